@@ -1,0 +1,50 @@
+/** Why a job failed: the `code` of an `error` message. */
+export const FAILURE_CODES = ['solver_error', 'timeout', 'worker_lost', 'invalid_input'] as const
+export type FailureCode = (typeof FAILURE_CODES)[number]
+
+interface Code {
+  /** WebSocket close code, where the reason ends a session. */
+  readonly close: number
+  readonly http: number
+  /** Whether a client may try again by itself. */
+  readonly reconnect: boolean
+  /** At most 123 bytes (RFC 6455, section 5.5). */
+  readonly text: string
+}
+
+/**
+ * THE table of reasons, for closes, refusals and HTTP errors alike. Application close codes lie in 4000–4999 (RFC 6455, section 7.4.2).
+ */
+export const CODES = {
+  going_away: { close: 1001, http: 503, reconnect: true, text: 'The other side is going away.' },
+  too_big: { close: 1009, http: 413, reconnect: false, text: 'The message is larger than this server accepts.' },
+  internal: { close: 1011, http: 500, reconnect: true, text: 'Something failed on this server; it has been logged.' },
+  restart: { close: 1012, http: 503, reconnect: true, text: 'This server is stopping; connect again.' },
+  overloaded: { close: 1013, http: 503, reconnect: true, text: 'This server cannot serve the job right now; try again later.' },
+  unauthenticated: { close: 4001, http: 401, reconnect: false, text: 'A valid token is needed.' },
+  expired: { close: 4001, http: 401, reconnect: false, text: 'The token has expired.' },
+  forbidden: { close: 4003, http: 403, reconnect: false, text: 'This token does not allow that.' },
+  not_found: { close: 4004, http: 404, reconnect: false, text: 'There is no such job.' },
+  no_route: { close: 4004, http: 404, reconnect: false, text: 'There is nothing at this address.' },
+  id_taken: { close: 4003, http: 409, reconnect: false, text: 'This id is in use.' },
+  other_input: { close: 4003, http: 409, reconnect: false, text: 'A job with this id was submitted with another input.' },
+  already_final: { close: 4003, http: 409, reconnect: false, text: 'The job has ended already.' },
+  invalid: { close: 4029, http: 422, reconnect: false, text: 'The request is not valid.' },
+  bad_request: { close: 4029, http: 400, reconnect: false, text: 'The request cannot be read.' },
+  rate_limited: { close: 4029, http: 429, reconnect: true, text: 'Too many requests or invalid messages; slow down.' },
+} as const satisfies Record<string, Code>
+
+export type CodeName = keyof typeof CODES
+
+/** A request that is denied, or a session that ends, for a reason of the table. `detail` is for people and carries no secret. */
+export class Refusal extends Error {
+  readonly code: CodeName
+  readonly detail: readonly { path: string; expected: string }[]
+
+  constructor(code: CodeName, message: string = CODES[code].text, detail: Refusal['detail'] = []) {
+    super(message)
+    this.name = 'Refusal'
+    this.code = code
+    this.detail = detail
+  }
+}

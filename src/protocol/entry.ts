@@ -1,0 +1,59 @@
+import type { Status } from './status.js'
+
+/** A `tick` may be superseded by a newer entry with its key; a `durable` is logged and delivered in order; a `final` ends the round. */
+export type EntryClass = 'tick' | 'durable' | 'final'
+
+/** What an event makes void: a new `attempt` clears the latest `progress` and `metric:*`, a new `round` also `final`. */
+export type Clears = 'attempt' | 'round'
+
+/** A fact about a job that has no position yet. `message` is what the browser will read, lacking only `seq` (and `attempt`, for the key `status`). */
+export interface JobEvent {
+  /** Conflation key: `progress`, `metric:<name>`, `status`, `final`, … without blanks. */
+  readonly key: string
+  readonly class: EntryClass
+  readonly message: Readonly<Record<string, unknown>>
+  /** The state that the job enters with it. */
+  readonly to?: Status
+  /** Narrows the states that it may come from; by default the sources of the state machine. */
+  readonly from?: readonly Status[]
+  readonly clears?: Clears
+  /** Left out, instead of refused, where the job is in no state that it may come from. */
+  readonly optional?: boolean
+}
+
+/** An event with its position: `body` is the message as UTF-8 JSON, the same bytes in hash, log, channel and browser. */
+export interface Entry {
+  readonly id: string
+  /** Identity of the stored count that `seq` belongs to. */
+  readonly generation: string
+  /** Position in the job, from 1, +1 for each event. */
+  readonly seq: number
+  readonly class: EntryClass
+  readonly key: string
+  readonly to?: Status
+  readonly clears?: Clears
+  readonly body: Buffer
+}
+
+/** Who writes: fenced by round, then token (BullMQ's attempts started); `n` rises with each write. `n` 0 is the control plane: fenced by round and state machine alone. */
+export interface Writer {
+  readonly round: number
+  readonly token: number
+  readonly n: number
+}
+
+/** The writer of the control plane: submit, cancel, retry, finalize. */
+export function controlWriter(round: number): Writer {
+  return { round, token: 0, n: 0 }
+}
+
+/** A place in a job's stream: `epoch` is the identity of the count as clients see it. */
+export interface Position {
+  readonly epoch: string
+  readonly seq: number
+}
+
+/** Whether a new attempt or round makes the latest entry with this key void. */
+export function isCleared(key: string, clears: Clears): boolean {
+  return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && key === 'final')
+}

@@ -1,0 +1,42 @@
+/** A fault of a validator (JSON Schema): `params` says what would have been right, in the words of its keyword. */
+export interface SchemaFault {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly message?: string
+  readonly params?: unknown
+}
+
+/** Faults for people: the path of each field (JSON Pointer, RFC 6901) below `base`, and what is expected there. */
+export function describeFaults(faults: Iterable<SchemaFault>, base = ''): { path: string; expected: string }[] {
+  const described = new Map<string, string>()
+  for (const fault of faults) {
+    const params: Record<string, unknown> = typeof fault.params === 'object' && fault.params ? { ...fault.params } : {}
+    for (const [path, expected] of describe(fault, params)) if (!described.has(path)) described.set(path, expected)
+  }
+  return [...described].map(([path, expected]) => ({ path: `${base}${path}`, expected }))
+}
+
+function describe(fault: SchemaFault, params: Record<string, unknown>): [path: string, expected: string][] {
+  const at = fault.instancePath
+  switch (fault.keyword) {
+    case 'boolean':
+      return [] // The shadow of additionalProperties.
+    case 'additionalProperties':
+      return list(params.additionalProperties).map((name) => [`${at}/${name}`, 'to be absent: there is no such field'])
+    case 'required':
+      return list(params.requiredProperties).map((name) => [`${at}/${name}`, 'to be present'])
+    case 'enum':
+      return [[at, `one of ${list(params.allowedValues).join(', ')}`]]
+    case 'type':
+      return [[at, `of type ${[params.type].flat().join(' or ')}`]]
+    case 'minimum':
+    case 'maximum':
+      return [[at, `${params.comparison} ${params.limit}`]]
+    default:
+      return [[at, (fault.message ?? 'valid').replace(/^must (be )?/, '')]]
+  }
+}
+
+function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : []
+}

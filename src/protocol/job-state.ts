@@ -1,0 +1,55 @@
+import { type Entry, isCleared } from './entry.js'
+import type { KindName } from './kinds.js'
+import { STAMPS, type Status } from './status.js'
+
+/** The last-known state of a job: its record and the latest entry per key. What the Redis hash holds and what a client gets when it connects. */
+export interface JobState {
+  readonly id: string
+  readonly kind: KindName
+  readonly owner: string
+  /** The normalised input as JSON, so that a lost queue can be filled again. */
+  readonly input: string
+  status: Status
+  round: number
+  attempt: number
+  /** ISO 8601; null while it has not happened in this round. */
+  readonly created_at: string
+  started_at: string | null
+  finished_at: string | null
+  readonly generation: string
+  /** Identity of the count as clients see it: `generation` and the Redis that serves it. */
+  readonly epoch: string
+  seq: number
+  readonly latest: Map<string, Entry>
+}
+
+/** Folds the next entry into a state; the caller has proved that it is the next one. */
+export function advance(state: JobState, entry: Entry): void {
+  if (entry.clears) {
+    for (const key of state.latest.keys()) if (isCleared(key, entry.clears)) state.latest.delete(key)
+    state.attempt = entry.clears === 'round' ? 1 : state.attempt + 1
+    if (entry.clears === 'round') {
+      state.round += 1
+      state.started_at = null
+      state.finished_at = null
+    }
+  }
+  if (entry.to) {
+    state.status = entry.to
+    const stamp = STAMPS[entry.to]
+    if (stamp) state[stamp] ??= timestampOf(entry)
+  }
+  // Deleting first moves the key to the end, so that the map stays in seq order.
+  state.latest.delete(entry.key)
+  state.latest.set(entry.key, entry)
+  state.seq = entry.seq
+}
+
+/** The message of an entry, parsed. The broker's script has spliced it together from validated JSON. */
+export function messageOf(entry: Entry): Record<string, unknown> {
+  return JSON.parse(entry.body.toString()) as Record<string, unknown>
+}
+
+function timestampOf(entry: Entry): string {
+  return String(messageOf(entry).timestamp)
+}

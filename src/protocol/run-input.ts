@@ -1,0 +1,52 @@
+import Type, { type Static } from 'typebox'
+
+/** Materials the horn solver knows; their constants live beside the solver. */
+export const HORN_MATERIALS = ['ti-6al-4v', 'al-7075-t6', 'steel-d2'] as const
+export const HORN_PROFILES = ['uniform', 'stepped', 'exponential'] as const
+
+const mm = (description: string) => Type.Number({ minimum: 0.1, maximum: 1000, description: `${description}, in mm` })
+
+/** Input of a `horn-2d` run: an ultrasonic horn, free at both ends, in 2-D plane stress. Lengths in mm, frequencies in Hz. */
+export const HornInput = Type.Object(
+  {
+    material: Type.Enum([...HORN_MATERIALS]),
+    profile: Type.Enum([...HORN_PROFILES]),
+    width_mm: mm('width, across the direction of vibration'),
+    height_mm: mm('length, along the direction of vibration'),
+    thickness_mm: mm('thickness at the driven face'),
+    tip_thickness_mm: Type.Optional(mm('thickness at the tip; for the profiles stepped and exponential')),
+    target_frequency_hz: Type.Number({ minimum: 1000, maximum: 200_000, default: 20_000 }),
+    amplitude_um: Type.Number({ minimum: 0.01, maximum: 1000, default: 20, description: 'mean displacement of the tip face, in µm' }),
+    mesh: Type.Object(
+      {
+        elements_x: Type.Integer({ minimum: 2, maximum: 32, default: 8 }),
+        elements_y: Type.Integer({ minimum: 8, maximum: 160, default: 40 }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    sweep: Type.Object(
+      {
+        points: Type.Integer({ minimum: 3, maximum: 401, default: 21 }),
+        span_pct: Type.Number({
+          minimum: 0.1,
+          maximum: 20,
+          default: 5,
+          description: 'half width of the sweep around the natural frequency, in %',
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+  },
+  { additionalProperties: false },
+)
+export type HornInput = Static<typeof HornInput>
+
+/** Faults that a schema cannot say: each with the path of its field and what is expected there. */
+export function hornInputFaults(input: HornInput): { path: string; expected: string }[] {
+  const tapered = input.profile !== 'uniform'
+  if (tapered && input.tip_thickness_mm === undefined)
+    return [{ path: '/input/tip_thickness_mm', expected: `a number: the profile ${input.profile} needs the thickness at the tip` }]
+  if (!tapered && input.tip_thickness_mm !== undefined && input.tip_thickness_mm !== input.thickness_mm)
+    return [{ path: '/input/tip_thickness_mm', expected: 'to be absent, or the same as thickness_mm, for the profile uniform' }]
+  return []
+}

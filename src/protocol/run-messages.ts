@@ -1,0 +1,84 @@
+import Type, { type Static } from 'typebox'
+import { FAILURE_CODES } from './codes.js'
+import { JobId } from './job-id.js'
+import { STATUSES } from './status.js'
+
+const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
+const Percent = Type.Number({ minimum: 0, maximum: 100 })
+const Seconds = Type.Number({ minimum: 0 })
+const Name = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' })
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+
+/** Where a job was, last: rides on final messages, so that a bar can stop where the job stopped. */
+const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }
+
+/** Run dialect, hub to client: the fields of the user's specification, and ours (`code`, the last progress). `seq` is spliced in by Redis. */
+export const RUN_MESSAGES = {
+  progress: Type.Object({
+    type: Type.Literal('progress'),
+    run_id: JobId,
+    percent: Percent,
+    phase: Type.Enum(['meshing', 'solving', 'postprocessing']),
+    message: Type.String({ maxLength: 1000 }),
+    elapsed_s: Seconds,
+    timestamp: Timestamp,
+  }),
+  metric_update: Type.Object({
+    type: Type.Literal('metric_update'),
+    run_id: JobId,
+    metric_name: Name,
+    value: Type.Number(),
+    unit: Type.String({ maxLength: 32 }),
+    timestamp: Timestamp,
+  }),
+  status: Type.Object({
+    type: Type.Literal('status'),
+    run_id: JobId,
+    status: Type.Enum([...STATUSES]),
+    reason: Type.Optional(Type.String({ maxLength: 1000 })),
+    timestamp: Timestamp,
+  }),
+  completed: Type.Object({
+    type: Type.Literal('completed'),
+    run_id: JobId,
+    status: Type.Literal('completed'),
+    compute_time_s: Seconds,
+    metrics_summary: Type.Record(Type.String(), Type.Number()),
+    ...LastProgress,
+    timestamp: Timestamp,
+  }),
+  error: Type.Object({
+    type: Type.Literal('error'),
+    run_id: JobId,
+    error: Type.String(),
+    solver_log_tail: Type.String(),
+    code: Type.Enum([...FAILURE_CODES]),
+    ...LastProgress,
+    timestamp: Timestamp,
+  }),
+  cancelled: Type.Object({ type: Type.Literal('cancelled'), run_id: JobId, ...LastProgress, timestamp: Timestamp }),
+} as const
+
+export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN_MESSAGES)[T]> }
+
+/** The snapshot that opens a socket: the whole state in one `status` message. It alone sets a client's position. */
+export const RunSnapshot = Type.Object({
+  type: Type.Literal('status'),
+  run_id: JobId,
+  status: Type.Enum([...STATUSES]),
+  attempt: Type.Integer({ minimum: 1 }),
+  percent: Nullable(Percent),
+  phase: Nullable(Type.String()),
+  message: Nullable(Type.String()),
+  elapsed_s: Nullable(Seconds),
+  metrics: Type.Record(Type.String(), Type.Object({ value: Type.Number(), unit: Type.String() })),
+  created_at: Timestamp,
+  started_at: Nullable(Timestamp),
+  finished_at: Nullable(Timestamp),
+  seq: Type.Integer({ minimum: 0 }),
+  epoch: Type.String(),
+  recovered: Type.Optional(Type.Boolean()),
+  resync: Type.Optional(Type.Boolean()),
+  timestamp: Timestamp,
+})
+export type RunSnapshot = Static<typeof RunSnapshot>

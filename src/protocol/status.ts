@@ -1,0 +1,49 @@
+/**
+ * The life of a job, pure. Redis enforces it: `publish.lua` gets the sources of a transition from here.
+ *
+ *            ┌──── hand-back ────┐                ┌─► completed
+ *   queued ──┴─► running ────────┴────────────────┼─► failed ─────┐ explicit retry:
+ *     │ ▲         │  ▲   │  ▲   └─► cancelling ───┼─► cancelled ──┤ back to queued,
+ *     │ │         ▼  │   ▼  │                     │               │ round + 1
+ *     │ │      retrying paused ───────────────────┘               │
+ *     └─┼──────────────────► cancelled | failed                   │
+ *       └─────────────────────────────────────────────────────────┘
+ */
+export const STATUSES = ['queued', 'running', 'retrying', 'paused', 'cancelling', 'completed', 'failed', 'cancelled'] as const
+export type Status = (typeof STATUSES)[number]
+
+export const FINAL_STATUSES = ['completed', 'failed', 'cancelled'] as const
+export type FinalStatus = (typeof FINAL_STATUSES)[number]
+
+/** From which states a job may enter each state. A new job is born `queued`; `completed` never leaves. */
+export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
+  queued: ['running', 'failed', 'cancelled'],
+  running: ['queued', 'retrying', 'paused'],
+  retrying: ['running'],
+  paused: ['running'],
+  cancelling: ['running'],
+  completed: ['running', 'cancelling'],
+  failed: ['queued', 'retrying', 'running', 'cancelling'],
+  cancelled: ['queued', 'retrying', 'paused', 'cancelling'],
+}
+
+/** The moment that a state sets, the first time a round reaches it. */
+export const STAMPS: Readonly<Partial<Record<Status, 'started_at' | 'finished_at'>>> = {
+  running: 'started_at',
+  completed: 'finished_at',
+  failed: 'finished_at',
+  cancelled: 'finished_at',
+}
+
+export function isStatus(text: string): text is Status {
+  return (STATUSES as readonly string[]).includes(text)
+}
+
+export function isFinal(status: Status): status is FinalStatus {
+  return (FINAL_STATUSES as readonly string[]).includes(status)
+}
+
+/** Whether the machine has this edge. Leaving a final state is an explicit retry and opens a new round. */
+export function mayEnter(from: Status, to: Status): boolean {
+  return SOURCES[to].includes(from)
+}
