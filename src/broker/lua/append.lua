@@ -1,0 +1,60 @@
+--[[ Included before publish.lua and create.lua.
+
+  Positions one event and makes it known: seq + 1, envelope, latest entry per key, log, channel.
+  hash, log and channel hold the same bytes: "<generation> <seq> <class> <clears> <to> <key>\n<body>".
+
+  job     table of the job's fields: generation, seq, durables, round, attempt, status (kept up to date here)
+  event   table: class, key, body (JSON without seq), to, clears, stamp ('' = none)
+  limits  table: log (most durable entries), active_ttl, final_ttl (ms)
+  now     ISO 8601
+]]
+local CLASS_CODE = { tick = 't', durable = 'd', final = 'f' }
+local CLEARS_CODE = { attempt = 'a', round = 'r' }
+
+local function clear(hash, job, what)
+  for _, field in ipairs(redis.call('HKEYS', hash)) do
+    if field == 'last:progress' or string.sub(field, 1, 12) == 'last:metric:' or (what == 'round' and field == 'last:final') then
+      redis.call('HDEL', hash, field)
+    end
+  end
+  if what == 'round' then
+    job.round = job.round + 1
+    job.attempt = 1
+    redis.call('HDEL', hash, 'started_at', 'finished_at', 'token', 'n', 'n_seq')
+  else
+    job.attempt = job.attempt + 1
+  end
+  redis.call('HSET', hash, 'round', job.round, 'attempt', job.attempt)
+end
+
+local function append(hash, log, channel, job, event, limits, now)
+  if event.clears ~= '' then clear(hash, job, event.clears) end
+  job.seq = job.seq + 1
+  local tail = ',"seq":' .. job.seq .. '}'
+  if event.key == 'status' then tail = ',"attempt":' .. job.attempt .. tail end
+  local envelope = table.concat({
+    job.generation, job.seq, CLASS_CODE[event.class], CLEARS_CODE[event.clears] or '-',
+    event.to ~= '' and event.to or '-', event.key
+  }, ' ') .. '\n' .. string.sub(event.body, 1, -2) .. tail
+
+  if event.class == 'tick' then
+    redis.call('HSET', hash, 'seq', job.seq, 'last:' .. event.key, envelope)
+  else
+    job.durables = job.durables + 1
+    redis.call('HSET', hash, 'seq', job.seq, 'durables', job.durables, 'last:' .. event.key, envelope)
+    redis.call('XADD', log, 'MAXLEN', '~', limits.log, job.seq .. '-0', 'e', envelope)
+  end
+  if event.to ~= '' then
+    job.status = event.to
+    redis.call('HSET', hash, 'status', event.to)
+    if event.stamp ~= '' then redis.call('HSETNX', hash, event.stamp, now) end
+  end
+  -- The log is born with the first event and both live as long as the job is active; only these moments change the TTL.
+  local ttl = event.class == 'final' and limits.final_ttl or ((job.seq == 1 or event.clears == 'round') and limits.active_ttl)
+  if ttl then
+    redis.call('PEXPIRE', hash, ttl)
+    redis.call('PEXPIRE', log, ttl)
+  end
+  redis.call('PUBLISH', channel, envelope)
+  return job.seq
+end

@@ -1,0 +1,159 @@
+import type { Entry, JobEvent, Position, Writer } from '../protocol/entry.js'
+import { advance, type JobState } from '../protocol/job-state.js'
+import type { KindName } from '../protocol/kinds.js'
+import { isFinal, SOURCES, STATUSES } from '../protocol/status.js'
+import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
+import { DEFAULT_BROKER_LIMITS } from './broker.js'
+import type { Created, HistoryPage, JobStore, ListPage, NewJob } from './job-store.js'
+
+interface StoredJob {
+  readonly state: JobState
+  readonly digest: string
+  readonly order: number
+  log: Entry[]
+  durables: number
+  writer: { token: number; n: number; seq: number }
+  touched: number
+}
+
+/** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
+export class MemoryBroker implements Broker, JobStore {
+  readonly #jobs = new Map<string, StoredJob>()
+  readonly #subscribed = new Set<string>()
+  readonly #active = new Set<string>()
+  readonly #limits: BrokerLimits
+  #listener: BrokerListener = { entry: () => {}, gap: () => {} }
+
+  constructor(limits: Partial<BrokerLimits> = {}) {
+    this.#limits = { ...DEFAULT_BROKER_LIMITS, ...limits }
+  }
+
+  async create(job: NewJob, first: JobEvent): Promise<Created> {
+    const before = this.#jobs.get(job.id)
+    if (before) return { created: false, existing: { owner: before.state.owner, digest: before.digest } }
+    const { digest, ...record } = job
+    const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, latest: new Map() }
+    const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
+    const writer = { token: 0, n: 0, seq: 0 }
+    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, touched: Date.parse(job.created_at) }
+    this.#jobs.set(job.id, stored)
+    this.#active.add(job.id)
+    this.#append(stored, first)
+    return { created: true }
+  }
+
+  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+    const job = this.#jobs.get(id)
+    const tooBig = events.some((event) => Buffer.byteLength(JSON.stringify(event.message)) > this.#limits.maxEventBytes)
+    if (tooBig) return { ok: false, reason: 'too_big', status: null }
+    if (!job) return { ok: false, reason: 'unknown_job', status: null }
+    const refuse = (reason: WriteRefusal): Refused => ({ ok: false, reason, status: job.state.status })
+    const opens = events[0]?.clears === 'round'
+    if (writer.round !== job.state.round + (opens ? 1 : 0)) return refuse('stale_round')
+    if (writer.n > 0) {
+      if (writer.token < job.writer.token) return refuse('stale_writer')
+      if (writer.token === job.writer.token && writer.n === job.writer.n) return { ok: true, seq: job.writer.seq, status: job.state.status }
+      if (writer.token === job.writer.token && writer.n < job.writer.n) return refuse('stale_write')
+    }
+    const accepted: JobEvent[] = []
+    let status = job.state.status
+    for (const event of events) {
+      const leaves = event.clears === 'round'
+      const sources = event.to === undefined ? STATUSES : (event.from ?? SOURCES[event.to])
+      const legal = isFinal(status) === leaves && sources.includes(status)
+      if (legal) accepted.push(event)
+      else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
+      if (legal && event.to) status = event.to
+    }
+    const fresh = accepted.filter((event) => !job.state.latest.has(event.key)).length
+    if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return refuse('too_many_keys')
+    for (const event of accepted) this.#append(job, event)
+    if (opens) job.writer = { token: 0, n: 0, seq: 0 }
+    if (writer.n > 0) job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
+    return { ok: true, seq: job.state.seq, status }
+  }
+
+  async read(id: string, since?: Position): Promise<Reading | null> {
+    const job = this.#jobs.get(id)
+    if (!job) return null
+    const state = { ...job.state, latest: new Map(job.state.latest) }
+    if (!since || since.epoch !== state.epoch || since.seq > state.seq || this.#isTrimmed(job, since.seq)) return { state }
+    const durables = job.log.filter((entry) => entry.seq > since.seq)
+    if (durables.length > this.#limits.maxMissedEntries) return { state }
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
+    return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
+  }
+
+  async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<ListPage> {
+    const before = cursor === undefined ? Number.POSITIVE_INFINITY : Number(cursor)
+    const jobs = [...this.#jobs.values()]
+      .filter((job) => job.state.owner === owner && job.state.kind === kind && job.order < before)
+      .reverse()
+    const page = jobs.slice(0, limit)
+    return { ids: page.map((job) => job.state.id), ...(jobs.length > limit && { cursor: String(page.at(-1)?.order) }) }
+  }
+
+  async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
+    const job = this.#jobs.get(id)
+    if (!job) return null
+    const entries = job.log.filter((entry) => entry.seq > after).slice(0, limit)
+    return { entries, oldestSeq: job.log[0]?.seq ?? null, truncated: this.#isTrimmed(job, after) }
+  }
+
+  async active(before: number, limit: number): Promise<readonly string[]> {
+    return [...this.#active].filter((id) => (this.#jobs.get(id)?.touched ?? 0) <= before).slice(0, limit)
+  }
+
+  async touch(id: string, now: number): Promise<void> {
+    const job = this.#jobs.get(id)
+    if (job) job.touched = now
+  }
+
+  async retire(id: string): Promise<void> {
+    this.#active.delete(id)
+  }
+
+  async forget(): Promise<void> {}
+
+  listen(listener: BrokerListener): void {
+    this.#listener = listener
+  }
+
+  async subscribe(id: string): Promise<void> {
+    this.#subscribed.add(id)
+  }
+
+  async unsubscribe(id: string): Promise<void> {
+    this.#subscribed.delete(id)
+  }
+
+  async ready(): Promise<boolean> {
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#subscribed.clear()
+  }
+
+  #append(job: StoredJob, event: JobEvent): void {
+    const { state } = job
+    const seq = state.seq + 1
+    const attempt = event.clears === 'round' ? 1 : state.attempt + (event.clears === 'attempt' ? 1 : 0)
+    const message = event.key === 'status' ? { ...event.message, attempt, seq } : { ...event.message, seq }
+    const { key, class: entryClass, to, clears } = event
+    const head = { id: state.id, generation: state.generation, seq, class: entryClass, key, ...(to && { to }), ...(clears && { clears }) }
+    const entry: Entry = { ...head, body: Buffer.from(JSON.stringify(message)) }
+    advance(state, entry)
+    if (entryClass !== 'tick') {
+      job.durables += 1
+      job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)
+    }
+    if (this.#subscribed.has(state.id)) this.#listener.entry(entry)
+  }
+
+  /** Whether durable entries after a seq are gone from the log. */
+  #isTrimmed(job: StoredJob, after: number): boolean {
+    const oldest = job.log[0]?.seq
+    return job.log.length < job.durables && (oldest === undefined || after < oldest - 1)
+  }
+}

@@ -1,0 +1,120 @@
+import type { JobEvent, Position, Writer } from '../protocol/entry.js'
+import type { JobState } from '../protocol/job-state.js'
+import { isKindName } from '../protocol/kinds.js'
+import { isStatus, SOURCES, STAMPS } from '../protocol/status.js'
+import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
+import { readEnvelope } from './envelope.js'
+import { type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
+import { RedisKeys } from './redis-keys.js'
+import { RedisSubscriber } from './redis-subscriber.js'
+
+/** Fields of a job's hash that are no conflation keys, rounded up. */
+const RECORD_FIELDS = 20
+
+/** hop 3: from job-context, to publish.lua. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
+export class RedisBroker implements Broker {
+  readonly #commands: CommandConnection
+  readonly #keys: RedisKeys
+  readonly #limits: BrokerLimits
+  readonly #subscriber: () => RedisSubscriber
+  #opened: RedisSubscriber | undefined
+
+  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
+    this.#commands = connectCommands(options)
+    this.#keys = new RedisKeys(options.prefix)
+    this.#limits = options.limits
+    // A publisher that never listens needs no second connection.
+    this.#subscriber = () => (this.#opened ??= new RedisSubscriber(connectSubscriptions(options), this.#commands, this.#keys))
+  }
+
+  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+    const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
+    const args: (string | number)[] = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    args.push(
+      writer.round,
+      writer.token,
+      writer.n,
+      new Date().toISOString(),
+      maxLogEntries,
+      maxKeys + RECORD_FIELDS,
+      activeTtlMs,
+      finalTtlMs,
+    )
+    for (const event of events) {
+      const body = JSON.stringify(event.message)
+      if (Buffer.byteLength(body) > this.#limits.maxEventBytes) return { ok: false, reason: 'too_big', status: null }
+      const { to } = event
+      const sources = to ? `,${(event.from ?? SOURCES[to]).join()},` : ''
+      args.push(event.class, event.key, body, to ?? '', sources)
+      args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', event.optional ? '1' : '')
+    }
+    const [outcome, seq, text] = await this.#commands.runcastPublish(...args)
+    const status = isStatus(text) ? text : null
+    if (outcome === 'ok' && status) return { ok: true, seq, status }
+    return { ok: false, reason: outcome as WriteRefusal, status } // publish.lua names only reasons of that list
+  }
+
+  async read(id: string, since?: Position): Promise<Reading | null> {
+    const keys = [this.#keys.job(id), this.#keys.log(id)]
+    const reply = await this.#commands.runcastReadBuffer(...keys, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries)
+    if (!reply) return null
+    const [fields, epoch, envelopes] = reply
+    const state = readState(id, fields, epoch.toString())
+    if (!since || !envelopes) return { state }
+    const durables = envelopes.map((envelope) => readEnvelope(id, envelope))
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
+    return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
+  }
+
+  listen(listener: BrokerListener): void {
+    this.#subscriber().listen(listener)
+  }
+
+  subscribe(id: string): Promise<void> {
+    return this.#subscriber().subscribe(id)
+  }
+
+  unsubscribe(id: string): Promise<void> {
+    return this.#subscriber().unsubscribe(id)
+  }
+
+  ready(): Promise<boolean> {
+    return this.#subscriber().ready()
+  }
+
+  async close(): Promise<void> {
+    this.#opened?.close()
+    this.#commands.disconnect()
+  }
+}
+
+/** Reads the flat reply of HGETALL on a job's hash. Throws `TypeError` where the hash was not written by runcast. */
+function readState(id: string, fields: readonly Buffer[], epoch: string): JobState {
+  const record = new Map<string, string>()
+  const latest: [string, Buffer][] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    const [name = '', value = Buffer.alloc(0)] = [fields[i]?.toString(), fields[i + 1]]
+    if (name.startsWith('last:')) latest.push([name.slice('last:'.length), value])
+    else record.set(name, value.toString())
+  }
+  const kind = record.get('kind') ?? ''
+  const status = record.get('status') ?? ''
+  if (!isKindName(kind) || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
+  return {
+    id,
+    kind,
+    owner: record.get('owner') ?? '',
+    input: record.get('input') ?? '',
+    status,
+    round: Number(record.get('round')),
+    attempt: Number(record.get('attempt')),
+    created_at: record.get('created_at') ?? '',
+    started_at: record.get('started_at') ?? null,
+    finished_at: record.get('finished_at') ?? null,
+    generation: record.get('generation') ?? '',
+    epoch,
+    seq: Number(record.get('seq')),
+    latest: new Map(entries.map((entry) => [entry.key, entry])),
+  }
+}

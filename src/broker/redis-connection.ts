@@ -1,0 +1,47 @@
+import { Redis } from 'ioredis'
+import { redisScripts, type ScriptCommands } from './redis-scripts.js'
+
+/** A connection for commands, with the broker's scripts on it. */
+export type CommandConnection = Redis & ScriptCommands
+
+export interface RedisConnectionOptions {
+  readonly url: string
+  /** Called with each fault of a connection; without it they are silent, since every caller learns of them by its own rejected command. */
+  readonly onFault?: (error: Error) => void
+}
+
+const reconnect = { retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 6), 2000) }
+
+/**
+ * Commands and scripts. A command that gets no answer within 5 s, or through two reconnects, is rejected: a frozen server is an error, not a wait.
+ * Writes that were under way when a connection broke are sent again, so every script answers a repeated write with its first result.
+ */
+export function connectCommands(options: RedisConnectionOptions): CommandConnection {
+  const connection = new Redis(options.url, {
+    ...reconnect,
+    scripts: redisScripts,
+    enableAutoPipelining: true,
+    commandTimeout: 5000,
+    maxRetriesPerRequest: 2,
+  })
+  connection.on('error', options.onFault ?? (() => {}))
+  return connection as CommandConnection // `scripts` has defined exactly the commands of ScriptCommands
+}
+
+/** For subscriptions alone. It does not resubscribe by itself: its owner must know when each subscription stands again. */
+export function connectSubscriptions(options: RedisConnectionOptions): Redis {
+  const connection = new Redis(options.url, { ...reconnect, autoResubscribe: false, commandTimeout: 5000, maxRetriesPerRequest: 2 })
+  connection.on('error', options.onFault ?? (() => {}))
+  return connection
+}
+
+/** Major version and eviction policy of a server; the policy is null where the server does not tell (managed Redis without CONFIG). */
+export async function inspectRedis(connection: Redis): Promise<{ major: number; policy: string | null }> {
+  const info = await connection.info('server')
+  const major = Number(/redis_version:(\d+)/.exec(info)?.[1] ?? 0)
+  const policy = await connection.config('GET', 'maxmemory-policy').then(
+    (pair) => (Array.isArray(pair) ? String(pair[1]) : null),
+    () => null,
+  )
+  return { major, policy }
+}

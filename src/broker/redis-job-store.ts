@@ -1,0 +1,108 @@
+import type { JobEvent } from '../protocol/entry.js'
+import type { KindName } from '../protocol/kinds.js'
+import type { BrokerLimits } from './broker.js'
+import { readEnvelope } from './envelope.js'
+import type { Created, HistoryPage, JobStore, ListPage, NewJob } from './job-store.js'
+import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
+import { RedisKeys } from './redis-keys.js'
+
+/** Most jobs of one kind that a user's index holds; the oldest leave it first. */
+const MAX_OWNED = 10_000
+
+/** Records of jobs in Redis. Nothing here spans two hash slots in one script: what must has a fixed order, and the sweeper repairs the rest. */
+export class RedisJobStore implements JobStore {
+  readonly #commands: CommandConnection
+  readonly #keys: RedisKeys
+  readonly #limits: BrokerLimits
+
+  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
+    this.#commands = connectCommands(options)
+    this.#keys = new RedisKeys(options.prefix)
+    this.#limits = options.limits
+  }
+
+  async create(job: NewJob, first: JobEvent): Promise<Created> {
+    const { id, kind, owner, input, digest, generation, created_at } = job
+    const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    const body = JSON.stringify(first.message)
+    const record = [kind, owner, input, digest, generation, created_at]
+    const reply = await this.#commands.runcastCreate(...keys, ...record, body, this.#limits.activeTtlMs)
+    if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
+    // Also for a job that exists: its first submit may have died right here.
+    const now = Date.parse(created_at)
+    await this.#commands.zadd(this.#keys.active(), 'NX', now, id)
+    await this.#commands.zadd(this.#keys.owned(owner, kind), 'NX', now, id)
+    await this.#commands.zremrangebyrank(this.#keys.owned(owner, kind), 0, -MAX_OWNED - 1)
+    return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
+  }
+
+  /** Newest first; the cursor is `<ms>:<id>` of the last one given. */
+  async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<ListPage> {
+    const key = this.#keys.owned(owner, kind)
+    const [score, after] = cursor ? splitCursor(cursor) : ['+inf', undefined]
+    const found: string[] = []
+    let last: string | undefined
+    let offset = 0
+    for (;;) {
+      const rows = await this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, limit + 1)
+      for (let i = 0; i < rows.length; i += 2) {
+        const [id = '', ms = ''] = [rows[i], rows[i + 1]]
+        // Members of one score come in reverse lexical order: skip up to and with the cursor's own.
+        if (after !== undefined && ms === score && id >= after) continue
+        if (found.length === limit) return { ids: found, ...(last && { cursor: last }) }
+        found.push(id)
+        last = `${ms}:${id}`
+      }
+      if (rows.length < 2 * (limit + 1)) return { ids: found }
+      offset += limit + 1
+    }
+  }
+
+  async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
+    const log = this.#keys.log(id)
+    const reply = await this.#commands
+      .pipeline()
+      .hget(this.#keys.job(id), 'durables')
+      .xlen(log)
+      .xrange(log, '-', '+', 'COUNT', 1)
+      .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
+      .exec()
+    const [durables, length, first, rows] = (reply ?? []).map(([error, value]) => {
+      if (error) throw error
+      return value
+    })
+    if (typeof durables !== 'string') return null
+    const entries = (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
+    const oldest = (first as [string, string[]][])[0]?.[0]
+    const oldestSeq = oldest === undefined ? null : Number.parseInt(oldest, 10)
+    const trimmed = Number(durables) > Number(length)
+    return { entries, oldestSeq, truncated: trimmed && (oldestSeq === null || after < oldestSeq - 1) }
+  }
+
+  async active(before: number, limit: number): Promise<readonly string[]> {
+    return this.#commands.zrangebyscore(this.#keys.active(), '-inf', before, 'LIMIT', 0, limit)
+  }
+
+  async touch(id: string, now: number): Promise<void> {
+    await this.#commands.zadd(this.#keys.active(), 'XX', now, id)
+    await this.#commands.pexpire(this.#keys.job(id), this.#limits.activeTtlMs)
+    await this.#commands.pexpire(this.#keys.log(id), this.#limits.activeTtlMs)
+  }
+
+  async retire(id: string): Promise<void> {
+    await this.#commands.zrem(this.#keys.active(), id)
+  }
+
+  async forget(owner: string, kind: KindName, id: string): Promise<void> {
+    await this.#commands.zrem(this.#keys.owned(owner, kind), id)
+  }
+
+  close(): void {
+    this.#commands.disconnect()
+  }
+}
+
+function splitCursor(cursor: string): [score: string, id: string] {
+  const at = cursor.indexOf(':')
+  return [cursor.slice(0, at), cursor.slice(at + 1)]
+}

@@ -1,0 +1,54 @@
+import type { KindName } from '../protocol/kinds.js'
+
+/** Every key of runcast. The braces are the hash tag of Redis Cluster: all keys of one job lie in one slot, so one script may hold them. */
+export class RedisKeys {
+  readonly #prefix: string
+
+  constructor(prefix: string) {
+    this.#prefix = prefix
+  }
+
+  /** Hash: record, counters and the latest entry per key. */
+  job(id: string): string {
+    return `${this.#prefix}:{${id}}`
+  }
+
+  /** Stream of the durable entries, ids `<seq>-0`. */
+  log(id: string): string {
+    return `${this.#prefix}:{${id}}:log`
+  }
+
+  /** Channel of all entries. */
+  live(id: string): string {
+    return `${this.#prefix}:{${id}}:live`
+  }
+
+  idOfChannel(channel: string): string {
+    return channel.slice(this.#prefix.length + 2, -'}:live'.length)
+  }
+
+  /** Sorted set of a user's jobs of one kind, by time of submit. */
+  owned(owner: string, kind: KindName): string {
+    return `${this.#prefix}:user:{${owner}}:${kind}`
+  }
+
+  /** Sorted set of the jobs that have not ended, by the time of the sweeper's last look. */
+  active(): string {
+    return `${this.#prefix}:active`
+  }
+
+  /** Channel on which hubs tell workers to cancel. */
+  control(): string {
+    return `${this.#prefix}:control`
+  }
+
+  /** Channel on which a node hears itself: its probe of life. */
+  probe(nodeId: string): string {
+    return `${this.#prefix}:probe:${nodeId}`
+  }
+
+  /** Prefix of BullMQ's keys, hash-tagged as its scripts need it in a cluster. */
+  queues(): string {
+    return `{${this.#prefix}:queue}`
+  }
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs'
+
+/** The Lua of the broker, one file an act; `append.lua` is the part that publish and create share. */
+export const redisScripts = {
+  runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
+  runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
+  runcastRead: { numberOfKeys: 2, lua: load('read') },
+}
+
+/** The scripts as commands of a connection that was made with them. */
+export interface ScriptCommands {
+  runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string]>
+  runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
+}
+
+function load(...names: string[]): string {
+  return names.map((name) => readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')).join('\n')
+}
