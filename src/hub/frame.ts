@@ -1,0 +1,60 @@
+import type { Dialect } from '../protocol/dialect.js'
+import type { Entry } from '../protocol/entry.js'
+
+/** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
+export interface Frame {
+  readonly payload: Buffer
+}
+
+export function buildFrame(message: Readonly<Record<string, unknown>>): Frame {
+  return { payload: Buffer.from(JSON.stringify(message)) }
+}
+
+interface Built {
+  /** For receivers that have the entry before it: all of them share this one. */
+  inStep: Frame | null
+  /** The last one built with a `prev`, for receivers that fell behind together. */
+  prev?: { after: number; frame: Frame }
+}
+
+/** Frames of entries in one dialect, each built once and shared by all sockets. */
+export class EntryFrames {
+  readonly #dialect: Dialect
+  readonly #built = new WeakMap<Entry, Built>()
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect
+  }
+
+  get dialect(): Dialect {
+    return this.#dialect
+  }
+
+  /** Null where the dialect has no message for the entry. */
+  inStep(entry: Entry): Frame | null {
+    return this.#entry(entry).inStep
+  }
+
+  /** For a receiver whose last entry was `after`: says so in `prev` where entries between were left out on purpose. */
+  following(entry: Entry, after: number): Frame | null {
+    const built = this.#entry(entry)
+    if (after === entry.seq - 1 || !built.inStep) return built.inStep
+    if (built.prev?.after !== after) built.prev = { after, frame: withPrev(built.inStep, after) }
+    return built.prev.frame
+  }
+
+  #entry(entry: Entry): Built {
+    let built = this.#built.get(entry)
+    if (!built) {
+      const body = this.#dialect.body(entry)
+      built = { inStep: body && { payload: body } }
+      this.#built.set(entry, built)
+    }
+    return built
+  }
+}
+
+/** A message is a JSON object with at least its type, so its last byte is a brace and a comma may follow what stands before it. */
+function withPrev(frame: Frame, prev: number): Frame {
+  return { payload: Buffer.concat([frame.payload.subarray(0, -1), Buffer.from(`,"prev":${prev}}`)]) }
+}

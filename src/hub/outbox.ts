@@ -1,0 +1,142 @@
+import type { Clock } from './clock.js'
+import type { Frame } from './frame.js'
+import type { Transport } from './transport.js'
+
+/** Something to send, made at the moment of sending: only then is it known what the client had before. Null: nothing after all. */
+export interface Outgoing {
+  readonly bytes: number
+  seal(): Frame | null
+}
+
+export interface OutboxLimits {
+  /** Most bytes that wait for one client. */
+  readonly maxOutboxBytes: number
+  /** How long a client may drain nothing before it counts as dead. */
+  readonly stallMs: number
+}
+
+export interface OutboxOwner {
+  /** The backlog passed its limit and was dropped. */
+  overflowed(): void
+  /** The client reads again after an overflow. */
+  drained(): void
+  /** The client has drained nothing for too long. */
+  stalled(): void
+}
+
+/** Bytes per write: enough to fill a socket, little enough to see soon that it is full. */
+const CHUNK_BYTES = 64 * 1024
+
+/**
+ * hop 8: from subscription, to transport. One client's bounded queue: what was enqueued in a turn of the event loop leaves in one write.
+ * Durable entries and ticks lie in one map in order of seq; while the client is slow a tick takes the place of the waiting one with its key and
+ * moves to the end, so nothing overtakes a durable entry. When the backlog passes its limit it is dropped whole: a snapshot follows later.
+ */
+export class Outbox {
+  readonly #transport: Transport
+  readonly #clock: Clock
+  readonly #limits: OutboxLimits
+  readonly #owner: OutboxOwner
+  readonly #waiting = new Map<string | number, Outgoing>()
+  #bytes = 0
+  #counter = 0
+  #scheduled = false
+  #overflowed = false
+  #closed = false
+  #callOffStall: (() => void) | undefined
+
+  constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner) {
+    this.#transport = transport
+    this.#clock = clock
+    this.#limits = limits
+    this.#owner = owner
+    transport.onDrain = () => this.#drained()
+  }
+
+  /** Bytes that wait here, not counting those that the transport holds. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** `conflationKey`: a waiting item with this key may be left out in favour of this one. Dropped silently after an overflow, until the owner was told `drained`. */
+  enqueue(item: Outgoing, conflationKey?: string): void {
+    if (this.#overflowed || this.#closed) return
+    const conflate = conflationKey !== undefined && this.#transport.congested
+    if (conflate) this.#remove(conflationKey)
+    this.#waiting.set(conflate ? conflationKey : this.#counter++, item)
+    this.#bytes += item.bytes
+    if (this.#bytes >= CHUNK_BYTES) this.flush()
+    if (this.#bytes + this.#transport.bufferedBytes > this.#limits.maxOutboxBytes && this.#transport.congested) this.#overflow()
+    else this.#schedule()
+  }
+
+  /** Sends what the transport takes now. */
+  flush(): void {
+    while (this.#waiting.size > 0 && !this.#transport.congested && !this.#closed) {
+      const frames: Frame[] = []
+      let bytes = 0
+      for (const [key, item] of this.#waiting) {
+        this.#remove(key)
+        const frame = item.seal()
+        if (frame) frames.push(frame)
+        bytes += item.bytes
+        if (bytes >= CHUNK_BYTES) break
+      }
+      if (frames.length > 0) this.#transport.send(frames)
+    }
+    if (this.#transport.congested) this.#watchStall()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#callOffStall?.()
+    this.#waiting.clear()
+    this.#bytes = 0
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#transport.congested) return
+    this.#scheduled = true
+    this.#clock.atTurnEnd(() => {
+      this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  #remove(key: string | number): void {
+    const item = this.#waiting.get(key)
+    if (!item) return
+    this.#waiting.delete(key)
+    this.#bytes -= item.bytes
+  }
+
+  #overflow(): void {
+    this.#waiting.clear()
+    this.#bytes = 0
+    this.#overflowed = true
+    this.#watchStall()
+    this.#owner.overflowed()
+  }
+
+  #drained(): void {
+    this.#callOffStall?.()
+    this.#callOffStall = undefined
+    if (this.#closed) return
+    if (this.#overflowed) {
+      this.#overflowed = false
+      this.#owner.drained()
+    }
+    this.flush()
+  }
+
+  #watchStall(): void {
+    if (this.#callOffStall || this.#closed) return
+    const before = this.#transport.bufferedBytes
+    this.#callOffStall = this.#clock.after(this.#limits.stallMs, () => {
+      this.#callOffStall = undefined
+      if (!this.#transport.congested) return
+      if (this.#transport.bufferedBytes >= before) this.#owner.stalled()
+      else this.#watchStall()
+    })
+  }
+}

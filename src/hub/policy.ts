@@ -1,0 +1,20 @@
+import type { Status } from '../protocol/status.js'
+
+export type Role = 'user' | 'admin' | 'worker'
+
+/** Whom a token speaks for. */
+export interface Identity {
+  readonly sub: string
+  readonly role: Role
+  /** ms since the epoch. */
+  readonly expiresAt: number
+}
+
+/** Who may do what. Each member rejects with a `Refusal`. */
+export interface Policy {
+  /** Reads a token. Rejects with `unauthenticated` or `expired`. */
+  authenticate(token: string): Promise<Identity>
+  mayView(identity: Identity, owner: string): boolean
+  /** Asks for the end of a job and answers with its status now. Rejects with `not_found` or `already_final`. */
+  cancel(identity: Identity, id: string): Promise<Status>
+}

@@ -1,0 +1,218 @@
+import type { Broker, Reading } from '../broker/broker.js'
+import type { Entry } from '../protocol/entry.js'
+import { advance, type JobState } from '../protocol/job-state.js'
+import type { Clock } from './clock.js'
+import type { Subscription } from './subscription.js'
+
+export interface TopicLimits {
+  /** How long a job may be silent before its stored seq is compared. */
+  readonly quietMs: number
+  /** Most entries, and bytes of them, that a node keeps of a job for clients that resume. */
+  readonly maxRecentEntries: number
+  readonly maxRecentBytes: number
+}
+
+/** Where a subscription hangs on its topic: `reopened` is told that the count is another one now, `gone` that the job has expired. */
+export interface Subscriber {
+  readonly subscription: Subscription
+  reopened(state: JobState): void
+  gone(): void
+}
+
+/** Null: what was missed cannot be told, only the whole state. */
+export type CatchUp = () => readonly Entry[] | null
+
+const RETRY_MS = 500
+const MAX_HELD = 1000
+
+/** A job on this node: its state, kept complete, for any number of subscribers. It alone reads Redis, once for all of them. */
+export class Topic {
+  readonly id: string
+  readonly subscribers = new Set<Subscriber>()
+  readonly #broker: Broker
+  readonly #clock: Clock
+  readonly #limits: TopicLimits
+  #state: JobState | null = null
+  #loading: Promise<JobState | null> | undefined
+  #healing: Promise<void> | undefined
+  /** What came in while the state was being read. */
+  #held: Entry[] = []
+  /** All durable entries with a seq above `#recentAfter`. */
+  #recent: Entry[] = []
+  #recentAfter = 0
+  #recentBytes = 0
+  readonly #reads = new Map<string, Promise<Reading | null>>()
+  #callOffQuiet: (() => void) | undefined
+  #closed = false
+
+  constructor(id: string, broker: Broker, clock: Clock, limits: TopicLimits) {
+    this.id = id
+    this.#broker = broker
+    this.#clock = clock
+    this.#limits = limits
+  }
+
+  get state(): JobState | null {
+    return this.#state
+  }
+
+  /** The state, complete and live from then on; null where there is no such job. Subscribes first and reads after, so nothing falls between. */
+  load(): Promise<JobState | null> {
+    if (this.#state) return Promise.resolve(this.#state)
+    // Neither a failure nor an absence is remembered: the job may be submitted in a moment.
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined
+    })
+    return this.#loading
+  }
+
+  /** The next entry of the channel. In order it goes to all; ahead of order it waits until what is missing was read. */
+  receive(entry: Entry): void {
+    const state = this.#state
+    if (!state || this.#healing) this.#hold(entry)
+    else if (entry.generation === state.generation && entry.seq <= state.seq) return
+    else if (entry.generation === state.generation && entry.seq === state.seq + 1) this.#deliver(state, entry)
+    else {
+      this.#hold(entry)
+      void this.heal()
+    }
+  }
+
+  /** Reads what may have been missed, and tries until Redis answers. Concurrent calls share one read. */
+  heal(): Promise<void> {
+    if (!this.#state || this.#closed) return Promise.resolve()
+    this.#healing ??= this.#heal()
+    return this.#healing
+  }
+
+  /**
+   * Prepares what a client at `after` has missed: durable entries, and the latest tick per key. The function that it resolves to answers for the
+   * moment of its call, so that no entry falls between the answer and a subscription that begins with it; null where the log does not provably reach back.
+   */
+  async catchUp(epoch: string, after: number): Promise<CatchUp> {
+    if (this.#state?.epoch !== epoch || after > this.#state.seq) return () => null
+    if (after >= this.#recentAfter) return () => this.#missed(epoch, after, [], after)
+    const reading = await this.#read({ epoch, seq: after })
+    if (!reading?.missed) return () => null
+    if (reading.state.seq > (this.#state?.seq ?? 0)) await this.heal()
+    const older = reading.missed.filter((entry) => entry.class !== 'tick')
+    return () => this.#missed(epoch, after, older, reading.state.seq)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#callOffQuiet?.()
+    this.#held = []
+  }
+
+  /** `older` are the durable entries up to `from`; those above it are remembered here. */
+  #missed(epoch: string, after: number, older: readonly Entry[], from: number): readonly Entry[] | null {
+    const state = this.#state
+    if (state?.epoch !== epoch || from < this.#recentAfter) return null
+    const recent = this.#recent.filter((entry) => entry.seq > from)
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > after)
+    return [...older, ...recent, ...ticks].sort((a, b) => a.seq - b.seq)
+  }
+
+  async #load(): Promise<JobState | null> {
+    await this.#broker.subscribe(this.id)
+    const reading = await this.#broker.read(this.id)
+    if (reading) this.#replace(reading.state)
+    this.#releaseHeld()
+    this.#watchQuiet()
+    return this.#state
+  }
+
+  async #heal(): Promise<void> {
+    for (;;) {
+      const state = this.#state
+      if (!state || this.#closed) break
+      try {
+        const reading = await this.#broker.read(this.id, { epoch: state.epoch, seq: state.seq })
+        this.#absorb(state, reading)
+        break
+      } catch {
+        // Redis cannot be reached: the state stays what it is, and readiness says so.
+        await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))
+      }
+    }
+    this.#healing = undefined
+    this.#releaseHeld()
+    this.#watchQuiet()
+  }
+
+  #absorb(state: JobState, reading: Reading | null): void {
+    if (!reading) {
+      this.#state = null
+      for (const subscriber of [...this.subscribers]) subscriber.gone()
+    } else if (reading.missed) {
+      for (const entry of reading.missed) this.#deliver(state, entry)
+      state.seq = reading.state.seq
+    } else {
+      const fresh = this.#replace(reading.state)
+      for (const subscriber of [...this.subscribers]) subscriber.reopened(fresh)
+    }
+  }
+
+  #replace(state: JobState): JobState {
+    this.#state = state
+    this.#recent = []
+    this.#recentBytes = 0
+    this.#recentAfter = state.seq
+    return state
+  }
+
+  #deliver(state: JobState, entry: Entry): void {
+    advance(state, entry)
+    if (entry.class !== 'tick') this.#remember(entry)
+    for (const subscriber of this.subscribers) subscriber.subscription.accept(entry)
+    this.#watchQuiet()
+  }
+
+  #remember(entry: Entry): void {
+    this.#recent.push(entry)
+    this.#recentBytes += entry.body.length
+    while (this.#recent.length > this.#limits.maxRecentEntries || this.#recentBytes > this.#limits.maxRecentBytes) {
+      const dropped = this.#recent.shift()
+      if (!dropped) return
+      this.#recentAfter = dropped.seq
+      this.#recentBytes -= dropped.body.length
+    }
+  }
+
+  #hold(entry: Entry): void {
+    if (!this.#closed) this.#held.push(entry)
+    // What is dropped here will be missing in order, and so be read.
+    if (this.#held.length > MAX_HELD) this.#held.shift()
+  }
+
+  /** What follows in order is delivered. The rest is older than the last read, or comes after one more loss: then another read finds it. */
+  #releaseHeld(): void {
+    const held = this.#held
+    this.#held = []
+    for (const entry of held) {
+      const state = this.#state
+      if (!state || entry.generation !== state.generation || entry.seq <= state.seq) continue
+      if (entry.seq === state.seq + 1) this.#deliver(state, entry)
+      else {
+        this.#clock.after(RETRY_MS, () => void this.heal())
+        return
+      }
+    }
+  }
+
+  #read(since: { epoch: string; seq: number }): Promise<Reading | null> {
+    const key = `${since.epoch} ${since.seq}`
+    let reading = this.#reads.get(key)
+    if (!reading) {
+      reading = this.#broker.read(this.id, since).finally(() => this.#reads.delete(key))
+      this.#reads.set(key, reading)
+    }
+    return reading
+  }
+
+  #watchQuiet(): void {
+    this.#callOffQuiet?.()
+    if (!this.#closed) this.#callOffQuiet = this.#clock.after(this.#limits.quietMs, () => void this.heal())
+  }
+}
