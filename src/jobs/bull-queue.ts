@@ -1,0 +1,112 @@
+import { type Job as BullJob, Queue as BullMq } from 'bullmq'
+import { Redis } from 'ioredis'
+import { KIND_NAMES, KINDS, type KindName } from '../protocol/kinds.js'
+import type { Outcome, Queue, QueueRef, QueueState } from './queue.js'
+
+/** What lies in the queue: `outcome` is written by the runner before a round fails, since BullMQ itself keeps only a text. */
+export interface BullData {
+  readonly id: string
+  readonly round: number
+  readonly input: unknown
+  readonly outcome?: Outcome
+}
+
+/** What a completed job returns to the queue. */
+export interface BullReturn {
+  readonly result: unknown
+  readonly compute_time_s: number
+}
+
+/** A message on the control channel, hub to worker. */
+export interface ControlMessage {
+  readonly cancel: string
+}
+
+export interface BullQueueOptions {
+  readonly url: string
+  /** BullMQ's prefix, hash-tagged for clusters. */
+  readonly prefix: string
+  readonly controlChannel: string
+  readonly onFault?: (error: Error) => void
+}
+
+/** Name of a round in BullMQ: ids there may not be digits alone or hold a colon, and one that exists is silently kept. */
+export function bullJobId(ref: { id: string; round: number }): string {
+  return `${ref.id}~${ref.round}`
+}
+
+/** How a round ended by what BullMQ keeps of it. A failure without a word of the runner means that the worker was lost. */
+export function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullReturn>): Outcome {
+  if (state === 'completed') return { status: 'completed', ...job.returnvalue }
+  return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
+}
+
+/** The queue on BullMQ, one queue a kind. */
+export class BullQueue implements Queue {
+  readonly #connection: Redis
+  readonly #queues: ReadonlyMap<KindName, BullMq<BullData, BullReturn>>
+  readonly #controlChannel: string
+
+  constructor(options: BullQueueOptions) {
+    const onFault = options.onFault ?? (() => {})
+    this.#controlChannel = options.controlChannel
+    this.#connection = new Redis(options.url, { maxRetriesPerRequest: 2, commandTimeout: 5000 })
+    this.#connection.on('error', onFault)
+    this.#queues = new Map(
+      KIND_NAMES.map((kind) => {
+        const queue = new BullMq<BullData, BullReturn>(kind, { connection: this.#connection, prefix: options.prefix })
+        queue.on('error', onFault)
+        return [kind, queue]
+      }),
+    )
+  }
+
+  async add(ref: QueueRef, input: unknown): Promise<void> {
+    const data = { id: ref.id, round: ref.round, input }
+    const { attempts } = KINDS[ref.kind]
+    await this.#queue(ref.kind).add(ref.kind, data, { jobId: bullJobId(ref), attempts, backoff: { type: 'exponential', delay: 1000 } })
+  }
+
+  async remove(ref: QueueRef): Promise<boolean> {
+    const job = await this.#queue(ref.kind).getJob(bullJobId(ref))
+    if (!job) return true
+    try {
+      await job.remove()
+      return true
+    } catch (error) {
+      if ((await job.getState()) === 'active') return false
+      throw error
+    }
+  }
+
+  async cancelOnOwner(ref: QueueRef): Promise<void> {
+    const message: ControlMessage = { cancel: bullJobId(ref) }
+    await this.#connection.publish(this.#controlChannel, JSON.stringify(message))
+  }
+
+  async state(ref: QueueRef): Promise<QueueState> {
+    const queue = this.#queue(ref.kind)
+    const state = await queue.getJobState(bullJobId(ref))
+    if (state === 'unknown') return { at: 'missing' }
+    if (state === 'active') return { at: 'active' }
+    if (state !== 'completed' && state !== 'failed') return { at: 'waiting' }
+    // Read after the state: an ended job does not change any more.
+    const job = await queue.getJob(bullJobId(ref))
+    return job ? { at: 'ended', outcome: outcomeOf(state, job) } : { at: 'missing' }
+  }
+
+  workers(kind: KindName): Promise<number> {
+    return this.#queue(kind).getWorkersCount()
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
+    this.#connection.disconnect()
+  }
+
+  #queue(kind: KindName): BullMq<BullData, BullReturn> {
+    const queue = this.#queues.get(kind)
+    if (!queue) throw new TypeError(`there is no queue for kind ${kind}`)
+    return queue
+  }
+}

@@ -1,0 +1,51 @@
+import type { Broker } from '../broker/broker.js'
+import type { JobStore } from '../broker/job-store.js'
+import { controlWriter, type JobEvent } from '../protocol/entry.js'
+import type { JobState } from '../protocol/job-state.js'
+import { KINDS } from '../protocol/kinds.js'
+import { lastProgress } from '../protocol/run-events.js'
+import { isFinal } from '../protocol/status.js'
+import type { Outcome, Queue, QueueRef } from './queue.js'
+
+export interface Finalizer {
+  readonly broker: Broker
+  readonly store: JobStore
+  readonly queue: Queue
+}
+
+/**
+ * Ends a round: writes its one final entry, then removes the queue's job, then takes it out of the sweeper's index. Idempotent, for any caller at any
+ * time after the queue has committed; another round is left alone. The order loses no result: until the entry is written, the queue keeps the outcome.
+ */
+export async function finalize({ broker, store, queue }: Finalizer, ref: QueueRef, outcome: Outcome): Promise<void> {
+  const state = (await broker.read(ref.id))?.state
+  if (state?.round === ref.round && !isFinal(state.status)) {
+    const written = await broker.publish(ref.id, finalEvents(state, outcome), controlWriter(ref.round))
+    // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
+    if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {
+      throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)
+    }
+  }
+  await queue.remove(ref)
+  if (!state || state.round === ref.round) await store.retire(ref.id)
+}
+
+function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
+  const { events } = KINDS[state.kind]
+  const last = lastProgress(state)
+  switch (outcome.status) {
+    case 'completed':
+      // The queue has brought back what the processor returned, as JSON; the event's schema checks it.
+      return [
+        events.completed(
+          state.id,
+          { ...(outcome.result as { metrics_summary: Record<string, number> }), compute_time_s: outcome.compute_time_s },
+          last,
+        ),
+      ]
+    case 'failed':
+      return [events.failed(state.id, outcome, last)]
+    case 'cancelled':
+      return [{ ...events.status(state.id, 'cancelling'), optional: true }, events.cancelled(state.id, last)]
+  }
+}

@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import { Compile } from 'typebox/compile'
+import Value from 'typebox/value'
+import { Refusal } from '../protocol/codes.js'
+import { describeFaults } from '../protocol/faults.js'
+import { type InputOf, KINDS, type KindName } from '../protocol/kinds.js'
+
+const validators = { run: Compile(KINDS.run.input) }
+
+/** Fills in the defaults and checks an input. Throws `invalid` with the path of each faulty field and what is expected there. */
+export function normaliseInput<K extends KindName>(kind: K, input: unknown): InputOf<K> {
+  const filled: unknown = Value.Default(KINDS[kind].input, structuredClone(input))
+  const validator = validators[kind]
+  if (!validator.Check(filled)) throw new Refusal('invalid', undefined, describeFaults(validator.Errors(filled), '/input'))
+  const valid = filled as InputOf<K> // the validator of this kind has just said so
+  const faults = KINDS[kind].inputFaults(valid)
+  if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
+  return valid
+}
+
+/** Digest of an input: the same for the same content, whatever the order of its fields. */
+export function digestOf(kind: KindName, input: unknown): string {
+  return createHash('sha256')
+    .update(`${kind} ${canonical(input)}`)
+    .digest('base64url')
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join()}}`
+}

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import type { Broker } from '../broker/broker.js'
+import type { HistoryPage, JobStore } from '../broker/job-store.js'
+import { Refusal } from '../protocol/codes.js'
+import { controlWriter } from '../protocol/entry.js'
+import { isJobId } from '../protocol/job-id.js'
+import type { JobState } from '../protocol/job-state.js'
+import { KINDS, type KindName } from '../protocol/kinds.js'
+import { isFinal, type Status } from '../protocol/status.js'
+import { finalize } from './finalize.js'
+import { digestOf, normaliseInput } from './input.js'
+import type { Queue } from './queue.js'
+
+export interface Submission {
+  /** Client-supplied, or a UUIDv7. */
+  readonly id?: string
+  readonly owner: string
+  readonly kind: KindName
+  readonly input: unknown
+}
+
+/** A page of jobs, newest first. */
+export interface JobPage {
+  readonly jobs: readonly JobState[]
+  readonly cursor?: string
+}
+
+/** Whether a user may see a job of this owner. To whom it is not shown, it does not exist. */
+export type View = (owner: string) => boolean
+
+const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
+
+/** The life of jobs as their users steer it. Every member rejects with a `Refusal` for what the caller did wrong. */
+export class JobService {
+  readonly #broker: Broker
+  readonly #store: JobStore
+  readonly #queue: Queue
+
+  constructor(parts: { broker: Broker; store: JobStore; queue: Queue }) {
+    this.#broker = parts.broker
+    this.#store = parts.store
+    this.#queue = parts.queue
+  }
+
+  /**
+   * Enqueues a job. The same id and input again by its owner is answered with the job as it is; `other_input` and `id_taken` otherwise. The order
+   * (hash, sweeper's index, user's index, queue) is fixed: whatever dies in between, the sweeper finds the job and puts it into the queue.
+   */
+  async submit({ id = uuidv7(), owner, kind, input }: Submission): Promise<JobState> {
+    if (!isJobId(id)) {
+      throw new Refusal('invalid', undefined, [
+        { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
+      ])
+    }
+    const normalised = normaliseInput(kind, input)
+    const digest = digestOf(kind, normalised)
+    const generation = randomBytes(6).toString('hex')
+    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at: new Date().toISOString() }
+    const answer = await this.#store.create(job, KINDS[kind].events.status(id, 'queued'))
+    if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
+    if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
+    if (answer.created) await this.#queue.add({ kind, id, round: 1 }, normalised)
+    return this.#require(id, () => true)
+  }
+
+  read(kind: KindName, id: string, view: View): Promise<JobState> {
+    return this.#require(id, view, kind)
+  }
+
+  async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<JobPage> {
+    const page = await this.#store.list(owner, kind, limit, cursor)
+    const states = await Promise.all(page.ids.map(async (id) => ({ id, state: (await this.#broker.read(id))?.state })))
+    const expired = states.filter(({ state }) => state?.owner !== owner)
+    await Promise.all(expired.map(({ id }) => this.#store.forget(owner, kind, id)))
+    const jobs = states.flatMap(({ state }) => (state?.owner === owner ? [state] : []))
+    return { jobs, ...(page.cursor !== undefined && { cursor: page.cursor }) }
+  }
+
+  /** The durable entries after a seq, and the state that they lead to. */
+  async history(kind: KindName, id: string, view: View, after: number, limit: number): Promise<{ state: JobState; page: HistoryPage }> {
+    const state = await this.#require(id, view, kind)
+    const page = await this.#store.history(id, after, limit)
+    if (!page) throw new Refusal('not_found')
+    return { state, page }
+  }
+
+  /** A job that waits ends at once; one that runs is told to, wherever it runs. Answers with the status now. */
+  async cancel(id: string, view: View): Promise<Status> {
+    // Between two writes the job may start or be handed back; each turn of this loop sees one of these steps.
+    for (let tries = 0; tries < 5; tries += 1) {
+      const state = await this.#require(id, view)
+      if (isFinal(state.status)) throw new Refusal('already_final')
+      const ref = { kind: state.kind, id, round: state.round }
+      const { events } = KINDS[state.kind]
+      const waiting = { ...events.cancelled(id, {}), from: WAITING }
+      const ended = await this.#broker.publish(id, [waiting], controlWriter(state.round))
+      if (ended.ok) {
+        await finalize({ broker: this.#broker, store: this.#store, queue: this.#queue }, ref, { status: 'cancelled' })
+        return ended.status
+      }
+      const told = await this.#broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))
+      if (told.ok || told.status === 'cancelling') {
+        await this.#queue.cancelOnOwner(ref)
+        return 'cancelling'
+      }
+    }
+    throw new Refusal('overloaded')
+  }
+
+  async #require(id: string, view: View, kind?: KindName): Promise<JobState> {
+    const state = isJobId(id) ? (await this.#broker.read(id))?.state : undefined
+    if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
+    return state
+  }
+}

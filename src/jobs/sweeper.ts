@@ -1,0 +1,84 @@
+import { type JobState, messageOf } from '../protocol/job-state.js'
+import { isFinal } from '../protocol/status.js'
+import { type Finalizer, finalize } from './finalize.js'
+import type { QueueRef } from './queue.js'
+
+export interface SweeperOptions {
+  readonly intervalMs: number
+  /** How long a running job may take to obey a cancel before it is ended by force. */
+  readonly cancelGraceMs: number
+  readonly onFault: (error: unknown) => void
+}
+
+export const DEFAULT_SWEEPER_OPTIONS = { intervalMs: 5000, cancelGraceMs: 15_000 } as const
+
+const BATCH = 200
+
+/**
+ * Looks after jobs whose process died at a bad moment: submitted but not in the queue, ended in the queue but not told, cancelled but deaf.
+ * Every hub and worker runs one; they may meet, since all they do is idempotent.
+ */
+export class Sweeper {
+  readonly #parts: Finalizer
+  readonly #options: SweeperOptions
+  readonly #timer: NodeJS.Timeout
+  #sweeping: Promise<void> | undefined
+
+  constructor(parts: Finalizer, options: SweeperOptions) {
+    this.#parts = parts
+    this.#options = options
+    this.#timer = setInterval(() => void this.sweep().catch(options.onFault), options.intervalMs).unref()
+  }
+
+  /** One round over the jobs that nobody has looked at for an interval. Concurrent calls share it. */
+  sweep(): Promise<void> {
+    this.#sweeping ??= this.#sweep().finally(() => {
+      this.#sweeping = undefined
+    })
+    return this.#sweeping
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#sweeping?.catch(() => {})
+  }
+
+  async #sweep(): Promise<void> {
+    const { store } = this.#parts
+    const ids = await store.active(Date.now() - this.#options.intervalMs, BATCH)
+    for (const id of ids) await this.#look(id).catch(this.#options.onFault)
+  }
+
+  async #look(id: string): Promise<void> {
+    const { broker, store, queue } = this.#parts
+    const state = (await broker.read(id))?.state
+    if (!state) return store.retire(id)
+    const ref: QueueRef = { kind: state.kind, id, round: state.round }
+    if (isFinal(state.status)) {
+      await queue.remove(ref)
+      return store.retire(id)
+    }
+    const queued = await queue.state(ref)
+    if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)
+    if (state.status === 'cancelling' && this.#isOverdue(state)) return finalize(this.#parts, ref, { status: 'cancelled' })
+    if (queued.at === 'missing') return this.#restore(state, ref)
+    return store.touch(id, Date.now())
+  }
+
+  /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
+  async #restore(state: JobState, ref: QueueRef): Promise<void> {
+    const { broker, queue } = this.#parts
+    if (state.status === 'queued') return queue.add(ref, JSON.parse(state.input))
+    if (state.status === 'cancelling') return finalize(this.#parts, ref, { status: 'cancelled' })
+    // Read again: it may have ended, been told and been removed between the two looks.
+    const now = (await broker.read(ref.id))?.state
+    if (now?.status !== state.status || now.round !== state.round) return
+    const error = 'The queue has lost this job.'
+    return finalize(this.#parts, ref, { status: 'failed', code: 'worker_lost', error, log_tail: '' })
+  }
+
+  #isOverdue(state: JobState): boolean {
+    const entry = state.latest.get('status')
+    return entry !== undefined && Date.now() - Date.parse(String(messageOf(entry).timestamp)) > this.#options.cancelGraceMs
+  }
+}
