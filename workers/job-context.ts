@@ -1,0 +1,173 @@
+import type { Publisher, WriteRefusal } from '../src/broker/broker.js'
+import type { JobEvent, Writer } from '../src/protocol/entry.js'
+import { KINDS, type KindName, type PhaseOf } from '../src/protocol/kinds.js'
+import type { Job } from './processor.js'
+
+/** Why a job's signal was aborted. `lost`: the round has another writer, or is over; `refused`: it reported more than a job may. */
+export type StopCause = 'cancelled' | 'lost' | 'stopping' | 'unreachable' | 'refused'
+
+export class Stop extends Error {
+  readonly why: StopCause
+
+  constructor(why: StopCause) {
+    super(`the job was stopped: ${why}`)
+    this.name = 'Stop'
+    this.why = why
+  }
+}
+
+const TICK_INTERVAL_MS = 100
+const BATCH = 64
+/** Durable events that may wait while Redis cannot be reached; more than that and the attempt is given up. */
+const MAX_WAITING = 10_000
+const RETRY_MS = 200
+const REFUSED: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
+const LOG_TAIL_LINES = 10
+const LOG_LINE_CHARS = 500
+
+/**
+ * hop 2: from processor, to publisher. Takes reports at once, validates and stamps them, and sends them in the background, one write at a time:
+ * ticks coalesced per key (the last wins, at most 10 a second), durable events all and in order. A write that failed is sent again with its number.
+ */
+export class JobContext<K extends KindName> implements Job<K> {
+  readonly id: string
+  readonly #kind: K
+  readonly #publisher: Publisher
+  readonly #stop = new AbortController()
+  readonly #startedAt = Date.now()
+  readonly #logTail: string[] = []
+  /** In the order of sending; a tick has its key, a durable event a number. */
+  readonly #waiting = new Map<string | number, JobEvent>()
+  #writer: Writer
+  #percent: number
+  #counter = 0
+  #pump: Promise<void> | undefined
+  #lastTickAt = 0
+  #closed = false
+
+  constructor(options: { kind: K; id: string; publisher: Publisher; writer: Writer; percent: number }) {
+    this.id = options.id
+    this.#kind = options.kind
+    this.#publisher = options.publisher
+    this.#writer = options.writer
+    this.#percent = options.percent
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  get elapsedSeconds(): number {
+    return Math.round((Date.now() - this.#startedAt) / 10) / 100
+  }
+
+  get logTail(): string {
+    return this.#logTail.join('\n')
+  }
+
+  /** Percent never falls within an attempt and stays below 100: only the final event says 100. */
+  progress(at: { percent: number; phase: PhaseOf<K>; message: string }): void {
+    this.#percent = Math.max(this.#percent, Math.min(Math.round(at.percent * 10) / 10, 99.9))
+    this.#report(KINDS[this.#kind].events.progress(this.id, { ...at, percent: this.#percent, elapsed_s: this.elapsedSeconds }))
+  }
+
+  metric(name: string, value: number, unit: string): void {
+    this.#report(KINDS[this.#kind].events.metric(this.id, name, value, unit))
+  }
+
+  log(line: string): void {
+    this.#logTail.push(line.slice(0, LOG_LINE_CHARS))
+    if (this.#logTail.length > LOG_TAIL_LINES) this.#logTail.shift()
+  }
+
+  stop(cause: StopCause): void {
+    if (!this.signal.aborted) this.#stop.abort(new Stop(cause))
+  }
+
+  /** The processor has ended: what it may still say is not taken any more. Resolves when its reports have been written. */
+  close(): Promise<void> {
+    this.#closed = true
+    return this.flush()
+  }
+
+  /** Writes events of the runner itself, after all reports. Answers why it was refused, or null. */
+  async write(events: readonly JobEvent[]): Promise<WriteRefusal | null> {
+    await this.flush()
+    return this.#publish(events)
+  }
+
+  /** Resolves when every report has been written, or cannot be any more. */
+  async flush(): Promise<void> {
+    this.#lastTickAt = 0
+    while (this.#pump || this.#waiting.size > 0) await (this.#pump ?? this.#startPump())
+  }
+
+  #report(event: JobEvent): void {
+    // What a stopped processor still says has no reader any more.
+    if (this.signal.aborted || this.#closed) return
+    if (event.class === 'tick') {
+      this.#waiting.delete(event.key)
+      this.#waiting.set(event.key, event)
+    } else {
+      this.#waiting.set(this.#counter++, event)
+      if (this.#waiting.size > MAX_WAITING) this.stop('unreachable')
+    }
+    this.#startPump()
+  }
+
+  #startPump(): Promise<void> {
+    this.#pump ??= this.#drain().finally(() => {
+      this.#pump = undefined
+    })
+    return this.#pump
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      // A microtask later, so that what is reported together leaves together.
+      await Promise.resolve()
+      const batch = this.#takeBatch()
+      if (batch.length === 0) {
+        if (this.#waiting.size === 0) return
+        await pause(Math.max(this.#lastTickAt + TICK_INTERVAL_MS - Date.now(), 1))
+        continue
+      }
+      await this.#publish(batch)
+    }
+  }
+
+  /** The next events in order. A tick that came too soon after the last one stays until it is due, unless it is superseded. */
+  #takeBatch(): JobEvent[] {
+    const tickIsDue = Date.now() - this.#lastTickAt >= TICK_INTERVAL_MS
+    const batch: JobEvent[] = []
+    for (const [key, event] of this.#waiting) {
+      if (batch.length === BATCH) break
+      if (event.class === 'tick' && !tickIsDue) continue
+      if (event.class === 'tick') this.#lastTickAt = Date.now()
+      batch.push(event)
+      this.#waiting.delete(key)
+    }
+    return batch
+  }
+
+  async #publish(events: readonly JobEvent[]): Promise<WriteRefusal | null> {
+    this.#writer = { ...this.#writer, n: this.#writer.n + 1 }
+    for (;;) {
+      try {
+        const answer = await this.#publisher.publish(this.id, events, this.#writer)
+        if (answer.status === 'cancelling') this.stop('cancelled')
+        if (answer.ok) return null
+        if (answer.reason !== 'transition') this.stop(REFUSED.has(answer.reason) ? 'refused' : 'lost')
+        return answer.reason
+      } catch {
+        // Redis cannot be reached or did not answer. The number is the same, so the write is done once however often it arrives.
+        if (this.signal.aborted) return 'unknown_job'
+        await pause(RETRY_MS)
+      }
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

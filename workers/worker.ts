@@ -1,0 +1,128 @@
+import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { Redis } from 'ioredis'
+import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
+import { type Finalizer, finalize } from '../src/jobs/finalize.js'
+import type { QueueRef } from '../src/jobs/queue.js'
+import { type InputOf, KINDS, type KindName } from '../src/protocol/kinds.js'
+import type { JobContext } from './job-context.js'
+import type { Processor } from './processor.js'
+import { runJob } from './run-job.js'
+
+export interface WorkerOptions<K extends KindName> {
+  readonly kind: K
+  readonly processor: Processor<K>
+  readonly parts: Finalizer
+  readonly url: string
+  /** BullMQ's prefix. */
+  readonly prefix: string
+  readonly controlChannel: string
+  readonly concurrency: number
+  readonly cancelGraceMs: number
+  /** A worker whose lock is not renewed for so long counts as dead. */
+  readonly lockDurationMs: number
+  readonly onFault: (error: unknown) => void
+}
+
+/** A worker process's hold on the queue of one kind: BullMQ and the control channel on one side, the runner on the other. */
+export class KindWorker<K extends KindName> {
+  readonly #options: WorkerOptions<K>
+  readonly #connection: Redis
+  readonly #control: Redis
+  readonly #worker: Worker<BullData, BullReturn>
+  readonly #running = new Map<string, JobContext<K>>()
+  readonly #settling = new Set<Promise<void>>()
+  #stopping = false
+
+  constructor(options: WorkerOptions<K>) {
+    this.#options = options
+    const { kind, url, prefix, concurrency, lockDurationMs, onFault } = options
+    this.#connection = new Redis(url, { maxRetriesPerRequest: null })
+    this.#connection.on('error', onFault)
+    this.#control = new Redis(url, { maxRetriesPerRequest: null })
+    this.#control.on('error', onFault)
+    this.#worker = new Worker<BullData, BullReturn>(kind, (job, token) => this.#process(job, token ?? ''), {
+      connection: this.#connection,
+      prefix,
+      concurrency,
+      lockDuration: lockDurationMs,
+      stalledInterval: lockDurationMs / 2,
+      maxStalledCount: KINDS[kind].attempts - 1,
+      autorun: false,
+    })
+    this.#worker.on('error', onFault)
+    this.#worker.on('completed', (job) => this.#settle(job))
+    this.#worker.on('failed', (job) => job && this.#settle(job))
+    this.#worker.on('lockRenewalFailed', (ids: string[]) => {
+      for (const id of ids) this.#running.get(id)?.stop('lost')
+    })
+  }
+
+  /** Resolves once it takes jobs and hears cancels. */
+  async start(): Promise<void> {
+    this.#control.on('message', (_channel, message) => this.#obey(message))
+    await this.#control.subscribe(this.#options.controlChannel)
+    await this.#worker.waitUntilReady()
+    this.#worker.run().catch(this.#options.onFault)
+  }
+
+  /** Takes no more jobs, hands the running ones back and ends. */
+  async close(): Promise<void> {
+    this.#stopping = true
+    for (const context of this.#running.values()) context.stop('stopping')
+    await this.#worker.close()
+    await Promise.allSettled(this.#settling)
+    this.#control.disconnect()
+    this.#connection.disconnect()
+  }
+
+  /** What comes out of the runner, in BullMQ's words. */
+  async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
+    const { kind, processor, parts, cancelGraceMs } = this.#options
+    const { id, round } = job.data
+    const name = bullJobId(job.data)
+    const attempt = {
+      kind,
+      id,
+      round,
+      token: job.attemptsStarted,
+      input: job.data.input as InputOf<K>, // normalised at submit
+      isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
+    }
+    const settled = await runJob(attempt, processor, { broker: parts.broker, cancelGraceMs }, (context) => {
+      this.#running.set(name, context)
+      if (this.#stopping) context.stop('stopping')
+    }).finally(() => this.#running.delete(name))
+    switch (settled.how) {
+      case 'done':
+        return { result: settled.result, compute_time_s: settled.compute_time_s }
+      case 'ended':
+        // Before the job fails, so that the outcome outlives this process.
+        await job.updateData({ ...job.data, outcome: settled.outcome })
+        throw new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled')
+      case 'handed back':
+        await job.moveToWait(token)
+        throw new WaitingError()
+      case 'refused':
+        throw new UnrecoverableError('not to be run')
+      case 'retry':
+        throw settled.error
+    }
+  }
+
+  /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
+  #settle(job: BullJob<BullData, BullReturn>): void {
+    const { kind, parts, onFault } = this.#options
+    const ref: QueueRef = { kind, id: job.data.id, round: job.data.round }
+    const work = parts.queue
+      .state(ref)
+      .then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome) : undefined))
+      .catch(onFault)
+      .finally(() => this.#settling.delete(work))
+    this.#settling.add(work)
+  }
+
+  #obey(message: string): void {
+    const control = JSON.parse(message) as ControlMessage // hubs alone write to this channel
+    this.#running.get(control.cancel)?.stop('cancelled')
+  }
+}
