@@ -1,0 +1,107 @@
+/** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
+interface Setting<T> {
+  readonly about: string
+  readonly fallback: string
+  readonly read: (text: string) => T
+}
+
+function integer(about: string, fallback: number, min: number, max: number): Setting<number> {
+  const read = (text: string) => {
+    const value = Number(text)
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max)
+      throw new TypeError(`an integer from ${min} to ${max}`)
+    return value
+  }
+  return { about, fallback: String(fallback), read }
+}
+
+function oneOf<const T extends string>(about: string, fallback: T, values: readonly T[]): Setting<T> {
+  const read = (text: string) => {
+    const value = values.find((known) => known === text)
+    if (value === undefined) throw new TypeError(`one of ${values.join(', ')}`)
+    return value
+  }
+  return { about, fallback, read }
+}
+
+function text(about: string, fallback: string, pattern: RegExp, expected: string): Setting<string> {
+  const read = (value: string) => {
+    if (value !== '' && !pattern.test(value)) throw new TypeError(expected)
+    return value
+  }
+  return { about, fallback, read }
+}
+
+const HOUR_MS = 3600_000
+
+/** THE table of settings. The README's table is made from it. */
+export const SETTINGS = {
+  PORT: integer('Port of the hub; `npm start` and the demo use the next one too.', 8501, 1, 65_535),
+  HOST: text('Address to listen on.', '127.0.0.1', /^\S+$/, 'an address or host name'),
+  REDIS_URL: text(
+    'Redis to use, `redis://` or `rediss://`. Without it `npm start` and the demo start their own.',
+    '',
+    /^rediss?:\/\/\S+$/,
+    'a redis:// or rediss:// URL',
+  ),
+  REDIS_PREFIX: text('Begins every key.', 'runcast', /^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : -'),
+  JWT_SECRET: text(
+    'Secret of the tokens (HS256), at least 32 characters. Required with REDIS_URL, else random.',
+    '',
+    /^.{32,}$/,
+    'at least 32 characters',
+  ),
+  LOG_LEVEL: oneOf('Least severe level that is logged, as JSON lines.', 'info', [
+    'fatal',
+    'error',
+    'warn',
+    'info',
+    'debug',
+    'trace',
+    'silent',
+  ]),
+  WORKER_CONCURRENCY: integer('Jobs that one worker process computes at a time.', 2, 1, 64),
+  WORKER_LOCK_MS: integer('A worker that gives no sign of life for so long has lost its jobs to another.', 10_000, 1000, 600_000),
+  CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),
+  READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
+  AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
+  MAX_BREACHES_PER_MINUTE: integer('The invalid message with this number in a minute ends a socket.', 16, 1, 10_000),
+  MAX_INBOUND_BYTES: integer('Largest WebSocket frame and request body from a client.', 65_536, 1024, 16_777_216),
+  MAX_OUTBOX_BYTES: integer('Backlog of one client; past it the client gets a fresh snapshot instead.', 1_048_576, 65_536, 1_073_741_824),
+  STALL_MS: integer('A client that drains nothing for so long is disconnected.', 30_000, 1000, 3_600_000),
+  QUIET_MS: integer('A job that is silent for so long is compared with Redis.', 10_000, 100, 600_000),
+  LINGER_MS: integer('How long a job stays subscribed after its last client left.', 5000, 0, 600_000),
+  MAX_EVENT_BYTES: integer('Largest message of a job.', 262_144, 1024, 16_777_216),
+  MAX_LOG_ENTRIES: integer('Durable entries that a job keeps in its log.', 10_000, 100, 1_000_000),
+  MAX_MISSED_ENTRIES: integer('Most entries that a client can have missed and still resume.', 1000, 10, 100_000),
+  MAX_KEYS: integer('Most different metrics and other conflation keys of a job.', 512, 16, 100_000),
+  ACTIVE_TTL_MS: integer('How long Redis keeps a job that nobody looks after any more.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
+  FINAL_TTL_MS: integer('How long Redis keeps a job after its end.', 24 * HOUR_MS, 1000, 90 * 24 * HOUR_MS),
+  SWEEP_INTERVAL_MS: integer('How often jobs are looked after whose process died.', 5000, 100, 600_000),
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof SETTINGS
+export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
+
+/** Reads the settings, for a `main` and nobody else. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = []
+  const values = Object.entries(SETTINGS).map(([name, setting]) => {
+    try {
+      return [name, setting.read(env[name] ?? setting.fallback)]
+    } catch (error) {
+      faults.push(`${name}: expected ${error instanceof Error ? error.message : error}`)
+      return [name, undefined]
+    }
+  })
+  if (env.REDIS_URL && !env.JWT_SECRET) faults.push('JWT_SECRET: expected to be set, since REDIS_URL is')
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.fromEntries(values) as Config // every name of the table has been read
+}
+
+export class ConfigError extends Error {
+  constructor(faults: readonly string[]) {
+    super(`The settings are not valid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.name = 'ConfigError'
+  }
+}

@@ -1,0 +1,41 @@
+import type { FastifyError, FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { CODES, type CodeName, Refusal } from '../../protocol/codes.js'
+import { describeFaults, type SchemaFault } from '../../protocol/faults.js'
+
+/** The body of every error answer. */
+export interface ErrorBody {
+  readonly error: CodeName
+  readonly message: string
+  /** Faulty fields: JSON Pointer and what is expected there. */
+  readonly detail: readonly { readonly path: string; readonly expected: string }[]
+}
+
+/** Turns whatever is thrown into the one table of codes. What is no fault of the caller is logged and answered without its text. */
+export const errors = fp(
+  async (app: FastifyInstance) => {
+    app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
+      const refusal = asRefusal(error)
+      if (refusal.code === 'internal') request.log.error(error)
+      if (CODES[refusal.code].http === 401) void reply.header('www-authenticate', 'Bearer')
+      return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
+    })
+    app.setNotFoundHandler((_request, reply) => reply.code(404).send(bodyOf(new Refusal('no_route'))))
+  },
+  { name: 'errors' },
+)
+
+function bodyOf(refusal: Refusal): ErrorBody {
+  return { error: refusal.code, message: refusal.message, detail: refusal.detail }
+}
+
+function asRefusal(error: FastifyError | Refusal): Refusal {
+  if (error instanceof Refusal) return error
+  if (error.validation) {
+    const base = error.validationContext === 'body' ? '' : `/${error.validationContext}`
+    return new Refusal('invalid', undefined, describeFaults(error.validation as SchemaFault[], base))
+  }
+  if (error.statusCode === 413) return new Refusal('too_big')
+  if (error.statusCode && error.statusCode < 500) return new Refusal('bad_request', error.message)
+  return new Refusal('internal')
+}

@@ -1,0 +1,25 @@
+import type { FastifyPluginAsync } from 'fastify'
+import Type from 'typebox'
+
+/** What a node needs to serve: each answers whether it is there now. */
+export type ReadinessChecks = Readonly<Record<string, () => Promise<boolean>>>
+
+const Live = Type.Object({ status: Type.Literal('live') })
+const Ready = Type.Object({
+  status: Type.Enum(['ready', 'not ready']),
+  checks: Type.Record(Type.String(), Type.Boolean()),
+})
+
+/** `/livez`: the process answers. `/readyz`: it can serve, 200 or 503, with each check by name. Open to all: they tell nothing of any job. */
+export const health: FastifyPluginAsync<{ checks: ReadinessChecks }> = async (app, { checks }) => {
+  const open = { tags: ['operations'], security: [] }
+  app.get('/livez', { schema: { ...open, response: { 200: Live } } }, async () => ({ status: 'live' }))
+
+  app.get('/readyz', { schema: { ...open, response: { 200: Ready, 503: Ready } } }, async (_request, reply) => {
+    const results = await Promise.all(
+      Object.entries(checks).map(async ([name, check]) => [name, await check().catch(() => false)] as const),
+    )
+    const isReady = results.every(([, isThere]) => isThere)
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', checks: Object.fromEntries(results) })
+  })
+}

@@ -1,0 +1,70 @@
+import type { BrokerLimits } from './broker/broker.js'
+import { RedisBroker } from './broker/redis-broker.js'
+import { connectCommands, inspectRedis, type RedisConnectionOptions } from './broker/redis-connection.js'
+import { RedisJobStore } from './broker/redis-job-store.js'
+import { RedisKeys } from './broker/redis-keys.js'
+import type { Config } from './config.js'
+import { BullQueue } from './jobs/bull-queue.js'
+import { Sweeper } from './jobs/sweeper.js'
+
+const MIN_REDIS_MAJOR = 7
+
+/** What hub and worker processes have in common: the adapters to one Redis, and the sweeper. */
+export interface Parts {
+  readonly broker: RedisBroker
+  readonly store: RedisJobStore
+  readonly queue: BullQueue
+  readonly sweeper: Sweeper
+  close(): Promise<void>
+}
+
+export interface PartsLog {
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export function buildParts(config: Config, log: PartsLog): Parts {
+  const onFault = (error: unknown) => log.error({ err: error }, 'redis or queue fault')
+  const connection = { url: config.REDIS_URL, onFault }
+  const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
+  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const broker = new RedisBroker(options)
+  const store = new RedisJobStore(options)
+  const queue = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
+  const sweeper = new Sweeper(
+    { broker, store, queue },
+    { intervalMs: config.SWEEP_INTERVAL_MS, cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, onFault },
+  )
+  const close = async () => {
+    await sweeper.close()
+    await queue.close()
+    store.close()
+    await broker.close()
+  }
+  return { broker, store, queue, sweeper, close }
+}
+
+function brokerLimits(config: Config): BrokerLimits {
+  return {
+    maxEventBytes: config.MAX_EVENT_BYTES,
+    maxLogEntries: config.MAX_LOG_ENTRIES,
+    maxKeys: config.MAX_KEYS,
+    maxMissedEntries: config.MAX_MISSED_ENTRIES,
+    activeTtlMs: config.ACTIVE_TTL_MS,
+    finalTtlMs: config.FINAL_TTL_MS,
+  }
+}
+
+/** Looks at the server once, at start: a Redis that is too old is an error, one that may evict is a loud warning. */
+export async function checkRedis(options: RedisConnectionOptions, log: PartsLog): Promise<void> {
+  const connection = connectCommands(options)
+  try {
+    const { major, policy } = await inspectRedis(connection)
+    if (major < MIN_REDIS_MAJOR) throw new Error(`This Redis is version ${major}; runcast needs ${MIN_REDIS_MAJOR} or later.`)
+    if (policy !== null && policy !== 'noeviction') {
+      log.warn({ policy }, 'REDIS MAY EVICT JOBS: its maxmemory-policy must be noeviction, or states and queues will vanish under load')
+    }
+  } finally {
+    connection.disconnect()
+  }
+}

@@ -1,0 +1,50 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { auth } from './http/plugins/auth.js'
+import { docs } from './http/plugins/docs.js'
+import { errors } from './http/plugins/errors.js'
+import { requestLogging } from './http/plugins/request-logging.js'
+import { validation } from './http/plugins/validation.js'
+import { health, type ReadinessChecks } from './http/routes/health.js'
+import { jobSockets } from './http/routes/job-socket.js'
+import { jobRoutes } from './http/routes/jobs.js'
+import type { Hub } from './hub/hub.js'
+import type { Policy } from './hub/policy.js'
+import type { SessionLimits } from './hub/session.js'
+import type { JobService } from './jobs/job-service.js'
+import { KIND_NAMES, KINDS } from './protocol/kinds.js'
+
+export interface ServerOptions {
+  readonly hub: Hub
+  readonly jobs: JobService
+  readonly checks: ReadinessChecks
+  readonly jwtSecret: string
+  /** `silent` for none. */
+  readonly logLevel: string
+  readonly sessionLimits: SessionLimits
+  readonly maxInboundBytes: number
+}
+
+/** A hub's HTTP side, not yet listening: a table of contents. Closing it closes its sessions with 1012; the parts handed in stay open. */
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const app = Fastify({ ...requestLogging(options.logLevel), bodyLimit: options.maxInboundBytes, forceCloseConnections: true })
+  await app.register(errors)
+  await app.register(validation)
+  await app.register(auth, { secret: options.jwtSecret })
+  await app.register(docs)
+
+  const policy = buildPolicy(app, options.jobs)
+  await app.register(health, { checks: options.checks })
+  await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
+  for (const kind of KIND_NAMES) await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  return app
+}
+
+/** Owners and admins see a job; for all others it does not exist. */
+function buildPolicy(app: FastifyInstance, jobs: JobService): Policy {
+  const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
+  return {
+    authenticate: (token) => app.authenticate(token),
+    mayView,
+    cancel: (identity, id) => jobs.cancel(id, (owner) => mayView(identity, owner)),
+  }
+}
