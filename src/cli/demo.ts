@@ -1,0 +1,54 @@
+import { WebSocket } from 'ws'
+import { watchJob } from '../client/watch-job.js'
+import { loadConfig } from '../config.js'
+import { type Stack, startStack } from '../embedded/stack.js'
+import { runMain } from '../process.js'
+import { ProgressDisplay } from './progress-display.js'
+import { signToken } from './token.js'
+
+/** A titanium bar, half a wave long at 20 kHz. */
+const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+
+/** `npm run demo`: a real solver run, submitted on one node and watched on the other. Exit code 0 only if it completed. */
+async function main(): Promise<void> {
+  const config = loadConfig(process.env)
+  process.stdout.write('Starting Redis, two hubs and a worker …\n')
+  const stack = await startStack({
+    host: config.HOST,
+    ports: [config.PORT, config.PORT + 1],
+    ...(config.REDIS_URL !== '' && { redisUrl: config.REDIS_URL }),
+    ...(config.JWT_SECRET !== '' && { jwtSecret: config.JWT_SECRET }),
+    env: { LOG_LEVEL: 'warn', ...process.env },
+  })
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => reject(new Error('Interrupted.')))
+  })
+  try {
+    await Promise.race([run(stack), stack.broken, interrupted])
+  } finally {
+    await stack.stop()
+  }
+}
+
+async function run(stack: Stack): Promise<void> {
+  const [nodeA = '', nodeB = ''] = stack.nodes
+  const token = signToken(stack.jwtSecret, 'demo', 600)
+  const response = await fetch(`${nodeA}/api/v2/runs`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ input: HORN }),
+  })
+  if (response.status !== 202) throw new Error(`The run was not taken: ${await response.text()}`)
+  const { run_id: id } = (await response.json()) as { run_id: string }
+  process.stdout.write(`Run ${id} submitted to ${nodeA}, watched on ${nodeB}\n\n`)
+
+  const display = new ProgressDisplay(process.stdout)
+  const url = `${nodeB.replace('http', 'ws')}/api/v2/ws/runs/${id}`
+  const watch = watchJob({ url, token: () => token, WebSocket, onMessage: (message, view) => display.show(message, view) })
+  const { status, final } = await watch.finished()
+  watch.close()
+  display.finish(final)
+  if (status !== 'completed') throw new Error(`The run ended ${status}.`)
+}
+
+await runMain(main)

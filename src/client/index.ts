@@ -1,0 +1,2 @@
+export * from './job-view.js'
+export * from './watch-job.js'

@@ -1,0 +1,63 @@
+import type { RunMessages, RunSnapshot } from '../protocol/run-messages.js'
+import type { Status } from '../protocol/status.js'
+
+/** What a message of a job has beside its own fields. */
+export interface Positioned {
+  readonly seq: number
+  /** The seq that the receiver must have had before; absent it is `seq` − 1. */
+  readonly prev?: number
+}
+
+export type StatusChange = RunMessages['status'] & Positioned & { readonly attempt: number }
+export type FinalMessage = (RunMessages['completed'] | RunMessages['error'] | RunMessages['cancelled']) & Positioned
+export type LiveMessage = StatusChange | FinalMessage | ((RunMessages['progress'] | RunMessages['metric_update']) & Positioned)
+
+/** The state of a job as a client knows it: the snapshot, and every message since folded into it. */
+export type JobView = Omit<RunSnapshot, 'type' | 'recovered' | 'resync' | 'timestamp'> & {
+  /** The final message of this round. */
+  readonly final: FinalMessage | null
+}
+
+export function isSnapshot(message: { readonly type: string }): message is RunSnapshot {
+  return message.type === 'status' && 'recovered' in message
+}
+
+export function viewOf(snapshot: RunSnapshot): JobView {
+  const { type: _type, recovered: _recovered, resync: _resync, timestamp: _timestamp, ...state } = snapshot
+  return { ...state, final: null }
+}
+
+const FINAL_STATUS: Readonly<Record<FinalMessage['type'], Status>> = { completed: 'completed', error: 'failed', cancelled: 'cancelled' }
+
+/** hop 10: the next message, folded into the state. The caller has proved that it is the next one. */
+export function apply(view: JobView, message: LiveMessage): JobView {
+  const seq = Math.max(view.seq, message.seq)
+  switch (message.type) {
+    case 'progress': {
+      const { percent, phase, message: text, elapsed_s } = message
+      return { ...view, seq, percent, phase, message: text, elapsed_s }
+    }
+    case 'metric_update':
+      return { ...view, seq, metrics: { ...view.metrics, [message.metric_name]: { value: message.value, unit: message.unit } } }
+    case 'status':
+      return { ...applyStatus(view, message), seq }
+    case 'completed':
+    case 'error':
+    case 'cancelled': {
+      const { percent = view.percent, phase = view.phase, elapsed_s = view.elapsed_s } = message
+      return { ...view, seq, status: FINAL_STATUS[message.type], percent, phase, elapsed_s, finished_at: message.timestamp, final: message }
+    }
+    default:
+      return { ...view, seq } // a later version's message: its position counts, its meaning is unknown
+  }
+}
+
+/** A new attempt, or an explicit retry of what had ended, begins with nothing measured. */
+function applyStatus(view: JobView, message: StatusChange): JobView {
+  const { status, attempt, timestamp } = message
+  const isNewRound = view.finished_at !== null && status === 'queued'
+  const cleared = isNewRound || attempt !== view.attempt ? { percent: null, phase: null, message: null, elapsed_s: null, metrics: {} } : {}
+  const started_at = status === 'running' ? (view.started_at ?? timestamp) : view.started_at
+  const round = isNewRound ? { started_at: null, finished_at: null, final: null } : { started_at }
+  return { ...view, ...cleared, ...round, status, attempt }
+}

@@ -1,0 +1,35 @@
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+
+/** In the working directory, by a relative name: the path of a socket may have some hundred bytes only. */
+const SOCKET = 'guard.sock'
+
+/**
+ * Takes the working directory for this process until it ends: two servers on one data folder would write into each other's files. False while
+ * another process holds it. A listening socket is the lock, so a killed holder holds nothing. Where the file system has no sockets, every
+ * caller is let in.
+ */
+export async function holdFolder(): Promise<boolean> {
+  if (await isAnswered()) return false
+  await rm(SOCKET, { force: true })
+  const lock = createServer((socket) => socket.destroy()).unref()
+  try {
+    await once(lock.listen(SOCKET), 'listening')
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+  }
+}
+
+async function isAnswered(): Promise<boolean> {
+  const socket = connect(SOCKET)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

@@ -1,0 +1,37 @@
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const POLL_MS = 10
+const SILENCE_MS = 30_000
+
+/**
+ * Resolves once the Redis on this port is the process `pid` and answers PING; a stranger that holds the port does not count. Reading a large
+ * data folder back may take as long as it needs; 30 s without an answer from `pid` reject. Stops without a verdict when `signal` is aborted.
+ */
+export async function redisReady(port: number, pid: number, signal: AbortSignal): Promise<void> {
+  let heard = Date.now()
+  while (!signal.aborted) {
+    const answer = await ask(port, signal)
+    if (answer.includes(`process_id:${pid}\r\n`)) {
+      if (answer.includes('+PONG')) return
+      heard = Date.now()
+    }
+    if (Date.now() - heard > SILENCE_MS) throw new Error(`redis-server (pid ${pid}) does not answer on port ${port}`)
+    await sleep(POLL_MS)
+  }
+}
+
+/** Everything that the server says to three commands, the last of which ends the connection; empty when nobody listens. */
+function ask(port: number, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = ''
+    const socket = connect({ port, host: '127.0.0.1', signal, timeout: 1000 })
+    socket.setEncoding('utf8').write('INFO server\r\nPING\r\nQUIT\r\n')
+    socket.on('timeout', () => socket.destroy())
+    socket.on('data', (chunk) => {
+      answer += chunk
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(answer))
+  })
+}

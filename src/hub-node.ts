@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.js'
+import { systemClock } from './hub/clock.js'
+import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from './hub/hub.js'
+import { JobService } from './jobs/job-service.js'
+import { buildParts, type Parts, type PartsLog } from './parts.js'
+import { KIND_NAMES } from './protocol/kinds.js'
+import { buildServer } from './server.js'
+
+/** A hub in this process: adapters, hub and server, put together. */
+export interface HubNode {
+  readonly server: FastifyInstance
+  readonly parts: Parts
+  readonly jobs: JobService
+  /** Closes the sessions, then the server, then the adapters. */
+  close(): Promise<void>
+}
+
+/** Builds a hub that does not listen yet. */
+export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
+  const parts = buildParts(config, log)
+  const hub = new Hub(parts.broker, systemClock, hubLimits(config))
+  const jobs = new JobService(parts)
+  const hasWorkers = async () => {
+    const counts = await Promise.all(KIND_NAMES.map((kind) => parts.queue.workers(kind)))
+    return counts.every((count) => count > 0)
+  }
+  const server = await buildServer({
+    hub,
+    jobs,
+    checks: { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) },
+    jwtSecret: config.JWT_SECRET,
+    logLevel: config.LOG_LEVEL,
+    sessionLimits: { authTimeoutMs: config.AUTH_TIMEOUT_MS, maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE },
+    maxInboundBytes: config.MAX_INBOUND_BYTES,
+  })
+  const close = async () => {
+    await server.close()
+    hub.close()
+    await parts.close()
+  }
+  return { server, parts, jobs, close }
+}
+
+function hubLimits(config: Config): HubLimits {
+  return {
+    ...DEFAULT_HUB_LIMITS,
+    maxOutboxBytes: config.MAX_OUTBOX_BYTES,
+    stallMs: config.STALL_MS,
+    quietMs: config.QUIET_MS,
+    lingerMs: config.LINGER_MS,
+  }
+}

@@ -1,0 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Asks `fact` again until it neither throws nor is falsy, and resolves to what it answered. At the deadline it rejects with what `fact` threw
+ * last, or with what it answered. A function that only asserts ends with `return true`.
+ */
+export async function eventually<T>(
+  fact: () => T | Promise<T>,
+  { timeoutMs = 10_000, everyMs = 10 }: { timeoutMs?: number; everyMs?: number } = {},
+): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const late = Date.now() > deadline
+    try {
+      const answer = await fact()
+      if (answer) return answer as Exclude<T, false | null | undefined | 0 | ''> // truthy: none of the excluded
+      if (late) throw new Error(`still ${String(answer)} after ${timeoutMs} ms: ${fact}`)
+    } catch (error) {
+      if (late) throw error
+    }
+    await sleep(everyMs)
+  }
+}

@@ -1,0 +1,122 @@
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { type Config, loadConfig } from '../../src/config.js'
+import { buildHubNode, type HubNode } from '../../src/hub-node.js'
+import { signToken } from '../../src/cli/token.js'
+import type { Processor } from '../../workers/processor.js'
+import { solveRun } from '../../workers/solver/horn-2d.js'
+import { buildWorkerNode, type WorkerNode } from '../../workers/worker-node.js'
+import { startTestRedis, type TestRedis } from './redis.js'
+import { TestClient } from './test-client.js'
+
+export const SECRET = 'a-secret-that-only-the-tests-know-0123456789'
+
+/** The default titanium bar. */
+export const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+
+export interface Node {
+  readonly hub: HubNode
+  readonly http: string
+  readonly ws: string
+}
+
+export interface Harness {
+  readonly redis: TestRedis
+  readonly config: Config
+  readonly nodes: readonly Node[]
+  readonly worker: WorkerNode | undefined
+  /** Errors that any part logged; a test that expects none says so. */
+  readonly faults: unknown[]
+  token(sub?: string, options?: { seconds?: number; claims?: object }): string
+  /** A REST call to a node, as a user. */
+  call(method: 'GET' | 'POST', path: string, options?: CallOptions): Promise<Answer>
+  /** Submits a run and answers its id. */
+  submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
+  connect(id: string, options?: { node?: number; sub?: string; query?: string; token?: string | null }): Promise<TestClient>
+}
+
+export interface CallOptions {
+  readonly node?: number
+  readonly sub?: string
+  readonly body?: unknown
+  /** null: none at all. */
+  readonly token?: string | null
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
+  readonly body: any
+}
+
+export interface HarnessOptions {
+  readonly nodes?: number
+  /** Processor of runs; without it the solver. `null`: no worker. */
+  readonly processor?: Processor<'run'> | null
+  /** Settings of nodes and worker. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Real Redis, real hub nodes on free ports, a real worker, all in this process, ended in the teardown. */
+export async function startHarness(t: Test, options: HarnessOptions = {}): Promise<Harness> {
+  const redis = await startTestRedis(t)
+  const faults: unknown[] = []
+  const log = { warn: () => {}, error: (fields: object) => faults.push(fields) }
+  const env = { REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', LINGER_MS: '100', SWEEP_INTERVAL_MS: '1000', ...options.env }
+  const config = loadConfig(env)
+  const nodes: Node[] = []
+  for (let i = 0; i < (options.nodes ?? 1); i += 1) {
+    const hub = await buildHubNode(config, log)
+    await hub.server.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = hub.server.server.address() as AddressInfo
+    nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
+  }
+  const worker = options.processor === null ? undefined : buildWorkerNode(config, { run: options.processor ?? solveRun }, log)
+  await worker?.start()
+  const clients: TestClient[] = []
+  t.teardown(async () => {
+    for (const client of clients) client.terminate()
+    await worker?.close()
+    for (const { hub } of nodes) await hub.close()
+  })
+
+  const token: Harness['token'] = (sub = 'alice', { seconds = 600 } = {}) => signToken(SECRET, sub, seconds)
+  const nodeAt = (index = 0): Node => {
+    const node = nodes[index]
+    if (!node) throw new RangeError(`there is no node ${index}`)
+    return node
+  }
+  const call: Harness['call'] = async (method, path, { node, sub, body, token: given } = {}) => {
+    const bearer = given === undefined ? token(sub) : given
+    const response = await fetch(`${nodeAt(node).http}${path}`, {
+      method,
+      headers: { ...(bearer && { authorization: `Bearer ${bearer}` }), ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
+  }
+  return {
+    redis,
+    config,
+    nodes,
+    worker,
+    faults,
+    token,
+    call,
+    submit: async ({ id, sub, input = HORN } = {}) => {
+      const answer = await call('POST', '/api/v2/runs', { body: { ...(id && { run_id: id }), input }, ...(sub && { sub }) })
+      if (answer.status !== 202) throw new Error(`submit: ${answer.status} ${JSON.stringify(answer.body)}`)
+      return answer.body.run_id
+    },
+    connect: async (id, { node, sub, query = '', token: given } = {}) => {
+      const bearer = given === undefined ? token(sub) : given
+      const parameters = [bearer ? `token=${bearer}` : '', query].filter(Boolean).join('&')
+      const client = new TestClient(`${nodeAt(node).ws}/api/v2/ws/runs/${encodeURIComponent(id)}?${parameters}`)
+      clients.push(client)
+      await client.opened
+      return client
+    },
+  }
+}
