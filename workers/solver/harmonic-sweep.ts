@@ -21,8 +21,8 @@ export function sweepFrequencies(centreHz: number, points: number, spanPct: numb
 }
 
 /**
- * Direct frequency response: at each frequency one solution of ((1 + iη)K − ω²M) u = f on the whole mesh, no modal superposition. f is a harmonic
- * force along the axis, spread evenly over the driven face. Costs one complex factorisation a frequency.
+ * Direct frequency response: at each frequency one solution of ((1 + iη)K − ω²M) u = f on the whole mesh, no modal superposition. f is a
+ * harmonic force along the axis, spread evenly over the driven face. Costs one complex factorisation a frequency.
  */
 export async function harmonicSweep(
   mesh: Mesh,

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+/*
+ * Makes a clone ready: node scripts/bootstrap.mjs [--build] [--redis | --redis-binary]
+ *   always          packages as in package-lock.json, then build/ as in the sources; --build says no more than that
+ *   --redis         and a Redis to run, unless REDIS_URL names one
+ *   --redis-binary  and a Redis to run in any case: tests and benchmarks start their own
+ * With nothing to do it is silent and takes some tens of milliseconds. Asks nothing. May run several times at once.
+ * RUNCAST_NO_INSTALL=1 forbids it to install anything: it then fails with the command that would have helped.
+ * This file is kept in the syntax of old Node versions, so that they can read the message about themselves.
+ */
+const major = Number(process.versions.node.split('.')[0])
+if (major < 20) {
+  console.error(`bootstrap: runcast needs Node 20 or later, this is ${process.versions.node}: see https://nodejs.org`)
+  process.exit(1)
+}
+import('./steps.mjs').then((steps) => steps.bootstrap(process.argv.slice(2), process.env))

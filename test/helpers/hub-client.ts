@@ -1,0 +1,108 @@
+import type { Clock } from '../../src/hub/clock.js'
+import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from '../../src/hub/hub.js'
+import type { Identity, Policy } from '../../src/hub/policy.js'
+import { DEFAULT_SESSION_LIMITS, Session } from '../../src/hub/session.js'
+import { Refusal } from '../../src/protocol/codes.js'
+import type { Position } from '../../src/protocol/entry.js'
+import { ManualBroker } from './manual-broker.js'
+import { ManualClock, ManualTransport, settle } from './manual.js'
+import type { Message } from './test-client.js'
+
+/** A session on a hub, with a transport that is moved by hand. */
+export class HubClient {
+  readonly transport = new ManualTransport()
+  readonly session: Session
+  readonly faults: unknown[] = []
+  readonly #world: HubWorld
+
+  constructor(world: HubWorld, jobId: string, options: { token?: string | null; after?: Position }) {
+    this.#world = world
+    const { token = 'alice', after } = options
+    this.session = new Session(this.transport, {
+      hub: world.hub,
+      policy: world.policy,
+      clock: world.clock,
+      limits: DEFAULT_SESSION_LIMITS,
+      idField: 'run_id',
+      jobId,
+      ...(after && { after }),
+      ...(token !== null && { token }),
+      onFault: (error) => this.faults.push(error),
+    })
+    this.session.start()
+  }
+
+  get messages(): Message[] {
+    return this.transport.messages
+  }
+
+  /** The snapshot that came last. */
+  get snapshot(): Message {
+    return this.messages.findLast((message) => 'recovered' in message)
+  }
+
+  get seqs(): number[] {
+    return this.messages.map((message) => message.seq)
+  }
+
+  /** Lets everything under way arrive. */
+  async settle(): Promise<void> {
+    await this.#world.settle()
+  }
+}
+
+/** A hub on a broker, a clock and transports that stand still until they are moved. */
+export class HubWorld {
+  readonly broker = new ManualBroker()
+  readonly clock = new ManualClock()
+  readonly hub: Hub
+  /** Token → who it is; a token that is not here is not valid. */
+  readonly identities = new Map<string, Identity>()
+  readonly policy: Policy
+
+  constructor(limits: Partial<HubLimits> = {}) {
+    this.hub = new Hub(this.broker, this.clock satisfies Clock, { ...DEFAULT_HUB_LIMITS, ...limits })
+    for (const sub of ['alice', 'bob']) this.identities.set(sub, { sub, role: 'user', expiresAt: this.clock.now() + 3600_000 })
+    this.policy = {
+      authenticate: async (token) => {
+        const identity = this.identities.get(token)
+        if (!identity) throw new Refusal('unauthenticated')
+        return identity
+      },
+      mayView: (identity, owner) => identity.sub === owner,
+      cancel: async (_identity, id) => {
+        const written = await this.broker.status(id, 'cancelling')
+        if (!written.ok) throw new Refusal('already_final')
+        return written.status
+      },
+    }
+  }
+
+  connect(jobId: string, options: { token?: string | null; after?: Position } = {}): HubClient {
+    return new HubClient(this, jobId, options)
+  }
+
+  async settle(): Promise<void> {
+    for (let i = 0; i < 5; i += 1) {
+      await settle()
+      this.clock.turn()
+    }
+  }
+}
+
+/** Rule POS-2 over what a client got: throws where the proof fails. Answers the entries after the last snapshot's replay. */
+export function prove(messages: readonly Message[]): void {
+  let last = -1
+  let replayUpTo = -1
+  for (const message of messages) {
+    if (typeof message.seq !== 'number') continue
+    if ('recovered' in message) {
+      last = message.seq
+      replayUpTo = message.seq
+    } else if (message.seq > replayUpTo) {
+      const prev = message.prev ?? message.seq - 1
+      if (!(prev <= last && last < message.seq)) throw new Error(`after ${last} came seq ${message.seq} with prev ${prev}`)
+      last = message.seq
+    } else if (last > replayUpTo) throw new Error(`after ${last} came the older seq ${message.seq}`)
+  }
+}

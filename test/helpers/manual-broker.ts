@@ -1,0 +1,120 @@
+import type { Broker, BrokerListener, Reading } from '../../src/broker/broker.js'
+import { MemoryBroker } from '../../src/broker/memory-broker.js'
+import { controlWriter, type Entry, type JobEvent, type Position } from '../../src/protocol/entry.js'
+import { runEvents } from '../../src/protocol/run-events.js'
+import type { Status } from '../../src/protocol/status.js'
+
+/** A broker whose channel can lose and hold entries and whose reads can be held or fail, so that races are written, not awaited. */
+export class ManualBroker implements Broker {
+  readonly memory = new MemoryBroker({ maxLogEntries: 50 })
+  reads = 0
+  /** Entries that the channel loses from now on. */
+  loses = 0
+  failsReads = false
+  /** Added to each epoch: another server answers. */
+  server = ''
+  #heldEntries: Entry[] | undefined
+  #heldReads: (() => void)[] | undefined
+  #listener: BrokerListener = { entry: () => {}, gap: () => {} }
+  #n = 0
+
+  constructor() {
+    this.memory.listen({ entry: (entry) => this.#deliver(entry), gap: () => {} })
+  }
+
+  async create(id: string, owner = 'alice'): Promise<void> {
+    const record = { kind: 'run', owner, input: '{}', digest: id, generation: `g-${id}`, created_at: '2026-01-01T00:00:00.000Z' } as const
+    await this.memory.create({ id, ...record }, runEvents.status(id, 'queued'))
+  }
+
+  /** Creates a job that runs. */
+  async run(id: string): Promise<void> {
+    await this.create(id)
+    await this.report(id, runEvents.status(id, 'running'))
+  }
+
+  report(id: string, ...events: JobEvent[]) {
+    this.#n += 1
+    return this.memory.publish(id, events, { round: 1, token: 1, n: this.#n })
+  }
+
+  tick(id: string, percent: number) {
+    return this.report(id, runEvents.progress(id, { percent, phase: 'solving', message: '', elapsed_s: 1 }))
+  }
+
+  metric(id: string, name: string, value = 1) {
+    return this.report(id, runEvents.metric(id, name, value, 'Hz'))
+  }
+
+  end(id: string, round = 1) {
+    return this.memory.publish(id, [runEvents.completed(id, { compute_time_s: 1, metrics_summary: {} }, { percent: 99 })], controlWriter(round))
+  }
+
+  status(id: string, to: Status, round = 1) {
+    return this.memory.publish(id, [runEvents.status(id, to)], controlWriter(round))
+  }
+
+  holdEntries(): void {
+    this.#heldEntries = []
+  }
+
+  /** The held entries, in another order if one is given (indexes). */
+  releaseEntries(order?: readonly number[]): void {
+    const held = this.#heldEntries ?? []
+    this.#heldEntries = undefined
+    for (const entry of order ? order.flatMap((i) => held[i] ?? []) : held) this.#listener.entry(entry)
+  }
+
+  holdReads(): void {
+    this.#heldReads = []
+  }
+
+  releaseReads(): void {
+    const held = this.#heldReads ?? []
+    this.#heldReads = undefined
+    for (const release of held) release()
+  }
+
+  gap(id: string): void {
+    this.#listener.gap(id)
+  }
+
+  listen(listener: BrokerListener): void {
+    this.#listener = listener
+  }
+
+  publish(...args: Parameters<MemoryBroker['publish']>) {
+    return this.memory.publish(...args)
+  }
+
+  subscribe(id: string): Promise<void> {
+    return this.memory.subscribe(id)
+  }
+
+  unsubscribe(id: string): Promise<void> {
+    return this.memory.unsubscribe(id)
+  }
+
+  /** Reads at the moment of the call; the answer may be held back. */
+  async read(id: string, since?: Position): Promise<Reading | null> {
+    this.reads += 1
+    if (this.failsReads) throw new Error('no connection')
+    const own = since && { ...since, epoch: since.epoch.endsWith(this.server) ? since.epoch.slice(0, since.epoch.length - this.server.length) : '' }
+    const reading = await this.memory.read(id, own)
+    const held = this.#heldReads
+    if (held) await new Promise<void>((resolve) => held.push(resolve))
+    return reading && { ...reading, state: { ...reading.state, epoch: reading.state.epoch + this.server } }
+  }
+
+  async ready(): Promise<boolean> {
+    return true
+  }
+
+  async close(): Promise<void> {}
+
+  #deliver(entry: Entry): void {
+    if (this.loses > 0) this.loses -= 1
+    else if (this.#heldEntries) this.#heldEntries.push(entry)
+    else this.#listener.entry(entry)
+  }
+}

@@ -1,0 +1,352 @@
+import t from 'tap'
+import { runEvents } from '../../src/protocol/run-events.js'
+import { HubWorld, prove } from '../helpers/hub-client.js'
+
+t.test('[CONN-5] snapshot, latest entry per key in seq order without the status, then live', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  await world.broker.metric('j', 'b', 1)
+  await world.broker.metric('j', 'a', 2)
+  await world.broker.metric('j', 'b', 3)
+  await world.broker.tick('j', 40)
+  const client = world.connect('j')
+  await client.settle()
+  await world.broker.tick('j', 50)
+  await client.settle()
+  t.same(client.messages.map(({ type, seq }) => [type, seq]), [['status', 6], ['metric_update', 4], ['metric_update', 5], ['progress', 6], ['progress', 7]])
+  t.match(client.snapshot, { recovered: false, percent: 40, status: 'running', metrics: { a: { value: 2 }, b: { value: 3 } } })
+  prove(client.messages)
+})
+
+t.test('[CONN-5] entries that come while the state is being read are neither lost nor sent twice', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  world.broker.holdReads()
+  const client = world.connect('j')
+  await client.settle()
+  t.same(client.messages, [], 'nothing before the state is known')
+  await world.broker.metric('j', 'late')
+  await world.broker.tick('j', 10)
+  world.broker.releaseReads()
+  await client.settle()
+  t.same(client.seqs, [4, 3, 4], 'the snapshot says them already; their entries belong to it')
+  prove(client.messages)
+})
+
+t.test('[CONN-5] a state that is newer than the channel: what the channel still brings is not sent again', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const first = world.connect('j')
+  await first.settle()
+  world.broker.holdEntries()
+  await world.broker.metric('j', 'a')
+  await world.broker.metric('j', 'b')
+  world.broker.gap('j')
+  await first.settle()
+  world.broker.releaseEntries()
+  await first.settle()
+  t.same(first.seqs, [2, 3, 4])
+})
+
+t.test('[POS-7] a jump in seq is healed once for all, unseen', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const clients = [world.connect('j'), world.connect('j'), world.connect('j')]
+  await world.settle()
+  const reads = world.broker.reads
+  world.broker.loses = 2
+  for (const name of ['a', 'b', 'c']) await world.broker.metric('j', name)
+  await world.settle()
+  t.equal(world.broker.reads, reads + 1)
+  for (const client of clients) {
+    t.same(client.seqs, [2, 3, 4, 5])
+    prove(client.messages)
+  }
+})
+
+t.test('[POS-7] a silent job whose stored seq is ahead is found: the lost final message arrives', async (t) => {
+  const world = new HubWorld({ quietMs: 10_000 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  world.broker.loses = 1
+  await world.broker.end('j')
+  await client.settle()
+  t.equal(client.messages.length, 1)
+  world.clock.advance(10_000)
+  await client.settle()
+  t.same(client.messages.map(({ type }) => type), ['status', 'completed'])
+})
+
+t.test('[POS-7] a connection that was lost: what was missed is read, and tried again until it can be', async (t) => {
+  const world = new HubWorld({ quietMs: 1e9 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  world.broker.failsReads = true
+  world.broker.loses = 2
+  await world.broker.tick('j', 20)
+  await world.broker.metric('j', 'a')
+  world.broker.gap('j')
+  await client.settle()
+  t.equal(client.messages.length, 1)
+  world.broker.failsReads = false
+  world.clock.advance(500)
+  await client.settle()
+  t.same(client.seqs, [2, 3, 4])
+  prove(client.messages)
+})
+
+t.test('[POS-7] entries out of order are put in order', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  world.broker.holdEntries()
+  for (const name of ['a', 'b', 'c', 'd']) await world.broker.metric('j', name)
+  world.broker.releaseEntries([2, 0, 3, 1])
+  await client.settle()
+  t.same(client.seqs, [2, 3, 4, 5, 6])
+  prove(client.messages)
+})
+
+t.test('[POS-4] a client that resumes gets exactly the missed durable entries and the latest tick per key', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const first = world.connect('j')
+  await first.settle()
+  const { seq, epoch } = first.snapshot
+  await world.broker.tick('j', 10)
+  await world.broker.metric('j', 'a', 1)
+  await world.broker.tick('j', 20)
+  await world.broker.metric('j', 'a', 2)
+  const second = world.connect('j', { after: { epoch, seq } })
+  await second.settle()
+  t.equal(second.snapshot.recovered, true)
+  t.same(second.messages.slice(1).map((m) => [m.seq, m.percent ?? m.value]), [[4, 1], [5, 20], [6, 2]])
+})
+
+t.test('[POS-4] also from what only the log remembers, and while new entries come', async (t) => {
+  const world = new HubWorld({ maxRecentEntries: 2 })
+  await world.broker.run('j')
+  for (let i = 0; i < 10; i += 1) await world.broker.metric('j', `m${i}`)
+  const first = world.connect('j')
+  await first.settle()
+  const { epoch } = first.snapshot
+  world.broker.holdReads()
+  const second = world.connect('j', { after: { epoch, seq: 5 } })
+  await second.settle()
+  await world.broker.metric('j', 'meanwhile')
+  world.broker.releaseReads()
+  await second.settle()
+  t.equal(second.snapshot.recovered, true)
+  t.equal(second.snapshot.seq, 13)
+  t.same(second.seqs.slice(1), [6, 7, 8, 9, 10, 11, 12, 13])
+})
+
+t.test('[POS-4] many clients that resume from one place cost one read', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  await world.broker.metric('j', 'a')
+  await world.broker.metric('j', 'b')
+  const first = world.connect('j')
+  await first.settle()
+  const reads = world.broker.reads
+  const clients = Array.from({ length: 100 }, () => world.connect('j', { after: { epoch: first.snapshot.epoch, seq: 3 } }))
+  await world.settle()
+  t.equal(world.broker.reads, reads + 1)
+  for (const client of clients) t.same(client.seqs, [4, 4])
+})
+
+t.test('clients that connect to a job that is watched already cost no read at all', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  world.connect('j')
+  await world.settle()
+  const reads = world.broker.reads
+  for (let i = 0; i < 1000; i += 1) world.connect('j')
+  await world.settle()
+  t.equal(world.broker.reads, reads)
+})
+
+t.test('[POS-5] where the log does not reach back the whole state follows, never a part of what was missed', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  for (let i = 0; i < 80; i += 1) await world.broker.metric('j', `m${i % 3}`, i)
+  const first = world.connect('j')
+  await first.settle()
+  const trimmed = world.connect('j', { after: { epoch: first.snapshot.epoch, seq: 2 } })
+  const foreign = world.connect('j', { after: { epoch: 'other', seq: 80 } })
+  const ahead = world.connect('j', { after: { epoch: first.snapshot.epoch, seq: 999 } })
+  await world.settle()
+  for (const client of [trimmed, foreign, ahead]) {
+    t.equal(client.snapshot.recovered, false)
+    t.same(client.seqs, [82, 80, 81, 82])
+  }
+})
+
+t.test('[POS-6] another Redis answers: every client gets a fresh snapshot in the new epoch', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  await world.broker.metric('j', 'a')
+  const client = world.connect('j')
+  await client.settle()
+  const { epoch } = client.snapshot
+  world.broker.server = '-2'
+  world.broker.gap('j')
+  await client.settle()
+  t.match(client.messages.at(-2), { type: 'status', recovered: false, seq: 3 })
+  t.not(client.snapshot.epoch, epoch)
+  const resumed = world.connect('j', { after: { epoch, seq: 3 } })
+  await resumed.settle()
+  t.equal(resumed.snapshot.recovered, false)
+})
+
+t.test('[JOB-3] a job of another user does not exist, and in a new epoch that is asked again', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const bob = world.connect('j', { token: 'bob' })
+  const alice = world.connect('j')
+  await world.settle()
+  t.equal(bob.transport.closedWith, 'not_found')
+  t.same(bob.messages, [])
+  t.equal(alice.transport.closedWith, undefined)
+  world.policy.mayView = () => false
+  world.broker.server = '-2'
+  world.broker.gap('j')
+  await world.settle()
+  t.equal(alice.transport.closedWith, 'not_found')
+  t.equal(alice.messages.length, 1)
+})
+
+t.test('[CONN-8] a frame is built once and shared by all who are in step', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const [a, b] = [world.connect('j'), world.connect('j')]
+  await world.settle()
+  await world.broker.metric('j', 'a')
+  await world.broker.metric('j', 'b')
+  await world.settle()
+  t.equal(a.transport.writes.length, 2, 'snapshot, then both entries of one turn in one write')
+  t.equal(a.transport.writes[1]?.[0], b.transport.writes[1]?.[0])
+  t.equal(a.transport.writes[1]?.[1], b.transport.writes[1]?.[1])
+})
+
+t.test('[POS-1] [SLOW-1] prev tells a slow client what was left out, and those who fell behind together share the frame', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const [a, b, fast] = [world.connect('j'), world.connect('j'), world.connect('j')]
+  await world.settle()
+  for (const slow of [a, b]) slow.transport.fill(100)
+  for (const percent of [10, 20]) await world.broker.tick('j', percent)
+  await world.broker.metric('j', 'm')
+  for (const percent of [30, 40]) await world.broker.tick('j', percent)
+  await world.settle()
+  for (const slow of [a, b]) slow.transport.drain()
+  await world.settle()
+  t.same(a.messages.slice(1).map(({ seq, prev }) => [seq, prev]), [[5, 2], [7, 5]])
+  t.equal(a.transport.writes.at(-1)?.[0], b.transport.writes.at(-1)?.[0])
+  t.same(fast.seqs, [2, 3, 4, 5, 6, 7])
+  for (const client of [a, b, fast]) prove(client.messages)
+})
+
+t.test('[SLOW-2] [SLOW-4] a client that falls behind gets a resync, recovered, and the final message', async (t) => {
+  const world = new HubWorld({ maxOutboxBytes: 4000 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  client.transport.fill(100)
+  for (let i = 0; i < 30; i += 1) await world.broker.metric('j', `m${i % 4}`, i)
+  await world.broker.end('j')
+  await client.settle()
+  t.equal(client.messages.length, 1)
+  client.transport.drain()
+  await client.settle()
+  t.match(client.messages[1], { type: 'status', resync: true, status: 'completed', seq: 33 })
+  t.equal(client.messages.at(-1).type, 'completed')
+  t.equal(client.messages.at(-1).seq, 33)
+  await world.broker.memory.publish('j', [{ ...runEvents.status('j', 'queued'), clears: 'round' }], { round: 2, token: 0, n: 0 })
+  await client.settle()
+  t.equal(client.messages.length, client.messages.findIndex(({ type }) => type === 'completed') + 1, 'completed absorbs: no retry of it')
+  prove(client.messages)
+})
+
+t.test('[SLOW-2] a resync is recovered from the last seq where what was missed is small enough, else it is the whole state', async (t) => {
+  for (const [count, recovered] of [[12, true], [40, false]] as const) {
+    const world = new HubWorld({ maxOutboxBytes: 4000 })
+    await world.broker.run('j')
+    const client = world.connect('j')
+    await client.settle()
+    client.transport.fill(3500)
+    for (let i = 0; i < count; i += 1) await world.broker.metric('j', `m${i % 3}`, i)
+    await client.settle()
+    client.transport.drain()
+    await client.settle()
+    t.match(client.snapshot, { resync: true, recovered })
+    t.equal(client.messages.length, 2 + (recovered ? count : 3))
+    prove(client.messages)
+  }
+})
+
+t.test('[CONN-7] a retry goes on in the same socket with the next round', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  await world.broker.tick('j', 60)
+  const client = world.connect('j')
+  await client.settle()
+  await world.broker.memory.publish('j', [runEvents.failed('j', { error: 'e', code: 'solver_error', log_tail: '' }, {})], { round: 1, token: 0, n: 0 })
+  await world.broker.memory.publish('j', [{ ...runEvents.status('j', 'queued'), clears: 'round' }], { round: 2, token: 0, n: 0 })
+  await client.settle()
+  const late = world.connect('j')
+  await late.settle()
+  t.match(client.messages.slice(-2), [{ type: 'error' }, { type: 'status', status: 'queued', attempt: 1 }])
+  t.match(late.snapshot, { status: 'queued', percent: null, finished_at: null })
+  t.equal(late.messages.length, 1, 'nothing of the round before')
+})
+
+t.test('a job that is not there yet is not remembered as absent', async (t) => {
+  const world = new HubWorld()
+  const early = world.connect('j')
+  await early.settle()
+  t.equal(early.transport.closedWith, 'not_found')
+  await world.broker.run('j')
+  const later = world.connect('j')
+  await later.settle()
+  t.equal(later.snapshot.status, 'running')
+})
+
+t.test('the channel is left some time after the last client, and a reload within it costs nothing', async (t) => {
+  const world = new HubWorld({ lingerMs: 5000, quietMs: 1e9 })
+  await world.broker.run('j')
+  const first = world.connect('j')
+  await first.settle()
+  first.session.ended()
+  world.clock.advance(4000)
+  const reads = world.broker.reads
+  const second = world.connect('j')
+  await second.settle()
+  t.equal(world.broker.reads, reads)
+  world.clock.advance(10_000)
+  await world.broker.metric('j', 'a')
+  await second.settle()
+  t.same(second.seqs, [2, 3], 'it did not leave under the second client')
+  second.session.ended()
+  world.clock.advance(5000)
+  await second.settle()
+  await world.broker.metric('j', 'b')
+  t.equal(world.clock.pendingTimers, 0)
+})
+
+t.test('Redis that cannot be asked closes with a code that says: try again', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  world.broker.failsReads = true
+  const client = world.connect('j')
+  await client.settle()
+  t.equal(client.transport.closedWith, 'overloaded')
+  t.equal(client.faults.length, 1)
+  world.broker.failsReads = false
+  const again = world.connect('j')
+  await again.settle()
+  t.equal(again.snapshot.status, 'running')
+})
