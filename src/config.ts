@@ -83,12 +83,12 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS
 export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
 
-/** Reads the settings, for a `main` and nobody else. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+/** Reads the settings, for a `main` and nobody else; one that is empty is as good as not set. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = []
   const values = Object.entries(SETTINGS).map(([name, setting]) => {
     try {
-      return [name, setting.read(env[name] ?? setting.fallback)]
+      return [name, setting.read(env[name] || setting.fallback)]
     } catch (error) {
       faults.push(`${name}: expected ${error instanceof Error ? error.message : error}`)
       return [name, undefined]

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { auth } from './http/plugins/auth.js'
 import { docs } from './http/plugins/docs.js'
@@ -26,7 +27,14 @@ export interface ServerOptions {
 
 /** A hub's HTTP side, not yet listening: a table of contents. Closing it closes its sessions with 1012; the parts handed in stay open. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const app = Fastify({ ...requestLogging(options.logLevel), bodyLimit: options.maxInboundBytes, forceCloseConnections: true })
+  const app = Fastify({
+    ...requestLogging(options.logLevel),
+    bodyLimit: options.maxInboundBytes,
+    forceCloseConnections: true,
+    rewriteUrl: readableUrl,
+    // More than Node lets through: an id that is too long is answered like any other that is no id.
+    routerOptions: { maxParamLength: 65_536 },
+  })
   await app.register(errors)
   await app.register(validation)
   await app.register(auth, { secret: options.jwtSecret })
@@ -37,6 +45,17 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
   for (const kind of KIND_NAMES) await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
   return app
+}
+
+/** A path that cannot be decoded is taken as it stands, so that a route can say that there is no such job. */
+function readableUrl({ url = '' }: IncomingMessage): string {
+  const [path = '', ...rest] = url.split('?')
+  try {
+    decodeURIComponent(path)
+    return url
+  } catch {
+    return [path.replaceAll('%', '%25'), ...rest].join('?')
+  }
 }
 
 /** Owners and admins see a job; for all others it does not exist. */

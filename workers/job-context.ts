@@ -18,9 +18,11 @@ export class Stop extends Error {
 
 const TICK_INTERVAL_MS = 100
 const BATCH = 64
-/** Durable events that may wait while Redis cannot be reached; more than that and the attempt is given up. */
+/** Durable events that may wait: for a Redis that cannot be reached, or of a processor that does not wait for `flush`. More, and the attempt is given up. */
 const MAX_WAITING = 10_000
 const RETRY_MS = 200
+/** Writes that fail for so long end the attempt; the queue starts another one when it can. */
+const UNREACHABLE_MS = 60_000
 const REFUSED: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
 const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
@@ -42,8 +44,11 @@ export class JobContext<K extends KindName> implements Job<K> {
   #percent: number
   #counter = 0
   #pump: Promise<void> | undefined
+  #tickTimer: NodeJS.Timeout | undefined
   #lastTickAt = 0
   #closed = false
+  /** When writes began to fail; null while they do not. */
+  #failingSince: number | null = null
 
   constructor(options: { kind: K; id: string; publisher: Publisher; writer: Writer; percent: number }) {
     this.id = options.id
@@ -84,22 +89,26 @@ export class JobContext<K extends KindName> implements Job<K> {
     if (!this.signal.aborted) this.#stop.abort(new Stop(cause))
   }
 
+  /** Waits for durable reports; a tick that is not due yet goes its own way. */
+  async flush(): Promise<void> {
+    while (this.#pump) await this.#pump
+  }
+
   /** The processor has ended: what it may still say is not taken any more. Resolves when its reports have been written. */
   close(): Promise<void> {
     this.#closed = true
-    return this.flush()
+    return this.#flushAll()
   }
 
   /** Writes events of the runner itself, after all reports. Answers why it was refused, or null. */
   async write(events: readonly JobEvent[]): Promise<WriteRefusal | null> {
-    await this.flush()
+    await this.#flushAll()
     return this.#publish(events)
   }
 
-  /** Resolves when every report has been written, or cannot be any more. */
-  async flush(): Promise<void> {
+  async #flushAll(): Promise<void> {
     this.#lastTickAt = 0
-    while (this.#pump || this.#waiting.size > 0) await (this.#pump ?? this.#startPump())
+    while (this.#pump || this.#waiting.size > 0) await this.#startPump()
   }
 
   #report(event: JobEvent): void {
@@ -110,14 +119,18 @@ export class JobContext<K extends KindName> implements Job<K> {
       this.#waiting.set(event.key, event)
     } else {
       this.#waiting.set(this.#counter++, event)
-      if (this.#waiting.size > MAX_WAITING) this.stop('unreachable')
+      if (this.#waiting.size > MAX_WAITING) this.stop(this.#failingSince === null ? 'refused' : 'unreachable')
     }
     this.#startPump()
   }
 
   #startPump(): Promise<void> {
+    clearTimeout(this.#tickTimer)
     this.#pump ??= this.#drain().finally(() => {
       this.#pump = undefined
+      // Only ticks that are not due can be left.
+      const wait = this.#lastTickAt + TICK_INTERVAL_MS - Date.now()
+      if (this.#waiting.size > 0) this.#tickTimer = setTimeout(() => void this.#startPump(), Math.max(wait, 1))
     })
     return this.#pump
   }
@@ -127,11 +140,7 @@ export class JobContext<K extends KindName> implements Job<K> {
       // A microtask later, so that what is reported together leaves together.
       await Promise.resolve()
       const batch = this.#takeBatch()
-      if (batch.length === 0) {
-        if (this.#waiting.size === 0) return
-        await pause(Math.max(this.#lastTickAt + TICK_INTERVAL_MS - Date.now(), 1))
-        continue
-      }
+      if (batch.length === 0) return
       await this.#publish(batch)
     }
   }
@@ -155,12 +164,15 @@ export class JobContext<K extends KindName> implements Job<K> {
     for (;;) {
       try {
         const answer = await this.#publisher.publish(this.id, events, this.#writer)
+        this.#failingSince = null
         if (answer.status === 'cancelling') this.stop('cancelled')
         if (answer.ok) return null
         if (answer.reason !== 'transition') this.stop(REFUSED.has(answer.reason) ? 'refused' : 'lost')
         return answer.reason
       } catch {
         // Redis cannot be reached or did not answer. The number is the same, so the write is done once however often it arrives.
+        this.#failingSince ??= Date.now()
+        if (Date.now() - this.#failingSince > UNREACHABLE_MS) this.stop('unreachable')
         if (this.signal.aborted) return 'unknown_job'
         await pause(RETRY_MS)
       }

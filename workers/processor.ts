@@ -10,6 +10,8 @@ export interface Job<K extends KindName> {
   progress(at: { percent: number; phase: PhaseOf<K>; message: string }): void
   /** A durable measurement, delivered in order. `name` is `[a-z][a-z0-9_]*`; `value` is finite. */
   metric(name: string, value: number, unit: string): void
+  /** Resolves when what was reported so far has been written. Awaited now and then by a processor that reports faster than Redis takes it: at most 10,000 reports may wait. */
+  flush(): Promise<void>
   /** A line of the job's log; the last ten go into the error message if the job fails. */
   log(line: string): void
 }

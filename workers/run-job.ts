@@ -73,7 +73,7 @@ async function settleFailure<K extends KindName>(task: Task<K>, context: JobCont
       case 'cancelled':
         return { how: 'ended', outcome: { status: 'cancelled' } }
       case 'refused':
-        return failed('solver_error', 'The job reported more than a job may.')
+        return failed('solver_error', 'The job reported more, or faster, than a job may.')
       case 'stopping':
         return settleWrite(await context.write([events.status(task.id, 'queued', 'the worker stops')]), { how: 'handed back' })
       case 'lost':
@@ -99,6 +99,7 @@ function settleWrite(refusal: WriteRefusal | null, wanted: Settled): Settled {
 function deaf(signal: AbortSignal, graceMs: number): Promise<never> {
   return new Promise((_, reject) => {
     const wait = () => setTimeout(() => reject(signal.reason), graceMs).unref()
-    signal.addEventListener('abort', wait, { once: true })
+    if (signal.aborted) wait()
+    else signal.addEventListener('abort', wait, { once: true })
   })
 }

@@ -14,6 +14,7 @@ interface StoredJob {
   durables: number
   writer: { token: number; n: number; seq: number }
   touched: number
+  listed: boolean
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
@@ -35,7 +36,7 @@ export class MemoryBroker implements Broker, JobStore {
     const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, latest: new Map() }
     const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, touched: Date.parse(job.created_at) }
+    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, touched: Date.parse(job.created_at), listed: true }
     this.#jobs.set(job.id, stored)
     this.#active.add(job.id)
     this.#append(stored, first)
@@ -65,10 +66,10 @@ export class MemoryBroker implements Broker, JobStore {
       else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
       if (legal && event.to) status = event.to
     }
-    const fresh = accepted.filter((event) => !job.state.latest.has(event.key)).length
+    // A job that is full must still be able to end.
+    const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
     if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return refuse('too_many_keys')
     for (const event of accepted) this.#append(job, event)
-    if (opens) job.writer = { token: 0, n: 0, seq: 0 }
     if (writer.n > 0) job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
     return { ok: true, seq: job.state.seq, status }
   }
@@ -87,7 +88,7 @@ export class MemoryBroker implements Broker, JobStore {
   async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<ListPage> {
     const before = cursor === undefined ? Number.POSITIVE_INFINITY : Number(cursor)
     const jobs = [...this.#jobs.values()]
-      .filter((job) => job.state.owner === owner && job.state.kind === kind && job.order < before)
+      .filter((job) => job.listed && job.state.owner === owner && job.state.kind === kind && job.order < before)
       .reverse()
     const page = jobs.slice(0, limit)
     return { ids: page.map((job) => job.state.id), ...(jobs.length > limit && { cursor: String(page.at(-1)?.order) }) }
@@ -113,7 +114,10 @@ export class MemoryBroker implements Broker, JobStore {
     this.#active.delete(id)
   }
 
-  async forget(): Promise<void> {}
+  async forget(owner: string, kind: KindName, id: string): Promise<void> {
+    const job = this.#jobs.get(id)
+    if (job?.state.owner === owner && job.state.kind === kind) job.listed = false
+  }
 
   listen(listener: BrokerListener): void {
     this.#listener = listener
@@ -144,6 +148,7 @@ export class MemoryBroker implements Broker, JobStore {
     const head = { id: state.id, generation: state.generation, seq, class: entryClass, key, ...(to && { to }), ...(clears && { clears }) }
     const entry: Entry = { ...head, body: Buffer.from(JSON.stringify(message)) }
     advance(state, entry)
+    if (clears === 'round') job.writer = { token: 0, n: 0, seq: 0 }
     if (entryClass !== 'tick') {
       job.durables += 1
       job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)

@@ -30,23 +30,14 @@ export class RedisBroker implements Broker {
   async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
     const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
     const args: (string | number)[] = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
-    args.push(
-      writer.round,
-      writer.token,
-      writer.n,
-      new Date().toISOString(),
-      maxLogEntries,
-      maxKeys + RECORD_FIELDS,
-      activeTtlMs,
-      finalTtlMs,
-    )
+    args.push(writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs)
     for (const event of events) {
       const body = JSON.stringify(event.message)
       if (Buffer.byteLength(body) > this.#limits.maxEventBytes) return { ok: false, reason: 'too_big', status: null }
       const { to } = event
       const sources = to ? `,${(event.from ?? SOURCES[to]).join()},` : ''
       args.push(event.class, event.key, body, to ?? '', sources)
-      args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', event.optional ? '1' : '')
+      args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
     }
     const [outcome, seq, text] = await this.#commands.runcastPublish(...args)
     const status = isStatus(text) ? text : null

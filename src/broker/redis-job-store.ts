@@ -62,12 +62,13 @@ export class RedisJobStore implements JobStore {
     const log = this.#keys.log(id)
     const reply = await this.#commands
       .pipeline()
-      .hget(this.#keys.job(id), 'durables')
-      .xlen(log)
-      .xrange(log, '-', '+', 'COUNT', 1)
+      // The page first, so that what is trimmed away meanwhile counts as truncated.
       .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
+      .xrange(log, '-', '+', 'COUNT', 1)
+      .xlen(log)
+      .hget(this.#keys.job(id), 'durables')
       .exec()
-    const [durables, length, first, rows] = (reply ?? []).map(([error, value]) => {
+    const [rows, first, length, durables] = (reply ?? []).map(([error, value]) => {
       if (error) throw error
       return value
     })

@@ -59,6 +59,11 @@ export class Session {
     })
   }
 
+  /** Bytes that wait for this client in this process. */
+  get backlogBytes(): number {
+    return this.#outbox.bytes + this.#transport.bufferedBytes
+  }
+
   start(): void {
     const { clock, limits, token, jobId } = this.#options
     if (!isJobId(jobId)) return this.close('not_found')

@@ -22,9 +22,9 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
     case 'boolean':
       return [] // The shadow of additionalProperties.
     case 'additionalProperties':
-      return list(params.additionalProperties).map((name) => [`${at}/${name}`, 'to be absent: there is no such field'])
+      return list(params.additionalProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be absent: there is no such field'])
     case 'required':
-      return list(params.requiredProperties).map((name) => [`${at}/${name}`, 'to be present'])
+      return list(params.requiredProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be present'])
     case 'enum':
       return [[at, `one of ${list(params.allowedValues).join(', ')}`]]
     case 'type':
@@ -35,6 +35,11 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
     default:
       return [[at, (fault.message ?? 'valid').replace(/^must (be )?/, '')]]
   }
+}
+
+/** A name as a part of a JSON Pointer. */
+function pointerPart(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 function list(value: unknown): string[] {

@@ -61,7 +61,7 @@ export const runEvents = {
 /** The last-known state as the one message that opens a socket (shape: `RunSnapshot`). */
 export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'resync'> {
   const progress = latest<'progress'>(state, 'progress')
-  const last: LastProgress = state.latest.has('final') ? (latest<'cancelled'>(state, 'final') ?? {}) : (progress ?? {})
+  const last: LastProgress = { ...lastProgress(state), ...latest<'cancelled'>(state, 'final') }
   return {
     type: 'status',
     run_id: state.id,

@@ -24,7 +24,7 @@ export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
   cancelling: ['running'],
   completed: ['running', 'cancelling'],
   failed: ['queued', 'retrying', 'running', 'cancelling'],
-  cancelled: ['queued', 'retrying', 'paused', 'cancelling'],
+  cancelled: ['queued', 'running', 'retrying', 'paused', 'cancelling'],
 }
 
 /** The moment that a state sets, the first time a round reaches it. */

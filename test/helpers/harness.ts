@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { signToken } from '../../src/cli/token.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { buildHubNode, type HubNode } from '../../src/hub-node.js'
-import { signToken } from '../../src/cli/token.js'
 import type { Processor } from '../../workers/processor.js'
 import { solveRun } from '../../workers/solver/horn-2d.js'
 import { buildWorkerNode, type WorkerNode } from '../../workers/worker-node.js'
@@ -32,6 +32,8 @@ export interface Harness {
   call(method: 'GET' | 'POST', path: string, options?: CallOptions): Promise<Answer>
   /** Submits a run and answers its id. */
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
+  /** Before the nodes end. */
+  onTeardown(act: () => void): void
   connect(id: string, options?: { node?: number; sub?: string; query?: string; token?: string | null }): Promise<TestClient>
 }
 
@@ -74,9 +76,9 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   }
   const worker = options.processor === null ? undefined : buildWorkerNode(config, { run: options.processor ?? solveRun }, log)
   await worker?.start()
-  const clients: TestClient[] = []
+  const first: (() => void)[] = []
   t.teardown(async () => {
-    for (const client of clients) client.terminate()
+    for (const act of first) act()
     await worker?.close()
     for (const { hub } of nodes) await hub.close()
   })
@@ -110,11 +112,12 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
       if (answer.status !== 202) throw new Error(`submit: ${answer.status} ${JSON.stringify(answer.body)}`)
       return answer.body.run_id
     },
+    onTeardown: (act) => first.push(act),
     connect: async (id, { node, sub, query = '', token: given } = {}) => {
       const bearer = given === undefined ? token(sub) : given
       const parameters = [bearer ? `token=${bearer}` : '', query].filter(Boolean).join('&')
       const client = new TestClient(`${nodeAt(node).ws}/api/v2/ws/runs/${encodeURIComponent(id)}?${parameters}`)
-      clients.push(client)
+      first.push(() => client.terminate())
       await client.opened
       return client
     },

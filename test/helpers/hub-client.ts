@@ -4,8 +4,8 @@ import type { Identity, Policy } from '../../src/hub/policy.js'
 import { DEFAULT_SESSION_LIMITS, Session } from '../../src/hub/session.js'
 import { Refusal } from '../../src/protocol/codes.js'
 import type { Position } from '../../src/protocol/entry.js'
-import { ManualBroker } from './manual-broker.js'
 import { ManualClock, ManualTransport, settle } from './manual.js'
+import { ManualBroker } from './manual-broker.js'
 import type { Message } from './test-client.js'
 
 /** A session on a hub, with a transport that is moved by hand. */

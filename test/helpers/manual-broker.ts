@@ -47,7 +47,11 @@ export class ManualBroker implements Broker {
   }
 
   end(id: string, round = 1) {
-    return this.memory.publish(id, [runEvents.completed(id, { compute_time_s: 1, metrics_summary: {} }, { percent: 99 })], controlWriter(round))
+    return this.memory.publish(
+      id,
+      [runEvents.completed(id, { compute_time_s: 1, metrics_summary: {} }, { percent: 99 })],
+      controlWriter(round),
+    )
   }
 
   status(id: string, to: Status, round = 1) {
@@ -99,7 +103,10 @@ export class ManualBroker implements Broker {
   async read(id: string, since?: Position): Promise<Reading | null> {
     this.reads += 1
     if (this.failsReads) throw new Error('no connection')
-    const own = since && { ...since, epoch: since.epoch.endsWith(this.server) ? since.epoch.slice(0, since.epoch.length - this.server.length) : '' }
+    const own = since && {
+      ...since,
+      epoch: since.epoch.endsWith(this.server) ? since.epoch.slice(0, since.epoch.length - this.server.length) : '',
+    }
     const reading = await this.memory.read(id, own)
     const held = this.#heldReads
     if (held) await new Promise<void>((resolve) => held.push(resolve))

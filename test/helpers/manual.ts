@@ -1,7 +1,7 @@
-import type { CodeName } from '../../src/protocol/codes.js'
 import type { Clock } from '../../src/hub/clock.js'
 import type { Frame } from '../../src/hub/frame.js'
 import type { Transport } from '../../src/hub/transport.js'
+import type { CodeName } from '../../src/protocol/codes.js'
 import type { Message } from './test-client.js'
 
 /** Time that stands still until a test turns it. */

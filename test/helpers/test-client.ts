@@ -17,8 +17,8 @@ export class TestClient {
   #read = 0
   #wake: () => void = () => {}
 
-  constructor(url: string) {
-    this.socket = new WebSocket(url)
+  constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
+    this.socket = new WebSocket(url, { headers })
     this.opened = once(this.socket, 'open')
     this.socket.on('message', (data: Buffer) => {
       const text = data.toString()

@@ -13,7 +13,16 @@ t.test('[CONN-5] snapshot, latest entry per key in seq order without the status,
   await client.settle()
   await world.broker.tick('j', 50)
   await client.settle()
-  t.same(client.messages.map(({ type, seq }) => [type, seq]), [['status', 6], ['metric_update', 4], ['metric_update', 5], ['progress', 6], ['progress', 7]])
+  t.same(
+    client.messages.map(({ type, seq }) => [type, seq]),
+    [
+      ['status', 6],
+      ['metric_update', 4],
+      ['metric_update', 5],
+      ['progress', 6],
+      ['progress', 7],
+    ],
+  )
   t.match(client.snapshot, { recovered: false, percent: 40, status: 'running', metrics: { a: { value: 2 }, b: { value: 3 } } })
   prove(client.messages)
 })
@@ -75,7 +84,10 @@ t.test('[POS-7] a silent job whose stored seq is ahead is found: the lost final 
   t.equal(client.messages.length, 1)
   world.clock.advance(10_000)
   await client.settle()
-  t.same(client.messages.map(({ type }) => type), ['status', 'completed'])
+  t.same(
+    client.messages.map(({ type }) => type),
+    ['status', 'completed'],
+  )
 })
 
 t.test('[POS-7] a connection that was lost: what was missed is read, and tried again until it can be', async (t) => {
@@ -123,7 +135,14 @@ t.test('[POS-4] a client that resumes gets exactly the missed durable entries an
   const second = world.connect('j', { after: { epoch, seq } })
   await second.settle()
   t.equal(second.snapshot.recovered, true)
-  t.same(second.messages.slice(1).map((m) => [m.seq, m.percent ?? m.value]), [[4, 1], [5, 20], [6, 2]])
+  t.same(
+    second.messages.slice(1).map((m) => [m.seq, m.percent ?? m.value]),
+    [
+      [4, 1],
+      [5, 20],
+      [6, 2],
+    ],
+  )
 })
 
 t.test('[POS-4] also from what only the log remembers, and while new entries come', async (t) => {
@@ -244,7 +263,13 @@ t.test('[POS-1] [SLOW-1] prev tells a slow client what was left out, and those w
   await world.settle()
   for (const slow of [a, b]) slow.transport.drain()
   await world.settle()
-  t.same(a.messages.slice(1).map(({ seq, prev }) => [seq, prev]), [[5, 2], [7, 5]])
+  t.same(
+    a.messages.slice(1).map(({ seq, prev }) => [seq, prev]),
+    [
+      [5, 2],
+      [7, 5],
+    ],
+  )
   t.equal(a.transport.writes.at(-1)?.[0], b.transport.writes.at(-1)?.[0])
   t.same(fast.seqs, [2, 3, 4, 5, 6, 7])
   for (const client of [a, b, fast]) prove(client.messages)
@@ -272,7 +297,10 @@ t.test('[SLOW-2] [SLOW-4] a client that falls behind gets a resync, recovered, a
 })
 
 t.test('[SLOW-2] a resync is recovered from the last seq where what was missed is small enough, else it is the whole state', async (t) => {
-  for (const [count, recovered] of [[12, true], [40, false]] as const) {
+  for (const [count, recovered] of [
+    [12, true],
+    [40, false],
+  ] as const) {
     const world = new HubWorld({ maxOutboxBytes: 4000 })
     await world.broker.run('j')
     const client = world.connect('j')
@@ -294,7 +322,11 @@ t.test('[CONN-7] a retry goes on in the same socket with the next round', async 
   await world.broker.tick('j', 60)
   const client = world.connect('j')
   await client.settle()
-  await world.broker.memory.publish('j', [runEvents.failed('j', { error: 'e', code: 'solver_error', log_tail: '' }, {})], { round: 1, token: 0, n: 0 })
+  await world.broker.memory.publish('j', [runEvents.failed('j', { error: 'e', code: 'solver_error', log_tail: '' }, {})], {
+    round: 1,
+    token: 0,
+    n: 0,
+  })
   await world.broker.memory.publish('j', [{ ...runEvents.status('j', 'queued'), clears: 'round' }], { round: 2, token: 0, n: 0 })
   await client.settle()
   const late = world.connect('j')

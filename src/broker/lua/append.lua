@@ -4,9 +4,8 @@
   hash, log and channel hold the same bytes: "<generation> <seq> <class> <clears> <to> <key>\n<body>".
 
   job     table of the job's fields: generation, seq, durables, round, attempt, status (kept up to date here)
-  event   table: class, key, body (JSON without seq), to, clears, stamp ('' = none)
+  event   table: class, key, body (JSON without seq), to, clears, stamp ('' = none), at (ISO 8601)
   limits  table: log (most durable entries), active_ttl, final_ttl (ms)
-  now     ISO 8601
 ]]
 local CLASS_CODE = { tick = 't', durable = 'd', final = 'f' }
 local CLEARS_CODE = { attempt = 'a', round = 'r' }
@@ -27,7 +26,7 @@ local function clear(hash, job, what)
   redis.call('HSET', hash, 'round', job.round, 'attempt', job.attempt)
 end
 
-local function append(hash, log, channel, job, event, limits, now)
+local function append(hash, log, channel, job, event, limits)
   if event.clears ~= '' then clear(hash, job, event.clears) end
   job.seq = job.seq + 1
   local tail = ',"seq":' .. job.seq .. '}'
@@ -47,7 +46,7 @@ local function append(hash, log, channel, job, event, limits, now)
   if event.to ~= '' then
     job.status = event.to
     redis.call('HSET', hash, 'status', event.to)
-    if event.stamp ~= '' then redis.call('HSETNX', hash, event.stamp, now) end
+    if event.stamp ~= '' then redis.call('HSETNX', hash, event.stamp, event.at) end
   end
   -- The log is born with the first event and both live as long as the job is active; only these moments change the TTL.
   local ttl = event.class == 'final' and limits.final_ttl or ((job.seq == 1 or event.clears == 'round') and limits.active_ttl)

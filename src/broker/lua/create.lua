@@ -18,5 +18,5 @@ redis.call('HSET', hash, 'kind', ARGV[1], 'owner', ARGV[2], 'input', ARGV[3], 'd
   'generation', ARGV[5], 'created_at', ARGV[6], 'round', 1, 'attempt', 1, 'status', 'queued', 'seq', 0, 'durables', 0)
 local job = { generation = ARGV[5], seq = 0, durables = 0, round = 1, attempt = 1, status = 'queued' }
 local event = { class = 'durable', key = 'status', body = ARGV[7], to = 'queued', clears = '', stamp = '' }
-append(hash, log, channel, job, event, { log = 1, active_ttl = ARGV[8] }, ARGV[6])
+append(hash, log, channel, job, event, { log = 1, active_ttl = ARGV[8] })
 return { 'created' }

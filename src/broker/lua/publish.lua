@@ -1,9 +1,9 @@
 --[[ Writes events of one job, all or none.
 
   KEYS  1 hash  2 log  3 channel (one slot)
-  ARGV  1 round  2 token  3 n  4 now (ISO 8601)
-        5 most durable entries in the log  6 most conflation keys  7 TTL of an active job  8 TTL of a final one (ms)
-        then eight per event: class, key, body, to, sources (',queued,running,'), clears, stamp, optional ('1' or '')
+  ARGV  1 round  2 token  3 n
+        4 most durable entries in the log  5 most conflation keys  6 TTL of an active job  7 TTL of a final one (ms)
+        then nine per event: class, key, body, to, sources (',queued,running,'), clears, stamp, at (ISO 8601), optional ('1' or '')
   Returns {'ok', seq of the last event, status} or {reason, 0, status}
 
   Atomic, because fence, state machine, position and publication must see the same job: two workers that both believe they own it,
@@ -16,14 +16,14 @@ local job = {
   generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]),
   round = tonumber(f[4]), attempt = tonumber(f[5]), status = f[6]
 }
-local round, token, n, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local limits = { log = ARGV[5], active_ttl = ARGV[7], final_ttl = ARGV[8] }
+local round, token, n = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local limits = { log = ARGV[4], active_ttl = ARGV[6], final_ttl = ARGV[7] }
 
 local events = {}
-for i = 9, #ARGV, 8 do
+for i = 8, #ARGV, 9 do
   events[#events + 1] = {
     class = ARGV[i], key = ARGV[i + 1], body = ARGV[i + 2], to = ARGV[i + 3],
-    sources = ARGV[i + 4], clears = ARGV[i + 5], stamp = ARGV[i + 6], optional = ARGV[i + 7] == '1'
+    sources = ARGV[i + 4], clears = ARGV[i + 5], stamp = ARGV[i + 6], at = ARGV[i + 7], optional = ARGV[i + 8] == '1'
   }
 end
 
@@ -43,21 +43,19 @@ end
 local status, accepted, fresh = job.status, {}, 0
 for _, event in ipairs(events) do
   local final = status == 'completed' or status == 'failed' or status == 'cancelled'
-  local legal = not (final and event.clears ~= 'round')
-  if legal and event.to ~= '' then
-    legal = string.find(event.sources, ',' .. status .. ',', 1, true) ~= nil and (event.clears == 'round') == final
-  end
-  if legal then
+  local enters = event.to == '' or string.find(event.sources, ',' .. status .. ',', 1, true) ~= nil
+  if enters and (event.clears == 'round') == final then
     accepted[#accepted + 1] = event
     if event.to ~= '' then status = event.to end
-    if redis.call('HEXISTS', hash, 'last:' .. event.key) == 0 then fresh = fresh + 1 end
+    -- A job that is full must still be able to end.
+    if event.class ~= 'final' and redis.call('HEXISTS', hash, 'last:' .. event.key) == 0 then fresh = fresh + 1 end
   elseif not event.optional then
     return { final and 'final' or 'transition', 0, job.status }
   end
 end
-if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[6]) then return { 'too_many_keys', 0, job.status } end
+if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[5]) then return { 'too_many_keys', 0, job.status } end
 
 local seq = job.seq
-for _, event in ipairs(accepted) do seq = append(hash, log, channel, job, event, limits, now) end
+for _, event in ipairs(accepted) do seq = append(hash, log, channel, job, event, limits) end
 if n > 0 then redis.call('HSET', hash, 'token', token, 'n', n, 'n_seq', seq) end
 return { 'ok', seq, job.status }

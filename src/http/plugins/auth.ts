@@ -6,10 +6,13 @@ import { Compile } from 'typebox/compile'
 import type { Identity } from '../../hub/policy.js'
 import { Refusal } from '../../protocol/codes.js'
 
+/** The last second that a `Date` can tell. */
+const MAX_EXP = 8_640_000_000_000
+
 const Claims = Compile(
   Type.Object({
     sub: Type.String({ minLength: 1, maxLength: 256 }),
-    exp: Type.Number(),
+    exp: Type.Number({ maximum: MAX_EXP }),
     role: Type.Optional(Type.Enum(['user', 'admin', 'worker'])),
   }),
 )
@@ -17,10 +20,12 @@ const Claims = Compile(
 declare module 'fastify' {
   interface FastifyInstance {
     authenticate(token: string): Promise<Identity>
+    /** Hook for routes that need a user: sets `request.identity`, or throws `unauthenticated` or `expired` before anything else of the request is read. */
+    identify(request: FastifyRequest): Promise<void>
   }
   interface FastifyRequest {
-    /** Whom the request's token speaks for; throws `unauthenticated` without a valid one. */
-    identify(): Promise<Identity>
+    /** Whom the request's token speaks for, on routes with the hook `identify`. */
+    identity: Identity
   }
 }
 
@@ -31,14 +36,15 @@ export const auth = fp(
 
     app.decorate('authenticate', async (token: string): Promise<Identity> => {
       const claims = verify(app, token)
-      if (!Claims.Check(claims)) throw new Refusal('unauthenticated', 'The token lacks sub or exp, or has an unknown role.')
+      if (!Claims.Check(claims)) throw new Refusal('unauthenticated', 'The claims sub, exp or role of the token are missing or wrong.')
       return { sub: claims.sub, role: claims.role ?? 'user', expiresAt: claims.exp * 1000 }
     })
 
-    app.decorateRequest('identify', async function (this: FastifyRequest) {
-      const token = tokenOf(this)
+    app.decorateRequest('identity')
+    app.decorate('identify', async (request: FastifyRequest) => {
+      const token = tokenOf(request)
       if (token === undefined) throw new Refusal('unauthenticated')
-      return app.authenticate(token)
+      request.identity = await app.authenticate(token)
     })
   },
   { name: 'auth' },

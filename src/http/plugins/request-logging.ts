@@ -6,14 +6,18 @@ export function requestLogging(level: string): Pick<FastifyServerOptions, 'logge
   const serializers = {
     req: (request: FastifyRequest) => ({ method: request.method, url: withoutToken(request.url), remoteAddress: request.ip }),
   }
-  return { logger: { level, serializers } }
+  // A request that cannot be parsed comes along as a whole, at level trace.
+  return { logger: { level, serializers, redact: { paths: ['err.rawPacket'], remove: true } } }
 }
 
-/** Also where the name is percent-encoded: the value of any parameter that reads `token`. */
+const JWT = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g
+
+/** Blots out the value of any parameter that reads `token`, also percent-encoded, and whatever else looks like a JWT, wherever it stands. */
 export function withoutToken(url: string): string {
-  const [path, query] = [url.split('?', 1)[0] ?? '', url.slice(url.indexOf('?') + 1)]
-  if (!url.includes('?')) return url
-  const blotted = query.split('&').map((pair) => (isTokenName(pair.split('=', 1)[0] ?? '') ? 'token=***' : pair))
+  const [path = '', ...rest] = url.replace(JWT, '***').split('?')
+  if (rest.length === 0) return path
+  const pairs = rest.join('?').split('&')
+  const blotted = pairs.map((pair) => (isTokenName(pair.split('=', 1)[0] ?? '') ? 'token=***' : pair))
   return `${path}?${blotted.join('&')}`
 }
 

@@ -6,6 +6,7 @@ import { systemClock } from '../../hub/clock.js'
 import type { Hub } from '../../hub/hub.js'
 import type { Policy } from '../../hub/policy.js'
 import { Session, type SessionLimits } from '../../hub/session.js'
+import { Refusal } from '../../protocol/codes.js'
 import type { Position } from '../../protocol/entry.js'
 import { KINDS, type KindName } from '../../protocol/kinds.js'
 import { tokenOf } from '../plugins/auth.js'
@@ -17,6 +18,9 @@ export interface SocketOptions {
   readonly limits: SessionLimits
   readonly maxInboundBytes: number
 }
+
+/** How long a peer may take to answer a close. Shorter than what a stopping process is given. */
+const CLOSE_TIMEOUT_MS = 3000
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,8 +34,10 @@ export const jobSockets = fp(
   async (app: FastifyInstance, { hub, policy, limits, maxInboundBytes }: SocketOptions) => {
     const sessions = new Set<Session>()
     app.decorate('sessions', sessions)
+    // `closeTimeout` is an option of `ws` that its types do not know.
+    const wsOptions = { maxPayload: maxInboundBytes, perMessageDeflate: false, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS }
     await app.register(fastifyWebsocket, {
-      options: { maxPayload: maxInboundBytes, perMessageDeflate: false, clientTracking: false },
+      options: wsOptions,
       // `ws` has closed with the right code before it tells of a fault of the peer (1009 for a frame too big).
       errorHandler: (error, _socket, request) => request.log.debug({ err: error }, 'websocket fault'),
       preClose: (done) => {
@@ -42,10 +48,14 @@ export const jobSockets = fp(
 
     const socketOf = (kind: KindName) => {
       const { idField, path } = KINDS[kind]
-      app.get<{ Params: { id: string }; Querystring: { after?: string; epoch?: string } }>(
-        `/api/v2/ws/${path}/:id`,
-        { websocket: true },
-        (webSocket, request) => {
+      app.route<{ Params: { id: string }; Querystring: { after?: string; epoch?: string } }>({
+        method: 'GET',
+        url: `/api/v2/ws/${path}/:id`,
+        schema: { tags: [path], summary: 'WebSocket: state and live progress' },
+        handler: () => {
+          throw new Refusal('no_route', 'Only a WebSocket is served at this address.')
+        },
+        wsHandler: (webSocket, request) => {
           const token = tokenOf(request)
           const after = positionOf(request.query)
           const session = new Session(new WebSocketTransport(webSocket, request.raw.socket), {
@@ -63,7 +73,7 @@ export const jobSockets = fp(
           follow(webSocket, session, () => sessions.delete(session))
           session.start()
         },
-      )
+      })
     }
     for (const kind of Object.keys(KINDS) as KindName[]) socketOf(kind)
   },
@@ -80,6 +90,8 @@ function follow(webSocket: WebSocket, session: Session, forget: () => void): voi
 
 /** `?after=<seq>&epoch=<epoch>`; what is no position is as good as none: the client gets the whole state. */
 function positionOf({ after, epoch }: { after?: string; epoch?: string }): Position | null {
+  // Given twice, either is an array.
+  if (typeof after !== 'string' || typeof epoch !== 'string' || !/^[0-9]+$/.test(after)) return null
   const seq = Number(after)
-  return after !== undefined && typeof epoch === 'string' && Number.isSafeInteger(seq) && seq >= 0 ? { epoch, seq } : null
+  return Number.isSafeInteger(seq) ? { epoch, seq } : null
 }

@@ -14,11 +14,11 @@ export interface JobRoutesOptions {
 
 const Page = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
-  cursor: Type.Optional(Type.String({ pattern: '^[0-9]+(:[A-Za-z0-9_.-]+)?$' })),
+  cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$', description: 'from the page before' })),
   token: Type.Optional(Type.String()),
 })
 const EventsPage = Type.Object({
-  after: Type.Integer({ minimum: 0, default: 0, description: 'seq of the last entry that is known' }),
+  after: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0, description: 'seq of the last entry that is known' }),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
   token: Type.Optional(Type.String()),
 })
@@ -44,41 +44,39 @@ export const jobRoutes: FastifyPluginAsync<JobRoutesOptions> = async (app, { kin
     created_at: state.created_at,
     links: links(state.id),
   })
-  const viewOf = async (request: FastifyRequest) => {
-    const identity = await request.identify()
-    return { identity, view: (owner: string) => policy.mayView(identity, owner) }
-  }
+  const viewOf =
+    ({ identity }: FastifyRequest) =>
+    (owner: string) =>
+      policy.mayView(identity, owner)
   /** The snapshot, less what only a socket says. */
   const stateOf = (state: JobState) => {
     const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
     return { ...fields, ...finalOf(state) }
   }
 
-  app.post('/', { schema: { tags, summary: 'Enqueue', body: Submit } }, async (request, reply) => {
-    const { identity } = await viewOf(request)
+  app.addHook('onRequest', app.identify)
+
+  app.post('', { schema: { tags, summary: 'Enqueue', body: Submit } }, async (request, reply) => {
     const body = request.body as { [field: string]: unknown }
     const id = body[idField] as string | undefined // JobId, by the schema
-    const state = await jobs.submit({ ...(id !== undefined && { id }), owner: identity.sub, kind, input: body.input })
+    const state = await jobs.submit({ ...(id !== undefined && { id }), owner: request.identity.sub, kind, input: body.input })
     return reply.code(202).header('location', links(state.id).self).send(accepted(state))
   })
 
-  app.get('/', { schema: { tags, summary: 'Own jobs, newest first', querystring: Page } }, async (request) => {
-    const { identity } = await viewOf(request)
+  app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring: Page } }, async (request) => {
     const { limit, cursor } = request.query as Static<typeof Page>
-    const page = await jobs.list(identity.sub, kind, limit, cursor)
+    const page = await jobs.list(request.identity.sub, kind, limit, cursor)
     return { [path]: page.jobs.map(stateOf), cursor: page.cursor ?? null }
   })
 
   app.get('/:id', { schema: { tags, summary: 'State', params: Path } }, async (request) => {
-    const { view } = await viewOf(request)
-    return stateOf(await jobs.read(kind, (request.params as Static<typeof Path>).id, view))
+    return stateOf(await jobs.read(kind, (request.params as Static<typeof Path>).id, viewOf(request)))
   })
 
   const eventsSchema = { tags, summary: 'Durable entries after a seq: the missed data', params: Path, querystring: EventsPage }
   app.get('/:id/events', { schema: eventsSchema }, async (request) => {
-    const { view } = await viewOf(request)
     const { after, limit } = request.query as Static<typeof EventsPage>
-    const { state, page } = await jobs.history(kind, (request.params as Static<typeof Path>).id, view, after, limit)
+    const { state, page } = await jobs.history(kind, (request.params as Static<typeof Path>).id, viewOf(request), after, limit)
     const last = page.entries.at(-1)
     return {
       [idField]: state.id,
@@ -92,9 +90,8 @@ export const jobRoutes: FastifyPluginAsync<JobRoutesOptions> = async (app, { kin
   })
 
   app.post('/:id/cancel', { schema: { tags, summary: 'Cancel', params: Path } }, async (request, reply) => {
-    const { identity } = await viewOf(request)
     const { id } = request.params as Static<typeof Path>
-    return reply.code(202).send({ [idField]: id, status: await policy.cancel(identity, id) })
+    return reply.code(202).send({ [idField]: id, status: await policy.cancel(request.identity, id) })
   })
 }
 

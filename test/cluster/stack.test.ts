@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { watchJob } from '../../src/client/watch-job.js'
+import { eventually } from '../helpers/eventually.js'
+import { HORN } from '../helpers/harness.js'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const RAYLEIGH_LOVE_HZ = 19_962.7
+
+/** Two free ports in a row. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const first = createServer().listen(0, '127.0.0.1')
+    await once(first, 'listening')
+    const { port } = first.address() as { port: number }
+    const second = createServer().listen(port + 1, '127.0.0.1')
+    const isFree = await once(second, 'listening').then(
+      () => true,
+      () => false,
+    )
+    for (const server of [first, second]) if (server.listening) await new Promise((resolve) => server.close(resolve))
+    if (isFree) return port
+  }
+}
+
+interface Program {
+  readonly child: ChildProcess
+  output: string
+  readonly exit: Promise<[number | null, string | null]>
+}
+
+function run(t: Test, script: string, port: number): Program {
+  const env = { ...process.env, PORT: String(port), REDIS_URL: '', JWT_SECRET: '', LOG_LEVEL: 'warn', RUNCAST_MARK: `mark-${port}` }
+  const child = spawn(process.execPath, [`build/src/cli/${script}.js`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const program: Program = { child, output: '', exit: once(child, 'exit') as Program['exit'] }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      program.output += chunk
+    })
+  }
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+    await program.exit
+  })
+  return program
+}
+
+/** Pids of the processes that carry a program's mark in their environment: all that it started, however far removed. */
+function marked(port: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`RUNCAST_MARK=mark-${port}\0`)
+      } catch {
+        return false
+      }
+    })
+}
+
+t.test('the demo: a real run, submitted on one node and watched on the other; exit 0, no process left', async (t) => {
+  const port = await freePorts()
+  const program = run(t, 'demo', port)
+  t.same(await program.exit, [0, null], program.output)
+  t.match(program.output, new RegExp(`submitted to http://127\\.0\\.0\\.1:${port}, watched on http://127\\.0\\.0\\.1:${port + 1}`))
+  const frequency = Number(/Completed[\s\S]*natural_frequency_hz\s+([\d.]+)/.exec(program.output)?.[1])
+  t.ok(Math.abs(frequency / RAYLEIGH_LOVE_HZ - 1) < 0.005, `${frequency} Hz against ${RAYLEIGH_LOVE_HZ} Hz of Rayleigh and Love`)
+  t.match(program.output, /█/)
+  if (process.platform === 'linux') t.same(marked(port), [])
+})
+
+t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends everything', async (t) => {
+  const port = await freePorts()
+  const program = run(t, 'start', port)
+  const token = await eventually(() => /^token\s+(\S+)$/m.exec(program.output)?.[1], { timeoutMs: 30_000 })
+  const [nodeA, nodeB] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`]
+  for (const node of [nodeA, nodeB]) {
+    const ready = await fetch(`${node}/readyz`)
+    t.same([ready.status, await ready.json()], [200, { status: 'ready', checks: { redis: true, worker: true } }])
+  }
+  const response = await fetch(`${nodeA}/api/v2/runs`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ input: HORN }),
+  })
+  const { run_id: id } = (await response.json()) as { run_id: string }
+  const watch = watchJob({ url: `${nodeB.replace('http', 'ws')}/api/v2/ws/runs/${id}`, token: () => token, WebSocket })
+  t.teardown(() => watch.close())
+  t.equal((await watch.finished()).status, 'completed')
+  program.child.kill('SIGINT')
+  t.same(await program.exit, [0, null], program.output)
+  if (process.platform === 'linux') t.same(marked(port), [])
+})
+
+t.test('the stack killed with SIGKILL leaves no process behind', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
+  const port = await freePorts()
+  const program = run(t, 'start', port)
+  await eventually(() => program.output.includes('Ctrl-C'), { timeoutMs: 30_000 })
+  t.ok(marked(port).length >= 5, 'two hubs, a worker, Redis and its guard, and the parent')
+  program.child.kill('SIGKILL')
+  await program.exit
+  await eventually(() => marked(port).length === 0)
+})
+
+t.test('a port that is taken: one clear line, exit 1, no process left', async (t) => {
+  const port = await freePorts()
+  const taken = createServer().listen(port, '127.0.0.1')
+  await once(taken, 'listening')
+  t.teardown(() => taken.close())
+  const program = run(t, 'start', port)
+  t.same(await program.exit, [1, null])
+  t.match(program.output, `127.0.0.1:${port}`)
+  t.notMatch(program.output, /\n\s+at /, 'no stack trace')
+  if (process.platform === 'linux') t.same(marked(port), [])
+})

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS } from '../../src/broker/broker.js'
+import type { JobStore } from '../../src/broker/job-store.js'
+import { MemoryBroker } from '../../src/broker/memory-broker.js'
+import { RedisBroker } from '../../src/broker/redis-broker.js'
+import { RedisJobStore } from '../../src/broker/redis-job-store.js'
+import type { Entry } from '../../src/protocol/entry.js'
+
+/** What serves both ports. */
+export interface Backend {
+  readonly broker: Broker
+  readonly store: JobStore
+  /** Begins every key, on Redis. */
+  readonly prefix: string
+}
+
+/** Opens a backend without any jobs, for one test. */
+export type OpenBackend = (t: Test, limits?: Partial<BrokerLimits>) => Backend
+
+export const openMemory: OpenBackend = (_t, limits) => {
+  const memory = new MemoryBroker(limits)
+  return { broker: memory, store: memory, prefix: '' }
+}
+
+/** Each on a prefix of its own, unless one is given: then it is another node of the same cluster. */
+export function openRedis(t: Test, url: string, limits: Partial<BrokerLimits> = {}, prefix = `test-${randomUUID()}`): Backend {
+  const options = { url, prefix, limits: { ...DEFAULT_BROKER_LIMITS, ...limits } }
+  const broker = new RedisBroker(options)
+  const store = new RedisJobStore(options)
+  t.teardown(async () => {
+    store.close()
+    await broker.close()
+  })
+  return { broker, store, prefix }
+}
+
+/** What a listener was told, in order. */
+export interface Heard {
+  readonly entries: Entry[]
+  readonly gaps: string[]
+}
+
+export function listenTo(broker: Broker): Heard {
+  const heard: Heard = { entries: [], gaps: [] }
+  broker.listen({ entry: (entry) => heard.entries.push(entry), gap: (id) => heard.gaps.push(id) })
+  return heard
+}
+
+export function seqsOf(entries: Iterable<Entry> | undefined): number[] | undefined {
+  return entries && [...entries].map((entry) => entry.seq)
+}
+
+/** An entry in a form that assertions can show: its bytes as text. */
+export function readable({ body, ...head }: Entry): object {
+  return { ...head, body: body.toString() }
+}

@@ -1,0 +1,246 @@
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import type { BrokerLimits } from '../../src/broker/broker.js'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { eventually } from '../helpers/eventually.js'
+import { startTestRedis } from '../helpers/redis.js'
+import { type Backend, listenTo, openRedis, readable, seqsOf } from './backend.js'
+import { inClusterMode } from './cluster.js'
+import { startRedisProxy } from './redis-proxy.js'
+import { entering, metric, newJob, progress, TestJob } from './test-job.js'
+
+const redis = await startTestRedis(t)
+
+function open(t: Test, limits?: Partial<BrokerLimits>): Backend {
+  return openRedis(t, redis.url, limits)
+}
+
+function adminOf(t: Test, url = redis.url): Redis {
+  const admin = new Redis(url)
+  t.teardown(() => admin.disconnect())
+  return admin
+}
+
+async function callsOf(admin: Redis, command: string): Promise<number> {
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await admin.info('commandstats'))?.[1] ?? 0)
+}
+
+/** The values of a job's metrics, in the order of the log. */
+async function valuesOf(job: TestJob): Promise<unknown[]> {
+  const { entries } = await job.history()
+  return entries.flatMap((entry) => (entry.key === 'metric:a' ? [JSON.parse(entry.body.toString()).value] : []))
+}
+
+t.test('[CONN-8] every node hears and reads the same bytes', async (t) => {
+  const publisher = open(t)
+  const nodes = [1, 2].map(() => openRedis(t, redis.url, {}, publisher.prefix))
+  const heard = nodes.map((node) => listenTo(node.broker))
+  const job = await TestJob.create(publisher)
+  for (const node of nodes) await node.broker.subscribe(job.id)
+  await job.enter('running')
+  await job.write(progress(job.id, 10), metric(job.id, 'a', 1))
+  await job.enter('completed')
+  for (const { entries } of heard) await eventually(() => entries.length === 4)
+  t.same(heard[0]?.entries.map(readable), heard[1]?.entries.map(readable))
+  const states = await Promise.all(nodes.map(async (node) => (await node.broker.read(job.id))?.state))
+  t.same(states[0], states[1])
+})
+
+t.test('all keys of a job lie in one slot, whatever its id', async (t) => {
+  const cluster = await startTestRedis(t, ['--cluster-enabled', 'yes'])
+  await inClusterMode(cluster.url)
+  const admin = adminOf(t, cluster.url)
+  const keys = new RedisKeys('runcast:test')
+  const slots = new Set<number>()
+  for (const id of ['a', 'a.b_c-d', 'x'.repeat(128)]) {
+    const [slot = -1, ...others] = await Promise.all([keys.job(id), keys.log(id), keys.live(id)].map((key) => admin.cluster('KEYSLOT', key)))
+    t.same(others, [slot, slot])
+    t.equal(keys.idOfChannel(keys.live(id)), id)
+    slots.add(slot)
+  }
+  t.equal(slots.size, 3, 'and those of other jobs in others')
+})
+
+t.test('a job lives as long as it is looked after, and after its end for as long as it is kept', async (t) => {
+  const limits = { activeTtlMs: 600_000, finalTtlMs: 60_000 }
+  const backend = open(t, limits)
+  const admin = adminOf(t)
+  const keys = new RedisKeys(backend.prefix)
+  const job = await TestJob.create(backend)
+  const livesFor = async (ttl: number, when: string) => {
+    for (const key of [keys.job(job.id), keys.log(job.id)]) {
+      const left = await admin.pttl(key)
+      t.ok(left > ttl - 5000 && left <= ttl, `${when}: ${left} ms`)
+    }
+  }
+  await livesFor(limits.activeTtlMs, 'at create')
+  for (const key of [keys.job(job.id), keys.log(job.id)]) await admin.pexpire(key, 100_000)
+  await job.enter('running')
+  await livesFor(100_000, 'a write is not what keeps it')
+  await backend.store.touch(job.id, Date.now())
+  await livesFor(limits.activeTtlMs, 'touched')
+  await job.enter('failed')
+  await livesFor(limits.finalTtlMs, 'final')
+  await job.retry()
+  await livesFor(limits.activeTtlMs, 'in a new round')
+})
+
+t.test('[POS-6] a job that has expired is gone, and its id begins another count', async (t) => {
+  const backend = open(t, { finalTtlMs: 1 })
+  const job = await TestJob.in(backend, 'running')
+  const { epoch } = await job.state()
+  await job.enter('completed')
+  await eventually(async () => (await backend.broker.read(job.id)) === null)
+  t.equal(await backend.store.history(job.id, 0, 10), null)
+  t.match(await job.write(progress(job.id, 1)), { ok: false, reason: 'unknown_job' })
+  await TestJob.create(backend, { id: job.id })
+  const reading = await backend.broker.read(job.id, { epoch, seq: 1 })
+  t.not(reading?.state.epoch, epoch)
+  t.equal(reading?.missed, undefined)
+  t.same(seqsOf((await backend.store.history(job.id, 0, 10))?.entries), [1])
+})
+
+t.test('a log that outlived its job is not taken over by the next one', async (t) => {
+  const backend = open(t)
+  const job = await TestJob.in(backend, 'completed')
+  await adminOf(t).del(new RedisKeys(backend.prefix).job(job.id))
+  const next = await TestJob.create(backend, { id: job.id })
+  t.same(seqsOf((await next.history()).entries), [1])
+})
+
+t.test('[JOB-2] a submit that died half-way is completed by its repetition', async (t) => {
+  const backend = open(t)
+  const job = newJob()
+  await backend.store.create(job, entering(job.id, 'queued'))
+  await backend.store.retire(job.id)
+  await backend.store.forget(job.owner, 'run', job.id)
+  t.match(await backend.store.create({ ...job, owner: 'mallory' }, entering(job.id, 'queued')), { created: false })
+  t.same(await backend.store.active(Date.now(), 10), [])
+  t.match(await backend.store.create(job, entering(job.id, 'queued')), { created: false })
+  t.same(await backend.store.active(Date.now(), 10), [job.id])
+  t.same(await backend.store.list(job.owner, 'run', 10), { ids: [job.id] })
+})
+
+t.test('[POS-7] a lost subscription is told as a gap once it stands again, and what was published meanwhile is read', async (t) => {
+  const backend = open(t)
+  const { broker } = backend
+  const admin = adminOf(t)
+  const [job, other] = [await TestJob.in(backend, 'running'), await TestJob.in(backend, 'running')]
+  const delivered: number[] = []
+  const gaps: string[] = []
+  let afterGap: Promise<unknown> | undefined
+  broker.listen({
+    entry: (entry) => entry.id === job.id && delivered.push(entry.seq),
+    gap: (id) => {
+      gaps.push(id)
+      // Published in the moment of the word: it is delivered only if the subscription stands.
+      if (id === job.id) afterGap ??= job.write(metric(job.id, 'a', 4))
+    },
+  })
+  for (const { id } of [job, other]) await broker.subscribe(id)
+  await job.write(metric(job.id, 'a', 1))
+  await eventually(() => delivered.length === 1)
+  await admin.client('KILL', 'TYPE', 'pubsub')
+  await job.write(metric(job.id, 'a', 2))
+  await job.write(metric(job.id, 'a', 3), progress(job.id, 10))
+  await eventually(() => afterGap)
+  await eventually(() => delivered.includes(7))
+  t.same(delivered, [3, 7], 'what was published meanwhile was lost')
+  t.same(gaps.toSorted(), [job.id, other.id].toSorted())
+  t.same(seqsOf(await job.since(3)), [4, 5, 6, 7])
+})
+
+t.test('[POS-7] a connection that is open but deaf is found and replaced', async (t) => {
+  const proxy = await startRedisProxy(t, redis.url)
+  const { broker, prefix } = openRedis(t, proxy.url)
+  const job = await TestJob.in(openRedis(t, redis.url, {}, prefix), 'running')
+  const heard = listenTo(broker)
+  await broker.subscribe(job.id)
+  await eventually(() => broker.ready())
+  proxy.deafen()
+  t.notOk(await broker.ready(), 'it does not hear itself')
+  await job.write(metric(job.id, 'a', 1))
+  await eventually(() => heard.gaps.includes(job.id), { timeoutMs: 30_000 })
+  t.same(heard.entries, [])
+  await job.write(metric(job.id, 'a', 2))
+  await eventually(() => heard.entries.length === 1)
+  t.ok(await eventually(() => broker.ready()))
+})
+
+t.test('[STATE-4] a write whose answer was lost with the connection is done once', async (t) => {
+  const proxy = await startRedisProxy(t, redis.url)
+  const job = await TestJob.in(openRedis(t, proxy.url), 'running')
+  const admin = adminOf(t)
+  const before = await callsOf(admin, 'evalsha')
+  const cut = proxy.cutAtNextAnswer()
+  const answer = job.write(metric(job.id, 'a', 1))
+  await cut
+  t.same(await answer, { ok: true, seq: 3, status: 'running' })
+  t.equal((await callsOf(admin, 'evalsha')) - before, 2, 'it was sent twice')
+  t.same(await valuesOf(job), [1])
+})
+
+t.test('[STATE-4] connections may be killed at any moment: the caller repeats a rejected write, and each is done once', async (t) => {
+  const backend = open(t)
+  const admin = adminOf(t)
+  const job = await TestJob.in(backend, 'running')
+  const count = 120
+  let kills = 0
+  for (let value = 1; value <= count; value += 1) {
+    const writes = [job.write(metric(job.id, 'a', value))]
+    // Alternately before and after the write has reached Redis.
+    if (value % 6 === 0) {
+      if (value % 12 === 0) await new Promise(setImmediate)
+      kills += Number(await admin.client('KILL', 'TYPE', 'normal'))
+    }
+    for (;;) {
+      const answer = await writes.at(-1)?.catch(() => null)
+      if (answer) {
+        t.match(answer, { ok: true, seq: value + 2 })
+        break
+      }
+      job.n -= 1
+      writes.push(job.write(metric(job.id, 'a', value)))
+    }
+  }
+  t.ok(kills >= count / 6, `${kills} connections were killed`)
+  t.same(await valuesOf(job), Array.from({ length: count }, (_, i) => i + 1))
+  t.same(seqsOf((await job.history()).entries), Array.from({ length: count + 2 }, (_, i) => i + 1))
+})
+
+t.test('[POS-6] a restarted Redis has another epoch, with the same data', async (t) => {
+  const backend = open(t)
+  const job = await TestJob.in(backend, 'running')
+  await job.write(metric(job.id, 'a', 1))
+  const before = await job.state()
+  t.equal((await openRedis(t, redis.url, {}, backend.prefix).broker.read(job.id))?.state.epoch, before.epoch, 'each node sees the same')
+  t.same(seqsOf(await job.since(2)), [3])
+  await redis.restart()
+  const after = await eventually(() => job.state())
+  t.not(after.epoch, before.epoch)
+  t.same({ ...after, epoch: '' }, { ...before, epoch: '' })
+  const reading = await backend.broker.read(job.id, { epoch: before.epoch, seq: 2 })
+  t.equal(reading?.missed, undefined, 'nobody is told that the old position is good')
+  t.same(seqsOf(await job.since(2)), [3])
+})
+
+t.test('[OPS-1] [POS-7] a broker is ready when it hears itself, not while Redis is down, and again after', async (t) => {
+  const backend = open(t)
+  const { broker } = backend
+  const heard = listenTo(broker)
+  const job = await TestJob.in(backend, 'running')
+  await broker.subscribe(job.id)
+  t.ok(await eventually(() => broker.ready()))
+  await redis.kill()
+  await eventually(async () => !(await broker.ready()))
+  await t.rejects(broker.read(job.id))
+  await t.rejects(job.write(metric(job.id, 'a', 1)), 'it is not known whether it was done')
+  t.notOk(await broker.ready())
+  await redis.restart()
+  t.ok(await eventually(() => broker.ready()))
+  await eventually(() => heard.gaps.includes(job.id))
+  job.n -= 1
+  t.match(await eventually(() => job.write(metric(job.id, 'a', 1))), { ok: true, seq: 3 })
+  t.same(await valuesOf(job), [1])
+  await eventually(() => heard.entries.length === 1)
+})

@@ -1,0 +1,14 @@
+import type { Test } from 'tap'
+import type { OpenBackend } from './backend.js'
+import { publishContract } from './publish-suite.js'
+import { readContract } from './read-suite.js'
+import { statesContract } from './states-suite.js'
+import { storeContract } from './store-suite.js'
+
+/** What every Broker and JobStore keeps, whatever it is made of. */
+export function brokerContract(t: Test, open: OpenBackend): void {
+  publishContract(t, open)
+  statesContract(t, open)
+  readContract(t, open)
+  storeContract(t, open)
+}

@@ -1,0 +1,32 @@
+import type { InputOf } from '../../src/protocol/kinds.js'
+import type { Job, Processor } from '../../workers/processor.js'
+import { eventually } from './eventually.js'
+
+/** One execution of a run, played by a test: what the processor says and when it ends. */
+export interface Play {
+  readonly job: Job<'run'>
+  readonly input: InputOf<'run'>
+  complete(summary?: Record<string, number>): void
+  fail(error: Error): void
+}
+
+/** A processor that does what a test tells it. It obeys its signal at once. */
+export class Stage {
+  /** All executions, in the order of their starts. */
+  readonly plays: Play[] = []
+
+  readonly processor: Processor<'run'> = (input, job) =>
+    new Promise((resolve, reject) => {
+      job.signal.addEventListener('abort', () => reject(job.signal.reason), { once: true })
+      this.plays.push({ job, input, complete: (summary = {}) => resolve({ metrics_summary: summary }), fail: reject })
+    })
+
+  playsOf(id: string): Play[] {
+    return this.plays.filter(({ job }) => job.id === id)
+  }
+
+  /** The latest execution of a job, once there is one. */
+  play(id: string): Promise<Play> {
+    return eventually(() => this.playsOf(id).at(-1))
+  }
+}

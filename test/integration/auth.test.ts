@@ -1,0 +1,308 @@
+import { spawn } from 'node:child_process'
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { freePort } from '../../src/embedded/redis-port.js'
+import { eventually } from '../helpers/eventually.js'
+import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
+import { startTestRedis } from '../helpers/redis.js'
+import { Stage } from '../helpers/stage.js'
+import { TestClient } from '../helpers/test-client.js'
+
+const AUTH_TIMEOUT_MS = 300
+
+t.test('with a hub that answers', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { AUTH_TIMEOUT_MS: `${AUTH_TIMEOUT_MS}`, WORKER_CONCURRENCY: '8' } })
+  t.teardown(() => t.same(h.faults, [], 'nothing of this is a fault of the hub'))
+  const id = await h.submit({ id: 'of-alice' })
+  await stage.play(id)
+
+  t.test('[CONN-1] the token comes in the query, as a header or in the first message', async (t) => {
+    const byQuery = await h.connect(id)
+    t.match(await byQuery.next(), { type: 'status', run_id: id, recovered: false })
+
+    const byHeader = open(h, id, { authorization: `Bearer ${h.token()}` })
+    t.match(await byHeader.next(), { type: 'status', run_id: id, recovered: false })
+
+    const exp = Math.floor(Date.now() / 1000) + 60
+    const byMessage = await h.connect(id, { token: null })
+    byMessage.send({ type: 'auth', token: tokenOf({ sub: 'alice', exp }) })
+    t.same(await byMessage.next(), { type: 'authenticated', expires_at: new Date(exp * 1000).toISOString() })
+    t.match(await byMessage.next(), { type: 'status', run_id: id, recovered: false })
+
+    await byMessage.silence(AUTH_TIMEOUT_MS * 1.5)
+    for (const client of [byQuery, byHeader, byMessage]) {
+      client.send({ type: 'ping' })
+      t.same(await client.next(), { type: 'pong' }, 'whoever has said who they are is not timed out')
+    }
+  })
+
+  t.test('[CONN-1] a socket that brings no token in time is closed, and tells nothing before', async (t) => {
+    const begun = Date.now()
+    const client = await h.connect(id, { token: null })
+    client.send({ type: 'cancel' })
+    t.match(await client.next(), { type: 'refused', request: 'cancel', code: 'unauthenticated' })
+    t.match(await client.closed, { code: 4001, reason: /token/ })
+    t.ok(Date.now() - begun >= AUTH_TIMEOUT_MS - 5, 'it got its time')
+    t.equal(client.messages.length, 1, 'no word of the job')
+  })
+
+  t.test(
+    '[CONN-2] [CONN-3] a token that is not HS256 with sub and exp: accepted first, then closed with 4001; REST answers 401',
+    async (t) => {
+      for (const [name, token] of Object.entries(badTokens())) {
+        const reason = name === 'expired' ? 'The token has expired.' : /.+/
+        const byQuery = await h.connect(id, { token })
+        const byMessage = await h.connect(id, { token: null })
+        byMessage.send({ type: 'auth', token })
+        const byHeader = open(h, id, { authorization: `Bearer ${token}` })
+        for (const [way, client] of Object.entries({ byQuery, byMessage, byHeader })) {
+          t.match(await client.closed, { code: 4001, reason }, `${name}, ${way}`)
+          t.same(client.texts, [], `${name}, ${way}: no word of the job`)
+        }
+        const answer = await h.call('GET', `/api/v2/runs/${id}`, { token })
+        t.match(answer, { status: 401, body: { error: name === 'expired' ? 'expired' : 'unauthenticated', detail: [] } }, name)
+        t.equal(answer.headers.get('www-authenticate'), 'Bearer')
+      }
+      const unsigned = await h.connect(id, { query: 'token=', token: null })
+      t.match(await unsigned.closed, { code: 4001 }, 'an empty one')
+      const noBearer = open(h, id, { authorization: `Basic ${h.token()}` })
+      t.match(await noBearer.closed, { code: 4001 }, 'another scheme is no token')
+      t.match(await h.call('GET', `/api/v2/runs/${id}`, { token: null }), { status: 401, body: { error: 'unauthenticated' } })
+      t.match(await h.call('GET', `/api/v2/runs/${id}?token=${h.token()}`, { token: null }), { status: 200 }, 'REST takes the query, too')
+    },
+  )
+
+  t.test('[CONN-3] whoever has no token is told only that, whatever else is wrong', async (t) => {
+    const answers = [
+      await h.call('POST', '/api/v2/runs', { token: null, body: { input: { nonsense: true } } }),
+      await h.call('POST', '/api/v2/runs', { token: null, body: '{' }),
+      await h.call('GET', '/api/v2/runs?limit=0', { token: null }),
+      await h.call('GET', '/api/v2/runs/no-such-job', { token: null }),
+      await h.call('GET', `/api/v2/runs/${id}/events?after=-1`, { token: null }),
+      await h.call('POST', `/api/v2/runs/${id}/cancel`, { token: null }),
+    ]
+    for (const { status, body } of answers) t.match({ status, body }, { status: 401, body: { error: 'unauthenticated', detail: [] } })
+  })
+
+  t.test('[CONN-3] a live socket is closed with 4001 when its token runs out', async (t) => {
+    const exp = Math.floor(Date.now() / 1000) + 2
+    const client = await h.connect(id, { token: tokenOf({ sub: 'alice', exp }) })
+    t.match(await client.next(), { type: 'status' })
+    t.same(await client.closed, { code: 4001, reason: 'The token has expired.' })
+    t.ok(Date.now() >= exp * 1000 - 5, 'not before')
+  })
+
+  t.test('[CONN-3] a token that is good for months opens a socket that stays', async (t) => {
+    for (const exp of [Math.floor(Date.now() / 1000) + 90 * 24 * 3600, 8_640_000_000_000]) {
+      const client = await h.connect(id, { token: null })
+      client.send({ type: 'auth', token: tokenOf({ sub: 'alice', exp }) })
+      t.match(await client.next(), { type: 'authenticated', expires_at: new Date(exp * 1000).toISOString() })
+      t.match(await client.next(), { type: 'status' })
+      await client.silence(50)
+      client.send({ type: 'ping' })
+      t.same(await client.next(), { type: 'pong' })
+    }
+  })
+
+  t.test('[CONN-4] [JOB-3] no such job, the job of another, an id that is none: 4004, one like the other', async (t) => {
+    const ids = ['no-such-job', id, '1234567890', '-begins-badly', 'a b', 'a/b', 'ü', 'x'.repeat(129), 'x'.repeat(2000), '.']
+    for (const other of ids) {
+      const client = await h.connect(other, { sub: 'bob' })
+      t.same(await client.closed, { code: 4004, reason: 'There is no such job.' }, other.slice(0, 40))
+      t.same(client.texts, [])
+    }
+    for (const path of ['%zz', '%ff', '%', '']) {
+      const client = new TestClient(`${h.nodes[0]?.ws}/api/v2/ws/runs/${path}?token=${h.token()}`)
+      t.same(await client.closed, { code: 4004, reason: 'There is no such job.' }, `path ${path}`)
+    }
+    const longest = await h.submit({ id: 'x'.repeat(128) })
+    t.match(await (await h.connect(longest)).next(), { type: 'status', run_id: longest }, 'the longest id is one')
+  })
+
+  t.test('[JOB-3] an admin may watch the job of another, a worker may not', async (t) => {
+    const exp = Math.floor(Date.now() / 1000) + 60
+    const admin = await h.connect(id, { token: tokenOf({ sub: 'carol', exp, role: 'admin' }) })
+    t.match(await admin.next(), { type: 'status', run_id: id })
+    const worker = await h.connect(id, { token: tokenOf({ sub: 'carol', exp, role: 'worker' }) })
+    t.match(await worker.closed, { code: 4004 })
+  })
+
+  t.test('[MSG-3] auth renews the token of a live socket, which then outlives the old one', async (t) => {
+    const exp = Math.floor(Date.now() / 1000) + 2
+    const client = await h.connect(id, { token: tokenOf({ sub: 'alice', exp }) })
+    const neighbour = await h.connect(id, { token: tokenOf({ sub: 'alice', exp }) })
+    await client.next('status')
+    client.send({ type: 'auth', token: tokenOf({ sub: 'alice', exp: exp + 60 }) })
+    t.same(await client.next(), { type: 'authenticated', expires_at: new Date((exp + 60) * 1000).toISOString() })
+    t.match(await neighbour.closed, { code: 4001 }, 'the old token has run out')
+    await client.silence(50)
+    client.send({ type: 'ping' })
+    t.same(await client.next(), { type: 'pong' })
+    const { job } = await stage.play(id)
+    job.metric('after_renewal', 1, '1')
+    t.match(
+      await client.next(),
+      { type: 'metric_update', metric_name: 'after_renewal' },
+      'and goes on with the job, without another snapshot',
+    )
+  })
+
+  t.test('[MSG-3] a session stays with its user: another sub is closed with 4003, a bad token with 4001', async (t) => {
+    const client = await h.connect(id)
+    await client.next('status')
+    client.send({ type: 'auth', token: h.token('bob') })
+    t.match(await client.closed, { code: 4003 })
+    const admin = await h.connect(id)
+    await admin.next('status')
+    admin.send({ type: 'auth', token: tokenOf({ sub: 'carol', role: 'admin', exp: Math.floor(Date.now() / 1000) + 60 }) })
+    t.match(await admin.closed, { code: 4003 }, 'also of an admin')
+    const broken = await h.connect(id)
+    await broken.next('status')
+    broken.send({ type: 'auth', token: `${h.token()}x` })
+    t.match(await broken.closed, { code: 4001 })
+  })
+
+  t.test('[CONN-5] two auth messages at once open a job once', async (t) => {
+    const client = await h.connect(id, { token: null })
+    client.socket.pause()
+    for (let i = 0; i < 3; i += 1) client.send({ type: 'auth', token: h.token() })
+    client.socket.resume()
+    for (let i = 0; i < 3; i += 1) t.match(await client.next('authenticated'), { type: 'authenticated' })
+    client.send({ type: 'ping' })
+    const { job } = await stage.play(id)
+    job.metric('after_two_auths', 1, '1')
+    await eventually(() => client.messages.some(({ metric_name }) => metric_name === 'after_two_auths'))
+    await client.silence(50)
+    t.equal(client.messages.filter(({ type }) => type === 'status').length, 1, 'one snapshot')
+    t.equal(client.messages.filter(({ metric_name }) => metric_name === 'after_two_auths').length, 1, 'each entry once')
+  })
+})
+
+t.test('[CODE-2] no token and no secret appears in a log, at whatever level, nor in an error', async (t) => {
+  const redis = await startTestRedis(t)
+  const hub = await startHub(t, redis.url)
+  const live = Math.floor(Date.now() / 1000) + 60
+  const good = tokenOf({ sub: 'alice', exp: live })
+  const answers: string[] = []
+  const call = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${hub.http}${path}`, init)
+    answers.push(`${response.status} ${await response.text()}`)
+  }
+  const json = { 'content-type': 'application/json' }
+  const submit = { method: 'POST', body: JSON.stringify({ run_id: 'logged', input: HORN }) }
+  await call('/api/v2/runs', { ...submit, headers: { ...json, authorization: `Bearer ${good}` } })
+  for (const token of [good, ...Object.values(badTokens())]) {
+    const headers = { authorization: `Bearer ${token}` }
+    await call('/api/v2/runs/logged', { headers })
+    for (const query of [`token=${token}`, `a=b&token=${token}&c`, `%74oken=${token}`, `TOKEN=${token}`])
+      await call(`/api/v2/runs/logged?${query}`)
+    await call(`/nowhere?token=${token}`)
+    await call(`/api/v2/runs/%zz?token=${token}`)
+    await call('/api/v2/runs', { method: 'POST', headers: { ...json, ...headers }, body: `{"run_id":"x","token":"${token}"}` })
+    await call('/api/v2/runs', { method: 'POST', headers: { ...json, ...headers }, body: `{"token":"${token}"` })
+    await call('/docs/', { headers })
+    for (const path of [`logged?token=${token}`, `%zz?token=${token}`, `no-such-job?after=1&token=${token}`]) {
+      const client = new TestClient(`${hub.ws}/api/v2/ws/runs/${path}`, headers)
+      client.send = client.send.bind(client)
+      await client.opened
+      client.send({ type: 'auth', token })
+      client.send({ type: 'auth', tocken: token })
+      client.send(`{"type":"auth","token":"${token}`)
+      client.send({ type: 'ping' })
+      await Promise.race([client.closed, client.next('pong')])
+      client.send = () => {}
+      client.terminate()
+      answers.push(...client.texts, (await client.closed).reason)
+    }
+    await sendRaw(hub.port, `GET /livez?token=${token} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nbroken header\r\n\r\n`)
+    await sendRaw(hub.port, `GET /livez HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)
+  }
+  // As a careless proxy writes it: everything encoded once more.
+  await call(`/api/v2/runs/logged%3Ftoken%3D${good}`)
+  const log = await hub.stop()
+
+  t.match(log, '"url":"/api/v2/runs/logged?token=***"', 'requests were logged')
+  t.match(log, '"msg":"client error"', 'at level trace')
+  const rawPackets = (token: string) => [...Buffer.from(token.slice(-20))].join()
+  for (const [name, token] of Object.entries({ good, ...badTokens() })) {
+    const [, payload = token, signature = token] = token.split('.')
+    const traces = [token, payload, signature, rawPackets(token)].filter((trace) => trace.length > 4)
+    for (const trace of traces) t.notOk(log.includes(trace) || answers.some((answer) => answer.includes(trace)), `${name}: ${trace}`)
+  }
+  t.notOk(log.includes(SECRET))
+})
+
+/** A JWT, made by hand so that anything may be wrong with it. */
+function tokenOf(payload: object | string, header: object = { alg: 'HS256', typ: 'JWT' }, secret = SECRET): string {
+  const alg = 'alg' in header ? String(header.alg) : ''
+  const part = (content: object | string) =>
+    Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)).toString('base64url')
+  const signed = `${part(header)}.${part(payload)}`
+  const hash = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' }[alg]
+  return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
+}
+
+function badTokens(): Record<string, string> {
+  const exp = Math.floor(Date.now() / 1000) + 60
+  const good = { sub: 'alice', exp }
+  const [header, , signature] = tokenOf(good).split('.')
+  const admin = Buffer.from(JSON.stringify({ ...good, role: 'admin' })).toString('base64url')
+  return {
+    'no JWT': 'garbage',
+    'of another secret': tokenOf(good, undefined, 'another secret, of the same length or so 0123'),
+    'with a changed payload': `${header}.${admin}.${signature}`,
+    'without a signature': tokenOf(good).replace(/[^.]*$/, ''),
+    HS384: tokenOf(good, { alg: 'HS384', typ: 'JWT' }),
+    HS512: tokenOf(good, { alg: 'HS512', typ: 'JWT' }),
+    'alg none': tokenOf(good, { alg: 'none', typ: 'JWT' }),
+    'no alg': tokenOf(good, { typ: 'JWT' }),
+    'no exp': tokenOf({ sub: 'alice' }),
+    'exp as a text': tokenOf({ sub: 'alice', exp: String(exp) }),
+    'exp beyond all time': tokenOf({ sub: 'alice', exp: 1e15 }),
+    expired: tokenOf({ sub: 'alice', exp: Math.floor(Date.now() / 1000) - 1 }),
+    'not valid yet': tokenOf({ ...good, nbf: exp }),
+    'no sub': tokenOf({ exp }),
+    'an empty sub': tokenOf({ sub: '', exp }),
+    'sub as a number': tokenOf({ sub: 5, exp }),
+    'an unknown role': tokenOf({ ...good, role: 'root' }),
+    'claims that are no object': tokenOf('"alice"'),
+    'claims that are no JSON': tokenOf('alice'),
+  }
+}
+
+function open(h: Harness, id: string, headers: Record<string, string>): TestClient {
+  const client = new TestClient(`${h.nodes[0]?.ws}/api/v2/ws/runs/${id}`, headers)
+  h.onTeardown(() => client.terminate())
+  return client
+}
+
+/** A hub process that logs everything. `stop` ends it and answers all that it wrote. */
+async function startHub(t: Test, redisUrl: string) {
+  const port = await freePort()
+  const env = { REDIS_URL: redisUrl, JWT_SECRET: SECRET, PORT: `${port}`, LOG_LEVEL: 'trace', PATH: process.env.PATH }
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../src/main.js', import.meta.url))], { env, stdio: 'pipe' })
+  t.teardown(() => child.kill('SIGKILL'))
+  const written = Promise.all([text(child.stdout), text(child.stderr)])
+  const exited = once(child, 'exit')
+  const http = `http://127.0.0.1:${port}`
+  await eventually(() => fetch(`${http}/readyz`).then(({ ok }) => ok))
+  const stop = async () => {
+    child.kill('SIGTERM')
+    const [code] = await exited
+    t.equal(code, 0)
+    return (await written).join('\n')
+  }
+  return { http, ws: `ws://127.0.0.1:${port}`, port, stop }
+}
+
+async function sendRaw(port: number, bytes: string): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.end(bytes)
+  await text(socket).catch(() => '')
+}
