@@ -1,6 +1,6 @@
 import type { Broker, WriteRefusal } from '../src/broker/broker.js'
 import type { Outcome } from '../src/jobs/queue.js'
-import { type InputOf, KINDS, type KindName } from '../src/protocol/kinds.js'
+import { type InputOf, KINDS, type KindName, type ResultOf } from '../src/protocol/kinds.js'
 import { lastProgress } from '../src/protocol/run-events.js'
 import { isFinal } from '../src/protocol/status.js'
 import { JobContext, Stop } from './job-context.js'
@@ -16,6 +16,8 @@ export interface Task<K extends KindName> {
   readonly input: InputOf<K>
   readonly isLastAttempt: boolean
 }
+
+const MAX_ERROR_CHARS = 4000
 
 /** How a try ended, for the queue to commit. `refused`: the job is not this worker's, or not to be run any more. */
 export type Settled =
@@ -55,17 +57,28 @@ export async function runJob<K extends KindName>(
   try {
     const result = await Promise.race([processor(task.input, context), deaf(context.signal, runner.cancelGraceMs)])
     await context.close()
-    return { how: 'done', result, compute_time_s: context.elapsedSeconds }
+    const compute_time_s = context.elapsedSeconds
+    checkResult(task, result, compute_time_s)
+    return { how: 'done', result, compute_time_s }
   } catch (error) {
     await context.close()
     return settleFailure(task, context, context.signal.aborted ? context.signal.reason : error)
   }
 }
 
+/** A result that no `completed` message can carry is a failure now, not a job that never ends. Throws `JobFailure`. */
+function checkResult<K extends KindName>(task: Task<K>, result: ResultOf<K>, compute_time_s: number): void {
+  try {
+    KINDS[task.kind].events.completed(task.id, { ...result, compute_time_s }, {})
+  } catch (error) {
+    throw new JobFailure('solver_error', `The result is not valid: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
 async function settleFailure<K extends KindName>(task: Task<K>, context: JobContext<K>, error: unknown): Promise<Settled> {
   const failed = (code: 'solver_error' | JobFailure['code'], message: string): Settled => ({
     how: 'ended',
-    outcome: { status: 'failed', code, error: message, log_tail: context.logTail },
+    outcome: { status: 'failed', code, error: message.slice(0, MAX_ERROR_CHARS), log_tail: context.logTail },
   })
   const { events } = KINDS[task.kind]
   if (error instanceof Stop) {

@@ -122,7 +122,15 @@ export class KindWorker<K extends KindName> {
   }
 
   #obey(message: string): void {
-    const control = JSON.parse(message) as ControlMessage // hubs alone write to this channel
-    this.#running.get(control.cancel)?.stop('cancelled')
+    this.#running.get(readControl(message)?.cancel ?? '')?.stop('cancelled')
+  }
+}
+
+/** Null for what is no control message: somebody else has written to the channel. */
+function readControl(message: string): ControlMessage | null {
+  try {
+    return JSON.parse(message) as ControlMessage | null
+  } catch {
+    return null
   }
 }

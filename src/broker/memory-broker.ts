@@ -36,7 +36,16 @@ export class MemoryBroker implements Broker, JobStore {
     const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, latest: new Map() }
     const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, touched: Date.parse(job.created_at), listed: true }
+    const stored = {
+      state,
+      digest,
+      order: this.#jobs.size,
+      log: [],
+      durables: 0,
+      writer,
+      touched: Date.parse(job.created_at),
+      listed: true,
+    }
     this.#jobs.set(job.id, stored)
     this.#active.add(job.id)
     this.#append(stored, first)

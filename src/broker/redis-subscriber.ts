@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import type { Entry } from '../protocol/entry.js'
 import type { BrokerListener } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import type { CommandConnection } from './redis-connection.js'
@@ -73,8 +74,11 @@ export class RedisSubscriber {
   }
 
   #receive(channel: string, message: Buffer): void {
-    if (channel === this.#probeChannel) this.#probe?.heard()
-    else this.#listener.entry(readEnvelope(this.#keys.idOfChannel(channel), message))
+    if (channel === this.#probeChannel) return this.#probe?.heard()
+    const id = this.#keys.idOfChannel(channel)
+    const entry = parse(id, message)
+    if (entry) this.#listener.entry(entry)
+    else this.#listener.gap(id)
   }
 
   async #restore(): Promise<void> {
@@ -107,5 +111,14 @@ export class RedisSubscriber {
     const timer = setTimeout(() => settle(false), PROBE_TIMEOUT_MS)
     this.#commands.publish(this.#probeChannel, '1').catch(() => settle(false))
     return { promise, heard: () => settle(true) }
+  }
+}
+
+/** Null for what is no envelope: somebody else has written to the channel. */
+function parse(id: string, message: Buffer): Entry | null {
+  try {
+    return readEnvelope(id, message)
+  } catch {
+    return null
   }
 }

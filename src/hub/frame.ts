@@ -1,5 +1,6 @@
-import type { Dialect } from '../protocol/dialect.js'
+import type { Dialect, SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
+import type { JobState } from '../protocol/job-state.js'
 
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
 export interface Frame {
@@ -17,17 +18,25 @@ interface Built {
   prev?: { after: number; frame: Frame }
 }
 
-/** Frames of entries in one dialect, each built once and shared by all sockets. */
+/** Frames of entries and snapshots in one dialect, each built once and shared by all sockets. */
 export class EntryFrames {
   readonly #dialect: Dialect
   readonly #built = new WeakMap<Entry, Built>()
+  readonly #snapshots = new WeakMap<JobState, { key: string; frame: Frame }>()
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect
   }
 
-  get dialect(): Dialect {
-    return this.#dialect
+  /** Those who come while nothing happens share one; a state that moves on gets a new one. */
+  snapshot(state: JobState, flags: SnapshotFlags): Frame {
+    const key = `${state.seq} ${flags.recovered} ${flags.resync}`
+    let known = this.#snapshots.get(state)
+    if (known?.key !== key) {
+      known = { key, frame: buildFrame(this.#dialect.snapshot(state, flags)) }
+      this.#snapshots.set(state, known)
+    }
+    return known.frame
   }
 
   /** Null where the dialect has no message for the entry. */

@@ -1,7 +1,7 @@
 import type { SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import { buildFrame, type EntryFrames } from './frame.js'
+import type { EntryFrames } from './frame.js'
 import type { Outbox } from './outbox.js'
 
 /**
@@ -38,7 +38,7 @@ export class Subscription {
   /** Opens, or opens again after a lag or in a new epoch. `missed`: exactly the entries since the client's position; null: it gets the whole state instead. */
   begin(state: JobState, missed: readonly Entry[] | null, resync: boolean): void {
     const flags: SnapshotFlags = { recovered: missed !== null, ...(resync && { resync }) }
-    const snapshot = buildFrame(this.#frames.dialect.snapshot(state, flags))
+    const snapshot = this.#frames.snapshot(state, flags)
     const position = { epoch: state.epoch, seq: state.seq }
     this.#outbox.enqueue({
       bytes: snapshot.payload.length,

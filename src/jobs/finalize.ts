@@ -21,6 +21,10 @@ export async function finalize({ broker, store, queue }: Finalizer, ref: QueueRe
   const state = (await broker.read(ref.id))?.state
   if (state?.round === ref.round && !isFinal(state.status)) {
     const written = await broker.publish(ref.id, finalEvents(state, outcome), controlWriter(ref.round))
+    if (!written.ok && written.reason === 'too_big') {
+      const error = 'The result is larger than a message may be.'
+      return finalize({ broker, store, queue }, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' })
+    }
     // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {
       throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)

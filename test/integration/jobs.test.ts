@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { controlWriter } from '../../src/protocol/entry.js'
 import { runEvents } from '../../src/protocol/run-events.js'
@@ -184,6 +185,27 @@ t.test('[STATE-10] a job that reports faster than is taken, and does not wait, f
   })
   const client = await harness.connect(await harness.submit())
   t.match(await client.next('error'), { error: 'The job reported more, or faster, than a job may.' })
+})
+
+t.test('[STATE-10] a result that no message can carry fails the job, instead of never ending it', async (t) => {
+  const results: Record<string, number>[] = [
+    { nothing: Number.NaN },
+    Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`metric_${i}`, i])),
+  ]
+  const harness = await startHarness(t, { processor: async () => ({ metrics_summary: results.shift() ?? {} }) })
+  for (const reason of [/The result is not valid: .*nothing/, /The result is larger/]) {
+    const client = await harness.connect(await harness.submit())
+    t.match(await client.next('error'), { code: 'solver_error', error: reason })
+  }
+})
+
+t.test('a control message that is none is passed over', async (t) => {
+  const harness = await startHarness(t)
+  const redis = new Redis(harness.redis.url)
+  t.teardown(() => redis.disconnect())
+  for (const garbage of ['', '{', 'null', '[]', '{"cancel":5}']) await redis.publish(`${harness.config.REDIS_PREFIX}:control`, garbage)
+  const client = await harness.connect(await harness.submit())
+  await client.next('completed')
 })
 
 t.test('[STATE-7] the sweeper finishes what a dying process left: not enqueued, ended but not told, told but not cleared', async (t) => {

@@ -1,0 +1,190 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
+import { type WatchOptions, watchJob } from '../../src/client/watch-job.js'
+import { eventually } from '../helpers/eventually.js'
+
+const SNAPSHOT = {
+  type: 'status',
+  run_id: 'j',
+  status: 'running',
+  attempt: 1,
+  percent: null,
+  phase: null,
+  message: null,
+  elapsed_s: null,
+  metrics: {},
+  created_at: '2026-01-01T00:00:00.000Z',
+  started_at: null,
+  finished_at: null,
+  seq: 5,
+  epoch: 'e1',
+  recovered: false,
+  timestamp: '2026-01-01T00:00:00.000Z',
+}
+const metric = (seq: number, extra: object = {}) => ({
+  type: 'metric_update',
+  run_id: 'j',
+  metric_name: `m${seq}`,
+  value: seq,
+  unit: 'Hz',
+  timestamp: '',
+  seq,
+  ...extra,
+})
+const completed = (seq: number) => ({
+  type: 'completed',
+  run_id: 'j',
+  status: 'completed',
+  compute_time_s: 1,
+  metrics_summary: {},
+  percent: 100,
+  timestamp: 'end',
+  seq,
+})
+
+/** A server that says exactly what a test tells it to, over real sockets. */
+async function startServer(t: Test) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  const connections: { url: string; socket: WebSocket; heard: unknown[] }[] = []
+  server.on('connection', (socket, request) => {
+    const connection = { url: request.url ?? '', socket, heard: [] as unknown[] }
+    socket.on('message', (data: Buffer) => connection.heard.push(JSON.parse(data.toString())))
+    connections.push(connection)
+  })
+  t.teardown(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const watch = (options: Partial<WatchOptions> = {}) => {
+    const told: { type: string; seq?: number }[] = []
+    const ends: { code: number; reason: string }[] = []
+    const watch = watchJob({
+      url: `ws://127.0.0.1:${port}/j`,
+      token: () => 'a-token',
+      WebSocket,
+      backoffMs: { first: 1, longest: 5 },
+      onMessage: (message) => told.push(message),
+      onEnd: (reason) => ends.push(reason),
+      ...options,
+    })
+    t.teardown(() => watch.close())
+    return { watch, told, ends }
+  }
+  const connection = (index: number) =>
+    eventually(() => (connections[index]?.socket.readyState === WebSocket.OPEN ? connections[index] : null))
+  return {
+    connections,
+    connection,
+    watch,
+    say: (index: number, ...messages: object[]) => {
+      for (const message of messages) connections[index]?.socket.send(JSON.stringify(message))
+    },
+  }
+}
+
+t.test('[CONN-1] the token goes in the first message, never in the URL', async (t) => {
+  const server = await startServer(t)
+  server.watch()
+  const { url, heard } = await server.connection(0)
+  await eventually(() => heard.length === 1)
+  t.same(heard, [{ type: 'auth', token: 'a-token' }])
+  t.equal(url, '/j')
+})
+
+t.test('[POS-2] [POS-3] duplicates are dropped, left-out ticks are understood, the replay does not move the position', async (t) => {
+  const server = await startServer(t)
+  const { watch, told } = server.watch()
+  await server.connection(0)
+  server.say(0, SNAPSHOT, metric(3), metric(5), metric(3), metric(6), metric(6), metric(9, { prev: 6 }), metric(7), completed(10))
+  await watch.finished()
+  t.same(
+    told.map(({ seq }) => seq),
+    [5, 3, 5, 6, 9, 10],
+  )
+  t.equal(server.connections.length, 1)
+})
+
+t.test('[POS-2] a message whose predecessor is missing is not applied: the client resumes from what is proved', async (t) => {
+  const server = await startServer(t)
+  const { watch, told } = server.watch()
+  await server.connection(0)
+  server.say(0, SNAPSHOT, metric(6), metric(8))
+  const { url } = await server.connection(1)
+  t.equal(url, '/j?after=6&epoch=e1')
+  t.equal(watch.view?.seq, 6)
+  server.say(1, { ...SNAPSHOT, seq: 8, recovered: true }, metric(7), metric(8), completed(9))
+  await watch.finished()
+  t.same(
+    told.map(({ seq }) => seq),
+    [5, 6, 8, 7, 8, 9],
+  )
+})
+
+t.test('[POS-2] prev that lies beyond what was had is a gap as well', async (t) => {
+  const server = await startServer(t)
+  const { watch } = server.watch()
+  await server.connection(0)
+  server.say(0, SNAPSHOT, metric(9, { prev: 7 }))
+  const { url } = await server.connection(1)
+  t.equal(url, '/j?after=5&epoch=e1')
+  t.equal(watch.view?.seq, 5)
+})
+
+t.test('a lost connection is opened again and resumes, again and again', async (t) => {
+  const server = await startServer(t)
+  const { watch, ends } = server.watch()
+  for (let i = 0; i < 5; i += 1) {
+    const { socket, url } = await server.connection(i)
+    if (i > 0) t.equal(url, `/j?after=${4 + i}&epoch=e1`)
+    server.say(i, { ...SNAPSHOT, seq: 5 + i, recovered: i > 0 })
+    await watch.until(({ seq }) => seq === 5 + i)
+    socket.terminate()
+  }
+  await server.connection(5)
+  t.same(ends, [])
+})
+
+t.test('[CODE-1] a close that reconnecting cannot mend ends the watch; one that it can does not', async (t) => {
+  for (const code of [4001, 4003, 4004]) {
+    const server = await startServer(t)
+    const { watch, ends } = server.watch()
+    const { socket } = await server.connection(0)
+    socket.close(code, 'because')
+    await t.rejects(watch.finished(), { message: 'the watch has ended' })
+    t.same(ends, [{ code, reason: 'because' }])
+  }
+  for (const code of [1001, 1011, 1012, 1013]) {
+    const server = await startServer(t)
+    const { ends } = server.watch()
+    const { socket } = await server.connection(0)
+    socket.close(code)
+    await server.connection(1)
+    t.same(ends, [])
+  }
+})
+
+t.test('a new epoch begins with its snapshot', async (t) => {
+  const server = await startServer(t)
+  const { watch } = server.watch()
+  await server.connection(0)
+  server.say(0, SNAPSHOT, metric(6), { ...SNAPSHOT, seq: 2, epoch: 'e2' }, metric(3))
+  const view = await watch.until(({ seq }) => seq === 3)
+  t.equal(view.epoch, 'e2')
+  t.same(Object.keys(view.metrics), ['m3'])
+})
+
+t.test('closing ends everything, and a watch that was closed does not come back', async (t) => {
+  const server = await startServer(t)
+  const { watch, ends } = server.watch()
+  const { socket } = await server.connection(0)
+  watch.close()
+  watch.close()
+  await once(socket, 'close')
+  watch.start()
+  t.same(ends, [{ code: 1000, reason: 'closed by this side' }])
+  t.equal(server.connections.length, 1)
+})

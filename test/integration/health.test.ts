@@ -1,0 +1,145 @@
+import t from 'tap'
+import { KINDS } from '../../src/protocol/kinds.js'
+import { buildWorkerNode } from '../../workers/worker-node.js'
+import { eventually } from '../helpers/eventually.js'
+import { startHarness } from '../helpers/harness.js'
+import { Stage } from '../helpers/stage.js'
+
+const READY = { status: 200, body: { status: 'ready', checks: { redis: true } } }
+const LIVE = { status: 200, body: { status: 'live' } }
+
+t.test('[OPS-1] a node is ready while it hears itself through Redis, and live always', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const ask = async (path: string) => {
+    const { status, body } = await h.call('GET', path, { token: null })
+    return { status, body }
+  }
+  t.same(await ask('/livez'), LIVE)
+  t.same(await ask('/readyz'), READY)
+  t.same(h.faults, [])
+
+  await h.redis.kill()
+  await eventually(async () => (await ask('/readyz')).status === 503)
+  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false } } })
+  t.same(await ask('/livez'), LIVE)
+  await h.redis.restart()
+  await eventually(async () => (await ask('/readyz')).status === 200)
+  t.same(await ask('/readyz'), READY)
+
+  // A frozen server keeps its connections: only an answer proves anything.
+  process.kill(h.redis.server.pid, 'SIGSTOP')
+  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false } } })
+  t.same(await ask('/livez'), LIVE)
+  process.kill(h.redis.server.pid, 'SIGCONT')
+  await eventually(async () => (await ask('/readyz')).status === 200)
+  const id = await h.submit()
+  t.match(await (await h.connect(id)).next(), { type: 'status', status: 'queued' }, 'and it serves')
+})
+
+t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is there', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { READY_NEEDS_WORKER: 'yes' } })
+  const ready = async () => {
+    const { status, body } = await h.call('GET', '/readyz', { token: null })
+    return { status, body }
+  }
+  t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false } } })
+  const log = { warn: () => {}, error: (fields: object) => h.faults.push(fields) }
+  const worker = buildWorkerNode(h.config, { run: new Stage().processor }, log)
+  await worker.start()
+  await eventually(async () => (await ready()).status === 200)
+  t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true } } })
+  await worker.close()
+  await eventually(async () => (await ready()).status === 503)
+  t.same((await ready()).body.checks, { redis: true, worker: false })
+  t.same(h.faults, [])
+})
+
+t.test('[OPS-1] a worker that Redis has lost and found again counts again', async (t) => {
+  const h = await startHarness(t, { processor: new Stage().processor, env: { READY_NEEDS_WORKER: 'yes' } })
+  const checks = async () => (await h.call('GET', '/readyz', { token: null })).body.checks
+  await eventually(async () => (await checks()).worker)
+  await h.redis.kill()
+  await eventually(async () => !(await checks()).worker)
+  t.same(await checks(), { redis: false, worker: false })
+  await h.redis.restart()
+  await eventually(async () => {
+    const { redis, worker } = await checks()
+    return redis && worker
+  })
+})
+
+t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded from elsewhere', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const { http } = h.nodes[0] ?? { http: '' }
+  const page = await fetch(`${http}/docs`)
+  t.match(page.headers.get('content-type'), /^text\/html/)
+  t.equal(page.status, 200)
+  const html = await page.text()
+  t.match(html, /^<!doctype html>/i)
+  t.notMatch(html, /\b(https?|wss?):/i, 'no address of another host')
+  t.notMatch(html, /["'(=]\s*\/\/\w/, 'nor one without its scheme')
+  const policy = page.headers.get('content-security-policy')
+  t.match(policy, "default-src 'self'", 'and a browser would not go there')
+  t.notMatch(policy, /\*|https?:|\.\w/)
+  const loaded = [...html.matchAll(/(?:src|href|"url")[=:]\s*"([^"]+)"/g)].map(([, path]) => String(path))
+  t.same(loaded, ['js/scalar.js', './openapi.json'])
+  for (const path of loaded) {
+    const response = await fetch(new URL(path, page.url))
+    t.equal(response.status, 200, path)
+    t.match(response.headers.get('content-type'), path.endsWith('.js') ? 'javascript' : 'json')
+    await response.arrayBuffer()
+  }
+
+  const api = (await h.call('GET', '/docs/openapi.json', { token: null })).body
+  const routes = Object.entries<object>(api.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  t.same(routes.sort(), [
+    'GET /api/v2/runs',
+    'GET /api/v2/runs/{id}',
+    'GET /api/v2/runs/{id}/events',
+    'GET /api/v2/ws/runs/{id}',
+    'GET /livez',
+    'GET /readyz',
+    'POST /api/v2/runs',
+    'POST /api/v2/runs/{id}/cancel',
+  ])
+  const submit = api.paths['/api/v2/runs'].post.requestBody.content['application/json'].schema
+  t.same(submit.properties.input, JSON.parse(JSON.stringify(KINDS.run.input)), 'the schema that validates')
+  t.same(submit.required, ['solver', 'input'])
+  const limit = api.paths['/api/v2/runs'].get.parameters.find(({ name }: { name: string }) => name === 'limit')
+  t.match(limit, { in: 'query', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
+  t.match(api, { openapi: /^3\.1/, components: { securitySchemes: { bearer: { scheme: 'bearer' } } } })
+  t.same(h.faults, [])
+})
+
+t.test('[OPS-3] a node that stops closes its sockets with 1012; those of another node stay', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { nodes: 2, processor: stage.processor })
+  const id = await h.submit()
+  const { job } = await stage.play(id)
+  const watching = await h.connect(id)
+  const anonymous = await h.connect(id, { token: null })
+  const elsewhere = await h.connect(id, { node: 1 })
+  for (const client of [watching, elsewhere]) await client.next('status')
+  await Promise.all([h.nodes[0]?.hub.close(), watching.closed])
+  for (const client of [watching, anonymous]) t.same(await client.closed, { code: 1012, reason: 'This server is stopping; connect again.' })
+  await t.rejects(fetch(`${h.nodes[0]?.http}/livez`), 'nobody is there any more')
+  job.metric('after_all', 1, '1')
+  t.match(await elsewhere.next(), { type: 'metric_update', metric_name: 'after_all' })
+  t.equal(elsewhere.socket.readyState, elsewhere.socket.OPEN)
+  t.same(h.faults, [])
+})
+
+t.test('[OPS-3] a client that does not answer does not hold up the end', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit()
+  const deaf = await h.connect(id)
+  await deaf.next('status')
+  deaf.pause()
+  const begun = Date.now()
+  await h.nodes[0]?.hub.close()
+  t.ok(Date.now() - begun < 8000, `${Date.now() - begun} ms; a stopping process has ten seconds`)
+  deaf.terminate()
+  t.same(h.faults, [])
+})

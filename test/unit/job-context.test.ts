@@ -1,0 +1,170 @@
+import t from 'tap'
+import type { Publisher, Refused, Written } from '../../src/broker/broker.js'
+import type { JobEvent, Writer } from '../../src/protocol/entry.js'
+import { runEvents } from '../../src/protocol/run-events.js'
+import { JobContext, Stop } from '../../workers/job-context.js'
+import { eventually } from '../helpers/eventually.js'
+
+interface Write {
+  readonly events: readonly JobEvent[]
+  readonly writer: Writer
+  readonly at: number
+}
+
+/** A publisher that keeps what it is given and answers as it is told. */
+function setUp(answer: (write: Write) => Written | Refused | Error = () => ({ ok: true, seq: 1, status: 'running' })) {
+  const writes: Write[] = []
+  let underWay = 0
+  let mostUnderWay = 0
+  const publisher: Publisher = {
+    publish: async (_id, events, writer) => {
+      underWay += 1
+      mostUnderWay = Math.max(mostUnderWay, underWay)
+      const write = { events, writer, at: Date.now() }
+      writes.push(write)
+      await new Promise((resolve) => setImmediate(resolve))
+      underWay -= 1
+      const answered = answer(write)
+      if (answered instanceof Error) throw answered
+      return answered
+    },
+  }
+  const context = new JobContext({ kind: 'run', id: 'j', publisher, writer: { round: 1, token: 7, n: 0 }, percent: 0 })
+  return { context, writes, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
+}
+
+const tick = (context: JobContext<'run'>, percent: number) => context.progress({ percent, phase: 'solving', message: `${percent}` })
+
+t.test('[STATE-3] one write at a time, each with the next number', async (t) => {
+  const { context, writes, mostUnderWay } = setUp()
+  for (let i = 0; i < 500; i += 1) {
+    context.metric(`m${i % 7}`, i, 'Hz')
+    if (i % 50 === 0) await context.flush()
+  }
+  await context.close()
+  t.equal(mostUnderWay(), 1)
+  t.same(
+    writes.map(({ writer }) => writer.n),
+    writes.map((_, i) => i + 1),
+  )
+  t.ok(writes.every(({ writer }) => writer.round === 1 && writer.token === 7))
+})
+
+t.test('durable events go out all and in order, in batches', async (t) => {
+  const { context, writes, events } = setUp()
+  for (let i = 0; i < 1000; i += 1) context.metric('m', i, 'Hz')
+  await context.close()
+  t.same(
+    events().map(({ message }) => message.value),
+    [...Array(1000).keys()],
+  )
+  t.ok(writes.length < 50)
+})
+
+t.test('ticks are coalesced: the last wins, at most ten a second, and none is left behind at the end', async (t) => {
+  const { context, writes, events } = setUp()
+  const end = Date.now() + 350
+  let percent = 0
+  while (Date.now() < end) {
+    percent = Math.min(percent + 0.1, 99)
+    tick(context, percent)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await context.close()
+  const last = events().at(-1)?.message.percent
+  t.ok(writes.length <= 5, `${writes.length} ticks in 350 ms`)
+  t.equal(last, Math.round(percent * 10) / 10)
+})
+
+t.test('a tick that is not due does not hold back what is durable', async (t) => {
+  const { context, events } = setUp()
+  tick(context, 1)
+  await context.flush()
+  tick(context, 2)
+  context.metric('m', 1, 'Hz')
+  await context.flush()
+  t.same(
+    events().map(({ key }) => key),
+    ['progress', 'metric:m'],
+  )
+  await eventually(() => events().length === 3)
+  t.equal(events().at(-1)?.message.percent, 2, 'it goes out when it is due, without another report')
+})
+
+t.test('[STATE-4] a write that failed is sent again with its number, and nothing overtakes it', async (t) => {
+  let failures = 3
+  const { context, writes, events } = setUp(() => (failures-- > 0 ? new Error('no connection') : { ok: true, seq: 1, status: 'running' }))
+  context.metric('a', 1, 'Hz')
+  await eventually(() => writes.length === 2)
+  context.metric('b', 2, 'Hz')
+  await context.close()
+  t.same(
+    writes.map(({ writer }) => writer.n),
+    [1, 1, 1, 1, 2],
+  )
+  t.same(
+    events().map(({ key }) => key),
+    ['metric:a', 'metric:a', 'metric:a', 'metric:a', 'metric:b'],
+  )
+})
+
+t.test('[STATE-3] [STATE-8] the answer to a write stops the job: cancel asked for, another writer, round over, too much', async (t) => {
+  const cases = [
+    [{ ok: true, seq: 1, status: 'cancelling' }, 'cancelled'],
+    [{ ok: false, reason: 'stale_writer', status: 'running' }, 'lost'],
+    [{ ok: false, reason: 'final', status: 'cancelled' }, 'lost'],
+    [{ ok: false, reason: 'unknown_job', status: null }, 'lost'],
+    [{ ok: false, reason: 'too_many_keys', status: 'running' }, 'refused'],
+    [{ ok: false, reason: 'too_big', status: null }, 'refused'],
+  ] as const
+  for (const [answer, why] of cases) {
+    const { context, writes } = setUp(() => answer)
+    context.metric('m', 1, 'Hz')
+    await context.flush()
+    t.ok(context.signal.reason instanceof Stop)
+    t.equal(context.signal.reason.why, why)
+    context.metric('m', 2, 'Hz')
+    await context.close()
+    t.equal(writes.length, 1, 'a stopped job says nothing more')
+  }
+})
+
+t.test('what the processor says after its end is not taken', async (t) => {
+  const { context, writes } = setUp()
+  await context.close()
+  context.metric('late', 1, 'Hz')
+  tick(context, 50)
+  await context.flush()
+  t.same(writes, [])
+})
+
+t.test('what waits is bounded', async (t) => {
+  const { context } = setUp(() => new Error('no connection'))
+  context.metric('m', 0, 'Hz')
+  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+  for (let i = 0; i <= 10_001; i += 1) context.metric('m', i, 'Hz')
+  t.equal(context.signal.reason.why, 'unreachable')
+  await context.close()
+})
+
+t.test('a report that is not valid is the processor’s error, at once and where it was made', async (t) => {
+  const { context, writes } = setUp()
+  t.throws(() => context.metric('Not A Name', 1, 'Hz'), { name: 'TypeError', message: /metric_name/ })
+  t.throws(() => context.metric('m', Number.NaN, 'Hz'), { name: 'TypeError', message: /value/ })
+  await context.close()
+  t.same(writes, [])
+})
+
+t.test('the runner’s own events follow all reports', async (t) => {
+  const { context, events } = setUp()
+  tick(context, 1)
+  await context.flush()
+  tick(context, 2)
+  context.metric('m', 1, 'Hz')
+  t.equal(await context.write([runEvents.status('j', 'queued')]), null)
+  t.same(
+    events().map(({ key }) => key),
+    ['progress', 'progress', 'metric:m', 'status'],
+  )
+})
