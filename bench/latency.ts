@@ -1,8 +1,8 @@
-import { cpus } from 'node:os'
 import { WebSocket } from 'ws'
 import { signToken } from '../src/cli/token.js'
 import { watchJob } from '../src/client/watch-job.js'
 import { startStack } from '../src/embedded/stack.js'
+import { reportDurations } from './report.js'
 
 const TRIES = 50
 const PORT = 8551
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     const token = signToken(stack.jwtSecret, 'bench', 3600)
     const waits: number[] = []
     for (let i = 0; i < TRIES; i += 1) waits.push(await cancelOnce(nodeA, nodeB, token))
-    report('cancel of a solving run, POST on node A to cancelled on node B', waits)
+    reportDurations('cancel of a solving run, POST on node A to cancelled on node B', waits)
   } finally {
     await stack.stop()
   }
@@ -49,13 +49,6 @@ async function cancelOnce(nodeA: string, nodeB: string, token: string): Promise<
   watch.close()
   if ((await answer).status !== 202 || status !== 'cancelled') throw new Error(`the run ended ${status}`)
   return waited
-}
-
-function report(name: string, values: readonly number[]): void {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (share: number) => (sorted[Math.min(Math.floor(share * sorted.length), sorted.length - 1)] ?? Number.NaN).toFixed(1)
-  process.stdout.write(`${name}\n  n ${sorted.length}   median ${at(0.5)} ms   p90 ${at(0.9)} ms   max ${at(1)} ms\n`)
-  process.stdout.write(`  ${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}\n`)
 }
 
 await main()

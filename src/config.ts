@@ -45,6 +45,7 @@ export const SETTINGS = {
     'a redis:// or rediss:// URL',
   ),
   REDIS_PREFIX: text('Begins every key.', 'runcast', /^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : -'),
+  DATA_DIR: text('Where the embedded Redis of `npm start` keeps its data.', '.runcast/data', /^.+$/, 'a path'),
   JWT_SECRET: text(
     'Secret of the tokens (HS256), at least 32 characters. Required with REDIS_URL, else random.',
     '',
@@ -65,6 +66,8 @@ export const SETTINGS = {
   CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
+  PING_INTERVAL_MS: integer('How often a client is asked for a sign of life.', 30_000, 100, 600_000),
+  IDLE_MS: integer('A client that gives no sign of life for so long is disconnected.', 90_000, 100, 3_600_000),
   MAX_BREACHES_PER_MINUTE: integer('The invalid message with this number in a minute ends a socket.', 16, 1, 10_000),
   MAX_INBOUND_BYTES: integer('Largest WebSocket frame and request body from a client.', 65_536, 1024, 16_777_216),
   MAX_OUTBOX_BYTES: integer('Backlog of one client; past it the client gets a fresh snapshot instead.', 1_048_576, 65_536, 1_073_741_824),

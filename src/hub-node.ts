@@ -31,7 +31,12 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     checks: { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) },
     jwtSecret: config.JWT_SECRET,
     logLevel: config.LOG_LEVEL,
-    sessionLimits: { authTimeoutMs: config.AUTH_TIMEOUT_MS, maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE },
+    sessionLimits: {
+      authTimeoutMs: config.AUTH_TIMEOUT_MS,
+      pingIntervalMs: config.PING_INTERVAL_MS,
+      idleMs: config.IDLE_MS,
+      maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE,
+    },
     maxInboundBytes: config.MAX_INBOUND_BYTES,
   })
   const close = async () => {

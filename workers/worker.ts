@@ -38,8 +38,11 @@ export class KindWorker<K extends KindName> {
     const { kind, url, prefix, concurrency, lockDurationMs, onFault } = options
     this.#connection = new Redis(url, { maxRetriesPerRequest: null })
     this.#connection.on('error', onFault)
-    this.#control = new Redis(url, { maxRetriesPerRequest: null })
+    // It subscribes itself after each connect: ioredis would do so too, but nobody could see that fail.
+    this.#control = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
     this.#control.on('error', onFault)
+    this.#control.on('message', (_channel, message) => this.#obey(message))
+    this.#control.on('ready', () => this.#control.subscribe(options.controlChannel).catch(() => {}))
     this.#worker = new Worker<BullData, BullReturn>(kind, (job, token) => this.#process(job, token ?? ''), {
       connection: this.#connection,
       prefix,
@@ -59,7 +62,6 @@ export class KindWorker<K extends KindName> {
 
   /** Resolves once it takes jobs and hears cancels. */
   async start(): Promise<void> {
-    this.#control.on('message', (_channel, message) => this.#obey(message))
     await this.#control.subscribe(this.#options.controlChannel)
     await this.#worker.waitUntilReady()
     this.#worker.run().catch(this.#options.onFault)

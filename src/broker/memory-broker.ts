@@ -1,7 +1,7 @@
-import type { Entry, JobEvent, Position, Writer } from '../protocol/entry.js'
+import { type Entry, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import { advance, type JobState } from '../protocol/job-state.js'
 import type { KindName } from '../protocol/kinds.js'
-import { isFinal, SOURCES, STATUSES } from '../protocol/status.js'
+import { isFinal } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { DEFAULT_BROKER_LIMITS } from './broker.js'
 import type { Created, HistoryPage, JobStore, ListPage, NewJob } from './job-store.js'
@@ -69,8 +69,7 @@ export class MemoryBroker implements Broker, JobStore {
     let status = job.state.status
     for (const event of events) {
       const leaves = event.clears === 'round'
-      const sources = event.to === undefined ? STATUSES : (event.from ?? SOURCES[event.to])
-      const legal = isFinal(status) === leaves && sources.includes(status)
+      const legal = isFinal(status) === leaves && sourcesOf(event).includes(status)
       if (legal) accepted.push(event)
       else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
       if (legal && event.to) status = event.to

@@ -1,7 +1,7 @@
-import type { JobEvent, Position, Writer } from '../protocol/entry.js'
+import { type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
-import { isStatus, SOURCES, STAMPS } from '../protocol/status.js'
+import { isStatus, STAMPS } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import { type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
@@ -35,8 +35,7 @@ export class RedisBroker implements Broker {
       const body = JSON.stringify(event.message)
       if (Buffer.byteLength(body) > this.#limits.maxEventBytes) return { ok: false, reason: 'too_big', status: null }
       const { to } = event
-      const sources = to ? `,${(event.from ?? SOURCES[to]).join()},` : ''
-      args.push(event.class, event.key, body, to ?? '', sources)
+      args.push(event.class, event.key, body, to ?? '', to ? `,${sourcesOf(event).join()},` : '')
       args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
     }
     const [outcome, seq, text] = await this.#commands.runcastPublish(...args)

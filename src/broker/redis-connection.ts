@@ -14,6 +14,7 @@ const reconnect = { retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.mi
 
 /**
  * Commands and scripts. A command that gets no answer within 5 s, or through two reconnects, is rejected: a frozen server is an error, not a wait.
+ * A connection on which no answer comes is replaced, since it may be open and yet dead.
  * Writes that were under way when a connection broke are sent again, so every script answers a repeated write with its first result.
  */
 export function connectCommands(options: RedisConnectionOptions): CommandConnection {
@@ -22,6 +23,7 @@ export function connectCommands(options: RedisConnectionOptions): CommandConnect
     scripts: redisScripts,
     enableAutoPipelining: true,
     commandTimeout: 5000,
+    socketTimeout: 5000,
     maxRetriesPerRequest: 2,
   })
   connection.on('error', options.onFault ?? (() => {}))

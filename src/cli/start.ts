@@ -15,7 +15,7 @@ async function main(): Promise<void> {
     ports: [config.PORT, config.PORT + 1],
     ...(config.REDIS_URL !== '' && { redisUrl: config.REDIS_URL }),
     ...(config.JWT_SECRET !== '' && { jwtSecret: config.JWT_SECRET }),
-    dataDir: '.runcast/data',
+    dataDir: config.DATA_DIR,
     env: process.env,
   })
   for (const node of stack.nodes) process.stdout.write(`hub      ${node}   API reference ${node}/docs\n`)

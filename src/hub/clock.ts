@@ -8,10 +8,17 @@ export interface Clock {
   atTurnEnd(act: () => void): void
 }
 
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: Date.now,
   after: (ms, act) => {
-    const timer = setTimeout(act, ms).unref()
+    let timer: NodeJS.Timeout
+    // A longer wait than a timer can hold is made of several: Node would fire at once.
+    const wait = (left: number) => {
+      timer = setTimeout(() => (left > MAX_TIMER_MS ? wait(left - MAX_TIMER_MS) : act()), Math.min(left, MAX_TIMER_MS)).unref()
+    }
+    wait(ms)
     return () => clearTimeout(timer)
   },
   atTurnEnd: (act) => {

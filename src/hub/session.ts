@@ -14,11 +14,19 @@ import type { Transport } from './transport.js'
 export interface SessionLimits {
   /** How long a client may take to authenticate. */
   readonly authTimeoutMs: number
+  /** How often a client is asked for a sign of life, and how long it may give none. */
+  readonly pingIntervalMs: number
+  readonly idleMs: number
   /** Breaches of the protocol in one minute that end a session. */
   readonly maxBreachesPerMinute: number
 }
 
-export const DEFAULT_SESSION_LIMITS: SessionLimits = { authTimeoutMs: 5000, maxBreachesPerMinute: 16 }
+export const DEFAULT_SESSION_LIMITS: SessionLimits = {
+  authTimeoutMs: 5000,
+  pingIntervalMs: 30_000,
+  idleMs: 90_000,
+  maxBreachesPerMinute: 16,
+}
 
 export interface SessionOptions {
   readonly hub: Hub
@@ -48,6 +56,8 @@ export class Session {
   #closed = false
   #breaches: number[] = []
   #callOffTimer: (() => void) | undefined
+  #callOffPing: (() => void) | undefined
+  #heardAt = 0
 
   constructor(transport: Transport, options: SessionOptions) {
     this.#transport = transport
@@ -67,6 +77,8 @@ export class Session {
   start(): void {
     const { clock, limits, token, jobId } = this.#options
     if (!isJobId(jobId)) return this.close('not_found')
+    this.heard()
+    this.#watchLife()
     this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token came in time.'))
     if (token !== undefined) this.#run(this.#authenticate(token))
   }
@@ -74,6 +86,7 @@ export class Session {
   /** The way back: decode, then one switch. `null` is a frame that is no text. */
   receive(text: string | null): void {
     if (this.#closed) return
+    this.heard()
     if (text === null) return this.#breach(null, 'Only text frames are read.')
     const message = decodeClientMessage(text)
     switch (message.type) {
@@ -90,18 +103,25 @@ export class Session {
     }
   }
 
+  /** The client has given a sign of life. */
+  heard(): void {
+    this.#heardAt = this.#options.clock.now()
+  }
+
   /** The connection is gone. */
   ended(): void {
     if (this.#closed) return
     this.#closed = true
     this.#callOffTimer?.()
+    this.#callOffPing?.()
     this.#outbox.close()
     this.#held?.release()
   }
 
   async #authenticate(token: string): Promise<void> {
-    const renewal = this.#identity
     const identity = await this.#options.policy.authenticate(token)
+    // Looked at after the wait: of two that come at once, the second renews.
+    const renewal = this.#identity
     if (renewal && renewal.sub !== identity.sub) throw new Refusal('forbidden', 'A session stays with the user who opened it.')
     if (this.#closed) return
     this.#identity = identity
@@ -138,6 +158,16 @@ export class Session {
       if (!(error instanceof Refusal)) throw error
       this.#refuse('cancel', error.code, error.message)
     }
+  }
+
+  /** A client that only listens lives by its pongs; one whose line was cut without a word is found. */
+  #watchLife(): void {
+    const { clock, limits } = this.#options
+    this.#callOffPing = clock.after(limits.pingIntervalMs, () => {
+      if (clock.now() - this.#heardAt >= limits.idleMs) return this.close('idle')
+      this.#transport.ping()
+      this.#watchLife()
+    })
   }
 
   #breach(request: string | null, reason: string): void {

@@ -9,6 +9,8 @@ export interface Transport {
   close(code: CodeName, detail?: string): void
   /** Ends the connection at once, without a word: for a peer that reads nothing any more. */
   terminate(): void
+  /** Asks the peer for a sign of life, below the messages; the answer comes as `session.heard`. */
+  ping(): void
   /** Whether the peer reads more slowly than it is written to; then `onDrain` is called when that is over. */
   readonly congested: boolean
   /** Bytes that were sent and are still in this process. */

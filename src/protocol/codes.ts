@@ -23,6 +23,7 @@ export const CODES = {
   overloaded: { close: 1013, http: 503, reconnect: true, text: 'This server cannot serve the job right now; try again later.' },
   unauthenticated: { close: 4001, http: 401, reconnect: false, text: 'A valid token is needed.' },
   expired: { close: 4001, http: 401, reconnect: false, text: 'The token has expired.' },
+  idle: { close: 4002, http: 408, reconnect: true, text: 'Nothing was heard from this client for too long.' },
   forbidden: { close: 4003, http: 403, reconnect: false, text: 'This token does not allow that.' },
   not_found: { close: 4004, http: 404, reconnect: false, text: 'There is no such job.' },
   no_route: { close: 4004, http: 404, reconnect: false, text: 'There is nothing at this address.' },

@@ -1,4 +1,4 @@
-import type { Status } from './status.js'
+import { SOURCES, STATUSES, type Status } from './status.js'
 
 /** A `tick` may be superseded by a newer entry with its key; a `durable` is logged and delivered in order; a `final` ends the round. */
 export type EntryClass = 'tick' | 'durable' | 'final'
@@ -14,11 +14,17 @@ export interface JobEvent {
   readonly message: Readonly<Record<string, unknown>>
   /** The state that the job enters with it. */
   readonly to?: Status
-  /** Narrows the states that it may come from; by default the sources of the state machine. */
+  /** Narrows the states that it may come from: the sources of the state machine, less those that do not stand here. */
   readonly from?: readonly Status[]
   readonly clears?: Clears
   /** Left out, instead of refused, where the job is in no state that it may come from. */
   readonly optional?: boolean
+}
+
+/** The states in which an event may enter its own; any, where it enters none. */
+export function sourcesOf({ to, from }: JobEvent): readonly Status[] {
+  if (!to) return STATUSES
+  return from ? SOURCES[to].filter((status) => from.includes(status)) : SOURCES[to]
 }
 
 /** An event with its position: `body` is the message as UTF-8 JSON, the same bytes in hash, log, channel and browser. */

@@ -52,6 +52,6 @@ export function seqsOf(entries: Iterable<Entry> | undefined): number[] | undefin
 }
 
 /** An entry in a form that assertions can show: its bytes as text. */
-export function readable({ body, ...head }: Entry): object {
+export function readable({ body, ...head }: Entry): Omit<Entry, 'body'> & { body: string } {
   return { ...head, body: body.toString() }
 }

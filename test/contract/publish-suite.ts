@@ -88,6 +88,8 @@ export function publishContract(t: Test, open: OpenBackend): void {
     const waiting = { ...entering(job.id, 'cancelled'), from: ['queued', 'retrying', 'paused'] } as const
     t.same(await job.control(waiting), { ok: false, reason: 'transition', status: 'running' })
     await job.enter('queued')
+    const widened = { ...entering(job.id, 'completed'), from: ['queued', 'running'] } as const
+    t.same(await job.control(widened), { ok: false, reason: 'transition', status: 'queued' }, 'and never widens them')
     t.same(await job.control(waiting), { ok: true, seq: 4, status: 'cancelled' })
   })
 

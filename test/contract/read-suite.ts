@@ -22,7 +22,8 @@ export function readContract(t: Test, open: OpenBackend): void {
     t.same(seqsOf(await job.since(8)), [], 'nothing was missed')
     const { latest } = await job.state()
     const logged = new Map((await job.history()).entries.map((entry) => [entry.seq, entry]))
-    for (const entry of (await job.since(0)) ?? []) t.same(readable(entry), readable(logged.get(entry.seq) ?? latest.get(entry.key) ?? entry))
+    for (const entry of (await job.since(0)) ?? [])
+      t.same(readable(entry), readable(logged.get(entry.seq) ?? latest.get(entry.key) ?? entry))
   })
 
   t.test('[POS-4] a tick that a new attempt has made void is not missed', async (t) => {
@@ -91,7 +92,11 @@ export function readContract(t: Test, open: OpenBackend): void {
     }
     for (const after of [oldest - 1, oldest, 349]) {
       const missed = await job.since(after)
-      t.same(seqsOf(missed), Array.from({ length: 351 - after }, (_, i) => after + 1 + i), `after ${after}`)
+      t.same(
+        seqsOf(missed),
+        Array.from({ length: 351 - after }, (_, i) => after + 1 + i),
+        `after ${after}`,
+      )
       t.equal((await job.history(after)).truncated, false)
     }
   })

@@ -56,7 +56,9 @@ t.test('all keys of a job lie in one slot, whatever its id', async (t) => {
   const keys = new RedisKeys('runcast:test')
   const slots = new Set<number>()
   for (const id of ['a', 'a.b_c-d', 'x'.repeat(128)]) {
-    const [slot = -1, ...others] = await Promise.all([keys.job(id), keys.log(id), keys.live(id)].map((key) => admin.cluster('KEYSLOT', key)))
+    const [slot = -1, ...others] = await Promise.all(
+      [keys.job(id), keys.log(id), keys.live(id)].map((key) => admin.cluster('KEYSLOT', key)),
+    )
     t.same(others, [slot, slot])
     t.equal(keys.idOfChannel(keys.live(id)), id)
     slots.add(slot)
@@ -154,7 +156,19 @@ t.test('[POS-7] a lost subscription is told as a gap once it stands again, and w
   t.same(seqsOf(await job.since(3)), [4, 5, 6, 7])
 })
 
-t.test('[POS-7] a connection that is open but deaf is found and replaced', async (t) => {
+t.test('[POS-7] what is no entry is taken for a gap, and the node lives on', async (t) => {
+  const backend = open(t)
+  const heard = listenTo(backend.broker)
+  const job = await TestJob.in(backend, 'running')
+  await eventually(() => backend.broker.ready())
+  await backend.broker.subscribe(job.id)
+  await adminOf(t).publish(new RedisKeys(backend.prefix).live(job.id), 'hello?')
+  await job.write(metric(job.id, 'a', 1))
+  await eventually(() => heard.entries.length === 1)
+  t.same(heard.gaps, [job.id])
+})
+
+t.test('[POS-7] connections that are open but deaf are found and replaced, for subscriptions and for commands', async (t) => {
   const proxy = await startRedisProxy(t, redis.url)
   const { broker, prefix } = openRedis(t, proxy.url)
   const job = await TestJob.in(openRedis(t, redis.url, {}, prefix), 'running')
@@ -169,6 +183,7 @@ t.test('[POS-7] a connection that is open but deaf is found and replaced', async
   await job.write(metric(job.id, 'a', 2))
   await eventually(() => heard.entries.length === 1)
   t.ok(await eventually(() => broker.ready()))
+  t.ok(await eventually(() => broker.read(job.id), { timeoutMs: 20_000 }))
 })
 
 t.test('[STATE-4] a write whose answer was lost with the connection is done once', async (t) => {
@@ -208,8 +223,14 @@ t.test('[STATE-4] connections may be killed at any moment: the caller repeats a 
     }
   }
   t.ok(kills >= count / 6, `${kills} connections were killed`)
-  t.same(await valuesOf(job), Array.from({ length: count }, (_, i) => i + 1))
-  t.same(seqsOf((await job.history()).entries), Array.from({ length: count + 2 }, (_, i) => i + 1))
+  t.same(
+    await valuesOf(job),
+    Array.from({ length: count }, (_, i) => i + 1),
+  )
+  t.same(
+    seqsOf((await job.history()).entries),
+    Array.from({ length: count + 2 }, (_, i) => i + 1),
+  )
 })
 
 t.test('[POS-6] a restarted Redis has another epoch, with the same data', async (t) => {
@@ -232,17 +253,19 @@ t.test('[OPS-1] [POS-7] a broker is ready when it hears itself, not while Redis 
   const backend = open(t)
   const { broker } = backend
   const heard = listenTo(broker)
-  const job = await TestJob.in(backend, 'running')
+  const [job, left] = [await TestJob.in(backend, 'running'), await TestJob.in(backend, 'running')]
   t.ok(await eventually(() => broker.ready()))
-  await broker.subscribe(job.id)
+  for (const { id } of [job, left]) await broker.subscribe(id)
   await redis.kill()
   await eventually(async () => !(await broker.ready()))
   await t.rejects(broker.read(job.id))
   await t.rejects(job.write(metric(job.id, 'a', 1)), 'it is not known whether it was done')
   t.notOk(await broker.ready())
+  await t.resolves(broker.unsubscribe(left.id), 'there is nothing to leave')
   await redis.restart()
   t.ok(await eventually(() => broker.ready()))
   await eventually(() => heard.gaps.includes(job.id))
+  t.notOk(heard.gaps.includes(left.id))
   job.n -= 1
   t.match(await eventually(() => job.write(metric(job.id, 'a', 1))), { ok: true, seq: 3 })
   t.same(await valuesOf(job), [1])

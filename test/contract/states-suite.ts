@@ -26,7 +26,7 @@ export function statesContract(t: Test, open: OpenBackend): void {
       }
     })
 
-    t.test(`[STATE-1] a new round begins where a final state may be left, not in ${from} otherwise`, async (t) => {
+    t.test(`[STATE-1] from ${from} a new round begins only as the explicit retry of what failed or was cancelled`, async (t) => {
       const backend = open(t)
       for (const to of STATUSES) {
         const job = await TestJob.in(backend, from)

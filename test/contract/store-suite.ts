@@ -81,7 +81,10 @@ export function storeContract(t: Test, open: OpenBackend): void {
     t.same(await backend.store.list('alice', 'run', 10), { ids: newest }, 'one page has no cursor')
     t.same(await backend.store.list('alice', 'run', 7), { ids: newest })
     t.same(await allPages(backend, 'alice', 3), [newest.slice(0, 3), newest.slice(3, 6), newest.slice(6)])
-    t.same(await allPages(backend, 'alice', 1), newest.map((id) => [id]))
+    t.same(
+      await allPages(backend, 'alice', 1),
+      newest.map((id) => [id]),
+    )
     t.same(await allPages(backend, 'bob', 3), [others.toReversed()])
     t.same(await backend.store.list('nobody', 'run', 3), { ids: [] })
   })

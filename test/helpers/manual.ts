@@ -76,6 +76,12 @@ export class ManualTransport implements Transport {
     this.terminated = true
   }
 
+  pings = 0
+
+  ping(): void {
+    this.pings += 1
+  }
+
   fill(bytes: number): void {
     this.congested = true
     this.bufferedBytes = bytes

@@ -15,6 +15,7 @@ t.test('[OPS-1] a node is ready while it hears itself through Redis, and live al
     return { status, body }
   }
   t.same(await ask('/livez'), LIVE)
+  await eventually(async () => (await ask('/readyz')).status === 200)
   t.same(await ask('/readyz'), READY)
   t.same(h.faults, [])
 
@@ -42,6 +43,7 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
     const { status, body } = await h.call('GET', '/readyz', { token: null })
     return { status, body }
   }
+  await eventually(async () => (await ready()).body.checks.redis)
   t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false } } })
   const log = { warn: () => {}, error: (fields: object) => h.faults.push(fields) }
   const worker = buildWorkerNode(h.config, { run: new Stage().processor }, log)

@@ -338,6 +338,18 @@ t.test('[JOB-5] the list: own runs, newest first, with a cursor', async (t) => {
   t.same(h.faults, [])
 })
 
+t.test('[JOB-2] the same submit after the end enqueues nothing', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit({ id: 'ended' })
+  const inQueue = () => h.nodes[0]?.hub.parts.queue.state({ kind: 'run', id, round: 1 })
+  t.same(await inQueue(), { at: 'waiting' })
+  t.same(answerOf(await h.call('POST', `/api/v2/runs/${id}/cancel`)), { status: 202, body: { run_id: id, status: 'cancelled' } })
+  t.same(await inQueue(), { at: 'missing' })
+  t.match(await h.call('POST', '/api/v2/runs', { body: { run_id: id, input: EXPLICIT } }), { status: 202, body: { status: 'cancelled' } })
+  t.same(await inQueue(), { at: 'missing' })
+  t.same(h.faults, [])
+})
+
 t.test('[JOB-2] a real run over REST ends with its result', async (t) => {
   const h = await startHarness(t, { nodes: 2 })
   const id = await h.submit()

@@ -382,3 +382,18 @@ t.test('Redis that cannot be asked closes with a code that says: try again', asy
   await again.settle()
   t.equal(again.snapshot.status, 'running')
 })
+
+t.test('[CONN-9] a client that only listens lives by its pongs; one that gives no sign of life is closed', async (t) => {
+  const world = new HubWorld({ quietMs: 1e9 })
+  await world.broker.run('j')
+  const [listens, silent] = [world.connect('j'), world.connect('j')]
+  await world.settle()
+  for (let i = 0; i < 4; i += 1) {
+    world.clock.advance(30_000)
+    listens.session.heard()
+  }
+  t.equal(listens.transport.closedWith, undefined)
+  t.equal(listens.transport.pings, 4)
+  t.equal(silent.transport.closedWith, 'idle')
+  t.equal(silent.transport.pings, 2)
+})

@@ -82,6 +82,7 @@ export const jobSockets = fp(
 
 function follow(webSocket: WebSocket, session: Session, forget: () => void): void {
   webSocket.on('message', (data: Buffer, isBinary: boolean) => session.receive(isBinary ? null : data.toString()))
+  webSocket.on('pong', () => session.heard())
   webSocket.on('close', () => {
     session.ended()
     forget()

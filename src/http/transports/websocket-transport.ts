@@ -9,7 +9,7 @@ const MAX_REASON_BYTES = 123
 
 /**
  * hop 9: from outbox, to the browser. The only lines that write to a WebSocket's TCP socket. Frames are made once and shared, those of one turn are joined once
- * and leave in one write: that is where the cost of a delivery lies. Writing beside `ws` is safe because each of its own frames (pong, close) is
+ * and leave in one write: that is where the cost of a delivery lies. Writing beside `ws` is safe because each of its own frames (ping, pong, close) is
  * written whole in one turn: no compression, no fragments, no Blobs are ever used here.
  */
 export class WebSocketTransport implements Transport {
@@ -37,6 +37,10 @@ export class WebSocketTransport implements Transport {
 
   close(code: CodeName, detail?: string): void {
     this.#webSocket.close(CODES[code].close, fitReason(detail ?? CODES[code].text))
+  }
+
+  ping(): void {
+    if (this.#webSocket.readyState === OPEN) this.#webSocket.ping()
   }
 
   terminate(): void {

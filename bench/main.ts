@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findRedis } from '../src/embedded/find-redis.js'
+import { startRedisServer } from '../src/embedded/redis-server.js'
+import { runMain } from '../src/process.js'
+import { type Cost, compare, messageBytes } from './fan-out.js'
+import { type FanOutNode, startPlainWs, startRuncast, startSocketIo } from './nodes.js'
+import { machine, table, versionsOf } from './report.js'
+
+const SUBSCRIBERS = 500
+const ENTRIES_PER_FLUSH = [1, 5, 20]
+const MAX_RUN_MS = 90_000
+const RESULTS = fileURLToPath(new URL('../../bench/results/fan-out.json', import.meta.url))
+
+/** `npm run bench`: what a delivery costs the node process on one topic with many clients, beside two peers. A lost delivery is an error. */
+async function main(): Promise<void> {
+  if (!existsSync('/proc/self/schedstat')) throw new Error('The bench reads the CPU of its servers from /proc: it runs on Linux only.')
+  // Whatever hangs, this process ends, and its children with it.
+  setTimeout(() => fail(`The bench was not done after ${MAX_RUN_MS / 1000} s.`), MAX_RUN_MS).unref()
+  const redis = await startRedisServer()
+  const nodes: FanOutNode[] = []
+  const results = new Map<number, readonly Cost[]>()
+  try {
+    for (const start of [startRuncast, startPlainWs, startSocketIo]) nodes.push(await start(redis.url, SUBSCRIBERS))
+    for (const entries of ENTRIES_PER_FLUSH) results.set(entries, await compare(nodes, redis.pid, entries))
+  } finally {
+    await Promise.all(nodes.map((node) => node.close()))
+    await redis.stop()
+  }
+  const versions = versionsOf(['ws', 'fastify', 'ioredis', 'socket.io', '@socket.io/redis-adapter'])
+  report(results, { ...versions, redis: (await findRedis()).version })
+}
+
+function report(results: ReadonlyMap<number, readonly Cost[]>, versions: Readonly<Record<string, string>>): void {
+  const [costs = []] = results.values()
+  const bytes = messageBytes()
+  const { processor, cores, system } = machine()
+  const rows = [...results].map(([entries, costs]) => [
+    String(entries),
+    ...costs.map(({ perDelivery, ratio }, i) => perDelivery.toFixed(2) + (i === 0 ? '' : ` (${ratio.toFixed(1)}×)`)),
+  ])
+  const redisRows = [...results].map(([entries, costs]) => [String(entries), ...costs.map(({ redisPerEntry }) => redisPerEntry.toFixed(1))])
+  const head = ['entries per flush', ...costs.map(({ name }) => name)]
+  process.stdout.write(`
+Fan-out of one topic to ${SUBSCRIBERS} WebSockets, messages of ${bytes} bytes: µs of CPU of the node process per delivery
+${table([head, ...rows])}  In brackets: how many times what runcast needs, median of the pairs.
+
+The same runs: µs of CPU of redis-server per entry (runcast's is stored, logged and fenced there, the others' are not)
+${table([head, ...redisRows])}
+${processor}, ${cores} cores, ${system}
+${Object.entries(versions)
+  .map(([name, version]) => `${name} ${version}`)
+  .join(', ')}
+`)
+  const medians = [...results].map(([entriesPerFlush, costs]) => ({ entriesPerFlush, costs: costs.map(rounded) }))
+  const record = { date: new Date().toISOString(), machine: machine(), versions, subscribers: SUBSCRIBERS, messageBytes: bytes, medians }
+  mkdirSync(dirname(RESULTS), { recursive: true })
+  writeFileSync(RESULTS, `${JSON.stringify(record, null, 2)}\n`)
+}
+
+function rounded({ name, perDelivery, ratio, redisPerEntry }: Cost): Cost {
+  const round = (value: number) => Number(value.toFixed(2))
+  return { name, perDelivery: round(perDelivery), ratio: round(ratio), redisPerEntry: round(redisPerEntry) }
+}
+
+function fail(reason: string): never {
+  process.stderr.write(`${reason}\n`)
+  process.exit(1)
+}
+
+await runMain(main)

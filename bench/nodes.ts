@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto'
+import { createAdapter } from '@socket.io/redis-adapter'
+import { Redis } from 'ioredis'
+import { Server } from 'socket.io'
+import { v7 as uuidv7 } from 'uuid'
+import { DEFAULT_BROKER_LIMITS } from '../src/broker/broker.js'
+import { RedisBroker } from '../src/broker/redis-broker.js'
+import { RedisJobStore } from '../src/broker/redis-job-store.js'
+import { signToken } from '../src/cli/token.js'
+import type { JobEvent } from '../src/protocol/entry.js'
+import { runEvents } from '../src/protocol/run-events.js'
+import { Crowd } from './crowd.js'
+import { startNode } from './node-process.js'
+
+const OWNER = 'bench'
+
+/** Longer than any run: nobody is pinged while it is measured, and the sweeper does not end the job for want of a worker. */
+const UNDISTURBED = { PING_INTERVAL_MS: '600000', SWEEP_INTERVAL_MS: '600000' }
+
+/** A server under measurement, with the clients that listen to it and a publisher that reaches it through Redis alone. */
+export interface FanOutNode {
+  readonly name: string
+  readonly pid: number
+  readonly crowd: Crowd
+  /** Hands the events to Redis together, so that they reach the node together. */
+  publish(events: readonly JobEvent[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** The job whose metrics are published, by whatever means. */
+export const JOB_ID = uuidv7()
+
+/** A hub of ours. The publisher is what a worker uses: fenced writer, one script call per batch, every event durable. */
+export async function startRuncast(redisUrl: string, size: number): Promise<FanOutNode> {
+  const options = { url: redisUrl, prefix: 'runcast', limits: DEFAULT_BROKER_LIMITS }
+  const [store, broker, secret] = [new RedisJobStore(options), new RedisBroker(options), randomBytes(32).toString('hex')]
+  const job = { id: JOB_ID, kind: 'run', owner: OWNER, input: '{}', digest: '', generation: randomBytes(6).toString('hex') } as const
+  await store.create({ ...job, created_at: new Date().toISOString() }, runEvents.status(JOB_ID, 'queued'))
+  store.close()
+  let writes = 0
+  const publish = async (events: readonly JobEvent[]) => {
+    const outcome = await broker.publish(JOB_ID, events, { round: 1, token: 1, n: ++writes })
+    if (!outcome.ok) throw new Error(`runcast refused a write: ${outcome.reason}`)
+  }
+  await publish([runEvents.status(JOB_ID, 'running')])
+  const node = await startNode('../src/main.js', { REDIS_URL: redisUrl, JWT_SECRET: secret, LOG_LEVEL: 'warn', ...UNDISTURBED })
+  const token = signToken(secret, OWNER, 3600)
+  const crowd = await Crowd.connect(`http://${node.host}/api/v2/ws/runs/${JOB_ID}?token=${token}`, size)
+  await crowd.receive(1) // the snapshot
+  return { name: 'runcast', pid: node.pid, crowd, publish, close: closing(crowd, node, () => broker.close()) }
+}
+
+/** `ws` and ioredis, a pipeline of PUBLISH. */
+export async function startPlainWs(redisUrl: string, size: number): Promise<FanOutNode> {
+  const redis = new Redis(redisUrl)
+  const node = await startNode('./peers/plain-ws.js', { REDIS_URL: redisUrl, CHANNEL: JOB_ID })
+  const crowd = await Crowd.connect(`http://${node.host}/`, size)
+  let seq = 0
+  const publish = async (events: readonly JobEvent[]) => {
+    const pipeline = redis.pipeline()
+    for (const { message } of events) pipeline.publish(JOB_ID, JSON.stringify({ ...message, seq: ++seq }))
+    await pipeline.exec()
+  }
+  return { name: 'plain ws', pid: node.pid, crowd, publish, close: closing(crowd, node, () => redis.disconnect()) }
+}
+
+/** Socket.IO with its Redis adapter; the publisher is a second Socket.IO server, without clients, that emits to the room. */
+export async function startSocketIo(redisUrl: string, size: number): Promise<FanOutNode> {
+  const [commands, subscriptions] = [new Redis(redisUrl, { enableAutoPipelining: true }), new Redis(redisUrl)]
+  const publisher = new Server({ adapter: createAdapter(commands, subscriptions) })
+  const node = await startNode('./peers/socket-io.js', { REDIS_URL: redisUrl, CHANNEL: JOB_ID })
+  const crowd = await Crowd.connect(`http://${node.host}/socket.io/?EIO=4&transport=websocket`, size)
+  await crowd.receive(1) // Engine.IO's open
+  crowd.say('40') // Socket.IO's CONNECT
+  await crowd.receive(1) // and its answer
+  let seq = 0
+  const publish = async (events: readonly JobEvent[]) => {
+    for (const { message } of events) publisher.to(JOB_ID).emit('metric_update', { ...message, seq: ++seq })
+  }
+  const disconnect = () => {
+    commands.disconnect()
+    subscriptions.disconnect()
+  }
+  return { name: 'Socket.IO', pid: node.pid, crowd, publish, close: closing(crowd, node, disconnect) }
+}
+
+function closing(crowd: Crowd, node: { stop(): Promise<void> }, disconnect: () => Promise<void> | void): () => Promise<void> {
+  return async () => {
+    crowd.close()
+    await disconnect()
+    await node.stop()
+  }
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+/*
+ * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
+ *   README.md         settings, and the input of a run
+ *   docs/protocol.md  codes
+ * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
+ * Reads build/, so it runs after `npm run build`.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SETTINGS } from '../build/src/config.js'
+import { CODES } from '../build/src/protocol/codes.js'
+import { KINDS } from '../build/src/protocol/kinds.js'
+
+/** Larger units by the last word of a setting's name, the largest first. */
+const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }
+
+const DOCUMENTS = {
+  'README.md': { settings: settingsTable(), input: inputTable() },
+  'docs/protocol.md': { codes: codesTable() },
+}
+
+function settingsTable() {
+  const rows = Object.entries(SETTINGS).map(([name, { fallback, about }]) => [code(name), described(name, fallback), about])
+  return table(['setting', 'default', 'meaning'], rows)
+}
+
+function codesTable() {
+  const row = (name, { close, http, reconnect, text }) => [code(name), close, http, reconnect ? 'yes' : 'no', text]
+  const rows = Object.entries(CODES).map(([name, reason]) => row(name, reason))
+  return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
+}
+
+function inputTable() {
+  return table(['field of `input`', 'what', 'default', 'meaning'], inputRows(KINDS.run.input, ''))
+}
+
+/** One row per field of a JSON Schema, those of nested objects by their dotted name. */
+function inputRows(schema, base) {
+  return Object.entries(schema.properties).flatMap(([name, field]) => {
+    if (field.type === 'object') return inputRows(field, `${base}${name}.`)
+    const isRequired = schema.required?.includes(name) && field.default === undefined
+    const fallback = field.default === undefined ? (isRequired ? 'required' : '') : code(field.default)
+    return [[code(base + name), kindOf(field), fallback, field.description ?? '']]
+  })
+}
+
+function kindOf({ enum: values, type, minimum, maximum }) {
+  return values ? values.map(code).join(', ') : `${type}, ${minimum} to ${maximum}`
+}
+
+/** A default as it is set, and, where a number of ms or bytes says little, in a larger unit too. */
+function described(name, fallback) {
+  if (fallback === '') return ''
+  const units = UNITS[name.split('_').at(-1)] ?? {}
+  const [unit, size] = Object.entries(units).find(([, size]) => Number(fallback) % size === 0) ?? []
+  return unit ? `${code(fallback)} (${Number(fallback) / size} ${unit})` : code(fallback)
+}
+
+function code(text) {
+  return `\`${text}\``
+}
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n')
+}
+
+/** The document with this part as it has to be. Throws where it has no such markers. */
+function withPart(text, name, content) {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
+  if (from < 0 || to < from) throw new Error(`no ${begin} … ${end}`)
+  return `${text.slice(0, from)}${begin}\n${content}\n${text.slice(to)}`
+}
+
+const args = process.argv.slice(2)
+const isCheck = args[0] === '--check'
+const folder = args[isCheck ? 1 : 0] ?? fileURLToPath(new URL('..', import.meta.url))
+for (const [file, parts] of Object.entries(DOCUMENTS)) {
+  const path = join(folder, file)
+  const before = readFileSync(path, 'utf8')
+  const after = Object.entries(parts).reduce((text, [name, content]) => withPart(text, name, content), before)
+  if (after === before) continue
+  if (isCheck) {
+    process.stderr.write(`${file} is stale: run "node scripts/docs.mjs"\n`)
+    process.exitCode = 1
+  } else {
+    writeFileSync(path, after)
+    process.stdout.write(`${file} written\n`)
+  }
+}

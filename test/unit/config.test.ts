@@ -1,0 +1,93 @@
+import t from 'tap'
+import { ConfigError, loadConfig, SETTINGS } from '../../src/config.js'
+
+const SECRET = 'ein-geheimnis-das-niemand-sehen-soll'
+
+t.test('nothing set: every setting has its default, and each default is valid', async (t) => {
+  const config = loadConfig({})
+  t.same(Object.keys(config), Object.keys(SETTINGS))
+  t.match(config, {
+    PORT: 8501,
+    HOST: '127.0.0.1',
+    REDIS_URL: '',
+    REDIS_PREFIX: 'runcast',
+    JWT_SECRET: '',
+    LOG_LEVEL: 'info',
+    READY_NEEDS_WORKER: 'no',
+    MAX_BREACHES_PER_MINUTE: 16,
+    MAX_INBOUND_BYTES: 65_536,
+    ACTIVE_TTL_MS: 604_800_000,
+  })
+  for (const [name, { about, fallback }] of Object.entries(SETTINGS)) {
+    t.match(about, /^[A-Z].*\.$/, `${name} is described by a sentence`)
+    t.doesNotThrow(() => loadConfig({ [name]: fallback }), `${name}=${fallback} is what it would be anyway`)
+  }
+})
+
+t.test('what is set is read; what is empty is as good as not set; what is unknown is left alone', async (t) => {
+  const set = {
+    PORT: '80',
+    HOST: '::1',
+    REDIS_URL: 'rediss://:word@cache.example:6380/2',
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    READY_NEEDS_WORKER: 'yes',
+  }
+  t.match(loadConfig(set), { ...set, PORT: 80 })
+  const empty = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, '']))
+  t.same(loadConfig(empty), loadConfig({}), 'an empty HOST does not open the hub to the world')
+  t.same(loadConfig({ PATH: '/bin', HOME: undefined }), loadConfig({}))
+  t.notSame(loadConfig({ LINGER_MS: '0' }), loadConfig({}), 'zero is not empty')
+})
+
+t.test('each kind of fault is told with what is expected', async (t) => {
+  const faults: Record<string, [value: string, expected: string][]> = {
+    PORT: ['0', '65536', '-1', '80.5', 'http', '8o', ' ', '1e9', 'NaN', 'Infinity'].map((value) => [value, 'an integer from 1 to 65535']),
+    LOG_LEVEL: ['INFO', 'verbose', ' info'].map((value) => [value, 'one of fatal, error, warn, info, debug, trace, silent']),
+    READY_NEEDS_WORKER: ['true', '1'].map((value) => [value, 'one of yes, no']),
+    HOST: [['a b', 'an address or host name']],
+    REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b'].map((value) => [value, 'a redis:// or rediss:// URL']),
+    REDIS_PREFIX: ['a b', '{a}', 'x'.repeat(65)].map((value) => [value, '1 to 64 of A-Z a-z 0-9 _ . : -']),
+    JWT_SECRET: [['x'.repeat(31), 'at least 32 characters']],
+    MAX_INBOUND_BYTES: [['1023', 'an integer from 1024 to 16777216']],
+  }
+  for (const [name, cases] of Object.entries(faults)) {
+    for (const [value, expected] of cases) {
+      const env = { JWT_SECRET: SECRET, [name]: value }
+      t.throws(() => loadConfig(env), new ConfigError([`${name}: expected ${expected}`]), `${name}=${value}`)
+    }
+  }
+})
+
+t.test('all faults come in one error, each on a line, and no value in it: one may be a secret', async (t) => {
+  const secret = 'short-secret'
+  const env = { PORT: 'x', JWT_SECRET: secret, LOG_LEVEL: 'loud', REDIS_URL: 'redis ://:password@host' }
+  const error = faultOf(env)
+  t.equal(error.name, 'ConfigError')
+  t.same(error.message.split('\n'), [
+    'The settings are not valid:',
+    '  PORT: expected an integer from 1 to 65535',
+    '  REDIS_URL: expected a redis:// or rediss:// URL',
+    '  JWT_SECRET: expected at least 32 characters',
+    '  LOG_LEVEL: expected one of fatal, error, warn, info, debug, trace, silent',
+  ])
+  for (const value of [secret, 'password', 'loud']) t.notOk(`${error.message}${error.stack}`.includes(value), value)
+})
+
+t.test('JWT_SECRET is required with REDIS_URL, since others sign with it too', async (t) => {
+  const REDIS_URL = 'redis://127.0.0.1:6379'
+  for (const env of [{ REDIS_URL }, { REDIS_URL, JWT_SECRET: '' }]) {
+    t.equal(faultOf(env).message, 'The settings are not valid:\n  JWT_SECRET: expected to be set, since REDIS_URL is')
+  }
+  t.doesNotThrow(() => loadConfig({ REDIS_URL, JWT_SECRET: SECRET }))
+  t.doesNotThrow(() => loadConfig({ JWT_SECRET: SECRET }))
+})
+
+function faultOf(env: Record<string, string>): Error {
+  try {
+    loadConfig(env)
+  } catch (error) {
+    if (error instanceof Error) return error
+  }
+  throw new Error('no fault was found')
+}

@@ -1,0 +1,134 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { SETTINGS } from '../../src/config.js'
+import { normaliseInput } from '../../src/jobs/input.js'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const GENERATOR = join(ROOT, 'scripts/docs.mjs')
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)]
+const texts = new Map(DOCUMENTS.map((name) => [name, read(name)]))
+const readme = texts.get('README.md') ?? ''
+const { version, scripts } = JSON.parse(read('package.json')) as { version: string; scripts: Record<string, string> }
+
+/** Variables that are read from the environment and are no settings of the program: where each is read. */
+const OTHER_VARIABLES: Readonly<Record<string, string>> = {
+  RUNCAST_NO_INSTALL: 'scripts/steps.mjs',
+  CHAOS_SEED: 'test/chaos/crowd.test.ts',
+  NODE_ENV: 'scripts/packages.mjs',
+}
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8')
+}
+
+/** What matches in all documents, with the document's name: each group of the pattern. */
+function found(pattern: RegExp, only = DOCUMENTS): [file: string, match: string][] {
+  return only.flatMap((file) => [...(texts.get(file) ?? '').matchAll(pattern)].map(([, match = '']): [string, string] => [file, match]))
+}
+
+/** The fenced blocks of one language. */
+function blocks(text: string, language: string): string[] {
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block)
+}
+
+/** Runs the generator; answers its exit code. */
+function generate(...args: string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [GENERATOR, ...args], () => resolve(child.exitCode ?? -1))
+  })
+}
+
+t.test('the generated parts are fresh', async (t) => {
+  t.equal(await generate('--check'), 0, 'else: node scripts/docs.mjs')
+})
+
+t.test('a stale part is told and mended', async (t) => {
+  const copy = t.testdir({ docs: {} })
+  for (const name of ['README.md', 'docs/protocol.md']) copyFileSync(join(ROOT, name), join(copy, name))
+  const before = readFileSync(join(copy, 'README.md'), 'utf8')
+  writeFileSync(join(copy, 'README.md'), before.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
+  t.equal(await generate('--check', copy), 1)
+  t.equal(await generate(copy), 0)
+  t.equal(readFileSync(join(copy, 'README.md'), 'utf8'), before)
+  t.equal(await generate('--check', copy), 0)
+})
+
+t.test('every relative link leads to a file, and to a heading of it', async (t) => {
+  const links = found(/\]\(([^)\s]+)\)/g).filter(([, link]) => !/^[a-z]+:/.test(link))
+  t.ok(links.length > 10)
+  for (const [file, link] of links) {
+    const [path = '', anchor] = link.split('#')
+    const target = path === '' ? file : join(dirname(file), path)
+    t.ok(existsSync(join(ROOT, target)), `${file}: ${link}`)
+    if (anchor !== undefined) t.ok(anchorsOf(read(target)).includes(anchor), `${file}: ${link} is a heading`)
+  }
+})
+
+/** Headings as GitHub names them. */
+function anchorsOf(text: string): string[] {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase())
+  return headings.map((heading) => heading.replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+}
+
+t.test('every file that is named exists', async (t) => {
+  const named = found(/(?<![\w./-])((?:src|workers|test|docs|scripts|bench|build)\/[\w./-]*\w)/g)
+  t.ok(named.length > 50)
+  for (const [file, path] of named) {
+    const source = path.replace(/^build\//, '').replace(/(?<=^(src|workers|test|bench)\/.*)\.js$/, '.ts')
+    t.ok(existsSync(join(ROOT, source)), `${file}: ${path}`)
+  }
+})
+
+t.test('every npm script that is named exists', async (t) => {
+  const named = [...found(/\bnpm run ([\w:-]+)/g), ...found(/\bnpm (test|start)\b/g)]
+  t.ok(named.length > 10)
+  for (const [file, name] of named) t.ok(name in scripts, `${file}: ${name}`)
+})
+
+t.test('every setting that is named exists, and the README has all of them', async (t) => {
+  const named = [...found(/\b([A-Z]+(?:_[A-Z]+)+)\b/g), ...found(/(?<!\S)([A-Z_]+)=\S* (?:npm|node)\b/g)]
+  t.ok(named.length > 50)
+  for (const [file, name] of named) {
+    const reader = OTHER_VARIABLES[name]
+    t.ok(reader ? read(reader).includes(name) : name in SETTINGS, `${file}: ${name}`)
+  }
+  for (const name of Object.keys(SETTINGS)) t.ok(readme.includes(`\`${name}\``), name)
+})
+
+t.test('JSON in the documents is JSON, and the run that is submitted in the README is a valid one', async (t) => {
+  const examples = [...texts.values()].flatMap((text) => blocks(text, 'json')).flatMap((block) => block.trim().split('\n'))
+  t.ok(examples.length > 0)
+  for (const example of examples) t.doesNotThrow(() => JSON.parse(example), example.slice(0, 80))
+  const bodies = blocks(readme, 'sh').flatMap((block) => [...block.matchAll(/-d '([^']+)'/g)].map(([, body = '']) => body))
+  t.ok(bodies.length > 0)
+  for (const body of bodies) t.doesNotThrow(() => normaliseInput('run', JSON.parse(body).input), body.slice(0, 80))
+})
+
+t.test('the code examples of the README are JavaScript', async (t) => {
+  const examples = blocks(readme, 'js')
+  t.ok(examples.length > 1)
+  const folder = t.testdir({})
+  for (const [i, example] of examples.entries()) {
+    const file = join(folder, `${i}.mjs`)
+    writeFileSync(file, example)
+    t.doesNotThrow(() => execFileSync(process.execPath, ['--check', file], { stdio: 'pipe' }))
+  }
+})
+
+t.test('the changelog has an entry for this version', async (t) => {
+  t.match(texts.get('CHANGELOG.md'), new RegExp(`^## \\[${version.replaceAll('.', '\\.')}\\] - (Unreleased|\\d{4}-\\d\\d-\\d\\d)$`, 'm'))
+})
+
+t.test('no tracked file mentions the machine it was written on', { skip: !existsSync(join(ROOT, '.git')) && 'no clone' }, async (t) => {
+  const files = execFileSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' }).split('\0')
+  const present = files.filter((name) => name !== '' && existsSync(join(ROOT, name)))
+  t.ok(present.length > 100)
+  // In pieces, so that this file does not find itself.
+  const folders = ['work', 'root', 'home'].join('|')
+  const foreign = ['design', 'spec'].map((name) => `shared/${name}`).join('|')
+  const machine = new RegExp(`(?<![\\w.*)}-])/(${folders})/|${foreign}`)
+  for (const file of present) t.notMatch(read(file), machine, file)
+})
