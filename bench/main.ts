@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const results = new Map<number, readonly Cost[]>()
   try {
     for (const start of [startRuncast, startPlainWs, startSocketIo]) nodes.push(await start(redis.url, SUBSCRIBERS))
-    for (const entries of ENTRIES_PER_FLUSH) results.set(entries, await compare(nodes, redis.pid, entries))
+    for (const entries of ENTRIES_PER_FLUSH) results.set(entries, await compare(nodes, entries))
   } finally {
     await Promise.all(nodes.map((node) => node.close()))
     await redis.stop()
@@ -40,14 +40,11 @@ function report(results: ReadonlyMap<number, readonly Cost[]>, versions: Readonl
     String(entries),
     ...costs.map(({ perDelivery, ratio }, i) => perDelivery.toFixed(2) + (i === 0 ? '' : ` (${ratio.toFixed(1)}×)`)),
   ])
-  const redisRows = [...results].map(([entries, costs]) => [String(entries), ...costs.map(({ redisPerEntry }) => redisPerEntry.toFixed(1))])
   const head = ['entries per flush', ...costs.map(({ name }) => name)]
   process.stdout.write(`
 Fan-out of one topic to ${SUBSCRIBERS} WebSockets, messages of ${bytes} bytes: µs of CPU of the node process per delivery
 ${table([head, ...rows])}  In brackets: how many times what runcast needs, median of the pairs.
 
-The same runs: µs of CPU of redis-server per entry (runcast's is stored, logged and fenced there, the others' are not)
-${table([head, ...redisRows])}
 ${processor}, ${cores} cores, ${system}
 ${Object.entries(versions)
   .map(([name, version]) => `${name} ${version}`)
@@ -59,9 +56,8 @@ ${Object.entries(versions)
   writeFileSync(RESULTS, `${JSON.stringify(record, null, 2)}\n`)
 }
 
-function rounded({ name, perDelivery, ratio, redisPerEntry }: Cost): Cost {
-  const round = (value: number) => Number(value.toFixed(2))
-  return { name, perDelivery: round(perDelivery), ratio: round(ratio), redisPerEntry: round(redisPerEntry) }
+function rounded({ name, perDelivery, ratio }: Cost): Cost {
+  return { name, perDelivery: Number(perDelivery.toFixed(2)), ratio: Number(ratio.toFixed(2)) }
 }
 
 function fail(reason: string): never {

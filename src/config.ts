@@ -69,12 +69,13 @@ export const SETTINGS = {
   PING_INTERVAL_MS: integer('How often a client is asked for a sign of life.', 30_000, 100, 600_000),
   IDLE_MS: integer('A client that gives no sign of life for so long is disconnected.', 90_000, 100, 3_600_000),
   MAX_BREACHES_PER_MINUTE: integer('The invalid message with this number in a minute ends a socket.', 16, 1, 10_000),
+  MAX_MESSAGES_PER_SECOND: integer('Messages of one socket in a second; more are invalid ones.', 50, 1, 100_000),
   MAX_INBOUND_BYTES: integer('Largest WebSocket frame and request body from a client.', 65_536, 1024, 16_777_216),
   MAX_OUTBOX_BYTES: integer('Backlog of one client; past it the client gets a fresh snapshot instead.', 1_048_576, 65_536, 1_073_741_824),
   STALL_MS: integer('A client that drains nothing for so long is disconnected.', 30_000, 1000, 3_600_000),
   QUIET_MS: integer('A job that is silent for so long is compared with Redis.', 10_000, 100, 600_000),
   LINGER_MS: integer('How long a job stays subscribed after its last client left.', 5000, 0, 600_000),
-  MAX_EVENT_BYTES: integer('Largest message of a job.', 262_144, 1024, 16_777_216),
+  MAX_EVENT_BYTES: integer('Largest message of a job.', 262_144, 65_536, 16_777_216),
   MAX_LOG_ENTRIES: integer('Durable entries that a job keeps in its log.', 10_000, 100, 1_000_000),
   MAX_MISSED_ENTRIES: integer('Most entries that a client can have missed and still resume.', 1000, 10, 100_000),
   MAX_KEYS: integer('Most different metrics and other conflation keys of a job.', 512, 16, 100_000),
@@ -86,8 +87,8 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS
 export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
 
-/** Reads the settings, for a `main` and nobody else; one that is empty is as good as not set. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+/** Reads the settings, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>, required: readonly SettingName[] = []): Config {
   const faults: string[] = []
   const values = Object.entries(SETTINGS).map(([name, setting]) => {
     try {
@@ -97,6 +98,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       return [name, undefined]
     }
   })
+  for (const name of required) if (!env[name]) faults.push(`${name}: expected to be set`)
   if (env.REDIS_URL && !env.JWT_SECRET) faults.push('JWT_SECRET: expected to be set, since REDIS_URL is')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read

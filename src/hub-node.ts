@@ -36,6 +36,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
       pingIntervalMs: config.PING_INTERVAL_MS,
       idleMs: config.IDLE_MS,
       maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE,
+      maxMessagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
     },
     maxInboundBytes: config.MAX_INBOUND_BYTES,
   })

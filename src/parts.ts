@@ -6,6 +6,7 @@ import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
 import { BullQueue } from './jobs/bull-queue.js'
 import { Sweeper } from './jobs/sweeper.js'
+import { Refusal } from './protocol/codes.js'
 
 const MIN_REDIS_MAJOR = 7
 
@@ -64,6 +65,10 @@ export async function checkRedis(options: RedisConnectionOptions, log: PartsLog)
     if (policy !== null && policy !== 'noeviction') {
       log.warn({ policy }, 'REDIS MAY EVICT JOBS: its maxmemory-policy must be noeviction, or states and queues will vanish under load')
     }
+  } catch (error) {
+    // Without user and password.
+    const { host } = new URL(options.url)
+    throw error instanceof Refusal ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
   } finally {
     connection.disconnect()
   }

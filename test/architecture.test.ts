@@ -37,6 +37,7 @@ const PARTS: readonly Part[] = [
       'fastify-plugin',
       '@fastify/jwt',
       '@fastify/swagger',
+      '@fastify/type-provider-typebox',
       '@fastify/websocket',
       '@scalar/fastify-api-reference',
       'typebox',

@@ -23,6 +23,8 @@ const MAX_WAITING = 10_000
 const RETRY_MS = 200
 /** Writes that fail for so long end the attempt; the queue starts another one when it can. */
 const UNREACHABLE_MS = 60_000
+/** And for so long, where the job is stopped anyway. */
+const STOPPING_MS = 5000
 const REFUSED: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
 const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
@@ -49,6 +51,7 @@ export class JobContext<K extends KindName> implements Job<K> {
   #closed = false
   /** When writes began to fail; null while they do not. */
   #failingSince: number | null = null
+  #isGivenUp = false
 
   constructor(options: { kind: K; id: string; publisher: Publisher; writer: Writer; percent: number }) {
     this.id = options.id
@@ -101,7 +104,7 @@ export class JobContext<K extends KindName> implements Job<K> {
   }
 
   /** Writes events of the runner itself, after all reports. Answers why it was refused, or null. */
-  async write(events: readonly JobEvent[]): Promise<WriteRefusal | null> {
+  async write(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
     await this.#flushAll()
     return this.#publish(events)
   }
@@ -113,7 +116,7 @@ export class JobContext<K extends KindName> implements Job<K> {
 
   #report(event: JobEvent): void {
     // What a stopped processor still says has no reader any more.
-    if (this.signal.aborted || this.#closed) return
+    if (this.signal.aborted || this.#closed || this.#isGivenUp) return
     if (event.class === 'tick') {
       this.#waiting.delete(event.key)
       this.#waiting.set(event.key, event)
@@ -145,6 +148,14 @@ export class JobContext<K extends KindName> implements Job<K> {
     }
   }
 
+  /** What could not be written is left out to its end, never in the middle. */
+  #giveUp(): 'unreachable' {
+    this.#isGivenUp = true
+    this.#waiting.clear()
+    this.stop('unreachable')
+    return 'unreachable'
+  }
+
   /** The next events in order. A tick that came too soon after the last one stays until it is due, unless it is superseded. */
   #takeBatch(): JobEvent[] {
     const tickIsDue = Date.now() - this.#lastTickAt >= TICK_INTERVAL_MS
@@ -159,7 +170,8 @@ export class JobContext<K extends KindName> implements Job<K> {
     return batch
   }
 
-  async #publish(events: readonly JobEvent[]): Promise<WriteRefusal | null> {
+  async #publish(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
+    if (this.#isGivenUp) return 'unreachable'
     this.#writer = { ...this.#writer, n: this.#writer.n + 1 }
     for (;;) {
       try {
@@ -172,8 +184,8 @@ export class JobContext<K extends KindName> implements Job<K> {
       } catch {
         // Redis cannot be reached or did not answer. The number is the same, so the write is done once however often it arrives.
         this.#failingSince ??= Date.now()
-        if (Date.now() - this.#failingSince > UNREACHABLE_MS) this.stop('unreachable')
-        if (this.signal.aborted) return 'unknown_job'
+        const patience = this.signal.aborted ? STOPPING_MS : UNREACHABLE_MS
+        if (Date.now() - this.#failingSince > patience) return this.#giveUp()
         await pause(RETRY_MS)
       }
     }

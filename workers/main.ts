@@ -8,11 +8,11 @@ import { buildWorkerNode } from './worker-node.js'
 
 /** A worker process: takes jobs, and hands them back when it is told to stop. */
 async function main(): Promise<void> {
-  const config = loadConfig(process.env)
+  const config = loadConfig(process.env, ['REDIS_URL'])
   const log = pino({ level: config.LOG_LEVEL })
   await checkRedis({ url: config.REDIS_URL }, log)
   const node = buildWorkerNode(config, { run: solveRun }, log)
-  const grace = closeWithGrace({ delay: 10_000, logger: log }, () => node.close())
+  const grace = closeWithGrace({ delay: config.CANCEL_GRACE_MS + 5000, logger: log }, () => node.close())
   endWithParent(() => grace.close())
   await node.start()
   log.info({ kind: 'run' }, 'worker takes jobs')

@@ -102,9 +102,10 @@ async function settleFailure<K extends KindName>(task: Task<K>, context: JobCont
   return settleWrite(refusal, { how: 'retry', error: fault })
 }
 
-/** What a transition of the runner comes to. Between start and end only a cancel can be in its way. */
-function settleWrite(refusal: WriteRefusal | null, wanted: Settled): Settled {
+/** What a transition of the runner comes to. Between start and end only a cancel can be in its way, or a Redis that cannot be reached. */
+function settleWrite(refusal: WriteRefusal | 'unreachable' | null, wanted: Settled): Settled {
   if (refusal === null) return wanted
+  if (refusal === 'unreachable') return { how: 'retry', error: new Stop('unreachable') }
   return refusal === 'transition' ? { how: 'ended', outcome: { status: 'cancelled' } } : { how: 'refused' }
 }
 

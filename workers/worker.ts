@@ -90,10 +90,15 @@ export class KindWorker<K extends KindName> {
       input: job.data.input as InputOf<K>, // normalised at submit
       isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
     }
+    let own: JobContext<K> | undefined
     const settled = await runJob(attempt, processor, { broker: parts.broker, cancelGraceMs }, (context) => {
+      own = context
       this.#running.set(name, context)
       if (this.#stopping) context.stop('stopping')
-    }).finally(() => this.#running.delete(name))
+    }).finally(() => {
+      // After a lost lock another try of the same round may stand here already.
+      if (this.#running.get(name) === own) this.#running.delete(name)
+    })
     switch (settled.how) {
       case 'done':
         return { result: settled.result, compute_time_s: settled.compute_time_s }

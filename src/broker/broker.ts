@@ -21,7 +21,7 @@ export interface Publisher {
   /**
    * Positions events and makes them known, all or none, in one atomic act: latest entry per key, log, channel.
    * A writer has one write under way at a time and raises `n` with each; its last write, sent again, is answered with its first seq and done once.
-   * Rejects only where Redis cannot be reached or asked: then it is unknown whether the write was done, and the same write may be sent again.
+   * Rejects with the refusal `overloaded` where Redis cannot be reached: then it is unknown whether the write was done, and the same write may be sent again.
    */
   publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused>
 }
@@ -49,7 +49,7 @@ export interface Broker extends Publisher {
   /** Resolves once the subscription stands: every entry published from then on is delivered. */
   subscribe(id: string): Promise<void>
   unsubscribe(id: string): Promise<void>
-  /** The state of a job, or null. Rejects where Redis cannot be reached. */
+  /** The state of a job, or null. Rejects with the refusal `overloaded` where Redis cannot be reached. */
   read(id: string, since?: Position): Promise<Reading | null>
   /** Whether reads, writes and subscriptions work now: a real round trip through the channel. */
   ready(): Promise<boolean>

@@ -4,7 +4,7 @@ import { isKindName } from '../protocol/kinds.js'
 import { isStatus, STAMPS } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { readEnvelope } from './envelope.js'
-import { type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
+import { asked, type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 import { RedisSubscriber } from './redis-subscriber.js'
 
@@ -38,7 +38,7 @@ export class RedisBroker implements Broker {
       args.push(event.class, event.key, body, to ?? '', to ? `,${sourcesOf(event).join()},` : '')
       args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
     }
-    const [outcome, seq, text] = await this.#commands.runcastPublish(...args)
+    const [outcome, seq, text] = await asked(this.#commands.runcastPublish(...args))
     const status = isStatus(text) ? text : null
     if (outcome === 'ok' && status) return { ok: true, seq, status }
     return { ok: false, reason: outcome as WriteRefusal, status } // publish.lua names only reasons of that list
@@ -46,7 +46,7 @@ export class RedisBroker implements Broker {
 
   async read(id: string, since?: Position): Promise<Reading | null> {
     const keys = [this.#keys.job(id), this.#keys.log(id)]
-    const reply = await this.#commands.runcastReadBuffer(...keys, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries)
+    const reply = await asked(this.#commands.runcastReadBuffer(...keys, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries))
     if (!reply) return null
     const [fields, epoch, envelopes] = reply
     const state = readState(id, fields, epoch.toString())

@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis'
+import { Redis, ReplyError } from 'ioredis'
+import { Refusal } from '../protocol/codes.js'
 import { redisScripts, type ScriptCommands } from './redis-scripts.js'
 
 /** A connection for commands, with the broker's scripts on it. */
@@ -15,7 +16,7 @@ const reconnect = { retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.mi
 /**
  * Commands and scripts. A command that gets no answer within 5 s, or through two reconnects, is rejected: a frozen server is an error, not a wait.
  * A connection on which no answer comes is replaced, since it may be open and yet dead.
- * Writes that were under way when a connection broke are sent again, so every script answers a repeated write with its first result.
+ * Writes that were under way when a connection broke are sent again, so every write is one that may arrive twice.
  */
 export function connectCommands(options: RedisConnectionOptions): CommandConnection {
   const connection = new Redis(options.url, {
@@ -37,9 +38,18 @@ export function connectSubscriptions(options: RedisConnectionOptions): Redis {
   return connection
 }
 
+/** A command's answer. What is no answer of the server, but the want of one, is the refusal `overloaded`: done or not, it may be asked again. */
+export async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    throw error instanceof ReplyError ? error : new Refusal('overloaded', 'Redis cannot be reached; try again later.')
+  }
+}
+
 /** Major version and eviction policy of a server; the policy is null where the server does not tell (managed Redis without CONFIG). */
 export async function inspectRedis(connection: Redis): Promise<{ major: number; policy: string | null }> {
-  const info = await connection.info('server')
+  const info = await asked(connection.info('server'))
   const major = Number(/redis_version:(\d+)/.exec(info)?.[1] ?? 0)
   const policy = await connection.config('GET', 'maxmemory-policy').then(
     (pair) => (Array.isArray(pair) ? String(pair[1]) : null),

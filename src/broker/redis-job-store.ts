@@ -3,7 +3,7 @@ import type { KindName } from '../protocol/kinds.js'
 import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import type { Created, HistoryPage, JobStore, ListPage, NewJob } from './job-store.js'
-import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
+import { asked, type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 
 /** Most jobs of one kind that a user's index holds; the oldest leave it first. */
@@ -26,13 +26,14 @@ export class RedisJobStore implements JobStore {
     const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
     const body = JSON.stringify(first.message)
     const record = [kind, owner, input, digest, generation, created_at]
-    const reply = await this.#commands.runcastCreate(...keys, ...record, body, this.#limits.activeTtlMs)
+    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, this.#limits.activeTtlMs))
     if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
     // Also for a job that exists: its first submit may have died right here.
     const now = Date.parse(created_at)
-    await this.#commands.zadd(this.#keys.active(), 'NX', now, id)
-    await this.#commands.zadd(this.#keys.owned(owner, kind), 'NX', now, id)
-    await this.#commands.zremrangebyrank(this.#keys.owned(owner, kind), 0, -MAX_OWNED - 1)
+    await asked(this.#commands.zadd(this.#keys.active(), 'NX', now, id))
+    await asked(this.#commands.zadd(this.#keys.owned(owner, kind), 'NX', now, id))
+    await asked(this.#commands.zremrangebyrank(this.#keys.owned(owner, kind), 0, -MAX_OWNED - 1))
+    await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
@@ -44,7 +45,7 @@ export class RedisJobStore implements JobStore {
     let last: string | undefined
     let offset = 0
     for (;;) {
-      const rows = await this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, limit + 1)
+      const rows = await asked(this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, limit + 1))
       for (let i = 0; i < rows.length; i += 2) {
         const [id = '', ms = ''] = [rows[i], rows[i + 1]]
         // Members of one score come in reverse lexical order: skip up to and with the cursor's own.
@@ -81,21 +82,20 @@ export class RedisJobStore implements JobStore {
   }
 
   async active(before: number, limit: number): Promise<readonly string[]> {
-    return this.#commands.zrangebyscore(this.#keys.active(), '-inf', before, 'LIMIT', 0, limit)
+    return asked(this.#commands.zrangebyscore(this.#keys.active(), '-inf', before, 'LIMIT', 0, limit))
   }
 
   async touch(id: string, now: number): Promise<void> {
-    await this.#commands.zadd(this.#keys.active(), 'XX', now, id)
-    await this.#commands.pexpire(this.#keys.job(id), this.#limits.activeTtlMs)
-    await this.#commands.pexpire(this.#keys.log(id), this.#limits.activeTtlMs)
+    await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, id))
+    await asked(this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#limits.activeTtlMs))
   }
 
   async retire(id: string): Promise<void> {
-    await this.#commands.zrem(this.#keys.active(), id)
+    await asked(this.#commands.zrem(this.#keys.active(), id))
   }
 
   async forget(owner: string, kind: KindName, id: string): Promise<void> {
-    await this.#commands.zrem(this.#keys.owned(owner, kind), id)
+    await asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))
   }
 
   close(): void {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
+  runcastTouch: { numberOfKeys: 2, lua: load('touch') },
   runcastRead: { numberOfKeys: 2, lua: load('read') },
 }
 
@@ -11,6 +12,7 @@ export const redisScripts = {
 export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string]>
+  runcastTouch(...args: (string | number)[]): Promise<number>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
 }
 

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Entry } from '../protocol/entry.js'
 import type { BrokerListener } from './broker.js'
 import { readEnvelope } from './envelope.js'
-import type { CommandConnection } from './redis-connection.js'
+import { asked, type CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
 
 const BATCH = 512
@@ -24,6 +24,8 @@ export class RedisSubscriber {
   readonly #probeTimer: NodeJS.Timeout
   #listener: BrokerListener = { entry: () => {}, gap: () => {} }
   #restored = false
+  /** Counts connections, so that what was begun on one is not ended on the next. */
+  #connects = 0
   #probe: { promise: Promise<boolean>; heard: () => void } | undefined
   #closed = false
 
@@ -36,6 +38,7 @@ export class RedisSubscriber {
     connection.on('ready', () => void this.#restore())
     connection.on('close', () => {
       this.#restored = false
+      this.#connects += 1
     })
     this.#probeTimer = setInterval(() => void this.#probeLife(), PROBE_INTERVAL_MS).unref()
   }
@@ -47,7 +50,7 @@ export class RedisSubscriber {
   async subscribe(id: string): Promise<void> {
     this.#wanted.add(id)
     try {
-      await this.#connection.subscribe(this.#keys.live(id))
+      await asked(this.#connection.subscribe(this.#keys.live(id)))
     } catch (error) {
       this.#wanted.delete(id)
       throw error
@@ -82,17 +85,19 @@ export class RedisSubscriber {
   }
 
   async #restore(): Promise<void> {
+    const connect = this.#connects
     try {
       await this.#connection.subscribe(this.#probeChannel)
       const ids = [...this.#wanted]
       for (let i = 0; i < ids.length; i += BATCH) {
         await this.#connection.subscribe(...ids.slice(i, i + BATCH).map((id) => this.#keys.live(id)))
       }
+      if (connect !== this.#connects) return
       this.#restored = true
       for (const id of ids) this.#listener.gap(id)
     } catch {
       // It broke again in the middle; what is half subscribed is of no use. The next `ready` starts over.
-      if (!this.#closed) this.#connection.disconnect(true)
+      if (!this.#closed && connect === this.#connects) this.#connection.disconnect(true)
     }
   }
 

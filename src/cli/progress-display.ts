@@ -24,6 +24,8 @@ export class ProgressDisplay {
   }
 
   finish(final: FinalMessage | null): void {
+    if (this.#lastLine !== '') this.#out.write('\n')
+    this.#lastLine = ''
     if (final?.type === 'completed') {
       this.#line(`\nCompleted in ${final.compute_time_s} s of computing.`)
       for (const [name, value] of Object.entries(final.metrics_summary)) this.#line(`  ${name.padEnd(28)} ${format(value).padStart(12)}`)

@@ -33,7 +33,7 @@ export interface WatchOptions {
 const FATAL = new Set<number>(
   Object.values(CODES)
     .filter((code) => !code.reconnect)
-    .map((code) => code.close),
+    .flatMap((code) => code.close ?? []),
 )
 
 /** Follows one job through reconnects, and proves of each message that nothing was lost before it. */
@@ -47,7 +47,9 @@ export class JobWatch {
   #socket: WebSocketLike | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #tries = 0
-  #ended = false
+  /** Whether this connection has brought a snapshot. */
+  #isGood = false
+  #ended: { code: number; reason: string } | undefined
 
   constructor(options: WatchOptions) {
     this.#options = options
@@ -66,7 +68,7 @@ export class JobWatch {
   /** Resolves with the first state that satisfies a condition. Rejects when the watch ends before. */
   async until(condition: (view: JobView) => boolean): Promise<JobView> {
     while (!this.#view || !condition(this.#view)) {
-      if (this.#ended) throw new Error('the watch has ended')
+      if (this.#ended) throw new Error(`the watch has ended: ${this.#ended.code} ${this.#ended.reason}`)
       await new Promise<void>((resolve) => this.#waiting.add(resolve))
     }
     return this.#view
@@ -77,8 +79,10 @@ export class JobWatch {
     return this.until((view) => isFinal(view.status) && view.final !== null)
   }
 
+  /** Asks for the end of the job. Throws while there is no connection. */
   cancel(): void {
-    this.#socket?.send(JSON.stringify({ type: 'cancel' }))
+    if (!this.#isGood || !this.#socket) throw new Error('not connected: try again, or POST …/cancel')
+    this.#socket.send(JSON.stringify({ type: 'cancel' }))
   }
 
   close(): void {
@@ -89,11 +93,14 @@ export class JobWatch {
     const { url, WebSocket, token } = this.#options
     const socket = new WebSocket(this.#view ? `${url}?after=${this.#view.seq}&epoch=${encodeURIComponent(this.#view.epoch)}` : url)
     this.#socket = socket
+    this.#isGood = false
     socket.onopen = () => {
-      Promise.resolve(token()).then(
-        (text) => socket === this.#socket && socket.send(JSON.stringify({ type: 'auth', token: text })),
-        () => socket.close(),
-      )
+      Promise.resolve()
+        .then(token)
+        .then(
+          (text) => socket === this.#socket && socket.send(JSON.stringify({ type: 'auth', token: text })),
+          () => socket.close(),
+        )
     }
     socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(String(data))
     socket.onerror = () => {} // a close follows
@@ -108,6 +115,7 @@ export class JobWatch {
 
   #begin(snapshot: RunSnapshot): void {
     this.#tries = 0
+    this.#isGood = true
     const before = this.#view
     // Recovered, the final message that is known already is not sent again.
     const final = snapshot.recovered && before && isFinal(snapshot.status) ? before.final : null
@@ -150,7 +158,10 @@ export class JobWatch {
 
   #lost(code: number, reason: string): void {
     this.#socket = undefined
-    if (FATAL.has(code)) return this.#end({ code, reason })
+    // A token that ran out on a connection that was good: the next connect asks for a new one.
+    const hasExpired = code === CODES.expired.close && this.#isGood
+    this.#isGood = false
+    if (FATAL.has(code) && !hasExpired) return this.#end({ code, reason })
     const { first, longest } = this.#options.backoffMs ?? { first: 250, longest: 15_000 }
     const delay = Math.min(first * 2 ** this.#tries, longest) * (0.5 + Math.random() / 2)
     this.#tries += 1
@@ -159,7 +170,7 @@ export class JobWatch {
 
   #end(reason: { code: number; reason: string }): void {
     if (this.#ended) return
-    this.#ended = true
+    this.#ended = reason
     clearTimeout(this.#timer)
     const socket = this.#socket
     this.#socket = undefined

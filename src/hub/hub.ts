@@ -31,6 +31,8 @@ export interface Opening {
   readonly after?: Position
   /** Asked now and again in a new epoch, since an id may have passed to another owner. */
   readonly mayView: (state: JobState) => boolean
+  /** Takes the hold before anything is enqueued, since the outbox may overflow at once. */
+  readonly opened: (held: Held) => void
   /** The job has expired, or is no longer for this client. */
   readonly lost: () => void
 }
@@ -41,6 +43,8 @@ export interface Held {
   fallBehind(): void
   /** After the client's backlog was dropped and it reads again. */
   resync(): Promise<void>
+  /** Whether the client may still view the job is asked again: its token was renewed. */
+  recheck(): void
   release(): void
 }
 
@@ -72,12 +76,12 @@ export class Hub {
   }
 
   /**
-   * Opens a job for a session: snapshot, what belongs to it, then live. Null where there is no such job for this client.
+   * Opens a job for a session: snapshot, what belongs to it, then live. False where there is no such job for this client.
    * Rejects where Redis cannot be reached.
    */
-  async open(opening: Opening): Promise<Held | null> {
+  async open(opening: Opening): Promise<boolean> {
     const topic = this.#topic(opening.id)
-    const subscription = new Subscription(this.#framesOf(opening.dialect), opening.outbox)
+    const subscription = new Subscription(this.#framesOf(opening.dialect), opening.outbox, opening.after)
     const subscriber: Subscriber = {
       subscription,
       reopened: (state) => (opening.mayView(state) ? subscription.reopen(state) : opening.lost()),
@@ -86,9 +90,9 @@ export class Hub {
     // From here on the topic stays; the subscription takes nothing before `begin`.
     topic.subscribers.add(subscriber)
     try {
-      const held = await this.#begin(topic, subscriber, opening)
-      if (!held) this.#leave(topic, subscriber)
-      return held
+      const isThere = await this.#begin(topic, subscriber, opening)
+      if (!isThere) this.#leave(topic, subscriber)
+      return isThere
     } catch (error) {
       this.#leave(topic, subscriber)
       throw error
@@ -101,21 +105,25 @@ export class Hub {
     this.#topics.clear()
   }
 
-  async #begin(topic: Topic, subscriber: Subscriber, opening: Opening): Promise<Held | null> {
+  async #begin(topic: Topic, subscriber: Subscriber, opening: Opening): Promise<boolean> {
     await topic.load()
     const { subscription } = subscriber
     const catchUp = opening.after ? await topic.catchUp(opening.after.epoch, opening.after.seq) : () => null
-    if (!topic.state || !opening.mayView(topic.state)) return null
-    this.#catchUp(subscription, topic.state, catchUp, false)
-    return {
+    if (!topic.state || !opening.mayView(topic.state)) return false
+    opening.opened({
       fallBehind: () => subscription.fallBehind(),
-      resync: async () => {
-        const { epoch, seq } = subscription.position
-        const missed = await topic.catchUp(epoch, seq)
-        if (topic.state && subscription.isLagging) this.#catchUp(subscription, topic.state, missed, true)
-      },
+      resync: () => this.#resync(topic, subscription),
+      recheck: () => topic.state && !opening.mayView(topic.state) && opening.lost(),
       release: () => this.#leave(topic, subscriber),
-    }
+    })
+    this.#catchUp(subscription, topic.state, catchUp, false)
+    return true
+  }
+
+  async #resync(topic: Topic, subscription: Subscription): Promise<void> {
+    const { position } = subscription
+    const catchUp = position ? await topic.catchUp(position.epoch, position.seq) : () => null
+    if (topic.state && subscription.isLagging) this.#catchUp(subscription, topic.state, catchUp, true)
   }
 
   /** In one turn, so that no entry falls between. More than an outbox may hold is not replayed: the whole state is smaller. */

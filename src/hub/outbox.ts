@@ -26,6 +26,7 @@ export interface OutboxOwner {
 
 /** Bytes per write: enough to fill a socket, little enough to see soon that it is full. */
 const CHUNK_BYTES = 64 * 1024
+const MAX_REPLIES = 64
 
 /**
  * hop 8: from subscription, to transport. One client's bounded queue: what was enqueued in a turn of the event loop leaves in one write.
@@ -38,6 +39,7 @@ export class Outbox {
   readonly #limits: OutboxLimits
   readonly #owner: OutboxOwner
   readonly #waiting = new Map<string | number, Outgoing>()
+  readonly #replies = new Map<string | number, Frame>()
   #bytes = 0
   #counter = 0
   #scheduled = false
@@ -70,16 +72,26 @@ export class Outbox {
     else this.#schedule()
   }
 
+  /** An answer to the client itself: goes first, and is not dropped with a backlog. While the client is slow only the last one of a key waits, of all together a few. */
+  reply(frame: Frame, key?: string): void {
+    if (this.#closed) return
+    this.#replies.set(this.#transport.congested && key !== undefined ? key : this.#counter++, frame)
+    if (this.#replies.size > MAX_REPLIES) for (const oldest of this.#replies.keys()) return void this.#replies.delete(oldest)
+    this.#schedule()
+  }
+
   /** Sends what the transport takes now. */
   flush(): void {
-    while (this.#waiting.size > 0 && !this.#transport.congested && !this.#closed) {
-      const frames: Frame[] = []
+    while (this.#waiting.size + this.#replies.size > 0 && !this.#transport.congested && !this.#closed) {
+      const frames = [...this.#replies.values()]
+      this.#replies.clear()
       let bytes = 0
       for (const [key, item] of this.#waiting) {
         this.#remove(key)
         const frame = item.seal()
-        if (frame) frames.push(frame)
-        bytes += item.bytes
+        if (!frame) continue
+        frames.push(frame)
+        bytes += frame.payload.length
         if (bytes >= CHUNK_BYTES) break
       }
       if (frames.length > 0) this.#transport.send(frames)
@@ -91,6 +103,7 @@ export class Outbox {
     this.#closed = true
     this.#callOffStall?.()
     this.#waiting.clear()
+    this.#replies.clear()
     this.#bytes = 0
   }
 
@@ -136,7 +149,7 @@ export class Outbox {
       this.#callOffStall = undefined
       if (!this.#transport.congested) return
       if (this.#transport.bufferedBytes >= before) this.#owner.stalled()
-      else this.#watchStall()
+      this.#watchStall()
     })
   }
 }

@@ -1,6 +1,5 @@
 import { decodeClientMessage } from '../protocol/codec.js'
-import type { CodeName } from '../protocol/codes.js'
-import { Refusal } from '../protocol/codes.js'
+import { type CloseName, type CodeName, mayClose, Refusal } from '../protocol/codes.js'
 import { type Dialect, runDialect } from '../protocol/dialect.js'
 import type { Position } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -19,6 +18,8 @@ export interface SessionLimits {
   readonly idleMs: number
   /** Breaches of the protocol in one minute that end a session. */
   readonly maxBreachesPerMinute: number
+  /** More messages in one second are breaches. */
+  readonly maxMessagesPerSecond: number
 }
 
 export const DEFAULT_SESSION_LIMITS: SessionLimits = {
@@ -26,6 +27,7 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   pingIntervalMs: 30_000,
   idleMs: 90_000,
   maxBreachesPerMinute: 16,
+  maxMessagesPerSecond: 50,
 }
 
 export interface SessionOptions {
@@ -58,6 +60,9 @@ export class Session {
   #callOffTimer: (() => void) | undefined
   #callOffPing: (() => void) | undefined
   #heardAt = 0
+  #cancelling: Promise<void> | undefined
+  /** Messages since the beginning of this second. */
+  #second = { from: 0, count: 0 }
 
   constructor(transport: Transport, options: SessionOptions) {
     this.#transport = transport
@@ -65,7 +70,7 @@ export class Session {
     this.#outbox = new Outbox(transport, options.clock, options.hub.limits, {
       overflowed: () => this.#held?.fallBehind(),
       drained: () => this.#resync(),
-      stalled: () => this.#terminate(),
+      stalled: () => this.#stalled(),
     })
   }
 
@@ -87,6 +92,7 @@ export class Session {
   receive(text: string | null): void {
     if (this.#closed) return
     this.heard()
+    if (this.#isTooFast()) return this.#breach(null, 'Too many messages in one second.')
     if (text === null) return this.#breach(null, 'Only text frames are read.')
     const message = decodeClientMessage(text)
     switch (message.type) {
@@ -97,7 +103,10 @@ export class Session {
       case 'auth':
         return this.#run(this.#authenticate(message.token))
       case 'cancel':
-        return this.#run(this.#cancel())
+        this.#cancelling ??= this.#cancel().finally(() => {
+          this.#cancelling = undefined
+        })
+        return this.#run(this.#cancelling)
       default:
         return assertNever(message)
     }
@@ -130,22 +139,25 @@ export class Session {
     if (this.#options.token === undefined || renewal) {
       this.#say({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
     }
-    if (!renewal) await this.#follow(identity)
+    if (renewal) this.#held?.recheck()
+    else await this.#follow(identity)
   }
 
   async #follow(identity: Identity): Promise<void> {
     const { hub, policy, jobId, after } = this.#options
-    const held = await hub.open({
+    const isThere = await hub.open({
       id: jobId,
       dialect: this.#dialect,
       outbox: this.#outbox,
       ...(after && { after }),
       mayView: (state) => policy.mayView(this.#identity ?? identity, state.owner),
+      opened: (held) => {
+        if (this.#closed) held.release()
+        else this.#held = held
+      },
       lost: () => this.close('not_found'),
     })
-    if (!held) return this.close('not_found')
-    if (this.#closed) held.release()
-    else this.#held = held
+    if (!isThere) this.close('not_found')
   }
 
   async #cancel(): Promise<void> {
@@ -170,6 +182,13 @@ export class Session {
     })
   }
 
+  #isTooFast(): boolean {
+    const now = this.#options.clock.now()
+    if (now - this.#second.from >= 1000) this.#second = { from: now, count: 0 }
+    this.#second.count += 1
+    return this.#second.count > this.#options.limits.maxMessagesPerSecond
+  }
+
   #breach(request: string | null, reason: string): void {
     const { clock, limits } = this.#options
     const now = clock.now()
@@ -183,8 +202,7 @@ export class Session {
   }
 
   #say(message: Record<string, unknown>): void {
-    const frame = buildFrame(message)
-    this.#outbox.enqueue({ bytes: frame.payload.length, seal: () => frame })
+    this.#outbox.reply(buildFrame(message), message.type === 'pong' ? 'pong' : undefined)
   }
 
   #resync(): void {
@@ -194,21 +212,24 @@ export class Session {
   /** What a session does in the background ends in a close with its reason, never in an unhandled rejection. */
   #run(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      if (error instanceof Refusal) return this.close(error.code, error.message)
+      if (error instanceof Refusal && mayClose(error.code)) return this.close(error.code, error.message)
       this.#options.onFault(error)
-      this.close('overloaded')
+      this.close('internal')
     })
   }
 
   /** Ends the session in order, with its reason. */
-  close(code: CodeName, detail?: string): void {
+  close(code: CloseName, detail?: string): void {
     if (this.#closed) return
     this.#outbox.flush()
     this.ended()
     this.#transport.close(code, detail)
   }
 
-  #terminate(): void {
+  /** The socket's buffer empties in leaps: as long as the client speaks, it is slow and not dead. */
+  #stalled(): void {
+    const { clock, hub } = this.#options
+    if (clock.now() - this.#heardAt < hub.limits.stallMs) return
     this.ended()
     this.#transport.terminate()
   }

@@ -1,5 +1,5 @@
 import type { SnapshotFlags } from '../protocol/dialect.js'
-import type { Entry } from '../protocol/entry.js'
+import type { Entry, Position } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import type { EntryFrames } from './frame.js'
 import type { Outbox } from './outbox.js'
@@ -17,43 +17,44 @@ export class Subscription {
   #phase: 'catching up' | 'live' | 'lagging' = 'catching up'
   /** Seq of the newest entry taken from the topic. */
   #accepted = 0
-  /** Seq of the last message that went out, for `prev`. */
-  #sent = 0
-  #sentEpoch = ''
+  #position: Position | undefined
 
-  constructor(frames: EntryFrames, outbox: Outbox) {
+  /** `after`: where the client says that it is. */
+  constructor(frames: EntryFrames, outbox: Outbox, after: Position | undefined) {
     this.#frames = frames
     this.#outbox = outbox
+    this.#position = after
   }
 
   get isLagging(): boolean {
     return this.#phase === 'lagging'
   }
 
-  /** Where the client is: what has really left for it. */
-  get position(): { epoch: string; seq: number } {
-    return { epoch: this.#sentEpoch, seq: this.#sent }
+  /** Where the client is: what has really left for it, a replay only as a whole. Undefined while it has nothing to go on from. */
+  get position(): Position | undefined {
+    return this.#position
   }
 
   /** Opens, or opens again after a lag or in a new epoch. `missed`: exactly the entries since the client's position; null: it gets the whole state instead. */
   begin(state: JobState, missed: readonly Entry[] | null, resync: boolean): void {
     const flags: SnapshotFlags = { recovered: missed !== null, ...(resync && { resync }) }
-    const snapshot = this.#frames.snapshot(state, flags)
     const position = { epoch: state.epoch, seq: state.seq }
-    this.#outbox.enqueue({
-      bytes: snapshot.payload.length,
-      seal: () => {
-        this.#sent = position.seq
-        this.#sentEpoch = position.epoch
-        return snapshot
-      },
-    })
-    for (const entry of missed ?? wholeState(state)) {
-      const frame = this.#frames.inStep(entry)
-      if (frame) this.#outbox.enqueue({ bytes: frame.payload.length, seal: () => frame })
-    }
     this.#accepted = state.seq
     this.#phase = 'live'
+    const frames = [
+      this.#frames.snapshot(state, flags),
+      ...(missed ?? wholeState(state)).flatMap((entry) => this.#frames.inStep(entry) ?? []),
+    ]
+    for (const [i, frame] of frames.entries()) {
+      const isLast = i === frames.length - 1
+      // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
+      const bytes = missed ? frame.payload.length : 0
+      const seal = () => {
+        if (isLast) this.#position = position
+        return frame
+      }
+      this.#outbox.enqueue({ bytes, seal })
+    }
   }
 
   /** The count is another one now. Whoever is not live yet begins with it anyway. */
@@ -74,8 +75,10 @@ export class Subscription {
   }
 
   #seal(entry: Entry) {
-    const frame = this.#frames.following(entry, this.#sent)
-    if (frame) this.#sent = entry.seq
+    // Entries follow a snapshot, so there is a position.
+    const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
+    const frame = this.#frames.following(entry, seq)
+    if (frame) this.#position = { epoch, seq: entry.seq }
     return frame
   }
 }

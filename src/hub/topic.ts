@@ -35,6 +35,7 @@ export class Topic {
   #state: JobState | null = null
   #loading: Promise<JobState | null> | undefined
   #healing: Promise<void> | undefined
+  #healAgain = false
   /** What came in while the state was being read. */
   #held: Entry[] = []
   /** All durable entries with a seq above `#recentAfter`. */
@@ -81,6 +82,8 @@ export class Topic {
   /** Reads what may have been missed, and tries until Redis answers. Concurrent calls share one read. */
   heal(): Promise<void> {
     if (!this.#state || this.#closed) return Promise.resolve()
+    // A read that is under way may have been answered before what is asked for here was written.
+    if (this.#healing) this.#healAgain = true
     this.#healing ??= this.#heal()
     return this.#healing
   }
@@ -130,13 +133,15 @@ export class Topic {
       try {
         const reading = await this.#broker.read(this.id, { epoch: state.epoch, seq: state.seq })
         this.#absorb(state, reading)
-        break
+        if (!this.#healAgain) break
+        this.#healAgain = false
       } catch {
         // Redis cannot be reached: the state stays what it is, and readiness says so.
         await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))
       }
     }
     this.#healing = undefined
+    this.#healAgain = false
     this.#releaseHeld()
     this.#watchQuiet()
   }

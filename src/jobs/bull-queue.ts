@@ -64,7 +64,8 @@ export class BullQueue implements Queue {
   async add(ref: QueueRef, input: unknown): Promise<void> {
     const data = { id: ref.id, round: ref.round, input }
     const { attempts } = KINDS[ref.kind]
-    await this.#queue(ref.kind).add(ref.kind, data, { jobId: bullJobId(ref), attempts, backoff: { type: 'exponential', delay: 1000 } })
+    const options = { jobId: bullJobId(ref), attempts, backoff: { type: 'exponential', delay: 1000 } }
+    await this.#queue(ref.kind).add(ref.kind, data, options)
   }
 
   async remove(ref: QueueRef): Promise<boolean> {

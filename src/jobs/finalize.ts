@@ -30,8 +30,9 @@ export async function finalize({ broker, store, queue }: Finalizer, ref: QueueRe
       throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)
     }
   }
-  await queue.remove(ref)
-  if (!state || state.round === ref.round) await store.retire(ref.id)
+  // While a worker still holds it, the sweeper keeps an eye on it.
+  const isRemoved = await queue.remove(ref)
+  if (isRemoved && (!state || state.round === ref.round)) await store.retire(ref.id)
 }
 
 function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {

@@ -7,6 +7,7 @@ import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName } from '../protocol/kinds.js'
+import { lastProgress } from '../protocol/run-events.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { finalize } from './finalize.js'
 import { digestOf, normaliseInput } from './input.js'
@@ -60,8 +61,10 @@ export class JobService {
     const answer = await this.#store.create(job, KINDS[kind].events.status(id, 'queued'))
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
-    if (answer.created) await this.#queue.add({ kind, id, round: 1 }, normalised)
-    return this.#require(id, () => true)
+    const state = await this.#require(id, () => true)
+    // Also where it was there before: its first submit may have died right here. Adding again changes nothing.
+    if (state.status === 'queued') await this.#queue.add({ kind, id, round: state.round }, normalised)
+    return state
   }
 
   read(kind: KindName, id: string, view: View): Promise<JobState> {
@@ -93,11 +96,12 @@ export class JobService {
       if (isFinal(state.status)) throw new Refusal('already_final')
       const ref = { kind: state.kind, id, round: state.round }
       const { events } = KINDS[state.kind]
-      const waiting = { ...events.cancelled(id, {}), from: WAITING }
+      const waiting = { ...events.cancelled(id, lastProgress(state)), from: WAITING }
       const ended = await this.#broker.publish(id, [waiting], controlWriter(state.round))
-      if (ended.ok) {
+      // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
+      if (ended.ok || ended.status === 'cancelled') {
         await finalize({ broker: this.#broker, store: this.#store, queue: this.#queue }, ref, { status: 'cancelled' })
-        return ended.status
+        return 'cancelled'
       }
       const told = await this.#broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))
       if (told.ok || told.status === 'cancelling') {

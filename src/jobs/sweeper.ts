@@ -46,7 +46,13 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     const { store } = this.#parts
     const ids = await store.active(Date.now() - this.#options.intervalMs, BATCH)
-    for (const id of ids) await this.#look(id).catch(this.#options.onFault)
+    for (const id of ids) {
+      await this.#look(id).catch(async (error: unknown) => {
+        this.#options.onFault(error)
+        // To the end of the line, so that those behind it get their turn.
+        await store.touch(id, Date.now()).catch(this.#options.onFault)
+      })
+    }
   }
 
   async #look(id: string): Promise<void> {
@@ -55,8 +61,7 @@ export class Sweeper {
     if (!state) return store.retire(id)
     const ref: QueueRef = { kind: state.kind, id, round: state.round }
     if (isFinal(state.status)) {
-      await queue.remove(ref)
-      return store.retire(id)
+      return (await queue.remove(ref)) ? store.retire(id) : store.touch(id, Date.now())
     }
     const queued = await queue.state(ref)
     if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)

@@ -3,8 +3,8 @@ export const FAILURE_CODES = ['solver_error', 'timeout', 'worker_lost', 'invalid
 export type FailureCode = (typeof FAILURE_CODES)[number]
 
 interface Code {
-  /** WebSocket close code, where the reason ends a session. */
-  readonly close: number
+  /** WebSocket close code; null for a reason that never ends a session. */
+  readonly close: number | null
   readonly http: number
   /** Whether a client may try again by itself. */
   readonly reconnect: boolean
@@ -26,16 +26,23 @@ export const CODES = {
   idle: { close: 4002, http: 408, reconnect: true, text: 'Nothing was heard from this client for too long.' },
   forbidden: { close: 4003, http: 403, reconnect: false, text: 'This token does not allow that.' },
   not_found: { close: 4004, http: 404, reconnect: false, text: 'There is no such job.' },
-  no_route: { close: 4004, http: 404, reconnect: false, text: 'There is nothing at this address.' },
-  id_taken: { close: 4003, http: 409, reconnect: false, text: 'This id is in use.' },
-  other_input: { close: 4003, http: 409, reconnect: false, text: 'A job with this id was submitted with another input.' },
-  already_final: { close: 4003, http: 409, reconnect: false, text: 'The job has ended already.' },
-  invalid: { close: 4029, http: 422, reconnect: false, text: 'The request is not valid.' },
-  bad_request: { close: 4029, http: 400, reconnect: false, text: 'The request cannot be read.' },
+  no_route: { close: null, http: 404, reconnect: false, text: 'There is nothing at this address.' },
+  id_taken: { close: null, http: 409, reconnect: false, text: 'This id is in use.' },
+  other_input: { close: null, http: 409, reconnect: false, text: 'A job with this id was submitted with another input.' },
+  already_final: { close: null, http: 409, reconnect: false, text: 'The job has ended already.' },
+  invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },
+  bad_request: { close: null, http: 400, reconnect: false, text: 'The request cannot be read.' },
   rate_limited: { close: 4029, http: 429, reconnect: true, text: 'Too many requests or invalid messages; slow down.' },
 } as const satisfies Record<string, Code>
 
 export type CodeName = keyof typeof CODES
+
+/** The reasons that end a session. */
+export type CloseName = { [N in CodeName]: (typeof CODES)[N]['close'] extends number ? N : never }[CodeName]
+
+export function mayClose(name: CodeName): name is CloseName {
+  return CODES[name].close !== null
+}
 
 /** A request that is denied, or a session that ends, for a reason of the table. `detail` is for people and carries no secret. */
 export class Refusal extends Error {

@@ -15,18 +15,23 @@ export const HornInput = Type.Object(
     height_mm: mm('length, along the direction of vibration'),
     thickness_mm: mm('thickness at the driven face'),
     tip_thickness_mm: Type.Optional(mm('thickness at the tip; for the profiles stepped and exponential')),
-    target_frequency_hz: Type.Number({ minimum: 1000, maximum: 200_000, default: 20_000 }),
+    target_frequency_hz: Type.Number({
+      minimum: 1000,
+      maximum: 200_000,
+      default: 20_000,
+      description: 'frequency that the horn is meant for, in Hz',
+    }),
     amplitude_um: Type.Number({ minimum: 0.01, maximum: 1000, default: 20, description: 'mean displacement of the tip face, in µm' }),
     mesh: Type.Object(
       {
-        elements_x: Type.Integer({ minimum: 2, maximum: 32, default: 8 }),
-        elements_y: Type.Integer({ minimum: 8, maximum: 160, default: 40 }),
+        elements_x: Type.Integer({ minimum: 2, maximum: 32, default: 8, description: 'elements across the horn' }),
+        elements_y: Type.Integer({ minimum: 8, maximum: 160, default: 40, description: 'elements along it' }),
       },
       { additionalProperties: false, default: {} },
     ),
     sweep: Type.Object(
       {
-        points: Type.Integer({ minimum: 3, maximum: 401, default: 21 }),
+        points: Type.Integer({ minimum: 3, maximum: 401, default: 21, description: 'frequencies of the sweep' }),
         span_pct: Type.Number({
           minimum: 0.1,
           maximum: 20,

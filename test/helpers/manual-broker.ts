@@ -1,5 +1,6 @@
 import type { Broker, BrokerListener, Reading } from '../../src/broker/broker.js'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
+import { Refusal } from '../../src/protocol/codes.js'
 import { controlWriter, type Entry, type JobEvent, type Position } from '../../src/protocol/entry.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import type { Status } from '../../src/protocol/status.js'
@@ -102,7 +103,7 @@ export class ManualBroker implements Broker {
   /** Reads at the moment of the call; the answer may be held back. */
   async read(id: string, since?: Position): Promise<Reading | null> {
     this.reads += 1
-    if (this.failsReads) throw new Error('no connection')
+    if (this.failsReads) throw new Refusal('overloaded')
     const own = since && {
       ...since,
       epoch: since.epoch.endsWith(this.server) ? since.epoch.slice(0, since.epoch.length - this.server.length) : '',

@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/hub/clock.js'
 import type { Frame } from '../../src/hub/frame.js'
 import type { Transport } from '../../src/hub/transport.js'
-import type { CodeName } from '../../src/protocol/codes.js'
+import type { CloseName } from '../../src/protocol/codes.js'
 import type { Message } from './test-client.js'
 
 /** Time that stands still until a test turns it. */
@@ -54,7 +54,7 @@ export class ManualClock implements Clock {
 export class ManualTransport implements Transport {
   /** One element a write. */
   readonly writes: Frame[][] = []
-  closedWith: CodeName | undefined
+  closedWith: CloseName | undefined
   terminated = false
   congested = false
   bufferedBytes = 0
@@ -68,7 +68,7 @@ export class ManualTransport implements Transport {
   /** Congested after this many writes. */
   fillsAfter: number | undefined
 
-  close(code: CodeName): void {
+  close(code: CloseName): void {
     this.closedWith ??= code
   }
 

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -11,6 +10,7 @@ import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import { TestClient } from '../helpers/test-client.js'
+import { badTokens, tokenOf } from '../helpers/tokens.js'
 
 const AUTH_TIMEOUT_MS = 1000
 
@@ -234,44 +234,6 @@ t.test('[CODE-2] no token and no secret appears in a log, at whatever level, nor
   t.notOk(log.includes(SECRET))
 })
 
-/** A JWT, made by hand so that anything may be wrong with it. */
-function tokenOf(payload: object | string, header: object = { alg: 'HS256', typ: 'JWT' }, secret = SECRET): string {
-  const alg = 'alg' in header ? String(header.alg) : ''
-  const part = (content: object | string) =>
-    Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)).toString('base64url')
-  const signed = `${part(header)}.${part(payload)}`
-  const hash = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' }[alg]
-  return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
-}
-
-function badTokens(): Record<string, string> {
-  const exp = Math.floor(Date.now() / 1000) + 60
-  const good = { sub: 'alice', exp }
-  const [header, , signature] = tokenOf(good).split('.')
-  const admin = Buffer.from(JSON.stringify({ ...good, role: 'admin' })).toString('base64url')
-  return {
-    'no JWT': 'garbage',
-    'of another secret': tokenOf(good, undefined, 'another secret, of the same length or so 0123'),
-    'with a changed payload': `${header}.${admin}.${signature}`,
-    'without a signature': tokenOf(good).replace(/[^.]*$/, ''),
-    HS384: tokenOf(good, { alg: 'HS384', typ: 'JWT' }),
-    HS512: tokenOf(good, { alg: 'HS512', typ: 'JWT' }),
-    'alg none': tokenOf(good, { alg: 'none', typ: 'JWT' }),
-    'no alg': tokenOf(good, { typ: 'JWT' }),
-    'no exp': tokenOf({ sub: 'alice' }),
-    'exp as a text': tokenOf({ sub: 'alice', exp: String(exp) }),
-    'exp beyond all time': tokenOf({ sub: 'alice', exp: 1e15 }),
-    expired: tokenOf({ sub: 'alice', exp: Math.floor(Date.now() / 1000) - 1 }),
-    'not valid yet': tokenOf({ ...good, nbf: exp }),
-    'no sub': tokenOf({ exp }),
-    'an empty sub': tokenOf({ sub: '', exp }),
-    'sub as a number': tokenOf({ sub: 5, exp }),
-    'an unknown role': tokenOf({ ...good, role: 'root' }),
-    'claims that are no object': tokenOf('"alice"'),
-    'claims that are no JSON': tokenOf('alice'),
-  }
-}
-
 function open(h: Harness, id: string, headers: Record<string, string>): TestClient {
   const client = new TestClient(`${h.nodes[0]?.ws}/api/v2/ws/runs/${id}`, headers)
   h.onTeardown(() => client.terminate())
@@ -287,7 +249,7 @@ async function startHub(t: Test, redisUrl: string) {
   const written = Promise.all([text(child.stdout), text(child.stderr)])
   const exited = once(child, 'exit')
   const http = `http://127.0.0.1:${port}`
-  await eventually(() => fetch(`${http}/readyz`).then(({ ok }) => ok))
+  await eventually(() => fetch(`${http}/readyz`).then(({ ok }) => ok), { timeoutMs: 60_000 })
   const stop = async () => {
     child.kill('SIGTERM')
     const [code] = await exited

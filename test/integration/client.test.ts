@@ -154,7 +154,7 @@ t.test('[CODE-1] a close that reconnecting cannot mend ends the watch; one that 
     const { watch, ends } = server.watch()
     const { socket } = await server.connection(0)
     socket.close(code, 'because')
-    await t.rejects(watch.finished(), { message: 'the watch has ended' })
+    await t.rejects(watch.finished(), { message: `the watch has ended: ${code} because` })
     t.same(ends, [{ code, reason: 'because' }])
   }
   for (const code of [1001, 1011, 1012, 1013]) {
@@ -165,6 +165,22 @@ t.test('[CODE-1] a close that reconnecting cannot mend ends the watch; one that 
     await server.connection(1)
     t.same(ends, [])
   }
+})
+
+t.test('[CONN-3] a token that ran out on a good connection is asked for anew, once', async (t) => {
+  const server = await startServer(t)
+  const tokens = ['first', 'second', 'third']
+  const { watch, ends } = server.watch({ token: () => tokens.shift() ?? '' })
+  const first = await server.connection(0)
+  server.say(0, SNAPSHOT)
+  await watch.until(() => true)
+  first.socket.close(4001)
+  const second = await server.connection(1)
+  await eventually(() => second.heard.length === 1)
+  t.same(second.heard, [{ type: 'auth', token: 'second' }])
+  second.socket.close(4001)
+  await eventually(() => ends.length === 1)
+  t.equal(server.connections.length, 2)
 })
 
 t.test('a new epoch begins with its snapshot', async (t) => {

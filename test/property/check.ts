@@ -20,8 +20,9 @@ export async function check<Ts>(t: Test, name: string, property: fc.IAsyncProper
     t.notOk(again.failed, `seed ${seed}, path ${path}: ${fc.defaultReportMessage(again) ?? 'passes'}`)
   }
   const details = await fc.check(property, { numRuns })
+  if (details.counterexamplePath !== null) {
+    const found: Seed = { seed: details.seed, path: details.counterexamplePath }
+    writeFileSync(file, `${JSON.stringify([...known, found], null, 2)}\n`)
+  }
   t.notOk(details.failed, fc.defaultReportMessage(details) ?? `${details.numRuns} runs from seed ${details.seed}`)
-  if (!details.failed || details.counterexamplePath === null) return
-  const found: Seed = { seed: details.seed, path: details.counterexamplePath }
-  writeFileSync(file, `${JSON.stringify([...known, found], null, 2)}\n`)
 }

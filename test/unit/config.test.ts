@@ -83,6 +83,13 @@ t.test('JWT_SECRET is required with REDIS_URL, since others sign with it too', a
   t.doesNotThrow(() => loadConfig({ JWT_SECRET: SECRET }))
 })
 
+t.test('what a process cannot do without has to be set', async (t) => {
+  for (const env of [{}, { REDIS_URL: '' }]) {
+    t.throws(() => loadConfig(env, ['REDIS_URL']), new ConfigError(['REDIS_URL: expected to be set']))
+  }
+  t.doesNotThrow(() => loadConfig({ REDIS_URL: 'redis://127.0.0.1:6379', JWT_SECRET: SECRET }, ['REDIS_URL']))
+})
+
 function faultOf(env: Record<string, string>): Error {
   try {
     loadConfig(env)

@@ -376,7 +376,6 @@ t.test('Redis that cannot be asked closes with a code that says: try again', asy
   const client = world.connect('j')
   await client.settle()
   t.equal(client.transport.closedWith, 'overloaded')
-  t.equal(client.faults.length, 1)
   world.broker.failsReads = false
   const again = world.connect('j')
   await again.settle()
@@ -396,4 +395,151 @@ t.test('[CONN-9] a client that only listens lives by its pongs; one that gives n
   t.equal(listens.transport.pings, 4)
   t.equal(silent.transport.closedWith, 'idle')
   t.equal(silent.transport.pings, 2)
+})
+
+t.test(
+  '[POS-4] [SLOW-4] a replay that was dropped half way was not delivered: the next resync begins where the client really is',
+  async (t) => {
+    const world = new HubWorld({ maxOutboxBytes: 20_000 })
+    await world.broker.run('j')
+    const before = world.connect('j')
+    await before.settle()
+    const { epoch } = before.snapshot
+    for (let i = 0; i < 40; i += 1) await world.broker.metric('j', `m${i}`, i)
+    const client = world.connect('j', { after: { epoch, seq: 2 } })
+    client.transport.fill(15_000)
+    await client.settle()
+    for (let i = 0; i < 40; i += 1) await world.broker.metric('j', `m${i}`, -i)
+    await world.broker.end('j')
+    await client.settle()
+    client.transport.drain()
+    await client.settle()
+    const { recovered } = client.snapshot
+    const replay = client.messages.slice(client.messages.findLastIndex((message) => 'recovered' in message) + 1)
+    t.equal(replay.at(-1).type, 'completed')
+    const wanted = recovered ? [...Array(81).keys()].map((i) => i + 3) : [...new Set(replay.map(({ seq }) => seq))]
+    t.same(
+      replay.map(({ seq }) => seq),
+      wanted,
+    )
+    if (!recovered) t.equal(replay.length, 41, 'all forty metrics and the end')
+    prove(client.messages)
+  },
+)
+
+t.test('[SLOW-2] [POS-6] a slow client in a new epoch gets its snapshot and all that belongs to it', async (t) => {
+  const world = new HubWorld({ maxOutboxBytes: 10_000 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  client.transport.fill(9000)
+  for (let i = 0; i < 4; i += 1) await world.broker.metric('j', `m${i}`, i)
+  world.broker.server = '-2'
+  world.broker.gap('j')
+  await client.settle()
+  for (let i = 0; i < 70; i += 1) await world.broker.metric('j', `m${i}`, i)
+  await world.broker.end('j')
+  await client.settle()
+  client.transport.drain()
+  await client.settle()
+  const at = client.messages.findLastIndex((message) => 'recovered' in message)
+  t.match(client.snapshot, { status: 'completed', recovered: false, resync: true })
+  t.match(client.snapshot.epoch, /-2$/)
+  t.equal(client.messages.slice(at + 1).length, 71)
+  t.equal(client.messages.at(-1).type, 'completed')
+  prove(client.messages)
+})
+
+t.test('[SLOW-2] a state that is larger than a backlog may be still arrives, whole and once', async (t) => {
+  const world = new HubWorld({ maxOutboxBytes: 5000 })
+  await world.broker.run('j')
+  for (let i = 0; i < 200; i += 1) await world.broker.metric('j', `m${i}`, i)
+  await world.broker.end('j')
+  const client = world.connect('j')
+  client.transport.fill(4000)
+  await client.settle()
+  client.transport.drain()
+  await client.settle()
+  t.equal(client.messages.length, 202)
+  t.equal(client.messages.filter((message) => 'recovered' in message).length, 1)
+  t.equal(client.messages.at(-1).type, 'completed')
+})
+
+t.test('[POS-7] a gap that is told while a read is under way is read for as well', async (t) => {
+  const world = new HubWorld({ quietMs: 1e9 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  world.broker.holdReads()
+  world.broker.gap('j')
+  await client.settle()
+  world.broker.loses = 1
+  await world.broker.end('j')
+  world.broker.gap('j')
+  world.broker.releaseReads()
+  await client.settle()
+  t.equal(client.messages.at(-1).type, 'completed')
+})
+
+t.test('[MSG-1] [MSG-4] answers to the client are not dropped with its backlog, and pongs do not add up', async (t) => {
+  const world = new HubWorld({ maxOutboxBytes: 2000 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  client.transport.fill(1900)
+  for (let i = 0; i < 40; i += 1) client.session.receive('{"type":"ping"}')
+  client.session.receive('{"type":"dance"}')
+  for (let i = 0; i < 20; i += 1) await world.broker.metric('j', 'm', i)
+  await client.settle()
+  client.transport.drain()
+  await client.settle()
+  t.equal(client.messages.filter(({ type }) => type === 'pong').length, 1)
+  t.equal(client.messages.filter(({ type }) => type === 'refused').length, 1)
+  t.equal(client.snapshot.resync, true)
+})
+
+t.test('[MSG-5] more messages in one second than allowed are breaches', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  for (let i = 0; i < 52; i += 1) client.session.receive('{"type":"ping"}')
+  await client.settle()
+  t.equal(client.messages.filter(({ type }) => type === 'refused').length, 2)
+  world.clock.advance(1000)
+  client.session.receive('{"type":"ping"}')
+  await client.settle()
+  t.equal(client.messages.at(-1).type, 'pong')
+})
+
+t.test('[MSG-3] a renewed token is asked again what it may view', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  world.identities.set('admin', { sub: 'carol', role: 'admin', expiresAt: world.clock.now() + 1e6 })
+  world.identities.set('demoted', { sub: 'carol', role: 'user', expiresAt: world.clock.now() + 1e6 })
+  world.policy.mayView = (identity, owner) => identity.sub === owner || identity.role === 'admin'
+  const client = world.connect('j', { token: 'admin' })
+  await client.settle()
+  t.equal(client.snapshot.status, 'running')
+  client.session.receive('{"type":"auth","token":"demoted"}')
+  await client.settle()
+  t.equal(client.transport.closedWith, 'not_found')
+})
+
+t.test('[SLOW-3] a slow client that still speaks is not dead', async (t) => {
+  const world = new HubWorld({ stallMs: 30_000 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  client.transport.fillsAfter = 2
+  await world.broker.metric('j', 'm')
+  await client.settle()
+  client.session.receive('{"type":"ping"}')
+  await client.settle()
+  world.clock.advance(20_000)
+  client.session.heard()
+  world.clock.advance(15_000)
+  t.equal(client.transport.terminated, false)
+  world.clock.advance(40_000)
+  t.equal(client.transport.terminated, true)
 })

@@ -168,3 +168,17 @@ t.test('the runner’s own events follow all reports', async (t) => {
     ['progress', 'progress', 'metric:m', 'status'],
   )
 })
+
+t.test('[STATE-3] a stopped job whose writes fail gives up as a whole: nothing is left out in the middle', async (t) => {
+  let failing = false
+  const { context, writes } = setUp(() => (failing ? new Error('no connection') : { ok: true, seq: 1, status: 'running' }))
+  for (let i = 0; i < 200; i += 1) context.metric(`m${i}`, i, 'Hz')
+  failing = true
+  context.stop('stopping')
+  const refusal = await context.write([runEvents.status('j', 'queued')])
+  t.equal(refusal, 'unreachable')
+  t.equal(new Set(writes.map(({ writer }) => writer.n)).size, 1, 'the first batch was tried again and again, and no later one was written')
+  const before = writes.length
+  t.equal(await context.write([runEvents.status('j', 'queued')]), 'unreachable')
+  t.equal(writes.length, before)
+})

@@ -1,5 +1,6 @@
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import Type, { type Static } from 'typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
 import type { Policy } from '../../hub/policy.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
@@ -25,7 +26,7 @@ const EventsPage = Type.Object({
 const Path = Type.Object({ id: Type.String() })
 
 /** REST of one kind of job: submit, list, state, missed entries, cancel. All of it derives from the kinds table. */
-export const jobRoutes: FastifyPluginAsync<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
+export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
   const { idField, path, solvers, input, snapshot } = KINDS[kind]
   const tags = [path]
   const Submit = Type.Object(
@@ -64,19 +65,19 @@ export const jobRoutes: FastifyPluginAsync<JobRoutesOptions> = async (app, { kin
   })
 
   app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring: Page } }, async (request) => {
-    const { limit, cursor } = request.query as Static<typeof Page>
+    const { limit, cursor } = request.query
     const page = await jobs.list(request.identity.sub, kind, limit, cursor)
     return { [path]: page.jobs.map(stateOf), cursor: page.cursor ?? null }
   })
 
   app.get('/:id', { schema: { tags, summary: 'State', params: Path } }, async (request) => {
-    return stateOf(await jobs.read(kind, (request.params as Static<typeof Path>).id, viewOf(request)))
+    return stateOf(await jobs.read(kind, request.params.id, viewOf(request)))
   })
 
   const eventsSchema = { tags, summary: 'Durable entries after a seq: the missed data', params: Path, querystring: EventsPage }
   app.get('/:id/events', { schema: eventsSchema }, async (request) => {
-    const { after, limit } = request.query as Static<typeof EventsPage>
-    const { state, page } = await jobs.history(kind, (request.params as Static<typeof Path>).id, viewOf(request), after, limit)
+    const { after, limit } = request.query
+    const { state, page } = await jobs.history(kind, request.params.id, viewOf(request), after, limit)
     const last = page.entries.at(-1)
     return {
       [idField]: state.id,
@@ -90,7 +91,7 @@ export const jobRoutes: FastifyPluginAsync<JobRoutesOptions> = async (app, { kin
   })
 
   app.post('/:id/cancel', { schema: { tags, summary: 'Cancel', params: Path } }, async (request, reply) => {
-    const { id } = request.params as Static<typeof Path>
+    const { id } = request.params
     return reply.code(202).send({ [idField]: id, status: await policy.cancel(request.identity, id) })
   })
 }

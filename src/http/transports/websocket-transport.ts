@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Frame } from '../../hub/frame.js'
 import type { Transport } from '../../hub/transport.js'
-import { CODES, type CodeName } from '../../protocol/codes.js'
+import { type CloseName, CODES } from '../../protocol/codes.js'
 
 const OPEN = 1
 const MAX_REASON_BYTES = 123
@@ -35,7 +35,7 @@ export class WebSocketTransport implements Transport {
     if (this.#webSocket.readyState === OPEN && this.#socket.writable) this.#socket.write(joined(frames))
   }
 
-  close(code: CodeName, detail?: string): void {
+  close(code: CloseName, detail?: string): void {
     this.#webSocket.close(CODES[code].close, fitReason(detail ?? CODES[code].text))
   }
 

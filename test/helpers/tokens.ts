@@ -1,0 +1,41 @@
+import { createHmac } from 'node:crypto'
+import { SECRET } from './harness.js'
+
+/** A JWT, made by hand so that anything may be wrong with it. */
+export function tokenOf(payload: object | string, header: object = { alg: 'HS256', typ: 'JWT' }, secret = SECRET): string {
+  const alg = 'alg' in header ? String(header.alg) : ''
+  const part = (content: object | string) =>
+    Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)).toString('base64url')
+  const signed = `${part(header)}.${part(payload)}`
+  const hash = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' }[alg]
+  return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
+}
+
+/** One of each kind that is no token here, by what is wrong with it. */
+export function badTokens(): Record<string, string> {
+  const exp = Math.floor(Date.now() / 1000) + 60
+  const good = { sub: 'alice', exp }
+  const [header, , signature] = tokenOf(good).split('.')
+  const admin = Buffer.from(JSON.stringify({ ...good, role: 'admin' })).toString('base64url')
+  return {
+    'no JWT': 'garbage',
+    'of another secret': tokenOf(good, undefined, 'another secret, of the same length or so 0123'),
+    'with a changed payload': `${header}.${admin}.${signature}`,
+    'without a signature': tokenOf(good).replace(/[^.]*$/, ''),
+    HS384: tokenOf(good, { alg: 'HS384', typ: 'JWT' }),
+    HS512: tokenOf(good, { alg: 'HS512', typ: 'JWT' }),
+    'alg none': tokenOf(good, { alg: 'none', typ: 'JWT' }),
+    'no alg': tokenOf(good, { typ: 'JWT' }),
+    'no exp': tokenOf({ sub: 'alice' }),
+    'exp as a text': tokenOf({ sub: 'alice', exp: String(exp) }),
+    'exp beyond all time': tokenOf({ sub: 'alice', exp: 1e15 }),
+    expired: tokenOf({ sub: 'alice', exp: Math.floor(Date.now() / 1000) - 1 }),
+    'not valid yet': tokenOf({ ...good, nbf: exp }),
+    'no sub': tokenOf({ exp }),
+    'an empty sub': tokenOf({ sub: '', exp }),
+    'sub as a number': tokenOf({ sub: 5, exp }),
+    'an unknown role': tokenOf({ ...good, role: 'root' }),
+    'claims that are no object': tokenOf('"alice"'),
+    'claims that are no JSON': tokenOf('alice'),
+  }
+}
