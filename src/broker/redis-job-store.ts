@@ -33,7 +33,7 @@ export class RedisJobStore implements JobStore {
     await asked(this.#commands.zadd(this.#keys.active(), 'NX', now, id))
     await asked(this.#commands.zadd(this.#keys.owned(owner, kind), 'NX', now, id))
     await asked(this.#commands.zremrangebyrank(this.#keys.owned(owner, kind), 0, -MAX_OWNED - 1))
-    await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
+    await this.#keepOwned(owner, kind)
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
@@ -69,10 +69,8 @@ export class RedisJobStore implements JobStore {
       .xlen(log)
       .hget(this.#keys.job(id), 'durables')
       .exec()
-    const [rows, first, length, durables] = (reply ?? []).map(([error, value]) => {
-      if (error) throw error
-      return value
-    })
+    const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
+    const [rows, first, length, durables] = await asked(Promise.all(answers))
     if (typeof durables !== 'string') return null
     const entries = (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
     const oldest = (first as [string, string[]][])[0]?.[0]
@@ -87,7 +85,8 @@ export class RedisJobStore implements JobStore {
 
   async touch(id: string, now: number): Promise<void> {
     await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, id))
-    await asked(this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#limits.activeTtlMs))
+    const alive = await asked(this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#limits.activeTtlMs))
+    if (alive) await this.#keepOwned(...alive)
   }
 
   async retire(id: string): Promise<void> {
@@ -100,6 +99,11 @@ export class RedisJobStore implements JobStore {
 
   close(): void {
     this.#commands.disconnect()
+  }
+
+  /** The index of a user lives as long as any job in it. */
+  async #keepOwned(owner: string, kind: KindName): Promise<void> {
+    await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
   }
 }
 

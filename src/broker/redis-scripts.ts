@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { KindName } from '../protocol/kinds.js'
 
 /** The Lua of the broker, one file an act; `append.lua` is the part that publish and create share. */
 export const redisScripts = {
@@ -12,7 +13,7 @@ export const redisScripts = {
 export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string]>
-  runcastTouch(...args: (string | number)[]): Promise<number>
+  runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
 }
 

@@ -30,7 +30,7 @@ export class Subscription {
     return this.#phase === 'lagging'
   }
 
-  /** Where the client is: what has really left for it, a replay only as a whole. Undefined while it has nothing to go on from. */
+  /** Where the client is, by what has really left for it. Undefined while it has nothing to go on from. */
   get position(): Position | undefined {
     return this.#position
   }
@@ -41,20 +41,13 @@ export class Subscription {
     const position = { epoch: state.epoch, seq: state.seq }
     this.#accepted = state.seq
     this.#phase = 'live'
-    const frames = [
-      this.#frames.snapshot(state, flags),
-      ...(missed ?? wholeState(state)).flatMap((entry) => this.#frames.inStep(entry) ?? []),
-    ]
-    for (const [i, frame] of frames.entries()) {
-      const isLast = i === frames.length - 1
-      // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
-      const bytes = missed ? frame.payload.length : 0
-      const seal = () => {
-        if (isLast) this.#position = position
-        return frame
-      }
-      this.#outbox.enqueue({ bytes, seal })
-    }
+    const snapshot = this.#frames.snapshot(state, flags)
+    // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
+    this.#outbox.enqueue({ bytes: 0, seal: () => snapshot })
+    if (missed) for (const entry of missed) this.#replay(entry, entry.body.length, { epoch: state.epoch, seq: entry.seq })
+    else for (const entry of wholeState(state)) this.#replay(entry, 0)
+    // A state is there only as a whole; of what was missed, each entry brings the client one further.
+    this.#outbox.enqueue({ bytes: 0, seal: () => this.#arrive(position) })
   }
 
   /** The count is another one now. Whoever is not live yet begins with it anyway. */
@@ -72,6 +65,20 @@ export class Subscription {
   /** The backlog was dropped: nothing more is taken until the next `begin`. */
   fallBehind(): void {
     if (this.#phase === 'live') this.#phase = 'lagging'
+  }
+
+  #replay(entry: Entry, bytes: number, position?: Position): void {
+    const frame = this.#frames.inStep(entry)
+    const seal = () => {
+      if (position) this.#position = position
+      return frame
+    }
+    if (frame) this.#outbox.enqueue({ bytes, seal })
+  }
+
+  #arrive(position: Position): null {
+    this.#position = position
+    return null
   }
 
   #seal(entry: Entry) {

@@ -35,7 +35,15 @@ interface Program {
 }
 
 function run(t: Test, script: string, port: number): Program {
-  const env = { ...process.env, PORT: String(port), REDIS_URL: '', JWT_SECRET: '', LOG_LEVEL: 'warn', DATA_DIR: t.testdir({}), RUNCAST_MARK: `mark-${port}` }
+  const env = {
+    ...process.env,
+    PORT: String(port),
+    REDIS_URL: '',
+    JWT_SECRET: '',
+    LOG_LEVEL: 'warn',
+    DATA_DIR: t.testdir({}),
+    RUNCAST_MARK: `mark-${port}`,
+  }
   const child = spawn(process.execPath, [`build/src/cli/${script}.js`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const program: Program = { child, output: '', exit: once(child, 'exit') as Program['exit'] }
   for (const stream of [child.stdout, child.stderr]) {

@@ -2,12 +2,13 @@
 
   KEYS  1 hash  2 log (one slot)
   ARGV  1 TTL of an active job (ms)
-  Returns 1, or 0 where there is no such job or it has ended
+  Returns {owner, kind}, or false where there is no such job or it has ended
 
   Atomic, because a job that ends between look and refresh must keep the shorter TTL of its end.
 ]]
-local status = redis.call('HGET', KEYS[1], 'status')
-if not status or status == 'completed' or status == 'failed' or status == 'cancelled' then return 0 end
+local f = redis.call('HMGET', KEYS[1], 'status', 'owner', 'kind')
+local status = f[1]
+if not status or status == 'completed' or status == 'failed' or status == 'cancelled' then return false end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[1])
-return 1
+return { f[2], f[3] }
