@@ -12,8 +12,8 @@ const SLICE_MS = 250
 /** What a node costs, as medians over the rounds. */
 export interface Cost {
   readonly name: string
-  /** CPU of the node process, in µs. */
-  readonly perDelivery: number
+  /** CPU of the node process. */
+  readonly usPerDelivery: number
   /** How many times what the first node costs, of the slices of one round. */
   readonly ratio: number
 }
@@ -35,7 +35,7 @@ export async function compare(nodes: readonly FanOutNode[], entriesPerFlush: num
   const [first = []] = slices
   return nodes.map(({ name }, i) => {
     const own = slices[i] ?? []
-    return { name, perDelivery: median(own), ratio: median(own.map((cost, round) => cost / (first[round] ?? Number.NaN))) }
+    return { name, usPerDelivery: median(own), ratio: median(own.map((cost, round) => cost / (first[round] ?? Number.NaN))) }
   })
 }
 

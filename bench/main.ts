@@ -38,7 +38,7 @@ function report(results: ReadonlyMap<number, readonly Cost[]>, versions: Readonl
   const { processor, cores, system } = machine()
   const rows = [...results].map(([entries, costs]) => [
     String(entries),
-    ...costs.map(({ perDelivery, ratio }, i) => perDelivery.toFixed(2) + (i === 0 ? '' : ` (${ratio.toFixed(1)}×)`)),
+    ...costs.map(({ usPerDelivery, ratio }, i) => usPerDelivery.toFixed(2) + (i === 0 ? '' : ` (${ratio.toFixed(1)}×)`)),
   ])
   const head = ['entries per flush', ...costs.map(({ name }) => name)]
   process.stdout.write(`
@@ -56,8 +56,8 @@ ${Object.entries(versions)
   writeFileSync(RESULTS, `${JSON.stringify(record, null, 2)}\n`)
 }
 
-function rounded({ name, perDelivery, ratio }: Cost): Cost {
-  return { name, perDelivery: Number(perDelivery.toFixed(2)), ratio: Number(ratio.toFixed(2)) }
+function rounded({ name, usPerDelivery, ratio }: Cost): Cost {
+  return { name, usPerDelivery: Number(usPerDelivery.toFixed(2)), ratio: Number(ratio.toFixed(2)) }
 }
 
 function fail(reason: string): never {

@@ -27,7 +27,7 @@ function settingsTable() {
 }
 
 function codesTable() {
-  const row = (name, { close, http, reconnect, text }) => [code(name), close, http, reconnect ? 'yes' : 'no', text]
+  const row = (name, { close, http, reconnect, text }) => [code(name), close ?? '–', http, reconnect ? 'yes' : 'no', text]
   const rows = Object.entries(CODES).map(([name, reason]) => row(name, reason))
   return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
 }
