@@ -1,7 +1,7 @@
 import type { FinalMessage, JobView, LiveMessage } from '../client/job-view.js'
 import type { RunSnapshot } from '../protocol/run-messages.js'
 
-const BAR_WIDTH = 30
+const BAR_WIDTH = 20
 
 /** Draws a run in the terminal: a bar that moves in place, metrics above it. Where the output is no terminal, one plain line a message. */
 export class ProgressDisplay {
