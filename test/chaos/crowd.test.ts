@@ -49,7 +49,7 @@ t.test(
     const cutting = (async () => {
       while (!isOver) {
         all[Math.floor(next() * all.length)]?.cut()
-        await sleep(4)
+        await sleep(4) // the rhythm of the cuts; nothing is waited for
       }
     })()
     await finished
@@ -76,7 +76,7 @@ t.test('[POS-7] the connections of the nodes to Redis are killed while runs are 
   for (let round = 0; round < 30 && !isOver; round += 1) {
     kills += Number(await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'))
     if (round % 3 === 0) kills += Number(await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'))
-    await sleep(100)
+    await sleep(100) // the rhythm of the kills; nothing is waited for
   }
   await finished
   t.ok(kills > 10, `${kills} connections were killed`)

@@ -155,17 +155,19 @@ t.test('[STATE-10] what fails each time fails in the end', async (t) => {
 
 t.test('[STATE-6] percent never falls, never says 100 before the end, and the end carries the last progress', async (t) => {
   const watched = gate()
+  let seen: () => number = () => 0
   const harness = await startHarness(t, {
     processor: async (_input, job) => {
       await watched.opened
-      for (const percent of [10, 60, 40, 100, 130]) {
+      for (const [i, percent] of [10, 60, 40, 100, 130].entries()) {
         job.progress({ percent, phase: 'postprocessing', message: `${percent}` })
-        await new Promise((resolve) => setTimeout(resolve, 120))
+        await eventually(() => seen() > i)
       }
       return { metrics_summary: {} }
     },
   })
   const client = await harness.connect(await harness.submit())
+  seen = () => client.messages.filter(({ type }) => type === 'progress').length
   await client.next('status')
   watched.open()
   const completed = await client.next('completed')
