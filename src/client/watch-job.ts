@@ -44,6 +44,9 @@ export class JobWatch {
   /** Seq of the snapshot: what follows with a seq not above it is the replay that belongs to it. */
   #replayUpTo = 0
   #replayed = new Set<number>()
+  #isRecovered = false
+  /** From where the next connect resumes: what has really come. A snapshot whose replay was cut off does not count for what the replay still owed. */
+  #resume: { epoch: string; seq: number } | null = null
   #socket: WebSocketLike | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #tries = 0
@@ -91,7 +94,8 @@ export class JobWatch {
 
   #connect(): void {
     const { url, WebSocket, token } = this.#options
-    const socket = new WebSocket(this.#view ? `${url}?after=${this.#view.seq}&epoch=${encodeURIComponent(this.#view.epoch)}` : url)
+    const resume = this.#resume
+    const socket = new WebSocket(resume ? `${url}?after=${resume.seq}&epoch=${encodeURIComponent(resume.epoch)}` : url)
     this.#socket = socket
     this.#isGood = false
     socket.onopen = () => {
@@ -120,6 +124,10 @@ export class JobWatch {
     // Recovered, the final message that is known already is not sent again.
     const final = snapshot.recovered && before && isFinal(snapshot.status) ? before.final : null
     this.#view = { ...viewOf(snapshot), final }
+    const { epoch, seq } = snapshot
+    // Recovered, each entry of the replay brings it on. Else the snapshot says it all, but for the final message.
+    this.#isRecovered = snapshot.recovered === true
+    if (!this.#isRecovered) this.#resume = isFinal(snapshot.status) ? null : { epoch, seq }
     this.#replayUpTo = snapshot.seq
     this.#replayed = new Set()
     this.#tell(snapshot)
@@ -133,6 +141,7 @@ export class JobWatch {
     if (message.seq <= last) return // a duplicate
     if ((message.prev ?? message.seq - 1) > last) return this.#reconnect() // something is missing: resume from what is proved
     this.#view = apply(view, message)
+    this.#resume = { epoch: view.epoch, seq: message.seq }
     this.#tell(message)
   }
 
@@ -141,7 +150,12 @@ export class JobWatch {
     if (view.seq > this.#replayUpTo || this.#replayed.has(message.seq)) return
     this.#replayed.add(message.seq)
     const isEnd = message.type === 'completed' || message.type === 'error' || message.type === 'cancelled'
-    if (isEnd && isFinal(view.status)) this.#view = { ...view, final: message }
+    if (this.#isRecovered) this.#resume = { epoch: view.epoch, seq: message.seq }
+    if (isEnd && isFinal(view.status)) {
+      this.#view = { ...view, final: message }
+      // Nothing follows it.
+      this.#resume = { epoch: view.epoch, seq: view.seq }
+    }
     this.#tell(message)
   }
 

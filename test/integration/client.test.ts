@@ -136,12 +136,12 @@ t.test('[POS-2] prev that lies beyond what was had is a gap as well', async (t) 
 
 t.test('a lost connection is opened again and resumes, again and again', async (t) => {
   const server = await startServer(t)
-  const { watch, ends } = server.watch()
+  const { told, ends } = server.watch()
   for (let i = 0; i < 5; i += 1) {
     const { socket, url } = await server.connection(i)
     if (i > 0) t.equal(url, `/j?after=${4 + i}&epoch=e1`)
-    server.say(i, { ...SNAPSHOT, seq: 5 + i, recovered: i > 0 })
-    await watch.until(({ seq }) => seq === 5 + i)
+    server.say(i, { ...SNAPSHOT, seq: 5 + i, recovered: i > 0 }, metric(5 + i))
+    await eventually(() => told.at(-1)?.type === 'metric_update' && told.at(-1)?.seq === 5 + i)
     socket.terminate()
   }
   await server.connection(5)
@@ -181,6 +181,43 @@ t.test('[CONN-3] a token that ran out on a good connection is asked for anew, on
   second.socket.close(4001)
   await eventually(() => ends.length === 1)
   t.equal(server.connections.length, 2)
+})
+
+t.test('[POS-3] a replay that was cut off is asked for again: no durable entry is lost, none is told twice', async (t) => {
+  const server = await startServer(t)
+  const { watch, told } = server.watch()
+  const first = await server.connection(0)
+  server.say(0, SNAPSHOT, metric(6))
+  await watch.until(({ seq }) => seq === 6)
+  first.socket.terminate()
+  const second = await server.connection(1)
+  t.equal(second.url, '/j?after=6&epoch=e1')
+  server.say(1, { ...SNAPSHOT, seq: 10, recovered: true }, metric(7), metric(8))
+  await eventually(() => told.at(-1)?.seq === 8)
+  second.socket.terminate()
+  const third = await server.connection(2)
+  t.equal(third.url, '/j?after=8&epoch=e1')
+  server.say(2, { ...SNAPSHOT, seq: 10, recovered: true }, metric(9), metric(10), completed(11))
+  await watch.finished()
+  t.same(
+    told.filter((message) => !('recovered' in message)).map(({ seq }) => seq),
+    [6, 7, 8, 9, 10, 11],
+  )
+})
+
+t.test('[CONN-7] an end whose final message was cut off is asked for as a whole', async (t) => {
+  const server = await startServer(t)
+  const { watch } = server.watch()
+  const first = await server.connection(0)
+  server.say(0, { ...SNAPSHOT, status: 'completed', seq: 9 }, metric(8))
+  await watch.until(({ status }) => status === 'completed')
+  first.socket.terminate()
+  const second = await server.connection(1)
+  t.equal(second.url, '/j')
+  server.say(1, { ...SNAPSHOT, status: 'completed', seq: 9 }, metric(8), completed(9))
+  t.match(await watch.finished(), { final: { type: 'completed' } })
+  second.socket.terminate()
+  t.equal((await server.connection(2)).url, '/j?after=9&epoch=e1')
 })
 
 t.test('a new epoch begins with its snapshot', async (t) => {
