@@ -22,7 +22,7 @@ const PARTS: readonly Part[] = [
   { name: 'queue port', files: /^src\/jobs\/queue\.ts$/, imports: ['protocol'], npm: [], node: false },
   {
     name: 'queue adapter',
-    files: /^src\/jobs\/bull-queue\.ts$/,
+    files: /^src\/jobs\/bull-[a-z]+\.ts$/,
     imports: ['protocol', 'queue port'],
     npm: ['bullmq', 'ioredis'],
     node: false,

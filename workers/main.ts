@@ -12,7 +12,7 @@ async function main(): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL })
   await checkRedis({ url: config.REDIS_URL }, log)
   const node = buildWorkerNode(config, { run: solveRun }, log)
-  const grace = closeWithGrace({ delay: config.CANCEL_GRACE_MS + 5000, logger: log }, () => node.close())
+  const grace = closeWithGrace({ delay: config.CANCEL_GRACE_MS + 15_000, logger: log }, () => node.close())
   endWithParent(() => grace.close())
   await node.start()
   log.info({ kind: 'run' }, 'worker takes jobs')

@@ -1,5 +1,6 @@
 import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
+import { connectBull } from '../src/jobs/bull-connection.js'
 import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
 import type { QueueRef } from '../src/jobs/queue.js'
@@ -23,6 +24,11 @@ export interface WorkerOptions<K extends KindName> {
   readonly onFault: (error: unknown) => void
 }
 
+/** Pause before BullMQ tries again what a broken connection has cut off. */
+const RETRY_MS = 1000
+/** How long a stopping worker without jobs waits for a Redis that does not answer. What it could not tell the queue, the stalled check finds. */
+const CLOSE_MS = 5000
+
 /** A worker process's hold on the queue of one kind: BullMQ and the control channel on one side, the runner on the other. */
 export class KindWorker<K extends KindName> {
   readonly #options: WorkerOptions<K>
@@ -30,26 +36,27 @@ export class KindWorker<K extends KindName> {
   readonly #control: Redis
   readonly #worker: Worker<BullData, BullReturn>
   readonly #running = new Map<string, JobContext<K>>()
+  readonly #processing = new Set<Promise<BullReturn>>()
   readonly #settling = new Set<Promise<void>>()
   #stopping = false
 
   constructor(options: WorkerOptions<K>) {
     this.#options = options
     const { kind, url, prefix, concurrency, lockDurationMs, onFault } = options
-    this.#connection = new Redis(url, { maxRetriesPerRequest: null })
-    this.#connection.on('error', onFault)
+    this.#connection = connectBull(url, { maxRetries: null, onFault })
     // It subscribes itself after each connect: ioredis would do so too, but nobody could see that fail.
     this.#control = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
     this.#control.on('error', onFault)
     this.#control.on('message', (_channel, message) => this.#obey(message))
     this.#control.on('ready', () => this.#control.subscribe(options.controlChannel).catch(() => {}))
-    this.#worker = new Worker<BullData, BullReturn>(kind, (job, token) => this.#process(job, token ?? ''), {
+    this.#worker = new Worker<BullData, BullReturn>(kind, (job, token) => this.#track(this.#process(job, token ?? '')), {
       connection: this.#connection,
       prefix,
       concurrency,
       lockDuration: lockDurationMs,
       stalledInterval: lockDurationMs / 2,
       maxStalledCount: KINDS[kind].attempts - 1,
+      runRetryDelay: RETRY_MS,
       autorun: false,
     })
     this.#worker.on('error', onFault)
@@ -67,14 +74,25 @@ export class KindWorker<K extends KindName> {
     this.#worker.run().catch(this.#options.onFault)
   }
 
-  /** Takes no more jobs, hands the running ones back and ends. */
+  /** Takes no more jobs, hands the running ones back and ends; without Redis as well, since then the queue gives them to another worker. */
   async close(): Promise<void> {
     this.#stopping = true
     for (const context of this.#running.values()) context.stop('stopping')
-    await this.#worker.close()
+    const closed = this.#worker.close()
+    await Promise.allSettled(this.#processing)
+    const timer = setTimeout(() => this.#connection.disconnect(), CLOSE_MS)
+    await closed
+    clearTimeout(timer)
     await Promise.allSettled(this.#settling)
     this.#control.disconnect()
     this.#connection.disconnect()
+  }
+
+  #track(processing: Promise<BullReturn>): Promise<BullReturn> {
+    this.#processing.add(processing)
+    const forget = () => this.#processing.delete(processing)
+    processing.then(forget, forget)
+    return processing
   }
 
   /** What comes out of the runner, in BullMQ's words. */

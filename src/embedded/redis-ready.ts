@@ -11,7 +11,7 @@ const SILENCE_MS = 30_000
 export async function redisReady(port: number, pid: number, signal: AbortSignal): Promise<void> {
   let heard = Date.now()
   while (!signal.aborted) {
-    const answer = await ask(port, signal)
+    const answer = await ask(port)
     if (answer.includes(`process_id:${pid}\r\n`)) {
       if (answer.includes('+PONG')) return
       heard = Date.now()
@@ -22,10 +22,10 @@ export async function redisReady(port: number, pid: number, signal: AbortSignal)
 }
 
 /** Everything that the server says to three commands, the last of which ends the connection; empty when nobody listens. */
-function ask(port: number, signal: AbortSignal): Promise<string> {
+function ask(port: number): Promise<string> {
   return new Promise((resolve) => {
     let answer = ''
-    const socket = connect({ port, host: '127.0.0.1', signal, timeout: 1000 })
+    const socket = connect({ port, host: '127.0.0.1', timeout: 1000 })
     socket.setEncoding('utf8').write('INFO server\r\nPING\r\nQUIT\r\n')
     socket.on('timeout', () => socket.destroy())
     socket.on('data', (chunk) => {

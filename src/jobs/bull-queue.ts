@@ -1,6 +1,7 @@
 import { type Job as BullJob, Queue as BullMq } from 'bullmq'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { KIND_NAMES, KINDS, type KindName } from '../protocol/kinds.js'
+import { connectBull } from './bull-connection.js'
 import type { Outcome, Queue, QueueRef, QueueState } from './queue.js'
 
 /** What lies in the queue: `outcome` is written by the runner before a round fails, since BullMQ itself keeps only a text. */
@@ -50,8 +51,7 @@ export class BullQueue implements Queue {
   constructor(options: BullQueueOptions) {
     const onFault = options.onFault ?? (() => {})
     this.#controlChannel = options.controlChannel
-    this.#connection = new Redis(options.url, { maxRetriesPerRequest: 2, commandTimeout: 5000 })
-    this.#connection.on('error', onFault)
+    this.#connection = connectBull(options.url, { maxRetries: 2, onFault })
     this.#queues = new Map(
       KIND_NAMES.map((kind) => {
         const queue = new BullMq<BullData, BullReturn>(kind, { connection: this.#connection, prefix: options.prefix })

@@ -91,3 +91,18 @@ t.test('[OPS-3] [STATE-6] a worker that stops hands its job back: queued, same a
     percents.toSorted((a, b) => a - b),
   )
 })
+
+for (const job of ['an idle worker', 'a worker with a job']) {
+  t.test(`[OPS-3] Redis is gone: ${job} and a hub end all the same`, async (t) => {
+    const harness = await startHarness(t, { env: ENV })
+    if (job === 'a worker with a job') {
+      const client = await harness.connect(await harness.submit({ input: LONG }))
+      await client.next('progress')
+    }
+    await harness.redis.kill()
+    // The worker's connections know it now, and wait for their next try.
+    await eventually(() => harness.faults.some((fault) => /ECONNREFUSED/.test(String((fault as { err: Error }).err.message))))
+    await t.resolves(harness.worker?.close() ?? Promise.reject(new Error('there is no worker')))
+    await t.resolves(harness.nodes[0]?.hub.close() ?? Promise.reject(new Error('there is no hub')))
+  })
+}

@@ -1,32 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { watchJob } from '../../src/client/watch-job.js'
+import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN } from '../helpers/harness.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const RAYLEIGH_LOVE_HZ = 19_962.7
-
-/** Two free ports in a row. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const first = createServer().listen(0, '127.0.0.1')
-    await once(first, 'listening')
-    const { port } = first.address() as { port: number }
-    const second = createServer().listen(port + 1, '127.0.0.1')
-    const isFree = await once(second, 'listening').then(
-      () => true,
-      () => false,
-    )
-    for (const server of [first, second]) if (server.listening) await new Promise((resolve) => server.close(resolve))
-    if (isFree) return port
-  }
-}
 
 interface Program {
   readonly child: ChildProcess
@@ -35,13 +22,14 @@ interface Program {
 }
 
 function run(t: Test, script: string, port: number): Program {
+  const dataDir = mkdtempSync(join(tmpdir(), 'runcast-test-stack-'))
   const env = {
     ...process.env,
     PORT: String(port),
     REDIS_URL: '',
     JWT_SECRET: '',
     LOG_LEVEL: 'warn',
-    DATA_DIR: t.testdir({}),
+    DATA_DIR: dataDir,
     RUNCAST_MARK: `mark-${port}`,
   }
   const child = spawn(process.execPath, [`build/src/cli/${script}.js`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -54,8 +42,18 @@ function run(t: Test, script: string, port: number): Program {
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
     await program.exit
+    rmSync(dataDir, { recursive: true, force: true })
   })
   return program
+}
+
+/** What the pattern finds in a program's output, once it is there. Rejects with all of the output when the program ends before, or is silent for 60 s. */
+async function printed(program: Program, pattern: RegExp): Promise<RegExpExecArray> {
+  const hasEnded = () => program.child.exitCode !== null
+  await eventually(() => pattern.test(program.output) || hasEnded(), { timeoutMs: 60_000 }).catch(() => {})
+  const found = pattern.exec(program.output)
+  if (!found) throw new Error(`the program has not printed ${pattern} but: ${program.output || 'nothing'}`)
+  return found
 }
 
 /** Pids of the processes that carry a program's mark in their environment: all that it started, however far removed. */
@@ -73,7 +71,7 @@ function marked(port: number): number[] {
 }
 
 t.test('the demo: a real run, submitted on one node and watched on the other; exit 0, no process left', async (t) => {
-  const port = await freePorts()
+  const port = await freePort(2)
   const program = run(t, 'demo', port)
   t.same(await program.exit, [0, null], program.output)
   t.match(program.output, new RegExp(`submitted to http://127\\.0\\.0\\.1:${port}, watched on http://127\\.0\\.0\\.1:${port + 1}`))
@@ -84,9 +82,9 @@ t.test('the demo: a real run, submitted on one node and watched on the other; ex
 })
 
 t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends everything', async (t) => {
-  const port = await freePorts()
+  const port = await freePort(2)
   const program = run(t, 'start', port)
-  const token = await eventually(() => /^token\s+(\S+)$/m.exec(program.output)?.[1], { timeoutMs: 30_000 })
+  const [, token = ''] = await printed(program, /^token\s+(\S+)$/m)
   const [nodeA, nodeB] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`]
   for (const node of [nodeA, nodeB]) {
     const ready = await fetch(`${node}/readyz`)
@@ -107,9 +105,9 @@ t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends eve
 })
 
 t.test('the stack killed with SIGKILL leaves no process behind', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
-  const port = await freePorts()
+  const port = await freePort(2)
   const program = run(t, 'start', port)
-  await eventually(() => program.output.includes('Ctrl-C'), { timeoutMs: 30_000 })
+  await printed(program, /Ctrl-C/)
   t.ok(marked(port).length >= 5, 'two hubs, a worker, Redis and its guard, and the parent')
   program.child.kill('SIGKILL')
   await program.exit
@@ -117,7 +115,7 @@ t.test('the stack killed with SIGKILL leaves no process behind', { skip: process
 })
 
 t.test('a port that is taken: one clear line, exit 1, no process left', async (t) => {
-  const port = await freePorts()
+  const port = await freePort(2)
   const taken = createServer().listen(port, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())

@@ -1,0 +1,37 @@
+import { Redis } from 'ioredis'
+
+export interface BullConnectionOptions {
+  /** Null: commands wait for as long as Redis is away, so that a worker does not lose what it has done. */
+  readonly maxRetries: number | null
+  readonly onFault: (error: Error) => void
+}
+
+/** A connection to hand to BullMQ. One on which no answer comes for 5 s is replaced, since it may be open and yet dead. */
+export function connectBull(url: string, { maxRetries, onFault }: BullConnectionOptions): Redis {
+  const timeouts = { socketTimeout: 5000, ...(maxRetries !== null && { commandTimeout: 5000 }) }
+  const connection = endable(new Redis(url, { ...timeouts, maxRetriesPerRequest: maxRetries }))
+  connection.on('error', onFault)
+  return connection
+}
+
+/**
+ * BullMQ waits for `end` after it has disconnected a connection. Between two tries ioredis calls off the next one and says nothing, so whoever
+ * closed a worker while Redis was away waited for ever. Here `end` comes in every state, of the copies that BullMQ makes as well.
+ */
+function endable(connection: Redis): Redis {
+  const disconnect = connection.disconnect.bind(connection)
+  connection.disconnect = (reconnect = false) => {
+    // One that waits to be opened is ended by ioredis at once, with all that is in its queue.
+    if (!reconnect && connection.status === 'reconnecting') connection.status = 'wait'
+    disconnect(reconnect)
+  }
+  const duplicate = connection.duplicate.bind(connection)
+  connection.duplicate = (override) => {
+    const copy = duplicate(override)
+    // BullMQ's blocking command is silent for longer than a live server else is; BullMQ watches over it itself.
+    delete copy.options.socketTimeout
+    endable(copy as Redis)
+    return copy
+  }
+  return connection
+}
