@@ -146,7 +146,7 @@ t.test('BullMQ and Redis stay behind their ports', async (t) => {
   t.same(importers('bullmq'), ['src/jobs/bull-queue.ts', 'workers/worker.ts'])
   t.same(
     importers('ioredis').filter((file) => !file.startsWith('src/broker/redis-')),
-    ['src/jobs/bull-queue.ts', 'workers/worker.ts'],
+    ['src/jobs/bull-connection.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'],
   )
 })
 
