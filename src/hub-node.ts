@@ -4,7 +4,7 @@ import { systemClock } from './hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from './hub/hub.js'
 import { JobService } from './jobs/job-service.js'
 import { buildParts, type Parts, type PartsLog } from './parts.js'
-import { KIND_NAMES } from './protocol/kinds.js'
+import { RUN_KIND_NAMES } from './protocol/kinds.js'
 import { buildServer } from './server.js'
 
 /** A hub in this process: adapters, hub and server, put together. */
@@ -22,7 +22,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const hub = new Hub(parts.broker, systemClock, hubLimits(config))
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
-    const counts = await Promise.all(KIND_NAMES.map((kind) => parts.queue.workers(kind)))
+    const counts = await Promise.all(RUN_KIND_NAMES.map((kind) => parts.queue.workers(kind)))
     return counts.every((count) => count > 0)
   }
   const server = await buildServer({

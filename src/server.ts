@@ -12,7 +12,7 @@ import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
 import type { SessionLimits } from './hub/session.js'
 import type { JobService } from './jobs/job-service.js'
-import { KIND_NAMES, KINDS } from './protocol/kinds.js'
+import { KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
 
 export interface ServerOptions {
   readonly hub: Hub
@@ -43,7 +43,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const policy = buildPolicy(app, options.jobs)
   await app.register(health, { checks: options.checks })
   await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
-  for (const kind of KIND_NAMES) await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  for (const kind of RUN_KIND_NAMES)
+    await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
   return app
 }
 

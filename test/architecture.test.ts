@@ -45,11 +45,11 @@ const PARTS: readonly Part[] = [
     ],
     node: true,
   },
-  { name: 'processor', files: /^workers\/processor\.ts$/, imports: ['protocol'], npm: [], node: false },
+  { name: 'processor', files: /^workers\/processor\.ts$/, imports: ['protocol', 'runner'], npm: [], node: false },
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',
-    files: /^workers\/(job-context|run-job)\.ts$/,
+    files: /^workers\/(job-context|reports|run-job)\.ts$/,
     imports: ['protocol', 'broker', 'queue port', 'processor'],
     npm: [],
     node: true,

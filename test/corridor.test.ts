@@ -8,6 +8,7 @@ import { watchJob } from '../src/client/watch-job.js'
 import type { Entry } from '../src/protocol/entry.js'
 import { JobContext } from '../workers/job-context.js'
 import type { Processor } from '../workers/processor.js'
+import { jobOf } from '../workers/run-job.js'
 import { eventually } from './helpers/eventually.js'
 import { startHarness } from './helpers/harness.js'
 
@@ -47,15 +48,15 @@ t.test('one event through all ten hops', async (t) => {
     token: 1,
     n: 1,
   })
-  const job = new JobContext({ kind: 'run', id, publisher, writer: { round: 1, token: 1, n: 1 }, percent: 0 })
+  const context = new JobContext({ id, publisher, writer: { round: 1, token: 1, n: 1 } })
 
   // hop 1: the processor reports what it measured.
   const processor: Processor<'run'> = async (_input, job) => {
     job.metric('natural_frequency_hz', 19955.6, 'Hz')
     return { metrics_summary: {} }
   }
-  await processor(JSON.parse('{}'), job)
-  await job.close()
+  await processor(JSON.parse('{}'), jobOf('run', context, {}))
+  await context.close()
 
   // hop 4: one atomic act; hash, log and channel hold the same bytes.
   const key = `${harness.config.REDIS_PREFIX}:{${id}}`

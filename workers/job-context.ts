@@ -1,7 +1,5 @@
 import type { Publisher, WriteRefusal } from '../src/broker/broker.js'
 import type { JobEvent, Writer } from '../src/protocol/entry.js'
-import { KINDS, type KindName, type PhaseOf } from '../src/protocol/kinds.js'
-import type { Job } from './processor.js'
 
 /** Why a job's signal was aborted. `lost`: the round has another writer, or is over; `refused`: it reported more than a job may. */
 export type StopCause = 'cancelled' | 'lost' | 'stopping' | 'unreachable' | 'refused'
@@ -30,12 +28,11 @@ const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
 
 /**
- * hop 2: from processor, to publisher. Takes reports at once, validates and stamps them, and sends them in the background, one write at a time:
+ * hop 2: from processor, to publisher. Takes reports at once and sends them in the background, one write at a time:
  * ticks coalesced per key (the last wins, at most 10 a second), durable events all and in order. A write that failed is sent again with its number.
  */
-export class JobContext<K extends KindName> implements Job<K> {
+export class JobContext {
   readonly id: string
-  readonly #kind: K
   readonly #publisher: Publisher
   readonly #stop = new AbortController()
   readonly #startedAt = Date.now()
@@ -43,7 +40,6 @@ export class JobContext<K extends KindName> implements Job<K> {
   /** In the order of sending; a tick has its key, a durable event a number. */
   readonly #waiting = new Map<string | number, JobEvent>()
   #writer: Writer
-  #percent: number
   #counter = 0
   #pump: Promise<void> | undefined
   #tickTimer: NodeJS.Timeout | undefined
@@ -53,12 +49,10 @@ export class JobContext<K extends KindName> implements Job<K> {
   #failingSince: number | null = null
   #isGivenUp = false
 
-  constructor(options: { kind: K; id: string; publisher: Publisher; writer: Writer; percent: number }) {
+  constructor(options: { id: string; publisher: Publisher; writer: Writer }) {
     this.id = options.id
-    this.#kind = options.kind
     this.#publisher = options.publisher
     this.#writer = options.writer
-    this.#percent = options.percent
   }
 
   get signal(): AbortSignal {
@@ -71,16 +65,6 @@ export class JobContext<K extends KindName> implements Job<K> {
 
   get logTail(): string {
     return this.#logTail.join('\n')
-  }
-
-  /** Percent never falls within an attempt and stays below 100: only the final event says 100. */
-  progress(at: { percent: number; phase: PhaseOf<K>; message: string }): void {
-    this.#percent = Math.max(this.#percent, Math.min(Math.round(at.percent * 10) / 10, 99.9))
-    this.#report(KINDS[this.#kind].events.progress(this.id, { ...at, percent: this.#percent, elapsed_s: this.elapsedSeconds }))
-  }
-
-  metric(name: string, value: number, unit: string): void {
-    this.#report(KINDS[this.#kind].events.metric(this.id, name, value, unit))
   }
 
   log(line: string): void {
@@ -114,7 +98,8 @@ export class JobContext<K extends KindName> implements Job<K> {
     while (this.#pump || this.#waiting.size > 0) await this.#startPump()
   }
 
-  #report(event: JobEvent): void {
+  /** Takes an event of the processor. */
+  report(event: JobEvent): void {
     // What a stopped processor still says has no reader any more.
     if (this.signal.aborted || this.#closed || this.#isGivenUp) return
     if (event.class === 'tick') {

@@ -1,15 +1,12 @@
 import type { FailureCode } from '../src/protocol/codes.js'
-import type { InputOf, KindName, PhaseOf, ResultOf } from '../src/protocol/kinds.js'
+import type { InputOf, KindName, ResultOf } from '../src/protocol/kinds.js'
+import type { Reports } from './reports.js'
 
-/** What a processor sees of the job that it computes. Reports are taken at once and sent in the background: they never block the computation. */
-export interface Job<K extends KindName> {
+/** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background: they never block the computation. */
+export type Job<K extends KindName> = Reports[K] & {
   readonly id: string
   /** Aborted when the job is cancelled, its lock is lost or the worker stops. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
-  /** A tick: superseded by the next one, at most 10 a second leave the worker. `percent` is 0 to 100. */
-  progress(at: { percent: number; phase: PhaseOf<K>; message: string }): void
-  /** A durable measurement, delivered in order. `name` is `[a-z][a-z0-9_]*`; `value` is finite. */
-  metric(name: string, value: number, unit: string): void
   /** Resolves when what was reported so far has been written. Awaited now and then by a processor that reports faster than Redis takes it: at most 10,000 reports may wait. */
   flush(): Promise<void>
   /** A line of the job's log; the last ten go into the error message if the job fails. */

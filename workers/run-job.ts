@@ -1,10 +1,10 @@
 import type { Broker, WriteRefusal } from '../src/broker/broker.js'
 import type { Outcome } from '../src/jobs/queue.js'
-import { type InputOf, KINDS, type KindName, type ResultOf } from '../src/protocol/kinds.js'
-import { lastProgress } from '../src/protocol/run-events.js'
+import { type InputOf, type KindName, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
 import { isFinal } from '../src/protocol/status.js'
 import { JobContext, Stop } from './job-context.js'
-import { JobFailure, type Processor } from './processor.js'
+import { type Job, JobFailure, type Processor } from './processor.js'
+import { REPORTS, type Reports } from './reports.js'
 
 /** One try at a job, as the queue hands it out. */
 export interface Task<K extends KindName> {
@@ -41,21 +41,21 @@ export async function runJob<K extends KindName>(
   task: Task<K>,
   processor: Processor<K>,
   runner: Runner,
-  onStart: (context: JobContext<K>) => void,
+  onStart: (context: JobContext) => void,
 ): Promise<Settled> {
   const state = (await runner.broker.read(task.id))?.state
   if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
   const { id, kind, round, token } = task
   // Handed back, the job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0.
-  const percent = state.status === 'queued' ? (lastProgress(state).percent ?? 0) : 0
-  const context = new JobContext({ kind, id, publisher: runner.broker, writer: { round, token, n: 0 }, percent })
+  const events = lifecycleOf(kind)
+  const last = state.status === 'queued' ? events.last(state) : {}
+  const context = new JobContext({ id, publisher: runner.broker, writer: { round, token, n: 0 } })
   onStart(context)
-  const { events } = KINDS[kind]
   const lostWorker = { ...events.status(id, 'retrying', 'the worker was lost'), clears: 'attempt', optional: true } as const
   const refusal = await context.write([lostWorker, events.status(id, 'running')])
   if (refusal) return settleWrite(refusal, { how: 'refused' })
   try {
-    const result = await Promise.race([processor(task.input, context), deaf(context.signal, runner.cancelGraceMs)])
+    const result = await Promise.race([processor(task.input, jobOf(kind, context, last)), deaf(context.signal, runner.cancelGraceMs)])
     await context.close()
     const compute_time_s = context.elapsedSeconds
     checkResult(task, result, compute_time_s)
@@ -66,21 +66,28 @@ export async function runJob<K extends KindName>(
   }
 }
 
+/** What the processor sees of its context. */
+export function jobOf<K extends KindName>(kind: K, context: JobContext, last: object): Job<K> {
+  const { id, signal } = context
+  const reports: Reports[K] = REPORTS[kind](context, last)
+  return { ...reports, id, signal, flush: () => context.flush(), log: (line) => context.log(line) }
+}
+
 /** A result that no `completed` message can carry is a failure now, not a job that never ends. Throws `JobFailure`. */
 function checkResult<K extends KindName>(task: Task<K>, result: ResultOf<K>, compute_time_s: number): void {
   try {
-    KINDS[task.kind].events.completed(task.id, { ...result, compute_time_s }, {})
+    lifecycleOf(task.kind).completed(task.id, { ...result, compute_time_s }, {})
   } catch (error) {
     throw new JobFailure('solver_error', `The result is not valid: ${error instanceof Error ? error.message : error}`)
   }
 }
 
-async function settleFailure<K extends KindName>(task: Task<K>, context: JobContext<K>, error: unknown): Promise<Settled> {
+async function settleFailure<K extends KindName>(task: Task<K>, context: JobContext, error: unknown): Promise<Settled> {
   const failed = (code: 'solver_error' | JobFailure['code'], message: string): Settled => ({
     how: 'ended',
     outcome: { status: 'failed', code, error: message.slice(0, MAX_ERROR_CHARS), log_tail: context.logTail },
   })
-  const { events } = KINDS[task.kind]
+  const events = lifecycleOf(task.kind)
   if (error instanceof Stop) {
     switch (error.why) {
       case 'cancelled':

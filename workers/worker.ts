@@ -35,7 +35,7 @@ export class KindWorker<K extends KindName> {
   readonly #connection: Redis
   readonly #control: Redis
   readonly #worker: Worker<BullData, BullReturn>
-  readonly #running = new Map<string, JobContext<K>>()
+  readonly #running = new Map<string, JobContext>()
   readonly #processing = new Set<Promise<BullReturn>>()
   readonly #settling = new Set<Promise<void>>()
   #stopping = false
@@ -108,7 +108,7 @@ export class KindWorker<K extends KindName> {
       input: job.data.input as InputOf<K>, // normalised at submit
       isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
     }
-    let own: JobContext<K> | undefined
+    let own: JobContext | undefined
     const settled = await runJob(attempt, processor, { broker: parts.broker, cancelGraceMs }, (context) => {
       own = context
       this.#running.set(name, context)

@@ -2,8 +2,7 @@ import type { Broker } from '../broker/broker.js'
 import type { JobStore } from '../broker/job-store.js'
 import { controlWriter, type JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import { KINDS } from '../protocol/kinds.js'
-import { lastProgress } from '../protocol/run-events.js'
+import { lifecycleOf } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import type { Outcome, Queue, QueueRef } from './queue.js'
 
@@ -36,18 +35,12 @@ export async function finalize({ broker, store, queue }: Finalizer, ref: QueueRe
 }
 
 function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
-  const { events } = KINDS[state.kind]
-  const last = lastProgress(state)
+  const events = lifecycleOf(state.kind)
+  const last = events.last(state)
   switch (outcome.status) {
     case 'completed':
       // The queue has brought back what the processor returned, as JSON; the event's schema checks it.
-      return [
-        events.completed(
-          state.id,
-          { ...(outcome.result as { metrics_summary: Record<string, number> }), compute_time_s: outcome.compute_time_s },
-          last,
-        ),
-      ]
+      return [events.completed(state.id, { ...(outcome.result as object), compute_time_s: outcome.compute_time_s }, last)]
     case 'failed':
       return [events.failed(state.id, outcome, last)]
     case 'cancelled':

@@ -3,9 +3,9 @@ import { Compile } from 'typebox/compile'
 import Value from 'typebox/value'
 import { Refusal } from '../protocol/codes.js'
 import { describeFaults } from '../protocol/faults.js'
-import { type InputOf, KINDS, type KindName } from '../protocol/kinds.js'
+import { type InputOf, KINDS, type Kind, type KindName } from '../protocol/kinds.js'
 
-const validators = { run: Compile(KINDS.run.input) }
+const validators = { run: Compile(KINDS.run.input), benchmark: Compile(KINDS.benchmark.input) }
 
 /** Fills in the defaults and checks an input. Throws `invalid` with the path of each faulty field and what is expected there. */
 export function normaliseInput<K extends KindName>(kind: K, input: unknown): InputOf<K> {
@@ -13,7 +13,8 @@ export function normaliseInput<K extends KindName>(kind: K, input: unknown): Inp
   const validator = validators[kind]
   if (!validator.Check(filled)) throw new Refusal('invalid', undefined, describeFaults(validator.Errors(filled), '/input'))
   const valid = filled as InputOf<K> // the validator of this kind has just said so
-  const faults = KINDS[kind].inputFaults(valid)
+  const { inputFaults }: Kind = KINDS[kind]
+  const faults = inputFaults(valid)
   if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
   return valid
 }

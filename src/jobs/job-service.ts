@@ -6,8 +6,7 @@ import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
-import { KINDS, type KindName } from '../protocol/kinds.js'
-import { lastProgress } from '../protocol/run-events.js'
+import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { finalize } from './finalize.js'
 import { digestOf, normaliseInput } from './input.js'
@@ -58,7 +57,7 @@ export class JobService {
     const digest = digestOf(kind, normalised)
     const generation = randomBytes(6).toString('hex')
     const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at: new Date().toISOString() }
-    const answer = await this.#store.create(job, KINDS[kind].events.status(id, 'queued'))
+    const answer = await this.#store.create(job, lifecycleOf(kind).status(id, 'queued'))
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
     const state = await this.#require(id, () => true)
@@ -95,8 +94,8 @@ export class JobService {
       const state = await this.#require(id, view)
       if (isFinal(state.status)) throw new Refusal('already_final')
       const ref = { kind: state.kind, id, round: state.round }
-      const { events } = KINDS[state.kind]
-      const waiting = { ...events.cancelled(id, lastProgress(state)), from: WAITING }
+      const events = lifecycleOf(state.kind)
+      const waiting = { ...events.cancelled(id, events.last(state)), from: WAITING }
       const ended = await this.#broker.publish(id, [waiting], controlWriter(state.round))
       // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
       if (ended.ok || ended.status === 'cancelled') {

@@ -1,6 +1,9 @@
 import type { Entry } from './entry.js'
-import type { JobState } from './job-state.js'
-import { KINDS } from './kinds.js'
+import { type JobState, messageOf } from './job-state.js'
+import { isRunKind, KINDS, type KindName } from './kinds.js'
+import { STATUS_MESSAGES } from './process-events.js'
+import type { ProcessMessage, ProcessProgress, ProcessView } from './process-messages.js'
+import type { RunMessages } from './run-messages.js'
 
 /** Which way a snapshot came about: `recovered`, what was missed follows exactly; `resync`, this client was too slow and its backlog was dropped. */
 export interface SnapshotFlags {
@@ -17,6 +20,118 @@ export interface Dialect {
 
 /** `run-protocol.md`: entries are stored as its messages, so the bytes go through untouched. */
 export const runDialect: Dialect = {
-  snapshot: (state, flags) => ({ ...KINDS[state.kind].snapshot(state), ...flags }),
+  snapshot: (state, flags) => {
+    if (!isRunKind(state.kind)) throw new TypeError(`a ${state.kind} has no run dialect`)
+    return { ...KINDS[state.kind].snapshot(state), ...flags }
+  },
   body: (entry) => entry.body,
+}
+
+/** `process-protocol.md`: every job is a process. What is stored in another dialect is translated, once per entry and node. */
+export const processDialect: Dialect = {
+  snapshot: (state, flags) => ({
+    type: 'subscribed',
+    process_id: state.id,
+    process: processView(state),
+    seq: state.seq,
+    epoch: state.epoch,
+    ...flags,
+    timestamp: new Date().toISOString(),
+  }),
+  body: (entry) => {
+    const stored = messageOf(entry) as StoredMessage // what this hub's own schemas let in, and the script has positioned
+    if ('process_id' in stored) return entry.body
+    const translated = translate(stored)
+    if (!translated) return null
+    const attempt = stored.attempt === undefined ? {} : { attempt: stored.attempt }
+    return Buffer.from(JSON.stringify({ ...translated, ...attempt, seq: entry.seq }))
+  },
+}
+
+/** The last-known state of any job as a process. */
+export function processView(state: JobState): ProcessView {
+  return {
+    process_id: state.id,
+    process_type: KINDS[state.kind].processType,
+    status: state.status,
+    attempt: state.attempt,
+    progress: progressOf(state),
+    created_at: state.created_at,
+    started_at: state.started_at,
+    finished_at: state.finished_at,
+    seq: state.seq,
+    epoch: state.epoch,
+  }
+}
+
+/** The final message of a job as a process, or null while there is none. */
+export function processFinal(state: JobState): Record<string, unknown> | null {
+  const entry = state.latest.get('final')
+  const body = entry && processDialect.body(entry)
+  return body ? (JSON.parse(body.toString()) as Record<string, unknown>) : null
+}
+
+type RunMessage = RunMessages[keyof RunMessages]
+type StoredMessage = (RunMessage | ProcessMessage) & { readonly attempt?: number }
+
+/** A final message carries the last progress, and stands in for it where the progress itself is gone. */
+function progressOf(state: JobState): ProcessProgress | null {
+  for (const key of ['final', 'progress']) {
+    const entry = state.latest.get(key)
+    const stored = entry && (messageOf(entry) as StoredMessage)
+    if (!stored) continue
+    const progress = 'process_id' in stored ? 'progress' in stored && stored.progress : lastOf(stored)
+    if (progress) return progress
+  }
+  return null
+}
+
+/** Null for what the process dialect has no message for. */
+function translate(stored: RunMessage): ProcessMessage | null {
+  const head = { process_id: stored.run_id, process_type: processTypeOf(stored) }
+  const { timestamp } = stored
+  switch (stored.type) {
+    case 'progress':
+      return { type: 'process_progress', ...head, progress: solverProgress(stored.percent, stored.phase, stored.message), timestamp }
+    case 'metric_update':
+      return null
+    case 'status': {
+      const type = STATUS_MESSAGES[stored.status as keyof typeof STATUS_MESSAGES] // a final status has a final message
+      return { type, ...head, ...(stored.reason !== undefined && { reason: stored.reason }), timestamp }
+    }
+    case 'completed': {
+      const { metrics_summary, compute_time_s } = stored
+      return { type: 'process_completed', ...head, result: metrics_summary, compute_time_s, ...withProgress(stored), timestamp }
+    }
+    case 'error':
+      return { type: 'process_failed', ...head, error: stored.error, code: stored.code, ...withProgress(stored), timestamp }
+    case 'cancelled':
+      return { type: 'process_cancelled', ...head, ...withProgress(stored), timestamp }
+    default:
+      return assertNever(stored)
+  }
+}
+
+function lastOf(stored: RunMessage): ProcessProgress | null {
+  if (!('percent' in stored) || stored.percent === undefined) return null
+  return solverProgress(stored.percent, stored.phase, 'message' in stored ? stored.message : '')
+}
+
+function withProgress(stored: RunMessage): { progress?: ProcessProgress } {
+  const progress = lastOf(stored)
+  return progress ? { progress } : {}
+}
+
+function solverProgress(percent: number, phase: string | undefined, detail: string): ProcessProgress {
+  return { current: percent, total: 100, detail, ...(phase !== undefined && { phase }) }
+}
+
+/** The kind of job that a message of the run dialect is about, by the field that names it. */
+function processTypeOf(stored: RunMessage): ProcessView['process_type'] {
+  const kind = (Object.keys(KINDS) as KindName[]).find((name) => KINDS[name].idField in stored)
+  return KINDS[kind ?? 'run'].processType
+}
+
+function assertNever(message: never): never {
+  throw new TypeError(`no translation of ${JSON.stringify(message)}`)
 }

@@ -1,11 +1,28 @@
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
+import { BenchmarkInput } from './benchmark-input.js'
+import type { Lifecycle } from './lifecycle.js'
+import { processEvents } from './process-events.js'
 import { runEvents, runSnapshot } from './run-events.js'
 import { HornInput, hornInputFaults } from './run-input.js'
 
+/** What is known of every kind of job, and, of those with the run dialect, how it is addressed in it. */
+export interface Kind {
+  /** Names the job where it is addressed by its kind. */
+  readonly idField: string
+  /** Names the kind in the process dialect. */
+  readonly processType: string
+  /** Place in the REST interface of a kind with the run dialect; null for one that speaks the process dialect alone. */
+  readonly path: string | null
+  /** Automatic tries of one round. */
+  readonly attempts: number
+  readonly input: TObject
+  /** Faults of an input that its schema cannot say: each with the path of its field and what is expected there. */
+  inputFaults(input: unknown): readonly { path: string; expected: string }[]
+  readonly events: Lifecycle
+}
+
 /**
  * THE table of job kinds. A new kind is one entry here; the compiler then asks for its processor, and routes, queues and documents derive.
- * `idField` names the job in its own dialect, `processType` in the process dialect, `path` is its place in the REST interface,
- * `attempts` the automatic tries of one round.
  */
 export const KINDS = {
   run: {
@@ -20,20 +37,44 @@ export const KINDS = {
     events: runEvents,
     snapshot: runSnapshot,
   },
-} as const
+  benchmark: {
+    idField: 'process_id',
+    processType: 'benchmark',
+    path: null,
+    input: BenchmarkInput,
+    inputFaults: () => [],
+    attempts: 2,
+    events: processEvents('benchmark'),
+  },
+} as const satisfies Record<string, Kind & Record<string, unknown>>
 
 export type KindName = keyof typeof KINDS
 export type InputOf<K extends KindName> = Static<(typeof KINDS)[K]['input']>
-export type PhaseOf<K extends KindName> = (typeof KINDS)[K]['phases'][number]
 
-/** What a processor returns, by kind. `metrics_summary` goes into the `completed` message as it is. */
+export type PhaseOf<K extends RunKindName> = (typeof KINDS)[K]['phases'][number]
+
+/** What a processor returns, by kind: what the final message says, beside `compute_time_s`. */
 export interface Results {
   run: { metrics_summary: Record<string, number> }
+  benchmark: Record<string, unknown>
 }
 export type ResultOf<K extends KindName> = Results[K]
 
 export const KIND_NAMES = Object.keys(KINDS) as KindName[]
 
+/** The kinds that speak the run dialect: they have sockets, and a place in the REST interface, of their own. */
+export type RunKindName = { [K in KindName]: (typeof KINDS)[K]['path'] extends string ? K : never }[KindName]
+export const RUN_KIND_NAMES = KIND_NAMES.filter(isRunKind)
+
 export function isKindName(text: string): text is KindName {
   return (KIND_NAMES as readonly string[]).includes(text)
+}
+
+export function isRunKind(kind: KindName): kind is RunKindName {
+  return KINDS[kind].path !== null
+}
+
+/** The events of every kind's life, for whoever does not care which kind it is. */
+export function lifecycleOf(kind: KindName): Lifecycle {
+  return KINDS[kind].events
 }

@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile'
-import type { FailureCode } from './codes.js'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
+import type { Failure } from './lifecycle.js'
 import { RUN_MESSAGES, type RunMessages, type RunSnapshot } from './run-messages.js'
 import type { Status } from './status.js'
 
@@ -21,6 +21,8 @@ const validators = {
 
 /** What happens to a run, as events: message, conflation key and class together. Each throws `TypeError` on a body that its schema refuses. */
 export const runEvents = {
+  last: lastProgress,
+
   progress: (id: string, body: Body<'progress'>): JobEvent => ({ key: 'progress', class: 'tick', message: message('progress', id, body) }),
 
   metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
@@ -43,7 +45,7 @@ export const runEvents = {
     message: message('completed', id, { status: 'completed', ...result, ...last, percent: 100 }),
   }),
 
-  failed: (id: string, failure: { error: string; code: FailureCode; log_tail: string }, last: LastProgress): JobEvent => ({
+  failed: (id: string, failure: Failure, last: LastProgress): JobEvent => ({
     key: 'final',
     class: 'final',
     to: 'failed',

@@ -3,6 +3,7 @@ import type { Publisher, Refused, Written } from '../../src/broker/broker.js'
 import type { JobEvent, Writer } from '../../src/protocol/entry.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import { JobContext, Stop } from '../../workers/job-context.js'
+import { REPORTS, type Reports } from '../../workers/reports.js'
 import { eventually } from '../helpers/eventually.js'
 
 interface Write {
@@ -29,11 +30,12 @@ function setUp(answer: (write: Write) => Written | Refused | Error = () => ({ ok
       return answered
     },
   }
-  const context = new JobContext({ kind: 'run', id: 'j', publisher, writer: { round: 1, token: 7, n: 0 }, percent: 0 })
+  const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 } })
+  const context = Object.assign(plain, REPORTS.run(plain, {}))
   return { context, writes, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
 }
 
-const tick = (context: JobContext<'run'>, percent: number) => context.progress({ percent, phase: 'solving', message: `${percent}` })
+const tick = (context: Reports['run'], percent: number) => context.progress({ percent, phase: 'solving', message: `${percent}` })
 
 t.test('[STATE-3] one write at a time, each with the next number', async (t) => {
   const { context, writes, mostUnderWay } = setUp()

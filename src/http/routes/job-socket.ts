@@ -8,7 +8,7 @@ import type { Policy } from '../../hub/policy.js'
 import { Session, type SessionLimits } from '../../hub/session.js'
 import { Refusal } from '../../protocol/codes.js'
 import type { Position } from '../../protocol/entry.js'
-import { KINDS, type KindName } from '../../protocol/kinds.js'
+import { KINDS, RUN_KIND_NAMES, type RunKindName } from '../../protocol/kinds.js'
 import { tokenOf } from '../plugins/auth.js'
 import { WebSocketTransport } from '../transports/websocket-transport.js'
 
@@ -46,7 +46,7 @@ export const jobSockets = fp(
       },
     })
 
-    const socketOf = (kind: KindName) => {
+    const socketOf = (kind: RunKindName) => {
       const { idField, path } = KINDS[kind]
       app.route<{ Params: { id: string }; Querystring: { after?: string; epoch?: string } }>({
         method: 'GET',
@@ -75,7 +75,7 @@ export const jobSockets = fp(
         },
       })
     }
-    for (const kind of Object.keys(KINDS) as KindName[]) socketOf(kind)
+    for (const kind of RUN_KIND_NAMES) socketOf(kind)
   },
   { name: 'job-sockets', dependencies: ['auth'] },
 )

@@ -5,10 +5,10 @@ import type { Policy } from '../../hub/policy.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
 import { type JobState, messageOf } from '../../protocol/job-state.js'
-import { KINDS, type KindName } from '../../protocol/kinds.js'
+import { KINDS, type RunKindName } from '../../protocol/kinds.js'
 
 export interface JobRoutesOptions {
-  readonly kind: KindName
+  readonly kind: RunKindName
   readonly jobs: JobService
   readonly policy: Policy
 }

@@ -1,0 +1,85 @@
+import Type, { type Static } from 'typebox'
+import { FAILURE_CODES } from './codes.js'
+import { JobId } from './job-id.js'
+import { STATUSES } from './status.js'
+
+const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
+const Seconds = Type.Number({ minimum: 0 })
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+
+/** How far a process is: `current` of `total` steps; a solver run counts its percent. */
+export const ProcessProgress = Type.Object({
+  current: Type.Number({ minimum: 0 }),
+  total: Type.Number({ minimum: 0 }),
+  detail: Type.String({ maxLength: 1000 }),
+  model: Type.Optional(Type.String({ maxLength: 200, description: 'of a benchmark: the model that is measured' })),
+  phase: Type.Optional(Type.String({ maxLength: 64, description: 'of a run: the phase that is computed' })),
+})
+export type ProcessProgress = Static<typeof ProcessProgress>
+
+const Head = { process_id: JobId, process_type: Type.Enum(['solver', 'benchmark']) }
+const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
+/** Rides on final messages, so that a bar can stop where the job stopped. */
+const Last = { progress: Type.Optional(ProcessProgress) }
+
+function message<const T extends string, P extends Record<string, Parameters<typeof Type.Array>[0]>>(type: T, fields: P) {
+  return Type.Object({ type: Type.Literal(type), ...Head, ...fields, timestamp: Timestamp })
+}
+
+/** Process dialect, hub to client: the messages of the user's specification, and ours for what it has none. `seq` is spliced in by Redis. */
+export const PROCESS_MESSAGES = {
+  process_queued: message('process_queued', Why),
+  process_started: message('process_started', Why),
+  process_retrying: message('process_retrying', Why),
+  process_paused: message('process_paused', Why),
+  process_cancelling: message('process_cancelling', Why),
+  process_progress: message('process_progress', { progress: ProcessProgress }),
+  process_result: message('process_result', { result: Type.Object({}, { additionalProperties: true }) }),
+  process_completed: message('process_completed', {
+    result: Type.Object({}, { additionalProperties: true }),
+    compute_time_s: Seconds,
+    ...Last,
+  }),
+  process_failed: message('process_failed', { error: Type.String(), code: Type.Enum([...FAILURE_CODES]), ...Last }),
+  process_cancelled: message('process_cancelled', Last),
+} as const
+
+export type ProcessMessages = { [T in keyof typeof PROCESS_MESSAGES]: Static<(typeof PROCESS_MESSAGES)[T]> }
+export type ProcessMessage = ProcessMessages[keyof ProcessMessages]
+
+/** The last-known state of a process, whatever its kind. */
+export const ProcessView = Type.Object({
+  ...Head,
+  status: Type.Enum([...STATUSES]),
+  attempt: Type.Integer({ minimum: 1 }),
+  progress: Nullable(ProcessProgress),
+  created_at: Timestamp,
+  started_at: Nullable(Timestamp),
+  finished_at: Nullable(Timestamp),
+  seq: Type.Integer({ minimum: 0 }),
+  epoch: Type.String(),
+})
+export type ProcessView = Static<typeof ProcessView>
+
+/** Opens a user's socket: all active processes, with their positions, and some that have ended. */
+export const ProcessList = Type.Object({
+  type: Type.Literal('process_list'),
+  processes: Type.Array(ProcessView),
+  recent: Type.Array(ProcessView),
+  resync: Type.Optional(Type.Literal(true)),
+  timestamp: Timestamp,
+})
+export type ProcessList = Static<typeof ProcessList>
+
+/** Opens one process: its state and position; `recovered`: exactly what was missed follows. */
+export const ProcessSnapshot = Type.Object({
+  type: Type.Literal('subscribed'),
+  process_id: JobId,
+  process: ProcessView,
+  seq: Type.Integer({ minimum: 0 }),
+  epoch: Type.String(),
+  recovered: Type.Boolean(),
+  resync: Type.Optional(Type.Literal(true)),
+  timestamp: Timestamp,
+})
+export type ProcessSnapshot = Static<typeof ProcessSnapshot>
