@@ -5,18 +5,23 @@ import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
 import { requestLogging } from './http/plugins/request-logging.js'
 import { validation } from './http/plugins/validation.js'
+import { benchmarkRoute } from './http/routes/benchmark.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobSockets } from './http/routes/job-socket.js'
 import { jobRoutes } from './http/routes/jobs.js'
+import { modelsRoute } from './http/routes/models.js'
 import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
 import type { SessionLimits } from './hub/session.js'
 import type { JobService } from './jobs/job-service.js'
 import { KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
+import type { Model } from './protocol/model.js'
 
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
+  /** What benchmarks may name. */
+  readonly models: readonly Model[]
   readonly checks: ReadinessChecks
   readonly jwtSecret: string
   /** `silent` for none. */
@@ -45,6 +50,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  await app.register(modelsRoute, { models: options.models })
+  await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
   return app
 }
 

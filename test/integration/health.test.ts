@@ -1,5 +1,6 @@
 import t from 'tap'
 import { KINDS } from '../../src/protocol/kinds.js'
+import { startProcessors } from '../../workers/processors.js'
 import { buildWorkerNode } from '../../workers/worker-node.js'
 import { eventually } from '../helpers/eventually.js'
 import { startHarness } from '../helpers/harness.js'
@@ -46,7 +47,8 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
   await eventually(async () => (await ready()).body.checks.redis)
   t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false } } })
   const log = { warn: () => {}, error: (fields: object) => h.faults.push(fields) }
-  const worker = buildWorkerNode(h.config, { run: new Stage().processor }, log)
+  const { processors } = await startProcessors(h.config, {})
+  const worker = buildWorkerNode(h.config, { ...processors, run: new Stage().processor }, log)
   await worker.start()
   await eventually(async () => (await ready()).status === 200)
   t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true } } })
