@@ -84,15 +84,14 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     const { port } = hub.server.server.address() as AddressInfo
     nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
   }
-  const { processors, close: closeProcessors } = await startProcessors(config, options.keys ?? {})
-  const own = { ...processors, ...(options.processor && { run: options.processor }) }
-  const worker = options.processor === null ? undefined : buildWorkerNode(config, own, log)
+  const running = options.processor === null ? undefined : await startProcessors(config, options.keys ?? {})
+  const worker = running && buildWorkerNode(config, { ...running.processors, ...(options.processor && { run: options.processor }) }, log)
   await worker?.start()
   const first: (() => void)[] = []
   t.teardown(async () => {
     for (const act of first) act()
     await worker?.close()
-    await closeProcessors()
+    await running?.close()
     for (const { hub } of nodes) await hub.close()
   })
 

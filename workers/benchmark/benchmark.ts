@@ -105,7 +105,7 @@ class Benchmark {
     const [first] = failures
     if (first && failures.length === all.length) {
       throw new JobFailure(
-        first.code === 'timeout' ? 'timeout' : 'endpoint_error',
+        failures.every(({ code }) => code === 'timeout') ? 'timeout' : 'endpoint_error',
         `No request succeeded. ${countsOf(failures)}. ${first.model}: ${first.error}`,
       )
     }

@@ -1,7 +1,11 @@
 /** Longest context that the model looks at, in tokens. */
 const ORDER = 2
-/** How much of the weight is the prompt's own: the model takes up its words, as a cache model does. */
+/** Most weight that the prompt's own counts get: the model takes up its words, as a cache model does, and the more of them the longer it is. */
 const PROMPT_SHARE = 0.25
+/** Tokens of a prompt that get half of that. */
+const HALF_SHARE_TOKENS = 500
+/** Taken off every count for the shorter contexts (absolute discounting, Ney, Essen and Kneser 1994). */
+const DISCOUNT = 0.3
 const SEPARATOR = '\u0000'
 
 /** What came after a context, and how often. */
@@ -45,14 +49,15 @@ export interface Sampling {
 }
 
 /**
- * Text without end: a word trigram model with Witten–Bell backoff (Witten and Bell 1991), mixed with the counts of the prompt. A step draws first the order, with the
+ * Text without end: a word trigram model, interpolated by absolute discounting and mixed with the counts of the prompt. A step draws first the order, with the
  * weight that the interpolation gives it, then the token, which is the same as drawing from the mixture.
  */
 export function* generate(model: Counts, prompt: readonly string[], { temperature, random }: Sampling): Generator<string, never> {
   const own = new Counts(prompt)
+  const share = (PROMPT_SHARE * prompt.length) / (prompt.length + HALF_SHARE_TOKENS)
   const context = prompt.slice(-ORDER)
   for (;;) {
-    const source = random() < PROMPT_SHARE ? own : model
+    const source = random() < share ? own : model
     const token = draw(backOff(source, context, random) ?? backOff(model, [], random), temperature, random)
     context.push(token)
     if (context.length > ORDER) context.shift()
@@ -60,22 +65,22 @@ export function* generate(model: Counts, prompt: readonly string[], { temperatur
   }
 }
 
-/** The followers to draw from: of the whole context with weight total / (total + distinct), else of a shorter one. */
+/** The followers to draw from: of the whole context, less what is discounted, else of a shorter one. */
 function backOff(counts: Counts, context: readonly string[], random: () => number): Followers | undefined {
   for (let from = 0; from < context.length; from += 1) {
     const followers = counts.after(context.slice(from))
-    if (followers && random() < followers.total / (followers.total + followers.counts.size)) return followers
+    if (followers && random() >= (DISCOUNT * followers.counts.size) / followers.total) return followers
   }
   return counts.after([])
 }
 
-/** Weights are counts^(1/temperature), taken relative to the largest so that none overflows. */
+/** Weights are discounted counts^(1/temperature), taken relative to the largest so that none overflows. */
 function draw(followers: Followers | undefined, temperature: number, random: () => number): string {
   if (!followers) return ' '
   const entries = [...followers.counts]
   const most = entries.reduce((best, entry) => (entry[1] > best[1] ? entry : best), entries[0] ?? [' ', 1])
   if (temperature === 0) return most[0]
-  const weights = entries.map(([, count]) => (count / most[1]) ** (1 / temperature))
+  const weights = entries.map(([, count]) => ((count - DISCOUNT) / (most[1] - DISCOUNT)) ** (1 / temperature))
   let rest = random() * weights.reduce((sum, weight) => sum + weight, 0)
   for (const [i, [token]] of entries.entries()) {
     rest -= weights[i] ?? 0
