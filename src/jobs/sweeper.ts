@@ -56,13 +56,16 @@ export class Sweeper {
   }
 
   async #look(id: string): Promise<void> {
-    const { broker, store, queue } = this.#parts
+    const { broker, store, feeds, queue } = this.#parts
     const state = (await broker.read(id))?.state
     if (!state) return store.retire(id)
     const ref: QueueRef = { kind: state.kind, id, round: state.round }
     if (isFinal(state.status)) {
+      await feeds.withdraw(state.owner, id)
       return (await queue.remove(ref)) ? store.retire(id) : store.touch(id, Date.now())
     }
+    // Its submit may have died before this; to announce it again changes nothing.
+    if (state.status === 'queued') await feeds.announce(state.owner, id)
     const queued = await queue.state(ref)
     if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)
     if (state.status === 'cancelling' && this.#isOverdue(state)) return finalize(this.#parts, ref, { status: 'cancelled' })
