@@ -43,6 +43,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const redisUrl = options.redisUrl ?? redis?.url ?? ''
   const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url')
   const env = {
+    // Its hubs end together, so there is nowhere to move to.
+    DRAIN_MS: '0',
     ...options.env,
     REDIS_URL: redisUrl,
     JWT_SECRET: jwtSecret,

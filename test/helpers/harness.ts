@@ -72,6 +72,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     JWT_SECRET: SECRET,
     LOG_LEVEL: 'silent',
     LINGER_MS: '100',
+    DRAIN_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
     WORKER_KINDS: 'run',
     ...options.env,

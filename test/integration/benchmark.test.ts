@@ -9,7 +9,7 @@ import { buildWorkerNode } from '../../workers/worker-node.js'
 import { startBenchHarness } from '../helpers/bench-harness.js'
 import { eventually } from '../helpers/eventually.js'
 import { closeStream, deltaOf, openStream, refusing, startEndpoint, steady, writeEvent } from '../helpers/scripted-endpoint.js'
-import type { Message } from '../helpers/test-client.js'
+import { type Message, TestClient } from '../helpers/test-client.js'
 
 const isResult = Compile(BenchmarkResult)
 const isSummary = Compile(BenchmarkSummary)
@@ -204,6 +204,41 @@ t.test('[BENCH-11] a worker that stops hands the benchmark back; another one beg
     [...bars].sort((x, y) => x - y),
   )
 })
+
+t.test(
+  '[BENCH-11] everything closed in the middle, opened on the other node: the list has it with its progress, the rest comes live',
+  async (t) => {
+    let isHeld = true
+    const endpoint = await startEndpoint(t, async (response, served) => {
+      while (endpoint.served.length > 4 && isHeld && !response.destroyed) await sleep(5)
+      await steady({ tokens: 3, firstMs: 1, everyMs: 1 })(response, served)
+    })
+    const harness = await startBenchHarness(t, { nodes: 2, providers: [providerAt(endpoint.baseUrl, 'p')] })
+    const open = async (node: number) => {
+      const client = new TestClient(`${harness.nodes[node]?.ws}/ws?token=${harness.token()}`)
+      harness.onTeardown(() => client.terminate())
+      await client.opened
+      return client
+    }
+    const before = await open(0)
+    t.match(await before.next('process_list'), { processes: [] })
+    const job = await harness.bench({ models: ['p/m'], warmup: 0 })
+    for (let results = 0; results < 4; results += 1) await before.next('process_result')
+    await before.close()
+    await eventually(() => job.of('process_progress').at(-1)?.progress.current === 4)
+    const after = await open(1)
+    const { processes } = await after.next('process_list')
+    t.match(processes, [{ process_id: job.id, process_type: 'benchmark', status: 'running', progress: { total: 9, model: 'p/m' } }])
+    t.equal(processes[0].progress.current, 4)
+    isHeld = false
+    const completed = await after.next('process_completed')
+    t.same(completed.result, (await job.final()).result, 'the same result as was stored')
+    t.match(completed.result, { ok: 9, cells: [{ ok: 3 }, { ok: 3 }, { ok: 3 }] })
+    const seen = [...before.messages, ...after.messages].filter(({ type }) => type === 'process_result')
+    const byPosition = (messages: readonly Message[]) => messages.map(({ seq, result }) => [seq, result])
+    t.same(byPosition(seen), byPosition(job.of('process_result')), 'each result once, and none is missing')
+  },
+)
 
 t.test(
   '[BENCH-12] POST /api/benchmark: 202 with the process; the same again changes nothing; what is not valid is told by its path',
