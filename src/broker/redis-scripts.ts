@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import type { KindName } from '../protocol/kinds.js'
 
-/** The Lua of the broker, one file an act; `append.lua` is the part that publish and create share. */
+/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share. */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
   runcastTouch: { numberOfKeys: 2, lua: load('touch') },
   runcastRead: { numberOfKeys: 2, lua: load('read') },
+  runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
+  runcastRenew: { numberOfKeys: 1, lua: load('renew') },
+  runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
 }
 
 /** The scripts as commands of a connection that was made with them. */
@@ -15,6 +18,9 @@ export interface ScriptCommands {
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
+  runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
+  runcastRenew(...args: (string | number)[]): Promise<1>
+  runcastRevoke(...args: (string | number)[]): Promise<1>
 }
 
 function load(...names: string[]): string {

@@ -37,7 +37,7 @@ export const auth = fp(
     app.decorate('authenticate', async (token: string): Promise<Identity> => {
       const claims = verify(app, token)
       if (!Claims.Check(claims)) throw new Refusal('unauthenticated', 'The claims sub, exp or role of the token are missing or wrong.')
-      return { sub: claims.sub, role: claims.role ?? 'user', expiresAt: claims.exp * 1000 }
+      return { sub: claims.sub, role: claims.role ?? 'user', issuedAt: 0, expiresAt: claims.exp * 1000 }
     })
 
     app.decorateRequest('identity')
