@@ -1,16 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { auth } from './http/plugins/auth.js'
+import { type AuthOptions, auth } from './http/plugins/auth.js'
 import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
+import { origins } from './http/plugins/origins.js'
 import { requestLogging } from './http/plugins/request-logging.js'
+import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobSockets } from './http/routes/job-socket.js'
 import { jobRoutes } from './http/routes/jobs.js'
+import { revocationRoutes } from './http/routes/revocations.js'
 import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
 import type { SessionLimits } from './hub/session.js'
+import type { UpgradeLimit } from './hub/upgrade-limit.js'
 import type { JobService } from './jobs/job-service.js'
 import { KIND_NAMES, KINDS } from './protocol/kinds.js'
 
@@ -18,7 +22,14 @@ export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
   readonly checks: ReadinessChecks
-  readonly jwtSecret: string
+  readonly auth: AuthOptions
+  /** Pages that may connect; empty for all. */
+  readonly allowedOrigins: readonly string[]
+  /** Proxies whose `X-Forwarded-For` is believed; empty for none. */
+  readonly trustedProxies: readonly string[]
+  /** How long a revocation is kept where its end is not told. */
+  readonly keepRevocationsMs: number
+  readonly upgrades: UpgradeLimit
   /** `silent` for none. */
   readonly logLevel: string
   readonly sessionLimits: SessionLimits
@@ -31,19 +42,24 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     ...requestLogging(options.logLevel),
     bodyLimit: options.maxInboundBytes,
     forceCloseConnections: true,
+    trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     rewriteUrl: readableUrl,
     // More than Node lets through: an id that is too long is answered like any other that is no id.
     routerOptions: { maxParamLength: 65_536 },
   })
   await app.register(errors)
   await app.register(validation)
-  await app.register(auth, { secret: options.jwtSecret })
+  await app.register(origins, { allowed: options.allowedOrigins })
+  await app.register(auth, options.auth)
   await app.register(docs)
 
   const policy = buildPolicy(app, options.jobs)
   await app.register(health, { checks: options.checks })
   await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
+  await app.register(upgrades, { limit: options.upgrades })
   for (const kind of KIND_NAMES) await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  const { revocations } = options.auth
+  await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app
 }
 

@@ -41,6 +41,7 @@ const PARTS: readonly Part[] = [
       '@fastify/type-provider-typebox',
       '@fastify/websocket',
       '@scalar/fastify-api-reference',
+      'jose',
       'typebox',
       'ws',
     ],
