@@ -65,7 +65,17 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const redis = await startTestRedis(t)
   const faults: unknown[] = []
   const log = { warn: () => {}, error: (fields: object) => faults.push(fields) }
-  const env = { REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', LINGER_MS: '100', SWEEP_INTERVAL_MS: '1000', ...options.env }
+  // All sockets of a test come from one address and mostly from one user.
+  const crowd = { MAX_SOCKETS_PER_USER: '1000', MAX_UPGRADES_PER_SECOND: '10000' }
+  const env = {
+    REDIS_URL: redis.url,
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    LINGER_MS: '100',
+    SWEEP_INTERVAL_MS: '1000',
+    ...crowd,
+    ...options.env,
+  }
   const config = loadConfig(env)
   const nodes: Node[] = []
   for (let i = 0; i < (options.nodes ?? 1); i += 1) {

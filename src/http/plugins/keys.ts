@@ -26,6 +26,8 @@ const HeaderSchema = Type.Object({ alg: Type.String(), kid: Type.Optional(Type.S
 const Header = Compile(HeaderSchema)
 type TokenHeader = Static<typeof HeaderSchema>
 
+const KeySet = Compile(Type.Object({ keys: Type.Array(Type.Object({ kty: Type.String() })) }))
+
 const decoder = new TextDecoder()
 
 /** One public key, as PEM or as the path of a PEM file. Its kind alone says the algorithm. Throws where it is no such key. */
@@ -101,16 +103,18 @@ async function candidates(error: unknown): Promise<readonly CryptoKey[]> {
   return keys
 }
 
-/** A server that did not answer is left alone for a moment: a storm of tokens is no storm of requests. */
+/** A server that did not answer with keys is left alone for a moment: a storm of tokens is no storm of requests. */
 function withPauses(fetchKeys: typeof fetch, onFault: (error: unknown) => void): (url: string, init: RequestInit) => Promise<Response> {
   let failed: { at: number; error: unknown } | undefined
   return async (url, init) => {
     if (failed && Date.now() < failed.at + RETRY_MS) throw failed.error
     try {
       const response = await fetchKeys(url, init)
-      if (!response.ok) throw new Error(`the server of JWT_JWKS_URL answered ${response.status}`)
+      const body: unknown = await response.json().catch(() => undefined)
+      if (response.status !== 200 || !KeySet.Check(body))
+        throw new Error(`the server of JWT_JWKS_URL answered ${response.status}, no set of keys`)
       failed = undefined
-      return response
+      return Response.json(body)
     } catch (error) {
       failed = { at: Date.now(), error }
       onFault(error)
