@@ -67,6 +67,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const redis = await startTestRedis(t)
   const faults: unknown[] = []
   const log = { warn: () => {}, error: (fields: object) => faults.push(fields) }
+  // All sockets of a test come from one address and mostly from one user.
+  const crowd = { MAX_SOCKETS_PER_USER: '1000', MAX_UPGRADES_PER_SECOND: '10000' }
   const env = {
     REDIS_URL: redis.url,
     JWT_SECRET: SECRET,
@@ -75,6 +77,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     DRAIN_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
     WORKER_KINDS: 'run',
+    ...crowd,
     ...options.env,
   }
   const config = loadConfig(env)

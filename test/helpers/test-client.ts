@@ -5,7 +5,7 @@ import { WebSocket } from 'ws'
 // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
 export type Message = any
 
-const TIMEOUT_MS = 20_000
+const TIMEOUT_MS = 60_000
 
 /** A WebSocket client that keeps everything it got, as text and parsed, and lets a test wait for facts instead of time. */
 export class TestClient {
@@ -35,7 +35,7 @@ export class TestClient {
     this.socket.on('error', () => {})
   }
 
-  /** The next message not yet read, or the next of a type, passing over others. Rejects after 20 s or when the socket closes before. */
+  /** The next message not yet read, or the next of a type, passing over others. Rejects after 60 s or when the socket closes before. */
   async next(type?: string): Promise<Message> {
     const deadline = Date.now() + TIMEOUT_MS
     for (;;) {

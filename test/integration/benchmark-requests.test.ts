@@ -58,24 +58,26 @@ t.test(
   async (t) => {
     const endpoint = await startEndpoint(t, steady({ tokens: 20, firstMs: 200, everyMs: 20 }))
     await ask(endpoint)
-    const errors = { ttft: [] as number[], tpot: [] as number[] }
-    for (let run = 0; run < 7; run += 1) {
+    const run = async () => {
       const measured = measure(timelineOf(await ask(endpoint)), null)
       const { receivedAt, wroteAt } = endpoint.served.at(-1) ?? { receivedAt: 0, wroteAt: [] }
       const [first = 0, last = 0] = [wroteAt[0], wroteAt.at(-1)]
-      errors.ttft.push(off(measured.ttft_ms, first - receivedAt))
-      errors.tpot.push(off(measured.tpot_ms ?? 0, (last - first) / 19))
       t.ok(measured.ttft_ms >= first - receivedAt - 1, 'nobody sees a token before it is written')
       t.match(measured, { output_tokens: 20, prompt_tokens: 7, is_estimated: false, finish_reason: 'length', inter_chunk_ms: { n: 19 } })
+      return { ttft: off(measured.ttft_ms, first - receivedAt), tpot: off(measured.tpot_ms ?? 0, (last - first) / 19) }
     }
-    // The median: a busy machine may hold up a single run.
-    for (const [name, values] of Object.entries(errors)) {
-      const median = percentile(
-        [...values].sort((a, b) => a - b),
+    const medianOf = (values: number[]) =>
+      percentile(
+        [...values].sort((x, y) => x - y),
         50,
       )
-      t.ok(median < 0.05, `${name} is off by ${(100 * median).toFixed(2)} %`)
+    // A machine that is busy with something else holds up what lies between the two clocks. A definition that is wrong is off in every round.
+    let medians = { ttft: 1, tpot: 1 }
+    for (let round = 0; round < 4 && Math.max(medians.ttft, medians.tpot) >= 0.05; round += 1) {
+      const runs = [await run(), await run(), await run(), await run(), await run()]
+      medians = { ttft: medianOf(runs.map(({ ttft }) => ttft)), tpot: medianOf(runs.map(({ tpot }) => tpot)) }
     }
+    for (const [name, median] of Object.entries(medians)) t.ok(median < 0.05, `${name} is off by ${(100 * median).toFixed(2)} %`)
   },
 )
 

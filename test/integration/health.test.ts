@@ -108,6 +108,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /readyz',
     'GET /ws',
     'POST /api/benchmark',
+    'POST /api/revocations',
     'POST /api/v2/runs',
     'POST /api/v2/runs/{id}/cancel',
   ])
