@@ -10,6 +10,14 @@ import { deltaOf, openStream, type Script, startEndpoint, steady, writeEvent } f
 const KEY = 'top-secret-7Yw3Kd9QmZx2Lp5Vn8'
 const MAIN = fileURLToPath(new URL('../../workers/main.js', import.meta.url))
 
+/** What the client library would take from the environment, for whatever endpoint. */
+const FOREIGN = {
+  OPENAI_CUSTOM_HEADERS: 'Authorization: Bearer of-somebody-else\nX-Extra: 1',
+  OPENAI_ORG_ID: 'org',
+  OPENAI_API_KEY: 'of-mine',
+  OPENAI_LOG: 'debug',
+}
+
 /** Repeats the key wherever an answer may carry a text. */
 const tellTale: Script = (response, { headers, body }) => {
   const key = String(headers.authorization).replace('Bearer ', '')
@@ -47,7 +55,16 @@ t.test('[BENCH-7] endpoints that repeat the key wherever they can: it is in noth
   await eventually(() => commands.includes('+OK'))
 
   const { REDIS_URL, JWT_SECRET, PROVIDERS_FILE } = harness.config
-  const env = { ...process.env, REDIS_URL, JWT_SECRET, PROVIDERS_FILE, WORKER_KINDS: 'benchmark', LOG_LEVEL: 'trace', TELL_KEY: KEY }
+  const env = {
+    ...process.env,
+    REDIS_URL,
+    JWT_SECRET,
+    PROVIDERS_FILE,
+    WORKER_KINDS: 'benchmark',
+    LOG_LEVEL: 'trace',
+    TELL_KEY: KEY,
+    ...FOREIGN,
+  }
   const worker = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(worker, 'exit')
   t.teardown(async () => {
@@ -82,6 +99,8 @@ t.test('[BENCH-7] endpoints that repeat the key wherever they can: it is in noth
     endpoint.served.every(({ headers }) => headers.authorization === `Bearer ${KEY}`),
     'and it was really used',
   )
+  const sent = new Set(endpoint.served.flatMap(({ headers }) => Object.keys(headers)))
+  for (const name of ['x-extra', 'openai-organization', 'openai-project']) t.notOk(sent.has(name), `no ${name} out of the environment`)
 })
 
 t.test(

@@ -4,7 +4,7 @@ import t from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import type { RequestFailureCode } from '../../src/protocol/benchmark-result.js'
 import { measure, type Timeline } from '../../workers/benchmark/measure.js'
-import { type Outcome, type Request, send } from '../../workers/benchmark/request.js'
+import { type BenchRequest, type Outcome, send } from '../../workers/benchmark/request.js'
 import { Secrets } from '../../workers/benchmark/secrets.js'
 import { percentile } from '../../workers/benchmark/statistics.js'
 import type { Target } from '../../workers/benchmark/target.js'
@@ -23,7 +23,7 @@ import {
 
 const KEY = 'secret-4f9aB7cD2eF8gH1jK6'
 const secrets = new Secrets([KEY])
-const REQUEST: Request = { prompt: 'Go on.', maxTokens: 20, timeoutMs: 20_000 }
+const REQUEST: BenchRequest = { prompt: 'Go on.', maxTokens: 20, timeoutMs: 20_000 }
 
 function targetAt(baseUrl: string, more: Partial<Target> = {}): Target {
   return {
@@ -39,7 +39,11 @@ function targetAt(baseUrl: string, more: Partial<Target> = {}): Target {
   }
 }
 
-function ask(endpoint: Pick<Endpoint, 'baseUrl'>, request: Partial<Request> = {}, signal = new AbortController().signal): Promise<Outcome> {
+function ask(
+  endpoint: Pick<Endpoint, 'baseUrl'>,
+  request: Partial<BenchRequest> = {},
+  signal = new AbortController().signal,
+): Promise<Outcome> {
   return send(targetAt(endpoint.baseUrl), { ...REQUEST, ...request }, secrets, signal)
 }
 

@@ -10,6 +10,7 @@ import { rounded } from './statistics.js'
 import { type Measured, skippedOf, summarise, summariseCell } from './summary.js'
 import type { Target } from './target.js'
 
+/** What benchmarks are made with. */
 export interface BenchmarkParts {
   /** By id. */
   readonly targets: ReadonlyMap<string, Target>

@@ -5,7 +5,8 @@ import type { Timeline } from './measure.js'
 import type { Secrets } from './secrets.js'
 import type { Target } from './target.js'
 
-export interface Request {
+/** What a request asks for. */
+export interface BenchRequest {
   readonly prompt: string
   readonly maxTokens: number
   readonly temperature?: number
@@ -34,7 +35,7 @@ interface Received {
  * Sends one streaming request and notes when what arrives. Rejects with the signal's reason when it is aborted, also in the middle of the stream, which the client
  * library ends without a word; every other failure is an outcome.
  */
-export async function send(target: Target, request: Request, secrets: Secrets, signal: AbortSignal): Promise<Outcome> {
+export async function send(target: Target, request: BenchRequest, secrets: Secrets, signal: AbortSignal): Promise<Outcome> {
   signal.throwIfAborted()
   const stop = new AbortController()
   const abort = () => stop.abort()
@@ -78,27 +79,31 @@ export async function send(target: Target, request: Request, secrets: Secrets, s
   return { timeline, ...times }
 }
 
-/** `onSend` is called right before the request goes out: what the library prepares is not the endpoint's time. Nothing comes from the environment, and nothing is logged. */
+/** `onSend` is called right before the request goes out: what the library prepares is not the endpoint's time. Nothing is logged. */
 function clientOf({ baseUrl, key }: Target, onSend: () => void): OpenAI {
   return new OpenAI({
     baseURL: baseUrl,
-    apiKey: key ?? 'none',
-    adminAPIKey: null,
-    organization: null,
-    project: null,
+    // The library wants one; the header is set below.
+    apiKey: 'none',
     // A hidden second try would count as latency.
     maxRetries: 0,
     timeout: 3_600_000,
     logLevel: 'off',
-    ...(key === null && { defaultHeaders: { authorization: null } }),
     fetch: (url, init) => {
+      const own = { ...init, headers: headersOf(key) }
       onSend()
-      return fetch(url, init)
+      return fetch(url, own)
     },
   })
 }
 
-function bodyOf({ name, maxTokensField }: Target, { prompt, maxTokens, temperature }: Request) {
+/** All headers that an endpoint gets: the library would add what it finds in the environment, an organisation or headers of any name. */
+function headersOf(key: string | null): Record<string, string> {
+  const common = { accept: 'text/event-stream', 'content-type': 'application/json', 'user-agent': 'runcast' }
+  return key === null ? common : { ...common, authorization: `Bearer ${key}` }
+}
+
+function bodyOf({ name, maxTokensField }: Target, { prompt, maxTokens, temperature }: BenchRequest) {
   return {
     model: name,
     messages: [{ role: 'user' as const, content: prompt }],

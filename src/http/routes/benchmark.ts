@@ -8,6 +8,7 @@ import type { JobState } from '../../protocol/job-state.js'
 import { KINDS } from '../../protocol/kinds.js'
 import { type Model, modelFaults } from '../../protocol/model.js'
 
+/** What the route needs. */
 export interface BenchmarkRouteOptions {
   readonly jobs: JobService
   readonly models: readonly Model[]
