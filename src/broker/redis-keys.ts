@@ -32,7 +32,7 @@ export class RedisKeys {
     return `${this.#prefix}:user:{${owner}}:${kind}`
   }
 
-  /** Sorted set of the jobs that have not ended, by the time of the sweeper's last look. */
+  /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the sweeper's last look. */
   active(): string {
     return `${this.#prefix}:active`
   }

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.js'
-import type { JobStore } from '../broker/job-store.js'
+import type { ActiveRounds } from '../broker/job-store.js'
 import { controlWriter, type JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { lifecycleOf } from '../protocol/kinds.js'
@@ -8,7 +8,7 @@ import type { Outcome, Queue, QueueRef } from './queue.js'
 
 export interface Finalizer {
   readonly broker: Broker
-  readonly store: JobStore
+  readonly store: ActiveRounds
   readonly queue: Queue
 }
 
@@ -30,8 +30,7 @@ export async function finalize({ broker, store, queue }: Finalizer, ref: QueueRe
     }
   }
   // While a worker still holds it, the sweeper keeps an eye on it.
-  const isRemoved = await queue.remove(ref)
-  if (isRemoved && (!state || state.round === ref.round)) await store.retire(ref.id)
+  if (await queue.remove(ref)) await store.retire(ref)
 }
 
 function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
