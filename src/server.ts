@@ -6,8 +6,10 @@ import { errors } from './http/plugins/errors.js'
 import { requestLogging } from './http/plugins/request-logging.js'
 import { validation } from './http/plugins/validation.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
+import { jobResource } from './http/routes/job-resource.js'
 import { jobSockets } from './http/routes/job-socket.js'
 import { jobRoutes } from './http/routes/jobs.js'
+import { processes } from './http/routes/processes.js'
 import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
 import type { SessionLimits } from './hub/session.js'
@@ -45,6 +47,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   return app
 }
 
