@@ -19,7 +19,7 @@ export interface HubNode {
 /** Builds a hub that does not listen yet. */
 export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
   const parts = buildParts(config, log)
-  const hub = new Hub(parts.broker, systemClock, hubLimits(config))
+  const hub = new Hub({ broker: parts.broker, feeds: parts.feeds, clock: systemClock }, hubLimits(config))
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
     const counts = await Promise.all(RUN_KIND_NAMES.map((kind) => parts.queue.workers(kind)))
@@ -35,9 +35,12 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
       authTimeoutMs: config.AUTH_TIMEOUT_MS,
       pingIntervalMs: config.PING_INTERVAL_MS,
       idleMs: config.IDLE_MS,
+      expiryWarningMs: config.EXPIRY_WARNING_MS,
+      expiryGraceMs: config.EXPIRY_GRACE_MS,
       maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE,
       maxMessagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
     },
+    userLimits: { maxSubscriptions: config.MAX_SUBSCRIPTIONS },
     maxInboundBytes: config.MAX_INBOUND_BYTES,
   })
   const close = async () => {

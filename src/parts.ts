@@ -1,6 +1,7 @@
 import type { BrokerLimits } from './broker/broker.js'
 import { RedisBroker } from './broker/redis-broker.js'
 import { connectCommands, inspectRedis, type RedisConnectionOptions } from './broker/redis-connection.js'
+import { RedisFeeds } from './broker/redis-feeds.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
@@ -14,6 +15,7 @@ const MIN_REDIS_MAJOR = 7
 export interface Parts {
   readonly broker: RedisBroker
   readonly store: RedisJobStore
+  readonly feeds: RedisFeeds
   readonly queue: BullQueue
   readonly sweeper: Sweeper
   close(): Promise<void>
@@ -32,8 +34,16 @@ export function buildParts(config: Config, log: PartsLog): Parts {
   const broker = new RedisBroker(options)
   const store = new RedisJobStore(options)
   const queue = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
+  const { activeTtlMs, finalTtlMs } = options.limits
+  const feeds = new RedisFeeds({
+    commands: broker.commands,
+    subscriber: () => broker.channels,
+    keys,
+    activeTtlMs: activeTtlMs + finalTtlMs,
+    endedTtlMs: finalTtlMs,
+  })
   const sweeper = new Sweeper(
-    { broker, store, queue },
+    { broker, store, feeds, queue },
     { intervalMs: config.SWEEP_INTERVAL_MS, cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, onFault },
   )
   const close = async () => {
@@ -42,7 +52,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
     store.close()
     await broker.close()
   }
-  return { broker, store, queue, sweeper, close }
+  return { broker, store, feeds, queue, sweeper, close }
 }
 
 function brokerLimits(config: Config): BrokerLimits {

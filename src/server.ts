@@ -4,15 +4,17 @@ import { auth } from './http/plugins/auth.js'
 import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
 import { requestLogging } from './http/plugins/request-logging.js'
+import { sessions } from './http/plugins/sessions.js'
 import { validation } from './http/plugins/validation.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobResource } from './http/routes/job-resource.js'
-import { jobSockets } from './http/routes/job-socket.js'
 import { jobRoutes } from './http/routes/jobs.js'
 import { processes } from './http/routes/processes.js'
+import { sockets } from './http/routes/sockets.js'
 import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
 import type { SessionLimits } from './hub/session.js'
+import type { UserScopeLimits } from './hub/user-scope.js'
 import type { JobService } from './jobs/job-service.js'
 import { KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
 
@@ -24,6 +26,7 @@ export interface ServerOptions {
   /** `silent` for none. */
   readonly logLevel: string
   readonly sessionLimits: SessionLimits
+  readonly userLimits: UserScopeLimits
   readonly maxInboundBytes: number
 }
 
@@ -44,7 +47,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 
   const policy = buildPolicy(app, options.jobs)
   await app.register(health, { checks: options.checks })
-  await app.register(jobSockets, { hub: options.hub, policy, limits: options.sessionLimits, maxInboundBytes: options.maxInboundBytes })
+  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits })
+  await app.register(sockets, { maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
@@ -67,6 +71,7 @@ function buildPolicy(app: FastifyInstance, jobs: JobService): Policy {
   const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   return {
     authenticate: (token) => app.authenticate(token),
+    enter: async () => () => {},
     mayView,
     cancel: (identity, id) => jobs.cancel(id, (owner) => mayView(identity, owner)),
   }

@@ -1,4 +1,4 @@
-import { type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
+import { type Entry, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
 import { isStatus, STAMPS } from '../protocol/status.js'
@@ -11,20 +11,30 @@ import { RedisSubscriber } from './redis-subscriber.js'
 /** Fields of a job's hash that are no conflation keys, rounded up. */
 const RECORD_FIELDS = 20
 
-/** hop 3: from job-context, to publish.lua. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
+/** hop 3: from job-context, to publish.lua; and from its channel back to the hub, where only the head of an envelope is read. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
 export class RedisBroker implements Broker {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
-  readonly #subscriber: () => RedisSubscriber
-  #opened: RedisSubscriber | undefined
+  readonly #options: RedisConnectionOptions
+  #listener: BrokerListener = { entry: () => {}, gap: () => {} }
+  #subscriber: RedisSubscriber | undefined
 
   constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
     this.#commands = connectCommands(options)
     this.#keys = new RedisKeys(options.prefix)
     this.#limits = options.limits
-    // A publisher that never listens needs no second connection.
-    this.#subscriber = () => (this.#opened ??= new RedisSubscriber(connectSubscriptions(options), this.#commands, this.#keys))
+    this.#options = options
+  }
+
+  /** The channels of this process, on a connection of their own: opened when they are first asked for, since who only publishes needs none. */
+  get channels(): RedisSubscriber {
+    this.#subscriber ??= new RedisSubscriber(connectSubscriptions(this.#options), this.#commands, this.#keys)
+    return this.#subscriber
+  }
+
+  get commands(): CommandConnection {
+    return this.#commands
   }
 
   async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
@@ -57,24 +67,38 @@ export class RedisBroker implements Broker {
   }
 
   listen(listener: BrokerListener): void {
-    this.#subscriber().listen(listener)
+    this.#listener = listener
   }
 
   subscribe(id: string): Promise<void> {
-    return this.#subscriber().subscribe(id)
+    const message = (envelope: Buffer) => {
+      const entry = parse(id, envelope)
+      if (entry) this.#listener.entry(entry)
+      else this.#listener.gap(id)
+    }
+    return this.channels.subscribe(this.#keys.live(id), { message, gap: () => this.#listener.gap(id) })
   }
 
   unsubscribe(id: string): Promise<void> {
-    return this.#subscriber().unsubscribe(id)
+    return this.channels.unsubscribe(this.#keys.live(id))
   }
 
   ready(): Promise<boolean> {
-    return this.#subscriber().ready()
+    return this.channels.ready()
   }
 
   async close(): Promise<void> {
-    this.#opened?.close()
+    this.#subscriber?.close()
     this.#commands.disconnect()
+  }
+}
+
+/** Null for what is no envelope: somebody else has written to the channel. */
+function parse(id: string, envelope: Buffer): Entry | null {
+  try {
+    return readEnvelope(id, envelope)
+  } catch {
+    return null
   }
 }
 

@@ -23,13 +23,15 @@ export class RedisKeys {
     return `${this.#prefix}:{${id}}:live`
   }
 
-  idOfChannel(channel: string): string {
-    return channel.slice(this.#prefix.length + 2, -'}:live'.length)
-  }
-
   /** Sorted set of a user's jobs of one kind, by time of submit. */
   owned(owner: string, kind: KindName): string {
     return `${this.#prefix}:user:{${owner}}:${kind}`
+  }
+
+  /** What a user has: sorted sets of the jobs that run and of the last that have ended, the count of announcements, their channel. */
+  feed(owner: string): { active: string; ended: string; count: string; channel: string } {
+    const user = `${this.#prefix}:user:{${owner}}`
+    return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: `${user}:live` }
   }
 
   /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the sweeper's last look. */

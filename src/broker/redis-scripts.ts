@@ -7,6 +7,9 @@ export const redisScripts = {
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
   runcastTouch: { numberOfKeys: 2, lua: load('touch') },
   runcastRead: { numberOfKeys: 2, lua: load('read') },
+  runcastAnnounce: { numberOfKeys: 4, lua: load('announce') },
+  runcastWithdraw: { numberOfKeys: 2, lua: load('withdraw') },
+  runcastRoll: { numberOfKeys: 3, lua: load('roll') },
 }
 
 /** The scripts as commands of a connection that was made with them. */
@@ -15,6 +18,9 @@ export interface ScriptCommands {
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
+  runcastAnnounce(...args: (string | number)[]): Promise<number>
+  runcastWithdraw(...args: (string | number)[]): Promise<null>
+  runcastRoll(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>
 }
 
 function load(...names: string[]): string {

@@ -5,10 +5,12 @@ import type { JobState } from '../protocol/job-state.js'
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
 export interface Frame {
   readonly payload: Buffer
+  /** Of a job's messages: where a client is that has it. A snapshot brings the epoch, the entries that follow are in the same one. */
+  readonly position?: { readonly seq: number; readonly epoch?: string }
 }
 
-export function buildFrame(message: Readonly<Record<string, unknown>>): Frame {
-  return { payload: Buffer.from(JSON.stringify(message)) }
+export function buildFrame(message: Readonly<Record<string, unknown>>, position?: Frame['position']): Frame {
+  return { payload: Buffer.from(JSON.stringify(message)), ...(position && { position }) }
 }
 
 interface Built {
@@ -33,7 +35,7 @@ export class EntryFrames {
     const key = `${state.seq} ${flags.recovered} ${flags.resync}`
     let known = this.#snapshots.get(state)
     if (known?.key !== key) {
-      known = { key, frame: buildFrame(this.#dialect.snapshot(state, flags)) }
+      known = { key, frame: buildFrame(this.#dialect.snapshot(state, flags), { seq: state.seq, epoch: state.epoch }) }
       this.#snapshots.set(state, known)
     }
     return known.frame
@@ -56,7 +58,7 @@ export class EntryFrames {
     let built = this.#built.get(entry)
     if (!built) {
       const body = this.#dialect.body(entry)
-      built = { inStep: body && { payload: body } }
+      built = { inStep: body && { payload: body, position: { seq: entry.seq } } }
       this.#built.set(entry, built)
     }
     return built
@@ -65,5 +67,5 @@ export class EntryFrames {
 
 /** A message is a JSON object with at least its type, so its last byte is a brace and a comma may follow what stands before it. */
 function withPrev(frame: Frame, prev: number): Frame {
-  return { payload: Buffer.concat([frame.payload.subarray(0, -1), Buffer.from(`,"prev":${prev}}`)]) }
+  return { ...frame, payload: Buffer.concat([frame.payload.subarray(0, -1), Buffer.from(`,"prev":${prev}}`)]) }
 }

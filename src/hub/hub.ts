@@ -1,12 +1,16 @@
 import type { Broker } from '../broker/broker.js'
+import type { Feeds, Roll } from '../broker/feeds.js'
 import type { Dialect } from '../protocol/dialect.js'
-import type { Entry, Position } from '../protocol/entry.js'
+import type { Entry } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import type { Clock } from './clock.js'
+import { Feed, type Follower } from './feed.js'
 import { EntryFrames } from './frame.js'
-import type { Outbox, OutboxLimits } from './outbox.js'
+import { Hold, type Wish } from './hold.js'
+import type { OutboxLimits } from './outbox.js'
+import { Registry } from './registry.js'
 import { Subscription } from './subscription.js'
-import { type CatchUp, type Subscriber, Topic, type TopicLimits } from './topic.js'
+import { Topic, type TopicLimits } from './topic.js'
 
 export interface HubLimits extends OutboxLimits, TopicLimits {
   /** How long a topic stays subscribed after its last client left, so that a page reload costs nothing. */
@@ -22,30 +26,10 @@ export const DEFAULT_HUB_LIMITS: HubLimits = {
   lingerMs: 5000,
 }
 
-/** What a session tells the hub when it wants a job. */
-export interface Opening {
-  readonly id: string
-  readonly dialect: Dialect
-  readonly outbox: Outbox
-  /** Where the client left off. */
-  readonly after?: Position
-  /** Asked now and again in a new epoch, since an id may have passed to another owner. */
-  readonly mayView: (state: JobState) => boolean
-  /** Takes the hold before anything is enqueued, since the outbox may overflow at once. */
-  readonly opened: (held: Held) => void
-  /** The job has expired, or is no longer for this client. */
-  readonly lost: () => void
-}
-
-/** A session's hold on a job. */
-export interface Held {
-  /** The client's backlog was dropped: nothing more is taken for it until `resync`. */
-  fallBehind(): void
-  /** After the client's backlog was dropped and it reads again. */
-  resync(): Promise<void>
-  /** Whether the client may still view the job is asked again: its token was renewed. */
-  recheck(): void
-  release(): void
+/** A session's hold on a user's feed. `roll` rejects where Redis cannot be reached. */
+export interface Following {
+  roll(): Promise<Roll>
+  leave(): void
 }
 
 /**
@@ -54,17 +38,34 @@ export interface Held {
  */
 export class Hub {
   readonly #broker: Broker
-  readonly #clock: Clock
   readonly #limits: HubLimits
-  readonly #topics = new Map<string, Topic>()
   readonly #frames = new Map<Dialect, EntryFrames>()
-  readonly #lingering = new Map<string, () => void>()
+  readonly #topics: Registry<Topic>
+  readonly #feeds: Registry<Feed>
 
-  constructor(broker: Broker, clock: Clock, limits: HubLimits) {
-    this.#broker = broker
-    this.#clock = clock
+  constructor(ports: { readonly broker: Broker; readonly feeds: Feeds; readonly clock: Clock }, limits: HubLimits) {
+    const { broker, feeds, clock } = ports
+    const { lingerMs, quietMs } = limits
     this.#limits = limits
-    broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.get(id)?.heal() })
+    // A channel that could not be left is one that the next reconnect does not ask for again.
+    this.#topics = new Registry({
+      clock,
+      lingerMs,
+      create: (id) => new Topic(id, broker, clock, limits),
+      dropped: (id) => void broker.unsubscribe(id).catch(() => {}),
+    })
+    this.#feeds = new Registry({
+      clock,
+      lingerMs,
+      create: (owner) => new Feed(owner, feeds, clock, quietMs),
+      dropped: (owner) => void feeds.unsubscribe(owner).catch(() => {}),
+    })
+    this.#broker = broker
+    broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.find(id)?.heal() })
+    feeds.listen({
+      announced: (announcement) => this.#feeds.find(announcement.owner)?.receive(announcement),
+      gap: (owner) => this.#feeds.find(owner)?.heal(),
+    })
   }
 
   get limits(): HubLimits {
@@ -72,76 +73,47 @@ export class Hub {
   }
 
   deliver(entry: Entry): void {
-    this.#topics.get(entry.id)?.receive(entry)
+    this.#topics.find(entry.id)?.receive(entry)
   }
 
-  /**
-   * Opens a job for a session: snapshot, what belongs to it, then live. False where there is no such job for this client.
-   * Rejects where Redis cannot be reached.
-   */
-  async open(opening: Opening): Promise<boolean> {
-    const topic = this.#topic(opening.id)
-    const subscription = new Subscription(this.#framesOf(opening.dialect), opening.outbox, opening.after)
-    const subscriber: Subscriber = {
-      subscription,
-      reopened: (state) => (opening.mayView(state) ? subscription.reopen(state) : opening.lost()),
-      gone: opening.lost,
-    }
+  /** Holds a job for a session, its state at hand, not yet begun. Null where there is no such job for this client. Rejects where Redis cannot be reached. */
+  async hold(wish: Wish): Promise<Hold | null> {
+    const topic = this.#topics.get(wish.id)
+    const subscription = new Subscription(this.#framesOf(wish.dialect), wish.outbox, wish.ended)
+    const hold = new Hold(topic, subscription, wish, this.#limits.maxOutboxBytes / 2, () => this.#leave(topic, hold))
     // From here on the topic stays; the subscription takes nothing before `begin`.
-    topic.subscribers.add(subscriber)
+    topic.subscribers.add(hold)
     try {
-      const isThere = await this.#begin(topic, subscriber, opening)
-      if (!isThere) this.#leave(topic, subscriber)
-      return isThere
+      await topic.load()
+      await hold.prepare()
+      if (topic.state && wish.mayView(topic.state)) return hold
     } catch (error) {
-      this.#leave(topic, subscriber)
+      this.#leave(topic, hold)
       throw error
     }
+    this.#leave(topic, hold)
+    return null
+  }
+
+  /** Follows a user's feed: every job that is announced from now on, and, with `roll`, those that are there. */
+  follow(owner: string, follower: Follower): Following {
+    const feed = this.#feeds.get(owner)
+    feed.followers.add(follower)
+    const leave = () => {
+      feed.followers.delete(follower)
+      this.#feeds.left(owner)
+    }
+    return { roll: () => feed.roll(), leave }
+  }
+
+  /** The state of a job at this moment, without following it. */
+  async look(id: string): Promise<JobState | null> {
+    return this.#topics.find(id)?.state ?? (await this.#broker.read(id))?.state ?? null
   }
 
   close(): void {
-    for (const callOff of this.#lingering.values()) callOff()
-    for (const topic of this.#topics.values()) topic.close()
-    this.#topics.clear()
-  }
-
-  async #begin(topic: Topic, subscriber: Subscriber, opening: Opening): Promise<boolean> {
-    await topic.load()
-    const { subscription } = subscriber
-    const catchUp = opening.after ? await topic.catchUp(opening.after.epoch, opening.after.seq) : () => null
-    if (!topic.state || !opening.mayView(topic.state)) return false
-    opening.opened({
-      fallBehind: () => subscription.fallBehind(),
-      resync: () => this.#resync(topic, subscription),
-      recheck: () => topic.state && !opening.mayView(topic.state) && opening.lost(),
-      release: () => this.#leave(topic, subscriber),
-    })
-    this.#catchUp(subscription, topic.state, catchUp, false)
-    return true
-  }
-
-  async #resync(topic: Topic, subscription: Subscription): Promise<void> {
-    const { position } = subscription
-    const catchUp = position ? await topic.catchUp(position.epoch, position.seq) : () => null
-    if (topic.state && subscription.isLagging) this.#catchUp(subscription, topic.state, catchUp, true)
-  }
-
-  /** In one turn, so that no entry falls between. More than an outbox may hold is not replayed: the whole state is smaller. */
-  #catchUp(subscription: Subscription, state: JobState, catchUp: CatchUp, resync: boolean): void {
-    const missed = catchUp()
-    const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
-    subscription.begin(state, bytes > this.#limits.maxOutboxBytes / 2 ? null : missed, resync)
-  }
-
-  #topic(id: string): Topic {
-    this.#lingering.get(id)?.()
-    this.#lingering.delete(id)
-    let topic = this.#topics.get(id)
-    if (!topic) {
-      topic = new Topic(id, this.#broker, this.#clock, this.#limits)
-      this.#topics.set(id, topic)
-    }
-    return topic
+    this.#topics.close()
+    this.#feeds.close()
   }
 
   #framesOf(dialect: Dialect): EntryFrames {
@@ -153,17 +125,8 @@ export class Hub {
     return frames
   }
 
-  #leave(topic: Topic, subscriber: Subscriber): void {
-    topic.subscribers.delete(subscriber)
-    if (topic.subscribers.size > 0 || this.#lingering.has(topic.id)) return
-    const callOff = this.#clock.after(this.#limits.lingerMs, () => {
-      this.#lingering.delete(topic.id)
-      if (topic.subscribers.size > 0) return
-      topic.close()
-      this.#topics.delete(topic.id)
-      // A failure here leaves a channel that the next reconnect does not ask for again.
-      this.#broker.unsubscribe(topic.id).catch(() => {})
-    })
-    this.#lingering.set(topic.id, callOff)
+  #leave(topic: Topic, hold: Hold): void {
+    topic.subscribers.delete(hold)
+    this.#topics.left(topic.id)
   }
 }

@@ -14,6 +14,8 @@ export interface Identity {
 export interface Policy {
   /** Reads a token. Rejects with `unauthenticated` or `expired`. */
   authenticate(token: string): Promise<Identity>
+  /** Takes one of the user's places for a session; the function that it resolves to gives it back. */
+  enter(identity: Identity): Promise<() => void>
   mayView(identity: Identity, owner: string): boolean
   /** Asks for the end of a job and answers with its status now. Rejects with `not_found` or `already_final`. */
   cancel(identity: Identity, id: string): Promise<Status>

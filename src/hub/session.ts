@@ -1,13 +1,13 @@
+import type { ScopeMessage } from '../protocol/client-messages.js'
 import { decodeClientMessage } from '../protocol/codec.js'
 import { type CloseName, type CodeName, mayClose, Refusal } from '../protocol/codes.js'
-import { type Dialect, runDialect } from '../protocol/dialect.js'
-import type { Position } from '../protocol/entry.js'
-import { isJobId } from '../protocol/job-id.js'
+import { Breaches } from './breaches.js'
 import type { Clock } from './clock.js'
 import { buildFrame } from './frame.js'
-import type { Held, Hub } from './hub.js'
+import type { Hub } from './hub.js'
 import { Outbox } from './outbox.js'
 import type { Identity, Policy } from './policy.js'
+import type { BuildScope, Scope } from './scope.js'
 import type { Transport } from './transport.js'
 
 export interface SessionLimits {
@@ -16,6 +16,9 @@ export interface SessionLimits {
   /** How often a client is asked for a sign of life, and how long it may give none. */
   readonly pingIntervalMs: number
   readonly idleMs: number
+  /** How long before its end a token is said to run out, and how long after it the session lives on, for a renewal to come. */
+  readonly expiryWarningMs: number
+  readonly expiryGraceMs: number
   /** Breaches of the protocol in one minute that end a session. */
   readonly maxBreachesPerMinute: number
   /** More messages in one second are breaches. */
@@ -26,6 +29,8 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   authTimeoutMs: 5000,
   pingIntervalMs: 30_000,
   idleMs: 90_000,
+  expiryWarningMs: 30_000,
+  expiryGraceMs: 25_000,
   maxBreachesPerMinute: 16,
   maxMessagesPerSecond: 50,
 }
@@ -35,43 +40,53 @@ export interface SessionOptions {
   readonly policy: Policy
   readonly clock: Clock
   readonly limits: SessionLimits
-  /** The field that names the job in this session's dialect. */
-  readonly idField: string
-  readonly jobId: string
-  readonly after?: Position
+  /** What the client follows. */
+  readonly scope: BuildScope
   /** From query, header or cookie; without it the first message has to bring one. */
   readonly token?: string
   /** Faults that are nobody's request: for the log. */
   readonly onFault: (error: unknown) => void
 }
 
-const MINUTE_MS = 60_000
-
-/** One client's life on the hub: connecting ──► authenticated ──► following its job ──► closed. Its transport calls `receive` and `ended`. */
+/** One client's life on the hub: connecting ──► authenticated ──► following its scope ──► closed. Its transport calls `receive`, `heard` and `ended`. */
 export class Session {
   readonly #transport: Transport
   readonly #options: SessionOptions
-  readonly #dialect: Dialect = runDialect
   readonly #outbox: Outbox
+  readonly #scope: Scope
+  readonly #breaches: Breaches
   #identity: Identity | undefined
-  #held: Held | undefined
+  /** Gives back the place that the session takes of its user's. */
+  #leave: (() => void) | undefined
   #closed = false
-  #breaches: number[] = []
   #callOffTimer: (() => void) | undefined
   #callOffPing: (() => void) | undefined
   #heardAt = 0
-  #cancelling: Promise<void> | undefined
-  /** Messages since the beginning of this second. */
-  #second = { from: 0, count: 0 }
 
   constructor(transport: Transport, options: SessionOptions) {
+    const { hub, policy, clock, limits } = options
     this.#transport = transport
     this.#options = options
-    this.#outbox = new Outbox(transport, options.clock, options.hub.limits, {
-      overflowed: () => this.#held?.fallBehind(),
-      drained: () => this.#resync(),
+    this.#breaches = new Breaches(clock, limits)
+    this.#outbox = new Outbox(transport, clock, hub.limits, {
+      overflowed: () => this.#scope.fallBehind(),
+      drained: () => this.#run(this.#scope.resync()),
       stalled: () => this.#stalled(),
     })
+    this.#scope = options.scope({
+      hub,
+      policy,
+      outbox: this.#outbox,
+      identity: () => this.#authenticated(),
+      say: (message) => this.#say(message),
+      close: (code, detail) => this.close(code, detail),
+      run: (work) => this.#run(work),
+    })
+  }
+
+  /** Whom the client has proved to speak for. */
+  get identity(): Identity | undefined {
+    return this.#identity
   }
 
   /** Bytes that wait for this client in this process. */
@@ -80,8 +95,7 @@ export class Session {
   }
 
   start(): void {
-    const { clock, limits, token, jobId } = this.#options
-    if (!isJobId(jobId)) return this.close('not_found')
+    const { clock, limits, token } = this.#options
     this.heard()
     this.#watchLife()
     this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token came in time.'))
@@ -92,9 +106,9 @@ export class Session {
   receive(text: string | null): void {
     if (this.#closed) return
     this.heard()
-    if (this.#isTooFast()) return this.#breach(null, 'Too many messages in one second.')
+    if (this.#breaches.isTooFast()) return this.#breach(null, 'Too many messages in one second.')
     if (text === null) return this.#breach(null, 'Only text frames are read.')
-    const message = decodeClientMessage(text)
+    const message = decodeClientMessage(text, this.#scope.accepts)
     switch (message.type) {
       case 'breach':
         return this.#breach(message.request, message.reason)
@@ -102,19 +116,19 @@ export class Session {
         return this.#say({ type: 'pong' })
       case 'auth':
         return this.#run(this.#authenticate(message.token))
-      case 'cancel':
-        this.#cancelling ??= this.#cancel().finally(() => {
-          this.#cancelling = undefined
-        })
-        return this.#run(this.#cancelling)
       default:
-        return assertNever(message)
+        return this.#run(this.#ask(message))
     }
   }
 
   /** The client has given a sign of life. */
   heard(): void {
     this.#heardAt = this.#options.clock.now()
+  }
+
+  /** Tells the client to move to another node; whoever does so until the deadline loses nothing. */
+  drain(reconnectInMs: number, deadlineMs: number): void {
+    this.#say({ type: 'drain', reconnect_in_ms: reconnectInMs, deadline_ms: deadlineMs })
   }
 
   /** The connection is gone. */
@@ -124,51 +138,67 @@ export class Session {
     this.#callOffTimer?.()
     this.#callOffPing?.()
     this.#outbox.close()
-    this.#held?.release()
+    this.#scope.release()
+    this.#leave?.()
+  }
+
+  /** Ends the session in order, with its reason. */
+  close(code: CloseName, detail?: string): void {
+    if (this.#closed) return
+    this.#outbox.flush()
+    this.ended()
+    this.#transport.close(code, detail)
+  }
+
+  #authenticated(): Identity {
+    if (!this.#identity) throw new Refusal('unauthenticated', 'Send auth first.')
+    return this.#identity
   }
 
   async #authenticate(token: string): Promise<void> {
-    const identity = await this.#options.policy.authenticate(token)
+    const { policy } = this.#options
+    const identity = await policy.authenticate(token)
     // Looked at after the wait: of two that come at once, the second renews.
     const renewal = this.#identity
     if (renewal && renewal.sub !== identity.sub) throw new Refusal('forbidden', 'A session stays with the user who opened it.')
     if (this.#closed) return
     this.#identity = identity
     this.#callOffTimer?.()
-    this.#callOffTimer = this.#options.clock.after(identity.expiresAt - this.#options.clock.now(), () => this.close('expired'))
+    this.#watchExpiry(identity)
+    if (!renewal) await this.#enter(identity)
+    if (this.#closed) return
     if (this.#options.token === undefined || renewal) {
       this.#say({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
     }
-    if (renewal) this.#held?.recheck()
-    else await this.#follow(identity)
+    if (renewal) this.#scope.recheck()
+    else await this.#scope.open()
   }
 
-  async #follow(identity: Identity): Promise<void> {
-    const { hub, policy, jobId, after } = this.#options
-    const isThere = await hub.open({
-      id: jobId,
-      dialect: this.#dialect,
-      outbox: this.#outbox,
-      ...(after && { after }),
-      mayView: (state) => policy.mayView(this.#identity ?? identity, state.owner),
-      opened: (held) => {
-        if (this.#closed) held.release()
-        else this.#held = held
-      },
-      lost: () => this.close('not_found'),
+  /** Takes one of the user's places. */
+  async #enter(identity: Identity): Promise<void> {
+    const leave = await this.#options.policy.enter(identity)
+    if (this.#closed) leave()
+    else this.#leave = leave
+  }
+
+  /** Warned, a client renews; one that has not done so when the grace is over is not served any more. */
+  #watchExpiry({ expiresAt }: Identity): void {
+    const { clock, limits } = this.#options
+    const left = expiresAt - clock.now()
+    this.#callOffTimer = clock.after(Math.max(0, left - limits.expiryWarningMs), () => {
+      this.#say({ type: 'token_expiring', expires_at: new Date(expiresAt).toISOString() })
+      this.#callOffTimer = clock.after(Math.max(0, expiresAt + limits.expiryGraceMs - clock.now()), () => this.close('expired'))
     })
-    if (!isThere) this.close('not_found')
   }
 
-  async #cancel(): Promise<void> {
-    const { policy, jobId, idField } = this.#options
+  async #ask(message: ScopeMessage): Promise<void> {
     try {
-      if (!this.#identity) throw new Refusal('unauthenticated', 'Send auth first.')
-      const status = await policy.cancel(this.#identity, jobId)
-      this.#say({ type: 'cancel_accepted', [idField]: jobId, status })
+      this.#authenticated()
+      await this.#scope.receive(message)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      this.#refuse('cancel', error.code, error.message)
+      const { process_id } = message as { process_id?: string } // of those messages that name one
+      this.#refuse(message.type, error.code, error.message, process_id)
     }
   }
 
@@ -182,31 +212,17 @@ export class Session {
     })
   }
 
-  #isTooFast(): boolean {
-    const now = this.#options.clock.now()
-    if (now - this.#second.from >= 1000) this.#second = { from: now, count: 0 }
-    this.#second.count += 1
-    return this.#second.count > this.#options.limits.maxMessagesPerSecond
-  }
-
   #breach(request: string | null, reason: string): void {
-    const { clock, limits } = this.#options
-    const now = clock.now()
-    this.#breaches = [...this.#breaches.filter((at) => at > now - MINUTE_MS), now]
-    if (this.#breaches.length >= limits.maxBreachesPerMinute) return this.close('rate_limited')
+    if (this.#breaches.isOneTooMany()) return this.close('rate_limited')
     this.#refuse(request, 'invalid', reason)
   }
 
-  #refuse(request: string | null, code: CodeName, message: string): void {
-    this.#say({ type: 'refused', request, code, message })
+  #refuse(request: string | null, code: CodeName, message: string, processId?: string): void {
+    this.#say({ type: 'refused', request, ...(processId !== undefined && { process_id: processId }), code, message })
   }
 
-  #say(message: Record<string, unknown>): void {
+  #say(message: Readonly<Record<string, unknown>>): void {
     this.#outbox.reply(buildFrame(message), message.type === 'pong' ? 'pong' : undefined)
-  }
-
-  #resync(): void {
-    if (this.#held) this.#run(this.#held.resync())
   }
 
   /** What a session does in the background ends in a close with its reason, never in an unhandled rejection. */
@@ -218,14 +234,6 @@ export class Session {
     })
   }
 
-  /** Ends the session in order, with its reason. */
-  close(code: CloseName, detail?: string): void {
-    if (this.#closed) return
-    this.#outbox.flush()
-    this.ended()
-    this.#transport.close(code, detail)
-  }
-
   /** The socket's buffer empties in leaps: as long as the client speaks, it is slow and not dead. */
   #stalled(): void {
     const { clock, hub } = this.#options
@@ -233,8 +241,4 @@ export class Session {
     this.ended()
     this.#transport.terminate()
   }
-}
-
-function assertNever(message: never): never {
-  throw new TypeError(`no reaction to ${JSON.stringify(message)}`)
 }

@@ -5,6 +5,12 @@ import type { EntryFrames } from './frame.js'
 import type { Outbox } from './outbox.js'
 
 /**
+ * How a subscription opens. `snapshot`: the whole state in one message, then what belongs to it. `listed`: the client has the state from a list that
+ * was made in this turn. `log`: by its entries alone, as if it had been there; as a snapshot where the log does not reach back.
+ */
+export type Opening = 'snapshot' | 'listed' | 'log'
+
+/**
  * hop 7: from hub, to outbox. One session's interest in one job:
  *
  *   catching up ──begin──► live ──fallBehind──► lagging ──begin──► live
@@ -14,16 +20,22 @@ import type { Outbox } from './outbox.js'
 export class Subscription {
   readonly #frames: EntryFrames
   readonly #outbox: Outbox
+  readonly #ended: () => void
   #phase: 'catching up' | 'live' | 'lagging' = 'catching up'
   /** Seq of the newest entry taken from the topic. */
   #accepted = 0
   #position: Position | undefined
 
-  /** `after`: where the client says that it is. */
-  constructor(frames: EntryFrames, outbox: Outbox, after: Position | undefined) {
+  /** `ended` is called when a final message has left. */
+  constructor(frames: EntryFrames, outbox: Outbox, ended: () => void = () => {}) {
     this.#frames = frames
     this.#outbox = outbox
-    this.#position = after
+    this.#ended = ended
+  }
+
+  /** Where the client says that it is; once it has been told something, that counts. */
+  startAt(position: Position): void {
+    if (this.#phase === 'catching up') this.#position = position
   }
 
   get isLagging(): boolean {
@@ -36,23 +48,20 @@ export class Subscription {
   }
 
   /** Opens, or opens again after a lag or in a new epoch. `missed`: exactly the entries since the client's position; null: it gets the whole state instead. */
-  begin(state: JobState, missed: readonly Entry[] | null, resync: boolean): void {
-    const flags: SnapshotFlags = { recovered: missed !== null, ...(resync && { resync }) }
-    const position = { epoch: state.epoch, seq: state.seq }
+  begin(state: JobState, missed: readonly Entry[] | null, opening: Opening, resync: boolean): void {
     this.#accepted = state.seq
     this.#phase = 'live'
-    const snapshot = this.#frames.snapshot(state, flags)
-    // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
-    this.#outbox.enqueue({ bytes: 0, seal: () => snapshot })
-    if (missed) for (const entry of missed) this.#replay(entry, entry.body.length, { epoch: state.epoch, seq: entry.seq })
-    else for (const entry of wholeState(state)) this.#replay(entry, 0)
+    const arrival = { epoch: state.epoch, seq: state.seq }
+    if (opening === 'log' && missed) {
+      for (const entry of missed) this.#outbox.enqueue({ bytes: entry.body.length, seal: () => this.#seal(entry) })
+    } else if (opening !== 'listed') this.#tellState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
     // A state is there only as a whole; of what was missed, each entry brings the client one further.
-    this.#outbox.enqueue({ bytes: 0, seal: () => this.#arrive(position) })
+    this.#outbox.enqueue({ bytes: 0, seal: () => this.#arrive(arrival) })
   }
 
   /** The count is another one now. Whoever is not live yet begins with it anyway. */
   reopen(state: JobState): void {
-    if (this.#phase === 'live') this.begin(state, null, false)
+    if (this.#phase === 'live') this.begin(state, null, 'snapshot', false)
   }
 
   accept(entry: Entry): void {
@@ -67,10 +76,19 @@ export class Subscription {
     if (this.#phase === 'live') this.#phase = 'lagging'
   }
 
+  #tellState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
+    const snapshot = this.#frames.snapshot(state, flags)
+    // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
+    this.#outbox.enqueue({ bytes: 0, seal: () => snapshot })
+    if (missed) for (const entry of missed) this.#replay(entry, entry.body.length, { epoch: state.epoch, seq: entry.seq })
+    else for (const entry of wholeState(state)) this.#replay(entry, 0)
+  }
+
   #replay(entry: Entry, bytes: number, position?: Position): void {
     const frame = this.#frames.inStep(entry)
     const seal = () => {
       if (position) this.#position = position
+      if (entry.class === 'final') this.#ended()
       return frame
     }
     if (frame) this.#outbox.enqueue({ bytes, seal })
@@ -86,6 +104,7 @@ export class Subscription {
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
     const frame = this.#frames.following(entry, seq)
     if (frame) this.#position = { epoch, seq: entry.seq }
+    if (entry.class === 'final') this.#ended()
     return frame
   }
 }

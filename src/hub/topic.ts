@@ -2,6 +2,7 @@ import type { Broker, Reading } from '../broker/broker.js'
 import type { Entry } from '../protocol/entry.js'
 import { advance, type JobState } from '../protocol/job-state.js'
 import type { Clock } from './clock.js'
+import type { Kept } from './registry.js'
 import type { Subscription } from './subscription.js'
 
 export interface TopicLimits {
@@ -26,7 +27,7 @@ const RETRY_MS = 500
 const MAX_HELD = 1000
 
 /** A job on this node: its state, kept complete, for any number of subscribers. It alone reads Redis, once for all of them. */
-export class Topic {
+export class Topic implements Kept {
   readonly id: string
   readonly subscribers = new Set<Subscriber>()
   readonly #broker: Broker
@@ -51,6 +52,10 @@ export class Topic {
     this.#broker = broker
     this.#clock = clock
     this.#limits = limits
+  }
+
+  get isIdle(): boolean {
+    return this.subscribers.size === 0
   }
 
   get state(): JobState | null {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import type { Broker } from '../broker/broker.js'
+import type { Feeds } from '../broker/feeds.js'
 import type { ActiveRounds, HistoryPage, JobStore } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
@@ -8,7 +9,7 @@ import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
-import { finalize } from './finalize.js'
+import { type Finalizer, finalize } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput } from './input.js'
 import type { Queue } from './queue.js'
@@ -44,17 +45,19 @@ const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 export class JobService {
   readonly #broker: Broker
   readonly #store: JobStore & ActiveRounds
+  readonly #feeds: Feeds
   readonly #queue: Queue
 
-  constructor(parts: { broker: Broker; store: JobStore & ActiveRounds; queue: Queue }) {
+  constructor(parts: Finalizer & { readonly store: JobStore }) {
     this.#broker = parts.broker
     this.#store = parts.store
+    this.#feeds = parts.feeds
     this.#queue = parts.queue
   }
 
   /**
    * Enqueues a job. The same id and input again by its owner is answered with the job as it is; `other_input` and `id_taken` otherwise. The order
-   * (hash, sweeper's index, user's index, queue) is fixed: whatever dies in between, the sweeper finds the job and puts it into the queue.
+   * (hash, sweeper's index, user's index, announcement, queue) is fixed: whatever dies in between, the sweeper finds the job and puts it into the queue.
    */
   async submit({ owner, kind, input, key, id = key === undefined ? uuidv7() : idOfKey(owner, kind, key) }: Submission): Promise<JobState> {
     if (!isJobId(id)) {
@@ -70,8 +73,11 @@ export class JobService {
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
     const state = await this.#require(id, () => true)
-    // Also where it was there before: its first submit may have died right here. Adding again changes nothing.
-    if (state.status === 'queued') await this.#queue.add({ kind, id, round: state.round }, normalised)
+    // Also where it was there before: its first submit may have died right here. Doing it again changes nothing.
+    if (state.status === 'queued') {
+      await this.#feeds.announce(owner, id)
+      await this.#queue.add({ kind, id, round: state.round }, normalised)
+    }
     return state
   }
 
@@ -122,7 +128,7 @@ export class JobService {
       const ended = await this.#broker.publish(id, [waiting], controlWriter(state.round))
       // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
       if (ended.ok || ended.status === 'cancelled') {
-        await finalize({ broker: this.#broker, store: this.#store, queue: this.#queue }, ref, { status: 'cancelled' })
+        await finalize({ broker: this.#broker, store: this.#store, feeds: this.#feeds, queue: this.#queue }, ref, { status: 'cancelled' })
         return 'cancelled'
       }
       const told = await this.#broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))
@@ -136,8 +142,8 @@ export class JobService {
 
   /**
    * A new round of a job that failed or was cancelled; `not_final` for any other. Of two at the same moment one writes the round and both are answered with it.
-   * The order (sweeper's index, hash, sweeper's index again, owner's index, queue) is fixed: from the moment that the round is written the sweeper finds it. It stands
-   * in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
+   * The order (sweeper's index, hash, sweeper's index again, owner's index, announcement, queue) is fixed: from the moment that the round is written the
+   * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
    */
   async retry(id: string, view: View): Promise<JobState> {
     const ended = await this.#require(id, view)
@@ -150,7 +156,10 @@ export class JobService {
     // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
     if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new Refusal('not_final')
     await this.#store.reactivate(state)
-    if (state.status === 'queued') await this.#queue.add({ kind: state.kind, id, round }, JSON.parse(state.input))
+    if (state.status === 'queued') {
+      await this.#feeds.announce(state.owner, id, true)
+      await this.#queue.add({ kind: state.kind, id, round }, JSON.parse(state.input))
+    }
     return state
   }
 

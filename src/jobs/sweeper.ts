@@ -1,7 +1,7 @@
 import type { JobRound } from '../broker/job-store.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
 import { isFinal } from '../protocol/status.js'
-import { type Finalizer, finalize } from './finalize.js'
+import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { QueueRef } from './queue.js'
 
 export interface SweeperOptions {
@@ -62,9 +62,10 @@ export class Sweeper {
     // A round that is ahead of its job: the retry died before it was written. One that is only late puts it in again.
     if (!state || state.round < round.round) return store.retire(round)
     const ref: QueueRef = { kind: state.kind, ...round }
-    if (isFinal(state.status) || state.round > round.round) {
-      return (await queue.remove(ref)) ? store.retire(round) : store.touch(round, Date.now())
-    }
+    const isOver = isFinal(state.status) || state.round > round.round
+    // Its submit, its retry, or its end may have died before this; to tell it again changes nothing.
+    if (isOver || state.status === 'queued') await tellOwner(this.#parts, state, !isFinal(state.status))
+    if (isOver) return (await queue.remove(ref)) ? store.retire(round) : store.touch(round, Date.now())
     const queued = await queue.state(ref)
     if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)
     if (state.status === 'cancelling' && this.#isOverdue(state)) return finalize(this.#parts, ref, { status: 'cancelled' })

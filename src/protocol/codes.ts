@@ -16,6 +16,7 @@ interface Code {
  * THE table of reasons, for closes, refusals and HTTP errors alike. Application close codes lie in 4000–4999 (RFC 6455, section 7.4.2).
  */
 export const CODES = {
+  done: { close: 1000, http: 200, reconnect: false, text: 'Everything has been told.' },
   going_away: { close: 1001, http: 503, reconnect: true, text: 'The other side is going away.' },
   too_big: { close: 1009, http: 413, reconnect: false, text: 'The message is larger than this server accepts.' },
   internal: { close: 1011, http: 500, reconnect: true, text: 'Something failed on this server; it has been logged.' },

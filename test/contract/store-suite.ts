@@ -167,7 +167,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
     )
   })
 
-  t.test('[PROC-1] jobs of all kinds are listed in one order, page by page', async (t) => {
+  t.test('[REST-1] jobs of all kinds are listed in one order, page by page', async (t) => {
     const backend = open(t)
     const ids: string[] = []
     for (let i = 0; i < 9; i += 1) {

@@ -1,11 +1,15 @@
 import type { Clock } from '../../src/hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from '../../src/hub/hub.js'
+import { jobScope } from '../../src/hub/job-scope.js'
 import type { Identity, Policy } from '../../src/hub/policy.js'
 import { DEFAULT_SESSION_LIMITS, Session } from '../../src/hub/session.js'
+import { userScope } from '../../src/hub/user-scope.js'
 import { Refusal } from '../../src/protocol/codes.js'
+import { runDialect } from '../../src/protocol/dialect.js'
 import type { Position } from '../../src/protocol/entry.js'
 import { ManualClock, ManualTransport, settle } from './manual.js'
 import { ManualBroker } from './manual-broker.js'
+import { ManualFeeds } from './manual-feeds.js'
 import type { Message } from './test-client.js'
 
 /** A session on a hub, with a transport that is moved by hand. */
@@ -15,7 +19,8 @@ export class HubClient {
   readonly faults: unknown[] = []
   readonly #world: HubWorld
 
-  constructor(world: HubWorld, jobId: string, options: { token?: string | null; after?: Position }) {
+  /** `jobId` null: all jobs of the user. */
+  constructor(world: HubWorld, jobId: string | null, options: { token?: string | null; after?: Position }) {
     this.#world = world
     const { token = 'alice', after } = options
     this.session = new Session(this.transport, {
@@ -23,9 +28,10 @@ export class HubClient {
       policy: world.policy,
       clock: world.clock,
       limits: DEFAULT_SESSION_LIMITS,
-      idField: 'run_id',
-      jobId,
-      ...(after && { after }),
+      scope:
+        jobId === null
+          ? userScope({ maxSubscriptions: 20 })
+          : jobScope({ id: jobId, idField: 'run_id', dialect: runDialect, ...(after && { after }) }),
       ...(token !== null && { token }),
       onFault: (error) => this.faults.push(error),
     })
@@ -54,6 +60,7 @@ export class HubClient {
 /** A hub on a broker, a clock and transports that stand still until they are moved. */
 export class HubWorld {
   readonly broker = new ManualBroker()
+  readonly feeds = new ManualFeeds()
   readonly clock = new ManualClock()
   readonly hub: Hub
   /** Token → who it is; a token that is not here is not valid. */
@@ -61,7 +68,7 @@ export class HubWorld {
   readonly policy: Policy
 
   constructor(limits: Partial<HubLimits> = {}) {
-    this.hub = new Hub(this.broker, this.clock satisfies Clock, { ...DEFAULT_HUB_LIMITS, ...limits })
+    this.hub = new Hub({ broker: this.broker, feeds: this.feeds, clock: this.clock satisfies Clock }, { ...DEFAULT_HUB_LIMITS, ...limits })
     for (const sub of ['alice', 'bob']) this.identities.set(sub, { sub, role: 'user', expiresAt: this.clock.now() + 3600_000 })
     this.policy = {
       authenticate: async (token) => {
@@ -69,6 +76,7 @@ export class HubWorld {
         if (!identity) throw new Refusal('unauthenticated')
         return identity
       },
+      enter: async () => () => {},
       mayView: (identity, owner) => identity.sub === owner,
       cancel: async (_identity, id) => {
         const written = await this.broker.status(id, 'cancelling')
@@ -78,7 +86,7 @@ export class HubWorld {
     }
   }
 
-  connect(jobId: string, options: { token?: string | null; after?: Position } = {}): HubClient {
+  connect(jobId: string | null, options: { token?: string | null; after?: Position } = {}): HubClient {
     return new HubClient(this, jobId, options)
   }
 

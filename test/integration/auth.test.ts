@@ -16,7 +16,10 @@ const AUTH_TIMEOUT_MS = 1000
 
 t.test('with a hub that answers', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: { AUTH_TIMEOUT_MS: `${AUTH_TIMEOUT_MS}`, WORKER_CONCURRENCY: '8' } })
+  const h = await startHarness(t, {
+    processor: stage.processor,
+    env: { AUTH_TIMEOUT_MS: `${AUTH_TIMEOUT_MS}`, WORKER_CONCURRENCY: '8', EXPIRY_WARNING_MS: '500', EXPIRY_GRACE_MS: '1000' },
+  })
   const id = await h.submit({ id: 'of-alice' })
   await stage.play(id)
 
@@ -88,12 +91,16 @@ t.test('with a hub that answers', async (t) => {
     for (const { status, body } of answers) t.match({ status, body }, { status: 401, body: { error: 'unauthenticated', detail: [] } })
   })
 
-  t.test('[CONN-3] a live socket is closed with 4001 when its token runs out', async (t) => {
+  t.test('[CONN-10] a live socket is told before its token runs out, and closed with 4001 when the grace is over', async (t) => {
     const exp = Math.floor(Date.now() / 1000) + 2
     const client = await h.connect(id, { token: tokenOf({ sub: 'alice', exp }) })
     t.match(await client.next(), { type: 'status' })
+    t.same(await client.next(), { type: 'token_expiring', expires_at: new Date(exp * 1000).toISOString() })
+    const toldAt = Date.now()
+    t.ok(toldAt >= exp * 1000 - 505 && toldAt < exp * 1000 + 900, 'before the end, or within the grace on a busy machine')
     t.same(await client.closed, { code: 4001, reason: 'The token has expired.' })
-    t.ok(Date.now() >= exp * 1000 - 5, 'not before')
+    t.ok(Date.now() >= exp * 1000 + 995, 'not before the grace is over')
+    t.equal(client.messages.length, 2, 'and nothing after')
   })
 
   t.test('[CONN-3] a token that is good for months opens a socket that stays', async (t) => {

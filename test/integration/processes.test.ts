@@ -30,7 +30,7 @@ function idsOf({ processes }: { processes: { process_id: string }[] }): string[]
   return processes.map(({ process_id }) => process_id)
 }
 
-t.test('[PROC-1] the list: own jobs of every kind in one order, with a cursor and by whether they have ended', async (t) => {
+t.test('[REST-1] the list: own jobs of every kind in one order, with a cursor and by whether they have ended', async (t) => {
   const h = await startHarness(t, { processor: null, nodes: 2, env: { SWEEP_INTERVAL_MS: '600000' } })
   const ids: string[] = []
   for (let second = 0; second < 12; second += 1) {
@@ -75,7 +75,7 @@ t.test('[PROC-1] the list: own jobs of every kind in one order, with a cursor an
   t.same(h.faults, [])
 })
 
-t.test('[PROC-1] what has expired is left out, and leaves the index', async (t) => {
+t.test('[REST-1] what has expired is left out, and leaves the index', async (t) => {
   const h = await startHarness(t, { processor: null, env: { FINAL_TTL_MS: '1000' } })
   for (const kind of ['run', 'benchmark'] as const) await store(h, `gone-${kind}`, { kind })
   await store(h, 'there')
@@ -87,7 +87,7 @@ t.test('[PROC-1] what has expired is left out, and leaves the index', async (t) 
   t.same((await partsOf(h).store.list('alice', null, 10)).ids, ['there'])
 })
 
-t.test('[PROC-2] [PROC-3] a run as a process: state, entries, cancel', async (t) => {
+t.test('[REST-2] [REST-3] a run as a process: state, entries, cancel', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor })
   const id = await h.submit()
@@ -136,7 +136,7 @@ t.test('[PROC-2] [PROC-3] a run as a process: state, entries, cancel', async (t)
   t.same(h.faults, [])
 })
 
-t.test('[PROC-2] [PROC-3] a benchmark is a process, and no run', async (t) => {
+t.test('[REST-2] [REST-3] a benchmark is a process, and no run', async (t) => {
   const h = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '600000' } })
   const id = 'bench-1'
   await store(h, id, { kind: 'benchmark' })

@@ -110,13 +110,14 @@ t.test('[RETRY-2] many retries at the same moment open one round', async (t) => 
 t.test('[RETRY-2] a retry that dies between any two steps is completed by the sweeper, or never was', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100' } })
-  const { broker, store, queue } = partsOf(h)
+  const parts = partsOf(h)
+  const { broker, store, queue } = parts
   const dies = () => Promise.reject(new Error('died here'))
-  const parts = { broker, store, queue }
   const deaths: [name: string, service: JobService, isWritten: boolean][] = [
     ['before anything', new JobService({ ...parts, store: overriding(store, 'activate', dies) }), false],
     ['before the round is written', new JobService({ ...parts, broker: overriding(broker, 'publish', dies) }), false],
     ['before it is made known', new JobService({ ...parts, store: overriding(store, 'reactivate', dies) }), true],
+    ['before it is announced', new JobService({ ...parts, feeds: overriding(parts.feeds, 'announce', dies) }), true],
     ['before it is enqueued', new JobService({ ...parts, queue: overriding(queue, 'add', dies) }), true],
   ]
   for (const [name, service, isWritten] of deaths) {
@@ -141,7 +142,8 @@ t.test('[RETRY-2] a retry that dies between any two steps is completed by the sw
 t.test('[RETRY-2] a sweeper that comes between index and round does not lose the job', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100' } })
-  const { broker, store, queue } = partsOf(h)
+  const parts = partsOf(h)
+  const { broker, store, queue } = parts
   const id = await h.submit()
   const play = await stage.play(id)
   play.fail(new JobFailure('solver_error', 'first'))
@@ -154,7 +156,7 @@ t.test('[RETRY-2] a sweeper that comes between index and round does not lose the
   })
   // And then it dies before it is in the queue.
   const dead = overriding(queue, 'add', () => Promise.reject(new Error('died here')))
-  await t.rejects(new JobService({ broker: late, store, queue: dead }).retry(id, everyone), { message: 'died here' })
+  await t.rejects(new JobService({ ...parts, broker: late, queue: dead }).retry(id, everyone), { message: 'died here' })
   const second = await eventually(() => stage.playsOf(id)[1])
   second.complete()
   await eventually(async () => (await h.call('GET', `/api/v2/runs/${id}`)).body.status === 'completed')
@@ -162,11 +164,12 @@ t.test('[RETRY-2] a sweeper that comes between index and round does not lose the
 
 t.test('[RETRY-2] the end of a round that is told late leaves the next round alone', async (t) => {
   const h = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '100' } })
-  const { store, queue, broker } = partsOf(h)
+  const parts = partsOf(h)
+  const { store, queue } = parts
   const id = await h.submit()
   // Cancelled, but its end is not cleared away yet.
   const blocked = overriding(queue, 'remove', async () => false)
-  await new JobService({ broker, store, queue: blocked }).cancel(id, everyone)
+  await new JobService({ ...parts, queue: blocked }).cancel(id, everyone)
   t.match(await h.call('POST', `/api/v2/runs/${id}/retry`), { status: 202, body: { status: 'queued' } })
   await eventually(async () => (await queue.state({ kind: 'run', id, round: 1 })).at === 'missing')
   await eventually(async () => (await store.active(Number.MAX_SAFE_INTEGER, 10)).every(({ round }) => round === 2))
@@ -176,6 +179,7 @@ t.test('[RETRY-2] the end of a round that is told late leaves the next round alo
     [id],
     'the sweeper still looks after it',
   )
+  t.match(await parts.feeds.read('alice'), { active: [id], ended: [] }, 'and its owner is told that it is active')
   t.same(h.faults, [])
 })
 

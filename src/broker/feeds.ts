@@ -1,0 +1,45 @@
+/** What a user's channel says: this job of theirs is new, or begins another round. */
+export interface Announcement {
+  readonly owner: string
+  /** Identity of the count that `seq` belongs to. */
+  readonly generation: string
+  /** Position in the user's channel, from 1, +1 for each announcement. */
+  readonly seq: number
+  readonly id: string
+}
+
+/** A user's jobs at one moment, and the position that this knowledge has. */
+export interface Roll {
+  readonly generation: string
+  readonly seq: number
+  /** Jobs that have not ended, newest first. One that ended a moment ago may still be among them. */
+  readonly active: readonly string[]
+  /** Jobs that have ended, the last one first; a few. */
+  readonly ended: readonly string[]
+}
+
+export interface FeedListener {
+  /** In order per user as long as nothing is lost. */
+  announced(announcement: Announcement): void
+  /** Announcements to this user may have been missed: read the roll again. */
+  gap(owner: string): void
+}
+
+/**
+ * Which jobs a user has. Delivery is at most once and in order; together with `read`, which sees all that was announced before it was called, a
+ * reader can prove that it knows of every job. Each member rejects with the refusal `overloaded` where Redis cannot be reached.
+ */
+export interface Feeds {
+  /** Puts a job among its owner's active ones and makes it known. One that is active already is left as it is, unless a new round begins (`again`). */
+  announce(owner: string, id: string, again?: boolean): Promise<void>
+  /** Takes a job that has ended from the active ones. */
+  withdraw(owner: string, id: string): Promise<void>
+  listen(listener: FeedListener): void
+  /** Resolves once the subscription stands: every announcement from then on is delivered. */
+  subscribe(owner: string): Promise<void>
+  unsubscribe(owner: string): Promise<void>
+  read(owner: string): Promise<Roll>
+}
+
+/** Most jobs that a roll names, of each sort. */
+export const ROLL_LIMITS = { active: 1000, ended: 20 } as const

@@ -1,0 +1,20 @@
+--[[ Puts a job among its owner's active ones and makes it known on the owner's channel.
+
+  KEYS  1 sorted set of active jobs  2 sorted set of ended ones  3 hash of the count  4 channel (one slot)
+  ARGV  1 id  2 generation, for a count that begins  3 TTL (ms)  4 '1': also where it is active already
+  Returns the seq of the announcement, 0 where there was nothing to announce
+
+  Atomic, because two submits of one id must be announced once, and each announcement has a position of its own.
+]]
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local added = redis.call('ZADD', KEYS[1], 'NX', ms, ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -10001)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if added == 0 and ARGV[4] ~= '1' then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HSETNX', KEYS[3], 'generation', ARGV[2])
+local seq = redis.call('HINCRBY', KEYS[3], 'seq', 1)
+redis.call('PEXPIRE', KEYS[3], ARGV[3])
+redis.call('PUBLISH', KEYS[4], redis.call('HGET', KEYS[3], 'generation') .. ' ' .. seq .. ' ' .. ARGV[1])
+return seq

@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { systemClock } from '../../hub/clock.js'
+import type { Hub } from '../../hub/hub.js'
+import type { Policy } from '../../hub/policy.js'
+import type { BuildScope } from '../../hub/scope.js'
+import { Session, type SessionLimits } from '../../hub/session.js'
+import type { Transport } from '../../hub/transport.js'
+import type { Position } from '../../protocol/entry.js'
+import { tokenOf } from './auth.js'
+
+export interface SessionsOptions {
+  readonly hub: Hub
+  readonly policy: Policy
+  readonly limits: SessionLimits
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The sessions of this node. */
+    sessions: ReadonlySet<Session>
+    /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. */
+    buildSession(transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
+  }
+}
+
+/** Sessions, whatever their transport. Those that are open when the server closes end with 1012. */
+export const sessions = fp(
+  async (app: FastifyInstance, { hub, policy, limits }: SessionsOptions) => {
+    const open = new Set<Session>()
+    app.decorate('sessions', open)
+    app.decorate('buildSession', (transport: Transport, request: FastifyRequest, scope: BuildScope) => {
+      const token = tokenOf(request)
+      const session = new Session(transport, {
+        hub,
+        policy,
+        clock: systemClock,
+        limits,
+        scope,
+        ...(token !== undefined && { token }),
+        onFault: (error) => request.log.error(error),
+      })
+      open.add(session)
+      const forget = () => {
+        session.ended()
+        open.delete(session)
+      }
+      return { session, forget }
+    })
+    app.addHook('preClose', async () => {
+      for (const session of open) session.close('restart')
+    })
+  },
+  { name: 'sessions', dependencies: ['auth'] },
+)
+
+/** `?after=<seq>&epoch=<epoch>`; what is no position is as good as none: the client gets the whole state. */
+export function positionOf({ after, epoch }: { readonly after?: unknown; readonly epoch?: unknown }): Position | null {
+  // Given twice, either is an array.
+  if (typeof after !== 'string' || typeof epoch !== 'string' || !/^[0-9]+$/.test(after)) return null
+  const seq = Number(after)
+  return Number.isSafeInteger(seq) ? { epoch, seq } : null
+}

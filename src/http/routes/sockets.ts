@@ -1,0 +1,69 @@
+import fastifyWebsocket from '@fastify/websocket'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { WebSocket } from 'ws'
+import { jobScope } from '../../hub/job-scope.js'
+import type { BuildScope } from '../../hub/scope.js'
+import { type UserScopeLimits, userScope } from '../../hub/user-scope.js'
+import { Refusal } from '../../protocol/codes.js'
+import { runDialect } from '../../protocol/dialect.js'
+import { KINDS, RUN_KIND_NAMES } from '../../protocol/kinds.js'
+import { positionOf } from '../plugins/sessions.js'
+import { WebSocketTransport } from '../transports/websocket-transport.js'
+
+export interface SocketOptions {
+  readonly maxInboundBytes: number
+  readonly userLimits: UserScopeLimits
+}
+
+/** How long a peer may take to answer a close. Shorter than what a stopping process is given. */
+const CLOSE_TIMEOUT_MS = 3000
+
+/**
+ * `WS /ws`: all jobs of a user. `WS /api/v2/ws/<kind>/{id}`: one job. Accepted first and closed with the code after, since a browser cannot read
+ * a refused handshake.
+ */
+export const sockets = fp(
+  async (app: FastifyInstance, { maxInboundBytes, userLimits }: SocketOptions) => {
+    // `closeTimeout` is an option of `ws` that its types do not know.
+    const wsOptions = { maxPayload: maxInboundBytes, perMessageDeflate: false, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS }
+    await app.register(fastifyWebsocket, {
+      options: wsOptions,
+      // `ws` has closed with the right code before it tells of a fault of the peer (1009 for a frame too big).
+      errorHandler: (error, _socket, request) => request.log.debug({ err: error }, 'websocket fault'),
+      // The sessions are closed by their plugin.
+      preClose: (done) => done(),
+    })
+
+    const socketAt = (url: string, tags: string[], summary: string, scopeOf: (request: FastifyRequest) => BuildScope) =>
+      app.route({
+        method: 'GET',
+        url,
+        schema: { tags, summary },
+        handler: () => {
+          throw new Refusal('no_route', 'Only a WebSocket is served at this address.')
+        },
+        wsHandler: (webSocket, request) => serve(app, webSocket, request, scopeOf(request)),
+      })
+
+    socketAt('/ws', ['processes'], 'WebSocket: every job of the user, live', () => userScope(userLimits))
+    for (const kind of RUN_KIND_NAMES) {
+      const { idField, path } = KINDS[kind]
+      socketAt(`/api/v2/ws/${path}/:id`, [path], 'WebSocket: state and live progress', (request) => {
+        const { id } = request.params as { id: string } // of the route
+        const after = positionOf(request.query as object)
+        return jobScope({ id, idField, dialect: runDialect, ...(after && { after }) })
+      })
+    }
+  },
+  { name: 'sockets', dependencies: ['sessions'] },
+)
+
+function serve(app: FastifyInstance, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {
+  const transport = new WebSocketTransport(webSocket, request.raw.socket)
+  const { session, forget } = app.buildSession(transport, request, scope)
+  webSocket.on('message', (data: Buffer, isBinary: boolean) => session.receive(isBinary ? null : data.toString()))
+  webSocket.on('pong', () => session.heard())
+  webSocket.on('close', forget)
+  session.start()
+}

@@ -1,0 +1,84 @@
+import type { Dialect } from '../protocol/dialect.js'
+import type { Position } from '../protocol/entry.js'
+import type { JobState } from '../protocol/job-state.js'
+import type { Outbox } from './outbox.js'
+import type { Opening, Subscription } from './subscription.js'
+import type { CatchUp, Subscriber, Topic } from './topic.js'
+
+/** What a session tells the hub when it wants a job. */
+export interface Wish {
+  readonly id: string
+  readonly dialect: Dialect
+  readonly outbox: Outbox
+  /** Where the client left off; `start`: nothing of it has been told. */
+  readonly after?: Position | 'start'
+  /** Asked now and again in a new epoch, since an id may have passed to another owner. */
+  readonly mayView: (state: JobState) => boolean
+  /** The job has expired, or is no longer for this client. */
+  readonly lost: () => void
+  /** A final message has left for the client. */
+  readonly ended?: () => void
+}
+
+/** A session's hold on a job: prepared, then begun in one turn, so that several can begin at one moment. Released by whoever got it. */
+export class Hold implements Subscriber {
+  readonly subscription: Subscription
+  readonly #topic: Topic
+  readonly #wish: Wish
+  readonly #maxReplayBytes: number
+  readonly #leave: (hold: Hold) => void
+  #catchUp: CatchUp = () => null
+
+  constructor(topic: Topic, subscription: Subscription, wish: Wish, maxReplayBytes: number, leave: (hold: Hold) => void) {
+    this.#topic = topic
+    this.subscription = subscription
+    this.#wish = wish
+    this.#maxReplayBytes = maxReplayBytes
+    this.#leave = leave
+  }
+
+  get id(): string {
+    return this.#wish.id
+  }
+
+  /** Null where the job has expired. */
+  get state(): JobState | null {
+    return this.#topic.state
+  }
+
+  /** Reads what the client has missed since it was last told something, as far as this node does not know it. */
+  async prepare(): Promise<void> {
+    const { after } = this.#wish
+    const { epoch } = this.#topic.state ?? {}
+    if (after && epoch !== undefined) this.subscription.startAt(after === 'start' ? { epoch, seq: 0 } : after)
+    const { position } = this.subscription
+    this.#catchUp = position ? await this.#topic.catchUp(position.epoch, position.seq) : () => null
+  }
+
+  /** In one turn, so that no entry falls between. More than a client may be made to wait for is not replayed: the whole state is smaller. */
+  begin(opening: Opening, resync = false): void {
+    const { state } = this.#topic
+    if (!state) return this.#wish.lost()
+    const missed = opening === 'listed' ? null : this.#catchUp()
+    const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
+    this.subscription.begin(state, bytes > this.#maxReplayBytes ? null : missed, opening, resync)
+  }
+
+  /** Whether the client may still view the job is asked again. */
+  recheck(): void {
+    if (this.state && !this.#wish.mayView(this.state)) this.#wish.lost()
+  }
+
+  release(): void {
+    this.#leave(this)
+  }
+
+  reopened(state: JobState): void {
+    if (this.#wish.mayView(state)) this.subscription.reopen(state)
+    else this.#wish.lost()
+  }
+
+  gone(): void {
+    this.#wish.lost()
+  }
+}

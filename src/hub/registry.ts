@@ -1,0 +1,64 @@
+import type { Clock } from './clock.js'
+
+/** What a registry keeps. */
+export interface Kept {
+  /** Whether nobody uses it any more. */
+  readonly isIdle: boolean
+  close(): void
+}
+
+export interface RegistryOptions<T extends Kept> {
+  readonly clock: Clock
+  /** How long what is idle stays, so that a page reload costs nothing. */
+  readonly lingerMs: number
+  readonly create: (key: string) => T
+  /** After it was closed and forgotten. */
+  readonly dropped: (key: string) => void
+}
+
+/** One of each, made when it is first asked for, and dropped some time after its last user has left. */
+export class Registry<T extends Kept> {
+  readonly #options: RegistryOptions<T>
+  readonly #kept = new Map<string, T>()
+  readonly #lingering = new Map<string, () => void>()
+
+  constructor(options: RegistryOptions<T>) {
+    this.#options = options
+  }
+
+  find(key: string): T | undefined {
+    return this.#kept.get(key)
+  }
+
+  get(key: string): T {
+    this.#lingering.get(key)?.()
+    this.#lingering.delete(key)
+    let kept = this.#kept.get(key)
+    if (!kept) {
+      kept = this.#options.create(key)
+      this.#kept.set(key, kept)
+    }
+    return kept
+  }
+
+  /** A user has left. */
+  left(key: string): void {
+    const kept = this.#kept.get(key)
+    if (!kept?.isIdle || this.#lingering.has(key)) return
+    const callOff = this.#options.clock.after(this.#options.lingerMs, () => {
+      this.#lingering.delete(key)
+      if (!kept.isIdle) return
+      kept.close()
+      this.#kept.delete(key)
+      this.#options.dropped(key)
+    })
+    this.#lingering.set(key, callOff)
+  }
+
+  close(): void {
+    for (const callOff of this.#lingering.values()) callOff()
+    for (const kept of this.#kept.values()) kept.close()
+    this.#lingering.clear()
+    this.#kept.clear()
+  }
+}

@@ -1,0 +1,73 @@
+import type { Announcement, FeedListener, Feeds, Roll } from '../../src/broker/feeds.js'
+import { MemoryFeeds } from '../../src/broker/memory-feeds.js'
+
+/** Feeds whose channel can lose and hold announcements and whose reads can be held, so that races are written, not awaited. */
+export class ManualFeeds implements Feeds {
+  readonly memory = new MemoryFeeds()
+  reads = 0
+  /** Announcements that the channel loses from now on. */
+  loses = 0
+  #heldAnnouncements: Announcement[] | undefined
+  #heldReads: (() => void)[] | undefined
+  #listener: FeedListener = { announced: () => {}, gap: () => {} }
+
+  constructor() {
+    this.memory.listen({ announced: (announcement) => this.#deliver(announcement), gap: () => {} })
+  }
+
+  hold(): void {
+    this.#heldAnnouncements = []
+    this.#heldReads = []
+  }
+
+  releaseAnnouncements(): void {
+    const held = this.#heldAnnouncements ?? []
+    this.#heldAnnouncements = undefined
+    for (const announcement of held) this.#listener.announced(announcement)
+  }
+
+  releaseReads(): void {
+    const held = this.#heldReads ?? []
+    this.#heldReads = undefined
+    for (const release of held) release()
+  }
+
+  gap(owner: string): void {
+    this.#listener.gap(owner)
+  }
+
+  announce(...args: Parameters<Feeds['announce']>): Promise<void> {
+    return this.memory.announce(...args)
+  }
+
+  withdraw(owner: string, id: string): Promise<void> {
+    return this.memory.withdraw(owner, id)
+  }
+
+  listen(listener: FeedListener): void {
+    this.#listener = listener
+  }
+
+  subscribe(owner: string): Promise<void> {
+    return this.memory.subscribe(owner)
+  }
+
+  unsubscribe(owner: string): Promise<void> {
+    return this.memory.unsubscribe(owner)
+  }
+
+  /** Reads at the moment of the call; the answer may be held back. */
+  async read(owner: string): Promise<Roll> {
+    this.reads += 1
+    const roll = await this.memory.read(owner)
+    const held = this.#heldReads
+    if (held) await new Promise<void>((resolve) => held.push(resolve))
+    return roll
+  }
+
+  #deliver(announcement: Announcement): void {
+    if (this.loses > 0) this.loses -= 1
+    else if (this.#heldAnnouncements) this.#heldAnnouncements.push(announcement)
+    else this.#listener.announced(announcement)
+  }
+}
