@@ -12,7 +12,7 @@ export interface HubNode {
   readonly server: FastifyInstance
   readonly parts: Parts
   readonly jobs: JobService
-  /** Closes the sessions, then the server, then the adapters. */
+  /** Moves the clients to other nodes, then closes the server, then the adapters. */
   close(): Promise<void>
 }
 
@@ -42,8 +42,10 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     },
     userLimits: { maxSubscriptions: config.MAX_SUBSCRIPTIONS },
     maxInboundBytes: config.MAX_INBOUND_BYTES,
+    drainMs: config.DRAIN_MS,
   })
   const close = async () => {
+    await server.drain()
     await server.close()
     hub.close()
     await parts.close()

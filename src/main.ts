@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL })
   await checkRedis({ url: config.REDIS_URL }, log)
   const node = await buildHubNode(config, log)
-  const grace = closeWithGrace({ delay: config.CANCEL_GRACE_MS + 5000, logger: log }, () => node.close())
+  const grace = closeWithGrace({ delay: config.DRAIN_MS + 10_000, logger: log }, () => node.close())
   endWithParent(() => grace.close())
   await node.server.listen({ port: config.PORT, host: config.HOST })
 }

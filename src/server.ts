@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly logLevel: string
   readonly sessionLimits: SessionLimits
   readonly userLimits: UserScopeLimits
+  /** How long clients may take to move to another node when this one stops. */
+  readonly drainMs: number
   readonly maxInboundBytes: number
 }
 
@@ -46,8 +48,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(docs)
 
   const policy = buildPolicy(app, options.jobs)
-  await app.register(health, { checks: options.checks })
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits })
+  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs: options.drainMs })
+  await app.register(health, { checks: { ...options.checks, serving: async () => !app.isDraining } })
   await app.register(sockets, { maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })

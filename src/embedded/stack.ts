@@ -40,7 +40,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     : await startRedisServer(options.dataDir === undefined ? {} : { dataDir: options.dataDir })
   const redisUrl = options.redisUrl ?? redis?.url ?? ''
   const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url')
-  const env = { ...options.env, REDIS_URL: redisUrl, JWT_SECRET: jwtSecret, HOST: options.host, READY_NEEDS_WORKER: 'yes' }
+  // Its hubs end together, so there is nowhere to move to.
+  const env = { DRAIN_MS: '0', ...options.env, REDIS_URL: redisUrl, JWT_SECRET: jwtSecret, HOST: options.host, READY_NEEDS_WORKER: 'yes' }
   const hubs = options.ports.map((port) => start('../main.js', `hub on port ${port}`, { ...env, PORT: String(port) }))
   const worker = start('../../workers/main.js', 'worker', env)
   const processes = [...hubs, worker]

@@ -66,7 +66,15 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const redis = await startTestRedis(t)
   const faults: unknown[] = []
   const log = { warn: () => {}, error: (fields: object) => faults.push(fields) }
-  const env = { REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', LINGER_MS: '100', SWEEP_INTERVAL_MS: '1000', ...options.env }
+  const env = {
+    REDIS_URL: redis.url,
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    LINGER_MS: '100',
+    DRAIN_MS: '0',
+    SWEEP_INTERVAL_MS: '1000',
+    ...options.env,
+  }
   const config = loadConfig(env)
   const nodes: Node[] = []
   for (let i = 0; i < (options.nodes ?? 1); i += 1) {

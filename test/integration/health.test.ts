@@ -5,7 +5,7 @@ import { eventually } from '../helpers/eventually.js'
 import { startHarness } from '../helpers/harness.js'
 import { Stage } from '../helpers/stage.js'
 
-const READY = { status: 200, body: { status: 'ready', checks: { redis: true } } }
+const READY = { status: 200, body: { status: 'ready', checks: { redis: true, serving: true } } }
 const LIVE = { status: 200, body: { status: 'live' } }
 
 t.test('[OPS-1] a node is ready while it hears itself through Redis, and live always', async (t) => {
@@ -21,7 +21,7 @@ t.test('[OPS-1] a node is ready while it hears itself through Redis, and live al
 
   await h.redis.kill()
   await eventually(async () => (await ask('/readyz')).status === 503)
-  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false } } })
+  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, serving: true } } })
   t.same(await ask('/livez'), LIVE)
   await h.redis.restart()
   await eventually(async () => (await ask('/readyz')).status === 200)
@@ -29,7 +29,7 @@ t.test('[OPS-1] a node is ready while it hears itself through Redis, and live al
 
   // A frozen server keeps its connections: only an answer proves anything.
   process.kill(h.redis.server.pid, 'SIGSTOP')
-  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false } } })
+  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, serving: true } } })
   t.same(await ask('/livez'), LIVE)
   process.kill(h.redis.server.pid, 'SIGCONT')
   await eventually(async () => (await ask('/readyz')).status === 200)
@@ -44,15 +44,15 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
     return { status, body }
   }
   await eventually(async () => (await ready()).body.checks.redis)
-  t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false } } })
+  t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false, serving: true } } })
   const log = { warn: () => {}, error: (fields: object) => h.faults.push(fields) }
   const worker = buildWorkerNode(h.config, { run: new Stage().processor }, log)
   await worker.start()
   await eventually(async () => (await ready()).status === 200)
-  t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true } } })
+  t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true, serving: true } } })
   await worker.close()
   await eventually(async () => (await ready()).status === 503)
-  t.same((await ready()).body.checks, { redis: true, worker: false })
+  t.same((await ready()).body.checks, { redis: true, worker: false, serving: true })
   t.same(h.faults, [])
 })
 
@@ -62,7 +62,7 @@ t.test('[OPS-1] a worker that Redis has lost and found again counts again', asyn
   await eventually(async () => (await checks()).worker)
   await h.redis.kill()
   await eventually(async () => !(await checks()).worker)
-  t.same(await checks(), { redis: false, worker: false })
+  t.same(await checks(), { redis: false, worker: false, serving: true })
   await h.redis.restart()
   await eventually(async () => {
     const { redis, worker } = await checks()
@@ -103,6 +103,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /api/v2/ws/runs/{id}',
     'GET /livez',
     'GET /readyz',
+  'GET /ws',
     'POST /api/v2/runs',
     'POST /api/v2/runs/{id}/cancel',
   ])

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock } from '../../hub/clock.js'
+import { drain } from '../../hub/drain.js'
 import type { Hub } from '../../hub/hub.js'
 import type { Policy } from '../../hub/policy.js'
 import type { BuildScope } from '../../hub/scope.js'
@@ -13,12 +14,18 @@ export interface SessionsOptions {
   readonly hub: Hub
   readonly policy: Policy
   readonly limits: SessionLimits
+  /** How long clients may take to move when the node stops. */
+  readonly drainMs: number
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** The sessions of this node. */
     sessions: ReadonlySet<Session>
+    /** Whether this node is being emptied: it takes nobody any more. */
+    isDraining: boolean
+    /** Empties the node: moves its clients to others, see `drain`. Resolves when nobody is left. */
+    drain(): Promise<void>
     /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. */
     buildSession(transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
   }
@@ -26,7 +33,7 @@ declare module 'fastify' {
 
 /** Sessions, whatever their transport. Those that are open when the server closes end with 1012. */
 export const sessions = fp(
-  async (app: FastifyInstance, { hub, policy, limits }: SessionsOptions) => {
+  async (app: FastifyInstance, { hub, policy, limits, drainMs }: SessionsOptions) => {
     const open = new Set<Session>()
     app.decorate('sessions', open)
     app.decorate('buildSession', (transport: Transport, request: FastifyRequest, scope: BuildScope) => {
@@ -46,6 +53,11 @@ export const sessions = fp(
         open.delete(session)
       }
       return { session, forget }
+    })
+    app.decorate('isDraining', false)
+    app.decorate('drain', async () => {
+      app.isDraining = true
+      await drain(open, systemClock, drainMs)
     })
     app.addHook('preClose', async () => {
       for (const session of open) session.close('restart')
