@@ -103,7 +103,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /api/v2/ws/runs/{id}',
     'GET /livez',
     'GET /readyz',
-  'GET /ws',
+    'GET /ws',
     'POST /api/v2/runs',
     'POST /api/v2/runs/{id}/cancel',
   ])

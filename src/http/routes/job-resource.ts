@@ -1,11 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { jobScope } from '../../hub/job-scope.js'
 import type { Policy } from '../../hub/policy.js'
 import type { JobService, View } from '../../jobs/job-service.js'
 import type { Dialect } from '../../protocol/dialect.js'
 import type { JobState } from '../../protocol/job-state.js'
 import type { KindName } from '../../protocol/kinds.js'
+import { wantsEventStream } from './negotiate.js'
+import { resumeFrom } from './position.js'
+import { serveStream } from './stream.js'
 
 /** Jobs as one part of the REST interface shows them: where they lie, what they are called, in which dialect they speak. */
 export interface JobResource {
@@ -40,6 +44,8 @@ const Page = Type.Object({
 const EventsPage = Type.Object({
   after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last entry that is known' })),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+  epoch: Type.Optional(Type.String({ description: 'of a stream: the count that `after` belongs to' })),
+  last_event_id: Type.Optional(Type.String({ description: 'of a stream: id of the last event, like the header Last-Event-ID' })),
   token: Type.Optional(Type.String()),
 })
 const Path = Type.Object({ id: Type.String() })
@@ -61,8 +67,14 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     return stateOf(await jobs.read(kind, request.params.id, viewOf(policy, request)))
   })
 
-  const eventsSchema = { tags, summary: 'Durable entries after a seq: the missed data', params: Path, querystring: EventsPage }
-  app.get('/:id/events', { schema: eventsSchema }, async (request) => {
+  const summary = 'Durable entries after a seq: the missed data. With Accept: text/event-stream state and live progress'
+  app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
+    void reply.header('vary', 'accept')
+    if (wantsEventStream(request)) {
+      const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
+      const after = resumeFrom(request)
+      return serveStream(app, request, reply, jobScope({ id, idField, dialect, ...(after && { after }) }))
+    }
     const { after = 0, limit } = request.query
     const { state, page } = await jobs.history(kind, request.params.id, viewOf(policy, request), after, limit)
     const last = page.entries.at(-1)
