@@ -14,8 +14,13 @@ import { startNode } from './node-process.js'
 
 const OWNER = 'bench'
 
-/** Longer than any run: nobody is pinged while it is measured, and the sweeper does not end the job for want of a worker. */
-const UNDISTURBED = { PING_INTERVAL_MS: '600000', SWEEP_INTERVAL_MS: '600000' }
+/** Longer than any run: nobody is pinged while it is measured, and the sweeper does not end the job for want of a worker. The crowd is one user at one address. */
+const UNDISTURBED = {
+  PING_INTERVAL_MS: '600000',
+  SWEEP_INTERVAL_MS: '600000',
+  MAX_SOCKETS_PER_USER: '100000',
+  MAX_UPGRADES_PER_SECOND: '100000',
+}
 
 /** A server under measurement, with the clients that listen to it and a publisher that reaches it through Redis alone. */
 export interface FanOutNode {

@@ -32,6 +32,21 @@ function text(about: string, fallback: string, pattern: RegExp, expected: string
   return { about, fallback, read }
 }
 
+/** Texts with commas between; empty: none. */
+function list(about: string, isValid: (item: string) => boolean, expected: string): Setting<readonly string[]> {
+  const read = (value: string) => {
+    const items = value.split(',').map((item) => item.trim())
+    if (value !== '' && !items.every(isValid)) throw new TypeError(`${expected}, with commas between`)
+    return value === '' ? [] : items
+  }
+  return { about, fallback: '', read }
+}
+
+/** As a browser sends it: scheme, host in small letters, a port where it is not the usual one. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}
+
 const HOUR_MS = 3600_000
 
 /** THE table of settings. The README's table is made from it. */
@@ -47,10 +62,46 @@ export const SETTINGS = {
   REDIS_PREFIX: text('Begins every key.', 'runcast', /^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : -'),
   DATA_DIR: text('Where the embedded Redis of `npm start` keeps its data.', '.runcast/data', /^.+$/, 'a path'),
   JWT_SECRET: text(
-    'Secret of the tokens (HS256), at least 32 characters. Required with REDIS_URL, else random.',
+    'Secret of the tokens (HS256), at least 32 characters. With REDIS_URL one of the three `JWT_` keys is required; else it is random.',
     '',
     /^.{32,}$/,
     'at least 32 characters',
+  ),
+  JWT_PUBLIC_KEY: text(
+    'Public key of the tokens, as PEM or as the path of a PEM file: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).',
+    '',
+    /./,
+    'a PEM or a path',
+  ),
+  JWT_JWKS_URL: text(
+    'Where to fetch public keys of the tokens (JWK Set): RS256, ES256, EdDSA. They may rotate.',
+    '',
+    /^https?:\/\/\S+$/,
+    'an https:// or http:// URL',
+  ),
+  JWT_ISSUER: text('The `iss` that a token must have; empty: any.', '', /^.+$/, 'a text'),
+  JWT_AUDIENCE: text('The `aud` that a token must have; empty: any.', '', /^.+$/, 'a text'),
+  AUTH_COOKIE: text(
+    'Name of a cookie that may bring the token, from pages of ALLOWED_ORIGINS only; empty: none.',
+    '',
+    /^[A-Za-z0-9_.-]+$/,
+    'a name of A-Z a-z 0-9 _ . -',
+  ),
+  ALLOWED_ORIGINS: list(
+    'Pages that may connect, as `https://app.example`, with commas between; empty: all, with a token that is no cookie.',
+    isOrigin,
+    'origins such as https://app.example',
+  ),
+  TRUSTED_PROXIES: list(
+    'Addresses or networks of proxies whose `X-Forwarded-For` tells the address of a client.',
+    (item) => /^[0-9A-Fa-f.:]+(\/\d{1,3})?$/.test(item),
+    'addresses or networks such as 10.0.0.0/8',
+  ),
+  REVOCATION_TTL_MS: integer(
+    'How long a revocation is kept where its end is not told: at least as long as a token lives.',
+    90 * 24 * HOUR_MS,
+    60_000,
+    3650 * 24 * HOUR_MS,
   ),
   LOG_LEVEL: oneOf('Least severe level that is logged, as JSON lines.', 'info', [
     'fatal',
@@ -74,6 +125,9 @@ export const SETTINGS = {
   MAX_MESSAGES_PER_SECOND: integer('Messages of one socket in a second; more are invalid ones.', 50, 1, 100_000),
   MAX_SUBSCRIPTIONS: integer('Most jobs that one socket of a user follows.', 1000, 1, 100_000),
   MAX_INBOUND_BYTES: integer('Largest WebSocket frame and request body from a client.', 65_536, 1024, 16_777_216),
+  MAX_SOCKETS_PER_USER: integer('Sockets of one user, over all hubs.', 10, 1, 100_000),
+  MAX_SOCKETS: integer('Sockets of one hub.', 20_000, 1, 10_000_000),
+  MAX_UPGRADES_PER_SECOND: integer('New sockets of one address in a second, on one hub.', 200, 1, 1_000_000),
   MAX_OUTBOX_BYTES: integer('Backlog of one client; past it the client gets a fresh snapshot instead.', 1_048_576, 65_536, 1_073_741_824),
   STALL_MS: integer('A client that drains nothing for so long is disconnected.', 30_000, 1000, 3_600_000),
   QUIET_MS: integer('A job that is silent for so long is compared with Redis.', 10_000, 100, 600_000),
@@ -87,6 +141,8 @@ export const SETTINGS = {
   DRAIN_MS: integer('How long clients may take to move to another node when a hub stops.', 10_000, 0, 600_000),
   SWEEP_INTERVAL_MS: integer('How often jobs are looked after whose process died.', 5000, 100, 600_000),
 } as const satisfies Record<string, Setting<unknown>>
+
+const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
 
 export type SettingName = keyof typeof SETTINGS
 export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
@@ -103,7 +159,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, re
     }
   })
   for (const name of required) if (!env[name]) faults.push(`${name}: expected to be set`)
-  if (env.REDIS_URL && !env.JWT_SECRET) faults.push('JWT_SECRET: expected to be set, since REDIS_URL is')
+  if (env.REDIS_URL && !KEYS.some((name) => env[name])) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
+  if (env.AUTH_COOKIE && !env.ALLOWED_ORIGINS) faults.push('ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read
 }

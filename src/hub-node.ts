@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
 import { systemClock } from './hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from './hub/hub.js'
+import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { JobService } from './jobs/job-service.js'
 import { buildParts, type Parts, type PartsLog } from './parts.js'
 import { RUN_KIND_NAMES } from './protocol/kinds.js'
@@ -12,6 +13,7 @@ export interface HubNode {
   readonly server: FastifyInstance
   readonly parts: Parts
   readonly jobs: JobService
+  readonly guards: HubGuards
   /** Moves the clients to other nodes, then closes the server, then the adapters. */
   close(): Promise<void>
 }
@@ -19,6 +21,7 @@ export interface HubNode {
 /** Builds a hub that does not listen yet. */
 export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
   const parts = buildParts(config, log)
+  const guards = buildHubGuards(config, log)
   const hub = new Hub({ broker: parts.broker, feeds: parts.feeds, clock: systemClock }, hubLimits(config))
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
@@ -29,7 +32,16 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     hub,
     jobs,
     checks: { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) },
-    jwtSecret: config.JWT_SECRET,
+    auth: {
+      keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },
+      expected: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE },
+      cookie: config.AUTH_COOKIE,
+      revocations: guards.revocations,
+    },
+    guards,
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    trustedProxies: config.TRUSTED_PROXIES,
+    keepRevocationsMs: config.REVOCATION_TTL_MS,
     logLevel: config.LOG_LEVEL,
     sessionLimits: {
       authTimeoutMs: config.AUTH_TIMEOUT_MS,
@@ -48,9 +60,10 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     await server.drain()
     await server.close()
     hub.close()
+    await guards.close()
     await parts.close()
   }
-  return { server, parts, jobs, close }
+  return { server, parts, jobs, guards, close }
 }
 
 function hubLimits(config: Config): HubLimits {

@@ -1,28 +1,42 @@
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { auth } from './http/plugins/auth.js'
+import { type AuthOptions, auth } from './http/plugins/auth.js'
 import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
+import { origins } from './http/plugins/origins.js'
 import { requestLogging } from './http/plugins/request-logging.js'
-import { sessions } from './http/plugins/sessions.js'
+import { type Guards, sessions } from './http/plugins/sessions.js'
+import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobResource } from './http/routes/job-resource.js'
 import { jobRoutes } from './http/routes/jobs.js'
 import { processes } from './http/routes/processes.js'
+import { revocationRoutes } from './http/routes/revocations.js'
 import { sockets } from './http/routes/sockets.js'
 import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
+import { REVOKED } from './hub/revocations.js'
 import type { SessionLimits } from './hub/session.js'
 import type { UserScopeLimits } from './hub/user-scope.js'
 import type { JobService } from './jobs/job-service.js'
+import { Refusal } from './protocol/codes.js'
 import { KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
 
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
   readonly checks: ReadinessChecks
-  readonly jwtSecret: string
+  readonly auth: AuthOptions
+  /** Pages that may connect; empty for all. */
+  readonly allowedOrigins: readonly string[]
+  /** Proxies whose `X-Forwarded-For` is believed; empty for none. */
+  readonly trustedProxies: readonly string[]
+  /** How long a revocation is kept where its end is not told. */
+  readonly keepRevocationsMs: number
+  /** Who comes in, and who may stay. */
+  readonly guards: Guards
   /** `silent` for none. */
   readonly logLevel: string
   readonly sessionLimits: SessionLimits
@@ -38,22 +52,28 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     ...requestLogging(options.logLevel),
     bodyLimit: options.maxInboundBytes,
     forceCloseConnections: true,
+    trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     rewriteUrl: readableUrl,
     // More than Node lets through: an id that is too long is answered like any other that is no id.
     routerOptions: { maxParamLength: 65_536 },
   })
   await app.register(errors)
   await app.register(validation)
-  await app.register(auth, { secret: options.jwtSecret })
+  await app.register(origins, { allowed: options.allowedOrigins })
+  await app.register(auth, options.auth)
   await app.register(docs)
 
-  const policy = buildPolicy(app, options.jobs)
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs: options.drainMs })
-  await app.register(health, { checks: { ...options.checks, serving: async () => !app.isDraining } })
+  const { guards } = options
+  const policy = buildPolicy(app, options.jobs, guards)
+  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs: options.drainMs, guards })
+  await app.register(health, { checks: { ...options.checks, serving: async () => !guards.upgrades.draining } })
   await app.register(sockets, { maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
+  await app.register(upgrades, { limit: guards.upgrades })
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
+  const { revocations } = guards
+  await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app
 }
 
@@ -69,11 +89,19 @@ function readableUrl({ url = '' }: IncomingMessage): string {
 }
 
 /** Owners and admins see a job; for all others it does not exist. */
-function buildPolicy(app: FastifyInstance, jobs: JobService): Policy {
+function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revocations }: Guards): Policy {
   const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   return {
     authenticate: (token) => app.authenticate(token),
-    enter: async () => () => {},
+    enter: async (identity) => {
+      const id = randomUUID()
+      if (!(await admission.enter(identity.sub, id))) throw new Refusal('too_many_sockets')
+      const leave = () => void admission.leave(identity.sub, id)
+      // It may have been revoked while this waited.
+      if (!revocations.isRevoked(identity)) return leave
+      leave()
+      throw new Refusal('unauthenticated', REVOKED)
+    },
     mayView,
     cancel: (identity, id) => jobs.cancel(id, (owner) => mayView(identity, owner)),
   }

@@ -16,9 +16,10 @@ interface Part {
 const PARTS: readonly Part[] = [
   { name: 'protocol', files: /^src\/protocol\//, imports: [], npm: ['typebox'], node: false },
   { name: 'client', files: /^src\/client\//, imports: ['protocol'], npm: [], node: false },
-  { name: 'broker redis', files: /^src\/broker\/redis-/, imports: ['protocol', 'broker'], npm: ['ioredis'], node: true },
+  { name: 'broker redis', files: /^src\/broker\/redis-/, imports: ['protocol', 'broker', 'hub ports'], npm: ['ioredis'], node: true },
   { name: 'broker', files: /^src\/broker\//, imports: ['protocol'], npm: [], node: false },
-  { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker'], npm: [], node: false },
+  { name: 'hub ports', files: /^src\/hub\/(admission|policy|revocations)\.ts$/, imports: ['protocol'], npm: [], node: false },
+  { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker', 'hub ports'], npm: [], node: false },
   { name: 'queue port', files: /^src\/jobs\/queue\.ts$/, imports: ['protocol'], npm: [], node: false },
   {
     name: 'queue adapter',
@@ -31,7 +32,7 @@ const PARTS: readonly Part[] = [
   {
     name: 'http',
     files: /^src\/http\//,
-    imports: ['protocol', 'hub', 'jobs'],
+    imports: ['protocol', 'hub', 'hub ports', 'jobs'],
     npm: [
       'fastify',
       'fastify-plugin',
@@ -40,6 +41,7 @@ const PARTS: readonly Part[] = [
       '@fastify/type-provider-typebox',
       '@fastify/websocket',
       '@scalar/fastify-api-reference',
+      'jose',
       'typebox',
       'ws',
     ],
@@ -61,7 +63,7 @@ const PARTS: readonly Part[] = [
     npm: ['bullmq', 'ioredis'],
     node: true,
   },
-  { name: 'server', files: /^src\/server\.ts$/, imports: ['protocol', 'hub', 'jobs', 'http'], npm: ['fastify'], node: true },
+  { name: 'server', files: /^src\/server\.ts$/, imports: ['protocol', 'hub', 'hub ports', 'jobs', 'http'], npm: ['fastify'], node: true },
   { name: 'embedded', files: /^src\/embedded\//, imports: [], npm: [], node: true },
   { name: 'cli', files: /^src\/cli\//, imports: 'all', npm: ['fast-jwt', 'ws'], node: true },
   { name: 'composition', files: /^(src|workers)\/[a-z-]+\.ts$/, imports: 'all', npm: ['close-with-grace', 'fastify', 'pino'], node: true },
@@ -188,6 +190,8 @@ const PORTS = [
   ['src/hub/transport.ts', 'Transport'],
   ['src/hub/clock.ts', 'Clock'],
   ['src/hub/policy.ts', 'Policy'],
+  ['src/hub/admission.ts', 'Admission'],
+  ['src/hub/revocations.ts', 'Revocations'],
 ] as const
 
 for (const [file, name] of PORTS) {

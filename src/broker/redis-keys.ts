@@ -39,6 +39,31 @@ export class RedisKeys {
     return `${this.#prefix}:active`
   }
 
+  /** Sorted set of a user's sockets over all nodes, by the ends of their leases. */
+  sockets(sub: string): string {
+    return `${this.#prefix}:sockets:{${sub}}`
+  }
+
+  /** Hash of what was revoked. */
+  revocations(): string {
+    return `${this.#prefix}:{revocations}`
+  }
+
+  /** Sorted set of the same, by when each may be forgotten. */
+  revocationEnds(): string {
+    return `${this.#prefix}:{revocations}:ends`
+  }
+
+  /** Text that changes with each revocation. */
+  revocationVersion(): string {
+    return `${this.#prefix}:{revocations}:version`
+  }
+
+  /** Channel of revocations. */
+  revoked(): string {
+    return `${this.#prefix}:{revocations}:live`
+  }
+
   /** Channel on which hubs tell workers to cancel. */
   control(): string {
     return `${this.#prefix}:control`

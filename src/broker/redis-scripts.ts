@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { KindName } from '../protocol/kinds.js'
 
-/** The Lua of the broker, one file an act; `append.lua` is the part that publish and create share. */
+/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share. */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
@@ -10,6 +10,9 @@ export const redisScripts = {
   runcastAnnounce: { numberOfKeys: 4, lua: load('announce') },
   runcastWithdraw: { numberOfKeys: 2, lua: load('withdraw') },
   runcastRoll: { numberOfKeys: 3, lua: load('roll') },
+  runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
+  runcastRenew: { numberOfKeys: 1, lua: load('renew') },
+  runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
 }
 
 /** The scripts as commands of a connection that was made with them. */
@@ -21,6 +24,9 @@ export interface ScriptCommands {
   runcastAnnounce(...args: (string | number)[]): Promise<number>
   runcastWithdraw(...args: (string | number)[]): Promise<null>
   runcastRoll(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>
+  runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
+  runcastRenew(...args: (string | number)[]): Promise<1>
+  runcastRevoke(...args: (string | number)[]): Promise<1>
 }
 
 function load(...names: string[]): string {

@@ -8,11 +8,15 @@ export interface Identity {
   readonly role: Role
   /** ms since the epoch. */
   readonly expiresAt: number
+  /** When the token was issued, ms since the epoch; 0 where it does not say, so that it counts as older than any other. */
+  readonly issuedAt: number
+  /** The token's own id, by which it alone can be revoked. */
+  readonly jti?: string
 }
 
 /** Who may do what. Each member rejects with a `Refusal`. */
 export interface Policy {
-  /** Reads a token. Rejects with `unauthenticated` or `expired`. */
+  /** Reads a token. Rejects with `unauthenticated` (also when it has been revoked), `expired`, or `overloaded` while that cannot be told. */
   authenticate(token: string): Promise<Identity>
   /** Takes one of the user's places for a session; the function that it resolves to gives it back. */
   enter(identity: Identity): Promise<() => void>

@@ -34,6 +34,12 @@ export const CODES = {
   not_final: { close: null, http: 409, reconnect: false, text: 'The job has not ended, or has completed: there is nothing to retry.' },
   invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },
   bad_request: { close: null, http: 400, reconnect: false, text: 'The request cannot be read.' },
+  too_many_sockets: {
+    close: 4008,
+    http: 429,
+    reconnect: false,
+    text: 'This user has too many sockets open; close one, then connect again.',
+  },
   rate_limited: { close: 4029, http: 429, reconnect: true, text: 'Too many requests or invalid messages; slow down.' },
 } as const satisfies Record<string, Code>
 

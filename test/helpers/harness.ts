@@ -66,6 +66,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const redis = await startTestRedis(t)
   const faults: unknown[] = []
   const log = { warn: () => {}, error: (fields: object) => faults.push(fields) }
+  // All sockets of a test come from one address and mostly from one user.
+  const crowd = { MAX_SOCKETS_PER_USER: '1000', MAX_UPGRADES_PER_SECOND: '10000' }
   const env = {
     REDIS_URL: redis.url,
     JWT_SECRET: SECRET,
@@ -73,6 +75,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     LINGER_MS: '100',
     DRAIN_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
+    ...crowd,
     ...options.env,
   }
   const config = loadConfig(env)

@@ -69,7 +69,7 @@ export class HubWorld {
 
   constructor(limits: Partial<HubLimits> = {}) {
     this.hub = new Hub({ broker: this.broker, feeds: this.feeds, clock: this.clock satisfies Clock }, { ...DEFAULT_HUB_LIMITS, ...limits })
-    for (const sub of ['alice', 'bob']) this.identities.set(sub, { sub, role: 'user', expiresAt: this.clock.now() + 3600_000 })
+    for (const sub of ['alice', 'bob']) this.identities.set(sub, { sub, role: 'user', issuedAt: 0, expiresAt: this.clock.now() + 3600_000 })
     this.policy = {
       authenticate: async (token) => {
         const identity = this.identities.get(token)

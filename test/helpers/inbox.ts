@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
 export type Message = any
 
-const TIMEOUT_MS = 20_000
+const TIMEOUT_MS = 60_000
 
 /** Whatever watches a job: keeps everything it got, as text and parsed, and lets a test wait for facts instead of time. */
 export abstract class Inbox {
@@ -20,7 +20,7 @@ export abstract class Inbox {
   abstract resume(): void
   abstract terminate(): void
 
-  /** The next message not yet read, or the next of a type, passing over others. Rejects after 20 s or when the connection ends before. */
+  /** The next message not yet read, or the next of a type, passing over others. Rejects after 60 s or when the connection ends before. */
   async next(type?: string): Promise<Message> {
     const deadline = Date.now() + TIMEOUT_MS
     for (;;) {

@@ -5,6 +5,7 @@ import { type Harness, startHarness } from '../helpers/harness.js'
 import type { Inbox, Message } from '../helpers/inbox.js'
 import { SseClient } from '../helpers/sse-client.js'
 import { type Play, Stage } from '../helpers/stage.js'
+import { tokenOf } from '../helpers/tokens.js'
 import { assertComplete, assertShapes, entriesOf, missed, wholeState } from '../helpers/wire.js'
 
 interface Where {
@@ -174,6 +175,22 @@ for (const { name, watch } of WAYS) {
     play.complete()
     await (await watch(h, id)).next('completed')
     t.equal(client.messages.length, told, 'no message after')
+    t.same(h.faults, [])
+  })
+
+  t.test(`over ${name}: [REV-1] [SSE-5] a revoked token ends it with the reason`, async (t) => {
+    const stage = new Stage()
+    const h = await startHarness(t, { nodes: 2, processor: stage.processor })
+    const { id } = await begin(h, stage)
+    const exp = Math.floor(Date.now() / 1000) + 600
+    const token = tokenOf({ sub: 'alice', jti: 'lost', exp })
+    const [client, other] = [await watch(h, id, { token }), await watch(h, id)]
+    for (const watching of [client, other]) await watching.next('status')
+    await h.call('POST', '/api/revocations', { node: 1, body: { jti: 'lost' }, token: tokenOf({ sub: 'root', role: 'admin', exp }) })
+    t.match(await client.closed, { code: 4001, reason: /revoked/ })
+    await h.call('POST', `/api/v2/runs/${id}/cancel`)
+    await other.next('cancelled')
+    t.notOk(client.messages.some(({ type }) => type === 'cancelled'))
     t.same(h.faults, [])
   })
 

@@ -49,11 +49,18 @@ t.test('each kind of fault is told with what is expected', async (t) => {
     REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b'].map((value) => [value, 'a redis:// or rediss:// URL']),
     REDIS_PREFIX: ['a b', '{a}', 'x'.repeat(65)].map((value) => [value, '1 to 64 of A-Z a-z 0-9 _ . : -']),
     JWT_SECRET: [['x'.repeat(31), 'at least 32 characters']],
+    JWT_JWKS_URL: ['login.example', 'file:///etc/passwd'].map((value) => [value, 'an https:// or http:// URL']),
+    AUTH_COOKIE: [['a b', 'a name of A-Z a-z 0-9 _ . -']],
+    ALLOWED_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://App.example', 'https://a.example,', 'null'].map((value) => [
+      value,
+      'origins such as https://app.example, with commas between',
+    ]),
+    TRUSTED_PROXIES: [['loadbalancer', 'addresses or networks such as 10.0.0.0/8, with commas between']],
     MAX_INBOUND_BYTES: [['1023', 'an integer from 1024 to 16777216']],
   }
   for (const [name, cases] of Object.entries(faults)) {
     for (const [value, expected] of cases) {
-      const env = { JWT_SECRET: SECRET, [name]: value }
+      const env = { JWT_SECRET: SECRET, ALLOWED_ORIGINS: 'https://app.example', [name]: value }
       t.throws(() => loadConfig(env), new ConfigError([`${name}: expected ${expected}`]), `${name}=${value}`)
     }
   }
@@ -74,13 +81,28 @@ t.test('all faults come in one error, each on a line, and no value in it: one ma
   for (const value of [secret, 'password', 'loud']) t.notOk(`${error.message}${error.stack}`.includes(value), value)
 })
 
-t.test('JWT_SECRET is required with REDIS_URL, since others sign with it too', async (t) => {
+t.test('one key of the tokens is required with REDIS_URL, since others sign with it too', async (t) => {
   const REDIS_URL = 'redis://127.0.0.1:6379'
-  for (const env of [{ REDIS_URL }, { REDIS_URL, JWT_SECRET: '' }]) {
-    t.equal(faultOf(env).message, 'The settings are not valid:\n  JWT_SECRET: expected to be set, since REDIS_URL is')
+  const expected = 'JWT_SECRET or JWT_PUBLIC_KEY or JWT_JWKS_URL: expected one to be set, since REDIS_URL is'
+  for (const env of [{ REDIS_URL }, { REDIS_URL, JWT_SECRET: '' }, { REDIS_URL, JWT_ISSUER: 'https://login.example' }]) {
+    t.equal(faultOf(env).message, `The settings are not valid:\n  ${expected}`)
   }
-  t.doesNotThrow(() => loadConfig({ REDIS_URL, JWT_SECRET: SECRET }))
+  const keys = [{ JWT_SECRET: SECRET }, { JWT_PUBLIC_KEY: '-----BEGIN\nPUBLIC' }, { JWT_JWKS_URL: 'https://login.example/keys' }]
+  for (const key of keys) t.match(loadConfig({ REDIS_URL, ...key }), key)
   t.doesNotThrow(() => loadConfig({ JWT_SECRET: SECRET }))
+})
+
+t.test('lists are read at their commas; a cookie needs a list of origins', async (t) => {
+  const { ALLOWED_ORIGINS, TRUSTED_PROXIES } = loadConfig({
+    ALLOWED_ORIGINS: 'https://app.example, http://127.0.0.1:8501',
+    TRUSTED_PROXIES: '10.0.0.0/8,::1',
+  })
+  t.same(ALLOWED_ORIGINS, ['https://app.example', 'http://127.0.0.1:8501'])
+  t.same(TRUSTED_PROXIES, ['10.0.0.0/8', '::1'])
+  t.same(loadConfig({}).ALLOWED_ORIGINS, [])
+  const missing = 'ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is'
+  t.equal(faultOf({ AUTH_COOKIE: 'session' }).message, `The settings are not valid:\n  ${missing}`)
+  t.match(loadConfig({ AUTH_COOKIE: 'session', ALLOWED_ORIGINS: 'https://app.example' }), { AUTH_COOKIE: 'session' })
 })
 
 t.test('what a process cannot do without has to be set', async (t) => {

@@ -515,8 +515,8 @@ t.test('[MSG-5] more messages in one second than allowed are breaches', async (t
 t.test('[MSG-3] a renewed token is asked again what it may view', async (t) => {
   const world = new HubWorld()
   await world.broker.run('j')
-  world.identities.set('admin', { sub: 'carol', role: 'admin', expiresAt: world.clock.now() + 1e6 })
-  world.identities.set('demoted', { sub: 'carol', role: 'user', expiresAt: world.clock.now() + 1e6 })
+  world.identities.set('admin', { sub: 'carol', role: 'admin', issuedAt: 0, expiresAt: world.clock.now() + 1e6 })
+  world.identities.set('demoted', { sub: 'carol', role: 'user', issuedAt: 0, expiresAt: world.clock.now() + 1e6 })
   world.policy.mayView = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   const client = world.connect('j', { token: 'admin' })
   await client.settle()

@@ -1,27 +1,37 @@
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import Type from 'typebox'
-import { Compile } from 'typebox/compile'
 import type { Identity } from '../../hub/policy.js'
+import { REVOKED, type Revocations } from '../../hub/revocations.js'
 import { Refusal } from '../../protocol/codes.js'
+import { type ExpectedClaims, identityOf } from './claims.js'
+import { headerOf, type KeySource, keyServerSource, publicKeySource } from './keys.js'
 
-/** The last second that a `Date` can tell. */
-const MAX_EXP = 8_640_000_000_000
+/** What tokens are verified with: any of the three; an empty text is none. */
+export interface TokenKeys {
+  /** HS256. */
+  readonly secret: string
+  /** PEM or the path of a PEM file: RS256, ES256 or EdDSA, by the kind of the key. */
+  readonly publicKey: string
+  /** JWK Set: RS256, ES256, EdDSA. */
+  readonly jwksUrl: string
+}
 
-const Claims = Compile(
-  Type.Object({
-    sub: Type.String({ minLength: 1, maxLength: 256 }),
-    exp: Type.Number({ maximum: MAX_EXP }),
-    role: Type.Optional(Type.Enum(['user', 'admin', 'worker'])),
-  }),
-)
+export interface AuthOptions {
+  readonly keys: TokenKeys
+  readonly expected: ExpectedClaims
+  /** Name of a cookie that may bring the token; empty for none. */
+  readonly cookie: string
+  readonly revocations: Revocations
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
     authenticate(token: string): Promise<Identity>
-    /** Hook for routes that need a user: sets `request.identity`, or throws `unauthenticated` or `expired` before anything else of the request is read. */
+    /** Hook for routes that need a user: sets `request.identity`, or throws `forbidden`, `unauthenticated`, `expired` or `overloaded` before anything else of the request is read. */
     identify(request: FastifyRequest): Promise<void>
+    /** The token in a page's cookie; only of a page that is trusted by name, since a browser sends cookies whoever asks it to. */
+    cookieTokenOf(request: FastifyRequest): string | undefined
   }
   interface FastifyRequest {
     /** Whom the request's token speaks for, on routes with the hook `identify`. */
@@ -29,36 +39,71 @@ declare module 'fastify' {
   }
 }
 
-/** Tokens: HS256 and nothing else, `exp` and `sub` required. Every fault of a token is `unauthenticated` or `expired`, never a failure of the server. */
+/** Tokens: of the algorithms that the keys are for and nothing else, `exp` and `sub` required, not revoked. Every fault of a token is `unauthenticated` or `expired`, never a failure of the server. */
 export const auth = fp(
-  async (app: FastifyInstance, options: { secret: string }) => {
-    await app.register(fastifyJwt, { secret: options.secret, verify: { algorithms: ['HS256'] } })
+  async (app: FastifyInstance, { keys, expected, cookie, revocations }: AuthOptions) => {
+    const sources: KeySource[] = []
+    if (keys.secret !== '') {
+      await app.register(fastifyJwt, { secret: keys.secret, verify: { algorithms: ['HS256'] } })
+      sources.push({ algorithms: ['HS256'], claims: async (token) => verifyWithSecret(app, token) })
+    }
+    if (keys.publicKey !== '') sources.push(publicKeySource(keys.publicKey))
+    if (keys.jwksUrl !== '')
+      sources.push(keyServerSource(keys.jwksUrl, (error) => app.log.warn({ err: error }, 'keys of tokens cannot be fetched')))
 
     app.decorate('authenticate', async (token: string): Promise<Identity> => {
-      const claims = verify(app, token)
-      if (!Claims.Check(claims)) throw new Refusal('unauthenticated', 'The claims sub, exp or role of the token are missing or wrong.')
-      return { sub: claims.sub, role: claims.role ?? 'user', expiresAt: claims.exp * 1000 }
+      const identity = identityOf(await claimsOf(token, sources), expected, Date.now())
+      await revocations.ready()
+      if (revocations.isRevoked(identity)) throw new Refusal('unauthenticated', REVOKED)
+      return identity
     })
-
+    app.decorate('cookieTokenOf', (request: FastifyRequest) => {
+      return cookie !== '' && app.isTrustedPage(request) ? cookieOf(request.headers.cookie, cookie) : undefined
+    })
     app.decorateRequest('identity')
     app.decorate('identify', async (request: FastifyRequest) => {
+      if (!app.mayConnectFrom(request)) throw new Refusal('forbidden', 'Pages of this origin are not allowed.')
       const token = tokenOf(request)
       if (token === undefined) throw new Refusal('unauthenticated')
       request.identity = await app.authenticate(token)
     })
   },
-  { name: 'auth' },
+  { name: 'auth', dependencies: ['origins'] },
 )
 
-/** The token of a request: `Authorization: Bearer`, else `?token=`, since a browser's WebSocket sends no headers of its own. */
+/** The token of a request: `Authorization: Bearer`, else `?token=`, since a browser's WebSocket sends no headers of its own, else a trusted page's cookie. */
 export function tokenOf(request: FastifyRequest): string | undefined {
   const [scheme, bearer] = request.headers.authorization?.split(' ') ?? []
   if (scheme?.toLowerCase() === 'bearer' && bearer) return bearer
   const { token } = request.query as { token?: string | string[] }
-  return [token].flat()[0]
+  return [token].flat()[0] ?? request.server.cookieTokenOf(request)
 }
 
-function verify(app: FastifyInstance, token: string): unknown {
+/** The value of a cookie (RFC 6265, section 4.2), without the quotes that it may stand in. */
+function cookieOf(header: string | undefined, name: string): string | undefined {
+  const pairs = (header ?? '').split(';').map((pair) => pair.trim())
+  return pairs
+    .find((pair) => pair.startsWith(`${name}=`))
+    ?.slice(name.length + 1)
+    .replace(/^"(.*)"$/, '$1')
+}
+
+/** Asks the sources of the token's algorithm one after the other. Where one of them cannot tell right now, that is the answer, unless another knows the token. */
+async function claimsOf(token: string, sources: readonly KeySource[]): Promise<unknown> {
+  const { alg } = headerOf(token)
+  let refusal = new Refusal('unauthenticated')
+  for (const source of sources.filter(({ algorithms }) => algorithms.includes(alg))) {
+    try {
+      return await source.claims(token)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      if (error.code !== 'unauthenticated') refusal = error
+    }
+  }
+  throw refusal
+}
+
+function verifyWithSecret(app: FastifyInstance, token: string): unknown {
   try {
     return app.jwt.verify(token)
   } catch (error) {

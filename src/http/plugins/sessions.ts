@@ -1,16 +1,27 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Admission } from '../../hub/admission.js'
 import { systemClock } from '../../hub/clock.js'
 import { drain } from '../../hub/drain.js'
 import type { Hub } from '../../hub/hub.js'
 import type { Policy } from '../../hub/policy.js'
+import { REVOKED, type Revocations } from '../../hub/revocations.js'
 import type { BuildScope } from '../../hub/scope.js'
 import { Session, type SessionLimits } from '../../hub/session.js'
 import type { Transport } from '../../hub/transport.js'
+import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
 import type { Position } from '../../protocol/entry.js'
 import { tokenOf } from './auth.js'
 
+/** What decides, over all nodes, who comes in and who may stay. */
+export interface Guards {
+  readonly admission: Admission
+  readonly revocations: Revocations
+  readonly upgrades: UpgradeLimit
+}
+
 export interface SessionsOptions {
+  readonly guards: Guards
   readonly hub: Hub
   readonly policy: Policy
   readonly limits: SessionLimits
@@ -22,9 +33,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The sessions of this node. */
     sessions: ReadonlySet<Session>
-    /** Whether this node is being emptied: it takes nobody any more. */
-    isDraining: boolean
-    /** Empties the node: moves its clients to others, see `drain`. Resolves when nobody is left. */
+    /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Resolves when nobody is left. */
     drain(): Promise<void>
     /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. */
     buildSession(transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
@@ -33,7 +42,7 @@ declare module 'fastify' {
 
 /** Sessions, whatever their transport. Those that are open when the server closes end with 1012. */
 export const sessions = fp(
-  async (app: FastifyInstance, { hub, policy, limits, drainMs }: SessionsOptions) => {
+  async (app: FastifyInstance, { hub, policy, limits, drainMs, guards }: SessionsOptions) => {
     const open = new Set<Session>()
     app.decorate('sessions', open)
     app.decorate('buildSession', (transport: Transport, request: FastifyRequest, scope: BuildScope) => {
@@ -54,9 +63,15 @@ export const sessions = fp(
       }
       return { session, forget }
     })
-    app.decorate('isDraining', false)
+    guards.revocations.listen(() => {
+      for (const session of open) {
+        if (session.identity && guards.revocations.isRevoked(session.identity)) session.close('unauthenticated', REVOKED)
+      }
+    })
     app.decorate('drain', async () => {
-      app.isDraining = true
+      guards.upgrades.drain()
+      // So that the clients find places on the nodes that they move to.
+      await guards.admission.leaveAll()
       await drain(open, systemClock, drainMs)
     })
     app.addHook('preClose', async () => {

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { BuildScope } from '../../hub/scope.js'
-import { Refusal } from '../../protocol/codes.js'
 import { openEventStream } from '../transports/sse-transport.js'
 
 /**
@@ -8,7 +7,8 @@ import { openEventStream } from '../transports/sse-transport.js'
  * here on a reason is an event `close`.
  */
 export function serveStream(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, scope: BuildScope): FastifyReply {
-  if (app.isDraining) throw new Refusal('restart')
+  const refusal = app.turnAway(request, reply)
+  if (refusal) throw refusal
   const transport = openEventStream(reply)
   const { session, forget } = app.buildSession(transport, request, scope)
   transport.onAlive = () => session.heard()

@@ -1,0 +1,16 @@
+--[[ Takes a share for a socket of a user, where one is left.
+
+  KEYS  1 sorted set of the user's sockets over all nodes: <node>:<socket> by the end of its lease (ms)
+  ARGV  1 member  2 most members  3 lease (ms)
+  Returns 1, or 0 where there is none left
+
+  Atomic, because of ten sockets that ask two nodes at the same moment only so many may be admitted as there are shares.
+  By the clock of Redis: the nodes' own may differ by more than a lease. A member that is there already keeps its share, so a repeated call takes no second.
+]]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1

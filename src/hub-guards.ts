@@ -1,0 +1,37 @@
+import { DEFAULT_ADMISSION_OPTIONS, RedisAdmission } from './broker/redis-admission.js'
+import { connectCommands, connectSubscriptions } from './broker/redis-connection.js'
+import { RedisKeys } from './broker/redis-keys.js'
+import { RedisRevocations } from './broker/redis-revocations.js'
+import type { Config } from './config.js'
+import type { Admission } from './hub/admission.js'
+import { systemClock } from './hub/clock.js'
+import type { Revocations } from './hub/revocations.js'
+import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from './hub/upgrade-limit.js'
+import type { PartsLog } from './parts.js'
+
+/** What a hub, unlike a worker, decides about who comes in and who may stay. */
+export interface HubGuards {
+  readonly admission: Admission
+  readonly revocations: Revocations
+  readonly upgrades: UpgradeLimit
+  /** Gives this node's shares back and closes the connections. */
+  close(): Promise<void>
+}
+
+export function buildHubGuards(config: Config, log: PartsLog): HubGuards {
+  const onFault = (error: unknown) => log.error({ err: error }, 'redis fault')
+  const connection = { url: config.REDIS_URL, onFault }
+  const commands = connectCommands(connection)
+  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const admission = new RedisAdmission(commands, keys, { ...DEFAULT_ADMISSION_OPTIONS, maxPerUser: config.MAX_SOCKETS_PER_USER, onFault })
+  const revocations = new RedisRevocations({ commands, subscriptions: connectSubscriptions(connection), keys, onFault })
+  const { MAX_SOCKETS: maxSockets, MAX_UPGRADES_PER_SECOND: maxPerSecond } = config
+  const upgrades = new UpgradeLimit(systemClock, { ...DEFAULT_UPGRADE_LIMITS, maxSockets, maxPerSecond })
+  const close = async () => {
+    await admission.leaveAll()
+    admission.close()
+    revocations.close()
+    commands.disconnect()
+  }
+  return { admission, revocations, upgrades, close }
+}

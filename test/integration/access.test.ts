@@ -1,0 +1,162 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { eventually } from '../helpers/eventually.js'
+import { type Harness, startHarness } from '../helpers/harness.js'
+import { tokenOf } from '../helpers/tokens.js'
+
+const SECOND = { timeoutMs: 1000, everyMs: 5 }
+const now = () => Math.floor(Date.now() / 1000)
+
+function token(claims: object = {}): string {
+  return tokenOf({ sub: 'alice', iat: now() - 60, exp: now() + 600, ...claims })
+}
+
+const admin = token({ sub: 'root', role: 'admin' })
+
+/** What a node answers to an upgrade: 101 with a socket that stays open until the teardown, or a plain HTTP answer. */
+async function upgrade(
+  t: Test,
+  h: Harness,
+  { node = 0, path = '/api/v2/ws/runs/x' } = {},
+): Promise<{ status: number; headers: IncomingMessage['headers']; text: string }> {
+  const socket = new WebSocket(`${h.nodes[node]?.ws}${path}`)
+  socket.on('error', () => {})
+  t.teardown(() => socket.terminate())
+  const opened = once(socket, 'upgrade').then(([response]: IncomingMessage[]) => ({ response, text: '' }))
+  const refused = once(socket, 'unexpected-response').then(async ([, response]) => {
+    let text = ''
+    for await (const chunk of response) text += chunk
+    return { response, text }
+  })
+  const { response, text } = await Promise.race([opened, refused])
+  return { status: response?.statusCode ?? 0, headers: response?.headers ?? {}, text }
+}
+
+t.test('[REV-5] POST /api/revocations is for admins, and says what it has done', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const revoke = (body: unknown, by: string | null = admin) => h.call('POST', '/api/revocations', { body, token: by })
+  t.match(await revoke({ jti: 'j' }, null), { status: 401, body: { error: 'unauthenticated' } })
+  for (const role of ['user', 'worker']) {
+    t.match(await revoke({ jti: 'j' }, token({ role })), { status: 403, body: { error: 'forbidden' } }, role)
+    t.match(await revoke({ nonsense: 1 }, token({ role })), { status: 403, body: { error: 'forbidden' } }, `${role}, whatever is asked for`)
+  }
+
+  const expires_at = new Date(Date.now() + 600_000).toISOString()
+  t.match(await revoke({ jti: 'j', expires_at }), { status: 202, body: { jti: 'j', expires_at } })
+  const issued_before = '2026-01-01T00:00:00.500Z'
+  t.match(await revoke({ sub: 'bob', issued_before: '2026-01-01T01:00:00.5+01:00', expires_at }), {
+    status: 202,
+    body: { sub: 'bob', issued_before, expires_at },
+  })
+  const begun = Date.now()
+  const { body } = await revoke({ sub: 'bob' })
+  t.ok(Date.parse(body.issued_before) >= begun && Date.parse(body.issued_before) <= Date.now(), 'now, where nothing is said')
+  t.equal(Date.parse(body.expires_at) - Date.parse(body.issued_before), h.config.REVOCATION_TTL_MS)
+
+  const wrong: [body: unknown, path?: string][] = [
+    [{}],
+    [{ jti: 'j', sub: 'alice' }],
+    [{ jti: '' }, '/jti'],
+    [{ sub: 'x'.repeat(257) }, '/sub'],
+    [{ jti: 5 }, '/jti'],
+    [{ jti: 'j', token: 'x' }, '/token'],
+    [{ jti: 'j', issued_before }, '/issued_before'],
+    [{ sub: 'alice', issued_before: 'yesterday' }, '/issued_before'],
+    [{ sub: 'alice', issued_before: '2026-01-01T00:00:00' }, '/issued_before'],
+    [{ sub: 'alice', issued_before: '1969-01-01T00:00:00Z' }, '/issued_before'],
+    [{ jti: 'j', expires_at: '2026-13-01T00:00:00Z' }, '/expires_at'],
+    [{ jti: 'j', expires_at: 1_800_000_000 }, '/expires_at'],
+  ]
+  for (const [body, path] of wrong) {
+    const answer = await revoke(body)
+    t.match(answer, { status: 422, body: { error: 'invalid' } }, JSON.stringify(body))
+    if (path !== undefined) t.equal(answer.body.detail[0]?.path, path)
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[REV-1] [REV-2] [REV-3] a revoked token is refused by every node within a second, others of its user are not', async (t) => {
+  const h = await startHarness(t, { processor: null, nodes: 2 })
+  const revoke = async (body: object) => t.equal((await h.call('POST', '/api/revocations', { body, token: admin })).status, 202)
+  const ask = (bearer: string, node: number) => h.call('GET', '/api/v2/runs', { token: bearer, node })
+  const REVOKED = { status: 401, body: { error: 'unauthenticated', message: 'The token has been revoked.' } }
+  const [one, two, old, bob] = [token({ jti: '1' }), token({ jti: '2' }), token({ iat: undefined }), token({ sub: 'bob' })]
+  for (const node of [0, 1]) for (const bearer of [one, two, old, bob]) t.match(await ask(bearer, node), { status: 200 })
+
+  await revoke({ jti: '1', expires_at: new Date(Date.now() + 600_000).toISOString() })
+  t.match(await ask(one, 0), REVOKED, 'at once where it was asked for')
+  await eventually(async () => (await ask(one, 1)).status === 401, SECOND)
+  t.match(await ask(one, 1), REVOKED)
+  const socket = await h.connect('any', { node: 1, token: one })
+  t.same(await socket.closed, { code: 4001, reason: 'The token has been revoked.' })
+  for (const node of [0, 1]) for (const bearer of [two, old, bob]) t.match(await ask(bearer, node), { status: 200 }, 'the others are good')
+
+  await revoke({ sub: 'alice' })
+  const renewed = token({ iat: now() })
+  for (const node of [0, 1]) {
+    await eventually(async () => (await ask(two, node)).status === 401, SECOND)
+    t.match(await ask(two, node), REVOKED)
+    t.match(await ask(old, node), REVOKED, 'one that does not say when it was issued is older than any moment')
+    t.match(await ask(renewed, node), { status: 200 }, 'one that was issued in the same second or after it is good')
+    t.match(await ask(bob, node), { status: 200 })
+  }
+  t.same(h.faults, [])
+})
+
+t.test(
+  '[LIMIT-2] a full node answers an upgrade with 503 and Retry-After, and takes one again when there is room; REST goes on',
+  async (t) => {
+    const h = await startHarness(t, { processor: null, nodes: 2, env: { MAX_SOCKETS: '5' } })
+    const answers = await Promise.all(Array.from({ length: 12 }, () => upgrade(t, h)))
+    t.equal(answers.filter(({ status }) => status === 101).length, 5, 'exactly as many as there is room for')
+    const refused = answers.filter(({ status }) => status !== 101)
+    for (const { status, headers, text } of refused) {
+      t.match(
+        { status, headers, body: JSON.parse(text) },
+        { status: 503, headers: { 'retry-after': '5' }, body: { error: 'overloaded', detail: [] } },
+      )
+    }
+    const connections = () =>
+      new Promise<number>((resolve) => h.nodes[0]?.hub.server.server.getConnections((_error, count) => resolve(count)))
+    await eventually(async () => (await connections()) === 5)
+    t.equal((await upgrade(t, h, { node: 1 })).status, 101, 'another node has room')
+    t.equal((await h.call('GET', '/api/v2/runs')).status, 200)
+    const [session] = h.nodes[0]?.hub.server.sessions ?? []
+    session?.close('restart')
+    await eventually(async () => (await upgrade(t, h)).status === 101)
+    t.same(h.faults, [])
+  },
+)
+
+t.test('[LIMIT-3] an address that comes too often gets 503 and Retry-After, also where there is no such route', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { MAX_UPGRADES_PER_SECOND: '3', TRUSTED_PROXIES: '127.0.0.1' } })
+  const burst = await Promise.all(Array.from({ length: 20 }, () => upgrade(t, h)))
+  const refused = burst.filter(({ status }) => status === 503)
+  t.ok(refused.length >= 10, `${refused.length} of 20 were refused`)
+  for (const { headers, text } of refused)
+    t.match({ headers, body: JSON.parse(text) }, { headers: { 'retry-after': '1' }, body: { error: 'overloaded' } })
+  const elsewhere = await Promise.all(Array.from({ length: 20 }, () => upgrade(t, h, { path: '/nowhere' })))
+  t.ok(elsewhere.some(({ status }) => status === 503))
+  t.equal((await h.call('GET', '/livez', { token: null })).status, 200, 'what is no upgrade is not counted')
+  await eventually(async () => (await upgrade(t, h)).status === 101)
+
+  const other = new WebSocket(`${h.nodes[0]?.ws}/api/v2/ws/runs/x`, { headers: { 'x-forwarded-for': '203.0.113.7' } })
+  t.teardown(() => other.terminate())
+  await once(other, 'upgrade')
+  t.pass('behind a trusted proxy it is the client’s address that counts')
+})
+
+t.test('[LIMIT-4] a node that drains takes no more sockets; those that are there stay', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await client.next('status')
+  h.nodes[0]?.hub.guards.upgrades.drain()
+  const { status, headers, text } = await upgrade(t, h)
+  t.match({ status, headers, body: JSON.parse(text) }, { status: 503, headers: { 'retry-after': '5' }, body: { error: 'restart' } })
+  client.send({ type: 'ping' })
+  t.same(await client.next(), { type: 'pong' })
+  t.same(h.faults, [])
+})

@@ -1,0 +1,93 @@
+import t from 'tap'
+import type { Identity } from '../../src/hub/policy.js'
+import { RevocationList } from '../../src/hub/revocations.js'
+import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from '../../src/hub/upgrade-limit.js'
+import { ManualClock } from '../helpers/manual.js'
+
+const NOON = Date.parse('2026-01-01T12:00:00Z')
+
+function identity(claims: Partial<Identity> = {}): Identity {
+  return { sub: 'alice', role: 'user', issuedAt: NOON, expiresAt: NOON + 3600_000, ...claims }
+}
+
+t.test('[REV-1] a revoked jti is one token, of whatever user; it is forgotten when it would have expired', async (t) => {
+  const list = new RevocationList()
+  t.ok(list.add({ jti: 'a', until: NOON + 1000 }))
+  t.ok(list.isRevoked(identity({ jti: 'a' })))
+  t.ok(list.isRevoked(identity({ jti: 'a', sub: 'bob' })))
+  t.notOk(list.isRevoked(identity({ jti: 'b' })))
+  t.notOk(list.isRevoked(identity()), 'a token without a jti')
+  t.notOk(list.add({ jti: 'a', until: NOON + 500 }), 'nothing new')
+  list.forget(NOON + 999)
+  t.equal(list.size, 1)
+  list.forget(NOON + 1000)
+  t.equal(list.size, 0)
+})
+
+t.test('[REV-2] issued before a moment: by whole seconds the second of the moment stays, finer times are compared exactly', async (t) => {
+  const list = new RevocationList()
+  list.add({ sub: 'alice', before: NOON + 700, until: NOON + 3600_000 })
+  const cases: [issuedAt: number, revoked: boolean][] = [
+    [0, true],
+    [NOON - 1000, true],
+    [NOON - 1, true],
+    [NOON, false],
+    [NOON + 300, true],
+    [NOON + 699, true],
+    [NOON + 700, false],
+    [NOON + 1000, false],
+  ]
+  for (const [issuedAt, revoked] of cases) t.equal(list.isRevoked(identity({ issuedAt })), revoked, `${issuedAt - NOON}`)
+  t.notOk(list.isRevoked(identity({ sub: 'bob', issuedAt: 0 })), 'another user')
+})
+
+t.test('[REV-2] of two moments for one user the later holds, in whatever order they come', async (t) => {
+  for (const moments of [
+    [NOON, NOON + 5000],
+    [NOON + 5000, NOON],
+  ]) {
+    const list = new RevocationList()
+    for (const before of moments) list.add({ sub: 'alice', before, until: before + 3600_000 })
+    t.ok(list.isRevoked(identity({ issuedAt: NOON + 4000 })))
+    t.notOk(list.isRevoked(identity({ issuedAt: NOON + 5000 })))
+    list.forget(NOON + 3600_000)
+    t.equal(list.size, 1, 'and so does the later end')
+  }
+})
+
+t.test('[LIMIT-3] upgrades of one address: as many at once as in a second, then as they come back', async (t) => {
+  const clock = new ManualClock()
+  const limit = new UpgradeLimit(clock, { ...DEFAULT_UPGRADE_LIMITS, maxPerSecond: 10 })
+  const taken = (address: string) => Array.from({ length: 20 }, () => limit.refuse(address, 0)).filter((seconds) => seconds === null).length
+  t.equal(taken('10.0.0.1'), 10)
+  t.equal(taken('10.0.0.2'), 10, 'another address has its own')
+  t.equal(limit.refuse('10.0.0.1', 0), 1, 'seconds to wait')
+  clock.advance(500)
+  t.equal(taken('10.0.0.1'), 5)
+  clock.advance(-60_000)
+  t.equal(taken('10.0.0.1'), 0, 'a clock that is set back gives nothing')
+  clock.advance(60_000)
+  t.equal(taken('10.0.0.1'), 10, 'never more than a second’s')
+})
+
+t.test('[LIMIT-3] the memory for addresses is bounded: the one that was quiet for longest is forgotten', async (t) => {
+  const clock = new ManualClock()
+  const limit = new UpgradeLimit(clock, { ...DEFAULT_UPGRADE_LIMITS, maxPerSecond: 1, maxAddresses: 100 })
+  t.equal(limit.refuse('first', 0), null)
+  for (let i = 0; i < 99; i += 1) limit.refuse(`address ${i}`, 0)
+  t.equal(limit.refuse('first', 0), 1, 'is remembered, and now the newest')
+  for (let i = 0; i < 99; i += 1) limit.refuse(`another ${i}`, 0)
+  t.equal(limit.refuse('first', 0), 1, 'still')
+  for (let i = 0; i < 10_000; i += 1) limit.refuse(`flood ${i}`, 0)
+  t.equal(limit.addresses, 100)
+})
+
+t.test('[LIMIT-2] a full node and one that drains refuse everybody, and spend nothing of their rate', async (t) => {
+  const limit = new UpgradeLimit(new ManualClock(), { ...DEFAULT_UPGRADE_LIMITS, maxSockets: 3, maxPerSecond: 1 })
+  t.equal(limit.refuse('a', 3), 5)
+  t.equal(limit.refuse('a', 2), null)
+  limit.drain()
+  t.equal(limit.draining, true)
+  t.equal(limit.refuse('b', 0), 5)
+  t.equal(limit.addresses, 1)
+})
