@@ -223,6 +223,19 @@ for (const { name, watch } of WAYS) {
   })
 }
 
+for (const { name, watch } of WAYS) {
+  t.test(`over ${name}: [SLOW-3] [SSE-6] a client that drains nothing is left, and others are not disturbed`, async (t) => {
+    const h = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: '65536', STALL_MS: '1000' } })
+    const id = await h.submit()
+    const [dead, fast] = [await watch(h, id), await watch(h, id)]
+    await dead.next('status')
+    dead.pause()
+    await fast.next('completed')
+    await eventually(() => h.nodes[0]?.hub.server.sessions.size === 1)
+    t.same(h.faults, [])
+  })
+}
+
 /** Some 12 MB of durable entries: more than the kernel's buffers take for a client that does not read. */
 const METRICS = 40_000
 const chatty: Processor<'run'> = async (_input, job) => {
@@ -233,6 +246,32 @@ const chatty: Processor<'run'> = async (_input, job) => {
   }
   return { metrics_summary: { count: METRICS } }
 }
+
+t.test('[SSE-1] [SSE-5] a stream takes a place like a socket: of the node before it begins, of its user after', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { MAX_SOCKETS: '2', MAX_SOCKETS_PER_USER: '1' } })
+  const id = await h.submit()
+  const path = `/api/v2/runs/${id}/events`
+  const first = stream(h, path)
+  await first.next('status')
+  t.match(await stream(h, path).closed, { code: 4008, name: 'too_many_sockets' })
+  const second = stream(h, path, { token: tokenOf({ sub: 'root', role: 'admin', exp: Math.floor(Date.now() / 1000) + 60 }) })
+  await second.next('status')
+  const headers = { accept: 'text/event-stream' }
+  const full = await h.call('GET', path, { headers })
+  t.match(full, { status: 503, body: { error: 'overloaded' } })
+  t.match(full.headers.get('retry-after'), /^\d+$/)
+  t.match(await h.call('GET', path), { status: 200 }, 'a page needs no place')
+  second.terminate()
+  first.terminate()
+  await eventually(() => h.nodes[0]?.hub.server.sessions.size === 0)
+  const again = stream(h, path)
+  await again.next('status')
+  const drained = h.nodes[0]?.hub.server.drain()
+  t.match(await h.call('GET', path, { headers }), { status: 503, body: { error: 'restart' } })
+  t.match(await again.closed, { code: 1012, name: 'restart', reconnect: true })
+  await drained
+  t.same(h.faults, [])
+})
 
 t.test('streams alone', async (t) => {
   const stage = new Stage()
