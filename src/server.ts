@@ -11,8 +11,10 @@ import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
 import { benchmarkRoute } from './http/routes/benchmark.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
+import { jobResource } from './http/routes/job-resource.js'
 import { jobRoutes } from './http/routes/jobs.js'
 import { modelsRoute } from './http/routes/models.js'
+import { processes } from './http/routes/processes.js'
 import { revocationRoutes } from './http/routes/revocations.js'
 import { sockets } from './http/routes/sockets.js'
 import type { Hub } from './hub/hub.js'
@@ -76,6 +78,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
   await app.register(modelsRoute, { models: options.models })
   await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
+  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app

@@ -193,6 +193,7 @@ const PORTS = [
   ['src/broker/broker.ts', 'Broker'],
   ['src/broker/broker.ts', 'BrokerListener'],
   ['src/broker/job-store.ts', 'JobStore'],
+  ['src/broker/job-store.ts', 'ActiveRounds'],
   ['src/jobs/queue.ts', 'Queue'],
   ['src/hub/transport.ts', 'Transport'],
   ['src/hub/clock.ts', 'Clock'],

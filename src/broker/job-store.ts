@@ -33,19 +33,45 @@ export interface HistoryPage {
   readonly truncated: boolean
 }
 
-/** The records of jobs: who owns what, which are active, what was logged. */
+/** One round of one job: what the sweeper looks after. */
+export interface JobRound {
+  readonly id: string
+  readonly round: number
+}
+
+/** A job that is made known: to the sweeper by its round, to its owner by its time of submit. */
+export interface KnownJob extends JobRound {
+  readonly kind: KindName
+  readonly owner: string
+  /** ISO 8601: its place in the owner's list. */
+  readonly created_at: string
+}
+
+/** The records of jobs: who owns what, what was logged. */
 export interface JobStore {
-  /** Writes the job's hash with its first event, then the sweeper's index, then the owner's: in this order, since they lie in different hash slots. */
+  /** Writes the job's hash with its first event, then makes it known like `reactivate`: in this order, since these lie in different hash slots. */
   create(job: NewJob, first: JobEvent): Promise<Created>
-  list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<ListPage>
+  /** Makes the present round of a job known: the sweeper's index, then the owner's. May be done again. */
+  reactivate(job: KnownJob): Promise<void>
+  /** Of one kind, or of all together in one order. */
+  list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage>
   /** Durable entries after a seq, at most `limit`; null where there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
-  /** Jobs that have not been retired and were last touched before `before` (epoch ms). */
-  active(before: number, limit: number): Promise<readonly string[]>
-  /** Puts off the next look of the sweeper and refreshes the TTL of a job's keys. */
-  touch(id: string, now: number): Promise<void>
-  /** Takes a job out of the sweeper's index: the last step of its end. */
-  retire(id: string): Promise<void>
   /** Takes a job that has expired out of its owner's index. */
-  forget(owner: string, kind: KindName, id: string): Promise<void>
+  forget(owner: string, id: string): Promise<void>
+}
+
+/**
+ * The sweeper's index: rounds that have not ended. Each round stands in it by itself, so that the end of one, however late it is told, never takes
+ * the next one out.
+ */
+export interface ActiveRounds {
+  /** Puts a round in, with the time of its last look (epoch ms); one that is there stays as it is. */
+  activate(round: JobRound, now: number): Promise<void>
+  /** Rounds that have not been retired and were last touched before `before` (epoch ms). */
+  active(before: number, limit: number): Promise<readonly JobRound[]>
+  /** Puts off the next look of the sweeper and refreshes the TTL of a job's keys. */
+  touch(round: JobRound, now: number): Promise<void>
+  /** Takes a round out: the last step of its end. */
+  retire(round: JobRound): Promise<void>
 }

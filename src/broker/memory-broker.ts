@@ -4,7 +4,7 @@ import type { KindName } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { DEFAULT_BROKER_LIMITS } from './broker.js'
-import type { Created, HistoryPage, JobStore, ListPage, NewJob } from './job-store.js'
+import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 
 interface StoredJob {
   readonly state: JobState
@@ -13,15 +13,15 @@ interface StoredJob {
   log: Entry[]
   durables: number
   writer: { token: number; n: number; seq: number }
-  touched: number
   listed: boolean
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
-export class MemoryBroker implements Broker, JobStore {
+export class MemoryBroker implements Broker, JobStore, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
   readonly #subscribed = new Set<string>()
-  readonly #active = new Set<string>()
+  /** The sweeper's index: rounds by id and number, with the time of the last look. */
+  readonly #active = new Map<string, JobRound & { at: number }>()
   readonly #limits: BrokerLimits
   #listener: BrokerListener = { entry: () => {}, gap: () => {} }
 
@@ -36,20 +36,17 @@ export class MemoryBroker implements Broker, JobStore {
     const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, latest: new Map() }
     const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = {
-      state,
-      digest,
-      order: this.#jobs.size,
-      log: [],
-      durables: 0,
-      writer,
-      touched: Date.parse(job.created_at),
-      listed: true,
-    }
+    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, listed: true }
     this.#jobs.set(job.id, stored)
-    this.#active.add(job.id)
     this.#append(stored, first)
+    await this.reactivate(state)
     return { created: true }
+  }
+
+  async reactivate({ id, round, created_at }: KnownJob): Promise<void> {
+    await this.activate({ id, round }, Date.parse(created_at))
+    const job = this.#jobs.get(id)
+    if (job) job.listed = true
   }
 
   async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
@@ -93,10 +90,10 @@ export class MemoryBroker implements Broker, JobStore {
     return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
   }
 
-  async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<ListPage> {
+  async list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage> {
     const before = cursor === undefined ? Number.POSITIVE_INFINITY : Number(cursor)
     const jobs = [...this.#jobs.values()]
-      .filter((job) => job.listed && job.state.owner === owner && job.state.kind === kind && job.order < before)
+      .filter((job) => job.listed && job.state.owner === owner && (!kind || job.state.kind === kind) && job.order < before)
       .reverse()
     const page = jobs.slice(0, limit)
     return { ids: page.map((job) => job.state.id), ...(jobs.length > limit && { cursor: String(page.at(-1)?.order) }) }
@@ -109,22 +106,28 @@ export class MemoryBroker implements Broker, JobStore {
     return { entries, oldestSeq: job.log[0]?.seq ?? null, truncated: this.#isTrimmed(job, after) }
   }
 
-  async active(before: number, limit: number): Promise<readonly string[]> {
-    return [...this.#active].filter((id) => (this.#jobs.get(id)?.touched ?? 0) <= before).slice(0, limit)
+  async activate({ id, round }: JobRound, now: number): Promise<void> {
+    const key = `${id}~${round}`
+    if (!this.#active.has(key)) this.#active.set(key, { id, round, at: now })
   }
 
-  async touch(id: string, now: number): Promise<void> {
+  async active(before: number, limit: number): Promise<readonly JobRound[]> {
+    const due = [...this.#active.values()].filter(({ at }) => at <= before).slice(0, limit)
+    return due.map(({ id, round }) => ({ id, round }))
+  }
+
+  async touch({ id, round }: JobRound, now: number): Promise<void> {
+    const entry = this.#active.get(`${id}~${round}`)
+    if (entry) entry.at = now
+  }
+
+  async retire({ id, round }: JobRound): Promise<void> {
+    this.#active.delete(`${id}~${round}`)
+  }
+
+  async forget(owner: string, id: string): Promise<void> {
     const job = this.#jobs.get(id)
-    if (job) job.touched = now
-  }
-
-  async retire(id: string): Promise<void> {
-    this.#active.delete(id)
-  }
-
-  async forget(owner: string, kind: KindName, id: string): Promise<void> {
-    const job = this.#jobs.get(id)
-    if (job?.state.owner === owner && job.state.kind === kind) job.listed = false
+    if (job?.state.owner === owner) job.listed = false
   }
 
   listen(listener: BrokerListener): void {

@@ -1,8 +1,8 @@
 import type { JobEvent } from '../protocol/entry.js'
-import type { KindName } from '../protocol/kinds.js'
+import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
-import type { Created, HistoryPage, JobStore, ListPage, NewJob } from './job-store.js'
+import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 import { asked, type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 
@@ -10,7 +10,7 @@ import { RedisKeys } from './redis-keys.js'
 const MAX_OWNED = 10_000
 
 /** Records of jobs in Redis. Nothing here spans two hash slots in one script: what must has a fixed order, and the sweeper repairs the rest. */
-export class RedisJobStore implements JobStore {
+export class RedisJobStore implements JobStore, ActiveRounds {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
@@ -29,34 +29,25 @@ export class RedisJobStore implements JobStore {
     const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, this.#limits.activeTtlMs))
     if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
     // Also for a job that exists: its first submit may have died right here.
-    const now = Date.parse(created_at)
-    await asked(this.#commands.zadd(this.#keys.active(), 'NX', now, id))
-    await asked(this.#commands.zadd(this.#keys.owned(owner, kind), 'NX', now, id))
-    await asked(this.#commands.zremrangebyrank(this.#keys.owned(owner, kind), 0, -MAX_OWNED - 1))
-    await this.#keepOwned(owner, kind)
+    await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
-  /** Newest first; the cursor is `<ms>:<id>` of the last one given. */
-  async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<ListPage> {
+  async reactivate({ owner, kind, created_at, ...round }: KnownJob): Promise<void> {
     const key = this.#keys.owned(owner, kind)
-    const [score, after] = cursor ? splitCursor(cursor) : ['+inf', undefined]
-    const found: string[] = []
-    let last: string | undefined
-    let offset = 0
-    for (;;) {
-      const rows = await asked(this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, limit + 1))
-      for (let i = 0; i < rows.length; i += 2) {
-        const [id = '', ms = ''] = [rows[i], rows[i + 1]]
-        // Members of one score come in reverse lexical order: skip up to and with the cursor's own.
-        if (after !== undefined && ms === score && id >= after) continue
-        if (found.length === limit) return { ids: found, ...(last && { cursor: last }) }
-        found.push(id)
-        last = `${ms}:${id}`
-      }
-      if (rows.length < 2 * (limit + 1)) return { ids: found }
-      offset += limit + 1
-    }
+    await this.activate(round, Date.parse(created_at))
+    await asked(this.#commands.zadd(key, 'NX', Date.parse(created_at), round.id))
+    await asked(this.#commands.zremrangebyrank(key, 0, -MAX_OWNED - 1))
+    await this.#keepOwned(owner, kind)
+  }
+
+  /** Newest first; the cursor is `<ms>:<id>` of the last one given. All kinds are merged here, so that there is no second index to keep in step. */
+  async list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage> {
+    const kinds = kind ? [kind] : KIND_NAMES
+    const rows = (await Promise.all(kinds.map((kind) => this.#owned(this.#keys.owned(owner, kind), limit + 1, cursor)))).flat()
+    const page = rows.sort((a, b) => Number(b.ms) - Number(a.ms) || (a.id < b.id ? 1 : -1)).slice(0, limit)
+    const last = page.at(-1)
+    return { ids: page.map(({ id }) => id), ...(rows.length > limit && last && { cursor: `${last.ms}:${last.id}` }) }
   }
 
   async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
@@ -79,26 +70,48 @@ export class RedisJobStore implements JobStore {
     return { entries, oldestSeq, truncated: trimmed && (oldestSeq === null || after < oldestSeq - 1) }
   }
 
-  async active(before: number, limit: number): Promise<readonly string[]> {
-    return asked(this.#commands.zrangebyscore(this.#keys.active(), '-inf', before, 'LIMIT', 0, limit))
+  async activate(round: JobRound, now: number): Promise<void> {
+    await asked(this.#commands.zadd(this.#keys.active(), 'NX', now, memberOf(round)))
   }
 
-  async touch(id: string, now: number): Promise<void> {
-    await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, id))
+  async active(before: number, limit: number): Promise<readonly JobRound[]> {
+    const members = await asked(this.#commands.zrangebyscore(this.#keys.active(), '-inf', before, 'LIMIT', 0, limit))
+    return members.map(roundOf)
+  }
+
+  async touch(round: JobRound, now: number): Promise<void> {
+    const { id } = round
+    await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
     const alive = await asked(this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#limits.activeTtlMs))
     if (alive) await this.#keepOwned(...alive)
   }
 
-  async retire(id: string): Promise<void> {
-    await asked(this.#commands.zrem(this.#keys.active(), id))
+  async retire(round: JobRound): Promise<void> {
+    await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
   }
 
-  async forget(owner: string, kind: KindName, id: string): Promise<void> {
-    await asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))
+  async forget(owner: string, id: string): Promise<void> {
+    await Promise.all(KIND_NAMES.map((kind) => asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))))
   }
 
   close(): void {
     this.#commands.disconnect()
+  }
+
+  /** The newest of one index, at most `count`, from behind the cursor on. */
+  async #owned(key: string, count: number, cursor: string | undefined): Promise<{ ms: string; id: string }[]> {
+    const [score, after] = cursor ? splitCursor(cursor) : ['+inf', undefined]
+    const found: { ms: string; id: string }[] = []
+    for (let offset = 0; ; offset += count) {
+      const rows = await asked(this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, count))
+      for (let i = 0; i < rows.length; i += 2) {
+        const [id = '', ms = ''] = [rows[i], rows[i + 1]]
+        // Members of one score come in reverse lexical order: skip up to and with the cursor's own.
+        if (after !== undefined && ms === score && id >= after) continue
+        if (found.push({ ms, id }) === count) return found
+      }
+      if (rows.length < 2 * count) return found
+    }
   }
 
   /** The index of a user lives as long as any job in it. */
@@ -110,4 +123,14 @@ export class RedisJobStore implements JobStore {
 function splitCursor(cursor: string): [score: string, id: string] {
   const at = cursor.indexOf(':')
   return [cursor.slice(0, at), cursor.slice(at + 1)]
+}
+
+/** A round as a member of the sweeper's index; an id holds no tilde. */
+function memberOf({ id, round }: JobRound): string {
+  return `${id}~${round}`
+}
+
+function roundOf(member: string): JobRound {
+  const at = member.indexOf('~')
+  return { id: member.slice(0, at), round: Number(member.slice(at + 1)) }
 }

@@ -34,7 +34,7 @@ export class RedisKeys {
     return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: `${user}:live` }
   }
 
-  /** Sorted set of the jobs that have not ended, by the time of the sweeper's last look. */
+  /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the sweeper's last look. */
   active(): string {
     return `${this.#prefix}:active`
   }

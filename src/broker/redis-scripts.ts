@@ -18,7 +18,7 @@ export const redisScripts = {
 /** The scripts as commands of a connection that was made with them. */
 export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
-  runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string]>
+  runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
   runcastAnnounce(...args: (string | number)[]): Promise<number>

@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.js'
 import type { Feeds } from '../broker/feeds.js'
-import type { JobStore } from '../broker/job-store.js'
+import type { ActiveRounds } from '../broker/job-store.js'
 import { controlWriter, type JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { lifecycleOf } from '../protocol/kinds.js'
@@ -9,18 +9,18 @@ import type { Outcome, Queue, QueueRef } from './queue.js'
 
 export interface Finalizer {
   readonly broker: Broker
-  readonly store: JobStore
+  readonly store: ActiveRounds
   readonly feeds: Feeds
   readonly queue: Queue
 }
 
 /**
- * Ends a round: writes its one final entry, then takes it from its owner's active jobs, then removes
- * the queue's job, then takes it out of the sweeper's index. Idempotent, for any caller at any
- * time after the queue has committed; another round is left alone. The order loses no result: until the entry is written, the queue keeps the outcome.
+ * Ends a round: writes its one final entry, then takes it from its owner's active jobs, then removes the queue's job, then takes it out of the sweeper's
+ * index. Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
+ * is written, the queue keeps the outcome.
  */
 export async function finalize(parts: Finalizer, ref: QueueRef, outcome: Outcome): Promise<void> {
-  const { broker, store, feeds, queue } = parts
+  const { broker, store, queue } = parts
   const state = (await broker.read(ref.id))?.state
   if (state?.round === ref.round && !isFinal(state.status)) {
     const written = await broker.publish(ref.id, finalEvents(state, outcome), controlWriter(ref.round))
@@ -33,10 +33,25 @@ export async function finalize(parts: Finalizer, ref: QueueRef, outcome: Outcome
       throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)
     }
   }
-  if (state?.round === ref.round) await feeds.withdraw(state.owner, ref.id)
+  if (state?.round === ref.round) await tellOwner(parts, state, false)
   // While a worker still holds it, the sweeper keeps an eye on it.
-  const isRemoved = await queue.remove(ref)
-  if (isRemoved && (!state || state.round === ref.round)) await store.retire(ref.id)
+  if (await queue.remove(ref)) await store.retire(ref)
+}
+
+/**
+ * Puts a job among its owner's active ones, or takes it from them, and looks whether that is still so: a round may have ended, or the next one have begun,
+ * while this was under way. Whoever acts last has looked after it.
+ */
+export async function tellOwner(
+  parts: Pick<Finalizer, 'broker' | 'feeds'>,
+  job: { id: string; owner: string },
+  isActive: boolean,
+): Promise<void> {
+  const { broker, feeds } = parts
+  await (isActive ? feeds.announce(job.owner, job.id) : feeds.withdraw(job.owner, job.id))
+  const now = (await broker.read(job.id))?.state
+  const isActiveNow = now !== undefined && !isFinal(now.status)
+  if (isActiveNow !== isActive) await tellOwner(parts, job, isActiveNow)
 }
 
 function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import type { Broker } from '../broker/broker.js'
 import type { Feeds } from '../broker/feeds.js'
-import type { HistoryPage, JobStore } from '../broker/job-store.js'
+import type { ActiveRounds, HistoryPage, JobStore } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -10,12 +10,15 @@ import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { type Finalizer, finalize } from './finalize.js'
+import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput } from './input.js'
 import type { Queue } from './queue.js'
 
 export interface Submission {
-  /** Client-supplied, or a UUIDv7. */
+  /** Client-supplied, or made of the key, or a UUIDv7. */
   readonly id?: string
+  /** The same key, owner and kind again is the same job. */
+  readonly key?: string
   readonly owner: string
   readonly kind: KindName
   readonly input: unknown
@@ -30,16 +33,22 @@ export interface JobPage {
 /** Whether a user may see a job of this owner. To whom it is not shown, it does not exist. */
 export type View = (owner: string) => boolean
 
+/** Which jobs of a list: all, or those that have (not) ended. */
+export type Phase = 'active' | 'final'
+
+/** How often one page of a filtered list asks for more jobs to look at. */
+const MAX_LOOKS = 20
+
 const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 
 /** The life of jobs as their users steer it. Every member rejects with a `Refusal` for what the caller did wrong. */
 export class JobService {
   readonly #broker: Broker
-  readonly #store: JobStore
+  readonly #store: JobStore & ActiveRounds
   readonly #feeds: Feeds
   readonly #queue: Queue
 
-  constructor(parts: Finalizer) {
+  constructor(parts: Finalizer & { readonly store: JobStore }) {
     this.#broker = parts.broker
     this.#store = parts.store
     this.#feeds = parts.feeds
@@ -50,7 +59,7 @@ export class JobService {
    * Enqueues a job. The same id and input again by its owner is answered with the job as it is; `other_input` and `id_taken` otherwise. The order
    * (hash, sweeper's index, user's index, announcement, queue) is fixed: whatever dies in between, the sweeper finds the job and puts it into the queue.
    */
-  async submit({ id = uuidv7(), owner, kind, input }: Submission): Promise<JobState> {
+  async submit({ owner, kind, input, key, id = key === undefined ? uuidv7() : idOfKey(owner, kind, key) }: Submission): Promise<JobState> {
     if (!isJobId(id)) {
       throw new Refusal('invalid', undefined, [
         { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
@@ -72,21 +81,35 @@ export class JobService {
     return state
   }
 
-  read(kind: KindName, id: string, view: View): Promise<JobState> {
+  /** `kind`: null where any will do. */
+  read(kind: KindName | null, id: string, view: View): Promise<JobState> {
     return this.#require(id, view, kind)
   }
 
-  async list(owner: string, kind: KindName, limit: number, cursor?: string): Promise<JobPage> {
-    const page = await this.#store.list(owner, kind, limit, cursor)
-    const states = await Promise.all(page.ids.map(async (id) => ({ id, state: (await this.#broker.read(id))?.state })))
-    const expired = states.filter(({ state }) => state?.owner !== owner)
-    await Promise.all(expired.map(({ id }) => this.#store.forget(owner, kind, id)))
-    const jobs = states.flatMap(({ state }) => (state?.owner === owner ? [state] : []))
-    return { jobs, ...(page.cursor !== undefined && { cursor: page.cursor }) }
+  /**
+   * Own jobs of one kind or of all, newest first. A page may hold fewer than `limit`, also none, and yet have a cursor: what has expired is left out, and
+   * with a `phase` only so many jobs are looked at.
+   */
+  async list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
+    const jobs: JobState[] = []
+    let next = cursor
+    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+      const page = await this.#store.list(owner, kind, limit - jobs.length, next)
+      jobs.push(...(await this.#owned(owner, page.ids, phase)))
+      next = page.cursor
+      if (phase === undefined || next === undefined || jobs.length === limit) break
+    }
+    return { jobs, ...(next !== undefined && { cursor: next }) }
   }
 
   /** The durable entries after a seq, and the state that they lead to. */
-  async history(kind: KindName, id: string, view: View, after: number, limit: number): Promise<{ state: JobState; page: HistoryPage }> {
+  async history(
+    kind: KindName | null,
+    id: string,
+    view: View,
+    after: number,
+    limit: number,
+  ): Promise<{ state: JobState; page: HistoryPage }> {
     const state = await this.#require(id, view, kind)
     const page = await this.#store.history(id, after, limit)
     if (!page) throw new Refusal('not_found')
@@ -117,7 +140,39 @@ export class JobService {
     throw new Refusal('overloaded')
   }
 
-  async #require(id: string, view: View, kind?: KindName): Promise<JobState> {
+  /**
+   * A new round of a job that failed or was cancelled; `not_final` for any other. Of two at the same moment one writes the round and both are answered with it.
+   * The order (sweeper's index, hash, sweeper's index again, owner's index, announcement, queue) is fixed: from the moment that the round is written the
+   * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
+   */
+  async retry(id: string, view: View): Promise<JobState> {
+    const ended = await this.#require(id, view)
+    if (!isFinal(ended.status) || ended.status === 'completed') throw new Refusal('not_final')
+    const round = ended.round + 1
+    await this.#store.activate({ id, round }, Date.now())
+    const event = { ...lifecycleOf(ended.kind).status(id, 'queued'), clears: 'round' } as const
+    const written = await this.#broker.publish(id, [event], controlWriter(round))
+    const state = await this.#require(id, view)
+    // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
+    if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new Refusal('not_final')
+    await this.#store.reactivate(state)
+    if (state.status === 'queued') {
+      await this.#feeds.announce(state.owner, id, true)
+      await this.#queue.add({ kind: state.kind, id, round }, JSON.parse(state.input))
+    }
+    return state
+  }
+
+  /** Those of these jobs that there are; what has expired, or is another's by now, leaves the owner's index. */
+  async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
+    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#broker.read(id))?.state })))
+    const expired = read.filter(({ state }) => state?.owner !== owner)
+    await Promise.all(expired.map(({ id }) => this.#store.forget(owner, id)))
+    const isWanted = (state: JobState) => phase === undefined || (phase === 'final') === isFinal(state.status)
+    return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
+  }
+
+  async #require(id: string, view: View, kind?: KindName | null): Promise<JobState> {
     const state = isJobId(id) ? (await this.#broker.read(id))?.state : undefined
     if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
     return state

@@ -1,6 +1,7 @@
+import type { JobRound } from '../broker/job-store.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
 import { isFinal } from '../protocol/status.js'
-import { type Finalizer, finalize } from './finalize.js'
+import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { QueueRef } from './queue.js'
 
 export interface SweeperOptions {
@@ -45,32 +46,31 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     const { store } = this.#parts
-    const ids = await store.active(Date.now() - this.#options.intervalMs, BATCH)
-    for (const id of ids) {
-      await this.#look(id).catch(async (error: unknown) => {
+    const rounds = await store.active(Date.now() - this.#options.intervalMs, BATCH)
+    for (const round of rounds) {
+      await this.#look(round).catch(async (error: unknown) => {
         this.#options.onFault(error)
         // To the end of the line, so that those behind it get their turn.
-        await store.touch(id, Date.now()).catch(this.#options.onFault)
+        await store.touch(round, Date.now()).catch(this.#options.onFault)
       })
     }
   }
 
-  async #look(id: string): Promise<void> {
-    const { broker, store, feeds, queue } = this.#parts
-    const state = (await broker.read(id))?.state
-    if (!state) return store.retire(id)
-    const ref: QueueRef = { kind: state.kind, id, round: state.round }
-    if (isFinal(state.status)) {
-      await feeds.withdraw(state.owner, id)
-      return (await queue.remove(ref)) ? store.retire(id) : store.touch(id, Date.now())
-    }
-    // Its submit may have died before this; to announce it again changes nothing.
-    if (state.status === 'queued') await feeds.announce(state.owner, id)
+  async #look(round: JobRound): Promise<void> {
+    const { broker, store, queue } = this.#parts
+    const state = (await broker.read(round.id))?.state
+    // A round that is ahead of its job: the retry died before it was written. One that is only late puts it in again.
+    if (!state || state.round < round.round) return store.retire(round)
+    const ref: QueueRef = { kind: state.kind, ...round }
+    const isOver = isFinal(state.status) || state.round > round.round
+    // Its submit, its retry, or its end may have died before this; to tell it again changes nothing.
+    if (isOver || state.status === 'queued') await tellOwner(this.#parts, state, !isFinal(state.status))
+    if (isOver) return (await queue.remove(ref)) ? store.retire(round) : store.touch(round, Date.now())
     const queued = await queue.state(ref)
     if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)
     if (state.status === 'cancelling' && this.#isOverdue(state)) return finalize(this.#parts, ref, { status: 'cancelled' })
     if (queued.at === 'missing') return this.#restore(state, ref)
-    return store.touch(id, Date.now())
+    return store.touch(round, Date.now())
   }
 
   /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */

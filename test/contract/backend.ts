@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS } from '../../src/broker/broker.js'
-import type { JobStore } from '../../src/broker/job-store.js'
+import type { ActiveRounds, JobStore } from '../../src/broker/job-store.js'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { RedisBroker } from '../../src/broker/redis-broker.js'
 import { RedisJobStore } from '../../src/broker/redis-job-store.js'
@@ -10,7 +10,7 @@ import type { Entry } from '../../src/protocol/entry.js'
 /** What serves both ports. */
 export interface Backend {
   readonly broker: Broker
-  readonly store: JobStore
+  readonly store: JobStore & ActiveRounds
   /** Begins every key, on Redis. */
   readonly prefix: string
 }

@@ -84,12 +84,12 @@ t.test('a job lives as long as it is looked after, and after its end for as long
   for (const key of [keys.job(job.id), keys.log(job.id), owned]) await admin.pexpire(key, 100_000)
   await job.enter('running')
   await livesFor(100_000, 'a write is not what keeps it')
-  await backend.store.touch(job.id, Date.now())
+  await backend.store.touch(job, Date.now())
   await livesFor(limits.activeTtlMs, 'touched')
   t.ok((await admin.pttl(owned)) > ownedFor - 5000, 'and its owner finds it for as long')
   await job.enter('failed')
   await livesFor(limits.finalTtlMs, 'final')
-  await backend.store.touch(job.id, Date.now())
+  await backend.store.touch(job, Date.now())
   await livesFor(limits.finalTtlMs, 'touched too late')
   await job.retry()
   await livesFor(limits.activeTtlMs, 'in a new round')
@@ -122,12 +122,12 @@ t.test('[JOB-2] a submit that died half-way is completed by its repetition', asy
   const backend = open(t)
   const job = newJob()
   await backend.store.create(job, entering(job.id, 'queued'))
-  await backend.store.retire(job.id)
-  await backend.store.forget(job.owner, 'run', job.id)
+  await backend.store.retire({ ...job, round: 1 })
+  await backend.store.forget(job.owner, job.id)
   t.match(await backend.store.create({ ...job, owner: 'mallory' }, entering(job.id, 'queued')), { created: false })
   t.same(await backend.store.active(Date.now(), 10), [])
   t.match(await backend.store.create(job, entering(job.id, 'queued')), { created: false })
-  t.same(await backend.store.active(Date.now(), 10), [job.id])
+  t.same(await backend.store.active(Date.now(), 10), [{ id: job.id, round: 1 }])
   t.same(await backend.store.list(job.owner, 'run', 10), { ids: [job.id] })
 })
 
@@ -270,7 +270,7 @@ t.test('[OPS-1] [POS-7] a broker is ready when it hears itself, not while Redis 
     job.history(),
     store.active(0, 1),
     store.list('alice', 'run', 1),
-    store.touch(job.id, 0),
+    store.touch(job, 0),
     TestJob.create(backend),
     job.write(metric(job.id, 'a', 1)),
   ])

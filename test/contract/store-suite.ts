@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import type { KindName } from '../../src/protocol/kinds.js'
 import type { Backend, OpenBackend } from './backend.js'
 import { seqsOf } from './backend.js'
 import { entering, newJob, TestJob } from './test-job.js'
@@ -15,11 +16,11 @@ async function createMany(backend: Backend, owner: string, count: number): Promi
   return ids
 }
 
-async function allPages(backend: Backend, owner: string, limit: number): Promise<(readonly string[])[]> {
+async function allPages(backend: Backend, owner: string, limit: number, kind: KindName | null = 'run'): Promise<(readonly string[])[]> {
   const pages: (readonly string[])[] = []
   let cursor: string | undefined
   do {
-    const page = await backend.store.list(owner, 'run', limit, cursor)
+    const page = await backend.store.list(owner, kind, limit, cursor)
     pages.push(page.ids)
     cursor = page.cursor
   } while (cursor !== undefined)
@@ -110,9 +111,9 @@ export function storeContract(t: Test, open: OpenBackend): void {
   t.test('a job that was forgotten is not listed, for its owner alone', async (t) => {
     const backend = open(t)
     const [one = '', two = ''] = await createMany(backend, 'alice', 2)
-    await backend.store.forget('bob', 'run', one)
+    await backend.store.forget('bob', one)
     t.same((await backend.store.list('alice', 'run', 10)).ids, [two, one])
-    await backend.store.forget('alice', 'run', one)
+    await backend.store.forget('alice', one)
     t.same((await backend.store.list('alice', 'run', 10)).ids, [two])
     t.ok(await backend.broker.read(one), 'the job is still there')
   })
@@ -120,16 +121,75 @@ export function storeContract(t: Test, open: OpenBackend): void {
   t.test('the sweeper finds jobs that were not touched lately, until they are retired', async (t) => {
     const { store, ...rest } = open(t)
     const [one = '', two = '', three = ''] = await createMany({ store, ...rest }, 'alice', 3)
+    const [first, second, third] = [one, two, three].map((id) => ({ id, round: 1 }))
+    if (!first || !second || !third) throw new Error('three jobs')
     t.same(await store.active(moment(-1).ms, 10), [])
-    t.same(await store.active(moment(1).ms, 10), [one, two])
-    t.same(await store.active(moment(9).ms, 2), [one, two])
-    await store.touch(one, moment(20).ms)
-    t.same(await store.active(moment(9).ms, 10), [two, three])
-    t.same((await store.active(moment(20).ms, 10)).toSorted(), [one, two, three].toSorted())
-    await store.retire(two)
-    await store.retire(two)
-    t.same(await store.active(moment(9).ms, 10), [three])
-    await store.touch(two, moment(0).ms)
-    t.same(await store.active(moment(9).ms, 10), [three], 'a touch brings no job back')
+    t.same(await store.active(moment(1).ms, 10), [first, second])
+    t.same(await store.active(moment(9).ms, 2), [first, second])
+    await store.touch(first, moment(20).ms)
+    t.same(await store.active(moment(9).ms, 10), [second, third])
+    t.same((await store.active(moment(20).ms, 10)).map(({ id }) => id).toSorted(), [one, two, three].toSorted())
+    await store.retire(second)
+    await store.retire(second)
+    t.same(await store.active(moment(9).ms, 10), [third])
+    await store.touch(second, moment(0).ms)
+    t.same(await store.active(moment(9).ms, 10), [third], 'a touch brings no job back')
+  })
+
+  t.test('each round stands in the index by itself: the end of one, told late, leaves the next alone', async (t) => {
+    const { store, ...rest } = open(t)
+    const [id = ''] = await createMany({ store, ...rest }, 'alice', 1)
+    const [first, second] = [
+      { id, round: 1 },
+      { id, round: 2 },
+    ] as const
+    await store.activate(second, moment(5).ms)
+    await store.activate(second, moment(0).ms)
+    t.same(await store.active(moment(4).ms, 10), [first], 'a second time changes nothing')
+    t.same(await store.active(moment(5).ms, 10), [first, second])
+    await store.retire(first)
+    t.same(await store.active(moment(5).ms, 10), [second])
+  })
+
+  t.test('[RETRY-2] a job in a new round is known again, to the sweeper and to its owner, at its old place', async (t) => {
+    const backend = open(t)
+    const [older = '', newer = ''] = await createMany(backend, 'alice', 2)
+    const known = { id: older, round: 2, kind: 'run', owner: 'alice', created_at: moment(0).created_at } as const
+    await backend.store.forget('alice', older)
+    for (let i = 0; i < 2; i += 1) await backend.store.reactivate(known)
+    t.same((await backend.store.list('alice', 'run', 10)).ids, [newer, older])
+    t.same(
+      (await backend.store.active(moment(9).ms, 10))
+        .filter(({ id }) => id === older)
+        .map(({ round }) => round)
+        .toSorted(),
+      [1, 2],
+    )
+  })
+
+  t.test('[REST-1] jobs of all kinds are listed in one order, page by page', async (t) => {
+    const backend = open(t)
+    const ids: string[] = []
+    for (let i = 0; i < 9; i += 1) {
+      const kind = i % 3 === 1 ? 'benchmark' : 'run'
+      // Three moments, so that kinds also meet in one.
+      const { created_at } = moment(Math.floor(i / 3))
+      ids.push((await TestJob.create(backend, { owner: 'alice', kind, created_at })).id)
+    }
+    const whole = (await backend.store.list('alice', null, 10)).ids
+    t.same(whole.toSorted(), ids.toSorted())
+    for (const [i, moment] of [
+      [6, 7, 8],
+      [3, 4, 5],
+      [0, 1, 2],
+    ].entries()) {
+      t.same(whole.slice(3 * i, 3 * i + 3).toSorted(), moment.map((at) => ids[at]).toSorted(), 'newest first')
+    }
+    for (const limit of [1, 2, 4, 9])
+      t.same((await allPages(backend, 'alice', limit, null)).flat(), whole, `by ${limit}: the same, each once`)
+    t.same((await backend.store.list('alice', 'benchmark', 10)).ids.toSorted(), [1, 4, 7].map((at) => ids[at]).toSorted())
+    const [gone = ''] = whole
+    await backend.store.forget('alice', gone)
+    t.same((await backend.store.list('alice', null, 10)).ids, whole.slice(1))
   })
 }

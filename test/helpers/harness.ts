@@ -43,6 +43,7 @@ export interface CallOptions {
   readonly body?: unknown
   /** null: none at all. */
   readonly token?: string | null
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface Answer {
@@ -105,11 +106,15 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     if (!node) throw new RangeError(`there is no node ${index}`)
     return node
   }
-  const call: Harness['call'] = async (method, path, { node, sub, body, token: given } = {}) => {
+  const call: Harness['call'] = async (method, path, { node, sub, body, token: given, headers } = {}) => {
     const bearer = given === undefined ? token(sub) : given
     const response = await fetch(`${nodeAt(node).http}${path}`, {
       method,
-      headers: { ...(bearer && { authorization: `Bearer ${bearer}` }), ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: {
+        ...(bearer && { authorization: `Bearer ${bearer}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const text = await response.text()

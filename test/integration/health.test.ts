@@ -100,6 +100,9 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
   )
   t.same(routes.sort(), [
     'GET /api/models',
+    'GET /api/processes',
+    'GET /api/processes/{id}',
+    'GET /api/processes/{id}/events',
     'GET /api/v2/runs',
     'GET /api/v2/runs/{id}',
     'GET /api/v2/runs/{id}/events',
@@ -108,9 +111,12 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /readyz',
     'GET /ws',
     'POST /api/benchmark',
+    'POST /api/processes/{id}/cancel',
+    'POST /api/processes/{id}/retry',
     'POST /api/revocations',
     'POST /api/v2/runs',
     'POST /api/v2/runs/{id}/cancel',
+    'POST /api/v2/runs/{id}/retry',
   ])
   const submit = api.paths['/api/v2/runs'].post.requestBody.content['application/json'].schema
   t.same(submit.properties.input, JSON.parse(JSON.stringify(KINDS.run.input)), 'the schema that validates')

@@ -3,15 +3,15 @@
   KEYS  1 hash  2 log  3 channel (one slot)
   ARGV  1 kind  2 owner  3 input  4 digest  5 generation  6 created_at (ISO 8601)  7 body of the first event
         8 TTL of an active job (ms)
-  Returns {'created'} or {'exists', owner, digest}
+  Returns {'created'} or {'exists', owner, digest, round}
 
   Atomic, because two submits of one id at the same moment must make one job. A leftover log of an expired hash is removed:
   its positions belong to another count.
 ]]
 local hash, log, channel = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', hash) == 1 then
-  local f = redis.call('HMGET', hash, 'owner', 'digest')
-  return { 'exists', f[1], f[2] }
+  local f = redis.call('HMGET', hash, 'owner', 'digest', 'round')
+  return { 'exists', f[1], f[2], tonumber(f[3]) }
 end
 redis.call('DEL', log)
 redis.call('HSET', hash, 'kind', ARGV[1], 'owner', ARGV[2], 'input', ARGV[3], 'digest', ARGV[4],

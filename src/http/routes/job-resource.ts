@@ -1,0 +1,130 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { jobScope } from '../../hub/job-scope.js'
+import type { Policy } from '../../hub/policy.js'
+import type { JobService, View } from '../../jobs/job-service.js'
+import type { Dialect } from '../../protocol/dialect.js'
+import type { JobState } from '../../protocol/job-state.js'
+import type { KindName } from '../../protocol/kinds.js'
+import { wantsEventStream } from './negotiate.js'
+import { resumeFrom } from './position.js'
+import { serveStream } from './stream.js'
+
+/** Jobs as one part of the REST interface shows them: where they lie, what they are called, in which dialect they speak. */
+export interface JobResource {
+  /** The kind that is shown; null for all. */
+  readonly kind: KindName | null
+  /** Where the jobs lie, without a slash at the end. */
+  readonly base: string
+  readonly tag: string
+  /** Names a job in an answer. */
+  readonly idField: string
+  /** Names the jobs in a list. */
+  readonly listField: string
+  readonly dialect: Dialect
+  /** The last-known state, with what the final message says. */
+  stateOf(state: JobState): Readonly<Record<string, unknown>>
+  /** The socket over which a job is watched. */
+  socketOf(id: string): string
+}
+
+export interface JobResourceOptions {
+  readonly resource: JobResource
+  readonly jobs: JobService
+  readonly policy: Policy
+}
+
+const Page = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+  cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$', description: 'from the page before' })),
+  status: Type.Optional(Type.Enum(['active', 'final'], { description: 'those that have not ended, or those that have' })),
+  token: Type.Optional(Type.String()),
+})
+const EventsPage = Type.Object({
+  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last entry that is known' })),
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+  epoch: Type.Optional(Type.String({ description: 'of a stream: the count that `after` belongs to' })),
+  last_event_id: Type.Optional(Type.String({ description: 'of a stream: id of the last event, like the header Last-Event-ID' })),
+  token: Type.Optional(Type.String()),
+})
+const Path = Type.Object({ id: Type.String() })
+
+/** What can be done with jobs of any kind: list, state, missed entries, cancel, retry. Whose jobs, and how they look, is the resource's. */
+export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async (app, { resource, jobs, policy }) => {
+  const { kind, tag, idField, listField, dialect, stateOf } = resource
+  const tags = [tag]
+
+  app.addHook('onRequest', app.identify)
+
+  app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring: Page } }, async (request) => {
+    const { limit, cursor, status } = request.query
+    const page = await jobs.list(request.identity.sub, kind, limit, cursor, status)
+    return { [listField]: page.jobs.map(stateOf), cursor: page.cursor ?? null }
+  })
+
+  app.get('/:id', { schema: { tags, summary: 'State', params: Path } }, async (request) => {
+    return stateOf(await jobs.read(kind, request.params.id, viewOf(policy, request)))
+  })
+
+  const summary = 'Durable entries after a seq: the missed data. With Accept: text/event-stream state and live progress'
+  app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
+    void reply.header('vary', 'accept')
+    if (wantsEventStream(request)) {
+      const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
+      const after = resumeFrom(request)
+      return serveStream(app, request, reply, jobScope({ id, idField, dialect, ...(after && { after }) }))
+    }
+    const { after = 0, limit } = request.query
+    const { state, page } = await jobs.history(kind, request.params.id, viewOf(policy, request), after, limit)
+    const last = page.entries.at(-1)
+    return {
+      [idField]: state.id,
+      epoch: state.epoch,
+      seq: state.seq,
+      oldest_seq: page.oldestSeq,
+      truncated: page.truncated,
+      events: page.entries.flatMap((entry) => messagesOf(dialect.body(entry))),
+      next_after: page.entries.length === limit && last ? last.seq : null,
+    }
+  })
+
+  app.post('/:id/cancel', { schema: { tags, summary: 'Cancel', params: Path } }, async (request, reply) => {
+    const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
+    return reply.code(202).send({ [idField]: id, status: await policy.cancel(request.identity, id) })
+  })
+
+  app.post('/:id/retry', { schema: { tags, summary: 'Run again what failed or was cancelled', params: Path } }, async (request, reply) => {
+    const view = viewOf(policy, request)
+    const { id } = await jobs.read(kind, request.params.id, view)
+    return reply.code(202).send(acceptedOf(resource, await jobs.retry(id, view)))
+  })
+}
+
+/** What is said of a job that was enqueued. */
+export function acceptedOf({ base, idField, socketOf }: JobResource, { id, status, created_at }: JobState): AcceptedJob {
+  const self = `${base}/${id}`
+  const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, retry: `${self}/retry`, socket: socketOf(id) }
+  return { [idField]: id, status, created_at, links }
+}
+
+export interface AcceptedJob {
+  readonly [field: string]: unknown
+  readonly links: {
+    readonly self: string
+    readonly events: string
+    readonly cancel: string
+    readonly retry: string
+    readonly socket: string
+  }
+}
+
+/** Which jobs the user of a request may see. */
+function viewOf(policy: Policy, { identity }: FastifyRequest): View {
+  return (owner) => policy.mayView(identity, owner)
+}
+
+/** An entry's message, parsed; none where the dialect has none for it. */
+function messagesOf(body: Buffer | null): unknown[] {
+  return body ? [JSON.parse(body.toString())] : []
+}

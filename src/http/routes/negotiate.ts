@@ -1,0 +1,36 @@
+import type { FastifyRequest } from 'fastify'
+
+const STREAM = 'text/event-stream'
+const JSON_TYPE = 'application/json'
+
+/** Whether the client wants a stream rather than JSON, which it gets where it does not say so. A HEAD has no body to stream. */
+export function wantsEventStream({ method, headers }: Pick<FastifyRequest, 'method' | 'headers'>): boolean {
+  if (method === 'HEAD' || headers.accept === undefined) return false
+  const ranges = headers.accept.split(',').map(readRange)
+  const [stream, json] = [weigh(ranges, STREAM), weigh(ranges, JSON_TYPE)]
+  if (stream.quality === 0) return false
+  // Liked the same, but named where the other is only meant by a wildcard.
+  return stream.quality > json.quality || (stream.quality === json.quality && stream.precision > json.precision)
+}
+
+interface Range {
+  readonly type: string
+  readonly quality: number
+}
+
+/** A media range of `Accept` (RFC 9110, section 12.5.1); a quality that is none counts as 0. */
+function readRange(text: string): Range {
+  const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
+  const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
+  return { type, quality: q === undefined ? 1 : /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(q) ? Number(q) : 0 }
+}
+
+/** The quality of a type, by the most precise range that has it. */
+function weigh(ranges: readonly Range[], type: string): { quality: number; precision: number } {
+  const patterns = ['*/*', `${type.split('/')[0]}/*`, type]
+  for (let precision = patterns.length - 1; precision >= 0; precision -= 1) {
+    const range = ranges.find((range) => range.type === patterns[precision])
+    if (range) return { quality: range.quality, precision }
+  }
+  return { quality: 0, precision: -1 }
+}

@@ -1,0 +1,15 @@
+import type { FastifyRequest } from 'fastify'
+import type { Position } from '../../protocol/entry.js'
+import { positionOf } from '../plugins/sessions.js'
+
+/**
+ * Where a client of a stream left off: `Last-Event-ID`, else `?last_event_id=`, both `<epoch>:<seq>` as the stream's ids are, else `?after=&epoch=`. The
+ * header goes first: an EventSource that connects again has the address of its first connect. What is no position is as good as none.
+ */
+export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 'query'>): Position | null {
+  const { last_event_id, after, epoch } = query as { last_event_id?: unknown; after?: unknown; epoch?: unknown }
+  const id = headers['last-event-id'] ?? last_event_id
+  if (typeof id !== 'string' || id === '') return positionOf({ after: after === undefined ? after : String(after), epoch })
+  const at = id.lastIndexOf(':')
+  return at > 0 ? positionOf({ epoch: id.slice(0, at), after: id.slice(at + 1) }) : null
+}

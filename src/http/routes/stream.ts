@@ -1,0 +1,20 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { BuildScope } from '../../hub/scope.js'
+import { openEventStream } from '../transports/sse-transport.js'
+
+/**
+ * Answers a request with the live stream of a session, to the end of either. Whatever can be refused in plain HTTP has been refused before: from
+ * here on a reason is an event `close`.
+ */
+export function serveStream(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, scope: BuildScope): FastifyReply {
+  const refusal = app.turnAway(request, reply)
+  if (refusal) throw refusal
+  const transport = openEventStream(reply)
+  const { session, forget } = app.buildSession(transport, request, scope)
+  transport.onAlive = () => session.heard()
+  reply.raw.once('close', forget)
+  // Where the client has left before this line, that was not heard.
+  if (reply.raw.destroyed) forget()
+  else session.start()
+  return reply
+}

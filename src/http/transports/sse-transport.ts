@@ -1,0 +1,107 @@
+import type { ServerResponse } from 'node:http'
+import type { FastifyReply } from 'fastify'
+import type { Frame } from '../../hub/frame.js'
+import type { Transport } from '../../hub/transport.js'
+import { type CloseName, CODES } from '../../protocol/codes.js'
+
+/** How long a peer may take to read the end of its stream. Shorter than what a stopping process is given. */
+const CLOSE_TIMEOUT_MS = 3000
+/** How long an EventSource waits before it connects again, spread so that those of a node that stops do not come together. */
+const RETRY_MS = { least: 500, spread: 1500 }
+
+/** For proxies: to keep, to change and to hold back nothing. */
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+}
+
+/** Takes the response from Fastify and begins an event stream on it, with the headers that the hooks have set. */
+export function openEventStream(reply: FastifyReply): SseTransport {
+  const headers = { ...reply.getHeaders(), ...HEADERS }
+  reply.hijack()
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) reply.raw.setHeader(name, value)
+  reply.raw.writeHead(200)
+  return new SseTransport(reply.raw)
+}
+
+/**
+ * The other end of the corridor: a stream of server-sent events (HTML standard, section 9.2) on a response that is open already. Each message is
+ * one event without a name; `heartbeat` and `close` have one, since a page sees no comments and no reasons.
+ */
+export class SseTransport implements Transport {
+  readonly #response: ServerResponse
+  /** Epoch of the last snapshot: that of the entries which follow it. */
+  #epoch: string | undefined
+  onDrain: () => void = () => {}
+  /** The peer has read something: its only sign of life, since it has no way to answer. */
+  onAlive: () => void = () => {}
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    // What cannot be sent any more ends in `close`, which is told to the session.
+    response.on('error', () => {})
+    response.on('drain', () => {
+      this.onAlive()
+      this.onDrain()
+    })
+    response.write(`retry: ${Math.round(RETRY_MS.least + Math.random() * RETRY_MS.spread)}\n\n`)
+  }
+
+  get congested(): boolean {
+    return this.#response.writableNeedDrain
+  }
+
+  get bufferedBytes(): number {
+    return this.#response.writableLength
+  }
+
+  send(frames: readonly Frame[]): void {
+    const events = frames.map((frame) => this.#eventOf(frame))
+    const [first = Buffer.alloc(0)] = events
+    this.#write(events.length === 1 ? first : Buffer.concat(events))
+  }
+
+  ping(): void {
+    this.#write('event: heartbeat\ndata: {}\n\n', (error) => !error && this.onAlive())
+  }
+
+  close(code: CloseName, detail?: string): void {
+    const { close, reconnect, text } = CODES[code]
+    const reason = { code: close, name: code, reason: detail ?? text, reconnect }
+    this.#write(`event: close\ndata: ${JSON.stringify(reason)}\n\n`)
+    this.#response.end()
+    // A peer that does not read the end would keep the socket for ever.
+    const timer = setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref()
+    this.#response.once('close', () => clearTimeout(timer))
+  }
+
+  terminate(): void {
+    this.#response.destroy()
+  }
+
+  #write(bytes: Buffer | string, written?: (error: Error | null | undefined) => void): void {
+    if (this.#response.writableEnded || this.#response.destroyed) return
+    this.#response.write(bytes, written)
+  }
+
+  /**
+   * A snapshot has no id: whoever is cut off in what belongs to it resumes from where it was before, or from the last entry that came. The events of
+   * one entry are the same for all clients and made once.
+   */
+  #eventOf(frame: Frame): Buffer {
+    const { position } = frame
+    if (position?.epoch !== undefined) this.#epoch = position.epoch
+    const epoch = position && position.epoch === undefined ? this.#epoch : undefined
+    let event = events.get(frame)
+    if (event?.epoch !== epoch || !event) {
+      const id = epoch !== undefined && position ? `id: ${epoch}:${position.seq}\n` : ''
+      event = { epoch, bytes: Buffer.concat([Buffer.from(`${id}data: `), frame.payload, END]) }
+      events.set(frame, event)
+    }
+    return event.bytes
+  }
+}
+
+const END = Buffer.from('\n\n')
+const events = new WeakMap<Frame, { epoch: string | undefined; bytes: Buffer }>()
