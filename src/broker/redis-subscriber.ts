@@ -57,7 +57,7 @@ export class RedisSubscriber {
   async unsubscribe(channel: string): Promise<void> {
     this.#wanted.delete(channel)
     // While the connection is gone there is nothing to leave.
-    if (this.#restored) await this.#connection.unsubscribe(channel)
+    if (this.#connection.status === 'ready') await this.#connection.unsubscribe(channel)
   }
 
   /** Whether this node hears what it publishes, over both of its connections. Concurrent callers share one probe. */
@@ -84,7 +84,8 @@ export class RedisSubscriber {
       await this.#connection.subscribe(this.#probeChannel)
       const wanted = [...this.#wanted]
       for (let i = 0; i < wanted.length; i += BATCH) {
-        await this.#connection.subscribe(...wanted.slice(i, i + BATCH).map(([channel]) => channel))
+        const batch = wanted.slice(i, i + BATCH).flatMap(([channel]) => (this.#wanted.has(channel) ? channel : []))
+        if (batch.length > 0) await this.#connection.subscribe(...batch)
       }
       if (connect !== this.#connects) return
       this.#restored = true

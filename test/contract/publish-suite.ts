@@ -136,6 +136,8 @@ export function publishContract(t: Test, open: OpenBackend): void {
     const [left, kept] = [await TestJob.create(backend), await TestJob.create(backend)]
     for (const job of [left, kept]) await backend.broker.subscribe(job.id)
     await left.enter('running')
+    // What is still under way when it unsubscribes is nobody's any more.
+    await eventually(() => heard.entries.length === 1)
     await backend.broker.unsubscribe(left.id)
     await left.enter('failed')
     // What comes after it in the same channel of delivery proves that nothing of it is still under way.
