@@ -20,7 +20,7 @@ const LONG = {
 
 /** `npm run bench:latency`: how long from asking for a cancel on one node until `cancelled` reaches a watcher on the other, on an idle stack. */
 async function main(): Promise<void> {
-  const stack = await startStack({ host: '127.0.0.1', ports: [PORT, PORT + 1], env: { ...process.env, LOG_LEVEL: 'warn' } })
+  const stack = await startStack({ host: '127.0.0.1', ports: [PORT, PORT + 1], kinds: ['run'], env: { ...process.env, LOG_LEVEL: 'warn' } })
   try {
     const [nodeA = '', nodeB = ''] = stack.nodes
     const token = signToken(stack.jwtSecret, 'bench', 3600)

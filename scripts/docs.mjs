@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /*
  * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
- *   README.md         settings, and the input of a run
+ *   README.md         settings, and the inputs of runs and benchmarks
  *   docs/protocol.md  codes
  * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
  * Reads build/, so it runs after `npm run build`.
@@ -17,7 +17,11 @@ import { KINDS } from '../build/src/protocol/kinds.js'
 const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }
 
 const DOCUMENTS = {
-  'README.md': { settings: settingsTable(), input: inputTable() },
+  'README.md': {
+    settings: settingsTable(),
+    input: inputTable('field of `input`', KINDS.run.input),
+    benchmark: inputTable('field', KINDS.benchmark.input),
+  },
   'docs/protocol.md': { codes: codesTable() },
 }
 
@@ -32,8 +36,8 @@ function codesTable() {
   return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
 }
 
-function inputTable() {
-  return table(['field of `input`', 'what', 'default', 'meaning'], inputRows(KINDS.run.input, ''))
+function inputTable(head, input) {
+  return table([head, 'what', 'default', 'meaning'], inputRows(input, ''))
 }
 
 /** One row per field of a JSON Schema, those of nested objects by their dotted name. */
@@ -41,13 +45,16 @@ function inputRows(schema, base) {
   return Object.entries(schema.properties).flatMap(([name, field]) => {
     if (field.type === 'object') return inputRows(field, `${base}${name}.`)
     const isRequired = schema.required?.includes(name) && field.default === undefined
-    const fallback = field.default === undefined ? (isRequired ? 'required' : '') : code(field.default)
+    const fallback = field.default === undefined ? (isRequired ? 'required' : '') : code(JSON.stringify(field.default).replaceAll('"', ''))
     return [[code(base + name), kindOf(field), fallback, field.description ?? '']]
   })
 }
 
-function kindOf({ enum: values, type, minimum, maximum }) {
-  return values ? values.map(code).join(', ') : `${type}, ${minimum} to ${maximum}`
+function kindOf({ enum: values, type, minimum, maximum, items, minItems, maxItems, minLength, maxLength }) {
+  if (values) return values.map(code).join(', ')
+  if (type === 'array') return `${minItems} to ${maxItems} of: ${kindOf(items)}`
+  if (type === 'string') return minLength === undefined ? 'text' : `text of ${minLength} to ${maxLength} characters`
+  return `${type}, ${minimum} to ${maximum}`
 }
 
 /** A default as it is set, and, where a number of ms or bytes says little, in a larger unit too. */

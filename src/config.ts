@@ -1,3 +1,5 @@
+import { KIND_NAMES, type KindName } from './protocol/kinds.js'
+
 /** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
 interface Setting<T> {
   readonly about: string
@@ -30,6 +32,16 @@ function text(about: string, fallback: string, pattern: RegExp, expected: string
     return value
   }
   return { about, fallback, read }
+}
+
+function kinds(about: string): Setting<readonly KindName[]> {
+  const read = (text: string) => {
+    const names = text.split(',').map((name) => KIND_NAMES.find((known) => known === name.trim()))
+    const known = names.filter((name) => name !== undefined)
+    if (known.length < names.length) throw new TypeError(`one or more of ${KIND_NAMES.join(', ')}, with commas between them`)
+    return known
+  }
+  return { about, fallback: KIND_NAMES.join(), read }
 }
 
 /** Texts with commas between; empty: none. */
@@ -112,7 +124,10 @@ export const SETTINGS = {
     'trace',
     'silent',
   ]),
-  WORKER_CONCURRENCY: integer('Jobs that one worker process computes at a time.', 2, 1, 64),
+  PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
+  WORKER_KINDS: kinds('Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.'),
+  WORKER_CONCURRENCY: integer('Runs that one worker process computes at a time.', 2, 1, 64),
+  BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
   WORKER_LOCK_MS: integer('A worker that gives no sign of life for so long has lost its jobs to another.', 10_000, 1000, 600_000),
   CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),

@@ -5,7 +5,8 @@ import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from './hub/hub.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { JobService } from './jobs/job-service.js'
 import { buildParts, type Parts, type PartsLog } from './parts.js'
-import { RUN_KIND_NAMES } from './protocol/kinds.js'
+import { catalogueOf } from './providers/catalogue.js'
+import { loadProviders } from './providers/load-providers.js'
 import { buildServer } from './server.js'
 
 /** A hub in this process: adapters, hub and server, put together. */
@@ -18,19 +19,21 @@ export interface HubNode {
   close(): Promise<void>
 }
 
-/** Builds a hub that does not listen yet. */
+/** Builds a hub that does not listen yet. Throws `ProvidersError` where the providers are not valid; it needs no key of theirs. */
 export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
+  const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
   const parts = buildParts(config, log)
   const guards = buildHubGuards(config, log)
   const hub = new Hub({ broker: parts.broker, feeds: parts.feeds, clock: systemClock }, hubLimits(config))
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
-    const counts = await Promise.all(RUN_KIND_NAMES.map((kind) => parts.queue.workers(kind)))
+    const counts = await Promise.all(config.WORKER_KINDS.map((kind) => parts.queue.workers(kind)))
     return counts.every((count) => count > 0)
   }
   const server = await buildServer({
     hub,
     jobs,
+    models,
     checks: { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) },
     auth: {
       keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },

@@ -9,9 +9,11 @@ import { requestLogging } from './http/plugins/request-logging.js'
 import { type Guards, sessions } from './http/plugins/sessions.js'
 import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
+import { benchmarkRoute } from './http/routes/benchmark.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobResource } from './http/routes/job-resource.js'
 import { jobRoutes } from './http/routes/jobs.js'
+import { modelsRoute } from './http/routes/models.js'
 import { processes } from './http/routes/processes.js'
 import { revocationRoutes } from './http/routes/revocations.js'
 import { sockets } from './http/routes/sockets.js'
@@ -23,10 +25,13 @@ import type { UserScopeLimits } from './hub/user-scope.js'
 import type { JobService } from './jobs/job-service.js'
 import { Refusal } from './protocol/codes.js'
 import { KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
+import type { Model } from './protocol/model.js'
 
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
+  /** What benchmarks may name. */
+  readonly models: readonly Model[]
   readonly checks: ReadinessChecks
   readonly auth: AuthOptions
   /** Pages that may connect; empty for all. */
@@ -72,6 +77,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
+  await app.register(modelsRoute, { models: options.models })
+  await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app

@@ -29,6 +29,7 @@ const PARTS: readonly Part[] = [
     node: false,
   },
   { name: 'jobs', files: /^src\/jobs\//, imports: ['protocol', 'broker', 'queue port'], npm: ['typebox', 'uuid'], node: true },
+  { name: 'providers', files: /^src\/providers\//, imports: ['protocol'], npm: ['typebox'], node: true },
   {
     name: 'http',
     files: /^src\/http\//,
@@ -48,6 +49,13 @@ const PARTS: readonly Part[] = [
     node: true,
   },
   { name: 'processor', files: /^workers\/processor\.ts$/, imports: ['protocol', 'runner'], npm: [], node: false },
+  {
+    name: 'benchmark',
+    files: /^workers\/benchmark\//,
+    imports: ['protocol', 'processor', 'providers'],
+    npm: ['openai', 'typebox'],
+    node: true,
+  },
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import { loadConfig } from '../src/config.js'
 import { checkRedis } from '../src/parts.js'
 import { endWithParent, runMain } from '../src/process.js'
-import { solveRun } from './solver/horn-2d.js'
+import { startProcessors } from './processors.js'
 import { buildWorkerNode } from './worker-node.js'
 
 /** A worker process: takes jobs, and hands them back when it is told to stop. */
@@ -11,11 +11,15 @@ async function main(): Promise<void> {
   const config = loadConfig(process.env, ['REDIS_URL'])
   const log = pino({ level: config.LOG_LEVEL })
   await checkRedis({ url: config.REDIS_URL }, log)
-  const node = buildWorkerNode(config, { run: solveRun }, log)
-  const grace = closeWithGrace({ delay: config.CANCEL_GRACE_MS + 15_000, logger: log }, () => node.close())
+  const { processors, close } = await startProcessors(config, process.env)
+  const node = buildWorkerNode(config, processors, log)
+  const grace = closeWithGrace({ delay: config.CANCEL_GRACE_MS + 15_000, logger: log }, async () => {
+    await node.close()
+    await close()
+  })
   endWithParent(() => grace.close())
   await node.start()
-  log.info({ kind: 'run' }, 'worker takes jobs')
+  log.info({ kinds: config.WORKER_KINDS }, 'worker takes jobs')
 }
 
 await runMain(main)

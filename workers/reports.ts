@@ -1,3 +1,4 @@
+import type { BenchmarkResult } from '../src/protocol/benchmark-result.js'
 import type { KindName, PhaseOf } from '../src/protocol/kinds.js'
 import { processEvents } from '../src/protocol/process-events.js'
 import type { ProcessProgress } from '../src/protocol/process-messages.js'
@@ -15,8 +16,8 @@ export interface Reports {
   benchmark: {
     /** A tick, as of a run: `current` of `total` requests. */
     progress(at: ProcessProgress): void
-    /** A durable result on the way, delivered in order: one finished request. */
-    result(result: Record<string, unknown>): void
+    /** A durable result on the way, delivered in order: one finished request, or a cell that is skipped. */
+    result(result: BenchmarkResult): void
   }
 }
 

@@ -1,13 +1,9 @@
 import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
-import type { Processor } from './processor.js'
+import type { KindName } from '../src/protocol/kinds.js'
+import type { Processors } from './processors.js'
 import { KindWorker } from './worker.js'
-
-/** The processor of each kind: the compiler asks for one when a kind is added. */
-export interface Processors {
-  readonly run: Processor<'run'>
-}
 
 /** The workers of this process, put together. */
 export interface WorkerNode {
@@ -17,25 +13,31 @@ export interface WorkerNode {
   close(): Promise<void>
 }
 
-/** Builds workers that do not take jobs yet. */
+/** Builds workers that do not take jobs yet: one for each kind that the settings name. */
 export function buildWorkerNode(config: Config, processors: Processors, log: PartsLog): WorkerNode {
   const parts = buildParts(config, log)
   const keys = new RedisKeys(config.REDIS_PREFIX)
-  const worker = new KindWorker({
-    kind: 'run',
-    processor: processors.run,
-    parts,
-    url: config.REDIS_URL,
-    prefix: keys.queues(),
-    controlChannel: keys.control(),
-    concurrency: config.WORKER_CONCURRENCY,
-    cancelGraceMs: config.CANCEL_GRACE_MS,
-    lockDurationMs: config.WORKER_LOCK_MS,
-    onFault: (error) => log.error({ err: error }, 'worker fault'),
-  })
+  const concurrency = { run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
+  const workerOf = <K extends KindName>(kind: K): Pick<KindWorker<K>, 'start' | 'close'> =>
+    new KindWorker<K>({
+      kind,
+      processor: processors[kind],
+      parts,
+      url: config.REDIS_URL,
+      prefix: keys.queues(),
+      controlChannel: keys.control(),
+      concurrency: concurrency[kind],
+      cancelGraceMs: config.CANCEL_GRACE_MS,
+      lockDurationMs: config.WORKER_LOCK_MS,
+      onFault: (error) => log.error({ err: error }, 'worker fault'),
+    })
+  const workers = [...new Set(config.WORKER_KINDS)].map((kind) => workerOf(kind))
   const close = async () => {
-    await worker.close()
+    await Promise.all(workers.map((worker) => worker.close()))
     await parts.close()
   }
-  return { parts, start: () => worker.start(), close }
+  const start = async () => {
+    await Promise.all(workers.map((worker) => worker.start()))
+  }
+  return { parts, start, close }
 }

@@ -24,6 +24,7 @@ async function main(): Promise<void> {
   const stack = await startStack({
     host: config.HOST,
     ports: [config.PORT, config.PORT + 1],
+    kinds: ['run'],
     ...(config.REDIS_URL !== '' && { redisUrl: config.REDIS_URL }),
     ...(config.JWT_SECRET !== '' && { jwtSecret: config.JWT_SECRET }),
     env: { LOG_LEVEL: 'warn', ...process.env },

@@ -13,6 +13,7 @@ async function main(): Promise<void> {
   const stack = await startStack({
     host: config.HOST,
     ports: [config.PORT, config.PORT + 1],
+    kinds: config.WORKER_KINDS,
     ...(config.REDIS_URL !== '' && { redisUrl: config.REDIS_URL }),
     ...(config.JWT_SECRET !== '' && { jwtSecret: config.JWT_SECRET }),
     dataDir: config.DATA_DIR,

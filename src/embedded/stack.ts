@@ -12,13 +12,15 @@ export interface StackOptions {
   readonly redisUrl?: string
   /** Random without it. */
   readonly jwtSecret?: string
+  /** Kinds of jobs: one worker process each, so that none of them slows what another one measures. */
+  readonly kinds: readonly string[]
   /** Where the embedded Redis keeps its data; without it nothing is kept. */
   readonly dataDir?: string
   /** Settings for the processes, beside those that the stack sets itself. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Two hubs, a worker and Redis on one machine, each its own process: the distributed system in small, nothing in it mocked. */
+/** Two hubs, a worker of each kind and Redis on one machine, each its own process: the distributed system in small, nothing in it mocked. */
 export interface Stack {
   /** Base URL of each hub. */
   readonly nodes: readonly string[]
@@ -26,25 +28,33 @@ export interface Stack {
   readonly jwtSecret: string
   /** Rejects when a process of the stack ends by itself. */
   readonly broken: Promise<never>
-  /** Ends the worker (it hands its jobs back), then the hubs, then Redis. Leaves no process. */
+  /** Ends the workers (they hand their jobs back), then the hubs, then Redis. Leaves no process. */
   stop(): Promise<void>
 }
 
 const READY_TIMEOUT_MS = 30_000
 const POLL_MS = 50
 
-/** Starts the stack and resolves once every hub is ready, its worker connected. Rejects, and leaves no process, when it cannot. */
+/** Starts the stack and resolves once every hub is ready, its workers connected. Rejects, and leaves no process, when it cannot. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const redis: RedisServer | undefined = options.redisUrl
     ? undefined
     : await startRedisServer(options.dataDir === undefined ? {} : { dataDir: options.dataDir })
   const redisUrl = options.redisUrl ?? redis?.url ?? ''
   const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url')
-  // Its hubs end together, so there is nowhere to move to.
-  const env = { DRAIN_MS: '0', ...options.env, REDIS_URL: redisUrl, JWT_SECRET: jwtSecret, HOST: options.host, READY_NEEDS_WORKER: 'yes' }
+  const env = {
+    // Its hubs end together, so there is nowhere to move to.
+    DRAIN_MS: '0',
+    ...options.env,
+    REDIS_URL: redisUrl,
+    JWT_SECRET: jwtSecret,
+    HOST: options.host,
+    READY_NEEDS_WORKER: 'yes',
+    WORKER_KINDS: options.kinds.join(),
+  }
   const hubs = options.ports.map((port) => start('../main.js', `hub on port ${port}`, { ...env, PORT: String(port) }))
-  const worker = start('../../workers/main.js', 'worker', env)
-  const processes = [...hubs, worker]
+  const workers = options.kinds.map((kind) => start('../../workers/main.js', `worker of kind ${kind}`, { ...env, WORKER_KINDS: kind }))
+  const processes = [...hubs, ...workers]
   let stopping = false
   const broken = Promise.race(processes.map(({ ended }) => ended)).then((text): Promise<never> => {
     return stopping ? new Promise(() => {}) : Promise.reject(new Error(text))
@@ -52,7 +62,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   broken.catch(() => {})
   const stop = async () => {
     stopping = true
-    await end(worker)
+    await Promise.all(workers.map(end))
     await Promise.all(hubs.map(end))
     await redis?.stop()
   }

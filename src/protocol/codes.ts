@@ -1,5 +1,5 @@
-/** Why a job failed: the `code` of an `error` message. */
-export const FAILURE_CODES = ['solver_error', 'timeout', 'worker_lost', 'invalid_input'] as const
+/** Why a job failed: the `code` of an `error` or `process_failed`. `endpoint_error`: not one request of a benchmark succeeded. */
+export const FAILURE_CODES = ['solver_error', 'endpoint_error', 'timeout', 'worker_lost', 'invalid_input'] as const
 export type FailureCode = (typeof FAILURE_CODES)[number]
 
 interface Code {

@@ -1,5 +1,6 @@
 import type { Static, TObject } from 'typebox'
 import { BenchmarkInput } from './benchmark-input.js'
+import type { BenchmarkSummary } from './benchmark-result.js'
 import type { Lifecycle } from './lifecycle.js'
 import { processEvents } from './process-events.js'
 import { runEvents, runSnapshot } from './run-events.js'
@@ -56,7 +57,7 @@ export type PhaseOf<K extends RunKindName> = (typeof KINDS)[K]['phases'][number]
 /** What a processor returns, by kind: what the final message says, beside `compute_time_s`. */
 export interface Results {
   run: { metrics_summary: Record<string, number> }
-  benchmark: Record<string, unknown>
+  benchmark: BenchmarkSummary
 }
 export type ResultOf<K extends KindName> = Results[K]
 

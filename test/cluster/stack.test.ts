@@ -11,6 +11,7 @@ import { watchJob } from '../../src/client/watch-job.js'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN } from '../helpers/harness.js'
+import { TestClient } from '../helpers/test-client.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const RAYLEIGH_LOVE_HZ = 19_962.7
@@ -99,6 +100,17 @@ t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends eve
   const watch = watchJob({ url: `${nodeB.replace('http', 'ws')}/api/v2/ws/runs/${id}`, token: () => token, WebSocket })
   t.teardown(() => watch.close())
   t.equal((await watch.finished()).status, 'completed')
+
+  const socket = new TestClient(`${nodeB.replace('http', 'ws')}/ws?token=${token}`)
+  t.teardown(() => socket.terminate())
+  await socket.next('process_list')
+  const benchmark = await fetch(`${nodeA}/api/benchmark`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ models: ['local/ngram'] }),
+  })
+  const { process_id } = (await benchmark.json()) as { process_id: string }
+  t.match(await socket.next('process_completed'), { process_id, result: { total: 9, ok: 9 } }, 'a benchmark needs no configuration')
   program.child.kill('SIGINT')
   t.same(await program.exit, [0, null], program.output)
   if (process.platform === 'linux') t.same(marked(port), [])
@@ -108,7 +120,7 @@ t.test('the stack killed with SIGKILL leaves no process behind', { skip: process
   const port = await freePort(2)
   const program = run(t, 'start', port)
   await printed(program, /Ctrl-C/)
-  t.ok(marked(port).length >= 5, 'two hubs, a worker, Redis and its guard, and the parent')
+  t.ok(marked(port).length >= 6, 'two hubs, two workers, Redis and its guard, and the parent')
   program.child.kill('SIGKILL')
   await program.exit
   await eventually(() => marked(port).length === 0)

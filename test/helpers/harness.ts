@@ -4,7 +4,7 @@ import { signToken } from '../../src/cli/token.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { buildHubNode, type HubNode } from '../../src/hub-node.js'
 import type { Processor } from '../../workers/processor.js'
-import { solveRun } from '../../workers/solver/horn-2d.js'
+import { startProcessors } from '../../workers/processors.js'
 import { buildWorkerNode, type WorkerNode } from '../../workers/worker-node.js'
 import { startTestRedis, type TestRedis } from './redis.js'
 import { TestClient } from './test-client.js'
@@ -57,8 +57,10 @@ export interface HarnessOptions {
   readonly nodes?: number
   /** Processor of runs; without it the solver. `null`: no worker. */
   readonly processor?: Processor<'run'> | null
-  /** Settings of nodes and worker. */
+  /** Settings of nodes and worker. `WORKER_KINDS` is `run` where it is not set here. */
   readonly env?: Readonly<Record<string, string>>
+  /** Environment of the worker, for the keys of providers. */
+  readonly keys?: Readonly<Record<string, string>>
 }
 
 /** Real Redis, real hub nodes on free ports, a real worker, all in this process, ended in the teardown. */
@@ -75,6 +77,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     LINGER_MS: '100',
     DRAIN_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
+    WORKER_KINDS: 'run',
     ...crowd,
     ...options.env,
   }
@@ -86,12 +89,14 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     const { port } = hub.server.server.address() as AddressInfo
     nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
   }
-  const worker = options.processor === null ? undefined : buildWorkerNode(config, { run: options.processor ?? solveRun }, log)
+  const running = options.processor === null ? undefined : await startProcessors(config, options.keys ?? {})
+  const worker = running && buildWorkerNode(config, { ...running.processors, ...(options.processor && { run: options.processor }) }, log)
   await worker?.start()
   const first: (() => void)[] = []
   t.teardown(async () => {
     for (const act of first) act()
     await worker?.close()
+    await running?.close()
     for (const { hub } of nodes) await hub.close()
   })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { KINDS } from '../../src/protocol/kinds.js'
+import { startProcessors } from '../../workers/processors.js'
 import { buildWorkerNode } from '../../workers/worker-node.js'
 import { eventually } from '../helpers/eventually.js'
 import { startHarness } from '../helpers/harness.js'
@@ -46,7 +47,8 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
   await eventually(async () => (await ready()).body.checks.redis)
   t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false, serving: true } } })
   const log = { warn: () => {}, error: (fields: object) => h.faults.push(fields) }
-  const worker = buildWorkerNode(h.config, { run: new Stage().processor }, log)
+  const { processors } = await startProcessors(h.config, {})
+  const worker = buildWorkerNode(h.config, { ...processors, run: new Stage().processor }, log)
   await worker.start()
   await eventually(async () => (await ready()).status === 200)
   t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true, serving: true } } })
@@ -97,6 +99,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
   t.same(routes.sort(), [
+    'GET /api/models',
     'GET /api/processes',
     'GET /api/processes/{id}',
     'GET /api/processes/{id}/events',
@@ -107,6 +110,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /livez',
     'GET /readyz',
     'GET /ws',
+    'POST /api/benchmark',
     'POST /api/processes/{id}/cancel',
     'POST /api/processes/{id}/retry',
     'POST /api/revocations',

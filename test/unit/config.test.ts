@@ -45,6 +45,10 @@ t.test('each kind of fault is told with what is expected', async (t) => {
     PORT: ['0', '65536', '-1', '80.5', 'http', '8o', ' ', '1e9', 'NaN', 'Infinity'].map((value) => [value, 'an integer from 1 to 65535']),
     LOG_LEVEL: ['INFO', 'verbose', ' info'].map((value) => [value, 'one of fatal, error, warn, info, debug, trace, silent']),
     READY_NEEDS_WORKER: ['true', '1'].map((value) => [value, 'one of yes, no']),
+    WORKER_KINDS: ['solver', 'run,', ',', 'run;benchmark'].map((value) => [
+      value,
+      'one or more of run, benchmark, with commas between them',
+    ]),
     HOST: [['a b', 'an address or host name']],
     REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b'].map((value) => [value, 'a redis:// or rediss:// URL']),
     REDIS_PREFIX: ['a b', '{a}', 'x'.repeat(65)].map((value) => [value, '1 to 64 of A-Z a-z 0-9 _ . : -']),

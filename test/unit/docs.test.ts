@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SETTINGS } from '../../src/config.js'
 import { normaliseInput } from '../../src/jobs/input.js'
+import { loadProviders } from '../../src/providers/load-providers.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const GENERATOR = join(ROOT, 'scripts/docs.mjs')
@@ -89,22 +90,30 @@ t.test('every npm script that is named exists', async (t) => {
 })
 
 t.test('every setting that is named exists, and the README has all of them', async (t) => {
+  // Names that the reader's own file of providers gives to the keys are no settings.
+  const keys = found(/"api_key_env":"(\w+)"/g).map(([, name]) => name)
   const named = [...found(/\b([A-Z]+(?:_[A-Z]+)+)\b/g), ...found(/(?<!\S)([A-Z_]+)=\S* (?:npm|node)\b/g)]
   t.ok(named.length > 50)
   for (const [file, name] of named) {
+    if (keys.includes(name)) continue
     const reader = OTHER_VARIABLES[name]
     t.ok(reader ? read(reader).includes(name) : name in SETTINGS, `${file}: ${name}`)
   }
   for (const name of Object.keys(SETTINGS)) t.ok(readme.includes(`\`${name}\``), name)
 })
 
-t.test('JSON in the documents is JSON, and the run that is submitted in the README is a valid one', async (t) => {
+t.test('JSON in the documents is JSON, and what is submitted in the README is valid', async (t) => {
   const examples = [...texts.values()].flatMap((text) => blocks(text, 'json')).flatMap((block) => block.trim().split('\n'))
   t.ok(examples.length > 0)
   for (const example of examples) t.doesNotThrow(() => JSON.parse(example), example.slice(0, 80))
   const bodies = blocks(readme, 'sh').flatMap((block) => [...block.matchAll(/-d '([^']+)'/g)].map(([, body = '']) => body))
   t.ok(bodies.length > 0)
-  for (const body of bodies) t.doesNotThrow(() => normaliseInput('run', JSON.parse(body).input), body.slice(0, 80))
+  const submit = ({ input, process_id: _id, ...rest }: { input?: unknown; process_id?: string }) =>
+    input === undefined ? normaliseInput('benchmark', rest) : normaliseInput('run', input)
+  for (const body of bodies) t.doesNotThrow(() => submit(JSON.parse(body)), body.slice(0, 80))
+  const file = examples.find((example) => example.startsWith('{"providers"')) ?? ''
+  const path = join(t.testdir({ 'providers.json': file }), 'providers.json')
+  t.ok(loadProviders(path).length > 1, 'and so is the file of providers')
 })
 
 t.test('the code examples of the README are JavaScript', async (t) => {

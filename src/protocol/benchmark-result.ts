@@ -1,0 +1,115 @@
+import Type, { type Static } from 'typebox'
+
+/**
+ * Why a single request failed. `timeout`: it was not done within `timeout_s`. `rate_limited`: 429. `unauthorized`: 401. `forbidden`: 403. `not_found`: 404.
+ * `rejected`: any other 4xx. `server_error`: 5xx. `unreachable`: no answer at all. `stream_cut`: the stream ended before the answer did. `stream_error`: the endpoint
+ * reported an error in the stream. `empty`: an answer without a token. `bad_answer`: nothing that could be read.
+ */
+export const REQUEST_FAILURES = [
+  'timeout',
+  'rate_limited',
+  'unauthorized',
+  'forbidden',
+  'not_found',
+  'rejected',
+  'server_error',
+  'unreachable',
+  'stream_cut',
+  'stream_error',
+  'empty',
+  'bad_answer',
+] as const
+export type RequestFailureCode = (typeof REQUEST_FAILURES)[number]
+
+const Count = Type.Integer({ minimum: 0 })
+const Amount = Type.Number({ minimum: 0 })
+const Ms = (description: string) => Type.Number({ minimum: 0, description: `${description}, in ms` })
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+
+/** What `n` values are like. Percentiles are linear between ranks; those that so few values do not bear are left out: p90 below 10, p95 below 20, p99 below 100. */
+export const Distribution = Type.Object({
+  n: Type.Integer({ minimum: 1 }),
+  mean: Amount,
+  min: Amount,
+  p50: Amount,
+  p90: Type.Optional(Amount),
+  p95: Type.Optional(Amount),
+  p99: Type.Optional(Amount),
+  max: Amount,
+})
+export type Distribution = Static<typeof Distribution>
+
+const Cell = { model: Type.String(), context_tier: Count }
+
+/** A measured request: `process_result` of a benchmark, and what its summary is made from. Tokens are the endpoint's own count, or flagged as estimated. */
+export const RequestOk = Type.Object({
+  ...Cell,
+  run: Type.Integer({ minimum: 1 }),
+  status: Type.Literal('ok'),
+  ttft_ms: Ms('from sending to the first chunk with content or reasoning'),
+  e2e_ms: Ms('from sending to the last of them'),
+  tpot_ms: Nullable(Ms('(e2e − ttft) / (output_tokens − 1); null below two tokens')),
+  inter_chunk_ms: Nullable(Distribution),
+  output_tokens_per_s: Amount,
+  output_tokens: Count,
+  prompt_tokens: Count,
+  is_estimated: Type.Boolean({ description: 'the endpoint told no usage: tokens are counted as four characters each' }),
+  finish_reason: Type.Enum(['stop', 'length', 'content_filter', 'other']),
+  cost: Type.Optional(Amount),
+})
+export type RequestOk = Static<typeof RequestOk>
+
+/** A measured request that failed. */
+export const RequestFailed = Type.Object({
+  ...Cell,
+  run: Type.Integer({ minimum: 1 }),
+  status: Type.Literal('failed'),
+  code: Type.Enum([...REQUEST_FAILURES]),
+  error: Type.String({ maxLength: 1000 }),
+  elapsed_ms: Ms('from sending to the failure'),
+})
+export type RequestFailed = Static<typeof RequestFailed>
+
+/** A context tier that does not fit into the model's context window: nothing is sent, and it does not count. */
+export const CellSkipped = Type.Object({ ...Cell, status: Type.Literal('skipped'), reason: Type.String() })
+export type CellSkipped = Static<typeof CellSkipped>
+
+/** What one `process_result` of a benchmark carries. */
+export const BenchmarkResult = Type.Union([RequestOk, RequestFailed, CellSkipped])
+export type BenchmarkResult = Static<typeof BenchmarkResult>
+
+/** All measured requests of a model at a context tier. Distributions are over the successful ones; null where there is none. */
+export const CellSummary = Type.Object({
+  ...Cell,
+  status: Type.Literal('measured'),
+  ok: Count,
+  failed: Count,
+  failures: Type.Record(Type.String(), Count),
+  ttft_ms: Nullable(Distribution),
+  e2e_ms: Nullable(Distribution),
+  tpot_ms: Nullable(Distribution),
+  inter_chunk_ms: Nullable(Distribution),
+  output_tokens_per_s: Nullable(Distribution),
+  output_tokens: Count,
+  prompt_tokens: Count,
+  is_estimated: Type.Boolean(),
+  system_throughput_tokens_per_s: Amount,
+  cost: Type.Optional(Amount),
+})
+export type CellSummary = Static<typeof CellSummary>
+
+/** The result of a benchmark: one cell per model and tier, in the order of the request. */
+export const BenchmarkSummary = Type.Object({
+  total: Count,
+  ok: Count,
+  failed: Count,
+  skipped: Type.Integer({ minimum: 0, description: 'cells, not requests' }),
+  output_tokens: Count,
+  system_throughput_tokens_per_s: Type.Number({
+    minimum: 0,
+    description: 'tokens of all successful requests per second in which a measured request was under way',
+  }),
+  cost: Type.Optional(Amount),
+  cells: Type.Array(Type.Union([CellSummary, CellSkipped])),
+})
+export type BenchmarkSummary = Static<typeof BenchmarkSummary>

@@ -1,0 +1,136 @@
+import type { BenchmarkSummary, RequestFailed, RequestOk } from '../../src/protocol/benchmark-result.js'
+import type { InputOf } from '../../src/protocol/kinds.js'
+import { type Job, JobFailure, type Processor } from '../processor.js'
+import { buildMatrix, byProvider, type Cell, type Matrix } from './matrix.js'
+import { gapsOf, measure } from './measure.js'
+import { promptFor, tierLabel } from './prompt.js'
+import { type Outcome, send } from './request.js'
+import type { Secrets } from './secrets.js'
+import { rounded } from './statistics.js'
+import { type Measured, skippedOf, summarise, summariseCell } from './summary.js'
+import type { Target } from './target.js'
+
+/** What benchmarks are made with. */
+export interface BenchmarkParts {
+  /** By id. */
+  readonly targets: ReadonlyMap<string, Target>
+  /** Text that contexts are made of. */
+  readonly filler: string
+  readonly secrets: Secrets
+}
+
+/**
+ * The processor of benchmarks: sends the requests of the matrix, models of one provider one after the other, providers side by side, and reports each as it ends.
+ * A request that fails is a result; the benchmark fails when not a single measured request succeeded, or when nothing can be sent at all.
+ */
+export function benchmarkProcessor(parts: BenchmarkParts): Processor<'benchmark'> {
+  return async (input, job) => new Benchmark(parts, input, job).run()
+}
+
+type Input = InputOf<'benchmark'>
+
+class Benchmark {
+  readonly #parts: BenchmarkParts
+  readonly #input: Input
+  readonly #job: Job<'benchmark'>
+  readonly #matrix: Matrix
+  readonly #measured = new Map<Cell, Measured[]>()
+  #finished = 0
+
+  constructor(parts: BenchmarkParts, input: Input, job: Job<'benchmark'>) {
+    this.#parts = parts
+    this.#input = input
+    this.#job = job
+    const targets = input.models.map((id) => {
+      const target = parts.targets.get(id)
+      if (!target) throw new JobFailure('invalid_input', `This worker has no model ${id}; it has ${[...parts.targets.keys()].join(', ')}.`)
+      return target
+    })
+    this.#matrix = buildMatrix(targets, input)
+  }
+
+  async run(): Promise<BenchmarkSummary> {
+    for (const cell of this.#matrix.cells) if (cell.skipped !== undefined) this.#job.result(skippedOf(cell, cell.skipped))
+    if (this.#matrix.total === 0)
+      throw new JobFailure('invalid_input', 'No context tier fits into the context window of any of these models.')
+    const lanes = byProvider(this.#matrix.cells.filter(({ skipped }) => skipped === undefined)).map((cells) => this.#work(cells))
+    // All lanes end, since the signal that ends one ends the others: none is left behind that still reports.
+    for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason
+    this.#job.signal.throwIfAborted()
+    return this.#summary()
+  }
+
+  async #work(cells: readonly Cell[]): Promise<void> {
+    const warm = new Set<Target>()
+    for (const cell of cells) {
+      const { warmup, runs } = this.#input
+      // Once per model: it is loaded then, and the connection is open.
+      for (let i = 1; i <= warmup && !warm.has(cell.target); i += 1) {
+        this.#progress(cell, `Warm-up ${i}/${warmup}`, 'warming up')
+        await this.#send(cell)
+      }
+      warm.add(cell.target)
+      for (let run = 1; run <= runs; run += 1) {
+        this.#progress(cell, `Run ${run}/${runs}`, 'measuring')
+        const measured = measuredOf(cell, run, await this.#send(cell))
+        this.#measured.set(cell, [...(this.#measured.get(cell) ?? []), measured])
+        this.#finished += 1
+        this.#job.result(measured.result)
+        this.#progress(cell, `Run ${run}/${runs}`, 'measuring')
+        // Fast endpoints bring results faster than they can be written.
+        await this.#job.flush()
+      }
+    }
+  }
+
+  #send({ target, tier }: Cell): Promise<Outcome> {
+    const { max_tokens, temperature, prompt, timeout_s } = this.#input
+    const request = {
+      prompt: promptFor(tier, this.#parts.filler, prompt),
+      maxTokens: max_tokens,
+      timeoutMs: timeout_s * 1000,
+      ...(temperature !== undefined && { temperature }),
+    }
+    return send(target, request, this.#parts.secrets, this.#job.signal)
+  }
+
+  #progress({ target, tier }: Cell, what: string, phase: 'warming up' | 'measuring'): void {
+    const detail = `${what}, Context ${tierLabel(tier)}`
+    this.#job.progress({ current: this.#finished, total: this.#matrix.total, model: target.id, detail, phase })
+  }
+
+  /** Throws `JobFailure` where no measured request succeeded: there is nothing to report but why. */
+  #summary(): BenchmarkSummary {
+    const all = this.#matrix.cells.flatMap((cell) => this.#measured.get(cell) ?? [])
+    const failures = all.flatMap(({ result }) => (result.status === 'failed' ? [result] : []))
+    const [first] = failures
+    if (first && failures.length === all.length) {
+      throw new JobFailure(
+        failures.every(({ code }) => code === 'timeout') ? 'timeout' : 'endpoint_error',
+        `No request succeeded. ${countsOf(failures)}. ${first.model}: ${first.error}`,
+      )
+    }
+    const cells = this.#matrix.cells.map((cell) =>
+      cell.skipped === undefined ? summariseCell(cell, this.#measured.get(cell) ?? []) : skippedOf(cell, cell.skipped),
+    )
+    return summarise(cells, all)
+  }
+}
+
+function measuredOf({ target, tier }: Cell, run: number, outcome: Outcome): Measured {
+  const { sentAt, endedAt } = outcome
+  const where = { model: target.id, context_tier: tier, run }
+  if ('failure' in outcome) {
+    const result: RequestFailed = { ...where, status: 'failed', ...outcome.failure, elapsed_ms: rounded(endedAt - sentAt) }
+    return { result, gaps: [], sentAt, endedAt }
+  }
+  const { timeline } = outcome
+  const result: RequestOk = { ...where, status: 'ok', ...measure(timeline, target.prices) }
+  return { result, gaps: gapsOf(timeline.contentAt), sentAt, endedAt }
+}
+
+/** How often each reason, as in `6 rate_limited, 3 timeout`. */
+function countsOf(failures: readonly RequestFailed[]): string {
+  const codes = new Set(failures.map(({ code }) => code))
+  return [...codes].map((code) => `${failures.filter((failure) => failure.code === code).length} ${code}`).join(', ')
+}

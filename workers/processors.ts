@@ -1,0 +1,44 @@
+import type { Config } from '../src/config.js'
+import type { KindName } from '../src/protocol/kinds.js'
+import { loadKeys, loadProviders } from '../src/providers/load-providers.js'
+import { benchmarkProcessor } from './benchmark/benchmark.js'
+import { loadCorpus } from './benchmark/local/corpus.js'
+import { startLocalProvider } from './benchmark/local/server.js'
+import { Secrets } from './benchmark/secrets.js'
+import { targetsOf } from './benchmark/target.js'
+import type { Processor } from './processor.js'
+import { solveRun } from './solver/horn-2d.js'
+
+/** The processor of each kind: the compiler asks for one when a kind is added. */
+export type Processors = { readonly [K in KindName]: Processor<K> }
+
+/** Processors, and what they have running beside them. */
+export interface RunningProcessors {
+  readonly processors: Processors
+  /** After the last job has ended. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes the processors ready. For benchmarks it reads the providers, takes their keys from `env`, and starts the local provider. Throws `ProvidersError` for what is
+ * wrong with them; a worker that takes no benchmarks does not look.
+ */
+export async function startProcessors(
+  config: Pick<Config, 'WORKER_KINDS' | 'PROVIDERS_FILE'>,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<RunningProcessors> {
+  if (!config.WORKER_KINDS.includes('benchmark')) {
+    const benchmark = benchmarkProcessor({ targets: new Map(), filler: '', secrets: new Secrets([]) })
+    return { processors: { run: solveRun, benchmark }, close: async () => {} }
+  }
+  const providers = loadProviders(config.PROVIDERS_FILE)
+  const keys = loadKeys(providers, config.PROVIDERS_FILE, env)
+  const filler = loadCorpus()
+  const local = await startLocalProvider(filler)
+  const benchmark = benchmarkProcessor({
+    targets: targetsOf(providers, keys, local),
+    filler,
+    secrets: new Secrets([local.key, ...keys.values()]),
+  })
+  return { processors: { run: solveRun, benchmark }, close: () => local.close() }
+}
