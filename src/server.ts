@@ -76,9 +76,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(upgrades, { limit: guards.upgrades })
   for (const kind of RUN_KIND_NAMES)
     await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   await app.register(modelsRoute, { models: options.models })
   await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
-  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app

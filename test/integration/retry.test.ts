@@ -75,7 +75,7 @@ t.test('[RETRY-1] a run that was cancelled while it waited runs when it is retri
     t.match(await h.call('POST', path, { sub: 'bob' }), { status: 404, body: { error: 'not_found' } }, path)
   }
   t.match(await h.call('POST', `/api/v2/runs/${id}/retry`, { token: null }), { status: 401 })
-  const accepted = { process_id: id, status: 'queued', links: { retry: `/api/processes/${id}/retry` } }
+  const accepted = { process_id: id, process_type: 'solver', status: 'queued', links: { retry: `/api/processes/${id}/retry` } }
   t.match(await h.call('POST', `/api/processes/${id}/retry`), { status: 202, body: accepted })
   before.complete()
   const play = await stage.play(id)

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { JobFailure, type Processor } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
+import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import type { Inbox, Message } from '../helpers/inbox.js'
 import { SseClient } from '../helpers/sse-client.js'
 import { type Play, Stage } from '../helpers/stage.js'
@@ -362,6 +362,55 @@ t.test('streams alone', async (t) => {
     t.match(await client.next('process_completed'), { result: { m: 1 } })
     await client.silence(50)
     t.match(await h.call('GET', `/api/processes/${id}/events`, { sub: 'bob', headers: { accept: 'text/event-stream' } }), { status: 404 })
+  })
+
+  t.test('[SSE-8] a submit is answered with the stream of its job, up to the final message', async (t) => {
+    const submit = (body: object, headers: Record<string, string> = {}) => {
+      const json = { 'content-type': 'application/json', authorization: `Bearer ${h.token()}`, ...headers }
+      const client = new SseClient(`${h.nodes[0]?.http}/api/v2/runs`, { method: 'POST', headers: json, body: JSON.stringify(body) })
+      h.onTeardown(() => client.terminate())
+      return client
+    }
+    const client = submit({ run_id: 'streamed', input: HORN })
+    t.match((await client.opened).headers, { location: '/api/v2/runs/streamed', 'content-type': /^text\/event-stream/ })
+    t.match(await client.next(), { type: 'status', run_id: 'streamed', recovered: false })
+    t.match(client.events[0], { retry: /\d+/ })
+    const play = await stage.play('streamed')
+    play.job.metric('m', 1, 'Hz')
+    await client.next('metric_update')
+    const [again, lost] = [submit({ run_id: 'streamed', input: HORN }), submit({ run_id: 'streamed', input: HORN })]
+    for (const other of [again, lost]) t.match(await other.next(), { type: 'status', status: 'running', seq: 3 })
+    lost.terminate()
+    await lost.closed
+    play.complete({ m: 1 })
+    for (const other of [client, again]) {
+      t.match(await other.next('completed'), { metrics_summary: { m: 1 } })
+      t.match(await other.closed, { code: 1000, name: 'done', reconnect: false })
+    }
+    proved(t, [client, again])
+    const late = submit({ run_id: 'streamed', input: HORN })
+    t.match(await late.next('completed'), { metrics_summary: { m: 1 } }, 'also after the end')
+    t.match(await late.closed, { name: 'done' })
+    t.equal(stage.playsOf('streamed').length, 1)
+
+    const refused: [body: object, headers: Record<string, string>, status: number][] = [
+      [{ input: {} }, {}, 422],
+      [{ run_id: 'streamed', input: { ...HORN, width_mm: 30 } }, {}, 409],
+      [{ input: HORN }, { authorization: 'Bearer x' }, 401],
+      [{ input: HORN }, { 'idempotency-key': 'a b' }, 422],
+    ]
+    for (const [body, headers, status] of refused) {
+      const answer = await submit(body, headers).opened
+      t.match({ status: answer.statusCode, type: answer.headers['content-type'] }, { status, type: /^application\/json/ })
+    }
+    const keyed = [submit({ input: HORN }, { 'idempotency-key': 'k' }), submit({ input: HORN }, { 'idempotency-key': 'k' })]
+    const ids = await Promise.all(keyed.map(async (one) => (await one.next()).run_id))
+    t.equal(ids[0], ids[1])
+    await h.call('POST', `/api/v2/runs/${ids[0]}/cancel`)
+    for (const one of keyed) {
+      await one.next('cancelled')
+      t.match(await one.closed, { name: 'done' })
+    }
   })
 
   t.test('none of this was a fault of the hub', async (t) => t.same(h.faults, []))

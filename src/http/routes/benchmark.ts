@@ -5,8 +5,10 @@ import { BenchmarkInput } from '../../protocol/benchmark-input.js'
 import { Refusal } from '../../protocol/codes.js'
 import { JobId } from '../../protocol/job-id.js'
 import type { JobState } from '../../protocol/job-state.js'
-import { KINDS } from '../../protocol/kinds.js'
 import { type Model, modelFaults } from '../../protocol/model.js'
+import { enqueue } from './enqueue.js'
+import { IdempotencyHeaders, keyOf } from './idempotency.js'
+import { processes } from './processes.js'
 
 /** What the route needs. */
 export interface BenchmarkRouteOptions {
@@ -16,38 +18,27 @@ export interface BenchmarkRouteOptions {
 
 const Body = Type.Object({ process_id: Type.Optional(JobId), ...BenchmarkInput.properties }, { additionalProperties: false })
 
-/** `POST /api/benchmark`: starts a benchmark and answers 202 with its process. The same `process_id` and input again are answered with the process as it is. */
+/**
+ * `POST /api/benchmark`: starts a benchmark and answers 202 with its process, or streams it to its end. The same `process_id` and input again are answered
+ * with the process as it is.
+ */
 export const benchmarkRoute: FastifyPluginAsyncTypebox<BenchmarkRouteOptions> = async (app, options) => {
   app.addHook('onRequest', app.identify)
-  app.post('/api/benchmark', { schema: { tags: ['benchmark'], summary: 'Start a benchmark', body: Body } }, async (request, reply) => {
-    const state = await submitBenchmark(options, request.identity.sub, request.body)
-    return reply.code(202).header('location', linksOf(state.id).self).send(acceptedOf(state))
+  const summary = 'Start a benchmark. With Accept: text/event-stream its messages up to the final one'
+  const schema = { tags: ['benchmark'], summary, headers: IdempotencyHeaders, body: Body }
+  app.post('/api/benchmark', { schema }, async (request, reply) => {
+    const who = { owner: request.identity.sub, ...keyOf(request) }
+    return enqueue({ app, request, reply }, processes, () => submitBenchmark(options, who, request.body))
   })
 }
 
 /** Enqueues a benchmark for a user. Rejects with `invalid`, and what is configured, for a model that this hub does not know, and as `JobService.submit` does. */
-export async function submitBenchmark(
+async function submitBenchmark(
   { jobs, models }: BenchmarkRouteOptions,
-  owner: string,
+  who: { readonly owner: string; readonly key?: string },
   { process_id, ...input }: Static<typeof Body>,
 ): Promise<JobState> {
   const faults = modelFaults(input.models, models, '/models')
   if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
-  return jobs.submit({ ...(process_id !== undefined && { id: process_id }), owner, kind: 'benchmark', input })
-}
-
-function acceptedOf(state: JobState) {
-  return {
-    process_id: state.id,
-    process_type: KINDS.benchmark.processType,
-    status: state.status,
-    created_at: state.created_at,
-    links: linksOf(state.id),
-  }
-}
-
-/** Where a process is found, watched and cancelled. */
-function linksOf(id: string) {
-  const self = `/api/processes/${id}`
-  return { self, events: `${self}/events`, cancel: `${self}/cancel`, socket: '/ws' }
+  return jobs.submit({ ...who, ...(process_id !== undefined && { id: process_id }), kind: 'benchmark', input })
 }

@@ -9,7 +9,7 @@ import type { JobState } from '../../protocol/job-state.js'
 import type { KindName } from '../../protocol/kinds.js'
 import { wantsEventStream } from './negotiate.js'
 import { resumeFrom } from './position.js'
-import { serveStream } from './stream.js'
+import { serveStream, takePlace } from './stream.js'
 
 /** Jobs as one part of the REST interface shows them: where they lie, what they are called, in which dialect they speak. */
 export interface JobResource {
@@ -25,6 +25,8 @@ export interface JobResource {
   readonly dialect: Dialect
   /** The last-known state, with what the final message says. */
   stateOf(state: JobState): Readonly<Record<string, unknown>>
+  /** What a job is called where it is answered that it was enqueued: its id, and its kind where that is not plain from the address. */
+  nameOf(state: JobState): Readonly<Record<string, unknown>>
   /** The socket over which a job is watched. */
   socketOf(id: string): string
 }
@@ -71,6 +73,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
     void reply.header('vary', 'accept')
     if (wantsEventStream(request)) {
+      takePlace(app, request, reply)
       const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
       const after = resumeFrom(request)
       return serveStream(app, request, reply, jobScope({ id, idField, dialect, ...(after && { after }) }))
@@ -102,10 +105,11 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
 }
 
 /** What is said of a job that was enqueued. */
-export function acceptedOf({ base, idField, socketOf }: JobResource, { id, status, created_at }: JobState): AcceptedJob {
+export function acceptedOf({ base, nameOf, socketOf }: JobResource, state: JobState): AcceptedJob {
+  const { id, status, created_at } = state
   const self = `${base}/${id}`
   const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, retry: `${self}/retry`, socket: socketOf(id) }
-  return { [idField]: id, status, created_at, links }
+  return { ...nameOf(state), status, created_at, links }
 }
 
 export interface AcceptedJob {

@@ -4,8 +4,9 @@ import { runDialect } from '../../protocol/dialect.js'
 import { JobId } from '../../protocol/job-id.js'
 import { type JobState, messageOf } from '../../protocol/job-state.js'
 import { KINDS, type RunKindName } from '../../protocol/kinds.js'
+import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { acceptedOf, type JobResource, type JobResourceOptions, jobResource } from './job-resource.js'
+import { type JobResource, type JobResourceOptions, jobResource } from './job-resource.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
   readonly kind: RunKindName
@@ -21,13 +22,17 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     { [idField]: Type.Optional(JobId), solver: Type.Enum([...solvers], { default: solvers[0] }), input },
     { additionalProperties: false },
   )
-  const schema = { tags: [path], summary: 'Enqueue', headers: IdempotencyHeaders, body: Submit }
+  const schema = {
+    tags: [path],
+    summary: 'Enqueue. With Accept: text/event-stream state and live progress up to the final message',
+    headers: IdempotencyHeaders,
+    body: Submit,
+  }
   app.post('', { schema, onRequest: app.identify }, async (request, reply) => {
     const body = request.body as { [field: string]: unknown }
     const id = body[idField] as string | undefined // JobId, by the schema
     const who = { owner: request.identity.sub, kind, ...(id !== undefined && { id }), ...keyOf(request) }
-    const accepted = acceptedOf(resource, await jobs.submit({ ...who, input: body.input }))
-    return reply.code(202).header('location', accepted.links.self).send(accepted)
+    return enqueue({ app, request, reply }, resource, () => jobs.submit({ ...who, input: body.input }))
   })
 }
 
@@ -45,6 +50,7 @@ function resourceOf(kind: RunKindName): JobResource {
       const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
       return { ...fields, result: finalOf(state) }
     },
+    nameOf: ({ id }) => ({ [idField]: id }),
     socketOf: (id) => `/api/v2/ws/${path}/${id}`,
   }
 }

@@ -1,4 +1,5 @@
 import { processDialect, processFinal, processView } from '../../protocol/dialect.js'
+import { KINDS } from '../../protocol/kinds.js'
 import type { JobResource } from './job-resource.js'
 
 /** Jobs of every kind, in the process dialect: `/api/processes`. */
@@ -10,5 +11,6 @@ export const processes: JobResource = {
   listField: 'processes',
   dialect: processDialect,
   stateOf: (state) => ({ ...processView(state), result: processFinal(state) }),
+  nameOf: ({ id, kind }) => ({ process_id: id, process_type: KINDS[kind].processType }),
   socketOf: () => '/ws',
 }

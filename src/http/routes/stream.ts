@@ -2,13 +2,17 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { BuildScope } from '../../hub/scope.js'
 import { openEventStream } from '../transports/sse-transport.js'
 
+/** Asks for a place for a stream on this node. Throws `restart` or `overloaded`, with `Retry-After` set, where there is none. */
+export function takePlace(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = app.turnAway(request, reply)
+  if (refusal) throw refusal
+}
+
 /**
  * Answers a request with the live stream of a session, to the end of either. Whatever can be refused in plain HTTP has been refused before: from
  * here on a reason is an event `close`.
  */
 export function serveStream(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, scope: BuildScope): FastifyReply {
-  const refusal = app.turnAway(request, reply)
-  if (refusal) throw refusal
   const transport = openEventStream(reply)
   const { session, forget } = app.buildSession(transport, request, scope)
   transport.onAlive = () => session.heard()

@@ -4,8 +4,8 @@ import type { Frame } from '../../hub/frame.js'
 import type { Transport } from '../../hub/transport.js'
 import { type CloseName, CODES } from '../../protocol/codes.js'
 
-/** How long a peer may take to read the end of its stream. Shorter than what a stopping process is given. */
-const CLOSE_TIMEOUT_MS = 3000
+/** How long a peer that reads nothing of what is left of its stream keeps it. */
+const CLOSE_TIMEOUT_MS = 5000
 /** How long an EventSource waits before it connects again, spread so that those of a node that stops do not come together. */
 const RETRY_MS = { least: 500, spread: 1500 }
 
@@ -70,10 +70,15 @@ export class SseTransport implements Transport {
     const { close, reconnect, text } = CODES[code]
     const reason = { code: close, name: code, reason: detail ?? text, reconnect }
     this.#write(`event: close\ndata: ${JSON.stringify(reason)}\n\n`)
+    if (this.#response.writableEnded) return
     this.#response.end()
-    // A peer that does not read the end would keep the socket for ever.
-    const timer = setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref()
-    this.#response.once('close', () => clearTimeout(timer))
+    // A peer that does not read the end would keep the socket for ever; one that is slow gets what was sent.
+    let before = this.bufferedBytes
+    const timer = setInterval(() => {
+      if (this.bufferedBytes >= before) this.terminate()
+      before = this.bufferedBytes
+    }, CLOSE_TIMEOUT_MS).unref()
+    this.#response.once('close', () => clearInterval(timer))
   }
 
   terminate(): void {
