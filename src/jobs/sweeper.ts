@@ -1,5 +1,6 @@
 import { type JobState, messageOf } from '../protocol/job-state.js'
 import { isFinal } from '../protocol/status.js'
+import { announce } from './announce.js'
 import { type Finalizer, finalize } from './finalize.js'
 import type { QueueRef } from './queue.js'
 
@@ -64,8 +65,8 @@ export class Sweeper {
       await feeds.withdraw(state.owner, id)
       return (await queue.remove(ref)) ? store.retire(id) : store.touch(id, Date.now())
     }
-    // Its submit may have died before this; to announce it again changes nothing.
-    if (state.status === 'queued') await feeds.announce(state.owner, id)
+    // Its submit may have died before this, or what Redis knows of its owner has expired; else this only keeps it.
+    await announce(this.#parts, state.owner, id)
     const queued = await queue.state(ref)
     if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)
     if (state.status === 'cancelling' && this.#isOverdue(state)) return finalize(this.#parts, ref, { status: 'cancelled' })

@@ -36,7 +36,7 @@ export class ManualFeeds implements Feeds {
     this.#listener.gap(owner)
   }
 
-  announce(...args: Parameters<Feeds['announce']>): Promise<void> {
+  announce(...args: Parameters<Feeds['announce']>): Promise<boolean> {
     return this.memory.announce(...args)
   }
 
