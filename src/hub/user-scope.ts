@@ -42,8 +42,10 @@ class UserScope implements Scope, Follower {
   readonly #opening = new Set<string>()
   /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
   readonly #again = new Set<string>()
-  /** What the client asks for waits until it has its list. */
+  /** What the client asks for waits until its list has left, since an answer overtakes what waits. */
   readonly #turns = new Turns(MAX_WAITING)
+  /** There were more jobs than it may follow. */
+  #isShort = false
   #resyncing: Promise<void> = Promise.resolve()
   /** Its last list may have been dropped with its backlog. */
   #isBehind = false
@@ -69,14 +71,14 @@ class UserScope implements Scope, Follower {
     const early = this.#early ?? []
     this.#early = null
     for (const id of early) this.announced(id)
-    this.#turns.begin()
   }
 
   announced(id: string): void {
     if (this.#early) this.#early.add(id)
     else if (this.#released || this.#unwanted.has(id)) return
     else if (this.#holds.has(id) || this.#opening.has(id)) this.#again.add(id)
-    else if (this.#holds.size + this.#opening.size < this.#limits.maxSubscriptions) {
+    else if (this.#isFull) this.#isShort = true
+    else {
       this.#opening.add(id)
       this.#context.run(this.#follow(id).finally(() => this.#opened(id)))
     }
@@ -123,6 +125,10 @@ class UserScope implements Scope, Follower {
     this.#holds.clear()
   }
 
+  get #isFull(): boolean {
+    return this.#holds.size + this.#opening.size >= this.#limits.maxSubscriptions
+  }
+
   /** A job of the list. It is kept as soon as it is there, so that whatever ends the session in the meantime releases it. */
   async #take(id: string): Promise<void> {
     const hold = await this.#context.hub.hold(this.#wish(id))
@@ -159,7 +165,7 @@ class UserScope implements Scope, Follower {
 
   async #subscribe(id: string, after: Position | null): Promise<void> {
     const { hub } = this.#context
-    if (!this.#holds.has(id) && this.#holds.size + this.#opening.size >= this.#limits.maxSubscriptions)
+    if (!this.#holds.has(id) && this.#isFull)
       throw new Refusal('rate_limited', `At most ${this.#limits.maxSubscriptions} processes are followed at a time.`)
     const hold = isJobId(id) ? await hub.hold({ ...this.#wish(id), ...(after && { after }) }) : null
     if (!hold) throw new Refusal('not_found')
@@ -221,6 +227,8 @@ class UserScope implements Scope, Follower {
     this.#left.delete(id)
     if (position) this.#left.set(id, { epoch: position.epoch, seq: position.seq })
     hold.release()
+    if (this.#isShort) this.#following?.refresh()
+    this.#isShort = false
   }
 
   async #resync(): Promise<void> {
@@ -261,7 +269,11 @@ class UserScope implements Scope, Follower {
       timestamp: new Date().toISOString(),
     }
     const frame = buildFrame(list)
-    this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
+    const seal = () => {
+      this.#turns.begin()
+      return frame
+    }
+    this.#context.outbox.enqueue({ bytes: 0, seal })
   }
 }
 

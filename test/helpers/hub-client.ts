@@ -123,9 +123,16 @@ export class HubWorld {
     await this.feeds.withdraw(owner, id)
   }
 
+  /** The same with a failure, after which a retry may come. */
+  async fail(id: string, owner = 'alice', round = 1): Promise<void> {
+    await this.broker.fail(id, round)
+    await this.feeds.withdraw(owner, id)
+  }
+
   /** Another round, as a retry does. */
   async retry(id: string, owner = 'alice', round = 2): Promise<void> {
-    await this.broker.retry(id, round)
+    const written = await this.broker.retry(id, round)
+    if (!written.ok) throw new Error(`${id} cannot be retried: ${written.reason}`)
     await this.feeds.announce(owner, id, true)
   }
 

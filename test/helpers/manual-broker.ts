@@ -61,6 +61,10 @@ export class ManualBroker implements Broker {
     return this.memory.publish(id, [runEvents.status(id, to)], controlWriter(round))
   }
 
+  fail(id: string, round = 1) {
+    return this.memory.publish(id, [runEvents.failed(id, { error: 'e', code: 'solver_error', log_tail: '' }, {})], controlWriter(round))
+  }
+
   /** Another round of a job that has ended. */
   retry(id: string, round = 2) {
     return this.memory.publish(id, [{ ...runEvents.status(id, 'queued'), clears: 'round' }], controlWriter(round))
