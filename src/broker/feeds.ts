@@ -30,8 +30,11 @@ export interface FeedListener {
  * reader can prove that it knows of every job. Each member rejects with the refusal `overloaded` where Redis cannot be reached.
  */
 export interface Feeds {
-  /** Puts a job among its owner's active ones and makes it known. One that is active already is left as it is, unless a new round begins (`again`). */
-  announce(owner: string, id: string, again?: boolean): Promise<void>
+  /**
+   * Puts a job among its owner's active ones and makes it known. One that is active already is left as it is, unless a new round begins (`again`).
+   * Answers whether it was made known; keeps what the user has in any case.
+   */
+  announce(owner: string, id: string, again?: boolean): Promise<boolean>
   /** Takes a job that has ended from the active ones. */
   withdraw(owner: string, id: string): Promise<void>
   listen(listener: FeedListener): void

@@ -12,13 +12,14 @@ export class MemoryFeeds implements Feeds {
   readonly #subscribed = new Set<string>()
   #listener: FeedListener = { announced: () => {}, gap: () => {} }
 
-  async announce(owner: string, id: string, again = false): Promise<void> {
+  async announce(owner: string, id: string, again = false): Promise<boolean> {
     const feed = this.#feed(owner)
-    if (feed.active.includes(id) && !again) return
+    if (feed.active.includes(id) && !again) return false
     feed.active = [id, ...feed.active.filter((other) => other !== id)]
     feed.ended = feed.ended.filter((other) => other !== id)
     feed.seq += 1
     if (this.#subscribed.has(owner)) this.#listener.announced({ owner, generation: 'memory', seq: feed.seq, id })
+    return true
   }
 
   async withdraw(owner: string, id: string): Promise<void> {

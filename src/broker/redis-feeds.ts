@@ -23,11 +23,12 @@ export class RedisFeeds implements Feeds {
     this.#options = options
   }
 
-  async announce(owner: string, id: string, again = false): Promise<void> {
+  async announce(owner: string, id: string, again = false): Promise<boolean> {
     const { commands, keys, activeTtlMs } = this.#options
     const { active, ended, count, channel } = keys.feed(owner)
     const generation = randomBytes(6).toString('hex')
-    await asked(commands.runcastAnnounce(active, ended, count, channel, id, generation, activeTtlMs, again ? '1' : ''))
+    const seq = await asked(commands.runcastAnnounce(active, ended, count, channel, id, generation, activeTtlMs, again ? '1' : ''))
+    return seq > 0
   }
 
   async withdraw(owner: string, id: string): Promise<void> {

@@ -49,7 +49,8 @@ export class RedisSubscriber {
     try {
       await asked(this.#connection.subscribe(channel))
     } catch (error) {
-      this.#wanted.delete(channel)
+      // Unless somebody else wants it by now.
+      if (this.#wanted.get(channel) === handler) this.#wanted.delete(channel)
       throw error
     }
   }

@@ -4,11 +4,12 @@ import type { Kept } from './registry.js'
 
 /** Who wants to know of every job of a user. */
 export interface Follower {
-  /** This job is there, or begins another round. May be told more than once. */
+  /** This job is there, or begins another round. May be told more than once, and of a job that has ended since. */
   announced(id: string): void
 }
 
 const RETRY_MS = 500
+const MAX_AHEAD = 1000
 
 /** A user's channel on this node, for any number of followers. Its count is healed as a job's is: by reading the roll again. */
 export class Feed implements Kept {
@@ -18,12 +19,14 @@ export class Feed implements Kept {
   readonly #clock: Clock
   readonly #quietMs: number
   #count: Pick<Roll, 'generation' | 'seq'> | null = null
-  /** The newest announcement that came before its turn. */
-  #ahead: Announcement | undefined
+  /** What came in while the roll was being read. */
+  #ahead: Announcement[] = []
   #subscribing: Promise<void> | undefined
   #reading: Promise<Roll> | undefined
-  #healing: Promise<void> | undefined
+  #isHealing = false
+  #healAgain = false
   #callOffQuiet: (() => void) | undefined
+  #callOffRetry: (() => void) | undefined
   #closed = false
 
   constructor(owner: string, feeds: Feeds, clock: Clock, quietMs: number) {
@@ -50,26 +53,36 @@ export class Feed implements Kept {
   }
 
   receive(announcement: Announcement): void {
-    const count = this.#count
-    if (!count || this.#reading) this.#ahead = announcement
-    else if (announcement.generation !== count.generation || announcement.seq > count.seq + 1) this.heal()
-    else if (announcement.seq === count.seq + 1) {
-      this.#count = announcement
-      this.#tell([announcement.id])
-    }
+    if (this.#closed) return
+    if (this.#count && !this.#reading) return this.#take(announcement)
+    this.#ahead.push(announcement)
+    // What is dropped here is older than what the count will be compared with.
+    if (this.#ahead.length > MAX_AHEAD) this.#ahead.shift()
   }
 
   /** Reads what may have been missed, and tries until Redis answers. */
   heal(): void {
     if (this.#closed || !this.#count) return
-    this.#healing ??= this.#heal().finally(() => {
-      this.#healing = undefined
-    })
+    // A read that is under way may have been answered before what is asked for here was written.
+    this.#healAgain = true
+    if (!this.#isHealing) void this.#heal()
   }
 
   close(): void {
     this.#closed = true
     this.#callOffQuiet?.()
+    this.#callOffRetry?.()
+    this.#ahead = []
+  }
+
+  /** In order it is told, ahead of order the roll tells it. */
+  #take(announcement: Announcement): void {
+    const count = this.#count
+    if (announcement.generation !== count?.generation || announcement.seq > count.seq + 1) this.heal()
+    else if (announcement.seq === count.seq + 1) {
+      this.#count = announcement
+      this.#tell([announcement.id])
+    }
   }
 
   #read(): Promise<Roll> {
@@ -86,25 +99,37 @@ export class Feed implements Kept {
   }
 
   #adopt(roll: Roll): void {
-    const ahead = this.#ahead
-    this.#ahead = undefined
+    if (this.#closed) return
+    const [before, ahead] = [this.#count, this.#ahead]
     this.#count = roll
+    this.#ahead = []
     this.#tell(roll.active)
+    // What was missed may have ended since: then its owner was told of neither.
+    if (before && (before.generation !== roll.generation || before.seq < roll.seq)) this.#tell(roll.ended.toReversed())
+    for (const announcement of ahead) {
+      const isCovered = announcement.generation === roll.generation && announcement.seq <= roll.seq
+      if (isCovered) this.#tell([announcement.id])
+      else this.#take(announcement)
+    }
     this.#watchQuiet()
-    if (ahead && (ahead.generation !== roll.generation || ahead.seq > roll.seq)) this.heal()
   }
 
   async #heal(): Promise<void> {
-    // In a later turn, so that a read that is under way has ended.
-    await this.#reading?.catch(() => {})
-    while (!this.#closed) {
+    this.#isHealing = true
+    while (this.#healAgain && !this.#closed) {
+      // In a later turn, so that a read that is under way has ended.
+      await this.#reading?.catch(() => {})
+      this.#healAgain = false
       try {
         await this.#read()
-        return
       } catch {
-        await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))
+        this.#healAgain = true
+        await new Promise<void>((resolve) => {
+          this.#callOffRetry = this.#clock.after(RETRY_MS, resolve)
+        })
       }
     }
+    this.#isHealing = false
   }
 
   #tell(ids: readonly string[]): void {
@@ -113,6 +138,6 @@ export class Feed implements Kept {
 
   #watchQuiet(): void {
     this.#callOffQuiet?.()
-    if (!this.#closed) this.#callOffQuiet = this.#clock.after(this.#quietMs, () => this.heal())
+    this.#callOffQuiet = this.#clock.after(this.#quietMs, () => this.heal())
   }
 }

@@ -14,10 +14,10 @@ export interface Wish {
   readonly after?: Position | 'start'
   /** Asked now and again in a new epoch, since an id may have passed to another owner. */
   readonly mayView: (state: JobState) => boolean
-  /** The job has expired, or is no longer for this client. */
-  readonly lost: () => void
-  /** A final message has left for the client. */
-  readonly ended?: () => void
+  /** The job has expired (`gone`), or is no longer for this client (`forbidden`). */
+  readonly lost: (why: 'gone' | 'forbidden') => void
+  /** The final message with this seq has left for the client, or was there already. */
+  readonly ended?: (seq: number) => void
 }
 
 /** A session's hold on a job: prepared, then begun in one turn, so that several can begin at one moment. Released by whoever got it. */
@@ -35,6 +35,11 @@ export class Hold implements Subscriber {
     this.#wish = wish
     this.#maxReplayBytes = maxReplayBytes
     this.#leave = leave
+  }
+
+  /** Most bytes that are replayed for one client at a time. */
+  get maxReplayBytes(): number {
+    return this.#maxReplayBytes
   }
 
   get id(): string {
@@ -55,30 +60,44 @@ export class Hold implements Subscriber {
     this.#catchUp = position ? await this.#topic.catchUp(position.epoch, position.seq) : () => null
   }
 
-  /** In one turn, so that no entry falls between. More than a client may be made to wait for is not replayed: the whole state is smaller. */
-  begin(opening: Opening, resync = false): void {
+  /** Reads the job again: what this node knows of it may be older than the word that the caller has. */
+  refresh(): Promise<void> {
+    return this.#topic.heal()
+  }
+
+  /**
+   * In one turn, so that no entry falls between. More than a client may be made to wait for is not replayed: the whole state is smaller.
+   * `maxBytes` is what is left of that for a session that begins several; answers how many the replay takes.
+   */
+  begin(opening: Opening, resync = false, maxBytes = this.#maxReplayBytes): number {
     const { state } = this.#topic
-    if (!state) return this.#wish.lost()
+    if (!state) {
+      this.#wish.lost('gone')
+      return 0
+    }
     const missed = opening === 'listed' ? null : this.#catchUp()
     const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
-    this.subscription.begin(state, bytes > this.#maxReplayBytes ? null : missed, opening, resync)
+    const fits = bytes <= maxBytes
+    this.subscription.begin(state, fits ? missed : null, opening, resync)
+    return fits ? bytes : 0
   }
 
   /** Whether the client may still view the job is asked again. */
   recheck(): void {
-    if (this.state && !this.#wish.mayView(this.state)) this.#wish.lost()
+    if (this.state && !this.#wish.mayView(this.state)) this.#wish.lost('forbidden')
   }
 
+  /** What already waits for the client still leaves. */
   release(): void {
     this.#leave(this)
   }
 
   reopened(state: JobState): void {
     if (this.#wish.mayView(state)) this.subscription.reopen(state)
-    else this.#wish.lost()
+    else this.#wish.lost('forbidden')
   }
 
   gone(): void {
-    this.#wish.lost()
+    this.#wish.lost('gone')
   }
 }

@@ -29,6 +29,8 @@ export const DEFAULT_HUB_LIMITS: HubLimits = {
 /** A session's hold on a user's feed. `roll` rejects where Redis cannot be reached. */
 export interface Following {
   roll(): Promise<Roll>
+  /** All active jobs are announced again. */
+  refresh(): void
   leave(): void
 }
 
@@ -103,7 +105,7 @@ export class Hub {
       feed.followers.delete(follower)
       this.#feeds.left(owner)
     }
-    return { roll: () => feed.roll(), leave }
+    return { roll: () => feed.roll(), refresh: () => feed.heal(), leave }
   }
 
   /** The state of a job at this moment, without following it. */

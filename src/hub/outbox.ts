@@ -60,6 +60,11 @@ export class Outbox {
     return this.#bytes
   }
 
+  /** Whether the backlog was dropped and the owner not yet told `drained`: what is enqueued now is lost. */
+  get isOverflowed(): boolean {
+    return this.#overflowed
+  }
+
   /** `conflationKey`: a waiting item with this key may be left out in favour of this one. Dropped silently after an overflow, until the owner was told `drained`. */
   enqueue(item: Outgoing, conflationKey?: string): void {
     if (this.#overflowed || this.#closed) return

@@ -1,7 +1,8 @@
 import type { SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry, Position } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import type { EntryFrames } from './frame.js'
+import { isFinal } from '../protocol/status.js'
+import type { EntryFrames, Frame } from './frame.js'
 import type { Outbox } from './outbox.js'
 
 /**
@@ -16,18 +17,21 @@ export type Opening = 'snapshot' | 'listed' | 'log'
  *   catching up ──begin──► live ──fallBehind──► lagging ──begin──► live
  *
  * Live, it takes each entry once and in order. Otherwise it takes none: the topic keeps them, and `begin` hands over a snapshot with what belongs to it.
+ * From any phase it may be silenced, for good.
  */
 export class Subscription {
   readonly #frames: EntryFrames
   readonly #outbox: Outbox
-  readonly #ended: () => void
-  #phase: 'catching up' | 'live' | 'lagging' = 'catching up'
+  readonly #ended: (seq: number) => void
+  #phase: 'catching up' | 'live' | 'lagging' | 'silenced' = 'catching up'
   /** Seq of the newest entry taken from the topic. */
   #accepted = 0
+  /** Seq of the final message whose leaving was told last. */
+  #toldEnd = 0
   #position: Position | undefined
 
-  /** `ended` is called when a final message has left. */
-  constructor(frames: EntryFrames, outbox: Outbox, ended: () => void = () => {}) {
+  /** `ended` is called once when a final message has left, or was there already, with its seq. */
+  constructor(frames: EntryFrames, outbox: Outbox, ended: (seq: number) => void = () => {}) {
     this.#frames = frames
     this.#outbox = outbox
     this.#ended = ended
@@ -49,14 +53,20 @@ export class Subscription {
 
   /** Opens, or opens again after a lag or in a new epoch. `missed`: exactly the entries since the client's position; null: it gets the whole state instead. */
   begin(state: JobState, missed: readonly Entry[] | null, opening: Opening, resync: boolean): void {
+    if (this.#phase === 'silenced') return
     this.#accepted = state.seq
-    this.#phase = 'live'
-    const arrival = { epoch: state.epoch, seq: state.seq }
+    this.#toldEnd = 0
+    // What is enqueued while a backlog is being dropped is lost with it: then the resync begins this one too.
+    this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
     if (opening === 'log' && missed) {
-      for (const entry of missed) this.#outbox.enqueue({ bytes: entry.body.length, seal: () => this.#seal(entry) })
-    } else if (opening !== 'listed') this.#tellState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
-    // A state is there only as a whole; of what was missed, each entry brings the client one further.
-    this.#outbox.enqueue({ bytes: 0, seal: () => this.#arrive(arrival) })
+      // Each message brings the client one further, and what the dialect has no message for does not.
+      for (const entry of missed) this.#take(entry)
+      return
+    }
+    if (opening !== 'listed') this.#tellState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
+    // A state is there only as a whole.
+    const arrival = { epoch: state.epoch, seq: state.seq, isEnd: isFinal(state.status) }
+    this.#enqueue(0, () => this.#arrive(arrival))
   }
 
   /** The count is another one now. Whoever is not live yet begins with it anyway. */
@@ -67,8 +77,7 @@ export class Subscription {
   accept(entry: Entry): void {
     if (this.#phase !== 'live' || entry.seq <= this.#accepted) return
     this.#accepted = entry.seq
-    const conflationKey = entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined
-    this.#outbox.enqueue({ bytes: entry.body.length, seal: () => this.#seal(entry) }, conflationKey)
+    this.#take(entry, entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined)
   }
 
   /** The backlog was dropped: nothing more is taken until the next `begin`. */
@@ -76,10 +85,25 @@ export class Subscription {
     if (this.#phase === 'live') this.#phase = 'lagging'
   }
 
+  /** What waits for the client, and what comes, is not for it any more. */
+  silence(): void {
+    this.#phase = 'silenced'
+  }
+
+  #enqueue(bytes: number, seal: () => Frame | null, conflationKey?: string): void {
+    this.#outbox.enqueue({ bytes, seal: () => (this.#phase === 'silenced' ? null : seal()) }, conflationKey)
+  }
+
+  #take(entry: Entry, conflationKey?: string): void {
+    // Durable entries that the dialect has no message for would add up to a backlog that nobody gets.
+    if (entry.class === 'durable' && !this.#frames.inStep(entry)) return
+    this.#enqueue(entry.body.length, () => this.#seal(entry), conflationKey)
+  }
+
   #tellState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
     const snapshot = this.#frames.snapshot(state, flags)
     // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
-    this.#outbox.enqueue({ bytes: 0, seal: () => snapshot })
+    this.#enqueue(0, () => snapshot)
     if (missed) for (const entry of missed) this.#replay(entry, entry.body.length, { epoch: state.epoch, seq: entry.seq })
     else for (const entry of wholeState(state)) this.#replay(entry, 0)
   }
@@ -88,14 +112,16 @@ export class Subscription {
     const frame = this.#frames.inStep(entry)
     const seal = () => {
       if (position) this.#position = position
-      if (entry.class === 'final') this.#ended()
+      if (entry.class === 'final') this.#tellEnd(entry.seq)
       return frame
     }
-    if (frame) this.#outbox.enqueue({ bytes, seal })
+    if (frame) this.#enqueue(bytes, seal)
   }
 
-  #arrive(position: Position): null {
-    this.#position = position
+  #arrive({ epoch, seq, isEnd }: Position & { readonly isEnd: boolean }): null {
+    this.#position = { epoch, seq }
+    // Also where the final message was no part of what was missed.
+    if (isEnd) this.#tellEnd(seq)
     return null
   }
 
@@ -104,8 +130,14 @@ export class Subscription {
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
     const frame = this.#frames.following(entry, seq)
     if (frame) this.#position = { epoch, seq: entry.seq }
-    if (entry.class === 'final') this.#ended()
+    if (entry.class === 'final') this.#tellEnd(entry.seq)
     return frame
+  }
+
+  #tellEnd(seq: number): void {
+    if (seq <= this.#toldEnd) return
+    this.#toldEnd = seq
+    this.#ended(seq)
   }
 }
 

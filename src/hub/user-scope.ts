@@ -9,7 +9,9 @@ import type { Follower } from './feed.js'
 import { buildFrame } from './frame.js'
 import type { Hold, Wish } from './hold.js'
 import type { Following } from './hub.js'
+import { RecentMap } from './recent-map.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
+import { Turns } from './turns.js'
 
 export interface UserScopeLimits {
   /** Most jobs that one client follows; of more active ones it gets the newest. */
@@ -17,7 +19,9 @@ export interface UserScopeLimits {
 }
 
 /** Most jobs that have ended or were left whose positions are remembered, so that a later round goes on where the client is. */
-const MAX_LEFT = 256
+const MAX_LEFT = 1024
+/** Most requests of one client that wait for their turn. */
+const MAX_WAITING = 64
 
 /** A session that follows all jobs of its user, in the process dialect: those that are there, and those that are announced. */
 export function userScope(limits: UserScopeLimits): BuildScope {
@@ -30,43 +34,53 @@ class UserScope implements Scope, Follower {
   readonly #limits: UserScopeLimits
   readonly #holds = new Map<string, Hold>()
   /** Where the client is in jobs that it does not follow any more. */
-  readonly #left = new Map<string, Position>()
-  /** Jobs that the client does not want to follow. */
-  readonly #unwanted = new Set<string>()
+  readonly #left = new RecentMap<Position>(MAX_LEFT)
+  /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
+  readonly #unwanted: RecentMap<true>
   /** Announced while the list was being made; null once it is there. */
   #early: Set<string> | null = new Set()
-  readonly #opening = new Map<string, Promise<void>>()
+  readonly #opening = new Set<string>()
+  /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
+  readonly #again = new Set<string>()
+  /** What the client asks for waits until its list has left, since an answer overtakes what waits. */
+  readonly #turns = new Turns(MAX_WAITING)
+  /** There were more jobs than it may follow. */
+  #isShort = false
+  #resyncing: Promise<void> = Promise.resolve()
+  /** Its last list may have been dropped with its backlog. */
+  #isBehind = false
   #following: Following | undefined
   #released = false
 
   constructor(context: ScopeContext, limits: UserScopeLimits) {
     this.#context = context
     this.#limits = limits
+    this.#unwanted = new RecentMap(Math.max(MAX_LEFT, limits.maxSubscriptions))
   }
 
   async open(): Promise<void> {
     const { hub, identity } = this.#context
     this.#following = hub.follow(identity().sub, this)
     const roll = await this.#following.roll()
+    if (this.#released) return
     const active = roll.active.slice(0, this.#limits.maxSubscriptions)
-    const [holds, ended] = await Promise.all([Promise.all(active.map((id) => hub.hold(this.#wish(id)))), this.#look(roll.ended)])
-    for (const hold of holds) if (hold) this.#holds.set(hold.id, hold)
-    if (this.#released) return this.release()
+    const [ended] = await Promise.all([this.#look(roll.ended), ...active.map((id) => this.#take(id))])
+    if (this.#released) return
     this.#list(ended)
-    for (const hold of this.#holds.values()) hold.begin('listed')
+    for (const hold of [...this.#holds.values()]) hold.begin('listed')
     const early = this.#early ?? []
     this.#early = null
-    for (const hold of [...this.#holds.values()]) if (hold.state && isFinal(hold.state.status)) this.#drop(hold.id, hold.state)
     for (const id of early) this.announced(id)
   }
 
   announced(id: string): void {
     if (this.#early) this.#early.add(id)
-    else if (!this.#released && !this.#holds.has(id) && !this.#unwanted.has(id) && !this.#opening.has(id)) {
-      if (this.#holds.size + this.#opening.size >= this.#limits.maxSubscriptions) return
-      const opening = this.#follow(id).finally(() => this.#opening.delete(id))
-      this.#opening.set(id, opening)
-      this.#context.run(opening)
+    else if (this.#released || this.#unwanted.has(id)) return
+    else if (this.#holds.has(id) || this.#opening.has(id)) this.#again.add(id)
+    else if (this.#isFull) this.#isShort = true
+    else {
+      this.#opening.add(id)
+      this.#context.run(this.#follow(id).finally(() => this.#opened(id)))
     }
   }
 
@@ -74,16 +88,14 @@ class UserScope implements Scope, Follower {
     const { policy, identity, say } = this.#context
     const { process_id } = message as { process_id: string } // each message of this scope names a process
     switch (message.type) {
-      case 'subscribe':
-        return this.#subscribe(
-          process_id,
-          message.after !== undefined && message.epoch !== undefined ? { epoch: message.epoch, seq: message.after } : undefined,
+      case 'subscribe': {
+        const { after, epoch } = message
+        return this.#turns.take(() =>
+          this.#subscribe(process_id, after !== undefined && epoch !== undefined ? { epoch, seq: after } : null),
         )
+      }
       case 'unsubscribe':
-        this.#unwanted.add(process_id)
-        if (this.#unwanted.size > MAX_LEFT) for (const oldest of [...this.#unwanted].slice(0, 1)) this.#unwanted.delete(oldest)
-        this.#drop(process_id)
-        return say({ type: 'unsubscribed', process_id })
+        return this.#turns.take(() => this.#unsubscribe(process_id))
       case 'cancel_process':
         return say({ type: 'cancel_accepted', process_id, status: await policy.cancel(identity(), process_id) })
       default:
@@ -92,15 +104,14 @@ class UserScope implements Scope, Follower {
   }
 
   fallBehind(): void {
+    this.#isBehind = true
     for (const hold of this.#holds.values()) hold.subscription.fallBehind()
   }
 
-  async resync(): Promise<void> {
-    const roll = await this.#following?.roll()
-    const [ended] = await Promise.all([this.#look(roll?.ended ?? []), ...[...this.#holds.values()].map((hold) => hold.prepare())])
-    if (this.#released) return
-    this.#list(ended, true)
-    for (const hold of [...this.#holds.values()]) if (hold.subscription.isLagging) hold.begin('snapshot', true)
+  /** One after the other: what one has prepared is true only as long as no other begins it. */
+  resync(): Promise<void> {
+    this.#resyncing = this.#resyncing.then(() => this.#resync())
+    return this.#resyncing
   }
 
   recheck(): void {
@@ -114,31 +125,66 @@ class UserScope implements Scope, Follower {
     this.#holds.clear()
   }
 
+  get #isFull(): boolean {
+    return this.#holds.size + this.#opening.size >= this.#limits.maxSubscriptions
+  }
+
+  /** A job of the list. It is kept as soon as it is there, so that whatever ends the session in the meantime releases it. */
+  async #take(id: string): Promise<void> {
+    const hold = await this.#context.hub.hold(this.#wish(id))
+    if (hold && !this.#isKept(hold)) hold.release()
+  }
+
+  #isKept(hold: Hold): boolean {
+    if (this.#released || this.#holds.has(hold.id) || this.#unwanted.has(hold.id)) return false
+    this.#holds.set(hold.id, hold)
+    return true
+  }
+
   /** A job that was announced: by its entries, from where the client is. */
   async #follow(id: string): Promise<void> {
     const left = this.#left.get(id)
     const hold = await this.#context.hub.hold({ ...this.#wish(id), after: left ?? 'start' })
-    const state = hold?.state
-    if (!hold || !state) return
-    const isKnown = isFinal(state.status) && left?.epoch === state.epoch && left.seq >= state.seq
-    if (this.#released || this.#holds.has(id) || isKnown) return hold.release()
-    this.#holds.set(id, hold)
+    if (!hold) return
+    try {
+      // What this node knows of the job may be older than the announcement.
+      if (isTold(hold.state, left)) await hold.refresh()
+    } catch (error) {
+      hold.release()
+      throw error
+    }
+    if (!hold.state || isTold(hold.state, left) || !this.#isKept(hold)) return hold.release()
     hold.begin('log')
   }
 
-  async #subscribe(id: string, after: Position | undefined): Promise<void> {
+  /** What was announced in the meantime may be news that came after the look. */
+  #opened(id: string): void {
+    this.#opening.delete(id)
+    if (!this.#holds.has(id) && this.#again.delete(id)) this.announced(id)
+  }
+
+  async #subscribe(id: string, after: Position | null): Promise<void> {
     const { hub } = this.#context
-    const isNew = !this.#holds.has(id)
-    if (isNew && this.#holds.size >= this.#limits.maxSubscriptions)
+    if (!this.#holds.has(id) && this.#isFull)
       throw new Refusal('rate_limited', `At most ${this.#limits.maxSubscriptions} processes are followed at a time.`)
-    const hold = isJobId(id) ? await hub.hold({ ...this.#wish(id), ...(after && { after }), ended: () => {} }) : null
+    const hold = isJobId(id) ? await hub.hold({ ...this.#wish(id), ...(after && { after }) }) : null
     if (!hold) throw new Refusal('not_found')
     if (this.#released) return hold.release()
     this.#unwanted.delete(id)
-    // In this turn the new hold takes over from the old one.
-    this.#holds.get(id)?.release()
+    // In this turn the new hold takes over from the old one: what still waits belongs to no position that the client will have.
+    const old = this.#holds.get(id)
+    old?.subscription.silence()
+    old?.release()
     this.#holds.set(id, hold)
     hold.begin('snapshot')
+  }
+
+  async #unsubscribe(id: string): Promise<void> {
+    this.#unwanted.set(id, true)
+    // The answer goes first, so what still waits may not follow it.
+    this.#holds.get(id)?.subscription.silence()
+    this.#drop(id)
+    this.#context.say({ type: 'unsubscribed', process_id: id })
   }
 
   #wish(id: string): Wish {
@@ -148,38 +194,73 @@ class UserScope implements Scope, Follower {
       dialect: processDialect,
       outbox,
       mayView: (state) => policy.mayView(identity(), state.owner),
-      lost: () => this.#drop(id),
-      ended: () => this.#ended(id),
+      lost: (why) => this.#lost(id, why),
+      ended: (seq) => this.#ended(id, seq),
     }
   }
 
-  /** Another round is announced again, unless it has begun before the end of this one has left. */
-  #ended(id: string): void {
+  /** Another round of an own job is announced, unless it has begun before the end of this one has left; nobody announces that of another user's. */
+  #ended(id: string, seq: number): void {
     const state = this.#holds.get(id)?.state
-    if (state && isFinal(state.status)) this.#drop(id)
+    if (!state || !isFinal(state.status) || state.seq !== seq || state.owner !== this.#context.identity().sub) return
+    const isAgain = this.#again.has(id)
+    this.#drop(id, state)
+    if (isAgain) this.announced(id)
+  }
+
+  /** Without a word the client would wait for ever. */
+  #lost(id: string, why: 'gone' | 'forbidden'): void {
+    const hold = this.#holds.get(id)
+    if (!hold) return
+    // Of a job that has expired, what waits is still the client's.
+    if (why === 'forbidden') hold.subscription.silence()
+    this.#drop(id)
+    const frame = buildFrame({ type: 'unsubscribed', process_id: id, code: 'not_found' })
+    if (!this.#early) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
   }
 
   #drop(id: string, position: Position | undefined = this.#holds.get(id)?.subscription.position): void {
     const hold = this.#holds.get(id)
     if (!hold) return
     this.#holds.delete(id)
+    this.#again.delete(id)
     this.#left.delete(id)
     if (position) this.#left.set(id, { epoch: position.epoch, seq: position.seq })
-    if (this.#left.size > MAX_LEFT) for (const oldest of [...this.#left.keys()].slice(0, 1)) this.#left.delete(oldest)
     hold.release()
+    if (this.#isShort) this.#following?.refresh()
+    this.#isShort = false
+  }
+
+  async #resync(): Promise<void> {
+    const { outbox } = this.#context
+    const behind = [...this.#holds.values()].filter((hold) => hold.subscription.isLagging)
+    if (!this.#isBehind && behind.length === 0) return
+    const roll = await this.#following?.roll()
+    const [ended] = await Promise.all([this.#look(roll?.ended ?? []), ...behind.map((hold) => hold.prepare())])
+    // Dropped once more: once that is drained comes another one.
+    if (this.#released || outbox.isOverflowed) return
+    this.#isBehind = false
+    this.#list(ended, true)
+    let left = behind[0]?.maxReplayBytes ?? 0
+    for (const hold of behind) {
+      const isWaiting = hold.subscription.isLagging && this.#holds.get(hold.id) === hold
+      if (isWaiting) left -= hold.begin('snapshot', true, left)
+    }
   }
 
   async #look(ids: readonly string[]): Promise<JobState[]> {
     const { hub, policy, identity } = this.#context
     const states = await Promise.all(ids.map((id) => hub.look(id)))
-    return states.filter((state) => state !== null && isFinal(state.status) && policy.mayView(identity(), state.owner)) as JobState[] // null is filtered out
+    return states.flatMap((state) => (state && policy.mayView(identity(), state.owner) ? [state] : []))
   }
 
-  /** The list of this very turn. */
-  #list(ended: readonly JobState[], resync = false): void {
+  /** The list of this very turn. It sets the client's position in each process that it names. */
+  #list(looked: readonly JobState[], resync = false): void {
     const states = [...this.#holds.values()].flatMap(({ state }) => state ?? [])
     const active = states.filter(({ status }) => !isFinal(status))
-    const justEnded = states.filter(({ id, status }) => isFinal(status) && !ended.some((other) => other.id === id))
+    const justEnded = states.filter(({ status }) => isFinal(status))
+    const ended = looked.filter(({ id, status }) => isFinal(status) && !this.#holds.has(id))
+    for (const { id, epoch, seq } of ended) this.#left.set(id, { epoch, seq })
     const list = {
       type: 'process_list',
       processes: active.map(processView),
@@ -188,6 +269,15 @@ class UserScope implements Scope, Follower {
       timestamp: new Date().toISOString(),
     }
     const frame = buildFrame(list)
-    this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
+    const seal = () => {
+      this.#turns.begin()
+      return frame
+    }
+    this.#context.outbox.enqueue({ bytes: 0, seal })
   }
+}
+
+/** Whether a client at this position has been told all that there is of a round that has ended. */
+function isTold(state: JobState | null, at: Position | undefined): boolean {
+  return state !== null && at !== undefined && isFinal(state.status) && at.epoch === state.epoch && at.seq >= state.seq
 }

@@ -9,7 +9,7 @@ import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
-import { type Finalizer, finalize } from './finalize.js'
+import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput } from './input.js'
 import type { Queue } from './queue.js'
@@ -75,7 +75,7 @@ export class JobService {
     const state = await this.#require(id, () => true)
     // Also where it was there before: its first submit may have died right here. Doing it again changes nothing.
     if (state.status === 'queued') {
-      await this.#feeds.announce(owner, id)
+      await tellOwner({ broker: this.#broker, feeds: this.#feeds }, state, true)
       await this.#queue.add({ kind, id, round: state.round }, normalised)
     }
     return state

@@ -63,8 +63,8 @@ export class Sweeper {
     if (!state || state.round < round.round) return store.retire(round)
     const ref: QueueRef = { kind: state.kind, ...round }
     const isOver = isFinal(state.status) || state.round > round.round
-    // Its submit, its retry, or its end may have died before this; to tell it again changes nothing.
-    if (isOver || state.status === 'queued') await tellOwner(this.#parts, state, !isFinal(state.status))
+    // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
+    await tellOwner(this.#parts, state, !isFinal(state.status))
     if (isOver) return (await queue.remove(ref)) ? store.retire(round) : store.touch(round, Date.now())
     const queued = await queue.state(ref)
     if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)

@@ -12,6 +12,12 @@ import { ManualBroker } from './manual-broker.js'
 import { ManualFeeds } from './manual-feeds.js'
 import type { Message } from './test-client.js'
 
+export interface ConnectOptions {
+  readonly token?: string | null
+  readonly after?: Position
+  readonly maxSubscriptions?: number
+}
+
 /** A session on a hub, with a transport that is moved by hand. */
 export class HubClient {
   readonly transport = new ManualTransport()
@@ -20,9 +26,9 @@ export class HubClient {
   readonly #world: HubWorld
 
   /** `jobId` null: all jobs of the user. */
-  constructor(world: HubWorld, jobId: string | null, options: { token?: string | null; after?: Position }) {
+  constructor(world: HubWorld, jobId: string | null, options: ConnectOptions) {
     this.#world = world
-    const { token = 'alice', after } = options
+    const { token = 'alice', after, maxSubscriptions = 20 } = options
     this.session = new Session(this.transport, {
       hub: world.hub,
       policy: world.policy,
@@ -30,7 +36,7 @@ export class HubClient {
       limits: DEFAULT_SESSION_LIMITS,
       scope:
         jobId === null
-          ? userScope({ maxSubscriptions: 20 })
+          ? userScope({ maxSubscriptions })
           : jobScope({ id: jobId, idField: 'run_id', dialect: runDialect, ...(after && { after }) }),
       ...(token !== null && { token }),
       onFault: (error) => this.faults.push(error),
@@ -49,6 +55,15 @@ export class HubClient {
 
   get seqs(): number[] {
     return this.messages.map((message) => message.seq)
+  }
+
+  /** The types and positions of what came about a process. */
+  told(processId: string): [type: string, seq: number][] {
+    return this.messages.filter(({ process_id }) => process_id === processId).map(({ type, seq }) => [type, seq])
+  }
+
+  ask(message: object): void {
+    this.session.receive(JSON.stringify(message))
   }
 
   /** Lets everything under way arrive. */
@@ -86,8 +101,48 @@ export class HubWorld {
     }
   }
 
-  connect(jobId: string | null, options: { token?: string | null; after?: Position } = {}): HubClient {
+  connect(jobId: string | null, options: ConnectOptions = {}): HubClient {
     return new HubClient(this, jobId, options)
+  }
+
+  /** Submits a job, as `JobService` does. */
+  async submit(id: string, owner = 'alice'): Promise<void> {
+    await this.broker.create(id, owner)
+    await this.feeds.announce(owner, id)
+  }
+
+  /** Submits a job that runs. */
+  async run(id: string, owner = 'alice'): Promise<void> {
+    await this.submit(id, owner)
+    await this.broker.status(id, 'running')
+  }
+
+  /** Ends a job, as `finalize` does. */
+  async end(id: string, owner = 'alice', round = 1): Promise<void> {
+    await this.broker.end(id, round)
+    await this.feeds.withdraw(owner, id)
+  }
+
+  /** The same with a failure, after which a retry may come. */
+  async fail(id: string, owner = 'alice', round = 1): Promise<void> {
+    await this.broker.fail(id, round)
+    await this.feeds.withdraw(owner, id)
+  }
+
+  /** Another round, as a retry does. */
+  async retry(id: string, owner = 'alice', round = 2): Promise<void> {
+    const written = await this.broker.retry(id, round)
+    if (!written.ok) throw new Error(`${id} cannot be retried: ${written.reason}`)
+    await this.feeds.announce(owner, id, true)
+  }
+
+  /** What is still held some time after everybody has left: nothing, unless something leaks. */
+  async leaks(): Promise<unknown[]> {
+    await this.settle()
+    this.clock.advance(this.hub.limits.lingerMs)
+    await this.settle()
+    const { pendingTimers } = this.clock
+    return [...this.broker.subscribed, ...this.feeds.subscribed, ...(pendingTimers > 0 ? [`${pendingTimers} timers`] : [])]
   }
 
   async settle(): Promise<void> {

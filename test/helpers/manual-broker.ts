@@ -8,6 +8,8 @@ import type { Status } from '../../src/protocol/status.js'
 /** A broker whose channel can lose and hold entries and whose reads can be held or fail, so that races are written, not awaited. */
 export class ManualBroker implements Broker {
   readonly memory = new MemoryBroker({ maxLogEntries: 50 })
+  /** Channels that somebody is subscribed to. */
+  readonly subscribed = new Set<string>()
   reads = 0
   /** Entries that the channel loses from now on. */
   loses = 0
@@ -29,8 +31,8 @@ export class ManualBroker implements Broker {
   }
 
   /** Creates a job that runs. */
-  async run(id: string): Promise<void> {
-    await this.create(id)
+  async run(id: string, owner?: string): Promise<void> {
+    await this.create(id, owner)
     await this.report(id, runEvents.status(id, 'running'))
   }
 
@@ -57,6 +59,15 @@ export class ManualBroker implements Broker {
 
   status(id: string, to: Status, round = 1) {
     return this.memory.publish(id, [runEvents.status(id, to)], controlWriter(round))
+  }
+
+  fail(id: string, round = 1) {
+    return this.memory.publish(id, [runEvents.failed(id, { error: 'e', code: 'solver_error', log_tail: '' }, {})], controlWriter(round))
+  }
+
+  /** Another round of a job that has ended. */
+  retry(id: string, round = 2) {
+    return this.memory.publish(id, [{ ...runEvents.status(id, 'queued'), clears: 'round' }], controlWriter(round))
   }
 
   holdEntries(): void {
@@ -93,10 +104,12 @@ export class ManualBroker implements Broker {
   }
 
   subscribe(id: string): Promise<void> {
+    this.subscribed.add(id)
     return this.memory.subscribe(id)
   }
 
   unsubscribe(id: string): Promise<void> {
+    this.subscribed.delete(id)
     return this.memory.unsubscribe(id)
   }
 

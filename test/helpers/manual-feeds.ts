@@ -1,10 +1,14 @@
 import type { Announcement, FeedListener, Feeds, Roll } from '../../src/broker/feeds.js'
 import { MemoryFeeds } from '../../src/broker/memory-feeds.js'
+import { Refusal } from '../../src/protocol/codes.js'
 
 /** Feeds whose channel can lose and hold announcements and whose reads can be held, so that races are written, not awaited. */
 export class ManualFeeds implements Feeds {
   readonly memory = new MemoryFeeds()
+  /** Channels that somebody is subscribed to. */
+  readonly subscribed = new Set<string>()
   reads = 0
+  failsReads = false
   /** Announcements that the channel loses from now on. */
   loses = 0
   #heldAnnouncements: Announcement[] | undefined
@@ -15,15 +19,19 @@ export class ManualFeeds implements Feeds {
     this.memory.listen({ announced: (announcement) => this.#deliver(announcement), gap: () => {} })
   }
 
-  hold(): void {
+  holdAnnouncements(): void {
     this.#heldAnnouncements = []
-    this.#heldReads = []
   }
 
-  releaseAnnouncements(): void {
+  /** The held announcements, in another order if one is given (indexes). */
+  releaseAnnouncements(order?: readonly number[]): void {
     const held = this.#heldAnnouncements ?? []
     this.#heldAnnouncements = undefined
-    for (const announcement of held) this.#listener.announced(announcement)
+    for (const announcement of order ? order.flatMap((i) => held[i] ?? []) : held) this.#listener.announced(announcement)
+  }
+
+  holdReads(): void {
+    this.#heldReads = []
   }
 
   releaseReads(): void {
@@ -36,7 +44,7 @@ export class ManualFeeds implements Feeds {
     this.#listener.gap(owner)
   }
 
-  announce(...args: Parameters<Feeds['announce']>): Promise<void> {
+  announce(...args: Parameters<Feeds['announce']>): Promise<boolean> {
     return this.memory.announce(...args)
   }
 
@@ -49,16 +57,19 @@ export class ManualFeeds implements Feeds {
   }
 
   subscribe(owner: string): Promise<void> {
+    this.subscribed.add(owner)
     return this.memory.subscribe(owner)
   }
 
   unsubscribe(owner: string): Promise<void> {
+    this.subscribed.delete(owner)
     return this.memory.unsubscribe(owner)
   }
 
   /** Reads at the moment of the call; the answer may be held back. */
   async read(owner: string): Promise<Roll> {
     this.reads += 1
+    if (this.failsReads) throw new Refusal('overloaded')
     const roll = await this.memory.read(owner)
     const held = this.#heldReads
     if (held) await new Promise<void>((resolve) => held.push(resolve))

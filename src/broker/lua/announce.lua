@@ -4,14 +4,20 @@
   ARGV  1 id  2 generation, for a count that begins  3 TTL (ms)  4 '1': also where it is active already
   Returns the seq of the announcement, 0 where there was nothing to announce
 
+  The score is the time in microseconds, so that jobs which are announced in one millisecond keep their order.
+
   Atomic, because two submits of one id must be announced once, and each announcement has a position of its own.
 ]]
 local now = redis.call('TIME')
-local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local added = redis.call('ZADD', KEYS[1], 'NX', ms, ARGV[1])
+local again = ARGV[4] == '1'
+local at = now[1] * 1000000 + now[2]
+local added = redis.call('ZADD', KEYS[1], 'NX', at, ARGV[1])
+if again then redis.call('ZADD', KEYS[1], at, ARGV[1]) end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -10001)
+-- Together, so that the count does not begin anew while there are jobs that it has counted.
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-if added == 0 and ARGV[4] ~= '1' then return 0 end
+redis.call('PEXPIRE', KEYS[3], ARGV[3])
+if added == 0 and not again then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HSETNX', KEYS[3], 'generation', ARGV[2])
 local seq = redis.call('HINCRBY', KEYS[3], 'seq', 1)

@@ -7,6 +7,6 @@
 ]]
 local now = redis.call('TIME')
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[2], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
+redis.call('ZADD', KEYS[2], now[1] * 1000000 + now[2], ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -ARGV[2] - 1)
 redis.call('PEXPIRE', KEYS[2], ARGV[3])

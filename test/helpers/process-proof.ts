@@ -1,0 +1,53 @@
+import type { Message } from './test-client.js'
+
+const FINALS = ['process_completed', 'process_failed', 'process_cancelled']
+
+/** Where a client is in one process. */
+interface Place {
+  epoch: string | undefined
+  last: number
+  /** Entries up to here may follow as the replay that belongs to a `subscribed`. */
+  replayUpTo: number
+  replayed: number
+  hasEnded: boolean
+}
+
+/**
+ * [POS-2] [POS-3] over what a client of `/ws` got: each process by itself, with `process_list` and `subscribed` setting positions. Throws where
+ * the proof fails; also on what follows a final message without another round, and on what no position was ever given for unless it begins at its first
+ * entry. Answers the last seq of each process.
+ */
+export function proveProcesses(messages: readonly Message[]): Map<string, number> {
+  const places = new Map<string, Place>()
+  const setAt = (view: Message, replays: boolean) => {
+    const hasEnded = view.finished_at !== null
+    const replayUpTo = replays ? view.seq : 0
+    places.set(view.process_id, { epoch: view.epoch, last: view.seq, replayUpTo, replayed: 0, hasEnded: hasEnded && !replays })
+  }
+  const [first] = messages.filter(({ type }) => type !== 'authenticated' && type !== 'pong' && type !== 'refused')
+  if (first && first.type !== 'process_list') throw new Error(`the list comes first, not ${JSON.stringify(first)}`)
+  for (const message of messages) {
+    if (message.type === 'process_list') for (const view of [...message.processes, ...message.recent]) setAt(view, false)
+    else if (message.type === 'subscribed') setAt(message.process, true)
+    else if (typeof message.seq === 'number') step(places, message)
+  }
+  return new Map([...places].map(([id, { last }]) => [id, last]))
+}
+
+function step(places: Map<string, Place>, message: Message): void {
+  const { process_id: id, type, seq } = message
+  const prev = message.prev ?? seq - 1
+  const place = places.get(id) ?? { epoch: undefined, last: 0, replayUpTo: 0, replayed: 0, hasEnded: false }
+  places.set(id, place)
+  const fault = (what: string) => new Error(`${id}: after ${JSON.stringify(place)} ${what}: ${JSON.stringify(message)}`)
+  if (seq <= place.replayUpTo && place.last === place.replayUpTo) {
+    if (seq <= place.replayed) throw fault('a replay out of order')
+    place.replayed = seq
+  } else {
+    if (!(prev <= place.last && place.last < seq)) throw fault('what cannot follow')
+    if (place.hasEnded && type !== 'process_queued') throw fault('something after the end')
+    place.last = seq
+    place.hasEnded = false
+  }
+  if (FINALS.includes(type)) place.hasEnded = true
+}
