@@ -1,10 +1,12 @@
 import t from 'tap'
+import { finalize } from '../../src/jobs/finalize.js'
 import { JobService } from '../../src/jobs/job-service.js'
 import type { Parts } from '../../src/parts.js'
 import { JobFailure } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, startHarness } from '../helpers/harness.js'
 import { Stage } from '../helpers/stage.js'
+import { TestClient } from '../helpers/test-client.js'
 import { assertComplete, assertShapes } from '../helpers/wire.js'
 
 const NOT_FINAL = { status: 409, body: { error: 'not_final' } }
@@ -107,6 +109,48 @@ t.test('[RETRY-2] many retries at the same moment open one round', async (t) => 
   t.same(h.faults, [])
 })
 
+t.test(
+  '[RETRY-1] [PROC-9] a retry that comes with the final message, while its round is still cleared away: on the socket of the user',
+  async (t) => {
+    const ROUNDS = 25
+    let failing = true
+    const h = await startHarness(t, {
+      nodes: 2,
+      processor: async () => {
+        if (failing) throw new JobFailure('solver_error', 'again')
+        return { metrics_summary: {} }
+      },
+    })
+    const open = async (node: number) => {
+      const client = new TestClient(`${h.nodes[node]?.ws}/ws?token=${h.token()}`)
+      h.onTeardown(() => client.terminate())
+      await client.next('process_list')
+      return client
+    }
+    const tabs = [await open(0), await open(1)]
+    const id = await h.submit()
+    const told = ['process_queued', 'process_started', 'process_failed']
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      for (const tab of tabs) for (const type of told) t.match(await tab.next(), { type, process_id: id }, `round ${round}`)
+      if (round === ROUNDS) failing = false
+      t.match(await h.call('POST', `/api/processes/${id}/retry`, { node: round % 2 }), { status: 202 })
+    }
+    for (const tab of tabs) {
+      for (const type of ['process_queued', 'process_started', 'process_completed']) t.match(await tab.next(), { type })
+      const seqs = tab.messages.flatMap(({ seq }) => seq ?? [])
+      t.same(
+        seqs,
+        Array.from({ length: 3 * ROUNDS + 3 }, (_, i) => i + 1),
+        'each once and in order',
+      )
+    }
+    const { feeds, store } = partsOf(h)
+    await eventually(async () => (await store.active(Number.MAX_SAFE_INTEGER, 10)).length === 0)
+    t.match(await feeds.read('alice'), { active: [], ended: [id] })
+    t.same(h.faults, [])
+  },
+)
+
 t.test('[RETRY-2] a retry that dies between any two steps is completed by the sweeper, or never was', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100' } })
@@ -182,6 +226,27 @@ t.test('[RETRY-2] the end of a round that is told late leaves the next round alo
   t.match(await parts.feeds.read('alice'), { active: [id], ended: [] }, 'and its owner is told that it is active')
   t.same(h.faults, [])
 })
+
+t.test(
+  '[RETRY-2] a retry between the end of a round and what is told of it to the owner: the job stays among the active ones',
+  async (t) => {
+    const h = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '600000' } })
+    const parts = partsOf(h)
+    const id = await h.submit()
+    let calls = 0
+    const late = overriding(parts.feeds, 'withdraw', async (owner, ended) => {
+      calls += 1
+      if (calls === 1) await new JobService(parts).retry(id, everyone)
+      return parts.feeds.withdraw(owner, ended)
+    })
+    await finalize({ ...parts, feeds: late }, { kind: 'run', id, round: 1 }, { status: 'cancelled' })
+    t.match(await parts.feeds.read('alice'), { active: [id], ended: [] })
+    t.same(await parts.store.active(Number.MAX_SAFE_INTEGER, 10), [{ id, round: 2 }])
+    t.same(await parts.queue.state({ kind: 'run', id, round: 2 }), { at: 'waiting' })
+    t.equal(calls, 1)
+    t.same(h.faults, [])
+  },
+)
 
 /** An object of which one member is another function; the others are called on the object itself, whose fields are private. */
 function overriding<T extends object, K extends keyof T>(object: T, name: K, act: T[K]): T {
