@@ -38,7 +38,7 @@ class UserScope implements Scope, Follower {
   /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
   readonly #unwanted: RecentMap<true>
   /** Announced while the list was being made; null once it is there. */
-  #early: Set<string> | null = new Set()
+  #early: Map<string, boolean> | null = new Map()
   readonly #opening = new Set<string>()
   /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
   readonly #again = new Set<string>()
@@ -70,14 +70,15 @@ class UserScope implements Scope, Follower {
     for (const hold of [...this.#holds.values()]) hold.begin('listed')
     const early = this.#early ?? []
     this.#early = null
-    for (const id of early) this.announced(id)
+    for (const [id, isNews] of early) this.announced(id, isNews)
   }
 
-  announced(id: string): void {
-    if (this.#early) this.#early.add(id)
-    else if (this.#released || this.#unwanted.has(id)) return
-    else if (this.#holds.has(id) || this.#opening.has(id)) this.#again.add(id)
-    else if (this.#isFull) this.#isShort = true
+  announced(id: string, isNews: boolean): void {
+    if (this.#early) return void this.#early.set(id, isNews || this.#early.get(id) === true)
+    if (this.#released || this.#unwanted.has(id)) return
+    if (this.#holds.has(id) || this.#opening.has(id)) {
+      if (isNews) this.#again.add(id)
+    } else if (this.#isFull) this.#isShort = true
     else {
       this.#opening.add(id)
       this.#context.run(this.#follow(id).finally(() => this.#opened(id)))
@@ -160,7 +161,7 @@ class UserScope implements Scope, Follower {
   /** What was announced in the meantime may be news that came after the look. */
   #opened(id: string): void {
     this.#opening.delete(id)
-    if (!this.#holds.has(id) && this.#again.delete(id)) this.announced(id)
+    if (!this.#holds.has(id) && this.#again.delete(id)) this.announced(id, true)
   }
 
   async #subscribe(id: string, after: Position | null): Promise<void> {
@@ -205,7 +206,7 @@ class UserScope implements Scope, Follower {
     if (!state || !isFinal(state.status) || state.seq !== seq || state.owner !== this.#context.identity().sub) return
     const isAgain = this.#again.has(id)
     this.#drop(id, state)
-    if (isAgain) this.announced(id)
+    if (isAgain) this.announced(id, true)
   }
 
   /** Without a word the client would wait for ever. */
@@ -227,6 +228,7 @@ class UserScope implements Scope, Follower {
     this.#left.delete(id)
     if (position) this.#left.set(id, { epoch: position.epoch, seq: position.seq })
     hold.release()
+    // There is room again.
     if (this.#isShort) this.#following?.refresh()
     this.#isShort = false
   }

@@ -51,3 +51,12 @@ function step(places: Map<string, Place>, message: Message): void {
   }
   if (FINALS.includes(type)) place.hasEnded = true
 }
+
+/** The list that came last. */
+export function listOf({ messages }: { readonly messages: readonly Message[] }): Message {
+  return messages.findLast(({ type }) => type === 'process_list')
+}
+
+export function idsOf(views: readonly Message[]): string[] {
+  return views.map(({ process_id }) => process_id)
+}
