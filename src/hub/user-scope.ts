@@ -37,8 +37,9 @@ class UserScope implements Scope, Follower {
   readonly #left = new RecentMap<Position>(MAX_LEFT)
   /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
   readonly #unwanted: RecentMap<true>
-  /** Announced while the list was being made; null once it is there. */
+  /** Announced before the list has left; null from then on. */
   #early: Map<string, boolean> | null = new Map()
+  #isListed = false
   readonly #opening = new Set<string>()
   /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
   readonly #again = new Set<string>()
@@ -68,9 +69,6 @@ class UserScope implements Scope, Follower {
     if (this.#released) return
     this.#list(ended)
     for (const hold of [...this.#holds.values()]) hold.begin('listed')
-    const early = this.#early ?? []
-    this.#early = null
-    for (const [id, isNews] of early) this.announced(id, isNews)
   }
 
   announced(id: string, isNews: boolean): void {
@@ -154,7 +152,10 @@ class UserScope implements Scope, Follower {
       hold.release()
       throw error
     }
-    if (!hold.state || isTold(hold.state, left) || !this.#isKept(hold)) return hold.release()
+    // A list has set the client's position in the meantime: once more, from there.
+    const isMoved = this.#left.get(id) !== left
+    if (isMoved) this.#again.add(id)
+    if (!hold.state || isMoved || isTold(hold.state, left) || !this.#isKept(hold)) return hold.release()
     hold.begin('log')
   }
 
@@ -217,7 +218,7 @@ class UserScope implements Scope, Follower {
     if (why === 'forbidden') hold.subscription.silence()
     this.#drop(id)
     const frame = buildFrame({ type: 'unsubscribed', process_id: id, code: 'not_found' })
-    if (!this.#early) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
+    if (this.#isListed) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
   }
 
   #drop(id: string, position: Position | undefined = this.#holds.get(id)?.subscription.position): void {
@@ -272,10 +273,19 @@ class UserScope implements Scope, Follower {
     }
     const frame = buildFrame(list)
     const seal = () => {
-      this.#turns.begin()
+      this.#listLeft()
       return frame
     }
     this.#context.outbox.enqueue({ bytes: 0, seal })
+    this.#isListed = true
+  }
+
+  /** Whatever comes of other jobs comes after the first list. */
+  #listLeft(): void {
+    const early = this.#early ?? []
+    this.#early = null
+    this.#turns.begin()
+    for (const [id, isNews] of early) this.announced(id, isNews)
   }
 }
 
