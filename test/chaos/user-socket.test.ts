@@ -37,6 +37,25 @@ t.test('[PROC-5] [POS-7] subscriptions of the nodes that are killed while jobs b
   }
 })
 
+t.test('[POS-6] [PROC-5] a Redis that is started anew: each process opens in the new epoch, and the next one is announced', async (t) => {
+  const h = await startHarness(t, { nodes: 2, processor: null })
+  const tabs = [await openTab(h), await openTab(h, 1)]
+  const id = await submit(h, 'before')
+  for (const tab of tabs) await tab.next('process_queued')
+  await h.redis.restart()
+  const epochs = await Promise.all(tabs.map(async (tab) => (await tab.next('subscribed')).epoch))
+  t.equal(new Set(epochs).size, 1)
+  const next = await eventually(() => submit(h, 'after', { node: 1 }))
+  for (const tab of tabs) {
+    await eventually(() => toldOf(tab, next).some(({ type }) => type === 'process_queued'))
+    t.match(
+      tab.messages.findLast(({ type }) => type === 'subscribed'),
+      { process_id: id, recovered: false, process: { status: 'queued' } },
+    )
+    proveProcesses(tab.messages)
+  }
+})
+
 t.test('[PROC-8] [SLOW-2] [SLOW-4] a slow reader gets a resync, and the ends of all its processes', async (t) => {
   const slow = await startHarness(t, { processor: null, env: { MAX_OUTBOX_BYTES: '65536', SWEEP_INTERVAL_MS: '600000' } })
   const [tab, fast] = [await openTab(slow), await openTab(slow)]
