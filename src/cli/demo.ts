@@ -3,19 +3,9 @@ import { watchJob } from '../client/watch-job.js'
 import { loadConfig } from '../config.js'
 import { type Stack, startStack } from '../embedded/stack.js'
 import { runMain } from '../process.js'
+import { longHorn } from './demo-horn.js'
 import { ProgressDisplay } from './progress-display.js'
 import { signToken } from './token.js'
-
-/** A titanium bar, half a wave long at 20 kHz; finer than by default, so that there is something to watch. */
-const HORN = {
-  material: 'ti-6al-4v',
-  profile: 'uniform',
-  width_mm: 25,
-  height_mm: 126.71,
-  thickness_mm: 25,
-  mesh: { elements_x: 16, elements_y: 80 },
-  sweep: { points: 201 },
-}
 
 /** `npm run demo`: a real solver run, submitted on one node and watched on the other. Exit code 0 only if it completed. */
 async function main(): Promise<void> {
@@ -45,7 +35,7 @@ async function run(stack: Stack): Promise<void> {
   const response = await fetch(`${nodeA}/api/v2/runs`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ input: HORN }),
+    body: JSON.stringify({ input: longHorn(201) }),
   })
   if (response.status !== 202) throw new Error(`The run was not taken: ${await response.text()}`)
   const { run_id: id } = (await response.json()) as { run_id: string }

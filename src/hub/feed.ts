@@ -4,8 +4,11 @@ import type { Kept } from './registry.js'
 
 /** Who wants to know of every job of a user. */
 export interface Follower {
-  /** This job is there, or begins another round. May be told more than once, and of a job that has ended since. */
-  announced(id: string): void
+  /**
+   * This job is there, or begins another round. May be told more than once, and of a job that has ended since.
+   * `isNews` false: nothing was announced, it is among the active ones as before.
+   */
+  announced(id: string, isNews: boolean): void
 }
 
 const RETRY_MS = 500
@@ -81,7 +84,7 @@ export class Feed implements Kept {
     if (announcement.generation !== count?.generation || announcement.seq > count.seq + 1) this.heal()
     else if (announcement.seq === count.seq + 1) {
       this.#count = announcement
-      this.#tell([announcement.id])
+      this.#tell([announcement.id], true)
     }
   }
 
@@ -103,12 +106,13 @@ export class Feed implements Kept {
     const [before, ahead] = [this.#count, this.#ahead]
     this.#count = roll
     this.#ahead = []
-    this.#tell(roll.active)
-    // What was missed may have ended since: then its owner was told of neither.
-    if (before && (before.generation !== roll.generation || before.seq < roll.seq)) this.#tell(roll.ended.toReversed())
+    const isNews = before !== null && (before.generation !== roll.generation || before.seq < roll.seq)
+    this.#tell(roll.active, isNews)
+    // What was missed may have ended since.
+    if (isNews) this.#tell(roll.ended.toReversed(), true)
     for (const announcement of ahead) {
       const isCovered = announcement.generation === roll.generation && announcement.seq <= roll.seq
-      if (isCovered) this.#tell([announcement.id])
+      if (isCovered) this.#tell([announcement.id], true)
       else this.#take(announcement)
     }
     this.#watchQuiet()
@@ -132,8 +136,8 @@ export class Feed implements Kept {
     this.#isHealing = false
   }
 
-  #tell(ids: readonly string[]): void {
-    for (const id of ids) for (const follower of this.followers) follower.announced(id)
+  #tell(ids: readonly string[], isNews: boolean): void {
+    for (const id of ids) for (const follower of this.followers) follower.announced(id, isNews)
   }
 
   #watchQuiet(): void {

@@ -37,8 +37,9 @@ class UserScope implements Scope, Follower {
   readonly #left = new RecentMap<Position>(MAX_LEFT)
   /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
   readonly #unwanted: RecentMap<true>
-  /** Announced while the list was being made; null once it is there. */
-  #early: Set<string> | null = new Set()
+  /** Announced before the list has left; null from then on. */
+  #early: Map<string, boolean> | null = new Map()
+  #isListed = false
   readonly #opening = new Set<string>()
   /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
   readonly #again = new Set<string>()
@@ -68,16 +69,14 @@ class UserScope implements Scope, Follower {
     if (this.#released) return
     this.#list(ended)
     for (const hold of [...this.#holds.values()]) hold.begin('listed')
-    const early = this.#early ?? []
-    this.#early = null
-    for (const id of early) this.announced(id)
   }
 
-  announced(id: string): void {
-    if (this.#early) this.#early.add(id)
-    else if (this.#released || this.#unwanted.has(id)) return
-    else if (this.#holds.has(id) || this.#opening.has(id)) this.#again.add(id)
-    else if (this.#isFull) this.#isShort = true
+  announced(id: string, isNews: boolean): void {
+    if (this.#early) return void this.#early.set(id, isNews || this.#early.get(id) === true)
+    if (this.#released || this.#unwanted.has(id)) return
+    if (this.#holds.has(id) || this.#opening.has(id)) {
+      if (isNews) this.#again.add(id)
+    } else if (this.#isFull) this.#isShort = true
     else {
       this.#opening.add(id)
       this.#context.run(this.#follow(id).finally(() => this.#opened(id)))
@@ -153,14 +152,17 @@ class UserScope implements Scope, Follower {
       hold.release()
       throw error
     }
-    if (!hold.state || isTold(hold.state, left) || !this.#isKept(hold)) return hold.release()
+    // A list has set the client's position in the meantime: once more, from there.
+    const isMoved = this.#left.get(id) !== left
+    if (isMoved) this.#again.add(id)
+    if (!hold.state || isMoved || isTold(hold.state, left) || !this.#isKept(hold)) return hold.release()
     hold.begin('log')
   }
 
   /** What was announced in the meantime may be news that came after the look. */
   #opened(id: string): void {
     this.#opening.delete(id)
-    if (!this.#holds.has(id) && this.#again.delete(id)) this.announced(id)
+    if (!this.#holds.has(id) && this.#again.delete(id)) this.announced(id, true)
   }
 
   async #subscribe(id: string, after: Position | null): Promise<void> {
@@ -205,7 +207,7 @@ class UserScope implements Scope, Follower {
     if (!state || !isFinal(state.status) || state.seq !== seq || state.owner !== this.#context.identity().sub) return
     const isAgain = this.#again.has(id)
     this.#drop(id, state)
-    if (isAgain) this.announced(id)
+    if (isAgain) this.announced(id, true)
   }
 
   /** Without a word the client would wait for ever. */
@@ -216,7 +218,7 @@ class UserScope implements Scope, Follower {
     if (why === 'forbidden') hold.subscription.silence()
     this.#drop(id)
     const frame = buildFrame({ type: 'unsubscribed', process_id: id, code: 'not_found' })
-    if (!this.#early) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
+    if (this.#isListed) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
   }
 
   #drop(id: string, position: Position | undefined = this.#holds.get(id)?.subscription.position): void {
@@ -227,6 +229,7 @@ class UserScope implements Scope, Follower {
     this.#left.delete(id)
     if (position) this.#left.set(id, { epoch: position.epoch, seq: position.seq })
     hold.release()
+    // There is room again.
     if (this.#isShort) this.#following?.refresh()
     this.#isShort = false
   }
@@ -270,10 +273,19 @@ class UserScope implements Scope, Follower {
     }
     const frame = buildFrame(list)
     const seal = () => {
-      this.#turns.begin()
+      this.#listLeft()
       return frame
     }
     this.#context.outbox.enqueue({ bytes: 0, seal })
+    this.#isListed = true
+  }
+
+  /** Whatever comes of other jobs comes after the first list. */
+  #listLeft(): void {
+    const early = this.#early ?? []
+    this.#early = null
+    this.#turns.begin()
+    for (const [id, isNews] of early) this.announced(id, isNews)
   }
 }
 

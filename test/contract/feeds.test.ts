@@ -92,7 +92,7 @@ t.test('on Redis', async (t) => {
     const admin = new Redis(url)
     t.teardown(() => admin.disconnect())
     for (const text of ['', 'rubbish', 'g x id', 'g 1']) await admin.publish(new RedisKeys(prefix).feed('alice').channel, text)
-    await eventually(() => gaps.length === before + 4)
+    await eventually(() => gaps.length >= before + 4)
   })
 })
 

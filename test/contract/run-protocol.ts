@@ -1,3 +1,5 @@
+import { type Section, SpecDocument } from './document.js'
+
 /** The specification of the run protocol, word for word as it was given. What the hub does is held against this text. */
 export const RUN_PROTOCOL = `# WebSocket Protocol Specification
 
@@ -124,29 +126,14 @@ Server responds with:
 - Missed messages are not replayed (client should poll REST API for missed data)
 `
 
-/** A section of the document: its heading, the JSON examples in it, and the rest of its text. */
-export interface Section {
-  readonly heading: string
-  readonly examples: readonly Readonly<Record<string, unknown>>[]
-  readonly text: string
-}
+const document = new SpecDocument(RUN_PROTOCOL)
 
-export const SECTIONS: readonly Section[] = RUN_PROTOCOL.split(/^#+ /m)
-  .slice(1)
-  .map((part) => {
-    const [heading = '', ...lines] = part.split('\n')
-    const text = lines.join('\n')
-    const examples = [...text.matchAll(/^\x60{3}json\n(.*?)^\x60{3}$/gms)].map(([, json = '']) => JSON.parse(json))
-    return { heading, examples, text }
-  })
+export const SECTIONS: readonly Section[] = document.sections
 
 export function sectionOf(heading: string): Section {
-  const found = SECTIONS.find((section) => section.heading === heading)
-  if (!found) throw new Error(`the document has no section ${heading}`)
-  return found
+  return document.sectionOf(heading)
 }
 
-/** The items of a section's list, numbered or not, without their marks. */
 export function itemsOf(heading: string): string[] {
-  return [...sectionOf(heading).text.matchAll(/^(?:\d+\.|-) (.+)$/gm)].map(([, item = '']) => item)
+  return document.itemsOf(heading)
 }

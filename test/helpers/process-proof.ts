@@ -47,7 +47,15 @@ function step(places: Map<string, Place>, message: Message): void {
     if (!(prev <= place.last && place.last < seq)) throw fault('what cannot follow')
     if (place.hasEnded && type !== 'process_queued') throw fault('something after the end')
     place.last = seq
-    place.hasEnded = false
   }
-  if (FINALS.includes(type)) place.hasEnded = true
+  place.hasEnded = FINALS.includes(type)
+}
+
+/** The list that came last. */
+export function listOf({ messages }: { readonly messages: readonly Message[] }): Message {
+  return messages.findLast(({ type }) => type === 'process_list')
+}
+
+export function idsOf(views: readonly Message[]): string[] {
+  return views.map(({ process_id }) => process_id)
 }

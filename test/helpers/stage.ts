@@ -21,6 +21,17 @@ export class Stage {
       this.plays.push({ job, input, complete: (summary = {}) => resolve({ metrics_summary: summary }), fail: reject })
     })
 
+  /** Plays a job to its end: as many reports of each sort, as fast as a processor may speak. */
+  async perform(id: string, reports: number): Promise<void> {
+    const { job, complete } = await this.play(id)
+    for (let i = 1; i <= reports; i += 1) {
+      job.progress({ percent: i, phase: 'solving', message: `${i}` })
+      job.metric('f', i, 'Hz')
+      await job.flush()
+    }
+    complete({ reports })
+  }
+
   playsOf(id: string): Play[] {
     return this.plays.filter(({ job }) => job.id === id)
   }
