@@ -1,9 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
-import { systemClock } from './hub/clock.js'
-import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from './hub/hub.js'
 import { JobService } from './jobs/job-service.js'
-import { buildParts, type Parts, type PartsLog } from './parts.js'
+import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
 import { RUN_KIND_NAMES } from './protocol/kinds.js'
 import { buildServer } from './server.js'
 
@@ -19,7 +17,7 @@ export interface HubNode {
 /** Builds a hub that does not listen yet. */
 export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
   const parts = buildParts(config, log)
-  const hub = new Hub({ broker: parts.broker, feeds: parts.feeds, clock: systemClock }, hubLimits(config))
+  const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
     const counts = await Promise.all(RUN_KIND_NAMES.map((kind) => parts.queue.workers(kind)))
@@ -49,14 +47,4 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     await parts.close()
   }
   return { server, parts, jobs, close }
-}
-
-function hubLimits(config: Config): HubLimits {
-  return {
-    ...DEFAULT_HUB_LIMITS,
-    maxOutboxBytes: config.MAX_OUTBOX_BYTES,
-    stallMs: config.STALL_MS,
-    quietMs: config.QUIET_MS,
-    lingerMs: config.LINGER_MS,
-  }
 }

@@ -19,6 +19,7 @@ const PARTS: readonly Part[] = [
   { name: 'broker redis', files: /^src\/broker\/redis-/, imports: ['protocol', 'broker'], npm: ['ioredis'], node: true },
   { name: 'broker', files: /^src\/broker\//, imports: ['protocol'], npm: [], node: false },
   { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker'], npm: [], node: false },
+  { name: 'program', files: /^src\/program\//, imports: ['protocol', 'hub'], npm: [], node: false },
   { name: 'queue port', files: /^src\/jobs\/queue\.ts$/, imports: ['protocol'], npm: [], node: false },
   {
     name: 'queue adapter',

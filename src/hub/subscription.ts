@@ -1,7 +1,7 @@
 import type { SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry, Position } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import type { EntryFrames } from './frame.js'
+import { type EntryFrames, withEpoch } from './frame.js'
 import type { Outbox } from './outbox.js'
 
 /**
@@ -25,6 +25,8 @@ export class Subscription {
   /** Seq of the newest entry taken from the topic. */
   #accepted = 0
   #position: Position | undefined
+  /** Goes out with the next message: no snapshot has said it. */
+  #untoldEpoch: string | null = null
 
   /** `ended` is called when a final message has left. */
   constructor(frames: EntryFrames, outbox: Outbox, ended: () => void = () => {}) {
@@ -52,7 +54,9 @@ export class Subscription {
     this.#accepted = state.seq
     this.#phase = 'live'
     const arrival = { epoch: state.epoch, seq: state.seq }
+    this.#untoldEpoch = null
     if (opening === 'log' && missed) {
+      this.#untoldEpoch = state.epoch
       for (const entry of missed) this.#outbox.enqueue({ bytes: entry.body.length, seal: () => this.#seal(entry) })
     } else if (opening !== 'listed') this.#tellState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
     // A state is there only as a whole; of what was missed, each entry brings the client one further.
@@ -103,9 +107,13 @@ export class Subscription {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
     const frame = this.#frames.following(entry, seq)
-    if (frame) this.#position = { epoch, seq: entry.seq }
+    const untold = this.#untoldEpoch
+    if (frame) {
+      this.#position = { epoch, seq: entry.seq }
+      this.#untoldEpoch = null
+    }
     if (entry.class === 'final') this.#ended()
-    return frame
+    return frame && untold !== null ? withEpoch(frame, untold) : frame
   }
 }
 
