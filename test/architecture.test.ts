@@ -136,6 +136,22 @@ t.test('a part imports only the packages that it may, and no part has a leave th
   for (const part of PARTS) for (const name of part.npm) t.ok(used.has(`${part.name} ${name}`), `${part.name} needs ${name}`)
 })
 
+t.test('the client runs in browsers as it is compiled: all that it loads is its own, and needs no package', async (t) => {
+  const loaded = new Set<string>()
+  const load = (file: string): void => {
+    if (loaded.has(file)) return
+    loaded.add(file)
+    const text = readFileSync(new URL(`build/${file}`, ROOT), 'utf8')
+    for (const { fileName } of ts.preProcessFile(text).importedFiles) {
+      t.ok(fileName.startsWith('.'), `${file} loads ${fileName}`)
+      if (fileName.startsWith('.')) load(posix.join(posix.dirname(file), fileName))
+    }
+    t.notMatch(text, /\b(process\.|Buffer\b|setImmediate\b|require\()/, file)
+  }
+  load('src/client/index.js')
+  t.ok(loaded.has('src/client/watch-processes.js') && loaded.size < 20, [...loaded].join(' '))
+})
+
 t.test('every imported package is a dependency, and every dependency is imported', async (t) => {
   const { dependencies } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8'))
   const imported = new Set([...sources.keys()].flatMap((file) => importsOf(file).npm))

@@ -5,6 +5,7 @@ import { processFinal, processView } from '../../src/protocol/dialect.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, startHarness } from '../helpers/harness.js'
 import { PlayedBenchmark } from '../helpers/played-benchmark.js'
+import { readmeExample, runProgram } from '../helpers/readme.js'
 import { Stage } from '../helpers/stage.js'
 import { drainOne, ProcessesWatcher, random } from '../helpers/watcher.js'
 
@@ -206,4 +207,27 @@ t.test(`[POS-2] [DRAIN-2] [PROC-4] many processes, clients that are cut off and 
   t.ok(drains > 10 && crowd.reduce((sum, { connects }) => sum + connects, 0) > 40, `${drains} drains`)
   for (const watcher of crowd) for (const id of ids) await check(t, h, id, watcher)
   t.same(h.faults, [])
+})
+
+t.test('the example of the README follows all processes, and ends when nothing runs any more', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor })
+  const id = await h.submit({ sub: 'developer' })
+  const { job, complete } = await stage.play(id)
+  // What a page has: its own WebSocket, a server that gives it tokens, something to show.
+  const page = `import { WebSocket as Ws } from 'ws'
+    const WebSocket = Ws
+    const fetch = async () => ({ text: async () => '${h.token('developer')}' })
+    const document = { querySelector: () => ({ set textContent(text) { console.log(text) } }) }
+    `
+  const onPage = (code: string) => `${page}${code.replace(/ws:[^']*/, `${h.nodes[0]?.ws}/ws`)}`
+  const running = runProgram(readmeExample(t, 'watchProcesses({', onPage))
+  await eventually(() => h.nodes[0]?.hub.server.sessions.size === 1)
+  job.progress({ percent: 50, phase: 'solving', message: 'half of it' })
+  await job.flush()
+  complete()
+  const { code, output } = await running
+  t.equal(code, 0, output)
+  t.match(output, `${id} running half of it`)
+  t.match(output, `${id} completed half of it`)
 })
