@@ -30,6 +30,8 @@ export interface LineOwner {
 
 /** A hub warns again at once where a token lives shorter than its warning. */
 const RENEWAL_PAUSE_MS = 1000
+/** Where no newer token was to be had. */
+const RENEWAL_RETRY_MS = 5000
 
 /** One socket: brings its token when it opens, and a new one when the hub warns that it runs out. */
 export class Line {
@@ -68,19 +70,25 @@ export class Line {
     this.#socket.close(1000)
   }
 
-  /** Once per warning; one that tells of the same end again tells that no newer token is to be had. Where none comes, the hub closes in the end. */
+  /** Once per warning. One that tells of the same end again tells that the new token was no newer: then later. Where none comes, the hub closes in the end. */
   #renew(expiresAt: string): void {
-    if (expiresAt === this.#warning) return
+    const pauseMs = expiresAt === this.#warning ? RENEWAL_RETRY_MS : RENEWAL_PAUSE_MS
     this.#warning = expiresAt
-    clearTimeout(this.#timer)
-    const pauseMs = Math.max(0, this.#renewedAt + RENEWAL_PAUSE_MS - Date.now())
-    this.#timer = setTimeout(() => {
-      this.#renewedAt = Date.now()
-      this.#authenticate(() => {})
-    }, pauseMs)
+    this.#renewIn(this.#renewedAt + pauseMs - Date.now())
   }
 
-  #authenticate(failed: () => void): void {
+  #renewIn(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(
+      () => {
+        this.#renewedAt = Date.now()
+        this.#authenticate(() => !this.#isClosed && this.#renewIn(RENEWAL_RETRY_MS))
+      },
+      Math.max(0, ms),
+    )
+  }
+
+  #authenticate(failed: () => unknown): void {
     Promise.resolve()
       .then(this.#token)
       .then((token) => {

@@ -113,7 +113,9 @@ export class ProcessesWatch {
 
   /** A list opens each connection, and follows a backlog that was dropped. */
   #list(list: ProcessList): void {
-    if (!list.resync) this.#requests.clear()
+    // An answer may have been dropped with the backlog; over another connection none will come.
+    if (list.resync) this.#requests.again()
+    else this.#requests.clear()
     for (const id of this.#ledger.list(list, (id) => !this.#unwanted.has(id))) this.#ask(id)
     if (!list.resync) {
       const listed = new Set([...list.processes, ...list.recent].map(({ process_id }) => process_id))

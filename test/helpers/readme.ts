@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,11 +21,23 @@ export function program(t: Test, code: string): string {
   return file
 }
 
-/** Runs a program; resolves when it has ended by itself, or with code null after half a minute. */
-export function runProgram(file: string, env: Readonly<Record<string, string>> = {}): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [file], { env: { ...process.env, ...env }, timeout: 30_000 }, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode, output: stdout + stderr }),
-    )
-  })
+/** A program that runs. */
+export interface Program {
+  /** What it has written so far. */
+  readonly output: string
+  /** Exit code, once it has ended by itself; null where it had to be ended after half a minute. */
+  readonly code: Promise<number | null>
+}
+
+export function runProgram(file: string, env: Readonly<Record<string, string>> = {}): Program {
+  let output = ''
+  const child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, timeout: 30_000 })
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()))
+  const code = new Promise<number | null>((resolve) => child.on('close', resolve))
+  return {
+    code,
+    get output() {
+      return output
+    },
+  }
 }

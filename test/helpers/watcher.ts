@@ -62,11 +62,11 @@ export class Watcher {
   since = -1
   readonly #line: Cuttings
 
-  constructor(harness: Harness, id: string, chooseNode: () => number) {
+  constructor(harness: Harness, id: string, chooseNode: () => number, tokenSeconds = 600) {
     this.#line = cuttable(harness, chooseNode)
     this.watch = new JobWatch({
       url: `node/api/v2/ws/runs/${id}`,
-      token: () => harness.token(),
+      token: () => harness.token('alice', { seconds: tokenSeconds }),
       WebSocket: this.#line.Cuttable,
       backoffMs: { first: 5, longest: 50 },
       onMessage: (message) => this.#note(message),
@@ -100,11 +100,11 @@ export class ProcessesWatcher {
   #since: Map<string, number> | undefined
   readonly #line: Cuttings
 
-  constructor(harness: Harness, chooseNode: () => number, sub = 'alice') {
+  constructor(harness: Harness, chooseNode: () => number, sub = 'alice', tokenSeconds = 600) {
     this.#line = cuttable(harness, chooseNode)
     this.watch = new ProcessesWatch({
       url: 'node/ws',
-      token: () => harness.token(sub),
+      token: () => harness.token(sub, { seconds: tokenSeconds }),
       WebSocket: this.#line.Cuttable,
       backoffMs: { first: 5, longest: 50 },
       onMessage: (message) => this.#note(message),

@@ -1,6 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
+import { startHarness } from '../helpers/harness.js'
 import { completed, metric, SNAPSHOT, startServer } from '../helpers/scripted-server.js'
+import { Stage } from '../helpers/stage.js'
+import { ProcessesWatcher, Watcher } from '../helpers/watcher.js'
 
 const drain = (reconnect_in_ms = 0) => ({ type: 'drain', reconnect_in_ms, deadline_ms: 10_000 })
 const expiring = (expires_at: string) => ({ type: 'token_expiring', expires_at })
@@ -220,4 +224,67 @@ t.test('[CONN-10] a token that cannot be had does not end the watch: it goes on 
   await eventually(() => heard.length === 1)
   t.same(heard, [{ type: 'auth', token: 'token 3' }])
   t.same(ends, [])
+})
+
+t.test(
+  '[DRAIN-1] [DRAIN-2] every client of a node that drains moves to the other one, in the middle of a run, and loses nothing',
+  async (t) => {
+    const stage = new Stage()
+    const h = await startHarness(t, { processor: stage.processor, nodes: 2 })
+    const sessions = (node: number) => [...(h.nodes[node]?.hub.server.sessions ?? [])]
+    const id = await h.submit()
+    const { job, complete } = await stage.play(id)
+    let node = 0
+    const crowd = Array.from({ length: 20 }, () => new Watcher(h, id, () => node))
+    const all = new ProcessesWatcher(h, () => node)
+    await Promise.all([...crowd.map(({ watch }) => watch.until(() => true)), all.watch.until((view) => view.has(id))])
+    let isOver = false
+    const reporting = (async () => {
+      for (let i = 0; !isOver; i += 1) {
+        job.metric(`m${i % 100}`, i, 'Hz')
+        await sleep(2) // the rhythm of the job; nothing is waited for
+      }
+    })()
+    node = 1
+    for (const [i, session] of sessions(0).entries()) session.drain(i * 20, 5000)
+    await eventually(() => sessions(0).length === 0 && sessions(1).length === 21)
+    isOver = true
+    await reporting
+    await job.flush()
+    complete()
+    await Promise.all(crowd.map(({ watch }) => watch.finished()))
+    await all.watch.until((view) => (view.get(id)?.final ?? null) !== null)
+    const page = await h.nodes[0]?.hub.parts.store.history(id, 0, 1000)
+    const logged = page?.entries.map(({ seq }) => seq) ?? []
+    t.ok(logged.length > 50, `${logged.length} durable entries`)
+    for (const { durables, since, connects } of crowd) {
+      t.same(
+        durables,
+        logged.filter((seq) => seq > since),
+      )
+      t.equal(connects, 2)
+    }
+    t.equal(all.connects, 2)
+    t.same(h.faults, [])
+  },
+)
+
+t.test('[CONN-10] a watch outlives its token in the middle of a run, on one socket, without a gap', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { EXPIRY_WARNING_MS: '1500', EXPIRY_GRACE_MS: '100' } })
+  const id = await h.submit()
+  const { job, complete } = await stage.play(id)
+  const watcher = new Watcher(h, id, () => 0, 4)
+  const all = new ProcessesWatcher(h, () => 0, 'alice', 4)
+  await Promise.all([watcher.watch.until(() => true), all.watch.until((view) => view.has(id))])
+  const end = Date.now() + 5500
+  for (let i = 0; Date.now() < end; i += 1) {
+    job.metric(`m${i}`, i, 'Hz')
+    await sleep(50) // the rhythm of the job; nothing is waited for
+  }
+  complete()
+  const view = await watcher.watch.finished()
+  t.ok(Object.keys(view.metrics).length > 40)
+  await all.watch.until((processes) => (processes.get(id)?.final ?? null) !== null)
+  t.same([watcher.connects, all.connects], [1, 1])
 })

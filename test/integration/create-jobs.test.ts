@@ -177,9 +177,9 @@ t.test('[SLOW-1] a slow reader gets the newest progress only', async (t) => {
 
 t.test('the program of the README runs, and exits by itself', async (t) => {
   const h = await startHarness(t)
-  const { code, output } = await runProgram(readmeExample(t, "jobs.submit('run', input)"), { REDIS_URL: h.redis.url })
-  t.equal(code, 0, output)
-  t.match(output, /metric_update[\s\S]*completed[\s\S]*natural_frequency_hz/)
+  const ran = runProgram(readmeExample(t, "jobs.submit('run', input)"), { REDIS_URL: h.redis.url })
+  t.equal(await ran.code, 0, ran.output)
+  t.match(ran.output, /metric_update[\s\S]*completed[\s\S]*natural_frequency_hz/)
 })
 
 t.test('a program whose Redis cannot be reached is refused, and exits by itself', async (t) => {
@@ -192,9 +192,9 @@ t.test('a program whose Redis cannot be reached is refused, and exits by itself'
     "await jobs.watch('some').next().catch(told)",
     'await jobs.close()',
   ]
-  const { code, output } = await runProgram(program(t, lines.join('\n')))
-  t.equal(code, 0, output)
-  t.equal(output, 'Refusal invalid\nRefusal overloaded\nRefusal overloaded\n')
+  const ran = runProgram(program(t, lines.join('\n')))
+  t.equal(await ran.code, 0, ran.output)
+  t.equal(ran.output, 'Refusal invalid\nRefusal overloaded\nRefusal overloaded\n')
 })
 
 t.test('[STATE-7] a processor of a real worker enqueues another job and watches it to its end', async (t) => {
