@@ -1,10 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
-import { systemClock } from './hub/clock.js'
-import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from './hub/hub.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { JobService } from './jobs/job-service.js'
-import { buildParts, type Parts, type PartsLog } from './parts.js'
+import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
 import { catalogueOf } from './providers/catalogue.js'
 import { loadProviders } from './providers/load-providers.js'
 import { buildServer } from './server.js'
@@ -24,7 +22,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
   const parts = buildParts(config, log)
   const guards = buildHubGuards(config, log)
-  const hub = new Hub({ broker: parts.broker, feeds: parts.feeds, clock: systemClock }, hubLimits(config))
+  const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
     const counts = await Promise.all(config.WORKER_KINDS.map((kind) => parts.queue.workers(kind)))
@@ -67,14 +65,4 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     await parts.close()
   }
   return { server, parts, jobs, guards, close }
-}
-
-function hubLimits(config: Config): HubLimits {
-  return {
-    ...DEFAULT_HUB_LIMITS,
-    maxOutboxBytes: config.MAX_OUTBOX_BYTES,
-    stallMs: config.STALL_MS,
-    quietMs: config.QUIET_MS,
-    lingerMs: config.LINGER_MS,
-  }
 }

@@ -5,20 +5,26 @@ import { RedisFeeds } from './broker/redis-feeds.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
+import { systemClock } from './hub/clock.js'
+import { DEFAULT_HUB_LIMITS, Hub } from './hub/hub.js'
 import { BullQueue } from './jobs/bull-queue.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
 
 const MIN_REDIS_MAJOR = 7
 
-/** What hub and worker processes have in common: the adapters to one Redis, and the sweeper. */
-export interface Parts {
+/** What every process that deals with jobs has: the adapters to one Redis. */
+export interface Adapters {
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
   readonly queue: BullQueue
-  readonly sweeper: Sweeper
   close(): Promise<void>
+}
+
+/** What hub and worker processes have in common: the adapters, and the sweeper. */
+export interface Parts extends Adapters {
+  readonly sweeper: Sweeper
 }
 
 export interface PartsLog {
@@ -27,7 +33,18 @@ export interface PartsLog {
 }
 
 export function buildParts(config: Config, log: PartsLog): Parts {
-  const onFault = (error: unknown) => log.error({ err: error }, 'redis or queue fault')
+  const adapters = buildAdapters(config, log)
+  const onFault = faultsTo(log)
+  const sweeper = new Sweeper(adapters, { intervalMs: config.SWEEP_INTERVAL_MS, cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, onFault })
+  const close = async () => {
+    await sweeper.close()
+    await adapters.close()
+  }
+  return { ...adapters, sweeper, close }
+}
+
+export function buildAdapters(config: Config, log: PartsLog): Adapters {
+  const onFault = faultsTo(log)
   const connection = { url: config.REDIS_URL, onFault }
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
   const keys = new RedisKeys(config.REDIS_PREFIX)
@@ -42,17 +59,28 @@ export function buildParts(config: Config, log: PartsLog): Parts {
     activeTtlMs: activeTtlMs + finalTtlMs,
     endedTtlMs: finalTtlMs,
   })
-  const sweeper = new Sweeper(
-    { broker, store, feeds, queue },
-    { intervalMs: config.SWEEP_INTERVAL_MS, cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, onFault },
-  )
   const close = async () => {
-    await sweeper.close()
     await queue.close()
     store.close()
     await broker.close()
   }
-  return { broker, store, feeds, queue, sweeper, close }
+  return { broker, store, feeds, queue, close }
+}
+
+/** The hub of this process on its adapters; closed by whoever built it, before them. */
+export function buildHub(config: Config, { broker, feeds }: Adapters): Hub {
+  const limits = {
+    ...DEFAULT_HUB_LIMITS,
+    maxOutboxBytes: config.MAX_OUTBOX_BYTES,
+    stallMs: config.STALL_MS,
+    quietMs: config.QUIET_MS,
+    lingerMs: config.LINGER_MS,
+  }
+  return new Hub({ broker, feeds, clock: systemClock }, limits)
+}
+
+function faultsTo(log: PartsLog): (error: unknown) => void {
+  return (error) => log.error({ err: error }, 'redis or queue fault')
 }
 
 function brokerLimits(config: Config): BrokerLimits {

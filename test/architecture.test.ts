@@ -20,6 +20,7 @@ const PARTS: readonly Part[] = [
   { name: 'broker', files: /^src\/broker\//, imports: ['protocol'], npm: [], node: false },
   { name: 'hub ports', files: /^src\/hub\/(admission|policy|revocations)\.ts$/, imports: ['protocol'], npm: [], node: false },
   { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker', 'hub ports'], npm: [], node: false },
+  { name: 'program', files: /^src\/program\//, imports: ['protocol', 'hub', 'hub ports'], npm: [], node: false },
   { name: 'queue port', files: /^src\/jobs\/queue\.ts$/, imports: ['protocol'], npm: [], node: false },
   {
     name: 'queue adapter',
@@ -143,6 +144,22 @@ t.test('a part imports only the packages that it may, and no part has a leave th
     if (!part?.node) t.same(node, [], `${file} (${part?.name}) runs without Node`)
   }
   for (const part of PARTS) for (const name of part.npm) t.ok(used.has(`${part.name} ${name}`), `${part.name} needs ${name}`)
+})
+
+t.test('the client runs in browsers as it is compiled: all that it loads is its own, and needs no package', async (t) => {
+  const loaded = new Set<string>()
+  const load = (file: string): void => {
+    if (loaded.has(file)) return
+    loaded.add(file)
+    const text = readFileSync(new URL(`build/${file}`, ROOT), 'utf8')
+    for (const { fileName } of ts.preProcessFile(text).importedFiles) {
+      t.ok(fileName.startsWith('.'), `${file} loads ${fileName}`)
+      if (fileName.startsWith('.')) load(posix.join(posix.dirname(file), fileName))
+    }
+    t.notMatch(text, /\b(process\.(env|argv|on|once|nextTick|stdout|stderr|exit)|Buffer|setImmediate|require)\b/, file)
+  }
+  load('src/client/index.js')
+  t.ok(loaded.has('src/client/watch-processes.js') && loaded.size < 20, [...loaded].join(' '))
 })
 
 t.test('every imported package is a dependency, and every dependency is imported', async (t) => {

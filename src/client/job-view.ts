@@ -1,16 +1,10 @@
 import type { RunMessages, RunSnapshot } from '../protocol/run-messages.js'
 import type { Status } from '../protocol/status.js'
+import type { Place } from './proof.js'
 
-/** What a message of a job has beside its own fields. */
-export interface Positioned {
-  readonly seq: number
-  /** The seq that the receiver must have had before; absent it is `seq` − 1. */
-  readonly prev?: number
-}
-
-export type StatusChange = RunMessages['status'] & Positioned & { readonly attempt: number }
-export type FinalMessage = (RunMessages['completed'] | RunMessages['error'] | RunMessages['cancelled']) & Positioned
-export type LiveMessage = StatusChange | FinalMessage | ((RunMessages['progress'] | RunMessages['metric_update']) & Positioned)
+export type StatusChange = RunMessages['status'] & Place & { readonly attempt: number }
+export type FinalMessage = (RunMessages['completed'] | RunMessages['error'] | RunMessages['cancelled']) & Place
+export type LiveMessage = StatusChange | FinalMessage | ((RunMessages['progress'] | RunMessages['metric_update']) & Place)
 
 /** The state of a job as a client knows it: the snapshot, and every message since folded into it. */
 export type JobView = Omit<RunSnapshot, 'type' | 'recovered' | 'resync' | 'timestamp'> & {
@@ -18,16 +12,20 @@ export type JobView = Omit<RunSnapshot, 'type' | 'recovered' | 'resync' | 'times
   readonly final: FinalMessage | null
 }
 
+const FINAL_STATUS: Readonly<Record<FinalMessage['type'], Status>> = { completed: 'completed', error: 'failed', cancelled: 'cancelled' }
+
 export function isSnapshot(message: { readonly type: string }): message is RunSnapshot {
   return message.type === 'status' && 'recovered' in message
+}
+
+export function isFinalMessage(message: LiveMessage): message is FinalMessage {
+  return message.type in FINAL_STATUS
 }
 
 export function viewOf(snapshot: RunSnapshot): JobView {
   const { type: _type, recovered: _recovered, resync: _resync, timestamp: _timestamp, ...state } = snapshot
   return { ...state, final: null }
 }
-
-const FINAL_STATUS: Readonly<Record<FinalMessage['type'], Status>> = { completed: 'completed', error: 'failed', cancelled: 'cancelled' }
 
 /** hop 10: the next message, folded into the state. The caller has proved that it is the next one. */
 export function apply(view: JobView, message: LiveMessage): JobView {

@@ -65,7 +65,17 @@ export class EntryFrames {
   }
 }
 
-/** A message is a JSON object with at least its type, so its last byte is a brace and a comma may follow what stands before it. */
+/** The frame of a message that tells the epoch of its job, which no snapshot has told. */
+export function withEpoch(frame: Frame, epoch: string): Frame {
+  return { ...withField(frame, 'epoch', epoch), ...(frame.position && { position: { ...frame.position, epoch } }) }
+}
+
 function withPrev(frame: Frame, prev: number): Frame {
-  return { ...frame, payload: Buffer.concat([frame.payload.subarray(0, -1), Buffer.from(`,"prev":${prev}}`)]) }
+  return withField(frame, 'prev', prev)
+}
+
+/** A message is a JSON object with at least its type, so its last byte is a brace and a comma may follow what stands before it. */
+function withField(frame: Frame, name: string, value: string | number): Frame {
+  const field = Buffer.from(`,"${name}":${JSON.stringify(value)}}`)
+  return { ...frame, payload: Buffer.concat([frame.payload.subarray(0, -1), field]) }
 }

@@ -2,7 +2,7 @@ import type { SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry, Position } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isFinal } from '../protocol/status.js'
-import type { EntryFrames, Frame } from './frame.js'
+import { type EntryFrames, type Frame, withEpoch } from './frame.js'
 import type { Outbox } from './outbox.js'
 
 /**
@@ -29,6 +29,8 @@ export class Subscription {
   /** Seq of the final message whose leaving was told last. */
   #toldEnd = 0
   #position: Position | undefined
+  /** Goes out with the next message: no snapshot has said it. */
+  #untoldEpoch: string | null = null
 
   /** `ended` is called once when a final message has left, or was there already, with its seq. */
   constructor(frames: EntryFrames, outbox: Outbox, ended: (seq: number) => void = () => {}) {
@@ -58,7 +60,9 @@ export class Subscription {
     this.#toldEnd = 0
     // What is enqueued while a backlog is being dropped is lost with it: then the resync begins this one too.
     this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
+    this.#untoldEpoch = null
     if (opening === 'log' && missed) {
+      this.#untoldEpoch = state.epoch
       // Each message brings the client one further, and what the dialect has no message for does not.
       for (const entry of missed) this.#take(entry)
       return
@@ -129,9 +133,13 @@ export class Subscription {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
     const frame = this.#frames.following(entry, seq)
-    if (frame) this.#position = { epoch, seq: entry.seq }
+    const untold = this.#untoldEpoch
+    if (frame) {
+      this.#position = { epoch, seq: entry.seq }
+      this.#untoldEpoch = null
+    }
     if (entry.class === 'final') this.#tellEnd(entry.seq)
-    return frame
+    return frame && untold !== null ? withEpoch(frame, untold) : frame
   }
 
   #tellEnd(seq: number): void {

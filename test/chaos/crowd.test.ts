@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { random, viewFromStore, Watcher, withoutFinal } from '../helpers/watcher.js'
+import { drainOne, random, viewFromStore, Watcher, withoutFinal } from '../helpers/watcher.js'
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1e9)
 const INPUT = { ...HORN, mesh: { elements_x: 10, elements_y: 50 }, sweep: { points: 61 } }
@@ -37,7 +37,7 @@ function sorted(value: unknown): unknown {
 }
 
 t.test(
-  `[POS-2] [POS-4] [STATE-2] ten runs, twenty clients each, over two nodes, reconnecting at random (CHAOS_SEED=${SEED})`,
+  `[POS-2] [POS-4] [STATE-2] [DRAIN-2] ten runs, twenty clients each, over two nodes, cut off and told to move at random (CHAOS_SEED=${SEED})`,
   async (t) => {
     const next = random(SEED)
     const harness = await startHarness(t, { nodes: 2 })
@@ -46,9 +46,11 @@ t.test(
     const all = crowd.flat()
     const finished = Promise.all(all.map(({ watch }) => watch.finished()))
     let isOver = false
+    let drains = 0
     const cutting = (async () => {
       while (!isOver) {
-        all[Math.floor(next() * all.length)]?.cut()
+        if (next() < 0.6) all[Math.floor(next() * all.length)]?.cut()
+        else drains += Number(drainOne(harness, next))
         await sleep(4) // the rhythm of the cuts; nothing is waited for
       }
     })()
@@ -56,6 +58,7 @@ t.test(
     isOver = true
     await cutting
     t.ok(all.reduce((sum, { connects }) => sum + connects, 0) > 300, 'they did reconnect')
+    t.ok(drains > 50, `${drains} were told to move`)
     for (const [i, id] of ids.entries()) await check(t, harness, id, crowd[i] ?? [])
     t.same(harness.faults, [])
   },

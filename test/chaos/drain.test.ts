@@ -56,7 +56,7 @@ function follow(h: Harness, id: string, nodeNow: () => string) {
 }
 
 t.test(
-  '[DRAIN-2] SIGTERM on a node with 1,000 clients and 20 busy jobs: who follows has all entries, the others are spread, and it ends in time',
+  '[DRAIN-2] [DRAIN-3] SIGTERM on a node with 1,000 clients and 20 busy jobs: who follows has all entries, the others are spread, and it ends in time',
   async (t) => {
     let isOver = false
     const busy: Processor<'run'> = async (_input, job) => {

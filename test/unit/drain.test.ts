@@ -44,7 +44,7 @@ t.test('[DRAIN-1] each client is told when to move, one after the other within 6
   t.ok(clients.every(({ transport }) => transport.closedWith === undefined))
 })
 
-t.test('[DRAIN-2] who does not move is closed with 1012 after 80 % of the window, one after the other', async (t) => {
+t.test('[DRAIN-3] who does not move is closed with 1012 after 80 % of the window, one after the other', async (t) => {
   const { world, clients, sessions, pass } = await setUp(50)
   let isOver = false
   const drained = drain(sessions, world.clock, 10_000).then(() => {
@@ -68,7 +68,7 @@ t.test('[DRAIN-2] who does not move is closed with 1012 after 80 % of the window
   t.ok(isOver)
 })
 
-t.test('[DRAIN-2] a node without clients, or without a window, is drained at once', async (t) => {
+t.test('[DRAIN-3] a node without clients, or without a window, is drained at once', async (t) => {
   const none = await setUp(0)
   await t.resolves(drain(none.sessions, none.world.clock, 10_000))
   const some = await setUp(3)

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+
+const README = readFileSync(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8')
+
+/** The JavaScript example of the README that has these words in it, with what stands around it, as a file inside the package, which can import it by its name. */
+export function readmeExample(t: Test, words: string, change: (code: string) => string = (code) => code): string {
+  const blocks = [...README.matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code = '']) => code)
+  const code = blocks.find((block) => block.includes(words))
+  if (code === undefined) throw new Error(`no example of the README has ${words}`)
+  return program(t, change(code))
+}
+
+/** A program inside the package. */
+export function program(t: Test, code: string): string {
+  const file = join(t.testdir({}), 'program.mjs')
+  writeFileSync(file, code)
+  return file
+}
+
+/** A program that runs. */
+export interface Program {
+  /** What it has written so far. */
+  readonly output: string
+  /** Exit code, once it has ended by itself; null where it had to be ended after half a minute. */
+  readonly code: Promise<number | null>
+}
+
+export function runProgram(file: string, env: Readonly<Record<string, string>> = {}): Program {
+  let output = ''
+  const child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, timeout: 30_000 })
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()))
+  const code = new Promise<number | null>((resolve) => child.on('close', resolve))
+  return {
+    code,
+    get output() {
+      return output
+    },
+  }
+}
