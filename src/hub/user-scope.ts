@@ -9,6 +9,7 @@ import type { Follower } from './feed.js'
 import { buildFrame } from './frame.js'
 import type { Hold, Wish } from './hold.js'
 import type { Following } from './hub.js'
+import { LeftPositions } from './left-positions.js'
 import { RecentMap } from './recent-map.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
 import { Turns } from './turns.js'
@@ -34,7 +35,7 @@ class UserScope implements Scope, Follower {
   readonly #limits: UserScopeLimits
   readonly #holds = new Map<string, Hold>()
   /** Where the client is in jobs that it does not follow any more. */
-  readonly #left = new RecentMap<Position>(MAX_LEFT)
+  readonly #left = new LeftPositions(MAX_LEFT)
   /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
   readonly #unwanted: RecentMap<true>
   /** Announced before the list has left; null from then on. */
@@ -104,6 +105,7 @@ class UserScope implements Scope, Follower {
 
   fallBehind(): void {
     this.#isBehind = true
+    this.#left.revert()
     for (const hold of this.#holds.values()) hold.subscription.fallBehind()
   }
 
@@ -227,7 +229,7 @@ class UserScope implements Scope, Follower {
     this.#holds.delete(id)
     this.#again.delete(id)
     this.#left.delete(id)
-    if (position) this.#left.set(id, { epoch: position.epoch, seq: position.seq })
+    if (position) this.#left.set(id, position)
     hold.release()
     // There is room again.
     if (this.#isShort) this.#following?.refresh()
@@ -263,7 +265,7 @@ class UserScope implements Scope, Follower {
     const active = states.filter(({ status }) => !isFinal(status))
     const justEnded = states.filter(({ status }) => isFinal(status))
     const ended = looked.filter(({ id, status }) => isFinal(status) && !this.#holds.has(id))
-    for (const { id, epoch, seq } of ended) this.#left.set(id, { epoch, seq })
+    this.#left.list(ended)
     const list = {
       type: 'process_list',
       processes: active.map(processView),
@@ -284,6 +286,7 @@ class UserScope implements Scope, Follower {
   #listLeft(): void {
     const early = this.#early ?? []
     this.#early = null
+    this.#left.confirm()
     this.#turns.begin()
     for (const [id, isNews] of early) this.announced(id, isNews)
   }
