@@ -138,7 +138,7 @@ export const SETTINGS = {
   EXPIRY_GRACE_MS: integer('How long after the end of its token a client is still served, so that it can renew.', 25_000, 0, 600_000),
   MAX_BREACHES_PER_MINUTE: integer('The invalid message with this number in a minute ends a socket.', 16, 1, 10_000),
   MAX_MESSAGES_PER_SECOND: integer('Messages of one socket in a second; more are invalid ones.', 50, 1, 100_000),
-  MAX_SUBSCRIPTIONS: integer('Most jobs that one socket of a user follows.', 1000, 1, 100_000),
+  MAX_SUBSCRIPTIONS: integer('Most jobs that one socket of a user follows.', 1000, 1, 1000),
   MAX_INBOUND_BYTES: integer('Largest WebSocket frame and request body from a client.', 65_536, 1024, 16_777_216),
   MAX_SOCKETS_PER_USER: integer('Sockets of one user, over all hubs.', 10, 1, 100_000),
   MAX_SOCKETS: integer('Sockets of one hub.', 20_000, 1, 10_000_000),

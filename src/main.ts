@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import { loadConfig } from './config.js'
+import { redact } from './http/plugins/request-logging.js'
 import { buildHubNode } from './hub-node.js'
 import { checkRedis } from './parts.js'
 import { endWithParent, runMain } from './process.js'
@@ -8,7 +9,7 @@ import { endWithParent, runMain } from './process.js'
 /** A hub process: settings → adapters → server → listen → close in order when told to. */
 async function main(): Promise<void> {
   const config = loadConfig(process.env, ['REDIS_URL'])
-  const log = pino({ level: config.LOG_LEVEL })
+  const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)
   const node = await buildHubNode(config, log)
   const grace = closeWithGrace({ delay: config.DRAIN_MS + 10_000, logger: log }, () => node.close())

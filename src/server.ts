@@ -96,13 +96,14 @@ function readableUrl({ url = '' }: IncomingMessage): string {
 }
 
 /** Owners and admins see a job; for all others it does not exist. */
-function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revocations }: Guards): Policy {
+function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revocations, upgrades }: Guards): Policy {
   const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   return {
     authenticate: (token) => app.authenticate(token),
     enter: async (identity) => {
       const id = randomUUID()
-      if (!(await admission.enter(identity.sub, id))) throw new Refusal('too_many_sockets')
+      // A node that drains has given all places back, also one that was just being taken.
+      if (!(await admission.enter(identity.sub, id))) throw new Refusal(upgrades.draining ? 'restart' : 'too_many_sockets')
       const leave = () => void admission.leave(identity.sub, id)
       // It may have been revoked while this waited.
       if (!revocations.isRevoked(identity)) return leave

@@ -23,6 +23,7 @@ async function main(): Promise<void> {
   // A token is printed where nobody else can use it: on loopback, with a Redis that ends with this process.
   if (isDevelopment && LOOPBACK.has(config.HOST))
     process.stdout.write(`token    ${signToken(stack.jwtSecret, 'developer', TOKEN_SECONDS)}\n`)
+  if (isDevelopment) process.stdout.write(`redis    ${stack.redisUrl}\n`)
   process.stdout.write('Ctrl-C ends it.\n')
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())

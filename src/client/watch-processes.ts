@@ -147,7 +147,7 @@ export class ProcessesWatch {
     const { request, process_id: id, code } = message
     if (request === null) this.#requests.again()
     else if (request === 'subscribe' && id !== undefined) {
-      if (code === 'overloaded') this.#requests.again(id)
+      if (code === 'overloaded' || code === 'rate_limited') this.#requests.again(id)
       else this.#requests.answered(id)
       if (code === 'not_found') {
         this.#wanted.delete(id)

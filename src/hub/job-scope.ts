@@ -3,7 +3,7 @@ import { Refusal } from '../protocol/codes.js'
 import type { Dialect } from '../protocol/dialect.js'
 import type { Position } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
-import type { Status } from '../protocol/status.js'
+import { isFinal, type Status } from '../protocol/status.js'
 import type { Hold } from './hold.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
 
@@ -48,7 +48,7 @@ class JobScope implements Scope {
       mayView: (state) => policy.mayView(identity(), state.owner),
       lost: () => close('not_found'),
       // In a later turn, since the message is only just leaving.
-      ...(endsWithJob && { ended: () => queueMicrotask(() => close('done')) }),
+      ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),
     })
     if (!hold) return close('not_found')
     if (this.#released) return hold.release()
@@ -65,6 +65,12 @@ class JobScope implements Scope {
       this.#cancelling = undefined
     })
     say({ type: 'cancel_accepted', [idField]: id, status: await this.#cancelling })
+  }
+
+  /** A replay may hold the final message of an earlier round. */
+  #isOver(seq: number): boolean {
+    const state = this.#hold?.state
+    return state?.seq === seq && isFinal(state.status)
   }
 
   fallBehind(): void {

@@ -156,8 +156,8 @@ export class Session {
   }
 
   async #authenticate(token: string): Promise<void> {
-    const { policy } = this.#options
-    const identity = await policy.authenticate(token)
+    const identity = await this.#identify(token)
+    if (!identity) return
     // Looked at after the wait: of two that come at once, the second renews.
     const renewal = this.#identity
     if (renewal && renewal.sub !== identity.sub) throw new Refusal('forbidden', 'A session stays with the user who opened it.')
@@ -172,6 +172,17 @@ export class Session {
     }
     if (renewal) this.#scope.recheck()
     else await this.#scope.open()
+  }
+
+  /** Null where the token of a renewal cannot be looked at right now: the old one is still good. */
+  async #identify(token: string): Promise<Identity | null> {
+    try {
+      return await this.#options.policy.authenticate(token)
+    } catch (error) {
+      if (!this.#identity || !(error instanceof Refusal) || error.code !== 'overloaded') throw error
+      this.#refuse('auth', error.code, error.message)
+      return null
+    }
   }
 
   /** Takes one of the user's places. */

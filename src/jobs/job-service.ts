@@ -158,6 +158,8 @@ export class JobService {
     await this.#store.reactivate(state)
     if (state.status === 'queued') {
       await this.#feeds.announce(state.owner, id, true)
+      // It may have been cancelled meanwhile.
+      await tellOwner({ broker: this.#broker, feeds: this.#feeds }, state, true)
       await this.#queue.add({ kind: state.kind, id, round }, JSON.parse(state.input))
     }
     return state

@@ -44,7 +44,7 @@ export class JobStream {
       outbox: this.#outbox,
       mayView: () => true,
       lost: () => this.close(new Refusal('not_found')),
-      ended: () => this.#endWithRound(),
+      ended: (seq) => this.#endAt(seq),
     })
     if (!hold) throw new Refusal('not_found')
     this.#hold = hold
@@ -68,8 +68,9 @@ export class JobStream {
   #begin(hold: Hold, resync: boolean): void {
     hold.begin('snapshot', resync)
     // Also where the reader had the final message before: then nothing follows the snapshot.
+    const { seq } = hold.state ?? {}
     const seal = () => {
-      this.#endWithRound()
+      if (seq !== undefined) this.#endAt(seq)
       return null
     }
     this.#outbox.enqueue({ bytes: 0, seal })
@@ -81,9 +82,9 @@ export class JobStream {
   }
 
   /** A replay may hold the final message of an earlier round: only that of the state now is the end. In a later turn, since it is only just leaving. */
-  #endWithRound(): void {
-    const status = this.#hold?.state?.status
-    if (status && isFinal(status)) queueMicrotask(() => this.close())
+  #endAt(seq: number): void {
+    const state = this.#hold?.state
+    if (state?.seq === seq && isFinal(state.status)) queueMicrotask(() => this.close())
   }
 }
 

@@ -104,6 +104,17 @@ t.test('[REV-3] the sockets of a token that is revoked are gone on both nodes wi
   t.ok(Date.now() - allRevokedAt < 1000, `all of a user: after ${Date.now() - allRevokedAt} ms`)
 })
 
+t.test('[DRAIN-2] who is let in while the node begins to stop is sent to another one, not away', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { MAX_SOCKETS_PER_USER: '1' } })
+  t.equal((await knock(h, 0, 'alice')).answer, 'in')
+  const late = new TestClient(`${h.nodes[0]?.ws}/ws`)
+  h.onTeardown(() => late.terminate())
+  await late.opened
+  h.nodes[0]?.hub.guards.upgrades.drain()
+  late.send({ type: 'auth', token: h.token() })
+  t.match(await late.closed, { code: 1012 })
+})
+
 t.test('[ORIGIN-1] a page from elsewhere is let in and closed with 4003, before its token is looked at', async (t) => {
   const h = await startHarness(t, { processor: null, env: { ALLOWED_ORIGINS: 'https://runs.example' } })
   const from = (origin: string, token = h.token()) => {

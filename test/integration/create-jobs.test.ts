@@ -117,6 +117,24 @@ t.test('[POS-4] a watch goes on from a position, through an earlier end of the s
   )
 })
 
+t.test('[POS-4] more than leaves at once, with the end of an earlier round in it: the watch ends with the last one', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const jobs = jobsOf(t, h)
+  const job = await PlayedBenchmark.submit(h.nodes[0]?.hub)
+  await job.start()
+  const { epoch, seq } = await jobs.read(job.id)
+  await job.step()
+  await job.fail()
+  await job.retry()
+  await job.start()
+  for (let i = 0; i < 600; i += 1) await job.step()
+  await job.complete()
+  const told = await all(jobs.watch<'benchmark'>(job.id, { after: { epoch, seq } }))
+  t.equal(told.at(-1)?.type, 'process_completed')
+  t.equal(told.filter(({ type }) => type === 'process_result').length, 601)
+  t.equal(told.filter(({ type }) => type === 'process_failed').length, 1)
+})
+
 t.test('a watch is left by break, by its signal, and by close', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor })

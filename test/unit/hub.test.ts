@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Refusal } from '../../src/protocol/codes.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import { HubWorld, prove } from '../helpers/hub-client.js'
 
@@ -524,6 +525,30 @@ t.test('[MSG-3] a renewed token is asked again what it may view', async (t) => {
   client.session.receive('{"type":"auth","token":"demoted"}')
   await client.settle()
   t.equal(client.transport.closedWith, 'not_found')
+})
+
+t.test('[MSG-3] a renewal that cannot be looked at right now is refused, and the old token holds', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  const { authenticate } = world.policy
+  world.policy.authenticate = async () => Promise.reject(new Refusal('overloaded'))
+  client.session.receive('{"type":"auth","token":"alice"}')
+  await client.settle()
+  t.match(client.messages.at(-1), { type: 'refused', request: 'auth', code: 'overloaded' })
+  await world.broker.metric('j', 'after')
+  await client.settle()
+  t.match(client.messages.at(-1), { metric_name: 'after' })
+  world.policy.authenticate = authenticate
+  client.session.receive('{"type":"auth","token":"alice"}')
+  await client.settle()
+  t.equal(client.messages.at(-1).type, 'authenticated')
+  const first = world.connect('j', { token: null })
+  world.policy.authenticate = async () => Promise.reject(new Refusal('overloaded'))
+  first.session.receive('{"type":"auth","token":"alice"}')
+  await first.settle()
+  t.equal(first.transport.closedWith, 'overloaded', 'who has no token yet has nothing that could hold')
 })
 
 t.test('[SLOW-3] a slow client that still speaks is not dead', async (t) => {

@@ -76,6 +76,16 @@ t.test('[CODE-2] blotting out costs no more than the length of the URL', async (
   t.ok(ratio < 40, `eight times the length costs ${ratio.toFixed(1)} times as much, not sixty-four times`)
 })
 
+t.test('[CODE-2] of an error of Redis, the command with its arguments is not logged', async (t) => {
+  const { app, lines } = logged()
+  const command = { name: 'hello', args: ['3', 'AUTH', 'default', 'the-password'] }
+  app.log.error(Object.assign(new Error('WRONGPASS'), { command, previousErrors: [{ command }], lastNodeError: { command } }))
+  app.log.error({ err: Object.assign(new Error('OOM'), { command }) }, 'redis fault')
+  t.equal(lines.length, 2)
+  t.match(lines.join(''), /WRONGPASS.*OOM/s)
+  t.notMatch(lines.join(''), /the-password/)
+})
+
 t.test('silent means no logger at all', async (t) => {
   t.same(requestLogging('silent'), { logger: false })
 })

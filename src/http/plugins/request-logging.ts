@@ -1,13 +1,18 @@
 import type { FastifyRequest, FastifyServerOptions } from 'fastify'
 
+/**
+ * What is left out of every logged error: a request that cannot be parsed, which comes along as a whole, and the command that Redis has refused, with its
+ * arguments: a password, the input of a job.
+ */
+export const redact = { paths: ['err.rawPacket', 'err.command', 'err.previousErrors', 'err.lastNodeError'], remove: true }
+
 /** Logging of requests: tokens in URLs are blotted out before a line is written; headers and bodies are not logged at all. */
 export function requestLogging(level: string): Pick<FastifyServerOptions, 'logger' | 'disableRequestLogging'> {
   if (level === 'silent') return { logger: false }
   const serializers = {
     req: (request: FastifyRequest) => ({ method: request.method, url: withoutToken(request.url), remoteAddress: request.ip }),
   }
-  // A request that cannot be parsed comes along as a whole, at level trace.
-  return { logger: { level, serializers, redact: { paths: ['err.rawPacket'], remove: true } } }
+  return { logger: { level, serializers, redact } }
 }
 
 /** Blots out the value of any parameter that reads `token`, also percent-encoded, and whatever else looks like a JWT, wherever it stands. */

@@ -68,13 +68,15 @@ export const sessions = fp(
         if (session.identity && guards.revocations.isRevoked(session.identity)) session.close('unauthenticated', REVOKED)
       }
     })
+    let drained: Promise<unknown> | undefined
     app.decorate('drain', async () => {
       guards.upgrades.drain()
-      // So that the clients find places on the nodes that they move to.
-      await guards.admission.leaveAll()
-      await drain(open, systemClock, drainMs)
+      // The shares go back first, so that the clients find places on the nodes that they move to; a Redis that is away delays nobody.
+      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs)])
+      await drained
     })
     app.addHook('preClose', async () => {
+      await app.drain()
       for (const session of open) session.close('restart')
     })
   },

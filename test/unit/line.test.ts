@@ -1,0 +1,98 @@
+import { mock } from 'node:test'
+import t from 'tap'
+import { Line, type Received, type WebSocketLike } from '../../src/client/line.js'
+
+/** A socket whose other side is the test. */
+class Socket implements WebSocketLike {
+  static last: Socket
+  onopen: WebSocketLike['onopen'] = null
+  onmessage: WebSocketLike['onmessage'] = null
+  onclose: WebSocketLike['onclose'] = null
+  onerror: WebSocketLike['onerror'] = null
+  readonly sent: Received[] = []
+  isClosed = false
+
+  constructor() {
+    Socket.last = this
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text))
+  }
+
+  close(): void {
+    this.isClosed = true
+  }
+
+  says(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) })
+  }
+}
+
+/** A line with its socket; what its owner was told. */
+async function setUp(t: { teardown(act: () => void): void }, opens = true) {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  t.teardown(() => mock.timers.reset())
+  const closed: number[] = []
+  const received: Received[] = []
+  const line = new Line(
+    { url: 'ws://hub', token: () => 'a token', WebSocket: Socket },
+    { received: (_line, message) => received.push(message), closed: (_line, code) => closed.push(code) },
+  )
+  const socket = Socket.last
+  if (opens) {
+    socket.onopen?.({})
+    for (let i = 0; i < 5; i += 1) await Promise.resolve()
+  }
+  const sent = (type: string) => socket.sent.filter((message) => message.type === type).length
+  return { line, socket, closed, received, sent }
+}
+
+t.test('a line that is silent is asked for a sign of life, and given up without an answer', async (t) => {
+  const { socket, closed, received, sent } = await setUp(t)
+  mock.timers.tick(24_000)
+  socket.says({ type: 'status' })
+  mock.timers.tick(24_000)
+  t.equal(sent('ping'), 0, 'it has just spoken')
+  mock.timers.tick(1000)
+  t.equal(sent('ping'), 1)
+  mock.timers.tick(9000)
+  socket.says({ type: 'pong' })
+  t.same(received, [{ type: 'status' }], 'the answer is for nobody else')
+  mock.timers.tick(25_000)
+  t.equal(sent('ping'), 2)
+  t.same(closed, [])
+  mock.timers.tick(10_000)
+  t.same(closed, [1006])
+  t.ok(socket.isClosed)
+  socket.onclose?.({ code: 1006, reason: '' })
+  mock.timers.tick(60_000)
+  t.same(closed, [1006], 'it is told once')
+})
+
+t.test('a line that does not open is given up', async (t) => {
+  const { socket, closed } = await setUp(t, false)
+  mock.timers.tick(19_000)
+  t.same(closed, [])
+  mock.timers.tick(1000)
+  t.same(closed, [1006])
+  t.ok(socket.isClosed)
+})
+
+t.test('a line that was closed says and asks nothing more', async (t) => {
+  const { line, closed, sent } = await setUp(t)
+  line.close()
+  mock.timers.tick(120_000)
+  t.equal(sent('ping'), 0)
+  t.same(closed, [])
+})
+
+t.test('[MSG-3] a renewal that the hub cannot look at is tried again', async (t) => {
+  const { socket, received, sent } = await setUp(t)
+  t.equal(sent('auth'), 1)
+  socket.says({ type: 'refused', request: 'auth', code: 'overloaded', message: 'later' })
+  mock.timers.tick(5000)
+  for (let i = 0; i < 5; i += 1) await Promise.resolve()
+  t.equal(sent('auth'), 2)
+  t.same(received, [])
+})
