@@ -240,7 +240,7 @@ t.test(
     await Promise.all([...crowd.map(({ watch }) => watch.until(() => true)), all.watch.until((view) => view.has(id))])
     let isOver = false
     const reporting = (async () => {
-      for (let i = 0; !isOver; i += 1) {
+      for (let i = 0; !isOver || i < 100; i += 1) {
         job.metric(`m${i % 100}`, i, 'Hz')
         await sleep(2) // the rhythm of the job; nothing is waited for
       }
@@ -256,7 +256,7 @@ t.test(
     await all.watch.until((view) => (view.get(id)?.final ?? null) !== null)
     const page = await h.nodes[0]?.hub.parts.store.history(id, 0, 1000)
     const logged = page?.entries.map(({ seq }) => seq) ?? []
-    t.ok(logged.length > 50, `${logged.length} durable entries`)
+    t.ok(logged.length > 100, `${logged.length} durable entries`)
     for (const { durables, since, connects } of crowd) {
       t.same(
         durables,
@@ -284,7 +284,7 @@ t.test('[CONN-10] a watch outlives its token in the middle of a run, on one sock
   }
   complete()
   const view = await watcher.watch.finished()
-  t.ok(Object.keys(view.metrics).length > 40)
+  t.ok(Object.keys(view.metrics).length > 10)
   await all.watch.until((processes) => (processes.get(id)?.final ?? null) !== null)
   t.same([watcher.connects, all.connects], [1, 1])
 })
