@@ -11,8 +11,6 @@ export interface SweeperOptions {
   readonly onFault: (error: unknown) => void
 }
 
-export const DEFAULT_SWEEPER_OPTIONS = { intervalMs: 5000, cancelGraceMs: 15_000 } as const
-
 const BATCH = 200
 
 /**

@@ -1,10 +1,7 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
+import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
-import { type Harness, SECRET, startHarness } from '../helpers/harness.js'
+import { type Harness, startHarness } from '../helpers/harness.js'
+import { startHub } from '../helpers/hub-process.js'
 import { Stage } from '../helpers/stage.js'
 import { TestClient } from '../helpers/test-client.js'
 import { tokenOf } from '../helpers/tokens.js'
@@ -21,28 +18,6 @@ async function knock(h: Harness, node: number, sub: string): Promise<{ client: T
   )
   const answer = await Promise.race([listed, client.closed.then(({ code }) => code)])
   return { client, answer }
-}
-
-/** A hub in a process of its own. */
-async function startHub(t: Test, h: Harness): Promise<{ child: ChildProcess; ws: string }> {
-  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-  const port = await freePort()
-  const env = {
-    ...process.env,
-    PORT: `${port}`,
-    REDIS_URL: h.redis.url,
-    JWT_SECRET: SECRET,
-    LOG_LEVEL: 'silent',
-    MAX_SOCKETS_PER_USER: '5',
-  }
-  const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, { timeoutMs: 30_000 })
-  return { child, ws: `ws://127.0.0.1:${port}` }
 }
 
 t.test(
@@ -65,7 +40,7 @@ t.test(
 
 t.test('[LIMIT-1] a node that is killed with -9 gives its shares back within 30 s', async (t) => {
   const h = await startHarness(t, { processor: null, env: { MAX_SOCKETS_PER_USER: '5' } })
-  const doomed = await startHub(t, h)
+  const doomed = await startHub(t, h, { MAX_SOCKETS_PER_USER: '5' })
   const clients = Array.from({ length: 5 }, () => new TestClient(`${doomed.ws}/ws?token=${h.token('alice')}`))
   for (const client of clients) await client.next('process_list')
   t.equal((await knock(h, 0, 'alice')).answer, 4008, 'all of them are taken')

@@ -1,36 +1,17 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { WebSocket } from 'ws'
 import { JobWatch } from '../../src/client/watch-job.js'
-import { freePort } from '../../src/embedded/redis-port.js'
 import type { Processor } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, SECRET, startHarness } from '../helpers/harness.js'
+import { type Harness, startHarness } from '../helpers/harness.js'
+import { startHub } from '../helpers/hub-process.js'
 import { TestClient } from '../helpers/test-client.js'
 
 const JOBS = 20
 const FOLLOWERS = 800
 const OTHERS = 200
 const DRAIN_MS = 6000
-
-/** A hub in a process of its own, as a load balancer has several. */
-async function startHub(t: Test, h: Harness): Promise<{ child: ChildProcess; ws: string }> {
-  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-  const port = await freePort()
-  const settings = { MAX_SOCKETS_PER_USER: '5000', MAX_UPGRADES_PER_SECOND: '10000', DRAIN_MS: `${DRAIN_MS}` }
-  const env = { ...process.env, ...settings, PORT: `${port}`, REDIS_URL: h.redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent' }
-  const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, { timeoutMs: 30_000 })
-  return { child, ws: `ws://127.0.0.1:${port}` }
-}
 
 /** Watches with the SDK, which moves when it is told to; what it was told, in order. */
 function follow(h: Harness, id: string, nodeNow: () => string) {
@@ -68,7 +49,8 @@ t.test(
       return { metrics_summary: {} }
     }
     const h = await startHarness(t, { processor: busy, env: { WORKER_CONCURRENCY: String(JOBS) } })
-    const [stays, leaves] = await Promise.all([startHub(t, h), startHub(t, h)])
+    const settings = { MAX_SOCKETS_PER_USER: '5000', MAX_UPGRADES_PER_SECOND: '10000', DRAIN_MS: `${DRAIN_MS}` }
+    const [stays, leaves] = await Promise.all([startHub(t, h, settings), startHub(t, h, settings)])
     const ids = await Promise.all(Array.from({ length: JOBS }, () => h.submit()))
     let now = leaves.ws
     const followers = Array.from({ length: FOLLOWERS }, (_, i) => follow(h, ids[i % JOBS] ?? '', () => now))

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { once } from 'node:events'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
 import { BenchmarkResult, BenchmarkSummary } from '../../src/protocol/benchmark-result.js'
@@ -173,10 +173,14 @@ t.test(
 
 t.test('[BENCH-11] a worker that stops hands the benchmark back; another one begins anew and the bar does not fall', async (t) => {
   let isSlow = true
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
   const endpoint = await startEndpoint(t, async (response, served) => {
     if (endpoint.served.length <= 3 || !isSlow) return steady({ tokens: 2, firstMs: 1, everyMs: 1 })(response, served)
     openStream(response)
-    while (isSlow && !response.destroyed) await sleep(5)
+    await Promise.race([released, once(response, 'close')])
     writeEvent(response, deltaOf({ content: 'late' }))
     closeStream(response)
   })
@@ -186,6 +190,7 @@ t.test('[BENCH-11] a worker that stops hands the benchmark back; another one beg
   await eventually(() => endpoint.served.length === 4)
   await harness.worker?.close()
   isSlow = false
+  release()
   const { processors, close } = await startProcessors(harness.config, {})
   const worker = buildWorkerNode(harness.config, processors, { warn: () => {}, error: (fields) => harness.faults.push(fields) })
   await worker.start()
@@ -208,9 +213,12 @@ t.test('[BENCH-11] a worker that stops hands the benchmark back; another one beg
 t.test(
   '[BENCH-11] everything closed in the middle, opened on the other node: the list has it with its progress, the rest comes live',
   async (t) => {
-    let isHeld = true
+    let release = () => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
     const endpoint = await startEndpoint(t, async (response, served) => {
-      while (endpoint.served.length > 4 && isHeld && !response.destroyed) await sleep(5)
+      if (endpoint.served.length > 4) await Promise.race([released, once(response, 'close')])
       await steady({ tokens: 3, firstMs: 1, everyMs: 1 })(response, served)
     })
     const harness = await startBenchHarness(t, { nodes: 2, providers: [providerAt(endpoint.baseUrl, 'p')] })
@@ -230,7 +238,7 @@ t.test(
     const { processes } = await after.next('process_list')
     t.match(processes, [{ process_id: job.id, process_type: 'benchmark', status: 'running', progress: { total: 9, model: 'p/m' } }])
     t.equal(processes[0].progress.current, 4)
-    isHeld = false
+    release()
     const completed = await after.next('process_completed')
     t.same(completed.result, (await job.final()).result, 'the same result as was stored')
     t.match(completed.result, { ok: 9, cells: [{ ok: 3 }, { ok: 3 }, { ok: 3 }] })

@@ -10,7 +10,6 @@ import type { BuildScope } from '../../hub/scope.js'
 import { Session, type SessionLimits } from '../../hub/session.js'
 import type { Transport } from '../../hub/transport.js'
 import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
-import type { Position } from '../../protocol/entry.js'
 import { tokenOf } from './auth.js'
 
 /** What decides, over all nodes, who comes in and who may stay. */
@@ -82,11 +81,3 @@ export const sessions = fp(
   },
   { name: 'sessions', dependencies: ['auth'] },
 )
-
-/** `?after=<seq>&epoch=<epoch>`; what is no position is as good as none: the client gets the whole state. */
-export function positionOf({ after, epoch }: { readonly after?: unknown; readonly epoch?: unknown }): Position | null {
-  // Given twice, either is an array.
-  if (typeof after !== 'string' || typeof epoch !== 'string' || !/^[0-9]+$/.test(after)) return null
-  const seq = Number(after)
-  return Number.isSafeInteger(seq) ? { epoch, seq } : null
-}

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import type { Position } from '../../protocol/entry.js'
-import { positionOf } from '../plugins/sessions.js'
 
 /**
  * Where a client of a stream left off: `Last-Event-ID`, else `?last_event_id=`, both `<epoch>:<seq>` as the stream's ids are, else `?after=&epoch=`. The
@@ -12,4 +11,12 @@ export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 
   if (typeof id !== 'string' || id === '') return positionOf({ after: after === undefined ? after : String(after), epoch })
   const at = id.lastIndexOf(':')
   return at > 0 ? positionOf({ epoch: id.slice(0, at), after: id.slice(at + 1) }) : null
+}
+
+/** `?after=<seq>&epoch=<epoch>`; what is no position is as good as none: the client gets the whole state. */
+export function positionOf({ after, epoch }: { readonly after?: unknown; readonly epoch?: unknown }): Position | null {
+  // Given twice, either is an array.
+  if (typeof after !== 'string' || typeof epoch !== 'string' || !/^[0-9]+$/.test(after)) return null
+  const seq = Number(after)
+  return Number.isSafeInteger(seq) ? { epoch, seq } : null
 }

@@ -8,8 +8,8 @@ import { type UserScopeLimits, userScope } from '../../hub/user-scope.js'
 import { Refusal } from '../../protocol/codes.js'
 import { runDialect } from '../../protocol/dialect.js'
 import { KINDS, RUN_KIND_NAMES } from '../../protocol/kinds.js'
-import { positionOf } from '../plugins/sessions.js'
 import { WebSocketTransport } from '../transports/websocket-transport.js'
+import { positionOf } from './position.js'
 
 export interface SocketOptions {
   readonly maxInboundBytes: number

@@ -1,0 +1,26 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { freePort } from '../../src/embedded/redis-port.js'
+import { eventually } from './eventually.js'
+import { type Harness, SECRET } from './harness.js'
+
+/** A hub in a process of its own, on the Redis of a harness, ready; killed in the teardown if it still runs. */
+export async function startHub(
+  t: Test,
+  harness: Harness,
+  settings: Readonly<Record<string, string>>,
+): Promise<{ child: ChildProcess; ws: string }> {
+  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+  const port = await freePort()
+  const env = { ...process.env, PORT: `${port}`, REDIS_URL: harness.redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', ...settings }
+  const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, { timeoutMs: 30_000 })
+  return { child, ws: `ws://127.0.0.1:${port}` }
+}
