@@ -89,6 +89,7 @@ function brokerLimits(config: Config): BrokerLimits {
     maxLogEntries: config.MAX_LOG_ENTRIES,
     maxKeys: config.MAX_KEYS,
     maxMissedEntries: config.MAX_MISSED_ENTRIES,
+    staleMs: config.STALE_MS,
     activeTtlMs: config.ACTIVE_TTL_MS,
     finalTtlMs: config.FINAL_TTL_MS,
   }

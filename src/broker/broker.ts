@@ -26,6 +26,15 @@ export interface Publisher {
   publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused>
 }
 
+/** Signs of life of a job, by the writer that computes it. */
+export interface Pulse {
+  /**
+   * Looks after a job that this writer computes: fenced as a write is, and writes no entry. `alive`: its processor gave a sign of life, as every write is
+   * one. The answer's `seq` is that of the job. May be sent again; rejects as `publish` does.
+   */
+  beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused>
+}
+
 /** What a reader gets: the state, and, where `since` was asked for and the log provably reaches back, exactly what was missed. */
 export interface Reading {
   readonly state: JobState
@@ -65,6 +74,8 @@ export interface BrokerLimits {
   readonly maxKeys: number
   /** Most entries that a client can have missed and still resume. */
   readonly maxMissedEntries: number
+  /** A job that is computed and silent for so long is stale. */
+  readonly staleMs: number
   readonly activeTtlMs: number
   readonly finalTtlMs: number
 }
@@ -74,6 +85,7 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   maxLogEntries: 10_000,
   maxKeys: 512,
   maxMissedEntries: 1000,
+  staleMs: 30_000,
   activeTtlMs: 7 * 24 * 3600 * 1000,
   finalTtlMs: 24 * 3600 * 1000,
 }

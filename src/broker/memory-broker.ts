@@ -1,8 +1,8 @@
 import { type Entry, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import { advance, type JobState } from '../protocol/job-state.js'
 import type { KindName } from '../protocol/kinds.js'
-import { isFinal } from '../protocol/status.js'
-import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
+import { isComputed, isFinal } from '../protocol/status.js'
+import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { DEFAULT_BROKER_LIMITS } from './broker.js'
 import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 
@@ -13,11 +13,12 @@ interface StoredJob {
   log: Entry[]
   durables: number
   writer: { token: number; n: number; seq: number }
+  beatAt: number | null
   listed: boolean
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
-export class MemoryBroker implements Broker, JobStore, ActiveRounds {
+export class MemoryBroker implements Broker, Pulse, JobStore, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
   readonly #subscribed = new Set<string>()
   /** The sweeper's index: rounds by id and number, with the time of the last look. */
@@ -33,10 +34,20 @@ export class MemoryBroker implements Broker, JobStore, ActiveRounds {
     const before = this.#jobs.get(job.id)
     if (before) return { created: false, existing: { owner: before.state.owner, digest: before.digest } }
     const { digest, ...record } = job
-    const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, latest: new Map() }
+    const counters = {
+      round: 1,
+      attempt: 1,
+      token: 0,
+      silentMs: null,
+      stale: false,
+      started_at: null,
+      finished_at: null,
+      seq: 0,
+      latest: new Map(),
+    }
     const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, listed: true }
+    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, beatAt: null, listed: true }
     this.#jobs.set(job.id, stored)
     this.#append(stored, first)
     await this.reactivate(state)
@@ -75,14 +86,28 @@ export class MemoryBroker implements Broker, JobStore, ActiveRounds {
     const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
     if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return refuse('too_many_keys')
     for (const event of accepted) this.#append(job, event)
-    if (writer.n > 0) job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
+    if (writer.n > 0) {
+      job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
+      job.beatAt = Date.now()
+    }
     return { ok: true, seq: job.state.seq, status }
+  }
+
+  async beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {
+    const job = this.#jobs.get(id)
+    if (!job) return { ok: false, reason: 'unknown_job', status: null }
+    const { status, round, seq } = job.state
+    if (writer.round !== round) return { ok: false, reason: 'stale_round', status }
+    if (writer.token < job.writer.token) return { ok: false, reason: 'stale_writer', status }
+    if (isFinal(status)) return { ok: false, reason: 'final', status }
+    if (alive) job.beatAt = Date.now()
+    return { ok: true, seq, status }
   }
 
   async read(id: string, since?: Position): Promise<Reading | null> {
     const job = this.#jobs.get(id)
     if (!job) return null
-    const state = { ...job.state, latest: new Map(job.state.latest) }
+    const state = this.#stateOf(job)
     if (!since || since.epoch !== state.epoch || since.seq > state.seq || this.#isTrimmed(job, since.seq)) return { state }
     const durables = job.log.filter((entry) => entry.seq > since.seq)
     if (durables.length > this.#limits.maxMissedEntries) return { state }
@@ -150,6 +175,12 @@ export class MemoryBroker implements Broker, JobStore, ActiveRounds {
     this.#subscribed.clear()
   }
 
+  #stateOf({ state, writer, beatAt }: StoredJob): JobState {
+    const silentMs = isComputed(state.status) && beatAt !== null ? Date.now() - beatAt : null
+    const stale = silentMs !== null && silentMs > this.#limits.staleMs
+    return { ...state, token: writer.token, silentMs, stale, latest: new Map(state.latest) }
+  }
+
   #append(job: StoredJob, event: JobEvent): void {
     const { state } = job
     const seq = state.seq + 1
@@ -159,7 +190,10 @@ export class MemoryBroker implements Broker, JobStore, ActiveRounds {
     const head = { id: state.id, generation: state.generation, seq, class: entryClass, key, ...(to && { to }), ...(clears && { clears }) }
     const entry: Entry = { ...head, body: Buffer.from(JSON.stringify(message)) }
     advance(state, entry)
-    if (clears === 'round') job.writer = { token: 0, n: 0, seq: 0 }
+    if (clears === 'round') {
+      job.writer = { token: 0, n: 0, seq: 0 }
+      job.beatAt = null
+    }
     if (entryClass !== 'tick') {
       job.durables += 1
       job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)

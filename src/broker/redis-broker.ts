@@ -1,8 +1,8 @@
 import { type Entry, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
-import { isStatus, STAMPS } from '../protocol/status.js'
-import type { Broker, BrokerLimits, BrokerListener, Reading, Refused, WriteRefusal, Written } from './broker.js'
+import { isComputed, isStatus, STAMPS, type Status } from '../protocol/status.js'
+import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import { asked, type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
@@ -12,7 +12,7 @@ import { RedisSubscriber } from './redis-subscriber.js'
 const RECORD_FIELDS = 20
 
 /** hop 3: from job-context, to publish.lua; and from its channel back to the hub, where only the head of an envelope is read. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
-export class RedisBroker implements Broker {
+export class RedisBroker implements Broker, Pulse {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
@@ -49,17 +49,19 @@ export class RedisBroker implements Broker {
       args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
     }
     const [outcome, seq, text] = await asked(this.#commands.runcastPublish(...args))
-    const status = isStatus(text) ? text : null
-    if (outcome === 'ok' && status) return { ok: true, seq, status }
-    return { ok: false, reason: outcome as WriteRefusal, status } // publish.lua names only reasons of that list
+    return answerOf(outcome, seq, text)
+  }
+
+  async beat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
+    return answerOf(...(await asked(this.#commands.runcastBeat(this.#keys.job(id), round, token, alive ? '1' : ''))))
   }
 
   async read(id: string, since?: Position): Promise<Reading | null> {
     const keys = [this.#keys.job(id), this.#keys.log(id)]
     const reply = await asked(this.#commands.runcastReadBuffer(...keys, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries))
     if (!reply) return null
-    const [fields, epoch, envelopes] = reply
-    const state = readState(id, fields, epoch.toString())
+    const [fields, epoch, now, envelopes] = reply
+    const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs })
     if (!since || !envelopes) return { state }
     const durables = envelopes.map((envelope) => readEnvelope(id, envelope))
     const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
@@ -93,6 +95,12 @@ export class RedisBroker implements Broker {
   }
 }
 
+function answerOf(outcome: string, seq: number, text: string): Written | Refused {
+  const status = isStatus(text) ? text : null
+  if (outcome === 'ok' && status) return { ok: true, seq, status }
+  return { ok: false, reason: outcome as WriteRefusal, status } // the scripts name only reasons of that list
+}
+
 /** Null for what is no envelope: somebody else has written to the channel. */
 function parse(id: string, envelope: Buffer): Entry | null {
   try {
@@ -103,7 +111,11 @@ function parse(id: string, envelope: Buffer): Entry | null {
 }
 
 /** Reads the flat reply of HGETALL on a job's hash. Throws `TypeError` where the hash was not written by runcast. */
-function readState(id: string, fields: readonly Buffer[], epoch: string): JobState {
+function readState(
+  id: string,
+  fields: readonly Buffer[],
+  { epoch, now, staleMs }: { epoch: string; now: number; staleMs: number },
+): JobState {
   const record = new Map<string, string>()
   const latest: [string, Buffer][] = []
   for (let i = 0; i < fields.length; i += 2) {
@@ -114,6 +126,7 @@ function readState(id: string, fields: readonly Buffer[], epoch: string): JobSta
   const kind = record.get('kind') ?? ''
   const status = record.get('status') ?? ''
   if (!isKindName(kind) || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  const silentMs = silenceOf(status, record.get('beat_at'), now)
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {
     id,
@@ -123,6 +136,9 @@ function readState(id: string, fields: readonly Buffer[], epoch: string): JobSta
     status,
     round: Number(record.get('round')),
     attempt: Number(record.get('attempt')),
+    token: Number(record.get('token') ?? 0),
+    silentMs,
+    stale: silentMs !== null && silentMs > staleMs,
     created_at: record.get('created_at') ?? '',
     started_at: record.get('started_at') ?? null,
     finished_at: record.get('finished_at') ?? null,
@@ -131,4 +147,8 @@ function readState(id: string, fields: readonly Buffer[], epoch: string): JobSta
     seq: Number(record.get('seq')),
     latest: new Map(entries.map((entry) => [entry.key, entry])),
   }
+}
+
+function silenceOf(status: Status, beatAt: string | undefined, now: number): number | null {
+  return isComputed(status) && beatAt !== undefined ? Math.max(0, now - Number(beatAt)) : null
 }

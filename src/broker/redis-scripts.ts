@@ -6,6 +6,7 @@ export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
   runcastTouch: { numberOfKeys: 2, lua: load('touch') },
+  runcastBeat: { numberOfKeys: 1, lua: load('beat') },
   runcastRead: { numberOfKeys: 2, lua: load('read') },
   runcastAnnounce: { numberOfKeys: 4, lua: load('announce') },
   runcastWithdraw: { numberOfKeys: 2, lua: load('withdraw') },
@@ -20,7 +21,8 @@ export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
-  runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, missed: Buffer[] | null] | null>
+  runcastBeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>
   runcastAnnounce(...args: (string | number)[]): Promise<number>
   runcastWithdraw(...args: (string | number)[]): Promise<null>
   runcastRoll(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>

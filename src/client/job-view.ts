@@ -28,7 +28,8 @@ export function viewOf(snapshot: RunSnapshot): JobView {
 }
 
 /** hop 10: the next message, folded into the state. The caller has proved that it is the next one. */
-export function apply(view: JobView, message: LiveMessage): JobView {
+export function apply(before: JobView, message: LiveMessage): JobView {
+  const view = { ...before, stale: false }
   const seq = Math.max(view.seq, message.seq)
   switch (message.type) {
     case 'progress': {

@@ -63,11 +63,12 @@ export function processOf(state: ProcessView, before: Process | undefined): Proc
 /** A process of which the first message has come. */
 export function newProcess({ process_id, process_type, timestamp, epoch = '' }: LiveProcessMessage): Process {
   const nothing = { progress: null, started_at: null, finished_at: null, seq: 0, results: [], final: null }
-  return { process_id, process_type, status: 'queued', attempt: 1, created_at: timestamp, epoch, ...nothing }
+  return { process_id, process_type, status: 'queued', attempt: 1, stale: false, created_at: timestamp, epoch, ...nothing }
 }
 
 /** The next message, folded into the state. The caller has proved that it is the next one. */
-export function applyProcess(process: Process, message: LiveProcessMessage): Process {
+export function applyProcess(before: Process, message: LiveProcessMessage): Process {
+  const process = { ...before, stale: false }
   const seq = Math.max(process.seq, message.seq)
   switch (message.type) {
     case 'process_progress':

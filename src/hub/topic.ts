@@ -158,6 +158,8 @@ export class Topic implements Kept {
     } else if (reading.missed) {
       for (const entry of reading.missed) this.#deliver(state, entry)
       state.seq = reading.state.seq
+      state.silentMs = reading.state.silentMs
+      state.stale = reading.state.stale
     } else {
       const fresh = this.#replace(reading.state)
       for (const subscriber of [...this.subscribers]) subscriber.reopened(fresh)

@@ -1,7 +1,7 @@
 import type { Entry } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
 import { isRunKind, KINDS, type KindName } from './kinds.js'
-import { STATUS_MESSAGES } from './process-events.js'
+import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import type { ProcessMessage, ProcessProgress, ProcessView } from './process-messages.js'
 import type { RunMessages } from './run-messages.js'
 
@@ -55,6 +55,7 @@ export function processView(state: JobState): ProcessView {
     process_type: KINDS[state.kind].processType,
     status: state.status,
     attempt: state.attempt,
+    stale: state.stale,
     progress: progressOf(state),
     created_at: state.created_at,
     started_at: state.started_at,
@@ -101,12 +102,12 @@ function translate(stored: RunMessage): ProcessMessage | null {
     }
     case 'completed': {
       const { metrics_summary, compute_time_s } = stored
-      return { type: 'process_completed', ...head, result: metrics_summary, compute_time_s, ...withProgress(stored), timestamp }
+      return { type: 'process_completed', ...head, result: metrics_summary, compute_time_s, ...endOf(stored), timestamp }
     }
     case 'error':
-      return { type: 'process_failed', ...head, error: stored.error, code: stored.code, ...withProgress(stored), timestamp }
+      return { type: 'process_failed', ...head, error: stored.error, code: stored.code, ...endOf(stored), timestamp }
     case 'cancelled':
-      return { type: 'process_cancelled', ...head, ...withProgress(stored), timestamp }
+      return { type: 'process_cancelled', ...head, ...endOf(stored), timestamp }
     default:
       return assertNever(stored)
   }
@@ -117,9 +118,11 @@ function lastOf(stored: RunMessage): ProcessProgress | null {
   return solverProgress(stored.percent, stored.phase, 'message' in stored ? stored.message : '')
 }
 
-function withProgress(stored: RunMessage): { progress?: ProcessProgress } {
+/** What a final message says of the job's way up to it. */
+function endOf(stored: RunMessages['completed' | 'error' | 'cancelled']): ProcessEnd {
+  const { attempts, duration_s } = stored
   const progress = lastOf(stored)
-  return progress ? { progress } : {}
+  return { ...(progress && { progress }), ...(attempts !== undefined && { attempts }), ...(duration_s !== undefined && { duration_s }) }
 }
 
 function solverProgress(percent: number, phase: string | undefined, detail: string): ProcessProgress {

@@ -1,6 +1,6 @@
 import { type Entry, isCleared } from './entry.js'
 import type { KindName } from './kinds.js'
-import { STAMPS, type Status } from './status.js'
+import { isComputed, STAMPS, type Status } from './status.js'
 
 /** The last-known state of a job: its record and the latest entry per key. What the Redis hash holds and what a client gets when it connects. */
 export interface JobState {
@@ -12,6 +12,12 @@ export interface JobState {
   status: Status
   round: number
   attempt: number
+  /** Highest fencing token that has written in this round; 0 before. */
+  token: number
+  /** For how long, when this was read, the processor that computes the job had given no sign of life; null where none computes it. */
+  silentMs: number | null
+  /** Whether that was too long. */
+  stale: boolean
   /** ISO 8601; null while it has not happened in this round. */
   readonly created_at: string
   started_at: string | null
@@ -43,6 +49,8 @@ export function advance(state: JobState, entry: Entry): void {
   state.latest.delete(entry.key)
   state.latest.set(entry.key, entry)
   state.seq = entry.seq
+  state.silentMs = isComputed(state.status) ? 0 : null
+  state.stale = false
 }
 
 /** The message of an entry, parsed. The broker's script has spliced it together from validated JSON. */

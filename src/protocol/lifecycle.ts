@@ -11,9 +11,20 @@ export interface Failure {
   readonly log_tail: string
 }
 
+/** What a round took, when it ends now: tries, and seconds since its first start (0 where it never began). */
+export interface Effort {
+  readonly attempts: number
+  readonly duration_s: number
+}
+
+export function effortOf({ attempt, started_at }: JobState): Effort {
+  const seconds = started_at === null ? 0 : (Date.now() - Date.parse(started_at)) / 1000
+  return { attempts: attempt, duration_s: Math.max(0, Math.round(seconds * 100) / 100) }
+}
+
 /** What can be said of every job, whatever its kind: the events of its life, in the messages of its kind. Each throws `TypeError` on what its schema refuses. */
 export interface Lifecycle {
-  /** The last progress that a state knows: what its final message shall carry. */
+  /** What a final message says of the job's way up to it: the last progress that the state knows, and the effort. */
   last(state: JobState): object
   status(id: string, to: Status, reason?: string): JobEvent
   /** `result` is what the processor has returned, with `compute_time_s`. */

@@ -1,13 +1,13 @@
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import type { Failure } from './lifecycle.js'
+import { effortOf, type Failure } from './lifecycle.js'
 import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from './process-messages.js'
 import type { FinalStatus, Status } from './status.js'
 
 type Body<T extends keyof ProcessMessages> = Omit<ProcessMessages[T], 'type' | 'process_id' | 'process_type' | 'timestamp'>
-/** Last progress of an attempt, as final messages carry it. */
-type LastProgress = Pick<ProcessMessages['process_cancelled'], 'progress'>
+/** What a final message says of the job's way up to it. */
+export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s'>
 type ProcessType = ProcessMessages['process_started']['process_type']
 
 /** The message that tells of a state which is not final. */
@@ -65,21 +65,21 @@ export function processEvents(processType: ProcessType) {
       return { key: 'status', class: 'durable', to, message: message(type, id, reason === undefined ? {} : { reason }) }
     },
 
-    completed: (id: string, { compute_time_s, ...result }: { compute_time_s: number }, last: LastProgress): JobEvent => ({
+    completed: (id: string, { compute_time_s, ...result }: { compute_time_s: number }, last: ProcessEnd): JobEvent => ({
       key: 'final',
       class: 'final',
       to: 'completed',
       message: message('process_completed', id, { result, compute_time_s, ...last }),
     }),
 
-    failed: (id: string, { error, code }: Failure, last: LastProgress): JobEvent => ({
+    failed: (id: string, { error, code }: Failure, last: ProcessEnd): JobEvent => ({
       key: 'final',
       class: 'final',
       to: 'failed',
       message: message('process_failed', id, { error, code, ...last }),
     }),
 
-    cancelled: (id: string, last: LastProgress): JobEvent => ({
+    cancelled: (id: string, last: ProcessEnd): JobEvent => ({
       key: 'final',
       class: 'final',
       to: 'cancelled',
@@ -89,7 +89,7 @@ export function processEvents(processType: ProcessType) {
 }
 
 /** A stored message is what was validated above, so the type holds. */
-function last(state: JobState): LastProgress {
+function last(state: JobState): ProcessEnd {
   const entry = state.latest.get('progress')
-  return entry ? { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress } : {}
+  return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...effortOf(state) }
 }

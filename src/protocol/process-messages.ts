@@ -19,8 +19,12 @@ export type ProcessProgress = Static<typeof ProcessProgress>
 
 const Head = { process_id: JobId, process_type: Type.Enum(['solver', 'benchmark']) }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
-/** Rides on final messages, so that a bar can stop where the job stopped. */
-const Last = { progress: Type.Optional(ProcessProgress) }
+/** Rides on final messages: where the bar stopped, and what the round took. */
+const Last = {
+  progress: Type.Optional(ProcessProgress),
+  attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'tries of this round' })),
+  duration_s: Type.Optional(Type.Number({ minimum: 0, description: 's from its first start to its end' })),
+}
 
 function message<const T extends string, P extends Record<string, Parameters<typeof Type.Array>[0]>>(type: T, fields: P) {
   return Type.Object({ type: Type.Literal(type), ...Head, ...fields, timestamp: Timestamp })
@@ -52,6 +56,7 @@ export const ProcessView = Type.Object({
   ...Head,
   status: Type.Enum([...STATUSES]),
   attempt: Type.Integer({ minimum: 1 }),
+  stale: Type.Boolean(),
   progress: Nullable(ProcessProgress),
   created_at: Timestamp,
   started_at: Nullable(Timestamp),

@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import type { Failure } from './lifecycle.js'
+import { type Effort, effortOf, type Failure } from './lifecycle.js'
 import { RUN_MESSAGES, type RunMessages, type RunSnapshot } from './run-messages.js'
 import type { Status } from './status.js'
 
@@ -9,6 +9,8 @@ type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' 
 
 /** Last progress of an attempt, as final messages carry it. */
 export type LastProgress = Pick<RunMessages['cancelled'], 'percent' | 'phase' | 'elapsed_s'>
+/** What a final message says of the job's way up to it. */
+export type RunEnd = LastProgress & Partial<Effort>
 
 const validators = {
   progress: Compile(RUN_MESSAGES.progress),
@@ -21,7 +23,7 @@ const validators = {
 
 /** What happens to a run, as events: message, conflation key and class together. Each throws `TypeError` on a body that its schema refuses. */
 export const runEvents = {
-  last: lastProgress,
+  last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...effortOf(state) }),
 
   progress: (id: string, body: Body<'progress'>): JobEvent => ({ key: 'progress', class: 'tick', message: message('progress', id, body) }),
 
@@ -38,21 +40,21 @@ export const runEvents = {
     message: message('status', id, reason === undefined ? { status: to } : { status: to, reason }),
   }),
 
-  completed: (id: string, result: { compute_time_s: number; metrics_summary: Record<string, number> }, last: LastProgress): JobEvent => ({
+  completed: (id: string, result: { compute_time_s: number; metrics_summary: Record<string, number> }, last: RunEnd): JobEvent => ({
     key: 'final',
     class: 'final',
     to: 'completed',
     message: message('completed', id, { status: 'completed', ...result, ...last, percent: 100 }),
   }),
 
-  failed: (id: string, failure: Failure, last: LastProgress): JobEvent => ({
+  failed: (id: string, failure: Failure, last: RunEnd): JobEvent => ({
     key: 'final',
     class: 'final',
     to: 'failed',
     message: message('error', id, { error: failure.error, solver_log_tail: failure.log_tail, code: failure.code, ...last }),
   }),
 
-  cancelled: (id: string, last: LastProgress): JobEvent => ({
+  cancelled: (id: string, last: RunEnd): JobEvent => ({
     key: 'final',
     class: 'final',
     to: 'cancelled',
@@ -69,6 +71,7 @@ export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'r
     run_id: state.id,
     status: state.status,
     attempt: state.attempt,
+    stale: state.stale,
     percent: last.percent ?? null,
     phase: last.phase ?? null,
     message: progress?.message ?? null,
@@ -83,7 +86,7 @@ export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'r
   }
 }
 
-/** The last progress that a state knows: what its final message shall carry. */
+/** The last progress that a state knows. */
 export function lastProgress(state: JobState): LastProgress {
   const progress = latest<'progress'>(state, 'progress')
   return progress ? { percent: progress.percent, phase: progress.phase, elapsed_s: progress.elapsed_s } : {}

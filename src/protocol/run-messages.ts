@@ -11,6 +11,8 @@ const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
 
 /** Where a job was, last: rides on final messages, so that a bar can stop where the job stopped. */
 const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }
+/** What the round took: tries, and seconds from its first start to its end (0 where it never began). */
+const Effort = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
 
 /** Run dialect, hub to client: the fields of the user's specification, and ours (`code`, the last progress). `seq` is spliced in by Redis. */
 export const RUN_MESSAGES = {
@@ -45,6 +47,7 @@ export const RUN_MESSAGES = {
     compute_time_s: Seconds,
     metrics_summary: Type.Record(Type.String(), Type.Number()),
     ...LastProgress,
+    ...Effort,
     timestamp: Timestamp,
   }),
   error: Type.Object({
@@ -54,9 +57,10 @@ export const RUN_MESSAGES = {
     solver_log_tail: Type.String(),
     code: Type.Enum([...FAILURE_CODES]),
     ...LastProgress,
+    ...Effort,
     timestamp: Timestamp,
   }),
-  cancelled: Type.Object({ type: Type.Literal('cancelled'), run_id: JobId, ...LastProgress, timestamp: Timestamp }),
+  cancelled: Type.Object({ type: Type.Literal('cancelled'), run_id: JobId, ...LastProgress, ...Effort, timestamp: Timestamp }),
 } as const
 
 export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN_MESSAGES)[T]> }
@@ -67,6 +71,7 @@ export const RunSnapshot = Type.Object({
   run_id: JobId,
   status: Type.Enum([...STATUSES]),
   attempt: Type.Integer({ minimum: 1 }),
+  stale: Type.Boolean({ description: 'whether a job that is computed has given no sign of life for too long' }),
   percent: Nullable(Percent),
   phase: Nullable(Type.String()),
   message: Nullable(Type.String()),

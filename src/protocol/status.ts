@@ -43,6 +43,11 @@ export function isFinal(status: Status): status is FinalStatus {
   return (FINAL_STATUSES as readonly string[]).includes(status)
 }
 
+/** Whether a worker computes a job in this state. */
+export function isComputed(status: Status): boolean {
+  return status === 'running' || status === 'cancelling'
+}
+
 /** Whether the machine has this edge. Leaving a final state is an explicit retry and opens a new round. */
 export function mayEnter(from: Status, to: Status): boolean {
   return SOURCES[to].includes(from)

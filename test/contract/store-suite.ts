@@ -37,7 +37,17 @@ export function storeContract(t: Test, open: OpenBackend): void {
     const reading = await backend.broker.read(job.id)
     const { epoch, latest, ...record } = reading?.state ?? {}
     const { id, kind, owner, input, generation, created_at } = job
-    const counters = { status: 'queued', round: 1, attempt: 1, seq: 1, started_at: null, finished_at: null }
+    const counters = {
+      status: 'queued',
+      round: 1,
+      attempt: 1,
+      token: 0,
+      silentMs: null,
+      stale: false,
+      seq: 1,
+      started_at: null,
+      finished_at: null,
+    }
     t.same(record, { id, kind, owner, input, generation, created_at, ...counters })
     t.match(epoch, generation)
     t.same([...(latest?.keys() ?? [])], ['status'])

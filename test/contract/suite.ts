@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import type { OpenBackend } from './backend.js'
+import { beatContract } from './beat-suite.js'
 import { publishContract } from './publish-suite.js'
 import { readContract } from './read-suite.js'
 import { statesContract } from './states-suite.js'
@@ -11,4 +12,5 @@ export function brokerContract(t: Test, open: OpenBackend): void {
   statesContract(t, open)
   readContract(t, open)
   storeContract(t, open)
+  beatContract(t, open)
 }

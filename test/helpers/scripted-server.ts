@@ -12,6 +12,7 @@ export const SNAPSHOT = {
   run_id: 'j',
   status: 'running',
   attempt: 1,
+  stale: false,
   percent: null,
   phase: null,
   message: null,

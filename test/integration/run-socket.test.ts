@@ -21,7 +21,17 @@ t.test('[CONN-5] [CONN-6] [CONN-8] a real run, watched from its beginning on two
     const snapshot = await client.next()
     const { created_at, epoch, timestamp } = snapshot
     t.same(snapshot, {
-      ...{ type: 'status', run_id: id, status: 'queued', attempt: 1, percent: null, phase: null, message: null, elapsed_s: null },
+      ...{
+        type: 'status',
+        run_id: id,
+        status: 'queued',
+        attempt: 1,
+        stale: false,
+        percent: null,
+        phase: null,
+        message: null,
+        elapsed_s: null,
+      },
       ...{ metrics: {}, created_at, started_at: null, finished_at: null, seq: 1, epoch, recovered: false, timestamp },
     })
   }
@@ -104,7 +114,17 @@ t.test('a run on a stage', async (t) => {
     const snapshot = await client.next()
     const { created_at, started_at, elapsed_s, timestamp, epoch } = snapshot
     t.same(snapshot, {
-      ...{ type: 'status', run_id: id, status: 'running', attempt: 1, percent: 12.3, phase: 'meshing', message: 'Mesh', elapsed_s },
+      ...{
+        type: 'status',
+        run_id: id,
+        status: 'running',
+        attempt: 1,
+        stale: false,
+        percent: 12.3,
+        phase: 'meshing',
+        message: 'Mesh',
+        elapsed_s,
+      },
       ...{ metrics: { b: { value: 3, unit: 'Hz' }, a: { value: 2, unit: 'mm' } }, created_at, started_at, finished_at: null },
       ...{ seq: 6, epoch, recovered: false, timestamp },
     })

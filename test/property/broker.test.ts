@@ -80,7 +80,8 @@ async function outcomeOf({ broker, store }: Backend, all: readonly Write[], gene
   if (!state) throw new Error('the job is gone')
   await eventually(() => delivered.length >= state.seq, { everyMs: 1 })
   await broker.unsubscribe(job.id)
-  const { id: _id, epoch, latest, ...record } = state
+  // The silence is told by two clocks.
+  const { id: _id, epoch, latest, silentMs: _silentMs, ...record } = state
   const page = await store.history(job.id, 0, 1000)
   const missed = (await broker.read(job.id, { epoch, seq: Math.floor(state.seq / 2) }))?.missed
   return {
@@ -102,8 +103,11 @@ function assertModelled(all: readonly Write[], { answers, record, latest, log, m
     answers,
     all.map(({ events, writer }) => model.publish(events, writer)),
   )
-  const { status, round, attempt, seq } = model
-  deepEqual({ status: record.status, round: record.round, attempt: record.attempt, seq: record.seq }, { status, round, attempt, seq })
+  const { status, round, attempt, token, seq } = model
+  deepEqual(
+    { status: record.status, round: record.round, attempt: record.attempt, token: record.token, seq: record.seq },
+    { status, round, attempt, token, seq },
+  )
   deepEqual(latest.map(keyAndSeq), model.latest)
   deepEqual(log?.map(seqOf), model.log)
   deepEqual(

@@ -16,6 +16,10 @@ export class JobModel {
   log = [1]
   #last = { token: 0, n: 0, seq: 0 }
 
+  get token(): number {
+    return this.#last.token
+  }
+
   publish(events: readonly JobEvent[], { round, token, n }: Writer): Answer {
     const last = this.#last
     if (round !== (events[0]?.clears === 'round' ? this.round + 1 : this.round)) return ['stale_round', this.status]

@@ -5,7 +5,7 @@ import { EntryFrames } from '../../src/hub/frame.js'
 import { processDialect, processFinal, processView } from '../../src/protocol/dialect.js'
 import { controlWriter, type Entry, type JobEvent } from '../../src/protocol/entry.js'
 import type { JobState } from '../../src/protocol/job-state.js'
-import type { KindName } from '../../src/protocol/kinds.js'
+import { type KindName, lifecycleOf } from '../../src/protocol/kinds.js'
 import { processEvents } from '../../src/protocol/process-events.js'
 import { ProcessView } from '../../src/protocol/process-messages.js'
 import { runEvents } from '../../src/protocol/run-events.js'
@@ -90,6 +90,22 @@ t.test('[PROC-3] the ends of a run', async (t) => {
   })
   t.match(processFinal(await failed.state()), { type: 'process_failed', error: 'no' })
   t.match(processFinal(await completed.state()), { type: 'process_completed', seq: 3 })
+})
+
+t.test('[STATE-12] the effort of a round, told in either dialect', async (t) => {
+  for (const kind of ['run', 'benchmark'] as const) {
+    const events = lifecycleOf(kind)
+    const job = await jobOf(kind, 'j')
+    t.match(events.last(await job.state()), { attempts: 1, duration_s: 0 }, 'it never began')
+    const running = events.status('j', 'running')
+    await job.write({ ...running, message: { ...running.message, timestamp: new Date(Date.now() - 90_000).toISOString() } })
+    await job.write({ ...events.status('j', 'retrying'), clears: 'attempt' })
+    const end = events.last(await job.state())
+    t.match(end, { attempts: 2, duration_s: Number })
+    t.ok(Math.abs((end as { duration_s: number }).duration_s - 90) < 60, 'in seconds')
+    await job.write(events.failed('j', { error: 'no', code: 'timeout', log_tail: '' }, end))
+    t.match(processFinal(await job.state()), { type: 'process_failed', ...end })
+  }
 })
 
 t.test('a benchmark speaks the process dialect itself: the bytes go through untouched', async (t) => {

@@ -19,7 +19,7 @@ local function clear(hash, job, what)
   if what == 'round' then
     job.round = job.round + 1
     job.attempt = 1
-    redis.call('HDEL', hash, 'started_at', 'finished_at', 'token', 'n', 'n_seq')
+    redis.call('HDEL', hash, 'started_at', 'finished_at', 'token', 'n', 'n_seq', 'beat_at')
   else
     job.attempt = job.attempt + 1
   end

@@ -57,5 +57,9 @@ if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[5]) then retur
 
 local seq = job.seq
 for _, event in ipairs(accepted) do seq = append(hash, log, channel, job, event, limits) end
-if n > 0 then redis.call('HSET', hash, 'token', token, 'n', n, 'n_seq', seq) end
+if n > 0 then
+  -- Who writes lives.
+  local time = redis.call('TIME')
+  redis.call('HSET', hash, 'token', token, 'n', n, 'n_seq', seq, 'beat_at', time[1] * 1000 + math.floor(time[2] / 1000))
+end
 return { 'ok', seq, job.status }

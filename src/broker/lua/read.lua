@@ -2,7 +2,7 @@
 
   KEYS  1 hash  2 log (one slot)
   ARGV  1 epoch ('' = state only)  2 seq of the position  3 most entries that may have been missed
-  Returns false, or {hash as flat list, epoch, missed or false}; missed = durable entries after the position
+  Returns false, or {hash as flat list, epoch, time of this Redis (ms), missed or false}; missed = durable entries after the position
 
   Atomic, because state and log must be of the same moment. The epoch is the generation of the count and the run id of this Redis: a restarted
   or replaced server is never taken for the one that gave out a position.
@@ -13,18 +13,20 @@ local job = {}
 for i = 1, #fields, 2 do job[fields[i]] = fields[i + 1] end
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local epoch = job.generation .. '.' .. string.sub(run_id, 1, 12)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local after = tonumber(ARGV[2])
-if ARGV[1] ~= epoch or after > tonumber(job.seq) then return { fields, epoch, false } end
+if ARGV[1] ~= epoch or after > tonumber(job.seq) then return { fields, epoch, now, false } end
 
 -- The log reaches back where nothing was trimmed yet, or its first entry is not behind the position's next.
 if redis.call('XLEN', KEYS[2]) < tonumber(job.durables) then
   local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
   local first_seq = first and tonumber(string.match(first[1], '^%d+'))
-  if not first_seq or after < first_seq - 1 then return { fields, epoch, false } end
+  if not first_seq or after < first_seq - 1 then return { fields, epoch, now, false } end
 end
 local limit = tonumber(ARGV[3])
 local found = redis.call('XRANGE', KEYS[2], '(' .. after .. '-0', '+', 'COUNT', limit + 1)
-if #found > limit then return { fields, epoch, false } end
+if #found > limit then return { fields, epoch, now, false } end
 local missed = {}
 for i, entry in ipairs(found) do missed[i] = entry[2][2] end
-return { fields, epoch, missed }
+return { fields, epoch, now, missed }
