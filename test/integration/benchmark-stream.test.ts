@@ -37,6 +37,13 @@ t.test('[SSE-8] [BENCH-12] a benchmark is streamed to its end by the request tha
     results,
     'what was streamed is what is logged',
   )
+  const late = open({ process_id: 'b-1', ...BODY })
+  t.match(await late.closed, { code: 1000, name: 'done' })
+  t.same(
+    late.messages.filter(({ type }: Message) => type === 'process_result'),
+    results,
+    'a stream that begins behind the job has all of it',
+  )
 
   // Left in the middle it goes on, and the other node resumes behind the last event.
   const left = open({ process_id: 'b-2', ...BODY, runs: 20 })

@@ -373,7 +373,7 @@ t.test('streams alone', async (t) => {
     }
     const client = submit({ run_id: 'streamed', input: HORN })
     t.match((await client.opened).headers, { location: '/api/v2/runs/streamed', 'content-type': /^text\/event-stream/ })
-    t.match(await client.next(), { type: 'status', run_id: 'streamed', recovered: false })
+    t.match(await client.next(), { type: 'status', run_id: 'streamed', recovered: true })
     t.match(client.events[0], { retry: /\d+/ })
     const play = await stage.play('streamed')
     play.job.metric('m', 1, 'Hz')
