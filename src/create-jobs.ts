@@ -68,7 +68,11 @@ export class Jobs {
       REDIS_PREFIX: required('redisPrefix', redisPrefix ?? SETTINGS.REDIS_PREFIX.fallback, SETTINGS.REDIS_PREFIX),
     }
     this.#options = options
-    this.#adapters = buildAdapters(config, { warn: () => {}, error: (fields) => onFault('err' in fields ? fields.err : fields) })
+    this.#adapters = buildAdapters(config, {
+      info: () => {},
+      warn: () => {},
+      error: (fields) => onFault('err' in fields ? fields.err : fields),
+    })
     this.#hub = buildHub(config, this.#adapters)
     this.#service = new JobService(this.#adapters)
   }

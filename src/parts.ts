@@ -4,14 +4,19 @@ import { connectCommands, inspectRedis, type RedisConnectionOptions } from './br
 import { RedisFeeds } from './broker/redis-feeds.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
 import { RedisKeys } from './broker/redis-keys.js'
+import { RedisLease } from './broker/redis-lease.js'
 import type { Config } from './config.js'
 import { systemClock } from './hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub } from './hub/hub.js'
+import { BullEvents } from './jobs/bull-events.js'
 import { BullQueue } from './jobs/bull-queue.js'
+import type { Final } from './jobs/finalize.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
 
 const MIN_REDIS_MAJOR = 7
+/** A job that waits for its turn is looked at again so much later. */
+const HELD_MS = 30_000
 
 /** What every process that deals with jobs has: the adapters to one Redis. */
 export interface Adapters {
@@ -19,6 +24,8 @@ export interface Adapters {
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
   readonly queue: BullQueue
+  /** Told of each end that this process has written. */
+  readonly onFinal: (final: Final) => void
   close(): Promise<void>
 }
 
@@ -28,6 +35,7 @@ export interface Parts extends Adapters {
 }
 
 export interface PartsLog {
+  info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
@@ -35,7 +43,12 @@ export interface PartsLog {
 export function buildParts(config: Config, log: PartsLog): Parts {
   const adapters = buildAdapters(config, log)
   const onFault = faultsTo(log)
-  const sweeper = new Sweeper(adapters, { intervalMs: config.SWEEP_INTERVAL_MS, cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, onFault })
+  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
+  const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
+  const watch = new BullEvents({ url: config.REDIS_URL, prefix: keys.queues(), onFault })
+  const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lostMs: 2 * lockMs, heldMs: HELD_MS }
+  const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
   const close = async () => {
     await sweeper.close()
     await adapters.close()
@@ -59,12 +72,13 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     activeTtlMs: activeTtlMs + finalTtlMs,
     endedTtlMs: finalTtlMs,
   })
+  const onFinal = (final: Final) => log.info(final, 'job ended')
   const close = async () => {
     await queue.close()
     store.close()
     await broker.close()
   }
-  return { broker, store, feeds, queue, close }
+  return { broker, store, feeds, queue, onFinal, close }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */

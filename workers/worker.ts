@@ -140,7 +140,7 @@ export class KindWorker<K extends KindName> {
     const ref: QueueRef = { kind, id: job.data.id, round: job.data.round }
     const work = parts.queue
       .state(ref)
-      .then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome) : undefined))
+      .then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined))
       .catch(onFault)
       .finally(() => this.#settling.delete(work))
     this.#settling.add(work)

@@ -39,6 +39,11 @@ export class RedisKeys {
     return `${this.#prefix}:active`
   }
 
+  /** Text: which process sweeps. */
+  sweeper(): string {
+    return `${this.#prefix}:sweeper`
+  }
+
   /** Sorted set of a user's sockets over all nodes, by the ends of their leases. */
   sockets(sub: string): string {
     return `${this.#prefix}:sockets:{${sub}}`

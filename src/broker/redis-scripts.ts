@@ -12,6 +12,7 @@ export const redisScripts = {
   runcastWithdraw: { numberOfKeys: 2, lua: load('withdraw') },
   runcastRoll: { numberOfKeys: 3, lua: load('roll') },
   runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
+  runcastLease: { numberOfKeys: 1, lua: load('lease') },
   runcastRenew: { numberOfKeys: 1, lua: load('renew') },
   runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
 }
@@ -27,6 +28,7 @@ export interface ScriptCommands {
   runcastWithdraw(...args: (string | number)[]): Promise<null>
   runcastRoll(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>
   runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
+  runcastLease(...args: (string | number)[]): Promise<0 | 1>
   runcastRenew(...args: (string | number)[]): Promise<1>
   runcastRevoke(...args: (string | number)[]): Promise<1>
 }

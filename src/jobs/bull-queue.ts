@@ -36,10 +36,17 @@ export function bullJobId(ref: { id: string; round: number }): string {
   return `${ref.id}~${ref.round}`
 }
 
+const LOST: Outcome = { status: 'failed', code: 'worker_lost', error: 'The worker was lost too often.', log_tail: '' }
+
 /** How a round ended by what BullMQ keeps of it. A failure without a word of the runner means that the worker was lost. */
 export function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullReturn>): Outcome {
   if (state === 'completed') return { status: 'completed', ...job.returnvalue }
   return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
+}
+
+/** BullMQ gives a round up whose workers died too often, but lets it wait until some worker would pick it up, to say so then. */
+async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Promise<boolean> {
+  return Boolean((await queue.getJob(name))?.deferredFailure)
 }
 
 /** The queue on BullMQ, one queue a kind. */
@@ -87,12 +94,14 @@ export class BullQueue implements Queue {
 
   async state(ref: QueueRef): Promise<QueueState> {
     const queue = this.#queue(ref.kind)
-    const state = await queue.getJobState(bullJobId(ref))
+    const name = bullJobId(ref)
+    const state = await queue.getJobState(name)
     if (state === 'unknown') return { at: 'missing' }
-    if (state === 'active') return { at: 'active' }
-    if (state !== 'completed' && state !== 'failed') return { at: 'waiting' }
+    if (state === 'active') return { at: 'active', isLocked: (await this.#connection.exists(`${queue.toKey(name)}:lock`)) === 1 }
+    if (state !== 'completed' && state !== 'failed')
+      return (await isGivenUp(queue, name)) ? { at: 'ended', outcome: LOST } : { at: 'waiting' }
     // Read after the state: an ended job does not change any more.
-    const job = await queue.getJob(bullJobId(ref))
+    const job = await queue.getJob(name)
     return job ? { at: 'ended', outcome: outcomeOf(state, job) } : { at: 'missing' }
   }
 

@@ -1,10 +1,10 @@
 import type { Broker } from '../broker/broker.js'
 import type { Feeds } from '../broker/feeds.js'
 import type { ActiveRounds } from '../broker/job-store.js'
-import { controlWriter, type JobEvent } from '../protocol/entry.js'
+import { controlWriter, type JobEvent, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import { lifecycleOf } from '../protocol/kinds.js'
-import { isFinal } from '../protocol/status.js'
+import { type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { type FinalStatus, isFinal } from '../protocol/status.js'
 import type { Outcome, Queue, QueueRef } from './queue.js'
 
 export interface Finalizer {
@@ -12,22 +12,43 @@ export interface Finalizer {
   readonly store: ActiveRounds
   readonly feeds: Feeds
   readonly queue: Queue
+  /** Told of each end that this process has written. */
+  readonly onFinal?: (final: Final) => void
+}
+
+/** Who noticed that a round has ended: the hook of its worker, news of the queue, the sweeper, or whoever cancelled it while it waited. */
+export type FinalSource = 'worker' | 'queue' | 'sweeper' | 'cancel'
+
+export interface Final {
+  readonly job: string
+  readonly kind: KindName
+  readonly round: number
+  readonly status: FinalStatus
+  readonly source: FinalSource
 }
 
 /**
  * Ends a round: writes its one final entry, then takes it from its owner's active jobs, then removes the queue's job, then takes it out of the sweeper's
  * index. Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
- * is written, the queue keeps the outcome.
+ * is written, the queue keeps the outcome. `writer`: of whoever gives a worker up; nothing is done where another one has begun.
  */
-export async function finalize(parts: Finalizer, ref: QueueRef, outcome: Outcome): Promise<void> {
+export async function finalize(
+  parts: Finalizer,
+  ref: QueueRef,
+  outcome: Outcome,
+  source: FinalSource,
+  writer: Writer = controlWriter(ref.round),
+): Promise<void> {
   const { broker, store, queue } = parts
   const state = (await broker.read(ref.id))?.state
   if (state?.round === ref.round && !isFinal(state.status)) {
-    const written = await broker.publish(ref.id, finalEvents(state, outcome), controlWriter(ref.round))
+    const written = await broker.publish(ref.id, finalEvents(state, outcome), writer)
     if (!written.ok && written.reason === 'too_big') {
       const error = 'The result is larger than a message may be.'
-      return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' })
+      return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
+    if (written.ok) parts.onFinal?.({ job: ref.id, kind: ref.kind, round: ref.round, status: outcome.status, source })
+    if (!written.ok && written.reason === 'stale_writer') return
     // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {
       throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)

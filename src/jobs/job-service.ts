@@ -47,8 +47,10 @@ export class JobService {
   readonly #store: JobStore & ActiveRounds
   readonly #feeds: Feeds
   readonly #queue: Queue
+  readonly #parts: Finalizer
 
   constructor(parts: Finalizer & { readonly store: JobStore }) {
+    this.#parts = parts
     this.#broker = parts.broker
     this.#store = parts.store
     this.#feeds = parts.feeds
@@ -128,7 +130,8 @@ export class JobService {
       const ended = await this.#broker.publish(id, [waiting], controlWriter(state.round))
       // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
       if (ended.ok || ended.status === 'cancelled') {
-        await finalize({ broker: this.#broker, store: this.#store, feeds: this.#feeds, queue: this.#queue }, ref, { status: 'cancelled' })
+        if (ended.ok) this.#parts.onFinal?.({ job: id, kind: state.kind, round: state.round, status: 'cancelled', source: 'cancel' })
+        await finalize(this.#parts, ref, { status: 'cancelled' }, 'cancel')
         return 'cancelled'
       }
       const told = await this.#broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))

@@ -14,7 +14,11 @@ export type Outcome =
   | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
   | { readonly status: 'cancelled' }
 
-export type QueueState = { readonly at: 'waiting' | 'active' | 'missing' } | { readonly at: 'ended'; readonly outcome: Outcome }
+/** Where a round is. `active`: a worker has taken it, and is alive as long as it `isLocked`. */
+export type QueueState =
+  | { readonly at: 'held' | 'waiting' | 'missing' }
+  | { readonly at: 'active'; readonly isLocked: boolean }
+  | { readonly at: 'ended'; readonly outcome: Outcome }
 
 /** A queue of work: what is added is done once at a time by some worker, again if that worker dies. */
 export interface Queue {

@@ -1,35 +1,48 @@
 import type { JobRound } from '../broker/job-store.js'
-import { type JobState, messageOf } from '../protocol/job-state.js'
+import type { Lease } from '../broker/lease.js'
 import { isFinal } from '../protocol/status.js'
-import { type Finalizer, finalize, tellOwner } from './finalize.js'
+import type { Finalizer } from './finalize.js'
+import { type CareLimits, lookAfter } from './look-after.js'
 import type { QueueRef } from './queue.js'
+import type { QueueWatch } from './queue-watch.js'
 
-export interface SweeperOptions {
+export interface SweeperOptions extends CareLimits {
   readonly intervalMs: number
-  /** How long a running job may take to obey a cancel before it is ended by force. */
-  readonly cancelGraceMs: number
   readonly onFault: (error: unknown) => void
 }
 
 const BATCH = 200
+const AT_ONCE = 16
+/** How long the worker's own hook has, before news of the queue are followed. */
+const NEWS_DELAY_MS = 500
 
 /**
- * Looks after jobs whose process died at a bad moment: submitted but not in the queue, ended in the queue but not told, cancelled but deaf.
- * Every hub and worker runs one; they may meet, since all they do is idempotent.
+ * Looks after the rounds that have not ended. Every hub and worker has one; by a lease one at a time sweeps and hears the news of the queue. Should two
+ * do it for a moment, nothing is done twice.
  */
 export class Sweeper {
   readonly #parts: Finalizer
+  readonly #lease: Lease
+  readonly #watch: QueueWatch
   readonly #options: SweeperOptions
   readonly #timer: NodeJS.Timeout
+  readonly #news = new Map<string, NodeJS.Timeout>()
+  #turning: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
+  #closed = false
 
-  constructor(parts: Finalizer, options: SweeperOptions) {
+  constructor(parts: Finalizer & { readonly lease: Lease; readonly watch: QueueWatch }, options: SweeperOptions) {
     this.#parts = parts
+    this.#lease = parts.lease
+    this.#watch = parts.watch
     this.#options = options
-    this.#timer = setInterval(() => void this.sweep().catch(options.onFault), options.intervalMs).unref()
+    const turn = () => {
+      this.#turning = this.#turn().catch(options.onFault)
+    }
+    this.#timer = setInterval(turn, options.intervalMs).unref()
   }
 
-  /** One round over the jobs that nobody has looked at for an interval. Concurrent calls share it. */
+  /** One round over the jobs that are due. Concurrent calls share it. */
   sweep(): Promise<void> {
     this.#sweeping ??= this.#sweep().finally(() => {
       this.#sweeping = undefined
@@ -38,53 +51,62 @@ export class Sweeper {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     clearInterval(this.#timer)
+    await this.#turning
     await this.#sweeping?.catch(() => {})
+    await this.#stopHearing()
+    await this.#lease.release().catch(() => {})
+  }
+
+  async #turn(): Promise<void> {
+    if (!(await this.#lease.hold())) return this.#stopHearing()
+    this.#watch.open((ref) => this.#hear(ref))
+    // Not waited for: the lease must be kept meanwhile.
+    void this.sweep().catch(this.#options.onFault)
   }
 
   async #sweep(): Promise<void> {
     const { store } = this.#parts
-    const rounds = await store.active(Date.now() - this.#options.intervalMs, BATCH)
-    for (const round of rounds) {
-      await this.#look(round).catch(async (error: unknown) => {
-        this.#options.onFault(error)
-        // To the end of the line, so that those behind it get their turn.
-        await store.touch(round, Date.now()).catch(this.#options.onFault)
-      })
+    const due = Date.now() - this.#options.intervalMs
+    for (;;) {
+      const rounds = await store.active(due, BATCH)
+      const waiting = [...rounds]
+      const line = async () => {
+        for (let round = waiting.shift(); round && !this.#closed; round = waiting.shift()) await this.#look(round, 'sweeper')
+      }
+      await Promise.all(Array.from({ length: AT_ONCE }, line))
+      if (rounds.length < BATCH || this.#closed) return
     }
   }
 
-  async #look(round: JobRound): Promise<void> {
-    const { broker, store, queue } = this.#parts
-    const state = (await broker.read(round.id))?.state
-    // A round that is ahead of its job: the retry died before it was written. One that is only late puts it in again.
-    if (!state || state.round < round.round) return store.retire(round)
-    const ref: QueueRef = { kind: state.kind, ...round }
-    const isOver = isFinal(state.status) || state.round > round.round
-    // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
-    await tellOwner(this.#parts, state, !isFinal(state.status))
-    if (isOver) return (await queue.remove(ref)) ? store.retire(round) : store.touch(round, Date.now())
-    const queued = await queue.state(ref)
-    if (queued.at === 'ended') return finalize(this.#parts, ref, queued.outcome)
-    if (state.status === 'cancelling' && this.#isOverdue(state)) return finalize(this.#parts, ref, { status: 'cancelled' })
-    if (queued.at === 'missing') return this.#restore(state, ref)
-    return store.touch(round, Date.now())
+  async #look(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
+    const { store } = this.#parts
+    await lookAfter(this.#parts, round, this.#options, source).catch(async (error: unknown) => {
+      this.#options.onFault(error)
+      // To the end of the line, so that those behind it get their turn.
+      await store.touch(round, Date.now()).catch(this.#options.onFault)
+    })
   }
 
-  /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
-  async #restore(state: JobState, ref: QueueRef): Promise<void> {
-    const { broker, queue } = this.#parts
-    if (state.status === 'queued') return queue.add(ref, JSON.parse(state.input))
-    if (state.status === 'cancelling') return finalize(this.#parts, ref, { status: 'cancelled' })
-    // Read again: it may have ended, been told and been removed between the two looks.
-    const now = (await broker.read(ref.id))?.state
-    if (now?.status !== state.status || now.round !== state.round) return
-    const error = 'The queue has lost this job.'
-    return finalize(this.#parts, ref, { status: 'failed', code: 'worker_lost', error, log_tail: '' })
+  /** Most of what the queue tells the worker has told already. */
+  #hear({ id, round }: QueueRef): void {
+    const name = `${id}~${round}`
+    if (this.#news.has(name)) return
+    const follow = async () => {
+      this.#news.delete(name)
+      const state = (await this.#parts.broker.read(id))?.state
+      if (state?.round === round && !isFinal(state.status)) await this.#look({ id, round }, 'queue')
+    }
+    this.#news.set(
+      name,
+      setTimeout(() => void follow().catch(this.#options.onFault), NEWS_DELAY_MS),
+    )
   }
 
-  #isOverdue(state: JobState): boolean {
-    const entry = state.latest.get('status')
-    return entry !== undefined && Date.now() - Date.parse(String(messageOf(entry).timestamp)) > this.#options.cancelGraceMs
+  async #stopHearing(): Promise<void> {
+    for (const timer of this.#news.values()) clearTimeout(timer)
+    this.#news.clear()
+    await this.#watch.close()
   }
 }

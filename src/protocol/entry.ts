@@ -53,6 +53,14 @@ export function controlWriter(round: number): Writer {
   return { round, token: 0, n: 0 }
 }
 
+/**
+ * The writer of whoever gives a worker up, after what it saw of it: no later write of that worker is taken, and the write is refused where another one has
+ * begun meanwhile.
+ */
+export function fencingWriter({ round, token }: { readonly round: number; readonly token: number }): Writer {
+  return { round, token, n: Number.MAX_SAFE_INTEGER }
+}
+
 /** A place in a job's stream: `epoch` is the identity of the count as clients see it. */
 export interface Position {
   readonly epoch: string

@@ -32,7 +32,7 @@ export interface BenchOptions extends Omit<HarnessOptions, 'env'> {
 export async function startBenchHarness(t: Test, { providers = [], env = {}, ...options }: BenchOptions = {}): Promise<BenchHarness> {
   const PROVIDERS_FILE = join(t.testdir({ 'providers.json': JSON.stringify({ providers }) }), 'providers.json')
   const harness = await startHarness(t, { ...options, env: { WORKER_KINDS: 'benchmark', PROVIDERS_FILE, ...env } })
-  const parts = buildParts(harness.config, { warn: () => {}, error: (fields) => harness.faults.push(fields) })
+  const parts = buildParts(harness.config, { info: () => {}, warn: () => {}, error: (fields) => harness.faults.push(fields) })
   const entries: Entry[] = []
   parts.broker.listen({ entry: (entry) => entries.push(entry), gap: () => {} })
   t.teardown(() => parts.close())

@@ -27,6 +27,8 @@ export interface Harness {
   readonly worker: WorkerNode | undefined
   /** Errors that any part logged; a test that expects none says so. */
   readonly faults: unknown[]
+  /** What any part told the log, with its text. */
+  readonly logged: readonly object[]
   token(sub?: string, options?: { seconds?: number; claims?: object }): string
   /** A REST call to a node, as a user. */
   call(method: 'GET' | 'POST', path: string, options?: CallOptions): Promise<Answer>
@@ -67,7 +69,12 @@ export interface HarnessOptions {
 export async function startHarness(t: Test, options: HarnessOptions = {}): Promise<Harness> {
   const redis = await startTestRedis(t)
   const faults: unknown[] = []
-  const log = { warn: () => {}, error: (fields: object) => faults.push(fields) }
+  const logged: object[] = []
+  const log = {
+    info: (fields: object, text: string) => logged.push({ ...fields, text }),
+    warn: () => {},
+    error: (fields: object) => faults.push(fields),
+  }
   // All sockets of a test come from one address and mostly from one user.
   const crowd = { MAX_SOCKETS_PER_USER: '1000', MAX_UPGRADES_PER_SECOND: '10000' }
   const env = {
@@ -126,6 +133,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     nodes,
     worker,
     faults,
+    logged,
     token,
     call,
     submit: async ({ id, sub, input = HORN } = {}) => {

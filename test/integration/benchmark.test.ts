@@ -192,7 +192,11 @@ t.test('[BENCH-11] a worker that stops hands the benchmark back; another one beg
   isSlow = false
   release()
   const { processors, close } = await startProcessors(harness.config, {})
-  const worker = buildWorkerNode(harness.config, processors, { warn: () => {}, error: (fields) => harness.faults.push(fields) })
+  const worker = buildWorkerNode(harness.config, processors, {
+    info: () => {},
+    warn: () => {},
+    error: (fields) => harness.faults.push(fields),
+  })
   await worker.start()
   t.teardown(async () => {
     await worker.close()

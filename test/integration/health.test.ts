@@ -46,7 +46,7 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
   }
   await eventually(async () => (await ready()).body.checks.redis)
   t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false, serving: true } } })
-  const log = { warn: () => {}, error: (fields: object) => h.faults.push(fields) }
+  const log = { info: () => {}, warn: () => {}, error: (fields: object) => h.faults.push(fields) }
   const { processors } = await startProcessors(h.config, {})
   const worker = buildWorkerNode(h.config, { ...processors, run: new Stage().processor }, log)
   await worker.start()

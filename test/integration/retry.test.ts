@@ -239,7 +239,7 @@ t.test(
       if (calls === 1) await new JobService(parts).retry(id, everyone)
       return parts.feeds.withdraw(owner, ended)
     })
-    await finalize({ ...parts, feeds: late }, { kind: 'run', id, round: 1 }, { status: 'cancelled' })
+    await finalize({ ...parts, feeds: late }, { kind: 'run', id, round: 1 }, { status: 'cancelled' }, 'worker')
     t.match(await parts.feeds.read('alice'), { active: [id], ended: [] })
     t.same(await parts.store.active(Number.MAX_SAFE_INTEGER, 10), [{ id, round: 2 }])
     t.same(await parts.queue.state({ kind: 'run', id, round: 2 }), { at: 'waiting' })

@@ -1,0 +1,55 @@
+import { QueueEvents } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
+import { connectBull } from './bull-connection.js'
+import type { QueueRef } from './queue.js'
+import type { QueueWatch } from './queue-watch.js'
+
+export interface BullEventsOptions {
+  readonly url: string
+  /** BullMQ's prefix. */
+  readonly prefix: string
+  readonly onFault: (error: Error) => void
+}
+
+/** The event streams of BullMQ's queues. They are trimmed, and begin where they are opened. */
+export class BullEvents implements QueueWatch {
+  readonly #options: BullEventsOptions
+  #connection: Redis | undefined
+  #queues: readonly QueueEvents[] = []
+
+  constructor(options: BullEventsOptions) {
+    this.#options = options
+  }
+
+  open(heard: (ref: QueueRef) => void): void {
+    if (this.#connection) return
+    const { url, prefix, onFault } = this.#options
+    const connection = connectBull(url, { maxRetries: null, onFault })
+    this.#connection = connection
+    this.#queues = KIND_NAMES.map((kind) => {
+      const events = new QueueEvents(kind, { connection, prefix })
+      events.on('error', onFault)
+      for (const name of ['completed', 'failed', 'removed'] as const)
+        events.on(name, ({ jobId }: { jobId: string }) => {
+          const ref = refOf(kind, jobId)
+          if (ref) heard(ref)
+        })
+      return events
+    })
+  }
+
+  async close(): Promise<void> {
+    const [queues, connection] = [this.#queues, this.#connection]
+    this.#queues = []
+    this.#connection = undefined
+    await Promise.allSettled(queues.map((events) => events.close()))
+    connection?.disconnect()
+  }
+}
+
+/** Null for a job that is not one of runcast's. */
+function refOf(kind: KindName, jobId: string): QueueRef | null {
+  const [, id, round] = /^([^~]+)~(\d+)$/.exec(jobId) ?? []
+  return id === undefined ? null : { kind, id, round: Number(round) }
+}

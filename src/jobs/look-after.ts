@@ -1,0 +1,69 @@
+import type { JobRound } from '../broker/job-store.js'
+import { fencingWriter, type Writer } from '../protocol/entry.js'
+import { type JobState, messageOf } from '../protocol/job-state.js'
+import { KINDS, lifecycleOf } from '../protocol/kinds.js'
+import { isComputed, isFinal } from '../protocol/status.js'
+import { type Finalizer, finalize, tellOwner } from './finalize.js'
+import type { Outcome, QueueRef } from './queue.js'
+
+export interface CareLimits {
+  /** How long a running job may take to obey a cancel before it is ended by force. */
+  readonly cancelGraceMs: number
+  /** A worker that gives no sign of life for so long is lost. */
+  readonly lostMs: number
+  /** How long a job that only waits for its turn is not looked at. */
+  readonly heldMs: number
+}
+
+/**
+ * Sees to it that a round ends, whatever process died at whatever moment: submitted but not in the queue, ended in the queue but not told, cancelled but deaf,
+ * held by a worker that is dead. All that it does is idempotent, and harmless where the job is well.
+ */
+export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareLimits, source: 'sweeper' | 'queue'): Promise<void> {
+  const { broker, store, queue } = parts
+  const state = (await broker.read(round.id))?.state
+  // A round that is ahead of its job: the retry died before it was written. One that is only late puts it in again.
+  if (!state || state.round < round.round) return store.retire(round)
+  const ref: QueueRef = { kind: state.kind, ...round }
+  const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
+  // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
+  await tellOwner(parts, state, !isFinal(state.status))
+  if (isFinal(state.status) || state.round > round.round) return (await queue.remove(ref)) ? store.retire(round) : touch()
+  const end = (outcome: Outcome, writer?: Writer) => finalize(parts, ref, outcome, source, writer)
+  const queued = await queue.state(ref)
+  if (queued.at === 'ended') return end(queued.outcome)
+  if (isOverdue(state, limits.cancelGraceMs)) return end({ status: 'cancelled' })
+  if (queued.at === 'missing') return restore(parts, state, ref, source)
+  const isLost = isComputed(state.status) && (state.silentMs ?? 0) > limits.lostMs
+  // While any worker is there, the queue has given the round to it long before this.
+  if (queued.at === 'active' && !queued.isLocked && isLost) return end(lost(state, 'The worker was lost.'), fencingWriter(state))
+  if (queued.at === 'waiting' && isLost) await admitLoss(parts, state)
+  return touch(queued.at === 'held' ? limits.heldMs : 0)
+}
+
+/** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
+async function restore(parts: Finalizer, state: JobState, ref: QueueRef, source: 'sweeper' | 'queue'): Promise<void> {
+  if (state.status === 'queued') return parts.queue.add(ref, JSON.parse(state.input))
+  if (state.status === 'cancelling') return finalize(parts, ref, { status: 'cancelled' }, source)
+  // Read again: it may have ended, been told and been removed between the two looks.
+  const now = (await parts.broker.read(ref.id))?.state
+  if (now?.status !== state.status || now.round !== state.round) return
+  return finalize(parts, ref, lost(state, 'The queue has lost this job.'), source, fencingWriter(state))
+}
+
+/** Its worker is lost and the queue waits for another one: the state says so. Refused where one has taken it meanwhile. */
+async function admitLoss({ broker }: Finalizer, state: JobState): Promise<void> {
+  if (state.status !== 'running' || state.attempt >= KINDS[state.kind].attempts) return
+  const event = { ...lifecycleOf(state.kind).status(state.id, 'retrying', 'the worker was lost'), clears: 'attempt' } as const
+  await broker.publish(state.id, [event], fencingWriter(state))
+}
+
+function lost({ status }: JobState, error: string): Outcome {
+  if (status === 'cancelling') return { status: 'cancelled' }
+  return { status: 'failed', code: 'worker_lost', error, log_tail: '' }
+}
+
+function isOverdue(state: JobState, graceMs: number): boolean {
+  const entry = state.status === 'cancelling' ? state.latest.get('status') : undefined
+  return entry !== undefined && Date.now() - Date.parse(String(messageOf(entry).timestamp)) > graceMs
+}

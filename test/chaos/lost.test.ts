@@ -1,0 +1,161 @@
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { KIND_NAMES } from '../../src/protocol/kinds.js'
+import { eventually } from '../helpers/eventually.js'
+import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { Stage } from '../helpers/stage.js'
+import { openTab } from '../helpers/tab.js'
+import type { TestClient } from '../helpers/test-client.js'
+import { assertComplete } from '../helpers/wire.js'
+import { killProcess, startWorkerProcess } from '../helpers/worker-process.js'
+
+/** Some seconds of real solving. */
+const LONG = { ...HORN, mesh: { elements_x: 16, elements_y: 80 }, sweep: { points: 201 } }
+const ENV = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '200', CANCEL_GRACE_MS: '1000', WORKER_KINDS: 'run' }
+const FINAL = /^(completed|error|cancelled|process_(completed|failed|cancelled))$/
+
+function finalsOf(client: TestClient): object[] {
+  return client.messages.filter(({ type }) => FINAL.test(type))
+}
+
+function partsOf(h: Harness) {
+  const parts = h.nodes[0]?.hub.parts
+  if (!parts) throw new Error('no node')
+  return parts
+}
+
+function openRedis(t: Test, h: Harness): Redis {
+  const redis = new Redis(h.redis.url)
+  t.teardown(() => redis.disconnect())
+  return redis
+}
+
+t.test(
+  '[STATE-9] the only worker is killed and none comes: whoever watches is told worker_lost, and a retry goes on in the same sockets',
+  async (t) => {
+    const h = await startHarness(t, { processor: null, nodes: 2, env: ENV })
+    const worker = startWorkerProcess(t, h, ENV)
+    const id = await h.submit({ input: LONG })
+    const [client, user] = [await h.connect(id, { node: 1 }), await openTab(h)]
+    while ((await client.next('progress')).percent < 5);
+    await killProcess(worker)
+    const { percent } = client.messages.findLast(({ type }) => type === 'progress')
+    t.match(await client.next('error'), { code: 'worker_lost', attempts: Number, percent, duration_s: Number })
+    t.match(await user.next('process_failed'), { process_id: id, code: 'worker_lost', attempts: Number, progress: { current: percent } })
+    t.match(
+      h.logged.filter((line) => 'source' in line),
+      [{ job: id, round: 1, status: 'failed', source: 'sweeper' }],
+    )
+    const parts = partsOf(h)
+    await eventually(async () => (await parts.store.active(Number.MAX_SAFE_INTEGER, 10)).length === 0)
+
+    t.match(await h.call('POST', `/api/v2/runs/${id}/retry`), { status: 202 })
+    startWorkerProcess(t, h, ENV)
+    t.match(await client.next('status'), { status: 'queued', attempt: 1 })
+  t.match(await client.next('status'), { status: 'running', attempt: 1 })
+  t.match(await h.call('POST', `/api/v2/runs/${id}/cancel`), { status: 202 })
+  await client.next('cancelled')
+  await user.next('process_cancelled')
+  for (const each of [client, user]) t.equal(finalsOf(each).length, 2, 'one for each round')
+    assertComplete(t, client.messages)
+    t.same(h.faults, [])
+  },
+)
+
+t.test('[STATE-9] [STATE-3] a frozen worker counts as lost; when it wakes, nothing that it says is taken', async (t) => {
+  const h = await startHarness(t, { processor: null, env: ENV })
+  const worker = startWorkerProcess(t, h, ENV)
+  const id = await h.submit({ input: LONG })
+  const client = await h.connect(id)
+  await client.next('progress')
+  worker.kill('SIGSTOP')
+  t.match(await client.next('error'), { code: 'worker_lost' })
+  const { body: ended } = await h.call('GET', `/api/v2/runs/${id}`)
+  worker.kill('SIGCONT')
+  // It is well again when it has computed the next one.
+  const next = await h.connect(await h.submit())
+  await next.next('completed')
+  t.equal(client.messages.at(-1).type, 'error')
+  t.same((await h.call('GET', `/api/v2/runs/${id}`)).body, ended)
+})
+
+t.test('[STATE-9] a worker is lost and the others are busy: the state says that the run waits for another try', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_CONCURRENCY: '1' } })
+  const busy = await stage.play(await h.submit())
+  const worker = startWorkerProcess(t, h, ENV)
+  const id = await h.submit({ input: LONG })
+  const client = await h.connect(id)
+  await client.next('progress')
+  await killProcess(worker)
+  t.match(await client.next('status'), { status: 'retrying', attempt: 2, reason: 'the worker was lost' })
+  t.match((await h.call('GET', `/api/v2/runs/${id}`)).body, { status: 'retrying', percent: null, attempt: 2 })
+  busy.complete()
+  const play = await stage.play(id)
+  t.match(await client.next('status'), { status: 'running', attempt: 2 })
+  play.complete()
+  t.match(await client.next('completed'), { attempts: 2 })
+  t.equal(finalsOf(client).length, 1)
+})
+
+t.test('[STATE-9] the queue has given a run up and no worker is there to say so', async (t) => {
+  const h = await startHarness(t, { processor: null, env: ENV })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const job = `${new RedisKeys(h.config.REDIS_PREFIX).queues()}:run:${id}~1`
+  const redis = openRedis(t, h)
+  await eventually(async () => (await redis.exists(job)) === 1)
+  await redis.hset(job, 'defa', 'job stalled more than allowable limit')
+  t.match(await client.next('error'), { code: 'worker_lost' })
+  await eventually(async () => (await redis.exists(job)) === 0)
+  t.same(h.faults, [])
+})
+
+t.test('[STATE-7] the worker dies after the queue’s commit, before its own hook: news of the queue tell it', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: ENV })
+  if (h.worker) h.worker.parts.queue.state = () => Promise.reject(new Error('gone'))
+  const redis = openRedis(t, h)
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const play = await stage.play(id)
+  // Not before the news are heard, and out of the sweeper's way.
+  await eventually(async () => String(await redis.client('LIST')).includes(':qe'))
+  await partsOf(h).store.touch({ id, round: 1 }, Date.now() + 3600_000)
+  play.complete({ answer: 42 })
+  t.match(await client.next('completed'), { metrics_summary: { answer: 42 } })
+  t.match(
+    h.logged.filter((line) => 'source' in line),
+    [{ job: id, status: 'completed', source: 'queue' }],
+  )
+})
+
+t.test('[STATE-13] one process at a time sweeps and hears the news; when it stops, another one does', async (t) => {
+  const h = await startHarness(t, { processor: null, nodes: 3, env: ENV })
+  const redis = openRedis(t, h)
+  const listeners = async () => String(await redis.client('LIST')).match(/name=\S*:qe/g)?.length ?? 0
+  const lease = new RedisKeys(h.config.REDIS_PREFIX).sweeper()
+  await eventually(async () => (await listeners()) === KIND_NAMES.length)
+  await redis.set(lease, 'a process that is about to die', 'PX', 1000)
+  await eventually(async () => (await listeners()) === 0)
+  await eventually(async () => (await listeners()) === KIND_NAMES.length)
+  for (const { hub } of h.nodes) await hub.close()
+  t.equal(await redis.get(lease), null, 'given back')
+})
+
+t.test('[STATE-7] Redis is restarted in the middle of a run: it goes on, and ends once', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: ENV })
+  const id = await h.submit()
+  const play = await stage.play(id)
+  play.job.metric('before', 1, 'Hz')
+  await play.job.flush()
+  await h.redis.restart()
+  play.job.metric('after', 2, 'Hz')
+  play.complete({ answer: 1 })
+  await eventually(async () => (await h.call('GET', `/api/v2/runs/${id}`)).body.status === 'completed', { timeoutMs: 60_000 })
+  const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+  t.equal(events.filter(({ type }: { type: string }) => FINAL.test(type)).length, 1)
+  t.match(events.at(-1), { type: 'completed', metrics_summary: { answer: 1 } })
+})

@@ -1,0 +1,21 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { type Harness, SECRET } from './harness.js'
+
+/** A worker in a process of its own, on the Redis of a harness, with the processors of the product; killed in the teardown if it still runs. */
+export function startWorkerProcess(t: Test, { redis }: Harness, settings: Readonly<Record<string, string>>): ChildProcess {
+  const main = fileURLToPath(new URL('../../workers/main.js', import.meta.url))
+  const env = { ...process.env, REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', ...settings }
+  const worker = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  t.teardown(() => killProcess(worker))
+  return worker
+}
+
+/** With SIGKILL; resolves when it is gone. */
+export async function killProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
