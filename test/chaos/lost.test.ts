@@ -114,15 +114,17 @@ t.test('[STATE-9] the queue has given a run up and no worker is there to say so'
 
 t.test('[STATE-7] the worker dies after the queue’s commit, before its own hook: news of the queue tell it', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: ENV })
-  if (h.worker) h.worker.parts.queue.state = () => Promise.reject(new Error('gone'))
+  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
+  if (!h.worker) throw new Error('no worker')
+  h.worker.parts.queue.state = () => Promise.reject(new Error('gone'))
+  // The hub alone sweeps, and finds nothing to look at.
+  await h.worker.parts.sweeper.close()
+  partsOf(h).store.active = async () => []
   const redis = openRedis(t, h)
   const id = await h.submit()
   const client = await h.connect(id)
   const play = await stage.play(id)
-  // Not before the news are heard, and out of the sweeper's way.
   await eventually(async () => String(await redis.client('LIST')).includes(':qe'))
-  await partsOf(h).store.touch({ id, round: 1 }, Date.now() + 3600_000)
   play.complete({ answer: 42 })
   t.match(await client.next('completed'), { metrics_summary: { answer: 42 } })
   t.match(
@@ -146,7 +148,7 @@ t.test('[STATE-13] one process at a time sweeps and hears the news; when it stop
 
 t.test('[STATE-7] Redis is restarted in the middle of a run: it goes on, and ends once', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: ENV })
+  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
   const id = await h.submit()
   const play = await stage.play(id)
   play.job.metric('before', 1, 'Hz')
