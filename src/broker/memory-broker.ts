@@ -33,7 +33,7 @@ export class MemoryBroker implements Broker, JobStore, ActiveRounds {
     const before = this.#jobs.get(job.id)
     if (before) return { created: false, existing: { owner: before.state.owner, digest: before.digest } }
     const { digest, ...record } = job
-    const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, latest: new Map() }
+    const counters = { round: 1, attempt: 1, started_at: null, finished_at: null, seq: 0, token: 0, latest: new Map() }
     const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
     const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, listed: true }
@@ -82,7 +82,7 @@ export class MemoryBroker implements Broker, JobStore, ActiveRounds {
   async read(id: string, since?: Position): Promise<Reading | null> {
     const job = this.#jobs.get(id)
     if (!job) return null
-    const state = { ...job.state, latest: new Map(job.state.latest) }
+    const state = { ...job.state, token: job.writer.token, latest: new Map(job.state.latest) }
     if (!since || since.epoch !== state.epoch || since.seq > state.seq || this.#isTrimmed(job, since.seq)) return { state }
     const durables = job.log.filter((entry) => entry.seq > since.seq)
     if (durables.length > this.#limits.maxMissedEntries) return { state }

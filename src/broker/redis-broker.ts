@@ -129,6 +129,7 @@ function readState(id: string, fields: readonly Buffer[], epoch: string): JobSta
     generation: record.get('generation') ?? '',
     epoch,
     seq: Number(record.get('seq')),
+    token: Number(record.get('token') ?? 0),
     latest: new Map(entries.map((entry) => [entry.key, entry])),
   }
 }

@@ -20,6 +20,8 @@ export interface JobState {
   /** Identity of the count as clients see it: `generation` and the Redis that serves it. */
   readonly epoch: string
   seq: number
+  /** Fencing token of the last worker that wrote in this round, 0 before; as it was when the state was read, since entries do not carry it. */
+  token: number
   readonly latest: Map<string, Entry>
 }
 
@@ -32,6 +34,7 @@ export function advance(state: JobState, entry: Entry): void {
       state.round += 1
       state.started_at = null
       state.finished_at = null
+      state.token = 0
     }
   }
   if (entry.to) {
