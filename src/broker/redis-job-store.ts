@@ -4,7 +4,7 @@ import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 import { asked, type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
-import { RedisKeys } from './redis-keys.js'
+import { memberOf, RedisKeys, roundOf } from './redis-keys.js'
 
 /** Most jobs of one kind that a user's index holds; the oldest leave it first. */
 const MAX_OWNED = 10_000
@@ -123,14 +123,4 @@ export class RedisJobStore implements JobStore, ActiveRounds {
 function splitCursor(cursor: string): [score: string, id: string] {
   const at = cursor.indexOf(':')
   return [cursor.slice(0, at), cursor.slice(at + 1)]
-}
-
-/** A round as a member of the sweeper's index; an id holds no tilde. */
-function memberOf({ id, round }: JobRound): string {
-  return `${id}~${round}`
-}
-
-function roundOf(member: string): JobRound {
-  const at = member.indexOf('~')
-  return { id: member.slice(0, at), round: Number(member.slice(at + 1)) }
 }
