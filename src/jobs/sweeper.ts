@@ -1,5 +1,6 @@
 import type { JobRound } from '../broker/job-store.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
+import { KIND_NAMES } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { QueueRef } from './queue.js'
@@ -43,7 +44,9 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const { store } = this.#parts
+    const { store, queue } = this.#parts
+    // Whatever is wrong with handing out, jobs are looked after.
+    await queue.dispatch().catch(this.#options.onFault)
     const rounds = await store.active(Date.now() - this.#options.intervalMs, BATCH)
     for (const round of rounds) {
       await this.#look(round).catch(async (error: unknown) => {
@@ -57,8 +60,8 @@ export class Sweeper {
   async #look(round: JobRound): Promise<void> {
     const { broker, store, queue } = this.#parts
     const state = (await broker.read(round.id))?.state
-    // A round that is ahead of its job: the retry died before it was written. One that is only late puts it in again.
-    if (!state || state.round < round.round) return store.retire(round)
+    // Expired; or ahead of its job: the submit or the retry died before it was written.
+    if (!state || state.round < round.round) return this.#drop(round)
     const ref: QueueRef = { kind: state.kind, ...round }
     const isOver = isFinal(state.status) || state.round > round.round
     // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
@@ -71,10 +74,18 @@ export class Sweeper {
     return store.touch(round, Date.now())
   }
 
+  /** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */
+  async #drop(round: JobRound): Promise<void> {
+    const { broker, store, queue } = this.#parts
+    for (const kind of KIND_NAMES) await queue.remove({ kind, ...round })
+    await store.retire(round)
+    if ((await broker.read(round.id))?.state.round === round.round) await store.activate(round, Date.now())
+  }
+
   /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
   async #restore(state: JobState, ref: QueueRef): Promise<void> {
     const { broker, queue } = this.#parts
-    if (state.status === 'queued') return queue.add(ref, JSON.parse(state.input))
+    if (state.status === 'queued') return queue.add({ ...ref, owner: state.owner })
     if (state.status === 'cancelling') return finalize(this.#parts, ref, { status: 'cancelled' })
     // Read again: it may have ended, been told and been removed between the two looks.
     const now = (await broker.read(ref.id))?.state
