@@ -44,6 +44,11 @@ export function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, 
   return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
 }
 
+/** Nobody reads it: what happens to a job goes over its own channel. */
+const EVENTS_KEPT = 100
+/** Ended rounds that nobody has told and removed: far longer than anybody looks after them. BullMQ removes them when others end. */
+const KEPT = { age: 30 * 24 * 3600 }
+
 /** The workers' backlog on BullMQ, one queue a kind. */
 export class BullQueue implements Backlog {
   readonly #connection: Redis
@@ -59,7 +64,13 @@ export class BullQueue implements Backlog {
         const queue = new BullMq<BullData, BullReturn>(kind, {
           connection: this.#connection,
           prefix: options.prefix,
-          defaultJobOptions: { attempts: KINDS[kind].attempts, backoff: { type: 'exponential', delay: 1000 } },
+          streams: { events: { maxLen: EVENTS_KEPT } },
+          defaultJobOptions: {
+            attempts: KINDS[kind].attempts,
+            backoff: { type: 'exponential', delay: 1000 },
+            removeOnComplete: KEPT,
+            removeOnFail: KEPT,
+          },
         })
         queue.on('error', onFault)
         return [kind, queue]
