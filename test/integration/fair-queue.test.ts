@@ -14,6 +14,8 @@ import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { overriding } from '../helpers/overriding.js'
 import { Stage } from '../helpers/stage.js'
 
+/** Without the help of the sweeper. */
+const UNSWEPT = { SWEEP_INTERVAL_MS: '600000' }
 const ref = (id: string) => ({ kind: 'run', id, round: 1 }) as const
 
 function partsOf(h: Harness, node = 0): Parts {
@@ -50,7 +52,7 @@ const ownersOf = (stage: Stage) => stage.plays.map(({ job }) => ownerOf(job.id))
 
 t.test('[FAIR-2] the first job of a user is among the next two that are taken, while another user has 1,000 waiting', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { WORKER_CONCURRENCY: '1' } })
+  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { WORKER_CONCURRENCY: '1', ...UNSWEPT } })
   await submitMany(h, 'alice', 1001)
   await eventually(() => stage.plays.length === 1)
   await partsOf(h).queue.dispatch()
@@ -66,7 +68,7 @@ t.test('[FAIR-2] the first job of a user is among the next two that are taken, w
 
 t.test('[FAIR-1] three users over two hubs and two workers: they take turns', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { WORKER_CONCURRENCY: '1' } })
+  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { WORKER_CONCURRENCY: '1', ...UNSWEPT } })
   await startWorker(t, h, stage)
   for (const owner of ['alice', 'bob', 'carol']) await submitMany(h, owner, 12)
   await eventually(() => stage.plays.length === 2)
@@ -87,7 +89,7 @@ t.test('[FAIR-1] three users over two hubs and two workers: they take turns', as
 
 t.test('[FAIR-2] the queue of the workers never holds a second job of a kind that nobody has taken', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { WORKER_CONCURRENCY: '2' } })
+  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { WORKER_CONCURRENCY: '2', ...UNSWEPT } })
   const admin = new Redis(h.redis.url)
   t.teardown(() => admin.disconnect())
   const waiting = `${new RedisKeys(h.config.REDIS_PREFIX).queues()}:run:wait`

@@ -95,7 +95,7 @@ t.test('[QUOTA-1] a place is free after each kind of end', async (t) => {
 })
 
 t.test('[QUOTA-1] a place is free after a cancel of what is handed out and has no worker yet', async (t) => {
-  const { h, stage, at } = await open(t, { MAX_ACTIVE_JOBS_PER_USER: '1', WORKER_CONCURRENCY: '1' })
+  const { h, stage, at } = await open(t, { MAX_ACTIVE_JOBS_PER_USER: '1', WORKER_CONCURRENCY: '1', SWEEP_INTERVAL_MS: '600000' })
   const bob = await stage.play(await h.submit({ sub: 'bob' }))
   const handed = await h.submit()
   const held = await h.submit()
@@ -163,12 +163,16 @@ t.test('[QUOTA-2] [QUOTA-3] a program is refused with code and time, too', async
 })
 
 t.test('[QUOTA-3] so many jobs of one user may wait, and so many of all', async (t) => {
-  const { h, stage } = await open(t, { MAX_ACTIVE_JOBS_PER_USER: '1', MAX_WAITING_JOBS_PER_USER: '1', MAX_WAITING_JOBS: '2' })
+  const { h, stage, admin } = await open(t, { MAX_ACTIVE_JOBS_PER_USER: '1', MAX_WAITING_JOBS_PER_USER: '1', MAX_WAITING_JOBS: '2' })
   const play = await stage.play(await h.submit())
   const waits = await h.submit()
   const refused = await h.call('POST', '/api/v2/runs', { body: { input: HORN }, node: 1 })
   t.match(refused, { status: 429, body: { error: 'quota', message: /wait/ } })
   t.equal(refused.headers.get('retry-after'), '10')
+  // As if more than an hour had passed.
+  await admin.unlink(new RedisKeys(h.config.REDIS_PREFIX).gate().hour('alice'))
+  const again = await h.call('POST', '/api/v2/runs', { body: { run_id: waits, input: HORN } })
+  t.match(again, { status: 202 }, 'what is there already is not refused')
   await stage.play(await h.submit({ sub: 'bob' }))
   await h.submit({ sub: 'bob' })
   const full = await h.call('POST', '/api/v2/runs', { body: { input: HORN }, sub: 'carol' })

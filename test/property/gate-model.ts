@@ -18,6 +18,10 @@ export class GateModel {
     return [...this.#rounds.values()]
   }
 
+  get window(): readonly GateRound[] {
+    return [...this.#rounds.values()].filter(({ place }) => place === 'window')
+  }
+
   enter(round: GateRound): 'waiting' | 'admitted' {
     const before = this.#rounds.get(round.id)
     if (!before) this.#rounds.set(round.id, { ...round, place: 'waiting' })
