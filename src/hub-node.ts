@@ -25,7 +25,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
-    const counts = await Promise.all(config.WORKER_KINDS.map((kind) => parts.queue.workers(kind)))
+    const counts = await Promise.all(config.WORKER_KINDS.map((kind) => parts.backlog.workers(kind)))
     return counts.every((count) => count > 0)
   }
   const server = await buildServer({

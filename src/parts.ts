@@ -1,7 +1,9 @@
 import type { BrokerLimits } from './broker/broker.js'
+import type { GateLimits } from './broker/gate.js'
 import { RedisBroker } from './broker/redis-broker.js'
 import { connectCommands, inspectRedis, type RedisConnectionOptions } from './broker/redis-connection.js'
 import { RedisFeeds } from './broker/redis-feeds.js'
+import { RedisGate } from './broker/redis-gate.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import { RedisLease } from './broker/redis-lease.js'
@@ -10,6 +12,7 @@ import { systemClock } from './hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub } from './hub/hub.js'
 import { BullEvents } from './jobs/bull-events.js'
 import { BullQueue } from './jobs/bull-queue.js'
+import { FairQueue } from './jobs/fair-queue.js'
 import type { Final } from './jobs/finalize.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
@@ -23,7 +26,10 @@ export interface Adapters {
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
-  readonly queue: BullQueue
+  readonly gate: RedisGate
+  readonly queue: FairQueue
+  /** What lies behind the queue's gate. */
+  readonly backlog: BullQueue
   /** Told of each end that this process has written. */
   readonly onFinal: (final: Final) => void
   close(): Promise<void>
@@ -63,7 +69,9 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const broker = new RedisBroker(options)
   const store = new RedisJobStore(options)
-  const queue = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
+  const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
+  const gate = new RedisGate(broker.commands, keys, gateLimits(config))
+  const queue = new FairQueue({ gate, backlog, broker, onFault })
   const { activeTtlMs, finalTtlMs } = options.limits
   const feeds = new RedisFeeds({
     commands: broker.commands,
@@ -78,7 +86,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     store.close()
     await broker.close()
   }
-  return { broker, store, feeds, queue, onFinal, close }
+  return { broker, store, feeds, gate, queue, backlog, onFinal, close }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */
@@ -106,6 +114,15 @@ function brokerLimits(config: Config): BrokerLimits {
     staleMs: config.STALE_MS,
     activeTtlMs: config.ACTIVE_TTL_MS,
     finalTtlMs: config.FINAL_TTL_MS,
+  }
+}
+
+function gateLimits(config: Config): GateLimits {
+  return {
+    maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
+    maxPerHour: config.MAX_JOBS_PER_HOUR,
+    maxWaitingPerUser: config.MAX_WAITING_JOBS_PER_USER,
+    maxWaiting: config.MAX_WAITING_JOBS,
   }
 }
 

@@ -104,10 +104,12 @@ export class KindWorker<K extends KindName> {
       kind,
       id,
       round,
-      token: job.attemptsStarted,
+      token: job.data.base + job.attemptsStarted,
       input: job.data.input as InputOf<K>, // normalised at submit
       isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
     }
+    // Taken: the next job may come into the queue. What fails here the sweeper does.
+    this.#follow(parts.queue.started(attempt))
     let own: JobContext | undefined
     const settled = await runJob(attempt, processor, { broker: parts.broker, cancelGraceMs }, (context) => {
       own = context
@@ -136,13 +138,14 @@ export class KindWorker<K extends KindName> {
 
   /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
   #settle(job: BullJob<BullData, BullReturn>): void {
-    const { kind, parts, onFault } = this.#options
+    const { kind, parts } = this.#options
     const ref: QueueRef = { kind, id: job.data.id, round: job.data.round }
-    const work = parts.queue
-      .state(ref)
-      .then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined))
-      .catch(onFault)
-      .finally(() => this.#settling.delete(work))
+    this.#follow(parts.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined)))
+  }
+
+  /** What goes on beside the jobs; `close` waits for it. */
+  #follow(act: Promise<void>): void {
+    const work = act.catch(this.#options.onFault).finally(() => this.#settling.delete(work))
     this.#settling.add(work)
   }
 

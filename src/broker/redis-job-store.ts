@@ -4,10 +4,13 @@ import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 import { asked, type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
-import { RedisKeys } from './redis-keys.js'
+import { memberOf, RedisKeys, roundOf } from './redis-keys.js'
 
 /** Most jobs of one kind that a user's index holds; the oldest leave it first. */
 const MAX_OWNED = 10_000
+
+/** Of an index the oldest that are looked at when a job comes in, and at most how often again while all of these are gone. */
+const TRIM = { oldest: 4, looks: 16 } as const
 
 /** Records of jobs in Redis. Nothing here spans two hash slots in one script: what must has a fixed order, and the sweeper repairs the rest. */
 export class RedisJobStore implements JobStore, ActiveRounds {
@@ -30,6 +33,7 @@ export class RedisJobStore implements JobStore, ActiveRounds {
     if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
     // Also for a job that exists: its first submit may have died right here.
     await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
+    if (reply[0] === 'created') await this.#trimOwned(owner, kind)
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
@@ -114,6 +118,33 @@ export class RedisJobStore implements JobStore, ActiveRounds {
     }
   }
 
+  /**
+   * Takes jobs that have expired out of an index that nobody may ever list. It looks at the oldest, and at one at random, since a job that lives long may stand before
+   * many that are gone: so more leave than come in.
+   */
+  async #trimOwned(owner: string, kind: KindName): Promise<void> {
+    const key = this.#keys.owned(owner, kind)
+    const random = await asked(this.#commands.zrandmember(key))
+    await this.#forgetExpired(key, random === null ? [] : [random])
+    for (let looks = 0; looks < TRIM.looks; looks += 1) {
+      const oldest = await asked(this.#commands.zrange(key, '0', String(TRIM.oldest - 1)))
+      if ((await this.#forgetExpired(key, oldest)) < TRIM.oldest) return
+    }
+  }
+
+  /** Answers how many of these jobs there are no more. */
+  async #forgetExpired(key: string, ids: readonly string[]): Promise<number> {
+    const exist = await asked(Promise.all(ids.map((id) => this.#commands.exists(this.#keys.job(id)))))
+    const expired = ids.filter((_, i) => exist[i] === 0)
+    if (expired.length === 0) return 0
+    await asked(this.#commands.zrem(key, ...expired))
+    // One of them may have been submitted anew meanwhile.
+    const created = await asked(Promise.all(expired.map((id) => this.#commands.hget(this.#keys.job(id), 'created_at'))))
+    const back = expired.flatMap((id, i) => (created[i] ? [Date.parse(created[i]), id] : []))
+    if (back.length > 0) await asked(this.#commands.zadd(key, ...back))
+    return expired.length
+  }
+
   /** The index of a user lives as long as any job in it. */
   async #keepOwned(owner: string, kind: KindName): Promise<void> {
     await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
@@ -123,14 +154,4 @@ export class RedisJobStore implements JobStore, ActiveRounds {
 function splitCursor(cursor: string): [score: string, id: string] {
   const at = cursor.indexOf(':')
   return [cursor.slice(0, at), cursor.slice(at + 1)]
-}
-
-/** A round as a member of the sweeper's index; an id holds no tilde. */
-function memberOf({ id, round }: JobRound): string {
-  return `${id}~${round}`
-}
-
-function roundOf(member: string): JobRound {
-  const at = member.indexOf('~')
-  return { id: member.slice(0, at), round: Number(member.slice(at + 1)) }
 }

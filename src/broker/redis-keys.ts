@@ -1,4 +1,5 @@
 import type { KindName } from '../protocol/kinds.js'
+import type { JobRound } from './job-store.js'
 
 /** Every key of runcast. The braces are the hash tag of Redis Cluster: all keys of one job lie in one slot, so one script may hold them. */
 export class RedisKeys {
@@ -44,6 +45,19 @@ export class RedisKeys {
     return `${this.#prefix}:sweeper`
   }
 
+  /** The gate, in one slot; `gate.lua` says what each key holds. `base` begins them all. */
+  gate(): GateKeys {
+    const base = `${this.#prefix}:{gate}:`
+    return {
+      base,
+      waiting: `${base}waiting`,
+      admitted: `${base}admitted`,
+      queue: (kind, owner) => `${base}waiting:${kind}:${owner}`,
+      window: (kind) => `${base}window:${kind}`,
+      hour: (owner) => `${base}hour:${owner}`,
+    }
+  }
+
   /** Sorted set of a user's sockets over all nodes, by the ends of their leases. */
   sockets(sub: string): string {
     return `${this.#prefix}:sockets:{${sub}}`
@@ -83,4 +97,25 @@ export class RedisKeys {
   queues(): string {
     return `{${this.#prefix}:queue}`
   }
+}
+
+/** The gate's keys that are named outside its scripts. */
+export interface GateKeys {
+  readonly base: string
+  readonly waiting: string
+  readonly admitted: string
+  queue(kind: KindName, owner: string): string
+  window(kind: KindName): string
+  /** Sorted set of the rounds that a user has submitted in the last hour, by time. */
+  hour(owner: string): string
+}
+
+/** A round as a member of a set; an id holds no tilde. */
+export function memberOf({ id, round }: JobRound): string {
+  return `${id}~${round}`
+}
+
+export function roundOf(member: string): JobRound {
+  const at = member.indexOf('~')
+  return { id: member.slice(0, at), round: Number(member.slice(at + 1)) }
 }

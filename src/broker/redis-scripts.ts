@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
-import type { KindName } from '../protocol/kinds.js'
+import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
+import type { GateState } from './gate.js'
 
-/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share. */
+/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `gate.lua` the one of the gate's. */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
@@ -15,6 +16,10 @@ export const redisScripts = {
   runcastLease: { numberOfKeys: 1, lua: load('lease') },
   runcastRenew: { numberOfKeys: 1, lua: load('renew') },
   runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
+  runcastGateReserve: { numberOfKeys: 2 + KIND_NAMES.length, lua: load('gate-reserve') },
+  runcastGateEnter: { numberOfKeys: 1, lua: load('gate', 'gate-enter') },
+  runcastGateNext: { numberOfKeys: 1, lua: load('gate', 'gate-next') },
+  runcastGateLeave: { numberOfKeys: 1, lua: load('gate', 'gate-leave') },
 }
 
 /** The scripts as commands of a connection that was made with them. */
@@ -31,6 +36,10 @@ export interface ScriptCommands {
   runcastLease(...args: (string | number)[]): Promise<0 | 1>
   runcastRenew(...args: (string | number)[]): Promise<1>
   runcastRevoke(...args: (string | number)[]): Promise<1>
+  runcastGateReserve(...args: (string | number)[]): Promise<['ok' | 'hour' | 'waiting' | 'full', ms: number]>
+  runcastGateEnter(...args: (string | number)[]): Promise<GateState>
+  runcastGateNext(...args: (string | number)[]): Promise<string | null>
+  runcastGateLeave(...args: (string | number)[]): Promise<0 | 1>
 }
 
 function load(...names: string[]): string {

@@ -2,13 +2,15 @@ import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { KIND_NAMES, KINDS, type KindName } from '../protocol/kinds.js'
 import { connectBull } from './bull-connection.js'
-import type { Outcome, Queue, QueueRef, QueueState } from './queue.js'
+import type { Backlog, Outcome, QueueRef, QueueState, Work } from './queue.js'
 
 /** What lies in the queue: `outcome` is written by the runner before a round fails, since BullMQ itself keeps only a text. */
 export interface BullData {
   readonly id: string
   readonly round: number
   readonly input: unknown
+  /** Fencing tokens begin above it: BullMQ counts a round's starts from 1 again when it is added again. */
+  readonly base: number
   readonly outcome?: Outcome
 }
 
@@ -44,13 +46,18 @@ export function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, 
   return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
 }
 
+/** Nobody needs more of it: it brings news, and what they miss the sweeper finds. */
+const EVENTS_KEPT = 100
+/** Ended rounds that nobody has told and removed: far longer than anybody looks after them. BullMQ removes them when others end. */
+const KEPT = { age: 30 * 24 * 3600 }
+
 /** BullMQ gives a round up whose workers died too often, but lets it wait until some worker would pick it up, to say so then. */
 async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Promise<boolean> {
   return Boolean((await queue.getJob(name))?.deferredFailure)
 }
 
-/** The queue on BullMQ, one queue a kind. */
-export class BullQueue implements Queue {
+/** The workers' backlog on BullMQ, one queue a kind. */
+export class BullQueue implements Backlog {
   readonly #connection: Redis
   readonly #queues: ReadonlyMap<KindName, BullMq<BullData, BullReturn>>
   readonly #controlChannel: string
@@ -61,18 +68,25 @@ export class BullQueue implements Queue {
     this.#connection = connectBull(options.url, { maxRetries: 2, onFault })
     this.#queues = new Map(
       KIND_NAMES.map((kind) => {
-        const queue = new BullMq<BullData, BullReturn>(kind, { connection: this.#connection, prefix: options.prefix })
+        const queue = new BullMq<BullData, BullReturn>(kind, {
+          connection: this.#connection,
+          prefix: options.prefix,
+          streams: { events: { maxLen: EVENTS_KEPT } },
+          defaultJobOptions: {
+            attempts: KINDS[kind].attempts,
+            backoff: { type: 'exponential', delay: 1000 },
+            removeOnComplete: KEPT,
+            removeOnFail: KEPT,
+          },
+        })
         queue.on('error', onFault)
         return [kind, queue]
       }),
     )
   }
 
-  async add(ref: QueueRef, input: unknown): Promise<void> {
-    const data = { id: ref.id, round: ref.round, input }
-    const { attempts } = KINDS[ref.kind]
-    const options = { jobId: bullJobId(ref), attempts, backoff: { type: 'exponential', delay: 1000 } }
-    await this.#queue(ref.kind).add(ref.kind, data, options)
+  async add({ kind, ...data }: Work): Promise<void> {
+    await this.#queue(kind).add(kind, data, { jobId: bullJobId(data) })
   }
 
   async remove(ref: QueueRef): Promise<boolean> {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import type { Broker } from '../broker/broker.js'
 import type { Feeds } from '../broker/feeds.js'
-import type { ActiveRounds, HistoryPage, JobStore } from '../broker/job-store.js'
+import type { Gate } from '../broker/gate.js'
+import type { ActiveRounds, HistoryPage, JobRound, JobStore } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -39,6 +40,13 @@ export type Phase = 'active' | 'final'
 /** How often one page of a filtered list asks for more jobs to look at. */
 const MAX_LOOKS = 20
 
+/** What is said where a limit is reached, by which. */
+const LIMITS = {
+  hour: { code: 'quota', message: 'This user has submitted as many jobs as are allowed in an hour.' },
+  waiting: { code: 'quota', message: 'As many jobs of this user wait as are allowed to.' },
+  full: { code: 'overloaded', message: 'As many jobs wait as are allowed to; try again later.' },
+} as const
+
 const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 
 /** The life of jobs as their users steer it. Every member rejects with a `Refusal` for what the caller did wrong. */
@@ -47,21 +55,25 @@ export class JobService {
   readonly #store: JobStore & ActiveRounds
   readonly #feeds: Feeds
   readonly #queue: Queue
+  readonly #gate: Pick<Gate, 'reserve'>
   readonly #parts: Finalizer
 
-  constructor(parts: Finalizer & { readonly store: JobStore }) {
+  constructor(parts: Finalizer & { readonly store: JobStore; readonly gate: Pick<Gate, 'reserve'> }) {
     this.#parts = parts
     this.#broker = parts.broker
     this.#store = parts.store
     this.#feeds = parts.feeds
     this.#queue = parts.queue
+    this.#gate = parts.gate
   }
 
   /**
-   * Enqueues a job. The same id and input again by its owner is answered with the job as it is; `other_input` and `id_taken` otherwise. The order
-   * (hash, sweeper's index, user's index, announcement, queue) is fixed: whatever dies in between, the sweeper finds the job and puts it into the queue.
+   * Enqueues a job, or rejects with `quota`. The same id and input again by its owner is answered with the job as it is, whatever the quota; `other_input` and
+   * `id_taken` otherwise. The order (quota, sweeper's index, hash, both again with the user's index, announcement, queue) is fixed: from the moment that the hash is
+   * written, whatever dies, the sweeper finds the job and puts it into the queue.
    */
-  async submit({ owner, kind, input, key, id = key === undefined ? uuidv7() : idOfKey(owner, kind, key) }: Submission): Promise<JobState> {
+  async submit({ owner, kind, input, key, id: given }: Submission): Promise<JobState> {
+    const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind, key))
     if (!isJobId(id)) {
       throw new Refusal('invalid', undefined, [
         { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
@@ -71,6 +83,8 @@ export class JobService {
     const digest = digestOf(kind, normalised)
     const generation = randomBytes(6).toString('hex')
     const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at: new Date().toISOString() }
+    const isNew = (given === undefined && key === undefined) || (await this.#broker.read(id)) === null
+    if (isNew) await this.#open(owner, { id, round: 1 })
     const answer = await this.#store.create(job, lifecycleOf(kind).status(id, 'queued'))
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
@@ -78,7 +92,7 @@ export class JobService {
     // Also where it was there before: its first submit may have died right here. Doing it again changes nothing.
     if (state.status === 'queued') {
       await tellOwner({ broker: this.#broker, feeds: this.#feeds }, state, true)
-      await this.#queue.add({ kind, id, round: state.round }, normalised)
+      await this.#queue.add(state)
     }
     return state
   }
@@ -144,15 +158,15 @@ export class JobService {
   }
 
   /**
-   * A new round of a job that failed or was cancelled; `not_final` for any other. Of two at the same moment one writes the round and both are answered with it.
-   * The order (sweeper's index, hash, sweeper's index again, owner's index, announcement, queue) is fixed: from the moment that the round is written the
+   * A new round of a job that failed or was cancelled; `not_final` for any other, `quota` where its owner has no more. Of two at the same moment one writes the round and both are answered with it.
+   * The order (quota, sweeper's index, hash, sweeper's index again, owner's index, announcement, queue) is fixed: from the moment that the round is written the
    * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
    */
   async retry(id: string, view: View): Promise<JobState> {
     const ended = await this.#require(id, view)
     if (!isFinal(ended.status) || ended.status === 'completed') throw new Refusal('not_final')
     const round = ended.round + 1
-    await this.#store.activate({ id, round }, Date.now())
+    await this.#open(ended.owner, { id, round })
     const event = { ...lifecycleOf(ended.kind).status(id, 'queued'), clears: 'round' } as const
     const written = await this.#broker.publish(id, [event], controlWriter(round))
     const state = await this.#require(id, view)
@@ -163,9 +177,19 @@ export class JobService {
       await this.#feeds.announce(state.owner, id, true)
       // It may have been cancelled meanwhile.
       await tellOwner({ broker: this.#broker, feeds: this.#feeds }, state, true)
-      await this.#queue.add({ kind: state.kind, id, round }, JSON.parse(state.input))
+      await this.#queue.add(state)
     }
     return state
+  }
+
+  /** What comes before a round is written: its owner's quota, then the sweeper's index, which must not miss it. */
+  async #open(owner: string, round: JobRound): Promise<void> {
+    const reserved = await this.#gate.reserve(owner, round)
+    if (!reserved.ok) {
+      const { code, message } = LIMITS[reserved.reason]
+      throw new Refusal(code, message, [], reserved.retryAfterMs)
+    }
+    await this.#store.activate(round, Date.now())
   }
 
   /** Those of these jobs that there are; what has expired, or is another's by now, leaves the owner's index. */

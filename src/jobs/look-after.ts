@@ -1,7 +1,7 @@
 import type { JobRound } from '../broker/job-store.js'
 import { fencingWriter, type Writer } from '../protocol/entry.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
-import { KINDS, lifecycleOf } from '../protocol/kinds.js'
+import { KIND_NAMES, KINDS, lifecycleOf } from '../protocol/kinds.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Outcome, QueueRef } from './queue.js'
@@ -22,8 +22,8 @@ export interface CareLimits {
 export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareLimits, source: 'sweeper' | 'queue'): Promise<void> {
   const { broker, store, queue } = parts
   const state = (await broker.read(round.id))?.state
-  // A round that is ahead of its job: the retry died before it was written. One that is only late puts it in again.
-  if (!state || state.round < round.round) return store.retire(round)
+  // Expired; or ahead of its job: the submit or the retry died before it was written.
+  if (!state || state.round < round.round) return drop(parts, round)
   const ref: QueueRef = { kind: state.kind, ...round }
   const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
@@ -41,9 +41,16 @@ export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareL
   return touch(queued.at === 'held' ? limits.heldMs : 0)
 }
 
+/** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */
+async function drop({ broker, store, queue }: Finalizer, round: JobRound): Promise<void> {
+  for (const kind of KIND_NAMES) await queue.remove({ kind, ...round })
+  await store.retire(round)
+  if ((await broker.read(round.id))?.state.round === round.round) await store.activate(round, Date.now())
+}
+
 /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
 async function restore(parts: Finalizer, state: JobState, ref: QueueRef, source: 'sweeper' | 'queue'): Promise<void> {
-  if (state.status === 'queued') return parts.queue.add(ref, JSON.parse(state.input))
+  if (state.status === 'queued') return parts.queue.add({ ...ref, owner: state.owner })
   if (state.status === 'cancelling') return finalize(parts, ref, { status: 'cancelled' }, source)
   // Read again: it may have ended, been told and been removed between the two looks.
   const now = (await parts.broker.read(ref.id))?.state

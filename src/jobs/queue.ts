@@ -14,20 +14,51 @@ export type Outcome =
   | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
   | { readonly status: 'cancelled' }
 
-/** Where a round is. `active`: a worker has taken it, and is alive as long as it `isLocked`. */
+/** Where a round is. `held`: it waits until it is its turn; `waiting`: for a worker; `active`: a worker has taken it, and is alive as long as it `isLocked`. */
 export type QueueState =
   | { readonly at: 'held' | 'waiting' | 'missing' }
   | { readonly at: 'active'; readonly isLocked: boolean }
   | { readonly at: 'ended'; readonly outcome: Outcome }
 
-/** A queue of work: what is added is done once at a time by some worker, again if that worker dies. */
+/** A round that is to be computed, and whose it is. */
+export interface QueuedJob extends QueueRef {
+  readonly owner: string
+}
+
+/** A round as the workers get it. */
+export interface Work extends QueueRef {
+  readonly input: unknown
+  /** Fencing tokens of this round begin above it. */
+  readonly base: number
+}
+
+/**
+ * A queue of work, fair between users: what is added waits until it is its turn, is then handed to the workers, and is done once at a time by some worker, again
+ * if that worker dies.
+ */
 export interface Queue {
-  /** Adding a round that is there already changes nothing. */
-  add(ref: QueueRef, input: unknown): Promise<void>
-  /** Takes a round out; false where a worker holds it. One that is not there is as good as taken out. */
+  /** Adding a round that is there already changes nothing, except that one which the workers' queue has lost gets into it again. */
+  add(job: QueuedJob): Promise<void>
+  /** A worker has taken a round: the next one of its kind may follow. May be said again. */
+  started(ref: QueueRef): Promise<void>
+  /** Takes a round out; false where a worker holds it: its owner's place is free all the same. One that is not there is as good as taken out. */
   remove(ref: QueueRef): Promise<boolean>
+  /** Hands out whatever may be, also what a process left that died in doing so. To be called now and then by anybody. */
+  dispatch(): Promise<void>
   /** Tells the process that computes the round to stop. At most once; a worker also learns it from the answer to its next write. */
   cancelOnOwner(ref: QueueRef): Promise<void>
+  state(ref: QueueRef): Promise<QueueState>
+  close(): Promise<void>
+}
+
+/** What the workers take from, in the order of `add`: the part of a `Queue` behind its gate. */
+export interface Backlog {
+  /** Adding a round that is there already changes nothing. */
+  add(work: Work): Promise<void>
+  /** False where a worker holds it. */
+  remove(ref: QueueRef): Promise<boolean>
+  cancelOnOwner(ref: QueueRef): Promise<void>
+  /** Never `held`. */
   state(ref: QueueRef): Promise<QueueState>
   /** How many workers of a kind are connected. */
   workers(kind: KindName): Promise<number>

@@ -67,7 +67,9 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const { store } = this.#parts
+    const { store, queue } = this.#parts
+    // Whatever is wrong with handing out, jobs are looked after.
+    await queue.dispatch().catch(this.#options.onFault)
     const due = Date.now() - this.#options.intervalMs
     for (;;) {
       const rounds = await store.active(due, BATCH)

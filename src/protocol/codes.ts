@@ -40,6 +40,7 @@ export const CODES = {
     reconnect: false,
     text: 'This user has too many sockets open; close one, then connect again.',
   },
+  quota: { close: null, http: 429, reconnect: true, text: 'This user has submitted as much as is allowed for now; come again later.' },
   rate_limited: { close: 4029, http: 429, reconnect: true, text: 'Too many requests or invalid messages; slow down.' },
 } as const satisfies Record<string, Code>
 
@@ -56,11 +57,14 @@ export function mayClose(name: CodeName): name is CloseName {
 export class Refusal extends Error {
   readonly code: CodeName
   readonly detail: readonly { path: string; expected: string }[]
+  /** When to come again, where that is known. */
+  readonly retryAfterMs: number | undefined
 
-  constructor(code: CodeName, message: string = CODES[code].text, detail: Refusal['detail'] = []) {
+  constructor(code: CodeName, message: string = CODES[code].text, detail: Refusal['detail'] = [], retryAfterMs?: number) {
     super(message)
     this.name = 'Refusal'
     this.code = code
     this.detail = detail
+    this.retryAfterMs = retryAfterMs
   }
 }

@@ -41,7 +41,7 @@ export interface Entry {
   readonly body: Buffer
 }
 
-/** Who writes: fenced by round, then token (BullMQ's attempts started); `n` rises with each write. `n` 0 is the control plane: fenced by round and state machine alone. */
+/** Who writes: fenced by round, then token (rises with each start by BullMQ); `n` rises with each write. `n` 0 is the control plane: fenced by round and state machine alone. */
 export interface Writer {
   readonly round: number
   readonly token: number

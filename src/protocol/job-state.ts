@@ -12,8 +12,6 @@ export interface JobState {
   status: Status
   round: number
   attempt: number
-  /** Highest fencing token that has written in this round; 0 before. */
-  token: number
   /** For how long, when this was read, the processor that computes the job had given no sign of life; null where none computes it. */
   silentMs: number | null
   /** Whether that was too long. */
@@ -26,6 +24,8 @@ export interface JobState {
   /** Identity of the count as clients see it: `generation` and the Redis that serves it. */
   readonly epoch: string
   seq: number
+  /** Fencing token of the last worker that wrote in this round, 0 before; as it was when the state was read, since entries do not carry it. */
+  token: number
   readonly latest: Map<string, Entry>
 }
 
@@ -38,6 +38,7 @@ export function advance(state: JobState, entry: Entry): void {
       state.round += 1
       state.started_at = null
       state.finished_at = null
+      state.token = 0
     }
   }
   if (entry.to) {

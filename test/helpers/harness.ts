@@ -75,8 +75,13 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     warn: () => {},
     error: (fields: object) => faults.push(fields),
   }
-  // All sockets of a test come from one address and mostly from one user.
-  const crowd = { MAX_SOCKETS_PER_USER: '1000', MAX_UPGRADES_PER_SECOND: '10000' }
+  // All sockets of a test come from one address and, like all jobs, mostly from one user.
+  const crowd = {
+    MAX_SOCKETS_PER_USER: '1000',
+    MAX_UPGRADES_PER_SECOND: '10000',
+    MAX_ACTIVE_JOBS_PER_USER: '1000',
+    MAX_JOBS_PER_HOUR: '100000',
+  }
   const env = {
     REDIS_URL: redis.url,
     JWT_SECRET: SECRET,

@@ -226,7 +226,7 @@ t.test('[STATE-7] the sweeper finishes what a dying process left: not enqueued, 
   t.match((await harness.call('GET', '/api/v2/runs/lost')).body, { result: { code: 'worker_lost' } })
 
   await create('deaf')
-  await parts.queue.add(ref('deaf'), HORN)
+  await parts.queue.add({ ...ref('deaf'), owner: 'alice' })
   await parts.broker.publish('deaf', [runEvents.status('deaf', 'running'), runEvents.status('deaf', 'cancelling')], {
     round: 1,
     token: 1,

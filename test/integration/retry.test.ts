@@ -5,6 +5,7 @@ import type { Parts } from '../../src/parts.js'
 import { JobFailure } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, startHarness } from '../helpers/harness.js'
+import { overriding } from '../helpers/overriding.js'
 import { Stage } from '../helpers/stage.js'
 import { TestClient } from '../helpers/test-client.js'
 import { assertComplete, assertShapes } from '../helpers/wire.js'
@@ -247,12 +248,3 @@ t.test(
     t.same(h.faults, [])
   },
 )
-
-/** An object of which one member is another function; the others are called on the object itself, whose fields are private. */
-function overriding<T extends object, K extends keyof T>(object: T, name: K, act: T[K]): T {
-  const get = (target: T, key: string | symbol): unknown => {
-    const member: unknown = Reflect.get(target, key)
-    return key === name ? act : typeof member === 'function' ? member.bind(target) : member
-  }
-  return new Proxy(object, { get })
-}

@@ -17,7 +17,9 @@ export const errors = fp(
     app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
       const refusal = asRefusal(error)
       if (refusal.code === 'internal') request.log.error(error)
-      if (CODES[refusal.code].http === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
+      const { retryAfterMs } = refusal
+      if (retryAfterMs !== undefined) void reply.header('retry-after', String(Math.max(Math.ceil(retryAfterMs / 1000), 1)))
+      else if (CODES[refusal.code].http === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
       if (CODES[refusal.code].http === 401) void reply.header('www-authenticate', 'Bearer')
       return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
     })

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import type { GateLimits } from '../../src/broker/gate.js'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { startTestRedis } from '../helpers/redis.js'
+import { inClusterMode } from './cluster.js'
+import { enterAll, openGate, roundOf, takeAll } from './open-gate.js'
+
+const redis = await startTestRedis(t)
+const admin = new Redis(redis.url)
+t.teardown(() => admin.disconnect())
+
+const open = (t: Test, limits?: Partial<GateLimits>, prefix?: string) => openGate(t, redis.url, limits, prefix)
+
+t.test('[FAIR-1] users take turns, whoever came first; who was never served comes first', async (t) => {
+  const gate = open(t, { maxActivePerUser: 100 })
+  await enterAll(gate, ['a-1', 'a-2', 'a-3', 'a-4', 'b-1', 'b-2', 'c-1'])
+  t.same(await takeAll(gate, 4), ['a-1', 'b-1', 'c-1', 'a-2'])
+  await enterAll(gate, ['d-1', 'c-2'])
+  t.same(await takeAll(gate), ['d-1', 'b-2', 'c-2', 'a-3', 'a-4'])
+})
+
+t.test('[FAIR-1] who has nothing waiting between two jobs keeps their turn: one job after the other is no way ahead', async (t) => {
+  const gate = open(t, { maxActivePerUser: 100 })
+  await enterAll(gate, ['a-1', 'a-2', 'a-3', 'b-1'])
+  t.same(await takeAll(gate, 2), ['a-1', 'b-1'])
+  await enterAll(gate, ['b-2'])
+  t.same(await takeAll(gate, 2), ['a-2', 'b-2'])
+  await enterAll(gate, ['b-3'])
+  t.same(await takeAll(gate), ['a-3', 'b-3'])
+})
+
+t.test('[FAIR-2] of a kind one round at a time is admitted and not started, however many nodes ask', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const nodes = [1, 2, 3].map(() => open(t, {}, prefix))
+  const [gate = open(t)] = nodes
+  await enterAll(gate, ['a-1', 'b-1'])
+  await enterAll(gate, ['a-b1'], 'benchmark')
+  const taken = await Promise.all(nodes.flatMap((node) => [node.next('run'), node.next('run')]))
+  t.same(taken.filter(Boolean), [{ id: 'a-1', round: 1 }])
+  t.same(await gate.window('run'), [{ id: 'a-1', round: 1 }])
+  t.same(await gate.next('benchmark'), { id: 'a-b1', round: 1 }, 'another kind has a window of its own')
+  t.equal(await gate.started('run', roundOf('a-1')), true)
+  t.equal(await gate.started('run', roundOf('a-1')), false)
+  t.same(await gate.next('run'), { id: 'b-1', round: 1 })
+})
+
+t.test('[QUOTA-1] a user has so many places over all kinds; the others wait, and another user goes on', async (t) => {
+  const gate = open(t)
+  await enterAll(gate, ['a-1', 'a-2', 'a-3'])
+  await enterAll(gate, ['a-b1'], 'benchmark')
+  t.same(await takeAll(gate), ['a-1', 'a-2'])
+  t.equal(await gate.next('benchmark'), null)
+  await enterAll(gate, ['b-1'])
+  t.same(await takeAll(gate), ['b-1'])
+  t.equal(await gate.leave(roundOf('a-1')), true)
+  t.equal(await gate.leave(roundOf('a-1')), false, 'a place is given back once')
+  t.same(await gate.next('benchmark'), { id: 'a-b1', round: 1 }, 'a place that becomes free serves any kind')
+  t.same(await takeAll(gate), [])
+  await gate.leave(roundOf('a-2'))
+  t.same(await takeAll(gate), ['a-3'])
+})
+
+t.test('[QUOTA-1] a quota that was changed holds for who waits already', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const before = open(t, { maxActivePerUser: 3 }, prefix)
+  await enterAll(before, ['a-1', 'a-2', 'a-3'])
+  t.same(await takeAll(before, 1), ['a-1'])
+  const lowered = open(t, { maxActivePerUser: 1 }, prefix)
+  t.same(await takeAll(lowered), [])
+  await lowered.leave(roundOf('a-1'))
+  t.same(await takeAll(lowered), ['a-2'])
+})
+
+t.test('a round enters once, and is what it is', async (t) => {
+  const gate = open(t)
+  t.equal(await gate.state(roundOf('a-1')), null)
+  for (const _ of [1, 2]) t.equal(await gate.enter(roundOf('a-1')), 'waiting')
+  t.equal(await gate.state(roundOf('a-1')), 'waiting')
+  t.same(await takeAll(gate), ['a-1'])
+  t.equal(await gate.enter(roundOf('a-1')), 'admitted')
+  t.equal(await gate.state(roundOf('a-1')), 'admitted')
+  t.same(await takeAll(gate), [])
+  await gate.enter({ ...roundOf('a-1'), round: 2 })
+  t.same(await gate.next('run'), { id: 'a-1', round: 2 }, 'another round is another one')
+  await gate.leave(roundOf('a-1'))
+  t.equal(await gate.state({ id: 'a-1', round: 2 }), 'admitted')
+})
+
+t.test('a round that leaves is gone wherever it was: waiting, in the window, started', async (t) => {
+  const gate = open(t)
+  await enterAll(gate, ['a-1', 'a-2', 'b-1'])
+  await gate.leave(roundOf('a-1'))
+  t.same(await gate.next('run'), { id: 'a-2', round: 1 })
+  await gate.leave(roundOf('a-2'))
+  t.same(await takeAll(gate), ['b-1'])
+  await gate.leave(roundOf('b-1'))
+  for (const id of ['a-1', 'a-2', 'b-1']) t.equal(await gate.state(roundOf(id)), null)
+})
+
+t.test('[QUOTA-2] so many new rounds in an hour, each counted once, on whatever node', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const nodes = [1, 2].map(() => open(t, { maxPerHour: 3 }, prefix))
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => nodes[i % 2]?.reserve('a', roundOf(`a-${i % 5}`)).then((answer) => [i % 5, answer] as const)),
+  )
+  const [gate = open(t)] = nodes
+  const counted = new Set(answers.flatMap((answer) => (answer?.[1].ok ? [answer[0]] : [])))
+  t.equal(counted.size, 3)
+  for (const i of [0, 1, 2, 3, 4]) t.match(await gate.reserve('a', roundOf(`a-${i}`)), { ok: counted.has(i) })
+  t.match(await gate.reserve('b', roundOf('b-1')), { ok: true }, 'each user has an hour of their own')
+})
+
+t.test('[QUOTA-2] the hour slides: the refusal says when the next one is possible, and then it is', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxPerHour: 2 }, prefix)
+  const hour = new RedisKeys(prefix).gate().hour('a')
+  await gate.reserve('a', roundOf('a-1'))
+  await gate.reserve('a', roundOf('a-2'))
+  // As if it had come at another time.
+  const cameAgo = (ms: number) => admin.zadd(hour, Date.now() - ms, 'a-1~1')
+  await cameAgo(3000_000)
+  const refused = await gate.reserve('a', roundOf('a-3'))
+  if (refused.ok) return t.fail('three in an hour of two')
+  t.equal(refused.reason, 'hour')
+  t.ok(refused.retryAfterMs > 500_000 && refused.retryAfterMs <= 600_000, String(refused.retryAfterMs))
+  await cameAgo(3600_000)
+  t.match(await gate.reserve('a', roundOf('a-3')), { ok: true })
+  t.match(await gate.reserve('a', roundOf('a-4')), { ok: false, reason: 'hour' })
+  const left = await admin.pttl(hour)
+  t.ok(left > 3590_000 && left <= 3600_000, 'what is counted is kept for an hour')
+})
+
+t.test('[QUOTA-2] where the limit was lowered, room comes when so many have passed that one fits', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxPerHour: 1 }, prefix)
+  const now = Date.now()
+  await admin.zadd(new RedisKeys(prefix).gate().hour('a'), now - 3000_000, 'a-1~1', now - 2000_000, 'a-2~1', now - 1000_000, 'a-3~1')
+  const refused = await gate.reserve('a', roundOf('a-4'))
+  if (refused.ok) return t.fail('four in an hour of one')
+  t.ok(refused.retryAfterMs > 2500_000 && refused.retryAfterMs <= 2600_000, String(refused.retryAfterMs))
+})
+
+t.test('[QUOTA-3] so many may wait, of one user and of all, of all kinds together', async (t) => {
+  const gate = open(t, { maxWaitingPerUser: 2, maxWaiting: 3 })
+  await enterAll(gate, ['a-1'])
+  await enterAll(gate, ['a-b1'], 'benchmark')
+  t.match(await gate.reserve('a', roundOf('a-2')), { ok: false, reason: 'waiting', retryAfterMs: 10_000 })
+  t.match(await gate.reserve('b', roundOf('b-1')), { ok: true })
+  await enterAll(gate, ['b-1'])
+  t.match(await gate.reserve('c', roundOf('c-1')), { ok: false, reason: 'full', retryAfterMs: 10_000 })
+  t.match(await gate.reserve('b', roundOf('b-1')), { ok: true }, 'what was counted is not refused any more')
+  await takeAll(gate, 1)
+  t.match(await gate.reserve('c', roundOf('c-1')), { ok: true })
+  t.match(await gate.reserve('a', roundOf('a-2')), { ok: true })
+})
+
+t.test('[KEEP-1] when all have left nothing remains of any user but what expires', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, {}, prefix)
+  const odd = ['a', 'run:b', 'a}b', '{x', 'é ü', 'line\nbreak', '~1 2']
+  const rounds = odd.flatMap((owner, i) => [1, 2, 3].map((n) => ({ id: `j${i}-${n}`, round: n, kind: 'run', owner }) as const))
+  for (const round of rounds) {
+    await gate.reserve(round.owner, round)
+    await gate.enter(round)
+  }
+  t.equal((await takeAll(gate)).length, 2 * odd.length)
+  for (const round of rounds) t.equal(await gate.leave(round), true)
+  const { base } = new RedisKeys(prefix).gate()
+  const keys = await admin.keys(`${prefix}*`)
+  const stay = []
+  for (const key of keys) if ((await admin.pttl(key)) < 0) stay.push(key)
+  t.same(stay, [`${base}turn`])
+})
+
+t.test('the gate lies in one slot of a cluster', async (t) => {
+  const cluster = await startTestRedis(t, ['--cluster-enabled', 'yes'])
+  await inClusterMode(cluster.url)
+  const gate = openGate(t, cluster.url)
+  await gate.reserve('a}b', roundOf('a-1'))
+  await gate.enter({ ...roundOf('a-1'), owner: 'a}b' })
+  t.same(await takeAll(gate), ['a-1'])
+  t.equal(await gate.leave(roundOf('a-1')), true)
+})

@@ -1,0 +1,38 @@
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import type { Gate, GateLimits, GateRound } from '../../src/broker/gate.js'
+import { connectCommands } from '../../src/broker/redis-connection.js'
+import { RedisGate } from '../../src/broker/redis-gate.js'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import type { KindName } from '../../src/protocol/kinds.js'
+
+export const GATE_LIMITS: GateLimits = { maxActivePerUser: 2, maxPerHour: 1000, maxWaitingPerUser: 1000, maxWaiting: 1000 }
+
+/** A node's gate; on a prefix of its own, unless one is given: then it is another node of the same cluster. */
+export function openGate(t: Test, url: string, limits: Partial<GateLimits> = {}, prefix = `test-${randomUUID()}`): Gate {
+  const commands = connectCommands({ url })
+  t.teardown(() => commands.disconnect())
+  return new RedisGate(commands, new RedisKeys(prefix), { ...GATE_LIMITS, ...limits })
+}
+
+/** The first round of a job whose id begins with its owner's name. */
+export function roundOf(id: string, kind: KindName = 'run'): GateRound {
+  return { id, round: 1, kind, owner: id.replace(/-.*$/, '') }
+}
+
+/** Lets rounds wait, in this order. */
+export async function enterAll(gate: Gate, ids: readonly string[], kind?: KindName): Promise<void> {
+  for (const id of ids) await gate.enter(roundOf(id, kind))
+}
+
+/** Admits and starts rounds, until none may be; answers their ids. */
+export async function takeAll(gate: Gate, most: number = Number.MAX_SAFE_INTEGER): Promise<string[]> {
+  const taken: string[] = []
+  while (taken.length < most) {
+    const round = await gate.next('run')
+    if (!round) break
+    taken.push(round.id)
+    await gate.started('run', round)
+  }
+  return taken
+}

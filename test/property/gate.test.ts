@@ -1,0 +1,76 @@
+import { deepStrictEqual as deepEqual } from 'node:assert'
+import { randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import type { Gate, GateRound } from '../../src/broker/gate.js'
+import { connectCommands } from '../../src/broker/redis-connection.js'
+import { RedisGate } from '../../src/broker/redis-gate.js'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import type { KindName } from '../../src/protocol/kinds.js'
+import { GATE_LIMITS } from '../contract/open-gate.js'
+import { startTestRedis } from '../helpers/redis.js'
+import { check } from './check.js'
+import { GateModel } from './gate-model.js'
+
+type Act = readonly [name: 'enter' | 'next' | 'started' | 'leave' | 'state', pick: number]
+
+const KINDS: readonly KindName[] = ['run', 'benchmark']
+const OWNERS = ['a', 'b', 'c', 'd']
+const ROUNDS: readonly GateRound[] = Array.from({ length: 24 }, (_, i) => ({
+  id: `j${i}`,
+  round: 1,
+  kind: KINDS[i % 3 === 2 ? 1 : 0] ?? 'run',
+  owner: OWNERS[(i * 7) % OWNERS.length] ?? 'a',
+}))
+
+const acts: fc.Arbitrary<Act[]> = fc.array(
+  fc.tuple(fc.constantFrom('enter', 'enter', 'enter', 'next', 'next', 'started', 'started', 'leave', 'state'), fc.nat(1000)),
+  // By default a history would have some ten acts.
+  { minLength: 1, maxLength: 100, size: 'max' },
+)
+
+const redis = await startTestRedis(t)
+const commands = connectCommands({ url: redis.url })
+t.teardown(() => commands.disconnect())
+
+/** Does to both what an act says, mostly to a round to which it can be done. */
+async function play(gate: Gate, model: GateModel, [name, pick]: Act): Promise<void> {
+  const fit = name === 'enter' ? ROUNDS : name === 'started' ? model.window : model.rounds
+  const round = (pick % 4 > 0 && fit[pick % fit.length]) || ROUNDS[pick % ROUNDS.length]
+  if (!round) throw new RangeError('no round')
+  switch (name) {
+    case 'enter':
+      return deepEqual(await gate.enter(round), model.enter(round))
+    case 'next': {
+      const kind = KINDS[pick % 2] ?? 'run'
+      return model.admitted(kind, (await gate.next(kind))?.id)
+    }
+    case 'started':
+      return deepEqual(await gate.started(round.kind, round), model.started(round.kind, round.id))
+    case 'leave':
+      return deepEqual(await gate.leave(round), model.leave(round.id))
+    case 'state':
+      return deepEqual(await gate.state(round), model.state(round.id))
+  }
+}
+
+t.test(
+  '[FAIR-1] [FAIR-2] [QUOTA-1] random histories: whoever is admitted may be, nobody waits who need not, and nothing is left',
+  async (t) => {
+    const property = fc.asyncProperty(acts, fc.integer({ min: 1, max: 3 }), async (history, maxActivePerUser) => {
+      const prefix = `test-${randomUUID()}`
+      const gate = new RedisGate(commands, new RedisKeys(prefix), { ...GATE_LIMITS, maxActivePerUser })
+      const model = new GateModel(maxActivePerUser)
+      for (const act of history) await play(gate, model, act)
+      for (const round of ROUNDS) deepEqual(await gate.state(round), model.state(round.id))
+      for (const round of model.rounds) await gate.leave(round)
+      const left = (await commands.keys(`${prefix}*`)).map((key) => key.replace(/^.*\{gate\}:/, '').replace(/:.*$/, ''))
+      deepEqual(
+        left.filter((name) => name !== 'turn' && name !== 'served'),
+        [],
+      )
+      await commands.unlink(`${prefix}:{gate}:turn`, ...KINDS.map((kind) => `${prefix}:{gate}:served:${kind}`))
+    })
+    await check(t, 'gate', property, 150)
+  },
+)
