@@ -1,4 +1,5 @@
 import { KIND_NAMES, type KindName } from './protocol/kinds.js'
+import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from './protocol/timeout.js'
 
 /** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
 interface Setting<T> {
@@ -130,6 +131,19 @@ export const SETTINGS = {
   BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
   WORKER_LOCK_MS: integer('A worker that gives no sign of life for so long has lost its jobs to another.', 10_000, 1000, 600_000),
   CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),
+  WORKER_FINISH_MS: integer(
+    'How long a worker that stops lets its jobs go on, before it hands back those that have not ended.',
+    5000,
+    0,
+    600_000,
+  ),
+  RUN_TIMEOUT_S: integer(
+    'Longest time of a run from its first start, over all attempts, where its submit does not say.',
+    3600,
+    MIN_TIMEOUT_S,
+    MAX_TIMEOUT_S,
+  ),
+  BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
   PING_INTERVAL_MS: integer('How often a client is asked for a sign of life.', 30_000, 100, 600_000),

@@ -9,6 +9,7 @@ import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput } from './input.js'
@@ -22,7 +23,12 @@ export interface Submission {
   readonly owner: string
   readonly kind: KindName
   readonly input: unknown
+  /** How long a round may take, in seconds; without it as long as its kind may. */
+  readonly timeoutS?: number
 }
+
+/** How long a round may take where its submit does not say, by kind. */
+export type Timeouts = Readonly<Record<KindName, number>>
 
 /** A page of jobs, newest first. */
 export interface JobPage {
@@ -48,29 +54,37 @@ export class JobService {
   readonly #feeds: Feeds
   readonly #queue: Queue
   readonly #parts: Finalizer
+  readonly #timeoutsMs: Timeouts
 
-  constructor(parts: Finalizer & { readonly store: JobStore }) {
+  constructor(parts: Finalizer & { readonly store: JobStore; readonly timeoutsMs: Timeouts }) {
     this.#parts = parts
     this.#broker = parts.broker
     this.#store = parts.store
     this.#feeds = parts.feeds
     this.#queue = parts.queue
+    this.#timeoutsMs = parts.timeoutsMs
   }
 
   /**
    * Enqueues a job. The same id and input again by its owner is answered with the job as it is; `other_input` and `id_taken` otherwise. The order
    * (hash, sweeper's index, user's index, announcement, queue) is fixed: whatever dies in between, the sweeper finds the job and puts it into the queue.
    */
-  async submit({ owner, kind, input, key, id = key === undefined ? uuidv7() : idOfKey(owner, kind, key) }: Submission): Promise<JobState> {
+  async submit({ owner, kind, input, key, timeoutS, ...given }: Submission): Promise<JobState> {
+    const id = given.id ?? (key === undefined ? uuidv7() : idOfKey(owner, kind, key))
     if (!isJobId(id)) {
       throw new Refusal('invalid', undefined, [
         { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
       ])
     }
+    if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
+      throw new Refusal('invalid', undefined, [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }])
+    }
     const normalised = normaliseInput(kind, input)
     const digest = digestOf(kind, normalised)
     const generation = randomBytes(6).toString('hex')
-    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at: new Date().toISOString() }
+    const timeoutMs = timeoutS === undefined ? this.#timeoutsMs[kind] : Math.round(timeoutS * 1000)
+    const created_at = new Date().toISOString()
+    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, timeoutMs, generation, created_at }
     const answer = await this.#store.create(job, lifecycleOf(kind).status(id, 'queued'))
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
