@@ -1,6 +1,6 @@
 import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { KIND_NAMES, KINDS, type KindName } from '../protocol/kinds.js'
+import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import { connectBull } from './bull-connection.js'
 import type { Outcome, Queue, QueueRef, QueueState } from './queue.js'
 
@@ -30,6 +30,9 @@ export interface BullQueueOptions {
   readonly controlChannel: string
   readonly onFault?: (error: Error) => void
 }
+
+/** The way to wait before the next attempt, as BullMQ knows it: the worker has it. */
+export const BACKOFF = 'runcast'
 
 /** Name of a round in BullMQ: ids there may not be digits alone or hold a colon, and one that exists is silently kept. */
 export function bullJobId(ref: { id: string; round: number }): string {
@@ -70,8 +73,8 @@ export class BullQueue implements Queue {
 
   async add(ref: QueueRef, input: unknown): Promise<void> {
     const data = { id: ref.id, round: ref.round, input }
-    const { attempts } = KINDS[ref.kind]
-    const options = { jobId: bullJobId(ref), attempts, backoff: { type: 'exponential', delay: 1000 } }
+    // The hash counts the attempts, and the worker knows how long to wait: BullMQ's own count leaves out lost workers and must never end a round.
+    const options = { jobId: bullJobId(ref), attempts: Number.MAX_SAFE_INTEGER, backoff: { type: BACKOFF } }
     await this.#queue(ref.kind).add(ref.kind, data, options)
   }
 
