@@ -1,4 +1,5 @@
 import { KIND_NAMES, type KindName } from './protocol/kinds.js'
+import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from './protocol/timeout.js'
 
 /** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
 interface Setting<T> {
@@ -134,6 +135,19 @@ export const SETTINGS = {
   MAX_JOBS_PER_HOUR: integer('Jobs that one user may submit or retry within any hour.', 1000, 1, 1_000_000),
   MAX_WAITING_JOBS_PER_USER: integer('Jobs of one user that may wait.', 5000, 1, 9000),
   MAX_WAITING_JOBS: integer('Jobs of all users that may wait.', 100_000, 1, 10_000_000),
+  WORKER_FINISH_MS: integer(
+    'How long a worker that stops lets its jobs go on, before it hands back those that have not ended.',
+    5000,
+    0,
+    600_000,
+  ),
+  RUN_TIMEOUT_S: integer(
+    'Longest time of a run from its first start, over all attempts, where its submit does not say.',
+    3600,
+    MIN_TIMEOUT_S,
+    MAX_TIMEOUT_S,
+  ),
+  BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
   PING_INTERVAL_MS: integer('How often a client is asked for a sign of life.', 30_000, 100, 600_000),

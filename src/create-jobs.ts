@@ -32,6 +32,15 @@ export interface JobsOptions {
 type Given<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [N in keyof T]?: Given<T[N]> } : T
 export type JobInput<K extends KindName> = Given<InputOf<K>>
 
+export interface SubmitOptions {
+  /** A UUIDv7 without it. */
+  readonly id?: string
+  /** Whose job it is; without it that of the `JobsOptions`. */
+  readonly owner?: string
+  /** How long it may take from its first start, over all attempts; without it as long as its kind may. */
+  readonly timeoutS?: number
+}
+
 /** A job as a process, whatever its kind; `final` is its final message, or null. */
 export type JobStatus = ProcessView & { readonly owner: string; readonly final: Readonly<Record<string, unknown>> | null }
 
@@ -78,11 +87,11 @@ export class Jobs {
   }
 
   /** Enqueues a job and answers with its state. The same id and input again by the same owner enqueues nothing. */
-  async submit<K extends KindName>(kind: K, input: JobInput<K>, options: { id?: string; owner?: string } = {}): Promise<JobStatus> {
+  async submit<K extends KindName>(kind: K, input: JobInput<K>, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#mustBeOpen()
-    const { id, owner = this.#options.owner } = options
+    const { owner = this.#options.owner, ...given } = options
     if (!owner) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: 'the user whose job it is' }])
-    return statusOf(await this.#service.submit({ kind, input, owner, ...(id !== undefined && { id }) }))
+    return statusOf(await this.#service.submit({ ...given, kind, input, owner }))
   }
 
   /** Asks for the end of a job and answers with its status now. Rejects with `not_found` or `already_final`. */

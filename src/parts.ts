@@ -14,6 +14,7 @@ import { BullEvents } from './jobs/bull-events.js'
 import { BullQueue } from './jobs/bull-queue.js'
 import { FairQueue } from './jobs/fair-queue.js'
 import type { Final } from './jobs/finalize.js'
+import type { Timeouts } from './jobs/job-service.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
 
@@ -32,6 +33,7 @@ export interface Adapters {
   readonly backlog: BullQueue
   /** Told of each end that this process has written. */
   readonly onFinal: (final: Final) => void
+  readonly timeoutsMs: Timeouts
   close(): Promise<void>
 }
 
@@ -86,7 +88,8 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     store.close()
     await broker.close()
   }
-  return { broker, store, feeds, gate, queue, backlog, onFinal, close }
+  const timeoutsMs = { run: config.RUN_TIMEOUT_S * 1000, benchmark: config.BENCHMARK_TIMEOUT_S * 1000 }
+  return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs, close }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */

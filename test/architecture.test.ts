@@ -57,10 +57,11 @@ const PARTS: readonly Part[] = [
     npm: ['openai', 'typebox'],
     node: true,
   },
+  { name: 'threads', files: /^workers\/threads\//, imports: ['protocol', 'processor'], npm: [], node: true },
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',
-    files: /^workers\/(job-context|reports|run-job)\.ts$/,
+    files: /^workers\/(attempts|heartbeat|job-context|reports|run-job|settle)\.ts$/,
     imports: ['protocol', 'broker', 'queue port', 'processor'],
     npm: [],
     node: true,
@@ -68,7 +69,7 @@ const PARTS: readonly Part[] = [
   {
     name: 'worker',
     files: /^workers\/worker\.ts$/,
-    imports: ['protocol', 'jobs', 'queue port', 'queue adapter', 'runner', 'processor'],
+    imports: ['protocol', 'broker', 'jobs', 'queue port', 'queue adapter', 'runner', 'processor'],
     npm: ['bullmq', 'ioredis'],
     node: true,
   },

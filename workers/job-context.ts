@@ -1,18 +1,7 @@
-import type { Publisher, WriteRefusal } from '../src/broker/broker.js'
+import type { Publisher, Pulse, Refused, WriteRefusal, Written } from '../src/broker/broker.js'
 import type { JobEvent, Writer } from '../src/protocol/entry.js'
-
-/** Why a job's signal was aborted. `lost`: the round has another writer, or is over; `refused`: it reported more than a job may. */
-export type StopCause = 'cancelled' | 'lost' | 'stopping' | 'unreachable' | 'refused'
-
-export class Stop extends Error {
-  readonly why: StopCause
-
-  constructor(why: StopCause) {
-    super(`the job was stopped: ${why}`)
-    this.name = 'Stop'
-    this.why = why
-  }
-}
+import { Heartbeat } from './heartbeat.js'
+import { Stop, type StopCause } from './processor.js'
 
 const TICK_INTERVAL_MS = 100
 const BATCH = 64
@@ -23,9 +12,17 @@ const RETRY_MS = 200
 const UNREACHABLE_MS = 60_000
 /** And for so long, where the job is stopped anyway. */
 const STOPPING_MS = 5000
+/** Refusals that are about what is written; any other but `transition` means that the job has another writer, or is over. */
 const REFUSED: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
 const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
+
+export interface JobContextOptions {
+  readonly id: string
+  readonly publisher: Publisher & Pulse
+  readonly writer: Writer
+  readonly onFenced?: (reason: WriteRefusal) => void
+}
 
 /**
  * hop 2: from processor, to publisher. Takes reports at once and sends them in the background, one write at a time:
@@ -33,8 +30,11 @@ const LOG_LINE_CHARS = 500
  */
 export class JobContext {
   readonly id: string
-  readonly #publisher: Publisher
+  readonly #publisher: Publisher & Pulse
+  readonly #onFenced: (reason: WriteRefusal) => void
   readonly #stop = new AbortController()
+  readonly #kill = new AbortController()
+  readonly #heartbeat = new Heartbeat()
   readonly #startedAt = Date.now()
   readonly #logTail: string[] = []
   /** In the order of sending; a tick has its key, a durable event a number. */
@@ -48,15 +48,24 @@ export class JobContext {
   /** When writes began to fail; null while they do not. */
   #failingSince: number | null = null
   #isGivenUp = false
+  #isFenced = false
+  #hasWritten = false
 
-  constructor(options: { id: string; publisher: Publisher; writer: Writer }) {
+  /** `onFenced` is told once, when the job is found to have another writer or to be over. */
+  constructor(options: JobContextOptions) {
     this.id = options.id
     this.#publisher = options.publisher
     this.#writer = options.writer
+    this.#onFenced = options.onFenced ?? (() => {})
   }
 
   get signal(): AbortSignal {
     return this.#stop.signal
+  }
+
+  /** Aborted when the processor did not obey in time. */
+  get killed(): AbortSignal {
+    return this.#kill.signal
   }
 
   get elapsedSeconds(): number {
@@ -76,6 +85,24 @@ export class JobContext {
     if (!this.signal.aborted) this.#stop.abort(new Stop(cause))
   }
 
+  kill(): void {
+    this.#kill.abort(this.signal.reason)
+  }
+
+  /** A sign of life of a processor that computes elsewhere. */
+  alive(): void {
+    this.#heartbeat.sign()
+  }
+
+  /** From now on a job that is silent is looked after: it tells that it lives, and learns of a cancel that was not heard, or that it is another's. */
+  startBeating(): void {
+    this.#heartbeat.start((alive) => {
+      const isQuiet = !this.#hasWritten && !this.#pump
+      this.#hasWritten = false
+      if (isQuiet) void this.#beat(alive)
+    })
+  }
+
   /** Waits for durable reports; a tick that is not due yet goes its own way. */
   async flush(): Promise<void> {
     while (this.#pump) await this.#pump
@@ -84,6 +111,7 @@ export class JobContext {
   /** The processor has ended: what it may still say is not taken any more. Resolves when its reports have been written. */
   close(): Promise<void> {
     this.#closed = true
+    this.#heartbeat.stop()
     return this.#flushAll()
   }
 
@@ -162,10 +190,8 @@ export class JobContext {
       try {
         const answer = await this.#publisher.publish(this.id, events, this.#writer)
         this.#failingSince = null
-        if (answer.status === 'cancelling') this.stop('cancelled')
-        if (answer.ok) return null
-        if (answer.reason !== 'transition') this.stop(REFUSED.has(answer.reason) ? 'refused' : 'lost')
-        return answer.reason
+        this.#hasWritten = true
+        return this.#heed(answer)
       } catch {
         // Redis cannot be reached or did not answer. The number is the same, so the write is done once however often it arrives.
         this.#failingSince ??= Date.now()
@@ -174,6 +200,28 @@ export class JobContext {
         await pause(RETRY_MS)
       }
     }
+  }
+
+  /** One that does not come through is made up for by the next. */
+  async #beat(alive: boolean): Promise<void> {
+    const answer = await this.#publisher.beat(this.id, this.#writer, alive).catch(() => null)
+    if (answer) this.#heed(answer)
+  }
+
+  /** What an answer says about the job. Answers why it was refused, or null. */
+  #heed(answer: Written | Refused): WriteRefusal | null {
+    if (answer.status === 'cancelling') this.stop('cancelled')
+    if (answer.ok) return null
+    if (REFUSED.has(answer.reason)) this.stop('refused')
+    else if (answer.reason !== 'transition') this.#fence(answer.reason)
+    return answer.reason
+  }
+
+  #fence(reason: WriteRefusal): void {
+    this.stop('lost')
+    this.#heartbeat.stop()
+    if (!this.#isFenced) this.#onFenced(reason)
+    this.#isFenced = true
   }
 }
 

@@ -5,12 +5,16 @@ import type { Reports } from './reports.js'
 /** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background: they never block the computation. */
 export type Job<K extends KindName> = Reports[K] & {
   readonly id: string
-  /** Aborted when the job is cancelled, its lock is lost or the worker stops. A processor checks it at least every 50 ms and then throws `signal.reason`. */
+  /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
   /** Resolves when what was reported so far has been written. Awaited now and then by a processor that reports faster than Redis takes it: at most 10,000 reports may wait. */
   flush(): Promise<void>
   /** A line of the job's log; the last ten go into the error message if the job fails. */
   log(line: string): void
+  /** For a processor that computes elsewhere: aborted when it has not obeyed `signal` in time. It is to be ended by force then. */
+  readonly killed: AbortSignal
+  /** For the same: a sign of life from where it computes, at least once a second. Whoever never gives one computes in this event loop, whose turning is the sign. */
+  alive(): void
 }
 
 /** Computes one job of its kind. Throws `JobFailure` for a failure that another attempt would repeat, anything else to be tried again. */
@@ -24,5 +28,18 @@ export class JobFailure extends Error {
     super(message)
     this.name = 'JobFailure'
     this.code = code
+  }
+}
+
+/** Why a job's signal was aborted. `lost`: the round has another writer, or is over; `refused`: it reported more than a job may. */
+export type StopCause = 'cancelled' | 'timeout' | 'lost' | 'stopping' | 'unreachable' | 'refused'
+
+export class Stop extends Error {
+  readonly why: StopCause
+
+  constructor(why: StopCause) {
+    super(`the job was stopped: ${why}`)
+    this.name = 'Stop'
+    this.why = why
   }
 }

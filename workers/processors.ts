@@ -7,7 +7,7 @@ import { startLocalProvider } from './benchmark/local/server.js'
 import { Secrets } from './benchmark/secrets.js'
 import { targetsOf } from './benchmark/target.js'
 import type { Processor } from './processor.js'
-import { solveRun } from './solver/horn-2d.js'
+import { ThreadPool } from './threads/thread-pool.js'
 
 /** The processor of each kind: the compiler asks for one when a kind is added. */
 export type Processors = { readonly [K in KindName]: Processor<K> }
@@ -20,16 +20,18 @@ export interface RunningProcessors {
 }
 
 /**
- * Makes the processors ready. For benchmarks it reads the providers, takes their keys from `env`, and starts the local provider. Throws `ProvidersError` for what is
+ * Makes the processors ready. Here is decided where each kind runs: a run computes, so it has threads of its own in which it can be ended by force; a
+ * benchmark only waits for the network and obeys its signal, so it runs in this event loop. For benchmarks it reads the providers, takes their keys from `env`, and starts the local provider. Throws `ProvidersError` for what is
  * wrong with them; a worker that takes no benchmarks does not look.
  */
 export async function startProcessors(
   config: Pick<Config, 'WORKER_KINDS' | 'PROVIDERS_FILE'>,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<RunningProcessors> {
+  const solver = new ThreadPool<'run'>(new URL('./solver-thread.js', import.meta.url))
   if (!config.WORKER_KINDS.includes('benchmark')) {
     const benchmark = benchmarkProcessor({ targets: new Map(), filler: '', secrets: new Secrets([]) })
-    return { processors: { run: solveRun, benchmark }, close: async () => {} }
+    return { processors: { run: solver.processor, benchmark }, close: () => solver.close() }
   }
   const providers = loadProviders(config.PROVIDERS_FILE)
   const keys = loadKeys(providers, config.PROVIDERS_FILE, env)
@@ -40,5 +42,8 @@ export async function startProcessors(
     filler,
     secrets: new Secrets([local.key, ...keys.values()]),
   })
-  return { processors: { run: solveRun, benchmark }, close: () => local.close() }
+  const close = async () => {
+    await Promise.all([solver.close(), local.close()])
+  }
+  return { processors: { run: solver.processor, benchmark }, close }
 }

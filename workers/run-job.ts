@@ -1,10 +1,15 @@
-import type { Broker, WriteRefusal } from '../src/broker/broker.js'
-import type { Outcome } from '../src/jobs/queue.js'
+import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
+import type { JobEvent } from '../src/protocol/entry.js'
+import type { JobState } from '../src/protocol/job-state.js'
 import { type InputOf, type KindName, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
+import { lostWorker } from '../src/protocol/lost-worker.js'
 import { isFinal } from '../src/protocol/status.js'
-import { JobContext, Stop } from './job-context.js'
+import { deadlineOf, isTimedOut, timeoutFailure } from '../src/protocol/timeout.js'
+import { attemptAtStart, attemptsOf } from './attempts.js'
+import { JobContext } from './job-context.js'
 import { type Job, JobFailure, type Processor } from './processor.js'
 import { REPORTS, type Reports } from './reports.js'
+import { type Attempt, type Settled, settleFailure, settleWrite } from './settle.js'
 
 /** One try at a job, as the queue hands it out. */
 export interface Task<K extends KindName> {
@@ -14,63 +19,133 @@ export interface Task<K extends KindName> {
   /** Fencing token: rises each time that the queue hands the job out. */
   readonly token: number
   readonly input: InputOf<K>
-  readonly isLastAttempt: boolean
 }
-
-const MAX_ERROR_CHARS = 4000
-
-/** How a try ended, for the queue to commit. `refused`: the job is not this worker's, or not to be run any more. */
-export type Settled =
-  | { readonly how: 'done'; readonly result: unknown; readonly compute_time_s: number }
-  | { readonly how: 'ended'; readonly outcome: Exclude<Outcome, { status: 'completed' }> }
-  | { readonly how: 'retry'; readonly error: Error }
-  | { readonly how: 'handed back' }
-  | { readonly how: 'refused' }
 
 export interface Runner {
-  readonly broker: Broker
-  /** How long a processor may ignore its signal before it is left behind. Its writes are fenced from then on. */
+  readonly broker: Broker & Pulse
+  /** How long a processor may ignore its signal before it is ended by force, or left behind where it cannot be. Its writes are fenced from then on. */
   readonly cancelGraceMs: number
+  /** Gets the context, through which the job can be stopped. */
+  onStart(context: JobContext): void
+  /** The start has been written: the job runs. */
+  onRunning?(): void
+  /** Once at most: the job has another writer, or is over. */
+  onFenced?(reason: WriteRefusal): void
 }
 
-/**
- * THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event:
- * that comes after the queue has committed. `onStart` gets the context, through which the job can be stopped.
- */
-export async function runJob<K extends KindName>(
-  task: Task<K>,
-  processor: Processor<K>,
-  runner: Runner,
-  onStart: (context: JobContext) => void,
-): Promise<Settled> {
+/** THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event: that comes after the queue has committed. */
+export async function runJob<K extends KindName>(task: Task<K>, processor: Processor<K>, runner: Runner): Promise<Settled> {
   const state = (await runner.broker.read(task.id))?.state
   if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
-  const { id, kind, round, token } = task
-  // Handed back, the job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0.
-  const events = lifecycleOf(kind)
-  const last = state.status === 'queued' ? events.last(state) : {}
-  const context = new JobContext({ id, publisher: runner.broker, writer: { round, token, n: 0 } })
-  onStart(context)
-  const lostWorker = { ...events.status(id, 'retrying', 'the worker was lost'), clears: 'attempt', optional: true } as const
-  const refusal = await context.write([lostWorker, events.status(id, 'running')])
-  if (refusal) return settleWrite(refusal, { how: 'refused' })
+  const attempt: Attempt = {
+    kind: task.kind,
+    id: task.id,
+    number: attemptAtStart(state),
+    of: attemptsOf(state),
+    timeoutMs: state.timeoutMs,
+  }
+  const over = overBeforeStart(attempt, state)
+  if (over) return over
+  const context = contextOf(task, runner)
+  runner.onStart(context)
+  const refusal = await context.write(startOf(attempt))
+  if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
+  runner.onRunning?.()
+  context.startBeating()
+  const timer = stopAtDeadline(context, state)
   try {
-    const result = await Promise.race([processor(task.input, jobOf(kind, context, last)), deaf(context.signal, runner.cancelGraceMs)])
+    const result = await compute(task, processor, context, { last: lastOf(state), graceMs: runner.cancelGraceMs })
     await context.close()
     const compute_time_s = context.elapsedSeconds
     checkResult(task, result, compute_time_s)
     return { how: 'done', result, compute_time_s }
   } catch (error) {
     await context.close()
-    return settleFailure(task, context, context.signal.aborted ? context.signal.reason : error)
+    return settleFailure(attempt, context, context.signal.aborted ? context.signal.reason : error)
+  } finally {
+    clearTimeout(timer)
   }
 }
 
 /** What the processor sees of its context. */
 export function jobOf<K extends KindName>(kind: K, context: JobContext, last: object): Job<K> {
-  const { id, signal } = context
+  const { id, signal, killed } = context
   const reports: Reports[K] = REPORTS[kind](context, last)
-  return { ...reports, id, signal, flush: () => context.flush(), log: (line) => context.log(line) }
+  return {
+    ...reports,
+    id,
+    signal,
+    killed,
+    flush: () => context.flush(),
+    log: (line) => context.log(line),
+    alive: () => context.alive(),
+  }
+}
+
+function contextOf({ id, round, token }: Task<KindName>, { broker, onFenced }: Runner): JobContext {
+  return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...(onFenced && { onFenced }) })
+}
+
+/**
+ * A round that has no attempt or no time left ends without its processor. The queue counts neither: it hands out what has lost its worker as often as that
+ * happens. One that is being cancelled is left to its start, which is refused.
+ */
+function overBeforeStart(attempt: Attempt, state: JobState): Settled | null {
+  if (state.status === 'cancelling') return null
+  if (isTimedOut(state, Date.now())) return { how: 'ended', outcome: { status: 'failed', ...timeoutFailure(state) } }
+  if (attempt.number <= attempt.of) return null
+  const error = `The worker was lost in attempt ${attempt.of} of ${attempt.of}.`
+  return { how: 'ended', outcome: { status: 'failed', code: 'worker_lost', error, log_tail: '' } }
+}
+
+/** The events of a start: on a job that is `running`, that of the next attempt. */
+function startOf({ kind, id }: Attempt): JobEvent[] {
+  return [{ ...lostWorker(kind, id), optional: true }, lifecycleOf(kind).status(id, 'running')]
+}
+
+/** Handed back, a job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0. */
+function lastOf(state: JobState): object {
+  return state.status === 'queued' ? lifecycleOf(state.kind).last(state) : {}
+}
+
+/** Stops the job when the time of its round runs out. A round that begins now has all of it. */
+function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | undefined {
+  const leftMs = (deadlineOf(state) ?? Date.now() + state.timeoutMs) - Date.now()
+  return Number.isFinite(leftMs) ? setTimeout(() => context.stop('timeout'), leftMs).unref() : undefined
+}
+
+/** Runs the processor. Rejects when it has not obeyed its signal in time, and ends it by force; what it may say then is not heard. */
+async function compute<K extends KindName>(
+  { kind, input }: Task<K>,
+  processor: Processor<K>,
+  context: JobContext,
+  { last, graceMs }: { last: object; graceMs: number },
+): Promise<ResultOf<K>> {
+  const { signal } = context
+  const { promise: deaf, reject } = withReject()
+  let grace: NodeJS.Timeout | undefined
+  const wait = () => {
+    grace = setTimeout(() => {
+      context.kill()
+      reject(signal.reason)
+    }, graceMs)
+  }
+  if (signal.aborted) wait()
+  else signal.addEventListener('abort', wait)
+  try {
+    return await Promise.race([processor(input, jobOf(kind, context, last)), deaf])
+  } finally {
+    signal.removeEventListener('abort', wait)
+    clearTimeout(grace)
+  }
+}
+
+function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {
+  let reject: (reason: unknown) => void = () => {}
+  const promise = new Promise<never>((_, fail) => {
+    reject = fail
+  })
+  return { promise, reject }
 }
 
 /** A result that no `completed` message can carry is a failure now, not a job that never ends. Throws `JobFailure`. */
@@ -80,47 +155,4 @@ function checkResult<K extends KindName>(task: Task<K>, result: ResultOf<K>, com
   } catch (error) {
     throw new JobFailure('solver_error', `The result is not valid: ${error instanceof Error ? error.message : error}`)
   }
-}
-
-async function settleFailure<K extends KindName>(task: Task<K>, context: JobContext, error: unknown): Promise<Settled> {
-  const failed = (code: 'solver_error' | JobFailure['code'], message: string): Settled => ({
-    how: 'ended',
-    outcome: { status: 'failed', code, error: message.slice(0, MAX_ERROR_CHARS), log_tail: context.logTail },
-  })
-  const events = lifecycleOf(task.kind)
-  if (error instanceof Stop) {
-    switch (error.why) {
-      case 'cancelled':
-        return { how: 'ended', outcome: { status: 'cancelled' } }
-      case 'refused':
-        return failed('solver_error', 'The job reported more, or faster, than a job may.')
-      case 'stopping':
-        return settleWrite(await context.write([events.status(task.id, 'queued', 'the worker stops')]), { how: 'handed back' })
-      case 'lost':
-        return { how: 'refused' }
-      case 'unreachable':
-        return { how: 'retry', error }
-    }
-  }
-  if (error instanceof JobFailure) return failed(error.code, error.message)
-  const fault = error instanceof Error ? error : new Error(String(error))
-  if (task.isLastAttempt) return failed('solver_error', fault.message)
-  const refusal = await context.write([{ ...events.status(task.id, 'retrying', fault.message.slice(0, 1000)), clears: 'attempt' }])
-  return settleWrite(refusal, { how: 'retry', error: fault })
-}
-
-/** What a transition of the runner comes to. Between start and end only a cancel can be in its way, or a Redis that cannot be reached. */
-function settleWrite(refusal: WriteRefusal | 'unreachable' | null, wanted: Settled): Settled {
-  if (refusal === null) return wanted
-  if (refusal === 'unreachable') return { how: 'retry', error: new Stop('unreachable') }
-  return refusal === 'transition' ? { how: 'ended', outcome: { status: 'cancelled' } } : { how: 'refused' }
-}
-
-/** Rejects when a processor has not obeyed its signal in time. */
-function deaf(signal: AbortSignal, graceMs: number): Promise<never> {
-  return new Promise((_, reject) => {
-    const wait = () => setTimeout(() => reject(signal.reason), graceMs).unref()
-    if (signal.aborted) wait()
-    else signal.addEventListener('abort', wait, { once: true })
-  })
 }

@@ -28,8 +28,10 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Par
       controlChannel: keys.control(),
       concurrency: concurrency[kind],
       cancelGraceMs: config.CANCEL_GRACE_MS,
+      finishMs: config.WORKER_FINISH_MS,
       lockDurationMs: config.WORKER_LOCK_MS,
       onFault: (error) => log.error({ err: error }, 'worker fault'),
+      onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
     })
   const workers = [...new Set(config.WORKER_KINDS)].map((kind) => workerOf(kind))
   const close = async () => {

@@ -1,33 +1,49 @@
 import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
+import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
-import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
+import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
 import type { QueueRef } from '../src/jobs/queue.js'
-import { type InputOf, KINDS, type KindName } from '../src/protocol/kinds.js'
+import type { InputOf, KindName } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
 import { runJob } from './run-job.js'
+import type { Settled } from './settle.js'
 
 export interface WorkerOptions<K extends KindName> {
   readonly kind: K
   readonly processor: Processor<K>
-  readonly parts: Finalizer
+  readonly parts: Finalizer & { readonly broker: Broker & Pulse }
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
   readonly controlChannel: string
   readonly concurrency: number
   readonly cancelGraceMs: number
+  /** How long jobs may go on when the worker stops, before they are handed back. */
+  readonly finishMs: number
   /** A worker whose lock is not renewed for so long counts as dead. */
   readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
+  /** A job was found to have another writer, or to be over. */
+  readonly onFenced: (id: string, reason: WriteRefusal) => void
 }
 
 /** Pause before BullMQ tries again what a broken connection has cut off. */
 const RETRY_MS = 1000
 /** How long a stopping worker without jobs waits for a Redis that does not answer. What it could not tell the queue, the stalled check finds. */
 const CLOSE_MS = 5000
+
+/** A failure that is tried again after a time that the runner has announced. */
+class Again extends Error {
+  readonly delayMs: number
+
+  constructor(cause: Error, delayMs: number) {
+    super(cause.message, { cause })
+    this.delayMs = delayMs
+  }
+}
 
 /** A worker process's hold on the queue of one kind: BullMQ and the control channel on one side, the runner on the other. */
 export class KindWorker<K extends KindName> {
@@ -37,7 +53,7 @@ export class KindWorker<K extends KindName> {
   readonly #worker: Worker<BullData, BullReturn>
   readonly #running = new Map<string, JobContext>()
   readonly #processing = new Set<Promise<BullReturn>>()
-  readonly #settling = new Set<Promise<void>>()
+  readonly #settling = new Set<Promise<unknown>>()
   #stopping = false
 
   constructor(options: WorkerOptions<K>) {
@@ -53,9 +69,14 @@ export class KindWorker<K extends KindName> {
       connection: this.#connection,
       prefix,
       concurrency,
+      // A dead worker's lock is gone after `lockDuration` at the latest. Each check marks what is active and gives back what it finds marked and without a lock,
+      // so the first check after that does it: within one and a half times `lockDuration`, 15 s by default. A lock is renewed when it is between a quarter and a
+      // half of that old (`lockRenewTime`, its default), so an event loop may stand still for half of it without losing its jobs.
       lockDuration: lockDurationMs,
       stalledInterval: lockDurationMs / 2,
-      maxStalledCount: KINDS[kind].attempts - 1,
+      // The hash counts lost workers; the runner ends what has lost too many.
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      settings: { backoffStrategy: (_attempts, type, error) => (type === BACKOFF && error instanceof Again ? error.delayMs : 1000) },
       runRetryDelay: RETRY_MS,
       autorun: false,
     })
@@ -74,11 +95,15 @@ export class KindWorker<K extends KindName> {
     this.#worker.run().catch(this.#options.onFault)
   }
 
-  /** Takes no more jobs, hands the running ones back and ends; without Redis as well, since then the queue gives them to another worker. */
+  /**
+   * Takes no more jobs, lets the running ones go on for a while, hands back those that have not ended, and ends; without Redis as well, since then the queue
+   * gives them to another worker. Takes no longer than `finishMs`, `cancelGraceMs` and what Redis needs.
+   */
   async close(): Promise<void> {
     this.#stopping = true
-    for (const context of this.#running.values()) context.stop('stopping')
     const closed = this.#worker.close()
+    await this.#finish()
+    for (const context of this.#running.values()) context.stop('stopping')
     await Promise.allSettled(this.#processing)
     const timer = setTimeout(() => this.#connection.disconnect(), CLOSE_MS)
     await closed
@@ -88,6 +113,16 @@ export class KindWorker<K extends KindName> {
     this.#connection.disconnect()
   }
 
+  /** Until all jobs have ended, or their time to do so has. */
+  async #finish(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.finishMs)
+    })
+    await Promise.race([late, Promise.allSettled(this.#processing)])
+    clearTimeout(timer)
+  }
+
   #track(processing: Promise<BullReturn>): Promise<BullReturn> {
     this.#processing.add(processing)
     const forget = () => this.#processing.delete(processing)
@@ -95,45 +130,26 @@ export class KindWorker<K extends KindName> {
     return processing
   }
 
-  /** What comes out of the runner, in BullMQ's words. */
+  /** Runs what BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, processor, parts, cancelGraceMs } = this.#options
-    const { id, round } = job.data
+    const { kind, processor, parts, cancelGraceMs, onFenced } = this.#options
+    const { id, round, input } = job.data
     const name = bullJobId(job.data)
-    const attempt = {
-      kind,
-      id,
-      round,
-      token: job.data.base + job.attemptsStarted,
-      input: job.data.input as InputOf<K>, // normalised at submit
-      isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
-    }
-    // Taken: the next job may come into the queue. What fails here the sweeper does.
-    this.#follow(parts.queue.started(attempt))
+    const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
+    // Taken: the next job may come into the queue, and the sweeper looks soon, since this one may be lost from now on. What fails here the sweeper does.
+    this.#follow(Promise.all([parts.queue.started(task), parts.store.touch({ id, round }, Date.now())]))
     let own: JobContext | undefined
-    const settled = await runJob(attempt, processor, { broker: parts.broker, cancelGraceMs }, (context) => {
+    const onStart = (context: JobContext) => {
       own = context
       this.#running.set(name, context)
       if (this.#stopping) context.stop('stopping')
-    }).finally(() => {
+    }
+    const runner = { broker: parts.broker, cancelGraceMs, onStart, onFenced: (reason: WriteRefusal) => onFenced(id, reason) }
+    const settled = await runJob(task, processor, runner).finally(() => {
       // After a lost lock another try of the same round may stand here already.
       if (this.#running.get(name) === own) this.#running.delete(name)
     })
-    switch (settled.how) {
-      case 'done':
-        return { result: settled.result, compute_time_s: settled.compute_time_s }
-      case 'ended':
-        // Before the job fails, so that the outcome outlives this process.
-        await job.updateData({ ...job.data, outcome: settled.outcome })
-        throw new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled')
-      case 'handed back':
-        await job.moveToWait(token)
-        throw new WaitingError()
-      case 'refused':
-        throw new UnrecoverableError('not to be run')
-      case 'retry':
-        throw settled.error
-    }
+    return commit(job, token, settled)
   }
 
   /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
@@ -144,13 +160,32 @@ export class KindWorker<K extends KindName> {
   }
 
   /** What goes on beside the jobs; `close` waits for it. */
-  #follow(act: Promise<void>): void {
+  #follow(act: Promise<unknown>): void {
     const work = act.catch(this.#options.onFault).finally(() => this.#settling.delete(work))
     this.#settling.add(work)
   }
 
   #obey(message: string): void {
     this.#running.get(readControl(message)?.cancel ?? '')?.stop('cancelled')
+  }
+}
+
+/** What comes out of the runner, in BullMQ's words. */
+async function commit(job: BullJob<BullData, BullReturn>, token: string, settled: Settled): Promise<BullReturn> {
+  switch (settled.how) {
+    case 'done':
+      return { result: settled.result, compute_time_s: settled.compute_time_s }
+    case 'ended':
+      // Before the job fails, so that the outcome outlives this process.
+      await job.updateData({ ...job.data, outcome: settled.outcome })
+      throw new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled')
+    case 'handed back':
+      await job.moveToWait(token)
+      throw new WaitingError()
+    case 'refused':
+      throw new UnrecoverableError('not to be run')
+    case 'retry':
+      throw new Again(settled.error, settled.delayMs)
   }
 }
 

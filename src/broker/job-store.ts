@@ -9,6 +9,8 @@ export interface NewJob {
   readonly input: string
   /** Digest of the normalised input: tells a repeated submit from another one with the same id. */
   readonly digest: string
+  /** How long a round of it may take. */
+  readonly timeoutMs: number
   /** Identity of the count that begins with this job. */
   readonly generation: string
   readonly created_at: string

@@ -139,6 +139,7 @@ function readState(
     token: Number(record.get('token') ?? 0),
     silentMs,
     stale: silentMs !== null && silentMs > staleMs,
+    timeoutMs: Number(record.get('timeout_ms')),
     created_at: record.get('created_at') ?? '',
     started_at: record.get('started_at') ?? null,
     finished_at: record.get('finished_at') ?? null,

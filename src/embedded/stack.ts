@@ -45,6 +45,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const env = {
     // Its hubs end together, so there is nowhere to move to.
     DRAIN_MS: '0',
+    // Nor another worker to wait for: Ctrl-C ends at once, and the next start goes on.
+    WORKER_FINISH_MS: '0',
     ...options.env,
     REDIS_URL: redisUrl,
     JWT_SECRET: jwtSecret,

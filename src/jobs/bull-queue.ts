@@ -1,6 +1,6 @@
 import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { KIND_NAMES, KINDS, type KindName } from '../protocol/kinds.js'
+import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import { connectBull } from './bull-connection.js'
 import type { Backlog, Outcome, QueueRef, QueueState, Work } from './queue.js'
 
@@ -32,6 +32,9 @@ export interface BullQueueOptions {
   readonly controlChannel: string
   readonly onFault?: (error: Error) => void
 }
+
+/** The way to wait before the next attempt, as BullMQ knows it: the worker has it. */
+export const BACKOFF = 'runcast'
 
 /** Name of a round in BullMQ: ids there may not be digits alone or hold a colon, and one that exists is silently kept. */
 export function bullJobId(ref: { id: string; round: number }): string {
@@ -73,8 +76,9 @@ export class BullQueue implements Backlog {
           prefix: options.prefix,
           streams: { events: { maxLen: EVENTS_KEPT } },
           defaultJobOptions: {
-            attempts: KINDS[kind].attempts,
-            backoff: { type: 'exponential', delay: 1000 },
+            // The hash counts the attempts, and the worker knows how long to wait: BullMQ's own count leaves out lost workers and must never end a round.
+            attempts: Number.MAX_SAFE_INTEGER,
+            backoff: { type: BACKOFF },
             removeOnComplete: KEPT,
             removeOnFail: KEPT,
           },

@@ -85,6 +85,6 @@ function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
     case 'failed':
       return [events.failed(state.id, outcome, last)]
     case 'cancelled':
-      return [{ ...events.status(state.id, 'cancelling'), optional: true }, events.cancelled(state.id, last)]
+      return [{ ...events.status(state.id, 'cancelling'), optional: true }, events.cancelled(state.id, last, outcome.forced)]
   }
 }

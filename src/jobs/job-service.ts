@@ -10,6 +10,7 @@ import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput } from './input.js'
@@ -23,7 +24,12 @@ export interface Submission {
   readonly owner: string
   readonly kind: KindName
   readonly input: unknown
+  /** How long a round may take, in seconds; without it as long as its kind may. */
+  readonly timeoutS?: number
 }
+
+/** How long a round may take where its submit does not say, by kind. */
+export type Timeouts = Readonly<Record<KindName, number>>
 
 /** A page of jobs, newest first. */
 export interface JobPage {
@@ -57,14 +63,16 @@ export class JobService {
   readonly #queue: Queue
   readonly #gate: Pick<Gate, 'reserve'>
   readonly #parts: Finalizer
+  readonly #timeoutsMs: Timeouts
 
-  constructor(parts: Finalizer & { readonly store: JobStore; readonly gate: Pick<Gate, 'reserve'> }) {
+  constructor(parts: Finalizer & { readonly store: JobStore; readonly gate: Pick<Gate, 'reserve'>; readonly timeoutsMs: Timeouts }) {
     this.#parts = parts
     this.#broker = parts.broker
     this.#store = parts.store
     this.#feeds = parts.feeds
     this.#queue = parts.queue
     this.#gate = parts.gate
+    this.#timeoutsMs = parts.timeoutsMs
   }
 
   /**
@@ -72,17 +80,22 @@ export class JobService {
    * `id_taken` otherwise. The order (quota, sweeper's index, hash, both again with the user's index, announcement, queue) is fixed: from the moment that the hash is
    * written, whatever dies, the sweeper finds the job and puts it into the queue.
    */
-  async submit({ owner, kind, input, key, id: given }: Submission): Promise<JobState> {
+  async submit({ owner, kind, input, key, timeoutS, id: given }: Submission): Promise<JobState> {
     const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind, key))
     if (!isJobId(id)) {
       throw new Refusal('invalid', undefined, [
         { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
       ])
     }
+    if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
+      throw new Refusal('invalid', undefined, [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }])
+    }
     const normalised = normaliseInput(kind, input)
     const digest = digestOf(kind, normalised)
     const generation = randomBytes(6).toString('hex')
-    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at: new Date().toISOString() }
+    const timeoutMs = timeoutS === undefined ? this.#timeoutsMs[kind] : Math.round(timeoutS * 1000)
+    const created_at = new Date().toISOString()
+    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, timeoutMs, generation, created_at }
     const isNew = (given === undefined && key === undefined) || (await this.#broker.read(id)) === null
     if (isNew) await this.#open(owner, { id, round: 1 })
     const answer = await this.#store.create(job, lifecycleOf(kind).status(id, 'queued'))

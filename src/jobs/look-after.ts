@@ -1,8 +1,10 @@
 import type { JobRound } from '../broker/job-store.js'
 import { fencingWriter, type Writer } from '../protocol/entry.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
-import { KIND_NAMES, KINDS, lifecycleOf } from '../protocol/kinds.js'
+import { KIND_NAMES, KINDS } from '../protocol/kinds.js'
+import { lostWorker } from '../protocol/lost-worker.js'
 import { isComputed, isFinal } from '../protocol/status.js'
+import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Outcome, QueueRef } from './queue.js'
 
@@ -32,7 +34,10 @@ export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareL
   const end = (outcome: Outcome, writer?: Writer) => finalize(parts, ref, outcome, source, writer)
   const queued = await queue.state(ref)
   if (queued.at === 'ended') return end(queued.outcome)
-  if (isOverdue(state, limits.cancelGraceMs)) return end({ status: 'cancelled' })
+  if (isOverdue(state, limits.cancelGraceMs)) return end({ status: 'cancelled', forced: true })
+  // Its worker ends it with the same grace. A cancel that was asked for goes before.
+  if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), limits.cancelGraceMs))
+    return end({ status: 'failed', ...timeoutFailure(state) })
   if (queued.at === 'missing') return restore(parts, state, ref, source)
   const isLost = isComputed(state.status) && (state.silentMs ?? 0) > limits.lostMs
   // While any worker is there, the queue has given the round to it long before this.
@@ -61,8 +66,7 @@ async function restore(parts: Finalizer, state: JobState, ref: QueueRef, source:
 /** Its worker is lost and the queue waits for another one: the state says so. Refused where one has taken it meanwhile. */
 async function admitLoss({ broker }: Finalizer, state: JobState): Promise<void> {
   if (state.status !== 'running' || state.attempt >= KINDS[state.kind].attempts) return
-  const event = { ...lifecycleOf(state.kind).status(state.id, 'retrying', 'the worker was lost'), clears: 'attempt' } as const
-  await broker.publish(state.id, [event], fencingWriter(state))
+  await broker.publish(state.id, [lostWorker(state.kind, state.id)], fencingWriter(state))
 }
 
 function lost({ status }: JobState, error: string): Outcome {

@@ -12,7 +12,7 @@ export interface QueueRef {
 export type Outcome =
   | { readonly status: 'completed'; readonly result: unknown; readonly compute_time_s: number }
   | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
-  | { readonly status: 'cancelled' }
+  | { readonly status: 'cancelled' /** Its processor did not obey and was ended. */; readonly forced?: true }
 
 /** Where a round is. `held`: it waits until it is its turn; `waiting`: for a worker; `active`: a worker has taken it, and is alive as long as it `isLocked`. */
 export type QueueState =

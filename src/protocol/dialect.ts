@@ -97,8 +97,8 @@ function translate(stored: RunMessage): ProcessMessage | null {
     case 'metric_update':
       return null
     case 'status': {
-      const type = STATUS_MESSAGES[stored.status as keyof typeof STATUS_MESSAGES] // a final status has a final message
-      return { type, ...head, ...(stored.reason !== undefined && { reason: stored.reason }), timestamp }
+      const { type: _type, run_id: _id, status, timestamp: _at, ...why } = stored
+      return { type: STATUS_MESSAGES[status as keyof typeof STATUS_MESSAGES], ...head, ...why, timestamp } // a final status has a final message
     }
     case 'completed': {
       const { metrics_summary, compute_time_s } = stored
@@ -107,7 +107,7 @@ function translate(stored: RunMessage): ProcessMessage | null {
     case 'error':
       return { type: 'process_failed', ...head, error: stored.error, code: stored.code, ...endOf(stored), timestamp }
     case 'cancelled':
-      return { type: 'process_cancelled', ...head, ...endOf(stored), timestamp }
+      return { type: 'process_cancelled', ...head, ...(stored.forced && { forced: stored.forced }), ...endOf(stored), timestamp }
     default:
       return assertNever(stored)
   }

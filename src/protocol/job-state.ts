@@ -16,6 +16,8 @@ export interface JobState {
   silentMs: number | null
   /** Whether that was too long. */
   stale: boolean
+  /** How long a round may take from its first start. */
+  readonly timeoutMs: number
   /** ISO 8601; null while it has not happened in this round. */
   readonly created_at: string
   started_at: string | null

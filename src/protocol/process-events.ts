@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import { effortOf, type Failure } from './lifecycle.js'
+import { effortOf, type Failure, type RetryNotice } from './lifecycle.js'
 import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from './process-messages.js'
 import type { FinalStatus, Status } from './status.js'
 
@@ -59,10 +59,10 @@ export function processEvents(processType: ProcessType) {
       message: message('process_result', id, { result }),
     }),
 
-    status: (id: string, to: Status, reason?: string): JobEvent => {
+    status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => {
       if (!(to in STATUS_MESSAGES)) throw new TypeError(`${to} is told by a final message`)
       const type = STATUS_MESSAGES[to as keyof typeof STATUS_MESSAGES] // just looked up
-      return { key: 'status', class: 'durable', to, message: message(type, id, reason === undefined ? {} : { reason }) }
+      return { key: 'status', class: 'durable', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...retry }) }
     },
 
     completed: (id: string, { compute_time_s, ...result }: { compute_time_s: number }, last: ProcessEnd): JobEvent => ({
@@ -79,11 +79,11 @@ export function processEvents(processType: ProcessType) {
       message: message('process_failed', id, { error, code, ...last }),
     }),
 
-    cancelled: (id: string, last: ProcessEnd): JobEvent => ({
+    cancelled: (id: string, last: ProcessEnd, forced?: true): JobEvent => ({
       key: 'final',
       class: 'final',
       to: 'cancelled',
-      message: message('process_cancelled', id, last),
+      message: message('process_cancelled', id, { ...last, ...(forced && { forced }) }),
     }),
   }
 }

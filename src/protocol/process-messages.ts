@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { FAILURE_CODES } from './codes.js'
 import { JobId } from './job-id.js'
+import { Forced, RetryFields } from './life-fields.js'
 import { STATUSES } from './status.js'
 
 const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
@@ -34,7 +35,7 @@ function message<const T extends string, P extends Record<string, Parameters<typ
 export const PROCESS_MESSAGES = {
   process_queued: message('process_queued', Why),
   process_started: message('process_started', Why),
-  process_retrying: message('process_retrying', Why),
+  process_retrying: message('process_retrying', { ...Why, ...RetryFields }),
   process_paused: message('process_paused', Why),
   process_cancelling: message('process_cancelling', Why),
   process_progress: message('process_progress', { progress: ProcessProgress }),
@@ -45,7 +46,7 @@ export const PROCESS_MESSAGES = {
     ...Last,
   }),
   process_failed: message('process_failed', { error: Type.String(), code: Type.Enum([...FAILURE_CODES]), ...Last }),
-  process_cancelled: message('process_cancelled', Last),
+  process_cancelled: message('process_cancelled', { forced: Forced, ...Last }),
 } as const
 
 export type ProcessMessages = { [T in keyof typeof PROCESS_MESSAGES]: Static<(typeof PROCESS_MESSAGES)[T]> }

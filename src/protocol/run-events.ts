@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import { type Effort, effortOf, type Failure } from './lifecycle.js'
+import { type Effort, effortOf, type Failure, type RetryNotice } from './lifecycle.js'
 import { RUN_MESSAGES, type RunMessages, type RunSnapshot } from './run-messages.js'
 import type { Status } from './status.js'
 
@@ -33,11 +33,11 @@ export const runEvents = {
     message: message('metric_update', id, { metric_name: name, value, unit }),
   }),
 
-  status: (id: string, to: Status, reason?: string): JobEvent => ({
+  status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => ({
     key: 'status',
     class: 'durable',
     to,
-    message: message('status', id, reason === undefined ? { status: to } : { status: to, reason }),
+    message: message('status', id, { status: to, ...(reason !== undefined && { reason }), ...retry }),
   }),
 
   completed: (id: string, result: { compute_time_s: number; metrics_summary: Record<string, number> }, last: RunEnd): JobEvent => ({
@@ -54,11 +54,11 @@ export const runEvents = {
     message: message('error', id, { error: failure.error, solver_log_tail: failure.log_tail, code: failure.code, ...last }),
   }),
 
-  cancelled: (id: string, last: RunEnd): JobEvent => ({
+  cancelled: (id: string, last: RunEnd, forced?: true): JobEvent => ({
     key: 'final',
     class: 'final',
     to: 'cancelled',
-    message: message('cancelled', id, last),
+    message: message('cancelled', id, { ...last, ...(forced && { forced }) }),
   }),
 }
 

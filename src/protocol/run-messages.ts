@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { FAILURE_CODES } from './codes.js'
 import { JobId } from './job-id.js'
+import { Forced, RetryFields } from './life-fields.js'
 import { STATUSES } from './status.js'
 
 const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
@@ -38,6 +39,7 @@ export const RUN_MESSAGES = {
     run_id: JobId,
     status: Type.Enum([...STATUSES]),
     reason: Type.Optional(Type.String({ maxLength: 1000 })),
+    ...RetryFields,
     timestamp: Timestamp,
   }),
   completed: Type.Object({
@@ -60,7 +62,14 @@ export const RUN_MESSAGES = {
     ...Effort,
     timestamp: Timestamp,
   }),
-  cancelled: Type.Object({ type: Type.Literal('cancelled'), run_id: JobId, ...LastProgress, ...Effort, timestamp: Timestamp }),
+  cancelled: Type.Object({
+    type: Type.Literal('cancelled'),
+    run_id: JobId,
+    forced: Forced,
+    ...LastProgress,
+    ...Effort,
+    timestamp: Timestamp,
+  }),
 } as const
 
 export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN_MESSAGES)[T]> }

@@ -1,40 +1,22 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
+import { HORN, startHarness } from '../helpers/harness.js'
+import { killProcess, startWorkerProcess } from '../helpers/worker-process.js'
 
 /** Some seconds of real solving. */
 const LONG = { ...HORN, mesh: { elements_x: 16, elements_y: 80 }, sweep: { points: 201 } }
-const ENV = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '300', CANCEL_GRACE_MS: '1000' }
-
-/** A real worker process. */
-async function startWorker(t: Test, harness: Harness): Promise<ChildProcess> {
-  const main = fileURLToPath(new URL('../../workers/main.js', import.meta.url))
-  const env = { ...process.env, ...ENV, REDIS_URL: harness.redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent' }
-  const worker = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  t.teardown(async () => {
-    if (worker.exitCode !== null || worker.signalCode !== null) return
-    worker.kill('SIGKILL')
-    await once(worker, 'exit')
-  })
-  return worker
-}
-
-async function kill(worker: ChildProcess): Promise<void> {
-  worker.kill('SIGKILL')
-  await once(worker, 'exit')
-}
+const ENV = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '300', CANCEL_GRACE_MS: '1000', WORKER_FINISH_MS: '0' }
+/** Of the hub, which sweeps: it waits for the next worker, however long that takes to start. */
+const PATIENT = { ...ENV, WORKER_LOCK_MS: '60000' }
 
 t.test('[STATE-9] [STATE-5] a worker killed in the middle: another attempt begins at 0, and one final message comes', async (t) => {
-  const harness = await startHarness(t, { processor: null, env: ENV })
-  const first = await startWorker(t, harness)
+  const harness = await startHarness(t, { processor: null, env: PATIENT })
+  const first = startWorkerProcess(t, harness, ENV)
   const id = await harness.submit({ input: LONG })
   const client = await harness.connect(id)
   while ((await client.next('progress')).percent < 5);
-  await kill(first)
-  await startWorker(t, harness)
+  await killProcess(first)
+  startWorkerProcess(t, harness, ENV)
   t.match(await client.next('status'), { status: 'retrying', attempt: 2, reason: 'the worker was lost' })
   t.match(await client.next('status'), { status: 'running', attempt: 2 })
   t.match(await client.next('completed'), { percent: 100 })
@@ -46,43 +28,43 @@ t.test('[STATE-9] [STATE-5] a worker killed in the middle: another attempt begin
 })
 
 t.test('[STATE-9] [STATE-10] a job that kills every worker ends as worker_lost', async (t) => {
-  const harness = await startHarness(t, { processor: null, env: ENV })
+  const harness = await startHarness(t, { processor: null, env: PATIENT })
   const id = await harness.submit({ input: LONG })
   const client = await harness.connect(id)
   for (let attempt = 1; attempt <= 3; attempt += 1) {
-    const worker = await startWorker(t, harness)
+    const worker = startWorkerProcess(t, harness, ENV)
     while ((await client.next('progress')).percent < 1);
-    await kill(worker)
+    await killProcess(worker)
   }
-  await startWorker(t, harness)
-  t.match(await client.next('error'), { code: 'worker_lost' })
+  startWorkerProcess(t, harness, ENV)
+  t.match(await client.next('error'), { code: 'worker_lost', attempts: 3, error: 'The worker was lost in attempt 3 of 3.' })
   const finals = client.messages.filter(({ type }) => type === 'completed' || type === 'error')
   t.equal(finals.length, 1)
 })
 
 t.test('[STATE-8] a worker killed while it is cancelling: the job is cancelled all the same', async (t) => {
-  const harness = await startHarness(t, { processor: null, env: ENV })
-  const worker = await startWorker(t, harness)
+  const harness = await startHarness(t, { processor: null, env: PATIENT })
+  const worker = startWorkerProcess(t, harness, ENV)
   const id = await harness.submit({ input: LONG })
   const client = await harness.connect(id)
   await client.next('progress')
   worker.kill('SIGSTOP')
   t.match(await harness.call('POST', `/api/v2/runs/${id}/cancel`), { status: 202, body: { status: 'cancelling' } })
-  await kill(worker)
+  await killProcess(worker)
   await client.next('cancelled')
   t.match((await harness.call('GET', `/api/v2/runs/${id}`)).body, { status: 'cancelled' })
 })
 
 t.test('[OPS-3] [STATE-6] a worker that stops hands its job back: queued, same attempt, the bar does not fall', async (t) => {
-  const harness = await startHarness(t, { processor: null, env: ENV })
-  const first = await startWorker(t, harness)
+  const harness = await startHarness(t, { processor: null, env: PATIENT })
+  const first = startWorkerProcess(t, harness, ENV)
   const id = await harness.submit({ input: LONG })
   const client = await harness.connect(id)
   while ((await client.next('progress')).percent < 5);
   first.kill('SIGTERM')
   t.match(await client.next('status'), { status: 'queued', attempt: 1, reason: 'the worker stops' })
   await eventually(() => first.exitCode === 0)
-  await startWorker(t, harness)
+  startWorkerProcess(t, harness, ENV)
   t.match(await client.next('status'), { status: 'running', attempt: 1 })
   await client.next('completed')
   const percents = client.messages.filter(({ type }) => type === 'progress').map(({ percent }) => percent)
@@ -90,6 +72,28 @@ t.test('[OPS-3] [STATE-6] a worker that stops hands its job back: queued, same a
     percents,
     percents.toSorted((a, b) => a - b),
   )
+})
+
+t.test('[OPS-3] a worker that stops lets a short job end, hands back a long one and a deaf one, and ends', async (t) => {
+  const settings = { ...ENV, WORKER_CONCURRENCY: '3', WORKER_FINISH_MS: '5000', CANCEL_GRACE_MS: '500', WORKER_LOCK_MS: '10000' }
+  const harness = await startHarness(t, { processor: null, env: settings })
+  const first = startWorkerProcess(t, harness, settings, 'scripted')
+  const ids = ['short', 'long', 'loop']
+  for (const id of ids) await harness.submit({ id })
+  const clients = await Promise.all(ids.map((id) => harness.connect(id)))
+  const [short, ...others] = clients
+  for (const client of clients) await client.next('progress')
+  first.kill('SIGTERM')
+  await short?.next('completed')
+  t.equal(first.exitCode, null, 'while the others go on')
+  for (const client of others) {
+    while ((await client.next('status')).status !== 'queued');
+    t.match(client.messages.at(-1), { attempt: 1, reason: 'the worker stops' })
+  }
+  await eventually(() => first.exitCode === 0)
+  startWorkerProcess(t, harness, { ...settings, SCRIPTS_END: 'yes' }, 'scripted')
+  for (const client of others) t.match(await client.next('completed'), { attempts: 1 })
+  t.same(harness.faults, [])
 })
 
 for (const job of ['an idle worker', 'a worker with a job']) {

@@ -36,7 +36,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
     t.same(await backend.store.create(job, first), { created: true })
     const reading = await backend.broker.read(job.id)
     const { epoch, latest, ...record } = reading?.state ?? {}
-    const { id, kind, owner, input, generation, created_at } = job
+    const { id, kind, owner, input, timeoutMs, generation, created_at } = job
     const counters = {
       status: 'queued',
       round: 1,
@@ -48,7 +48,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
       started_at: null,
       finished_at: null,
     }
-    t.same(record, { id, kind, owner, input, generation, created_at, ...counters })
+    t.same(record, { id, kind, owner, input, timeoutMs, generation, created_at, ...counters })
     t.match(epoch, generation)
     t.same([...(latest?.keys() ?? [])], ['status'])
     t.same(JSON.parse(String(latest?.get('status')?.body)), { ...first.message, attempt: 1, seq: 1 })

@@ -70,9 +70,10 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const redis = await startTestRedis(t)
   const faults: unknown[] = []
   const logged: object[] = []
+  const told = (fields: object, text: string) => logged.push({ ...fields, text })
   const log = {
-    info: (fields: object, text: string) => logged.push({ ...fields, text }),
-    warn: () => {},
+    info: told,
+    warn: told,
     error: (fields: object) => faults.push(fields),
   }
   // All sockets of a test come from one address and, like all jobs, mostly from one user.
@@ -88,6 +89,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     LOG_LEVEL: 'silent',
     LINGER_MS: '100',
     DRAIN_MS: '0',
+    WORKER_FINISH_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
     WORKER_KINDS: 'run',
     ...crowd,

@@ -4,10 +4,22 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type Harness, SECRET } from './harness.js'
 
-/** A worker in a process of its own, on the Redis of a harness, with the processors of the product; killed in the teardown if it still runs. */
-export function startWorkerProcess(t: Test, { redis }: Harness, settings: Readonly<Record<string, string>>): ChildProcess {
-  const main = fileURLToPath(new URL('../../workers/main.js', import.meta.url))
-  const env = { ...process.env, REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', ...settings }
+const MAINS = {
+  /** The processors of the product. */
+  product: '../../workers/main.js',
+  /** Runs are the scripts of `scripted-thread.ts`. */
+  scripted: './scripted-worker.js',
+}
+
+/** A worker in a process of its own, on the Redis of a harness; killed in the teardown if it still runs. */
+export function startWorkerProcess(
+  t: Test,
+  { redis }: Harness,
+  settings: Readonly<Record<string, string>>,
+  processors: keyof typeof MAINS = 'product',
+): ChildProcess {
+  const main = fileURLToPath(new URL(MAINS[processors], import.meta.url))
+  const env = { ...process.env, REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', WORKER_KINDS: 'run', ...settings }
   const worker = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(() => killProcess(worker))
   return worker

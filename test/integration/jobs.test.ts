@@ -214,7 +214,7 @@ t.test('[STATE-7] the sweeper finishes what a dying process left: not enqueued, 
   const harness = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '100' } })
   const parts = harness.nodes[0]?.hub.parts
   if (!parts) throw new Error('no node')
-  const record = { kind: 'run', owner: 'alice', input: JSON.stringify(HORN), digest: 'd', generation: 'g' } as const
+  const record = { kind: 'run', owner: 'alice', input: JSON.stringify(HORN), digest: 'd', timeoutMs: 3600_000, generation: 'g' } as const
   const create = (id: string) => parts.store.create({ ...record, id, created_at: new Date().toISOString() }, runEvents.status(id, 'queued'))
 
   await create('not-enqueued')

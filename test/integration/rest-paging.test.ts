@@ -125,5 +125,14 @@ function idsOf({ runs }: { runs: { run_id: string }[] }): string[] {
 }
 
 function job(id: string, owner: string, created_at: string) {
-  return { id, kind: 'run', owner, input: JSON.stringify(HORN), digest: '', generation: 'aaaaaaaaaaaa', created_at } as const
+  return {
+    id,
+    kind: 'run',
+    owner,
+    input: JSON.stringify(HORN),
+    digest: '',
+    timeoutMs: 3600_000,
+    generation: 'aaaaaaaaaaaa',
+    created_at,
+  } as const
 }

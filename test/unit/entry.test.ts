@@ -5,7 +5,17 @@ import type { Status } from '../../src/protocol/status.js'
 
 function fresh(): JobState {
   const record = { id: 'job', kind: 'run', owner: 'alice', input: '{}', generation: 'g', epoch: 'g.r' } as const
-  const counters = { status: 'queued' as Status, round: 1, attempt: 1, token: 0, silentMs: null, stale: false, seq: 0, latest: new Map() }
+  const counters = {
+    status: 'queued' as Status,
+    round: 1,
+    attempt: 1,
+    timeoutMs: 3600_000,
+    token: 0,
+    silentMs: null,
+    stale: false,
+    seq: 0,
+    latest: new Map(),
+  }
   return { ...record, ...counters, created_at: '2026-03-01T10:00:00.000Z', started_at: null, finished_at: null }
 }
 

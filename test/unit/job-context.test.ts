@@ -1,8 +1,9 @@
 import t from 'tap'
-import type { Publisher, Refused, Written } from '../../src/broker/broker.js'
+import type { Publisher, Pulse, Refused, Written } from '../../src/broker/broker.js'
 import type { JobEvent, Writer } from '../../src/protocol/entry.js'
 import { runEvents } from '../../src/protocol/run-events.js'
-import { JobContext, Stop } from '../../workers/job-context.js'
+import { JobContext } from '../../workers/job-context.js'
+import { Stop } from '../../workers/processor.js'
 import { REPORTS, type Reports } from '../../workers/reports.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -17,7 +18,8 @@ function setUp(answer: (write: Write) => Written | Refused | Error = () => ({ ok
   const writes: Write[] = []
   let underWay = 0
   let mostUnderWay = 0
-  const publisher: Publisher = {
+  const publisher: Publisher & Pulse = {
+    beat: async () => ({ ok: true, seq: 1, status: 'running' }),
     publish: async (_id, events, writer) => {
       underWay += 1
       mostUnderWay = Math.max(mostUnderWay, underWay)

@@ -20,7 +20,10 @@ async function jobOf(kind: KindName, id: string) {
   broker.listen({ entry: (entry) => entries.push(entry), gap: () => {} })
   await broker.subscribe(id)
   const record = { id, kind, owner: 'alice', input: '{}', digest: '', generation: 'g', created_at: '2026-01-01T00:00:00.000Z' }
-  await broker.create(record, kind === 'run' ? runEvents.status(id, 'queued') : benchmarkEvents.status(id, 'queued'))
+  await broker.create(
+    { ...record, timeoutMs: 3600_000 },
+    kind === 'run' ? runEvents.status(id, 'queued') : benchmarkEvents.status(id, 'queued'),
+  )
   const write = async (...events: JobEvent[]): Promise<Entry> => {
     const { state } = (await broker.read(id)) as { state: JobState } // it was just created
     const round = events[0]?.clears === 'round' ? state.round + 1 : state.round

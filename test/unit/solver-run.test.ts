@@ -33,7 +33,9 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
   const job: Job<'run'> = {
     id: 'run-1',
     signal,
+    killed: new AbortController().signal,
     flush: async () => {},
+    alive: () => {},
     progress: (at) => void progress.push(at),
     metric: (name, value, unit) => void metrics.push({ name, value, unit }),
     log: (line) => void lines.push(line),

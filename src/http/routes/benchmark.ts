@@ -6,6 +6,7 @@ import { Refusal } from '../../protocol/codes.js'
 import { JobId } from '../../protocol/job-id.js'
 import type { JobState } from '../../protocol/job-state.js'
 import { type Model, modelFaults } from '../../protocol/model.js'
+import { JobTimeout } from '../../protocol/timeout.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { processes } from './processes.js'
@@ -16,7 +17,10 @@ export interface BenchmarkRouteOptions {
   readonly models: readonly Model[]
 }
 
-const Body = Type.Object({ process_id: Type.Optional(JobId), ...BenchmarkInput.properties }, { additionalProperties: false })
+const Body = Type.Object(
+  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...BenchmarkInput.properties },
+  { additionalProperties: false },
+)
 
 /**
  * `POST /api/benchmark`: starts a benchmark and answers 202 with its process, or streams it to its end. The same `process_id` and input again are answered
@@ -36,9 +40,10 @@ export const benchmarkRoute: FastifyPluginAsyncTypebox<BenchmarkRouteOptions> = 
 async function submitBenchmark(
   { jobs, models }: BenchmarkRouteOptions,
   who: { readonly owner: string; readonly key?: string },
-  { process_id, ...input }: Static<typeof Body>,
+  { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
 ): Promise<JobState> {
   const faults = modelFaults(input.models, models, '/models')
   if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
-  return jobs.submit({ ...who, ...(process_id !== undefined && { id: process_id }), kind: 'benchmark', input })
+  const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
+  return jobs.submit({ ...who, ...given, kind: 'benchmark', input })
 }

@@ -4,6 +4,7 @@ import { runDialect } from '../../protocol/dialect.js'
 import { JobId } from '../../protocol/job-id.js'
 import { type JobState, messageOf } from '../../protocol/job-state.js'
 import { KINDS, type RunKindName } from '../../protocol/kinds.js'
+import { JobTimeout } from '../../protocol/timeout.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { type JobResource, type JobResourceOptions, jobResource } from './job-resource.js'
@@ -19,7 +20,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   await app.register(jobResource, { resource, jobs, policy })
 
   const Submit = Type.Object(
-    { [idField]: Type.Optional(JobId), solver: Type.Enum([...solvers], { default: solvers[0] }), input },
+    { [idField]: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Enum([...solvers], { default: solvers[0] }), input },
     { additionalProperties: false },
   )
   const schema = {
@@ -31,7 +32,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   app.post('', { schema, onRequest: app.identify }, async (request, reply) => {
     const body = request.body as { [field: string]: unknown }
     const id = body[idField] as string | undefined // JobId, by the schema
-    const who = { owner: request.identity.sub, kind, ...(id !== undefined && { id }), ...keyOf(request) }
+    const timeoutS = body.job_timeout_s as number | undefined // JobTimeout, by the schema
+    const who = {
+      owner: request.identity.sub,
+      kind,
+      ...(id !== undefined && { id }),
+      ...(timeoutS !== undefined && { timeoutS }),
+      ...keyOf(request),
+    }
     return enqueue({ app, request, reply }, resource, () => jobs.submit({ ...who, input: body.input }))
   })
 }

@@ -1,0 +1,10 @@
+import { runMain } from '../../src/process.js'
+import { ThreadPool } from '../../workers/threads/thread-pool.js'
+import { startWorkerProcess } from '../../workers/worker-process.js'
+
+/** The main of a real worker process whose runs are the scripts of `scripted-thread.ts`. */
+const pool = new ThreadPool<'run'>(new URL('./scripted-thread.js', import.meta.url))
+const benchmark = () => Promise.reject(new Error('no benchmarks here'))
+await runMain(() =>
+  startWorkerProcess(process.env, async () => ({ processors: { run: pool.processor, benchmark }, close: () => pool.close() })),
+)

@@ -1,0 +1,79 @@
+import t from 'tap'
+import { runEvents } from '../../src/protocol/run-events.js'
+import { eventually } from '../helpers/eventually.js'
+import { type Harness, startHarness } from '../helpers/harness.js'
+import { startLateWorker } from '../helpers/late-worker.js'
+import { Stage } from '../helpers/stage.js'
+import { type Message, TestClient } from '../helpers/test-client.js'
+
+/** As if workers had taken the job and been lost, so that it runs in this attempt and nobody computes it. */
+async function lose(h: Harness, id: string, attempt: number): Promise<void> {
+  const { broker } = h.nodes[0]?.hub.parts ?? {}
+  const running = runEvents.status(id, 'running')
+  const again = { ...runEvents.status(id, 'retrying', 'the worker was lost'), clears: 'attempt' } as const
+  const events = [running, ...Array.from({ length: attempt - 1 }, () => [again, running]).flat()]
+  await broker?.publish(id, events, { round: 1, token: 0, n: 1 })
+}
+
+t.test('[ATTEMPT-1] each new attempt is told with its number, how many there are, the delay and the error, in both dialects', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor })
+  const list = new TestClient(`${h.nodes[0]?.ws}/ws?token=${h.token()}`)
+  h.onTeardown(() => list.terminate())
+  await list.next('process_list')
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await client.next('status')
+  for (const [attempt, delay_ms] of [
+    [2, 1000],
+    [3, 2000],
+  ]) {
+    const error = `hiccup before ${attempt}`
+    ;(await stage.play(id)).fail(new Error(error))
+    const told = { attempt, max_attempts: 3, delay_ms, error, reason: error }
+    const retrying = await untilRetrying(client)
+    t.match(retrying, { status: 'retrying', ...told })
+    t.match(await list.next('process_retrying'), { process_id: id, ...told })
+    const running = await client.next('status')
+    t.match(running, { status: 'running', attempt })
+    // The queue waits what was announced; 50 ms for clocks that round.
+    t.ok(Date.parse(running.timestamp) - Date.parse(retrying.timestamp) >= Number(delay_ms) - 50)
+    await eventually(() => stage.playsOf(id).length === attempt)
+  }
+  ;(await stage.play(id)).fail(new Error('the last'))
+  t.match(await client.next('error'), { code: 'solver_error', error: 'the last', attempts: 3 })
+  t.equal(stage.plays.length, 3)
+})
+
+async function untilRetrying(client: TestClient): Promise<Message> {
+  for (;;) {
+    const message = await client.next('status')
+    if (message.status === 'retrying') return message
+  }
+}
+
+t.test('[ATTEMPT-2] a failure counts on top of lost workers', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await lose(h, id, 2)
+  await startLateWorker(t, h, stage.processor)
+  ;(await stage.play(id)).fail(new Error('the third'))
+  t.match(await client.next('error'), { code: 'solver_error', error: 'the third', attempts: 3 })
+  const retries = client.messages.filter(({ status, recovered }) => status === 'retrying' && recovered === undefined)
+  t.match(retries.at(-1), { attempt: 3, max_attempts: 3, delay_ms: 0, error: 'the worker was lost' })
+  t.equal(stage.plays.length, 1)
+})
+
+t.test('[ATTEMPT-2] a worker lost in the last attempt: the job ends, and no processor is called', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await lose(h, id, 3)
+  await startLateWorker(t, h, stage.processor)
+  t.match(await client.next('error'), { code: 'worker_lost', error: 'The worker was lost in attempt 3 of 3.', attempts: 3 })
+  t.same(stage.plays, [])
+  t.same(h.faults, [])
+})

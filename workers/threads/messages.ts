@@ -1,0 +1,23 @@
+import type { FailureCode } from '../../src/protocol/codes.js'
+import type { StopCause } from '../processor.js'
+
+/** What a thread is born with. */
+export interface ThreadData {
+  /** How many messages of the thread have been taken, as one shared Int32. */
+  readonly taken: SharedArrayBuffer
+}
+
+/** To a thread. `reports`: names of what a job of this kind can report. */
+export type ToThread =
+  | { readonly type: 'start'; readonly id: string; readonly input: unknown; readonly reports: readonly string[] }
+  | { readonly type: 'abort'; readonly why: StopCause }
+  | { readonly type: 'flushed'; readonly flush: number }
+
+/** From a thread; the last of a job is `done` or `failed`. `code`: it was a `JobFailure`. */
+export type FromThread =
+  | { readonly type: 'report'; readonly name: string; readonly args: readonly unknown[] }
+  | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'flush'; readonly flush: number }
+  | { readonly type: 'alive' }
+  | { readonly type: 'done'; readonly result: unknown }
+  | { readonly type: 'failed'; readonly message: string; readonly code?: FailureCode }

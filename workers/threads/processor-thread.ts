@@ -1,0 +1,114 @@
+import { type ResourceLimits, Worker } from 'node:worker_threads'
+import { JobFailure, type StopCause } from '../processor.js'
+import type { FromThread, ThreadData, ToThread } from './messages.js'
+
+/** A job of any kind, as a thread deals with it. */
+export interface ThreadJob {
+  readonly id: string
+  readonly signal: AbortSignal
+  readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => void>>
+  flush(): Promise<void>
+  log(line: string): void
+  alive(): void
+}
+
+interface Running {
+  readonly job: ThreadJob
+  resolve(result: unknown): void
+  reject(error: Error): void
+}
+
+/** A thread that computes one job at a time (`serveJobs`), seen from outside. */
+export class ProcessorThread {
+  readonly #worker: Worker
+  readonly #taken = new Int32Array(new SharedArrayBuffer(4))
+  #running: Running | undefined
+  #isFit = true
+
+  constructor(module: URL, resourceLimits: ResourceLimits) {
+    const workerData: ThreadData = { taken: this.#taken.buffer as SharedArrayBuffer } // as made above
+    // None of the options of this process, such as a debugger's port.
+    this.#worker = new Worker(module, { workerData, execArgv: [], resourceLimits })
+    this.#worker.on('message', (message: FromThread) => {
+      this.#receive(message)
+      Atomics.add(this.#taken, 0, 1)
+      Atomics.notify(this.#taken, 0)
+    })
+    this.#worker.on('messageerror', (error) => this.#die(error))
+    this.#worker.on('error', (error) => this.#die(new Error(`The thread of the processor died: ${error.message}`, { cause: error })))
+    this.#worker.on('exit', (code) => this.#die(new Error(`The thread of the processor has ended (exit code ${code}).`)))
+  }
+
+  /** Whether it can compute another job: it lives, and its last one ended as its processor meant it to. */
+  get isFit(): boolean {
+    return this.#isFit
+  }
+
+  /** Computes a job. Rejects with a `JobFailure` as the processor threw it, with what else it threw, and where the thread dies. */
+  run(job: ThreadJob, input: unknown): Promise<unknown> {
+    const abort = () => this.#post({ type: 'abort', why: causeOf(job.signal) })
+    const result = new Promise<unknown>((resolve, reject) => {
+      this.#running = { job, resolve, reject }
+    })
+    job.alive()
+    this.#post({ type: 'start', id: job.id, input, reports: Object.keys(job.reports) })
+    if (job.signal.aborted) abort()
+    else job.signal.addEventListener('abort', abort)
+    return result.finally(() => job.signal.removeEventListener('abort', abort))
+  }
+
+  /** Ends it in whatever it does. */
+  async end(): Promise<void> {
+    this.#isFit = false
+    await this.#worker.terminate()
+  }
+
+  #receive(message: FromThread): void {
+    const running = this.#running
+    if (!running) return
+    const { job } = running
+    job.alive()
+    switch (message.type) {
+      case 'report':
+        return this.#report(running, message.name, message.args)
+      case 'log':
+        return job.log(message.line)
+      case 'flush':
+        return void job.flush().then(() => this.#post({ type: 'flushed', flush: message.flush }))
+      case 'done':
+        this.#running = undefined
+        return running.resolve(message.result)
+      case 'failed': {
+        this.#running = undefined
+        // What nobody foresaw may have left anything behind.
+        if (message.code === undefined && !job.signal.aborted) void this.end()
+        return running.reject(message.code === undefined ? new Error(message.message) : new JobFailure(message.code, message.message))
+      }
+    }
+  }
+
+  /** A report that its schema refuses fails the attempt, as it does where the processor is called in process. */
+  #report({ job }: Running, name: string, args: readonly unknown[]): void {
+    try {
+      job.reports[name]?.(...args)
+    } catch (error) {
+      this.#die(error instanceof Error ? error : new Error(String(error)))
+      void this.end()
+    }
+  }
+
+  #post(message: ToThread): void {
+    this.#worker.postMessage(message)
+  }
+
+  #die(error: Error): void {
+    this.#isFit = false
+    this.#running?.reject(error)
+    this.#running = undefined
+  }
+}
+
+/** A job's signal is only ever aborted with a `Stop`; another reason is a cancel to the thread. */
+function causeOf({ reason }: AbortSignal): StopCause {
+  return reason?.why ?? 'cancelled'
+}

@@ -1,0 +1,98 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { InputOf, KindName } from '../../src/protocol/kinds.js'
+import { type Job, JobFailure, type Processor, Stop } from '../processor.js'
+import type { FromThread, ThreadData, ToThread } from './messages.js'
+
+const SIGN_MS = 1000
+/** Messages that may wait to be taken. Past it the thread stands still, so that a processor that never awaits is bounded as well. */
+const MAX_UNTAKEN = 1000
+
+/** The job that is computed now. */
+interface Current {
+  readonly stop: AbortController
+  readonly flushes: Map<number, () => void>
+}
+
+/** The main of a thread: computes the jobs that its `ThreadPool` hands in, one after the other. */
+export function serveJobs<K extends KindName>(processor: Processor<K>): void {
+  if (!parentPort) throw new TypeError('this is no thread')
+  const port = parentPort
+  const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken) // as its pool has made it
+  let current: Current | undefined
+  port.on('message', (message: ToThread) => {
+    switch (message.type) {
+      case 'start':
+        current = { stop: new AbortController(), flushes: new Map() }
+        return void compute(processor, message, current, send)
+      case 'abort':
+        return current?.stop.abort(new Stop(message.why))
+      case 'flushed':
+        return current?.flushes.get(message.flush)?.()
+    }
+  })
+}
+
+/** Computes one job to its end and tells how it ended. What an ended job still says is not sent: it would be taken for the next one's. */
+async function compute<K extends KindName>(
+  processor: Processor<K>,
+  { id, input, reports }: ToThread & { type: 'start' },
+  current: Current,
+  send: (message: FromThread) => void,
+): Promise<void> {
+  let hasEnded = false
+  const say = (message: FromThread) => hasEnded || send(message)
+  // In this event loop: a processor that never yields falls silent.
+  const signs = setInterval(() => say({ type: 'alive' }), SIGN_MS)
+  try {
+    const job = jobOf(id, reports, current, say)
+    // As the runner has handed it in, and as the table of reports names them.
+    say({ type: 'done', result: await processor(input as InputOf<K>, job as unknown as Job<K>) })
+  } catch (error) {
+    const code = error instanceof JobFailure ? { code: error.code } : {}
+    say({ type: 'failed', message: error instanceof Error ? error.message : String(error), ...code })
+  }
+  hasEnded = true
+  clearInterval(signs)
+}
+
+let flushCount = 0
+
+function jobOf(id: string, reports: readonly string[], { stop, flushes }: Current, say: (message: FromThread) => void) {
+  const flush = () =>
+    new Promise<void>((resolve) => {
+      const flush = flushCount++
+      flushes.set(flush, () => flushes.delete(flush) && resolve())
+      say({ type: 'flush', flush })
+    })
+  return {
+    ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => say({ type: 'report', name, args })])),
+    id,
+    signal: stop.signal,
+    killed: new AbortController().signal, // who is killed here does not hear of it
+    flush,
+    log: (line: string) => say({ type: 'log', line }),
+    alive: () => {},
+  }
+}
+
+/** Sends messages, and stands still while too many have not been taken. */
+class Outlet {
+  readonly #post: (message: FromThread) => void
+  readonly #taken: Int32Array
+  #sent = 0
+
+  constructor(post: (message: FromThread) => void, taken: SharedArrayBuffer) {
+    this.#post = post
+    this.#taken = new Int32Array(taken)
+  }
+
+  readonly send = (message: FromThread): void => {
+    this.#post(message)
+    this.#sent = (this.#sent + 1) | 0 // both counts run over alike
+    for (;;) {
+      const taken = Atomics.load(this.#taken, 0)
+      if (((this.#sent - taken) | 0) <= MAX_UNTAKEN) return
+      Atomics.wait(this.#taken, 0, taken)
+    }
+  }
+}

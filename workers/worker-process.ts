@@ -1,0 +1,33 @@
+import closeWithGrace from 'close-with-grace'
+import { pino } from 'pino'
+import { type Config, loadConfig } from '../src/config.js'
+import { redact } from '../src/http/plugins/request-logging.js'
+import { checkRedis } from '../src/parts.js'
+import { endWithParent } from '../src/process.js'
+import type { RunningProcessors } from './processors.js'
+import { buildWorkerNode } from './worker-node.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** On top of what jobs are given when a worker stops: for a Redis that does not answer, which the worker waits for on its own clocks. */
+const CLOSE_MS = 15_000
+
+/** A worker process: takes jobs, and hands back what has not ended when it is told to stop. It has ended after `WORKER_FINISH_MS` + `CANCEL_GRACE_MS` + 15 s, whatever happens. */
+export async function startWorkerProcess(
+  env: Environment,
+  startProcessors: (config: Config, env: Environment) => Promise<RunningProcessors>,
+): Promise<void> {
+  const config = loadConfig(env, ['REDIS_URL'])
+  const log = pino({ level: config.LOG_LEVEL, redact })
+  await checkRedis({ url: config.REDIS_URL }, log)
+  const { processors, close } = await startProcessors(config, env)
+  const node = buildWorkerNode(config, processors, log)
+  const delay = config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + CLOSE_MS
+  const grace = closeWithGrace({ delay, logger: log }, async () => {
+    await node.close()
+    await close()
+  })
+  endWithParent(() => grace.close())
+  await node.start()
+  log.info({ kinds: config.WORKER_KINDS }, 'worker takes jobs')
+}
