@@ -5,9 +5,10 @@ import { processFinal, processView } from '../../src/protocol/dialect.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, startHarness } from '../helpers/harness.js'
 import { PlayedBenchmark } from '../helpers/played-benchmark.js'
+import { random } from '../helpers/random.js'
 import { readmeExample, runProgram } from '../helpers/readme.js'
 import { Stage } from '../helpers/stage.js'
-import { drainOne, ProcessesWatcher, random } from '../helpers/watcher.js'
+import { drainOne, ProcessesWatcher } from '../helpers/watcher.js'
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1e9)
 
