@@ -68,7 +68,7 @@ export interface Plan {
 /** How often each sort comes, against the others. */
 const WEIGHTS: Readonly<Record<FaultSort, number>> = {
   'worker killed': 4,
-  'worker frozen': 4,
+  'worker frozen': 6,
   'worker stopped': 3,
   'hub killed': 2,
   'hub frozen': 2,
@@ -77,8 +77,12 @@ const WEIGHTS: Readonly<Record<FaultSort, number>> = {
   'subscriptions cut': 3,
   'Redis restarted': 1,
 }
-const LONGEST_FREEZE_MS = 5000
-const LONGEST_ABSENCE_MS = 1500
+/** How long each sort takes, at least and at most. A frozen worker wakes when another one has its jobs; all others are away for moments. */
+const LENGTHS_MS: Readonly<Partial<Record<FaultSort, readonly [number, number]>>> = {
+  'worker frozen': [1500, 5000],
+  'hub frozen': [100, 4000],
+}
+const ABSENCE_MS = [0, 1500] as const
 
 /** What happens, when and to whom, from the seed alone. */
 export function planOf(seed: number, scale: Scale): Plan {
@@ -89,7 +93,8 @@ export function planOf(seed: number, scale: Scale): Plan {
   const jobs = times(scale.jobs).map((at, i) => jobOf(next, at * 0.9, `job-${seed}-${i}`, scale.users))
   const faults = times(scale.faults).map((at): FaultPlan => {
     const sort = weighted(next, sorts, (sort) => WEIGHTS[sort])
-    return { at, sort, unit: below(64), ms: below(sort.endsWith('frozen') ? LONGEST_FREEZE_MS : LONGEST_ABSENCE_MS) }
+    const [least, most] = LENGTHS_MS[sort] ?? ABSENCE_MS
+    return { at, sort, unit: below(64), ms: least + below(most - least) }
   })
   return { seed, scale, jobs, faults, cuts: times(scale.cuts).map((at) => ({ at, pick: next() })) }
 }

@@ -13,9 +13,10 @@ const REQUEST_TIMEOUT_MS = 4000
 /** Short, so that much happens in little time. */
 const SETTINGS = {
   LOG_LEVEL: 'info',
-  WORKER_LOCK_MS: '2000',
+  WORKER_LOCK_MS: '1000',
+  WORKER_CONCURRENCY: '3',
   SWEEP_INTERVAL_MS: '500',
-  CANCEL_GRACE_MS: '1500',
+  CANCEL_GRACE_MS: '1000',
   QUIET_MS: '1000',
   LINGER_MS: '500',
   DRAIN_MS: '1000',
