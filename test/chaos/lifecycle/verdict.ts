@@ -17,6 +17,7 @@ export interface Case {
   fault(name: string, text: string): void
 }
 
+/** For all jobs together. */
 const CONVERGE_MS = 20_000
 
 /** Judges every job when all is at rest. */
@@ -30,6 +31,7 @@ export async function judge({ world, witness, audience, plans, tally, fault }: C
   for (const each of records) checkStints(each, stories)
   const faultsOf = (each: JobRecord) =>
     Object.entries(CHECKS).flatMap(([name, check]) => check(each, { stories, redisRestarts }).map((text) => [name, `${each.id}: ${text}`]))
+  const deadline = Date.now() + CONVERGE_MS
   for (const [i, plan] of plans.entries()) {
     let faults: string[][] = []
     const isRight = async () => {
@@ -37,7 +39,7 @@ export async function judge({ world, witness, audience, plans, tally, fault }: C
       faults = faultsOf(faults.length === 0 && records[i] ? records[i] : await record(plan))
       return faults.length === 0
     }
-    await eventually(isRight, { timeoutMs: CONVERGE_MS, everyMs: 200 }).catch(() => {})
+    await eventually(isRight, { timeoutMs: deadline - Date.now(), everyMs: 200 }).catch(() => {})
     for (const [name = '', text = ''] of faults) fault(name, text)
   }
   for (const { log } of records) countEnds(tally, log)
