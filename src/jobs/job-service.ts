@@ -70,8 +70,11 @@ export class JobService {
     const normalised = normaliseInput(kind, input)
     const digest = digestOf(kind, normalised)
     const generation = randomBytes(6).toString('hex')
-    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at: new Date().toISOString() }
-    const answer = await this.#store.create(job, lifecycleOf(kind).status(id, 'queued'))
+    const first = lifecycleOf(kind).status(id, 'queued')
+    // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
+    const created_at = String(first.message.timestamp)
+    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, generation, created_at }
+    const answer = await this.#store.create(job, first)
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
     const state = await this.#require(id, () => true)
