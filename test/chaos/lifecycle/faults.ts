@@ -15,23 +15,12 @@ const ACTS: Readonly<Record<FaultSort, Act>> = {
   'hub stopped': ({ hubs }, _witness, { unit, ms }) => at(hubs, unit).restart(ms),
   'connections cut': (_world, witness) => witness.cut('normal'),
   'subscriptions cut': (_world, witness) => witness.cut('pubsub'),
-  'Redis restarted': (world) => restartRedis(world),
+  'Redis frozen': (world, _witness, { ms }) => world.freezeRedis(ms),
+  'Redis restarted': (world) => world.restartRedis(),
 }
-
-/** One at a time. */
-let restarting: Promise<void> | undefined
 
 export async function commit(plan: FaultPlan, world: World, witness: Witness): Promise<boolean> {
   return Boolean(await ACTS[plan.sort](world, witness, plan))
-}
-
-async function restartRedis(world: World): Promise<boolean> {
-  if (restarting) return false
-  restarting = world.restartRedis().finally(() => {
-    restarting = undefined
-  })
-  await restarting
-  return true
 }
 
 /** The process meant, or the next one that serves. */

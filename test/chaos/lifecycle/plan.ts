@@ -10,7 +10,7 @@ export interface Scale {
   readonly jobs: number
   readonly faults: number
   readonly cuts: number
-  readonly restartsRedis: boolean
+  readonly touchesRedis: boolean
 }
 
 /** The life of one job as its users want it. Times are ms: of the plan, or after the submit, or after an end. */
@@ -38,8 +38,11 @@ export const FAULT_SORTS = [
   'hub stopped',
   'connections cut',
   'subscriptions cut',
+  'Redis frozen',
   'Redis restarted',
 ] as const
+/** Only in the long form. */
+const RARE: readonly FaultSort[] = ['Redis frozen', 'Redis restarted']
 export type FaultSort = (typeof FAULT_SORTS)[number]
 
 export interface FaultPlan {
@@ -75,6 +78,7 @@ const WEIGHTS: Readonly<Record<FaultSort, number>> = {
   'hub stopped': 2,
   'connections cut': 3,
   'subscriptions cut': 3,
+  'Redis frozen': 1,
   'Redis restarted': 1,
 }
 /** How long each sort takes, at least and at most. A frozen worker wakes when another one has its jobs; all others are away for moments. */
@@ -89,7 +93,7 @@ export function planOf(seed: number, scale: Scale): Plan {
   const next = random(seed)
   const below = (limit: number) => Math.floor(next() * limit)
   const times = (count: number) => Array.from({ length: count }, () => below(scale.ms)).toSorted((a, b) => a - b)
-  const sorts = FAULT_SORTS.filter((sort) => scale.restartsRedis || sort !== 'Redis restarted')
+  const sorts = FAULT_SORTS.filter((sort) => scale.touchesRedis || !RARE.includes(sort))
   const jobs = times(scale.jobs).map((at, i) => jobOf(next, at * 0.9, `job-${seed}-${i}`, scale.users))
   const faults = times(scale.faults).map((at): FaultPlan => {
     const sort = weighted(next, sorts, (sort) => WEIGHTS[sort])

@@ -3,13 +3,11 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { type LogLine, parseLine } from './log-line.js'
 
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 90_000
 const STOP_TIMEOUT_MS = 30_000
 const LINES_KEPT = 40
-
-/** A line of a process's log, parsed. */
-export type LogLine = Readonly<Record<string, unknown>>
 
 export interface UnitOptions {
   readonly name: string
@@ -133,7 +131,7 @@ export class Unit {
   }
 
   #read(text: string): void {
-    const line = parsed(text)
+    const line = parseLine(text)
     this.#lines.push(line)
     if (this.#lines.length > LINES_KEPT) this.#lines.shift()
     this.#options.onLine(line)
@@ -146,14 +144,5 @@ export class Unit {
     const exit = once(child, 'exit')
     child.kill(signal)
     await exit
-  }
-}
-
-/** What is no JSON, such as a line that a kill has cut off, is its own message. */
-function parsed(text: string): LogLine {
-  try {
-    return JSON.parse(text) as LogLine
-  } catch {
-    return { msg: text }
   }
 }

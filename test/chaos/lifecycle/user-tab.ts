@@ -24,6 +24,7 @@ export class UserTab {
   readonly #sockets: readonly WebSocket[]
   /** What came over the connections that are still open. */
   readonly #raw = new Map<WebSocket, Message[]>()
+  #isClosed = false
 
   constructor(options: UserTabOptions) {
     this.#options = options
@@ -50,6 +51,7 @@ export class UserTab {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const socket of this.#raw.keys()) this.#prove(socket)
     this.#watch.close()
   }
@@ -67,6 +69,7 @@ export class UserTab {
   }
 
   #take(message: Message, socket: WebSocket): void {
+    if (this.#isClosed) return
     const messages = this.#raw.get(socket) ?? []
     if (messages.length === 0) socket.once('close', () => this.#prove(socket))
     messages.push(message)

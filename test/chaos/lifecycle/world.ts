@@ -2,27 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { signToken } from '../../../src/cli/token.js'
 import { freePort } from '../../../src/embedded/redis-port.js'
 import { type RedisServer, startRedisServer } from '../../../src/embedded/redis-server.js'
+import { countLine, type LogLine } from './log-line.js'
+import { SETTINGS } from './settings.js'
 import type { Tally } from './tally.js'
-import { type LogLine, Unit } from './unit.js'
+import { Unit } from './unit.js'
 
 const REQUEST_TIMEOUT_MS = 4000
-
-/** Short, so that much happens in little time. */
-const SETTINGS = {
-  LOG_LEVEL: 'info',
-  WORKER_LOCK_MS: '1000',
-  WORKER_CONCURRENCY: '3',
-  SWEEP_INTERVAL_MS: '500',
-  CANCEL_GRACE_MS: '1000',
-  QUIET_MS: '1000',
-  LINGER_MS: '500',
-  DRAIN_MS: '1000',
-  MAX_SOCKETS_PER_USER: '10000',
-  MAX_UPGRADES_PER_SECOND: '100000',
-}
 
 export interface Answer {
   readonly status: number
@@ -55,6 +44,7 @@ export class World {
   readonly #secret: string
   readonly #dataDir: string
   #redis: RedisServer
+  #isRedisBusy = false
   readonly #tokens = new Map<string, string>()
 
   private constructor(options: WorldOptions, redis: RedisServer, ports: readonly number[]) {
@@ -120,11 +110,30 @@ export class World {
     }
   }
 
-  /** Ends Redis in order and starts it again with what it has written, on the same port. */
-  async restartRedis(): Promise<void> {
-    const { port } = this.#redis
-    await this.#redis.stop()
-    this.#redis = await startRedisServer({ port, dataDir: this.#dataDir })
+  /** Ends Redis in order and starts it again with what it has written, on the same port. False where it is in other hands. */
+  restartRedis(): Promise<boolean> {
+    return this.#withRedis(async () => {
+      const { port } = this.#redis
+      await this.#redis.stop()
+      this.#redis = await startRedisServer({ port, dataDir: this.#dataDir })
+    })
+  }
+
+  freezeRedis(ms: number): Promise<boolean> {
+    return this.#withRedis(async () => {
+      process.kill(this.#redis.pid, 'SIGSTOP')
+      await sleep(ms)
+      process.kill(this.#redis.pid, 'SIGCONT')
+    })
+  }
+
+  async #withRedis(act: () => Promise<void>): Promise<boolean> {
+    if (this.#isRedisBusy) return false
+    this.#isRedisBusy = true
+    await act().finally(() => {
+      this.#isRedisBusy = false
+    })
+    return true
   }
 
   drop(): void {
@@ -137,13 +146,4 @@ export class World {
     await this.#redis.stop()
     await rm(this.#dataDir, { recursive: true, force: true })
   }
-}
-
-/** What the processes say of themselves: how a round ended by whom, and which writes they were refused. */
-function countLine(tally: Tally, { msg, source, forced, reason, job, round }: LogLine): void {
-  if (msg === 'write fenced') tally.count('writes fenced', String(reason))
-  if (msg !== 'job ended') return
-  tally.count('finals by source', String(source))
-  if (forced) tally.count('cancels by force', 'forced')
-  tally.count('ends claimed', `${job}~${round}`)
 }
