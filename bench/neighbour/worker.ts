@@ -10,7 +10,7 @@ async function main(): Promise<void> {
   const load = { perSecond: Number(process.env.LOUD_PER_SECOND), seconds: Number(process.env.LOUD_SECONDS) }
   const { processors, close } = await startProcessors(config, process.env)
   const complain = (fields: object, message: string) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`)
-  const node = buildWorkerNode(config, { ...processors, run: neighbours(load) }, { warn: complain, error: complain })
+  const node = buildWorkerNode(config, { ...processors, run: neighbours(load) }, { info: () => {}, warn: complain, error: complain })
   let closing: Promise<void> | undefined
   const end = () => {
     closing ??= node.close().then(close)

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { eventually } from '../../helpers/eventually.js'
 import { Audience } from './audience.js'
 import { commit } from './faults.js'
 import { JobLife } from './jobs.js'
@@ -17,7 +16,9 @@ export interface Verdict {
   readonly tally: Tally
 }
 
-const SETTLE_MS = 60_000
+/** What does not go on for so long is stuck. */
+const STUCK_MS = 25_000
+const POLL_MS = 100
 /** More jobs than this that have not ended, and the next one waits. */
 const MAX_ACTIVE = 14
 const QUIET_MS = 500
@@ -102,7 +103,7 @@ class Chaos {
     const plans = this.#plan.jobs
     const ids = plans.map(({ id }) => id)
     const rest = async (name: string, ask: () => Promise<string[]>) => {
-      const left = await atRest(ask)
+      const left = await atRest(ask, () => witness.heard)
       for (const text of left) this.#fault(name, text)
       return left
     }
@@ -119,13 +120,14 @@ class Chaos {
   }
 }
 
-/** Asks until nothing is left, or the time is over; answers what is left then. */
-async function atRest(ask: () => Promise<string[]>): Promise<string[]> {
-  let left: string[] = []
-  const isDone = async () => {
-    left = await ask()
-    return left.length === 0
+/** Asks until nothing is left, or nothing has changed for too long: a slow machine may take its time. Answers what is left then. */
+async function atRest(ask: () => Promise<string[]>, mark: () => unknown): Promise<string[]> {
+  let last: { readonly mark: unknown; readonly at: number } | undefined
+  for (;;) {
+    const left = await ask()
+    const now = `${left.length} ${mark()}`
+    if (last?.mark !== now) last = { mark: now, at: Date.now() }
+    if (left.length === 0 || Date.now() - last.at > STUCK_MS) return left
+    await sleep(POLL_MS)
   }
-  await eventually(isDone, { timeoutMs: SETTLE_MS, everyMs: 100 }).catch(() => {})
-  return left
 }

@@ -1,7 +1,7 @@
 import type { Scale } from './plan.js'
 
 /** What runs with every other test. */
-export const SMALL: Scale = { ms: 9000, hubs: 2, workers: 2, users: 3, jobs: 24, faults: 16, cuts: 40, touchesRedis: false }
+export const SMALL: Scale = { ms: 9000, hubs: 2, workers: 2, users: 3, jobs: 20, faults: 16, cuts: 40, touchesRedis: false }
 
 /** As much in a second, for as long as one likes, and Redis itself is frozen and started anew now and then. */
 export function longScale(seconds: number): Scale {

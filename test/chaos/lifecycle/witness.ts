@@ -34,6 +34,7 @@ export class Witness {
   readonly #writers = new Map<string, WriterSample>()
   readonly #statuses = new Map<string, Status>()
   #line = 0
+  #heard = 0
 
   private constructor(url: string) {
     const options = { maxRetriesPerRequest: null, retryStrategy: () => 20 }
@@ -55,6 +56,11 @@ export class Witness {
     await subscribe()
     witness.#subscriber.on('ready', () => subscribe().catch(() => {}))
     return witness
+  }
+
+  /** How many entries there were: while it rises, something goes on. */
+  get heard(): number {
+    return this.#heard
   }
 
   published(id: string): readonly Published[] {
@@ -85,6 +91,7 @@ export class Witness {
 
   #hear(id: string, envelope: Buffer): void {
     const entry = readEnvelope(id, envelope)
+    this.#heard += 1
     const list = this.#published.get(id) ?? []
     list.push({ ...entry, line: this.#line })
     this.#published.set(id, list)
