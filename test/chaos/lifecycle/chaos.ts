@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Audience } from './audience.js'
 import { commit } from './faults.js'
@@ -37,6 +38,7 @@ class Chaos {
 
   constructor(plan: Plan) {
     this.#plan = plan
+    setMaxListeners(0, this.#over.signal) // every wait of every job hears it
   }
 
   async run(): Promise<Verdict> {
