@@ -3,7 +3,10 @@ import type { Entry } from '../../src/protocol/entry.js'
 import { checkStints, type Stories } from '../chaos/lifecycle/check-stints.js'
 import { CHECKS } from '../chaos/lifecycle/checks.js'
 import type { Told } from '../chaos/lifecycle/heard.js'
+import { INPUTS } from '../chaos/lifecycle/inputs.js'
+import { FAULT_SORTS, planOf } from '../chaos/lifecycle/plan.js'
 import type { JobRecord } from '../chaos/lifecycle/record.js'
+import { longScale } from '../chaos/lifecycle/scales.js'
 
 type Forged = Partial<Entry> & { readonly seq: number; readonly says?: object }
 
@@ -163,4 +166,12 @@ t.test('the story of an input is the longest one that was told', async (t) => {
   t.same(checkStints(good, stories), [])
   t.same(stories.get('short run'), ['m1 1', 'm2 2'])
   t.not(checkStints(recordFrom(without(13, 14)), stories).length, 0)
+})
+
+t.test('what a chaos run does comes from its seed alone', async (t) => {
+  const scale = longScale(600)
+  t.same(planOf(7, scale), planOf(7, scale))
+  t.not(JSON.stringify(planOf(7, scale)), JSON.stringify(planOf(8, scale)))
+  t.same(new Set(planOf(7, scale).faults.map(({ sort }) => sort)), new Set(FAULT_SORTS), 'and meets everything in the end')
+  t.same(new Set(planOf(7, scale).jobs.map(({ input }) => input)), new Set(Object.keys(INPUTS)))
 })

@@ -8,6 +8,8 @@ async function main(): Promise<void> {
   const seconds = Number(process.env.CHAOS_SECONDS ?? 600)
   const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1e9)
   if (!(seconds >= 5 && Number.isSafeInteger(seed))) throw new Error('CHAOS_SECONDS is a number from 5 on, CHAOS_SEED an integer.')
+  // So that whoever is frozen is ended too.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   process.stdout.write(`chaos for ${seconds} s, CHAOS_SEED=${seed}\n`)
   const verdict = await runChaos(seed, longScale(seconds))
   process.stdout.write(`${report(verdict)}\n`)
