@@ -27,6 +27,11 @@ export class Listener {
     })
   }
 
+  /** Resolves once it has the first snapshot. */
+  async ready(): Promise<void> {
+    await this.#watch.until(() => true)
+  }
+
   /** Resolves with the final message. */
   async finished(): Promise<LiveMessage> {
     const { final } = await this.#watch.finished()
