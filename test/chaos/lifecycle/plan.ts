@@ -78,8 +78,8 @@ const WEIGHTS: Readonly<Record<FaultSort, number>> = {
   'hub stopped': 2,
   'connections cut': 3,
   'subscriptions cut': 3,
-  'Redis frozen': 1,
-  'Redis restarted': 1,
+  'Redis frozen': 0.4,
+  'Redis restarted': 0.7,
 }
 /** How long each sort takes, at least and at most. A frozen worker wakes when another one has its jobs; all others are away for moments. */
 const LENGTHS_MS: Readonly<Partial<Record<FaultSort, readonly [number, number]>>> = {

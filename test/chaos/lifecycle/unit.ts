@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type LogLine, parseLine } from './log-line.js'
 
-const READY_TIMEOUT_MS = 90_000
+const READY_TIMEOUT_MS = 180_000
 const STOP_TIMEOUT_MS = 30_000
 const LINES_KEPT = 40
 
