@@ -94,11 +94,13 @@ export class JobService {
     const digest = digestOf(kind, normalised)
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? this.#timeoutsMs[kind] : Math.round(timeoutS * 1000)
-    const created_at = new Date().toISOString()
+    const first = lifecycleOf(kind).status(id, 'queued')
+    // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
+    const created_at = String(first.message.timestamp)
     const job = { id, kind, owner, input: JSON.stringify(normalised), digest, timeoutMs, generation, created_at }
     const isNew = (given === undefined && key === undefined) || (await this.#broker.read(id)) === null
     if (isNew) await this.#open(owner, { id, round: 1 })
-    const answer = await this.#store.create(job, lifecycleOf(kind).status(id, 'queued'))
+    const answer = await this.#store.create(job, first)
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
     const state = await this.#require(id, () => true)

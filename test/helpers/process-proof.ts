@@ -2,6 +2,9 @@ import type { Message } from './test-client.js'
 
 const FINALS = ['process_completed', 'process_failed', 'process_cancelled']
 
+/** What says nothing of any process, and may come at any time: a hub that stops tells those as well that it has just let in. */
+const NO_NEWS = ['authenticated', 'pong', 'refused', 'drain', 'token_expiring']
+
 /** Where a client is in one process. */
 interface Place {
   epoch: string | undefined
@@ -24,7 +27,7 @@ export function proveProcesses(messages: readonly Message[]): Map<string, number
     const replayUpTo = replays ? view.seq : 0
     places.set(view.process_id, { epoch: view.epoch, last: view.seq, replayUpTo, replayed: 0, hasEnded: hasEnded && !replays })
   }
-  const [first] = messages.filter(({ type }) => type !== 'authenticated' && type !== 'pong' && type !== 'refused')
+  const [first] = messages.filter(({ type }) => !NO_NEWS.includes(type))
   if (first && first.type !== 'process_list') throw new Error(`the list comes first, not ${JSON.stringify(first)}`)
   for (const message of messages) {
     if (message.type === 'process_list') for (const view of [...message.processes, ...message.recent]) setAt(view, false)

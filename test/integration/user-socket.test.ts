@@ -3,11 +3,11 @@ import { JobFailure } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { startHarness } from '../helpers/harness.js'
 import { proveProcesses } from '../helpers/process-proof.js'
+import { random } from '../helpers/random.js'
 import { Stage } from '../helpers/stage.js'
 import { hasEnded, openTab, submit, textsOf, toldOf } from '../helpers/tab.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
 import { tokenOf } from '../helpers/tokens.js'
-import { random } from '../helpers/watcher.js'
 
 t.setTimeout(120_000)
 

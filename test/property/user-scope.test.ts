@@ -2,8 +2,8 @@ import t from 'tap'
 import type { HubClient } from '../helpers/hub-client.js'
 import { HubWorld } from '../helpers/hub-client.js'
 import { proveProcesses } from '../helpers/process-proof.js'
+import { random } from '../helpers/random.js'
 import type { Message } from '../helpers/test-client.js'
-import { random } from '../helpers/watcher.js'
 
 /** Lives that have found something. */
 const FOUND = [340_691_257, 340_743_907, 340_768_065, 340_941_980, 349_095_995]

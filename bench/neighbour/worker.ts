@@ -1,0 +1,25 @@
+import { loadConfig } from '../../src/config.js'
+import { endWithParent, runMain } from '../../src/process.js'
+import { startProcessors } from '../../workers/processors.js'
+import { buildWorkerNode } from '../../workers/worker-node.js'
+import { neighbours } from './load.js'
+
+/** A worker process as in production, but for what its runs do. Tells its parent once it takes jobs. */
+async function main(): Promise<void> {
+  const config = loadConfig(process.env, ['REDIS_URL'])
+  const load = { perSecond: Number(process.env.LOUD_PER_SECOND), seconds: Number(process.env.LOUD_SECONDS) }
+  const { processors, close } = await startProcessors(config, process.env)
+  const complain = (fields: object, message: string) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`)
+  const node = buildWorkerNode(config, { ...processors, run: neighbours(load) }, { info: () => {}, warn: complain, error: complain })
+  let closing: Promise<void> | undefined
+  const end = () => {
+    closing ??= node.close().then(close)
+    return closing
+  }
+  process.once('SIGTERM', () => void end().then(() => process.disconnect?.()))
+  endWithParent(end)
+  await node.start()
+  process.send?.('ready')
+}
+
+await runMain(main)

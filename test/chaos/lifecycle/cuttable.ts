@@ -1,0 +1,22 @@
+import { WebSocket } from 'ws'
+import type { Message } from '../../helpers/test-client.js'
+
+interface Cuttings {
+  /** The last ones. */
+  readonly sockets: readonly WebSocket[]
+  readonly Cuttable: new (url: string) => WebSocket
+}
+
+/** A WebSocket class that goes to a hub of its own choice, and keeps its sockets so that they can be cut. Each message is shown to `onMessage` as it came. */
+export function cuttable(hubUrl: () => string, onMessage?: (message: Message, socket: WebSocket) => void): Cuttings {
+  const sockets: WebSocket[] = []
+  class Cuttable extends WebSocket {
+    constructor(url: string) {
+      super(url.replace('hub', hubUrl()))
+      sockets.push(this)
+      if (sockets.length > 4) sockets.shift()
+      if (onMessage) this.on('message', (data: Buffer) => onMessage(JSON.parse(data.toString()), this))
+    }
+  }
+  return { sockets, Cuttable }
+}

@@ -1,0 +1,24 @@
+import type { KindName } from '../../../src/protocol/kinds.js'
+
+interface Input {
+  readonly kind: KindName
+  /** How often it is submitted, against the others. */
+  readonly weight: number
+  readonly body: object
+}
+
+const BAR = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+const BENCHMARK = { models: ['local/ngram'], warmup: 0, max_tokens: 16 }
+
+/** What is computed: real work, from tens of milliseconds to some seconds. */
+export const INPUTS = {
+  'short run': { kind: 'run', weight: 4, body: BAR },
+  'longer run': { kind: 'run', weight: 3, body: { ...BAR, mesh: { elements_x: 10, elements_y: 50 }, sweep: { points: 121 } } },
+  'long run': { kind: 'run', weight: 3, body: { ...BAR, mesh: { elements_x: 12, elements_y: 60 }, sweep: { points: 201 } } },
+  // Far too short for 20 kHz: that is seen while solving.
+  'run that fails': { kind: 'run', weight: 2, body: { ...BAR, height_mm: 30 } },
+  benchmark: { kind: 'benchmark', weight: 2, body: { ...BENCHMARK, runs: 3, context_tiers: [0] } },
+  'longer benchmark': { kind: 'benchmark', weight: 1, body: { ...BENCHMARK, runs: 12, context_tiers: [0, 1000], max_tokens: 64 } },
+} as const satisfies Record<string, Input>
+
+export type InputName = keyof typeof INPUTS

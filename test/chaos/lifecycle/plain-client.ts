@@ -1,0 +1,92 @@
+import { WebSocket } from 'ws'
+import { type Told, toldOf } from './heard.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever a hub says
+type Message = any
+
+const FINALS = ['completed', 'error', 'cancelled']
+const RECONNECT_MS = 50
+
+export interface PlainOptions {
+  /** Where to connect next, token and all, without a position. */
+  readonly url: () => string
+  readonly onFault: (fault: string) => void
+}
+
+/** A client of one run, written from docs/protocol.md alone: it proves each message by itself, and resumes from what it has proved (rules POS-1 to POS-5). */
+export class PlainClient {
+  readonly told: Told[] = []
+  readonly #options: PlainOptions
+  #socket: WebSocket | undefined
+  #isOver = false
+  #epoch = ''
+  /** From where to resume: everything up to here has come. Null: only the whole state will do. */
+  #proved: number | null = null
+  /** Seq of the last snapshot: what is not above it is the replay that belongs to it. */
+  #snapshot = 0
+  #replayed = 0
+  #last = 0
+  #isRecovered = false
+
+  constructor(options: PlainOptions) {
+    this.#options = options
+    this.#connect()
+  }
+
+  cut(): void {
+    this.#socket?.terminate()
+  }
+
+  close(): void {
+    this.#isOver = true
+    this.#socket?.terminate()
+  }
+
+  #connect(): void {
+    if (this.#isOver) return
+    const position = this.#proved === null ? '' : `&after=${this.#proved}&epoch=${encodeURIComponent(this.#epoch)}`
+    const socket = new WebSocket(`${this.#options.url()}${position}`)
+    this.#socket = socket
+    socket.on('error', () => {}) // a close follows
+    socket.on('close', (code) => {
+      if (code >= 4000 && !this.#isOver) this.#options.onFault(`a plain client was closed with ${code}`)
+      setTimeout(() => this.#connect(), RECONNECT_MS)
+    })
+    socket.on('message', (data: Buffer) => socket === this.#socket && this.#receive(JSON.parse(data.toString())))
+  }
+
+  #receive(message: Message): void {
+    if (typeof message.seq !== 'number') return
+    this.told.push(toldOf(message))
+    if ('recovered' in message) this.#open(message)
+    else this.#follow(message)
+  }
+
+  #open({ seq, epoch, recovered, status }: Message): void {
+    if (recovered && this.#proved === null) this.#options.onFault(`${this.#url}: recovered, where nothing was asked for`)
+    this.#isRecovered = recovered
+    this.#replayed = recovered ? (this.#proved ?? 0) : 0
+    this.#epoch = epoch
+    this.#snapshot = seq
+    this.#last = seq
+    // The final message belongs to the state of a job that has ended: without it the state is not whole.
+    if (!recovered) this.#proved = ['completed', 'failed', 'cancelled'].includes(status) ? null : seq
+  }
+
+  #follow({ type, seq, prev = seq - 1, ...rest }: Message): void {
+    const isReplay = seq <= this.#snapshot && this.#last === this.#snapshot
+    const isRight = isReplay ? seq > this.#replayed : prev <= this.#last && this.#last < seq
+    if (!isRight) {
+      const place = { snapshot: this.#snapshot, replayed: this.#replayed, last: this.#last }
+      this.#options.onFault(`${this.#url}: after ${JSON.stringify(place)} cannot come ${JSON.stringify({ type, seq, prev, ...rest })}`)
+    }
+    if (isReplay) this.#replayed = seq
+    else this.#last = seq
+    if (!isReplay || this.#isRecovered) this.#proved = seq
+    else if (FINALS.includes(type)) this.#proved = this.#snapshot
+  }
+
+  get #url(): string {
+    return (this.#socket?.url ?? '').replace(/token=[^&]*/, '')
+  }
+}

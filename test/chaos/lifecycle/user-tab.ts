@@ -1,0 +1,87 @@
+import type { WebSocket } from 'ws'
+import { type ProcessesWatch, watchProcesses } from '../../../src/client/watch-processes.js'
+import { proveProcesses } from '../../helpers/process-proof.js'
+import type { Message } from '../../helpers/test-client.js'
+import { cuttable } from './cuttable.js'
+import { type Heard, type Told, toldOf } from './heard.js'
+
+export interface UserTabOptions {
+  readonly name: string
+  readonly sub: string
+  readonly hubUrl: () => string
+  readonly token: () => string
+  readonly onFault: (fault: string) => void
+}
+
+const BACKOFF_MS = { first: 20, longest: 300 }
+
+/** All processes of a user through the client library; and what came over each single connection is proved by itself, as another client would. */
+export class UserTab {
+  readonly sub: string
+  readonly #options: UserTabOptions
+  readonly #watch: ProcessesWatch
+  readonly #told = new Map<string, Told[]>()
+  readonly #sockets: readonly WebSocket[]
+  /** What came over the connections that are still open. */
+  readonly #raw = new Map<WebSocket, Message[]>()
+  #isClosed = false
+
+  constructor(options: UserTabOptions) {
+    this.#options = options
+    this.sub = options.sub
+    const { sockets, Cuttable } = cuttable(options.hubUrl, (message, socket) => this.#take(message, socket))
+    this.#sockets = sockets
+    this.#watch = watchProcesses({
+      url: 'hub/ws',
+      token: options.token,
+      WebSocket: Cuttable,
+      backoffMs: BACKOFF_MS,
+      maxFinished: 1_000_000,
+      onMessage: (message) => this.#note(message as Message),
+      onEnd: ({ code, reason }) => code !== 1000 && options.onFault(`${options.name} ended with ${code} ${reason}`),
+    })
+  }
+
+  async ready(): Promise<void> {
+    await this.#watch.until(() => true)
+  }
+
+  cut(): void {
+    this.#sockets.at(-1)?.terminate()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const socket of this.#raw.keys()) this.#prove(socket)
+    this.#watch.close()
+  }
+
+  heard(id: string): Heard {
+    const process = this.#watch.view.get(id)
+    return { who: this.#options.name, dialect: 'process', told: this.#told.get(id) ?? [], view: process ? { ...process } : null }
+  }
+
+  #note(message: Message): void {
+    if (message.type === 'process_list' || message.type === 'refused') return
+    const list = this.#told.get(message.process_id) ?? []
+    list.push(toldOf(message))
+    this.#told.set(message.process_id, list)
+  }
+
+  #take(message: Message, socket: WebSocket): void {
+    if (this.#isClosed) return
+    const messages = this.#raw.get(socket) ?? []
+    if (messages.length === 0) socket.once('close', () => this.#prove(socket))
+    messages.push(message)
+    this.#raw.set(socket, messages)
+  }
+
+  #prove(socket: WebSocket): void {
+    try {
+      proveProcesses(this.#raw.get(socket) ?? [])
+    } catch (error) {
+      this.#options.onFault(`${this.#options.name}, on one connection: ${error instanceof Error ? error.message : error}`)
+    }
+    this.#raw.delete(socket)
+  }
+}
