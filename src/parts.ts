@@ -73,7 +73,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const store = new RedisJobStore(options)
   const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
   const gate = new RedisGate(broker.commands, keys, gateLimits(config))
-  const queue = new FairQueue({ gate, backlog, broker, onFault })
+  const queue = new FairQueue({ gate, backlog, broker, store, onFault })
   const { activeTtlMs, finalTtlMs } = options.limits
   const feeds = new RedisFeeds({
     commands: broker.commands,

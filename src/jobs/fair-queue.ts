@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.js'
 import type { Gate } from '../broker/gate.js'
-import type { JobRound } from '../broker/job-store.js'
+import type { ActiveRounds, JobRound } from '../broker/job-store.js'
 import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import type { Backlog, Queue, QueuedJob, QueueRef, QueueState } from './queue.js'
@@ -10,6 +10,7 @@ export interface FairQueueParts {
   readonly backlog: Backlog
   /** Where a round's input and token are read when it is its turn. */
   readonly broker: Pick<Broker, 'read'>
+  readonly store: Pick<ActiveRounds, 'touch'>
   /** What went wrong with handing out: it is tried again by whoever calls `dispatch` next. */
   readonly onFault: (error: unknown) => void
 }
@@ -74,10 +75,12 @@ export class FairQueue implements Queue {
 
   /** Puts an admitted round into the backlog, as its job is now; one that is over leaves. */
   async #hand(kind: KindName, { id, round }: JobRound): Promise<void> {
-    const { gate, backlog, broker } = this.#parts
+    const { gate, backlog, broker, store } = this.#parts
     const state = (await broker.read(id))?.state
-    if (!state || state.round !== round || isFinal(state.status)) await gate.leave({ id, round })
-    else await backlog.add({ kind, id, round, input: JSON.parse(state.input), base: state.token })
+    if (!state || state.round !== round || isFinal(state.status)) return void (await gate.leave({ id, round }))
+    await backlog.add({ kind, id, round, input: JSON.parse(state.input), base: state.token })
+    // While it waited it was seldom looked after.
+    await store.touch({ id, round }, Date.now())
   }
 
   /** What stands in the window although no worker will take it from there: its dispatcher died before the backlog had it, or its worker before it said so. */

@@ -43,7 +43,9 @@ export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareL
   // While any worker is there, the queue has given the round to it long before this.
   if (queued.at === 'active' && !queued.isLocked && isLost) return end(lost(state, 'The worker was lost.'), fencingWriter(state))
   if (queued.at === 'waiting' && isLost) await admitLoss(parts, state)
-  return touch(queued.at === 'held' ? limits.heldMs : 0)
+  await touch(queued.at === 'held' ? limits.heldMs : 0)
+  // It may have been handed out meanwhile: from then on it is looked after like any other.
+  if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()
 }
 
 /** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */

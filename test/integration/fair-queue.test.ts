@@ -121,7 +121,8 @@ t.test('[FAIR-3] a submitter that dies between any two steps: what is written ru
   }
   const half = new HalfStore({ url: h.redis.url, prefix: h.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => half.close())
-  const queueWith = (own: Partial<FairQueueParts>) => new FairQueue({ gate, backlog, broker, onFault: () => {}, ...own })
+  const queueWith = (own: Partial<FairQueueParts>) =>
+    new FairQueue({ gate, backlog, broker, store: parts.store, onFault: () => {}, ...own })
   /** Takes the next round, and dies with it. */
   const takes = overriding(gate, 'next', async (kind) => {
     await gate.next(kind)
