@@ -53,7 +53,7 @@ export class KindWorker<K extends KindName> {
   readonly #worker: Worker<BullData, BullReturn>
   readonly #running = new Map<string, JobContext>()
   readonly #processing = new Set<Promise<BullReturn>>()
-  readonly #settling = new Set<Promise<unknown>>()
+  readonly #settling = new Set<Promise<void>>()
   #stopping = false
 
   constructor(options: WorkerOptions<K>) {
@@ -136,8 +136,8 @@ export class KindWorker<K extends KindName> {
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
-    // Taken: the next job may come into the queue, and the sweeper looks soon, since this one may be lost from now on. What fails here the sweeper does.
-    this.#follow(Promise.all([parts.queue.started(task), parts.store.touch({ id, round }, Date.now())]))
+    // Taken: the next job may come into the queue. What fails here the sweeper does.
+    this.#follow(parts.queue.started(task))
     let own: JobContext | undefined
     const onStart = (context: JobContext) => {
       own = context
@@ -160,7 +160,7 @@ export class KindWorker<K extends KindName> {
   }
 
   /** What goes on beside the jobs; `close` waits for it. */
-  #follow(act: Promise<unknown>): void {
+  #follow(act: Promise<void>): void {
     const work = act.catch(this.#options.onFault).finally(() => this.#settling.delete(work))
     this.#settling.add(work)
   }

@@ -49,8 +49,8 @@ export function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, 
   return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
 }
 
-/** Nobody needs more of it: it brings news, and what they miss the sweeper finds. */
-const EVENTS_KEPT = 100
+/** News of a queue that a reader may be behind; what it misses, the sweeper finds. */
+const EVENTS_KEPT = 1000
 /** Ended rounds that nobody has told and removed: far longer than anybody looks after them. BullMQ removes them when others end. */
 const KEPT = { age: 30 * 24 * 3600 }
 

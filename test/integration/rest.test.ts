@@ -138,7 +138,7 @@ t.test('the life of a run', async (t) => {
     })
     const { created_at, started_at, elapsed_s, epoch } = state
     t.same(state, {
-      ...{ run_id: id, status: 'running', attempt: 1, percent: 40, phase: 'solving', message: 'Half way', elapsed_s },
+      ...{ run_id: id, status: 'running', attempt: 1, stale: false, percent: 40, phase: 'solving', message: 'Half way', elapsed_s },
       ...{ metrics: { quality: { value: 7, unit: '1' } }, created_at, started_at, finished_at: null, seq: 4, epoch, result: null },
     })
     play.complete({ quality: 7 })

@@ -7,7 +7,7 @@ import { HORN, startHarness } from '../helpers/harness.js'
 const JOBS = 2000
 const OWNERS = ['alice', 'bob', 'carol', 'dave']
 
-t.setTimeout(120_000)
+t.setTimeout(280_000)
 t.test('[KEEP-1] 2,000 short jobs leave nothing behind', async (t) => {
   const h = await startHarness(t, {
     processor: async () => ({ metrics_summary: {} }),
@@ -21,7 +21,7 @@ t.test('[KEEP-1] 2,000 short jobs leave nothing behind', async (t) => {
   const submit = (owner: string) => hub.jobs.submit({ owner, kind: 'run', input: HORN })
   const keysOfJobs = async () => (await admin.keys('*')).filter((key) => /[0-9a-f]{8}-[0-9a-f]{4}-7|:ended$/.test(key))
   const allGone = async () => (await store.active(Number.MAX_SAFE_INTEGER, 1)).length === 0 && (await keysOfJobs()).length === 0
-  const gone = { timeoutMs: 60_000, everyMs: 100 }
+  const gone = { timeoutMs: 120_000, everyMs: 500 }
 
   for (const owner of OWNERS) await submit(owner)
   await eventually(allGone, gone)
@@ -33,7 +33,7 @@ t.test('[KEEP-1] 2,000 short jobs leave nothing behind', async (t) => {
 
   const keys = new RedisKeys(h.config.REDIS_PREFIX)
   const events = await admin.xlen(`${keys.queues()}:run:events`)
-  t.ok(events <= 300, `the queue's own events: ${events}`)
+  t.ok(events <= 1200, `the queue's own events: ${events}`)
   for (const owner of OWNERS) t.same(await hub.parts.feeds.read(owner).then(({ active }) => active), [], owner)
 
   // Nobody has listed anything: the next submits take out of the index what has expired.
