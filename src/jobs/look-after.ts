@@ -42,7 +42,12 @@ export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareL
   const isLost = isComputed(state.status) && (state.silentMs ?? 0) > limits.lostMs
   // While any worker is there, the queue has given the round to it long before this.
   if (queued.at === 'active' && !queued.isLocked && isLost) return end(lost(state, 'The worker was lost.'), fencingWriter(state))
-  if (queued.at === 'waiting' && isLost) await admitLoss(parts, state)
+  if (queued.at === 'waiting' && isLost) {
+    const { attempts } = KINDS[state.kind]
+    if (state.attempt >= attempts)
+      return end(lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`), fencingWriter(state))
+    await admitLoss(parts, state)
+  }
   await touch(queued.at === 'held' ? limits.heldMs : 0)
   // It may have been handed out meanwhile: from then on it is looked after like any other.
   if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()
@@ -67,7 +72,7 @@ async function restore(parts: Finalizer, state: JobState, ref: QueueRef, source:
 
 /** Its worker is lost and the queue waits for another one: the state says so. Refused where one has taken it meanwhile. */
 async function admitLoss({ broker }: Finalizer, state: JobState): Promise<void> {
-  if (state.status !== 'running' || state.attempt >= KINDS[state.kind].attempts) return
+  if (state.status !== 'running') return
   await broker.publish(state.id, [lostWorker(state.kind, state.id)], fencingWriter(state))
 }
 

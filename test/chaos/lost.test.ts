@@ -2,6 +2,8 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { KIND_NAMES } from '../../src/protocol/kinds.js'
+import { lostWorker } from '../../src/protocol/lost-worker.js'
+import { runEvents } from '../../src/protocol/run-events.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { Stage } from '../helpers/stage.js'
@@ -97,6 +99,20 @@ t.test('[STATE-9] a worker is lost and the others are busy: the state says that 
   play.complete()
   t.match(await client.next('completed'), { attempts: 2 })
   t.equal(finalsOf(client).length, 1)
+})
+
+t.test('[ATTEMPT-2] [STATE-9] the worker of the last attempt is lost, and the others are busy: there is nothing to wait for', async (t) => {
+  const h = await startHarness(t, { processor: null, env: ENV })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const { broker } = partsOf(h)
+  const running = runEvents.status(id, 'running')
+  await broker.publish(id, [running], { round: 1, token: 1, n: 1 })
+  for (const token of [2, 3]) t.match(await broker.publish(id, [lostWorker('run', id), running], { round: 1, token, n: 1 }), { ok: true })
+  // As if the last of them had been silent for long.
+  await openRedis(t, h).hset(new RedisKeys(h.config.REDIS_PREFIX).job(id), 'beat_at', 1)
+  t.match(await client.next('error'), { code: 'worker_lost', attempts: 3, error: /attempt 3 of 3/ })
+  t.same(h.faults, [])
 })
 
 t.test('[STATE-9] the queue has given a run up and no worker is there to say so', async (t) => {

@@ -100,7 +100,7 @@ t.test('[REST-2] [REST-3] a run as a process: state, entries, cancel', async (t)
   })
   const { created_at, started_at, epoch } = state
   t.same(state, {
-    ...{ process_id: id, process_type: 'solver', status: 'running', attempt: 1 },
+    ...{ process_id: id, process_type: 'solver', status: 'running', attempt: 1, stale: false },
     ...{ progress: { current: 40, total: 100, detail: 'Half way', phase: 'solving' }, created_at, started_at, finished_at: null },
     ...{ seq: 4, epoch, result: null },
   })

@@ -121,6 +121,7 @@ t.test('[CONN-6] the snapshot tells the whole state', async (t) => {
       run_id: ID,
       status: 'running',
       attempt: 1,
+      stale: false,
       percent: 45,
       phase: 'solving',
       message: '45 % – größer',
