@@ -25,6 +25,8 @@ export interface Final {
   readonly round: number
   readonly status: FinalStatus
   readonly source: FinalSource
+  /** Cancelled, by the end of a processor that did not obey. */
+  readonly forced?: boolean
 }
 
 /**
@@ -47,7 +49,8 @@ export async function finalize(
       const error = 'The result is larger than a message may be.'
       return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
-    if (written.ok) parts.onFinal?.({ job: ref.id, kind: ref.kind, round: ref.round, status: outcome.status, source })
+    const forced = outcome.status === 'cancelled' && outcome.forced ? { forced: true } : {}
+    if (written.ok) parts.onFinal?.({ job: ref.id, kind: ref.kind, round: ref.round, status: outcome.status, source, ...forced })
     if (!written.ok && written.reason === 'stale_writer') return
     // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {

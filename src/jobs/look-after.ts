@@ -31,21 +31,28 @@ export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareL
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
   await tellOwner(parts, state, !isFinal(state.status))
   if (isFinal(state.status) || state.round > round.round) return (await queue.remove(ref)) ? store.retire(round) : touch()
-  const end = (outcome: Outcome, writer?: Writer) => finalize(parts, ref, outcome, source, writer)
+  const end = async (outcome: Outcome, writer?: Writer) => {
+    await finalize(parts, ref, outcome, source, writer)
+    // Where it could not be taken out yet, those behind it get their turn all the same.
+    await touch()
+  }
   const queued = await queue.state(ref)
   if (queued.at === 'ended') return end(queued.outcome)
   if (isOverdue(state, limits.cancelGraceMs)) return end({ status: 'cancelled', forced: true })
   // Its worker ends it with the same grace. A cancel that was asked for goes before.
   if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), limits.cancelGraceMs))
     return end({ status: 'failed', ...timeoutFailure(state) })
-  if (queued.at === 'missing') return restore(parts, state, ref, source)
+  if (queued.at === 'missing') {
+    await restore(parts, state, ref, source)
+    return touch()
+  }
   const isLost = isComputed(state.status) && (state.silentMs ?? 0) > limits.lostMs
   // While any worker is there, the queue has given the round to it long before this.
-  if (queued.at === 'active' && !queued.isLocked && isLost) return end(lost(state, 'The worker was lost.'), fencingWriter(state))
+  if (queued.at === 'active' && !queued.isLocked && isLost) return end(lost(state, 'The worker was lost.'), fencingWriter(state, 'round'))
   if (queued.at === 'waiting' && isLost) {
     const { attempts } = KINDS[state.kind]
     if (state.attempt >= attempts)
-      return end(lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`), fencingWriter(state))
+      return end(lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`), fencingWriter(state, 'round'))
     await admitLoss(parts, state)
   }
   await touch(queued.at === 'held' ? limits.heldMs : 0)
@@ -67,13 +74,13 @@ async function restore(parts: Finalizer, state: JobState, ref: QueueRef, source:
   // Read again: it may have ended, been told and been removed between the two looks.
   const now = (await parts.broker.read(ref.id))?.state
   if (now?.status !== state.status || now.round !== state.round) return
-  return finalize(parts, ref, lost(state, 'The queue has lost this job.'), source, fencingWriter(state))
+  return finalize(parts, ref, lost(state, 'The queue has lost this job.'), source, fencingWriter(state, 'round'))
 }
 
 /** Its worker is lost and the queue waits for another one: the state says so. Refused where one has taken it meanwhile. */
 async function admitLoss({ broker }: Finalizer, state: JobState): Promise<void> {
   if (state.status !== 'running') return
-  await broker.publish(state.id, [lostWorker(state.kind, state.id)], fencingWriter(state))
+  await broker.publish(state.id, [lostWorker(state.kind, state.id)], fencingWriter(state, 'attempt'))
 }
 
 function lost({ status }: JobState, error: string): Outcome {

@@ -55,10 +55,10 @@ export function controlWriter(round: number): Writer {
 
 /**
  * The writer of whoever gives a worker up, after what it saw of it: no later write of that worker is taken, and the write is refused where another one has
- * begun meanwhile.
+ * begun meanwhile. What ends its attempt and what ends its round are two writes, so they have two numbers.
  */
-export function fencingWriter({ round, token }: { readonly round: number; readonly token: number }): Writer {
-  return { round, token, n: Number.MAX_SAFE_INTEGER }
+export function fencingWriter({ round, token }: { readonly round: number; readonly token: number }, ends: 'attempt' | 'round'): Writer {
+  return { round, token, n: Number.MAX_SAFE_INTEGER - (ends === 'attempt' ? 1 : 0) }
 }
 
 /** A place in a job's stream: `epoch` is the identity of the count as clients see it. */

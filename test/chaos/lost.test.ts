@@ -115,6 +115,21 @@ t.test('[ATTEMPT-2] [STATE-9] the worker of the last attempt is lost, and the ot
   t.same(h.faults, [])
 })
 
+t.test('[STATE-9] a run that waits for another try is lost by the queue as well: it ends', async (t) => {
+  const h = await startHarness(t, { processor: null, env: ENV })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const { broker, backlog, queue } = partsOf(h)
+  await queue.started({ kind: 'run', id, round: 1 })
+  await broker.publish(id, [runEvents.status(id, 'running')], { round: 1, token: 1, n: 1 })
+  await openRedis(t, h).hset(new RedisKeys(h.config.REDIS_PREFIX).job(id), 'beat_at', 1)
+  t.match(await client.next('status'), { recovered: false })
+  while ((await client.next('status')).status !== 'retrying');
+  t.ok(await backlog.remove({ kind: 'run', id, round: 1 }))
+  t.match(await client.next('error'), { code: 'worker_lost', attempts: 2 })
+  t.same(h.faults, [])
+})
+
 t.test('[STATE-9] the queue has given a run up and no worker is there to say so', async (t) => {
   const h = await startHarness(t, { processor: null, env: ENV })
   const id = await h.submit()
