@@ -20,7 +20,7 @@ import { Refusal } from './protocol/codes.js'
 
 const MIN_REDIS_MAJOR = 7
 /** A job that waits for its turn is looked at again so much later. */
-const HELD_MS = 30_000
+const HELD_MS = 300_000
 
 /** What every process that deals with jobs has: the adapters to one Redis. */
 export interface Adapters {
@@ -55,7 +55,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
   const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
   const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
   const watch = new BullEvents({ url: config.REDIS_URL, prefix: keys.queues(), onFault })
-  const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lostMs: 2 * lockMs, heldMs: HELD_MS }
+  const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
   const close = async () => {
     await sweeper.close()

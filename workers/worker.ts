@@ -1,4 +1,4 @@
-import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { type Job as BullJob, DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
@@ -136,6 +136,11 @@ export class KindWorker<K extends KindName> {
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
+    // Its try before this one was lost and has not ended yet: BullMQ knows a job's lock by its name alone, and would drop the new one with the old.
+    if (this.#running.has(name)) {
+      await job.moveToDelayed(Date.now() + RETRY_MS, token)
+      throw new DelayedError()
+    }
     // Taken: the next job may come into the queue. What fails here the sweeper does.
     this.#follow(parts.queue.started(task))
     let own: JobContext | undefined

@@ -1,4 +1,4 @@
-import { type Entry, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
+import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import { advance, type JobState } from '../protocol/job-state.js'
 import type { KindName } from '../protocol/kinds.js'
 import { isComputed, isFinal } from '../protocol/status.js'
@@ -99,6 +99,7 @@ export class MemoryBroker implements Broker, Pulse, JobStore, ActiveRounds {
     const { status, round, seq } = job.state
     if (writer.round !== round) return { ok: false, reason: 'stale_round', status }
     if (writer.token < job.writer.token) return { ok: false, reason: 'stale_writer', status }
+    if (writer.token === job.writer.token && job.writer.n >= GIVEN_UP) return { ok: false, reason: 'stale_write', status }
     if (isFinal(status)) return { ok: false, reason: 'final', status }
     if (alive) job.beatAt = Date.now()
     return { ok: true, seq, status }

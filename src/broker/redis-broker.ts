@@ -1,4 +1,4 @@
-import { type Entry, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
+import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../protocol/status.js'
@@ -53,7 +53,7 @@ export class RedisBroker implements Broker, Pulse {
   }
 
   async beat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
-    return answerOf(...(await asked(this.#commands.runcastBeat(this.#keys.job(id), round, token, alive ? '1' : ''))))
+    return answerOf(...(await asked(this.#commands.runcastBeat(this.#keys.job(id), round, token, alive ? '1' : '', GIVEN_UP))))
   }
 
   async read(id: string, since?: Position): Promise<Reading | null> {

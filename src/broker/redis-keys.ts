@@ -65,7 +65,7 @@ export class RedisKeys {
 
   /** Hash of what was revoked. */
   revocations(): string {
-    return `${this.#prefix}:{revocations}`
+    return `${this.#prefix}:{revocations}:entries`
   }
 
   /** Sorted set of the same, by when each may be forgotten. */
@@ -80,7 +80,7 @@ export class RedisKeys {
 
   /** Channel of revocations. */
   revoked(): string {
-    return `${this.#prefix}:{revocations}:live`
+    return `${this.#prefix}:{revocations}:news`
   }
 
   /** Channel on which hubs tell workers to cancel. */

@@ -84,7 +84,11 @@ function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
   switch (outcome.status) {
     case 'completed':
       // The queue has brought back what the processor returned, as JSON; the event's schema checks it.
-      return [events.completed(state.id, { ...(outcome.result as object), compute_time_s: outcome.compute_time_s }, last)]
+      // A Redis that came back without its last writes may know nothing of the start.
+      return [
+        { ...events.status(state.id, 'running'), optional: true },
+        events.completed(state.id, { ...(outcome.result as object), compute_time_s: outcome.compute_time_s }, last),
+      ]
     case 'failed':
       return [events.failed(state.id, outcome, last)]
     case 'cancelled':

@@ -6,27 +6,38 @@ import { lostWorker } from '../protocol/lost-worker.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
+import type { Lockless } from './lockless.js'
 import type { Outcome, QueueRef } from './queue.js'
 
 export interface CareLimits {
   /** How long a running job may take to obey a cancel before it is ended by force. */
   readonly cancelGraceMs: number
-  /** A worker that gives no sign of life for so long is lost. */
-  readonly lostMs: number
+  /** A worker that gives no sign of life for so long has lost its lock. */
+  readonly lockMs: number
   /** How long a job that only waits for its turn is not looked at. */
   readonly heldMs: number
 }
+
+export interface Care extends CareLimits {
+  readonly source: 'sweeper' | 'queue'
+  readonly lockless: Lockless
+}
+
+/** Of `lockMs`: for how long a round is seen without a lock before it is lost. While any worker is there, the queue gives it back within half of it. */
+const LOST_SHARE = 0.75
 
 /**
  * Sees to it that a round ends, whatever process died at whatever moment: submitted but not in the queue, ended in the queue but not told, cancelled but deaf,
  * held by a worker that is dead. All that it does is idempotent, and harmless where the job is well.
  */
-export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareLimits, source: 'sweeper' | 'queue'): Promise<void> {
+export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): Promise<void> {
   const { broker, store, queue } = parts
+  const { cancelGraceMs, lockMs, source, lockless } = care
   const state = (await broker.read(round.id))?.state
   // Expired; or ahead of its job: the submit or the retry died before it was written.
   if (!state || state.round < round.round) return drop(parts, round)
   const ref: QueueRef = { kind: state.kind, ...round }
+  const locklessSince = lockless.take(round, state.token)
   const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
   await tellOwner(parts, state, !isFinal(state.status))
@@ -38,24 +49,28 @@ export async function lookAfter(parts: Finalizer, round: JobRound, limits: CareL
   }
   const queued = await queue.state(ref)
   if (queued.at === 'ended') return end(queued.outcome)
-  if (isOverdue(state, limits.cancelGraceMs)) return end({ status: 'cancelled', forced: true })
+  const isHeldOn = queued.at === 'active' && queued.isLocked
+  if (isOverdue(state, cancelGraceMs)) return end({ status: 'cancelled', ...(isHeldOn && { forced: true }) })
   // Its worker ends it with the same grace. A cancel that was asked for goes before.
-  if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), limits.cancelGraceMs))
+  if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), cancelGraceMs))
     return end({ status: 'failed', ...timeoutFailure(state) })
   if (queued.at === 'missing') {
     await restore(parts, state, ref, source)
     return touch()
   }
-  const isLost = isComputed(state.status) && (state.silentMs ?? 0) > limits.lostMs
-  // While any worker is there, the queue has given the round to it long before this.
-  if (queued.at === 'active' && !queued.isLocked && isLost) return end(lost(state, 'The worker was lost.'), fencingWriter(state, 'round'))
-  if (queued.at === 'waiting' && isLost) {
+  const isSilent = isComputed(state.status) && (state.silentMs ?? 0) > lockMs
+  if (isSilent && queued.at === 'active' && !queued.isLocked) {
+    const since = locklessSince ?? Date.now()
+    if (Date.now() - since >= lockMs * LOST_SHARE) return end(lost(state, 'The worker was lost.'), fencingWriter(state, 'round'))
+    lockless.put(round, state.token, since)
+  }
+  if (isSilent && queued.at === 'waiting') {
     const { attempts } = KINDS[state.kind]
     if (state.attempt >= attempts)
       return end(lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`), fencingWriter(state, 'round'))
     await admitLoss(parts, state)
   }
-  await touch(queued.at === 'held' ? limits.heldMs : 0)
+  await touch(queued.at === 'held' ? care.heldMs : 0)
   // It may have been handed out meanwhile: from then on it is looked after like any other.
   if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()
 }

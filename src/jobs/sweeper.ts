@@ -2,6 +2,7 @@ import type { JobRound } from '../broker/job-store.js'
 import type { Lease } from '../broker/lease.js'
 import { isFinal } from '../protocol/status.js'
 import type { Finalizer } from './finalize.js'
+import { Lockless } from './lockless.js'
 import { type CareLimits, lookAfter } from './look-after.js'
 import type { QueueRef } from './queue.js'
 import type { QueueWatch } from './queue-watch.js'
@@ -27,6 +28,7 @@ export class Sweeper {
   readonly #options: SweeperOptions
   readonly #timer: NodeJS.Timeout
   readonly #news = new Map<string, NodeJS.Timeout>()
+  readonly #lockless = new Lockless()
   #turning: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
   #closed = false
@@ -37,7 +39,11 @@ export class Sweeper {
     this.#watch = parts.watch
     this.#options = options
     const turn = () => {
-      this.#turning = this.#turn().catch(options.onFault)
+      this.#turning ??= this.#turn()
+        .catch(options.onFault)
+        .finally(() => {
+          this.#turning = undefined
+        })
     }
     this.#timer = setInterval(turn, options.intervalMs).unref()
   }
@@ -60,7 +66,8 @@ export class Sweeper {
   }
 
   async #turn(): Promise<void> {
-    if (!(await this.#lease.hold())) return this.#stopHearing()
+    const isHolder = await this.#lease.hold()
+    if (!isHolder || this.#closed) return this.#stopHearing()
     this.#watch.open((ref) => this.#hear(ref))
     // Not waited for: the lease must be kept meanwhile.
     void this.sweep().catch(this.#options.onFault)
@@ -68,10 +75,10 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     const { store, queue } = this.#parts
-    // Whatever is wrong with handing out, jobs are looked after.
-    await queue.dispatch().catch(this.#options.onFault)
     const due = Date.now() - this.#options.intervalMs
     for (;;) {
+      // Whatever is wrong with handing out, jobs are looked after.
+      await queue.dispatch().catch(this.#options.onFault)
       const rounds = await store.active(due, BATCH)
       const waiting = [...rounds]
       const line = async () => {
@@ -84,7 +91,7 @@ export class Sweeper {
 
   async #look(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
     const { store } = this.#parts
-    await lookAfter(this.#parts, round, this.#options, source).catch(async (error: unknown) => {
+    await lookAfter(this.#parts, round, { ...this.#options, source, lockless: this.#lockless }).catch(async (error: unknown) => {
       this.#options.onFault(error)
       // To the end of the line, so that those behind it get their turn.
       await store.touch(round, Date.now()).catch(this.#options.onFault)
@@ -107,6 +114,7 @@ export class Sweeper {
   }
 
   async #stopHearing(): Promise<void> {
+    this.#lockless.clear()
     for (const timer of this.#news.values()) clearTimeout(timer)
     this.#news.clear()
     await this.#watch.close()

@@ -53,12 +53,15 @@ export function controlWriter(round: number): Writer {
   return { round, token: 0, n: 0 }
 }
 
+/** From this number on a worker is given up (`fencingWriter`). */
+export const GIVEN_UP = Number.MAX_SAFE_INTEGER - 1
+
 /**
  * The writer of whoever gives a worker up, after what it saw of it: no later write of that worker is taken, and the write is refused where another one has
  * begun meanwhile. What ends its attempt and what ends its round are two writes, so they have two numbers.
  */
 export function fencingWriter({ round, token }: { readonly round: number; readonly token: number }, ends: 'attempt' | 'round'): Writer {
-  return { round, token, n: Number.MAX_SAFE_INTEGER - (ends === 'attempt' ? 1 : 0) }
+  return { round, token, n: ends === 'attempt' ? GIVEN_UP : GIVEN_UP + 1 }
 }
 
 /** A place in a job's stream: `epoch` is the identity of the count as clients see it. */

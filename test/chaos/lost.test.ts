@@ -177,6 +177,38 @@ t.test('[STATE-13] one process at a time sweeps and hears the news; when it stop
   t.equal(await redis.get(lease), null, 'given back')
 })
 
+t.test('[STATE-9] Redis is away for longer than a worker may be silent: whoever computes meanwhile is not given up', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '2000' } })
+  const id = await h.submit()
+  const before = await stage.play(id)
+  await h.redis.kill()
+  await new Promise((resolve) => setTimeout(resolve, 5000)) // far longer than the lock lives
+  await h.redis.restart()
+  // Whether its worker goes on or begins again is the queue's to say.
+  const ended = await eventually(
+    async () => {
+      for (const play of new Set([before, ...stage.playsOf(id)])) play.complete({ answer: 1 })
+      const { status, body } = await h.call('GET', `/api/v2/runs/${id}`)
+      return status === 200 && /completed|failed/.test(body.status) && body
+    },
+    { timeoutMs: 60_000 },
+  )
+  t.match(ended, { status: 'completed', result: { metrics_summary: { answer: 1 } } })
+})
+
+t.test('[STATE-7] a Redis that came back without the start of a run: the run completes all the same', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const play = await stage.play(id)
+  await openRedis(t, h).hset(new RedisKeys(h.config.REDIS_PREFIX).job(id), 'status', 'queued')
+  play.complete({ answer: 1 })
+  t.match(await client.next('completed'), { metrics_summary: { answer: 1 } })
+  t.same(h.faults, [])
+})
+
 t.test('[STATE-7] Redis is restarted in the middle of a run: it goes on, and ends once', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })

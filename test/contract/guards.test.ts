@@ -243,3 +243,15 @@ t.test('[REV-4] what has expired leaves Redis, and the wider of two revocations 
   const left = await admin.pttl(keys.revocations())
   t.ok(left > 50_000 && left <= 60_000, 'the keys expire with their last entry')
 })
+
+t.test('[REV-4] no job has a key or channel of anything else, whatever its id', async (t) => {
+  const keys = newKeys()
+  const { base, waiting, admitted } = keys.gate()
+  const others = [
+    ...[keys.revocations(), keys.revocationEnds(), keys.revocationVersion(), keys.revoked(), keys.active(), keys.sweeper()],
+    ...[keys.control(), base, waiting, admitted, `${base}turn`],
+  ]
+  for (const id of ['revocations', 'gate', 'sweeper', 'active', 'control', 'user']) {
+    for (const own of [keys.job(id), keys.log(id), keys.live(id)]) t.notOk(others.includes(own), own)
+  }
+})

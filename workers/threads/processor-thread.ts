@@ -34,7 +34,10 @@ export class ProcessorThread {
       Atomics.add(this.#taken, 0, 1)
       Atomics.notify(this.#taken, 0)
     })
-    this.#worker.on('messageerror', (error) => this.#die(error))
+    this.#worker.on('messageerror', (error) => {
+      this.#die(error)
+      void this.end()
+    })
     this.#worker.on('error', (error) => this.#die(new Error(`The thread of the processor died: ${error.message}`, { cause: error })))
     this.#worker.on('exit', (code) => this.#die(new Error(`The thread of the processor has ended (exit code ${code}).`)))
   }
