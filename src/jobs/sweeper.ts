@@ -31,6 +31,7 @@ export class Sweeper {
   readonly #lockless = new Lockless()
   #turning: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
+  #isHolder = false
   #closed = false
 
   constructor(parts: Finalizer & { readonly lease: Lease; readonly watch: QueueWatch }, options: SweeperOptions) {
@@ -59,15 +60,16 @@ export class Sweeper {
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#timer)
-    await this.#turning
-    await this.#sweeping?.catch(() => {})
+    await Promise.all([this.#turning, this.#sweeping?.catch(() => {})])
     await this.#stopHearing()
-    await this.#lease.release().catch(() => {})
+    // Not asked of a Redis that did not even let it be held.
+    if (this.#isHolder) await this.#lease.release().catch(() => {})
   }
 
   async #turn(): Promise<void> {
-    const isHolder = await this.#lease.hold()
-    if (!isHolder || this.#closed) return this.#stopHearing()
+    this.#isHolder = false
+    this.#isHolder = await this.#lease.hold()
+    if (!this.#isHolder || this.#closed) return this.#stopHearing()
     this.#watch.open((ref) => this.#hear(ref))
     // Not waited for: the lease must be kept meanwhile.
     void this.sweep().catch(this.#options.onFault)

@@ -95,18 +95,3 @@ t.test('[OPS-3] a worker that stops lets a short job end, hands back a long one 
   for (const client of others) t.match(await client.next('completed'), { attempts: 1 })
   t.same(harness.faults, [])
 })
-
-for (const job of ['an idle worker', 'a worker with a job']) {
-  t.test(`[OPS-3] Redis is gone: ${job} and a hub end all the same`, async (t) => {
-    const harness = await startHarness(t, { env: ENV })
-    if (job === 'a worker with a job') {
-      const client = await harness.connect(await harness.submit({ input: LONG }))
-      await client.next('progress')
-    }
-    await harness.redis.kill()
-    // The worker's connections know it now, and wait for their next try.
-    await eventually(() => harness.faults.some((fault) => /ECONNREFUSED/.test(String((fault as { err: Error }).err.message))))
-    await t.resolves(harness.worker?.close() ?? Promise.reject(new Error('there is no worker')))
-    await t.resolves(harness.nodes[0]?.hub.close() ?? Promise.reject(new Error('there is no hub')))
-  })
-}
