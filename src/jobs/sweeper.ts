@@ -77,7 +77,8 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     const { store, queue } = this.#parts
-    const due = Date.now() - this.#options.intervalMs
+    // What was looked at in the last turn is due in this one, although it was put off a little later than that turn began.
+    const due = Date.now() - this.#options.intervalMs / 2
     for (;;) {
       // Whatever is wrong with handing out, jobs are looked after.
       await queue.dispatch().catch(this.#options.onFault)
