@@ -1,11 +1,16 @@
 import type { KindName } from '../../../src/protocol/kinds.js'
 
-interface Input {
+export interface Input {
   readonly kind: KindName
   /** How often it is submitted, against the others. */
   readonly weight: number
   readonly body: object
+  /** How long it may take, where it does not end by itself. */
+  readonly timeoutS?: number
 }
+
+/** A run of this width never looks at its signal, and never ends (`chaos-thread.ts`). */
+export const DEAF_WIDTH_MM = 13
 
 const BAR = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
 const BENCHMARK = { models: ['local/ngram'], warmup: 0, max_tokens: 16 }
@@ -17,6 +22,7 @@ export const INPUTS = {
   'long run': { kind: 'run', weight: 3, body: { ...BAR, mesh: { elements_x: 12, elements_y: 60 }, sweep: { points: 201 } } },
   // Far too short for 20 kHz: that is seen while solving.
   'run that fails': { kind: 'run', weight: 2, body: { ...BAR, height_mm: 30 } },
+  'deaf run': { kind: 'run', weight: 1, body: { ...BAR, width_mm: DEAF_WIDTH_MM }, timeoutS: 4 },
   benchmark: { kind: 'benchmark', weight: 2, body: { ...BENCHMARK, runs: 3, context_tiers: [0] } },
   'longer benchmark': { kind: 'benchmark', weight: 1, body: { ...BENCHMARK, runs: 12, context_tiers: [0, 1000], max_tokens: 64 } },
 } as const satisfies Record<string, Input>

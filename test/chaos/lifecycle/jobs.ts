@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isFinal } from '../../../src/protocol/status.js'
-import { INPUTS } from './inputs.js'
+import { INPUTS, type Input } from './inputs.js'
 import type { JobPlan } from './plan.js'
 import type { Tally } from './tally.js'
 import type { Witness } from './witness.js'
@@ -52,11 +52,12 @@ export class JobLife {
   /** Asks until a hub has taken it: after an answer that never came, the same id again is the same job. */
   async #submit(): Promise<void> {
     const { id, input } = this.#plan
-    const { kind, body } = INPUTS[input]
+    const { kind, body, timeoutS }: Input = INPUTS[input]
+    const limit = { ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
     const request =
       kind === 'run'
-        ? { path: '/api/v2/runs', body: { run_id: id, input: body } }
-        : { path: '/api/benchmark', body: { process_id: id, ...body } }
+        ? { path: '/api/v2/runs', body: { run_id: id, ...limit, input: body } }
+        : { path: '/api/benchmark', body: { process_id: id, ...limit, ...body } }
     for (let tries = 0; (await this.#ask('submit', request))?.status !== 202; tries += 1) {
       if (tries > 300) throw new Error(`${id} was not taken by any hub`)
       await sleep(PAUSE_MS)

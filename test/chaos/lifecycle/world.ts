@@ -62,7 +62,7 @@ export class World {
     })
     this.workers = Array.from({ length: options.workers }, (_, i) => {
       const isReady = (lines: readonly LogLine[]) => lines.some(({ msg }) => msg === 'worker takes jobs')
-      return new Unit({ name: `worker ${i}`, module: '../../../workers/main.js', env, isReady, ...common })
+      return new Unit({ name: `worker ${i}`, module: './worker-main.js', env, isReady, ...common })
     })
   }
 

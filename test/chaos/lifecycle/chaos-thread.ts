@@ -1,0 +1,9 @@
+import { solveRun } from '../../../workers/solver/horn-2d.js'
+import { serveJobs } from '../../../workers/threads/serve-jobs.js'
+import { DEAF_WIDTH_MM } from './inputs.js'
+
+serveJobs<'run'>(async (input, job) => {
+  if (input.width_mm !== DEAF_WIDTH_MM) return solveRun(input, job)
+  job.progress({ percent: 1, phase: 'solving', message: 'for ever' })
+  for (;;);
+})
