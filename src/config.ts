@@ -148,6 +148,7 @@ export const SETTINGS = {
     MAX_TIMEOUT_S,
   ),
   BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+  OPTIMIZATION_TIMEOUT_S: integer('The same for an optimization with all its runs; a pause counts.', 86_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
   PING_INTERVAL_MS: integer('How often a client is asked for a sign of life.', 30_000, 100, 600_000),

@@ -90,7 +90,12 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     store.close()
     await broker.close()
   }
-  const timeoutsMs = { run: config.RUN_TIMEOUT_S * 1000, benchmark: config.BENCHMARK_TIMEOUT_S * 1000 }
+
+  const timeoutsMs = {
+    run: config.RUN_TIMEOUT_S * 1000,
+    optimization: config.OPTIMIZATION_TIMEOUT_S * 1000,
+    benchmark: config.BENCHMARK_TIMEOUT_S * 1000,
+  }
   return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs, solvers: [], close }
 }
 

@@ -1,9 +1,9 @@
 import type { FailureCode } from '../src/protocol/codes.js'
-import type { InputOf, KindName, ResultOf } from '../src/protocol/kinds.js'
+import type { ComputedKindName, InputOf, ResultOf } from '../src/protocol/kinds.js'
 import type { Reports } from './reports.js'
 
 /** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background: they never block the computation. */
-export type Job<K extends KindName> = Reports[K] & {
+export type Job<K extends ComputedKindName> = Reports[K] & {
   readonly id: string
   /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
@@ -18,7 +18,7 @@ export type Job<K extends KindName> = Reports[K] & {
 }
 
 /** Computes one job of its kind. Throws `JobFailure` for a failure that another attempt would repeat, anything else to be tried again. */
-export type Processor<K extends KindName> = (input: InputOf<K>, job: Job<K>) => Promise<ResultOf<K>>
+export type Processor<K extends ComputedKindName> = (input: InputOf<K>, job: Job<K>) => Promise<ResultOf<K>>
 
 /** A failure that is the job's own and final: no automatic retry. */
 export class JobFailure extends Error {

@@ -1,5 +1,5 @@
 import type { Config } from '../src/config.js'
-import type { KindName } from '../src/protocol/kinds.js'
+import type { ComputedKindName } from '../src/protocol/kinds.js'
 import { loadKeys, loadProviders } from '../src/providers/load-providers.js'
 import { benchmarkProcessor } from './benchmark/benchmark.js'
 import { loadCorpus } from './benchmark/local/corpus.js'
@@ -10,7 +10,7 @@ import type { Processor } from './processor.js'
 import { ThreadPool } from './threads/thread-pool.js'
 
 /** The processor of each kind: the compiler asks for one when a kind is added. */
-export type Processors = { readonly [K in KindName]: Processor<K> }
+export type Processors = { readonly [K in ComputedKindName]: Processor<K> }
 
 /** Processors, and what they have running beside them. */
 export interface RunningProcessors {

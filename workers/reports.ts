@@ -1,5 +1,5 @@
 import type { BenchmarkResult } from '../src/protocol/benchmark-result.js'
-import type { KindName, PhaseOf } from '../src/protocol/kinds.js'
+import type { ComputedKindName, PhaseOf } from '../src/protocol/kinds.js'
 import { processEvents } from '../src/protocol/process-events.js'
 import type { ProcessProgress } from '../src/protocol/process-messages.js'
 import { runEvents } from '../src/protocol/run-events.js'
@@ -24,7 +24,7 @@ export interface Reports {
 const benchmarkEvents = processEvents('benchmark')
 
 /** The reports of each kind, made into its events. `last`: the progress of an attempt that goes on after a hand-back. */
-export const REPORTS: { readonly [K in KindName]: (context: JobContext, last: object) => Reports[K] } = {
+export const REPORTS: { readonly [K in ComputedKindName]: (context: JobContext, last: object) => Reports[K] } = {
   run: (context, last) => {
     let { percent: reached = 0 } = last as ReturnType<typeof runEvents.last> // of a state of this kind
     return {

@@ -1,7 +1,7 @@
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { JobEvent } from '../src/protocol/entry.js'
 import type { JobState } from '../src/protocol/job-state.js'
-import { type InputOf, type KindName, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
+import { type ComputedKindName, type InputOf, type KindName, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
 import { lostWorker } from '../src/protocol/lost-worker.js'
 import { isFinal } from '../src/protocol/status.js'
 import { deadlineOf, isTimedOut, timeoutFailure } from '../src/protocol/timeout.js'
@@ -12,7 +12,7 @@ import { REPORTS, type Reports } from './reports.js'
 import { type Attempt, type Settled, settleFailure, settleWrite } from './settle.js'
 
 /** One try at a job, as the queue hands it out. */
-export interface Task<K extends KindName> {
+export interface Task<K extends ComputedKindName> {
   readonly kind: K
   readonly id: string
   readonly round: number
@@ -32,7 +32,7 @@ export interface Runner {
 }
 
 /** THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event: that comes after the queue has committed. */
-export async function runJob<K extends KindName>(task: Task<K>, processor: Processor<K>, runner: Runner): Promise<Settled> {
+export async function runJob<K extends ComputedKindName>(task: Task<K>, processor: Processor<K>, runner: Runner): Promise<Settled> {
   const state = (await runner.broker.read(task.id))?.state
   if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
   const attempt: Attempt = {
@@ -65,7 +65,7 @@ export async function runJob<K extends KindName>(task: Task<K>, processor: Proce
 }
 
 /** What the processor sees of its context. */
-export function jobOf<K extends KindName>(kind: K, context: JobContext, last: object): Job<K> {
+export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, last: object): Job<K> {
   const { id, signal, killed } = context
   const reports: Reports[K] = REPORTS[kind](context, last)
   return {
@@ -79,7 +79,7 @@ export function jobOf<K extends KindName>(kind: K, context: JobContext, last: ob
   }
 }
 
-function contextOf({ id, round, token }: Task<KindName>, { broker, onFenced }: Runner): JobContext {
+function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced }: Runner): JobContext {
   return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...(onFenced && { onFenced }) })
 }
 
@@ -112,7 +112,7 @@ function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | 
 }
 
 /** Runs the processor. Rejects when it has not obeyed its signal in time, and ends it by force; what it may say then is not heard. */
-async function compute<K extends KindName>(
+async function compute<K extends ComputedKindName>(
   { kind, input }: Task<K>,
   processor: Processor<K>,
   context: JobContext,
@@ -146,7 +146,7 @@ function withReject(): { promise: Promise<never>; reject: (reason: unknown) => v
 }
 
 /** A result that no `completed` message can carry is a failure now, not a job that never ends. Throws `JobFailure`. */
-function checkResult<K extends KindName>(task: Task<K>, result: ResultOf<K>, compute_time_s: number): void {
+function checkResult<K extends ComputedKindName>(task: Task<K>, result: ResultOf<K>, compute_time_s: number): void {
   try {
     lifecycleOf(task.kind).completed(task.id, { ...result, compute_time_s }, {})
   } catch (error) {

@@ -1,7 +1,7 @@
 import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
-import { type KindName, queueOf } from '../src/protocol/kinds.js'
+import { type ComputedKindName, queueOf } from '../src/protocol/kinds.js'
 import type { Processors } from './processors.js'
 import { KindWorker } from './worker.js'
 
@@ -18,7 +18,7 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Par
   const parts = buildParts(config, log)
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const concurrency = { run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
-  const workerOf = <K extends KindName>(kind: K): Pick<KindWorker<K>, 'start' | 'close'> =>
+  const workerOf = <K extends ComputedKindName>(kind: K): Pick<KindWorker<K>, 'start' | 'close'> =>
     new KindWorker<K>({
       kind,
       queue: queueOf({ kind, solver: null }),

@@ -5,13 +5,13 @@ import type { QueueRef } from '../src/broker/gate.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
-import type { InputOf, KindName } from '../src/protocol/kinds.js'
+import type { ComputedKindName, InputOf } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
 import { runJob } from './run-job.js'
 import type { Settled } from './settle.js'
 
-export interface WorkerOptions<K extends KindName> {
+export interface WorkerOptions<K extends ComputedKindName> {
   readonly kind: K
   /** The queue that it takes from. */
   readonly queue: string
@@ -48,7 +48,7 @@ class Again extends Error {
 }
 
 /** A worker process's hold on one queue: BullMQ and the control channel on one side, the runner on the other. */
-export class KindWorker<K extends KindName> {
+export class KindWorker<K extends ComputedKindName> {
   readonly #options: WorkerOptions<K>
   readonly #connection: Redis
   readonly #control: Redis

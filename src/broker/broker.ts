@@ -12,6 +12,7 @@ export type WriteRefusal =
   | 'transition'
   | 'too_many_keys'
   | 'too_big'
+  | 'stale_checkpoint'
 
 /** `seq` is that of the last event written; `status` the job's state after the write, so a writer learns that it shall stop (`cancelling`). */
 export type Written = { readonly ok: true; readonly seq: number; readonly status: Status }

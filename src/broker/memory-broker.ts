@@ -4,6 +4,7 @@ import type { KindName } from '../protocol/kinds.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { DEFAULT_BROKER_LIMITS } from './broker.js'
+import type { Checkpoint, Checkpoints } from './checkpoints.js'
 import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 
 interface StoredJob {
@@ -18,8 +19,9 @@ interface StoredJob {
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
-export class MemoryBroker implements Broker, Pulse, JobStore, ActiveRounds {
+export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
+  readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()
   /** The sweeper's index: rounds by id and number, with the time of the last look. */
   readonly #active = new Map<string, JobRound & { at: number }>()
@@ -91,6 +93,22 @@ export class MemoryBroker implements Broker, Pulse, JobStore, ActiveRounds {
       job.beatAt = Date.now()
     }
     return { ok: true, seq: job.state.seq, status }
+  }
+
+  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: Checkpoint): Promise<Written | Refused> {
+    const status = this.#jobs.get(id)?.state.status ?? null
+    if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
+    const answer = await this.publish(id, events, writer)
+    if (answer.ok) this.#checkpoints.set(id, next)
+    return answer
+  }
+
+  async load(id: string): Promise<Checkpoint | null> {
+    return this.#checkpoints.get(id) ?? null
+  }
+
+  async drop(id: string): Promise<void> {
+    this.#checkpoints.delete(id)
   }
 
   async beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {

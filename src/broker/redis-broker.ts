@@ -3,16 +3,18 @@ import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
+import type { Checkpoint, Checkpoints } from './checkpoints.js'
 import { readEnvelope } from './envelope.js'
 import { asked, type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 import { RedisSubscriber } from './redis-subscriber.js'
 
+const TOO_BIG: Refused = { ok: false, reason: 'too_big', status: null }
 /** Fields of a job's hash that are no conflation keys, rounded up. */
-const RECORD_FIELDS = 20
+const RECORD_FIELDS = 24
 
 /** hop 3: from job-context, to publish.lua; and from its channel back to the hub, where only the head of an envelope is read. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
-export class RedisBroker implements Broker, Pulse {
+export class RedisBroker implements Broker, Pulse, Checkpoints {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
@@ -38,18 +40,45 @@ export class RedisBroker implements Broker, Pulse {
   }
 
   async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+    const args = this.#argumentsOf(events, writer)
+    return args ? answerOf(...(await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))) : TOO_BIG
+  }
+
+  async advance(id: string, events: readonly JobEvent[], writer: Writer, { version, parts, data }: Checkpoint): Promise<Written | Refused> {
+    const args = this.#argumentsOf(events, writer)
+    if (!args) return TOO_BIG
+    const keys = [...this.#keysOf(id), this.#keys.checkpoint(id)]
+    return answerOf(...(await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(parts), data))))
+  }
+
+  async load(id: string): Promise<Checkpoint | null> {
+    const [version, parts, data] = await asked(this.#commands.hmget(this.#keys.checkpoint(id), 'version', 'parts', 'data'))
+    return data ? { version: Number(version), parts: JSON.parse(parts ?? '[]') as string[], data } : null // as `advance` wrote it
+  }
+
+  async drop(id: string): Promise<void> {
+    await asked(this.#commands.unlink(this.#keys.checkpoint(id)))
+  }
+
+  #keysOf(id: string): string[] {
+    return [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+  }
+
+  /** What follows the keys in a publication; null where a message is too big. */
+  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | null {
     const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
-    const args: (string | number)[] = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
-    args.push(writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs)
+    const args = [writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
+      | string
+      | number
+    )[]
     for (const event of events) {
       const body = JSON.stringify(event.message)
-      if (Buffer.byteLength(body) > this.#limits.maxEventBytes) return { ok: false, reason: 'too_big', status: null }
+      if (Buffer.byteLength(body) > this.#limits.maxEventBytes) return null
       const { to } = event
       args.push(event.class, event.key, body, to ?? '', to ? `,${sourcesOf(event).join()},` : '')
       args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
     }
-    const [outcome, seq, text] = await asked(this.#commands.runcastPublish(...args))
-    return answerOf(outcome, seq, text)
+    return args
   }
 
   async beat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {

@@ -87,7 +87,9 @@ export class RedisJobStore implements JobStore, ActiveRounds {
   async touch(round: JobRound, now: number): Promise<void> {
     const { id } = round
     await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
-    const alive = await asked(this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#limits.activeTtlMs))
+    const alive = await asked(
+      this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id), this.#limits.activeTtlMs),
+    )
     if (alive) await this.#keepOwned(...alive)
   }
 

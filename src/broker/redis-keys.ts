@@ -19,6 +19,11 @@ export class RedisKeys {
     return `${this.#prefix}:{${id}}:log`
   }
 
+  /** Hash: where a job that goes on in steps stands. */
+  checkpoint(id: string): string {
+    return `${this.#prefix}:{${id}}:checkpoint`
+  }
+
   /** Channel of all entries. */
   live(id: string): string {
     return `${this.#prefix}:{${id}}:live`

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs'
 import type { KindName } from '../protocol/kinds.js'
 import type { GateState } from './gate.js'
 
-/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `gate.lua` the one of the gate's. */
+/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `checkpoint.lua` what a publication has beside that replaces a checkpoint, `gate.lua` the one of the gate's. */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
+  runcastAdvance: { numberOfKeys: 4, lua: load('append', 'checkpoint', 'publish') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
-  runcastTouch: { numberOfKeys: 2, lua: load('touch') },
+  runcastTouch: { numberOfKeys: 3, lua: load('touch') },
   runcastBeat: { numberOfKeys: 1, lua: load('beat') },
   runcastRead: { numberOfKeys: 2, lua: load('read') },
   runcastAnnounce: { numberOfKeys: 4, lua: load('announce') },
@@ -25,6 +26,7 @@ export const redisScripts = {
 /** The scripts as commands of a connection that was made with them. */
 export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastAdvance(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastBeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>

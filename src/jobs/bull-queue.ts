@@ -2,7 +2,7 @@ import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { QueueRef } from '../broker/gate.js'
 import { connectBull } from './bull-connection.js'
-import type { Backlog, Outcome, QueueState, Work } from './queue.js'
+import type { Backlog, Outcome, QueueState, StepCause, Work } from './queue.js'
 
 /** What lies in the queue: `outcome` is written by the runner before a round fails, since BullMQ itself keeps only a text. */
 export interface BullData {
@@ -54,6 +54,9 @@ const EVENTS_KEPT = 1000
 /** Ended rounds that nobody has told and removed: far longer than anybody looks after them. BullMQ removes them when others end. */
 const KEPT = { age: 30 * 24 * 3600 }
 
+/** What a step that failed too often would have done the sweeper's next one does. */
+const STEP = { attempts: 5, backoff: { type: 'exponential', delay: 200 }, removeOnComplete: true, removeOnFail: true }
+
 /** BullMQ gives a round up whose workers died too often, but lets it wait until some worker would pick it up, to say so then. */
 async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Promise<boolean> {
   return Boolean((await queue.getJob(name))?.deferredFailure)
@@ -90,6 +93,13 @@ export class BullQueue implements Backlog {
   async cancelOnOwner(ref: QueueRef): Promise<void> {
     const message: ControlMessage = { cancel: bullJobId(ref) }
     await this.#connection.publish(this.#options.controlChannel, JSON.stringify(message))
+  }
+
+  async step(ref: QueueRef, why: StepCause, delay = 0): Promise<void> {
+    const data = { id: ref.id, round: ref.round, input: null, base: 0 }
+    const name = { first: bullJobId(ref), look: `${bullJobId(ref)}~look`, news: undefined }[why]
+    // News never wait for a step that has begun: it may have looked before them.
+    await this.#queue(ref.queue).add('step', data, { ...STEP, delay, ...(name !== undefined && { jobId: name }) })
   }
 
   async state(ref: QueueRef): Promise<QueueState> {

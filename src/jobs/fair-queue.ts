@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.js'
 import type { Gate, QueuedRound, QueueRef } from '../broker/gate.js'
 import type { ActiveRounds, JobRound } from '../broker/job-store.js'
+import { isComputedKind } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import type { Backlog, Queue, QueueState } from './queue.js'
 
@@ -79,7 +80,8 @@ export class FairQueue implements Queue {
     const { gate, backlog, broker, store } = this.#parts
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status)) return void (await gate.leave({ id, round }))
-    await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
+    if (isComputedKind(state.kind)) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
+    else await backlog.step({ queue, id, round }, 'first')
     // While it waited it was seldom looked after.
     await store.touch({ id, round }, Date.now())
   }

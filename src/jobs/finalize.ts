@@ -1,18 +1,21 @@
 import type { Broker } from '../broker/broker.js'
+import type { Checkpoints } from '../broker/checkpoints.js'
 import type { Feeds } from '../broker/feeds.js'
 import type { QueueRef } from '../broker/gate.js'
 import type { ActiveRounds } from '../broker/job-store.js'
 import { controlWriter, type JobEvent, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import { type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { isComputedKind, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { type FinalStatus, isFinal } from '../protocol/status.js'
-import type { Outcome, Queue } from './queue.js'
+import { nudge, nudgeParent } from './nudge.js'
+import type { Backlog, Outcome, Queue } from './queue.js'
 
 export interface Finalizer {
-  readonly broker: Broker
+  readonly broker: Broker & Checkpoints
   readonly store: ActiveRounds
   readonly feeds: Feeds
   readonly queue: Queue
+  readonly backlog: Pick<Backlog, 'step'>
   /** Told of each end that this process has written. */
   readonly onFinal?: (final: Final) => void
 }
@@ -31,8 +34,8 @@ export interface Final {
 }
 
 /**
- * Ends a round: writes its one final entry, then takes it from its owner's active jobs, then removes the queue's job, then takes it out of the sweeper's
- * index. Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
+ * Ends a round: writes its one final entry, then takes it from its owner's active jobs, tells the job that it is a part of, removes the queue's job, and takes it
+ * out of the sweeper's index. Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
  * is written, the queue keeps the outcome. `writer`: of whoever gives a worker up; nothing is done where another one has begun.
  */
 export async function finalize(
@@ -58,9 +61,14 @@ export async function finalize(
       throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)
     }
   }
-  if (state?.round === ref.round) await tellOwner(parts, state, false)
+  if (state?.round === ref.round) {
+    await tellOwner(parts, state, false)
+    await nudgeParent(parts, state)
+  }
   // While a worker still holds it, the sweeper keeps an eye on it.
-  if (await queue.remove(ref)) await store.retire(ref)
+  if (!(await queue.remove(ref))) return
+  if (state && !isComputedKind(state.kind)) return nudge(parts, state) // its last step winds down what it is made of
+  await store.retire(ref)
 }
 
 /**

@@ -6,12 +6,14 @@ import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
-import { KINDS, type Kind, type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
-import { type Finalizer, finalize, tellOwner } from './finalize.js'
+import { cancelJob } from './cancel.js'
+import { type Finalizer, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput, objectOf } from './input.js'
+import { nudge } from './nudge.js'
 import { queuedRoundOf } from './queue.js'
 
 export interface Submission {
@@ -56,7 +58,6 @@ const LIMITS = {
 } as const
 
 const ALWAYS: Reserved = { ok: true }
-const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 
 export interface JobServiceParts extends Finalizer {
   readonly store: JobStore & ActiveRounds
@@ -97,7 +98,7 @@ export class JobService {
     }
     const parent = rest.parent ?? null
     const solver = solverOf(kind, rest.solver, this.solvers)
-    const normalised = solver === null ? normaliseInput(kind, input) : objectOf(input)
+    const normalised = solver === null ? normaliseInput(kind, input, this.solvers) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? timeoutsMs[kind] : Math.round(timeoutS * 1000)
@@ -155,28 +156,22 @@ export class JobService {
   }
 
   /** A job that waits ends at once; one that runs is told to, wherever it runs. Answers with the status now. */
-  async cancel(id: string, view: View): Promise<Status> {
-    // Between two writes the job may start or be handed back; each turn of this loop sees one of these steps.
-    for (let tries = 0; tries < 5; tries += 1) {
-      const state = await this.#require(id, view)
-      if (isFinal(state.status)) throw new Refusal('already_final')
-      const ref = queuedRoundOf(state)
-      const events = lifecycleOf(state.kind)
-      const waiting = { ...events.cancelled(id, events.last(state)), from: WAITING }
-      const ended = await this.#parts.broker.publish(id, [waiting], controlWriter(state.round))
-      // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
-      if (ended.ok || ended.status === 'cancelled') {
-        if (ended.ok) this.#parts.onFinal?.({ job: id, kind: state.kind, round: state.round, status: 'cancelled', source: 'cancel' })
-        await finalize(this.#parts, ref, { status: 'cancelled' }, 'cancel')
-        return 'cancelled'
-      }
-      const told = await this.#parts.broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))
-      if (told.ok || told.status === 'cancelling') {
-        await this.#parts.queue.cancelOnOwner(ref)
-        return 'cancelling'
-      }
-    }
-    throw new Refusal('overloaded')
+  cancel(id: string, view: View): Promise<Status> {
+    return cancelJob(this.#parts, () => this.#require(id, view))
+  }
+
+  /**
+   * Pauses a job that goes on in steps, or lets it go on: what is computed goes on to its end, what waits is taken back until then. Answers with the status now,
+   * `paused` or `running`; `not_running` for a job that is in neither, or of another kind.
+   */
+  async pause(kind: KindName, id: string, view: View, to: 'paused' | 'running'): Promise<Status> {
+    const state = await this.#require(id, view, kind)
+    if (isComputedKind(kind)) throw new Refusal('not_running')
+    const event = { ...lifecycleOf(kind).status(id, to), from: [to === 'paused' ? 'running' : 'paused'] as const }
+    const answer = await this.#parts.broker.publish(id, [event], controlWriter(state.round))
+    if (!answer.ok && answer.status !== to) throw new Refusal('not_running')
+    await nudge(this.#parts, state)
+    return to
   }
 
   /**

@@ -2,13 +2,15 @@ import type { QueuedRound } from '../broker/gate.js'
 import type { JobRound } from '../broker/job-store.js'
 import { fencingWriter, type Writer } from '../protocol/entry.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
-import { KINDS } from '../protocol/kinds.js'
+import { isComputedKind, KINDS } from '../protocol/kinds.js'
 import { lostWorker } from '../protocol/lost-worker.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Lockless } from './lockless.js'
+import { nudge } from './nudge.js'
 import { type Outcome, queuedRoundOf } from './queue.js'
+import { windDown } from './wind-down.js'
 
 export interface CareLimits {
   /** How long a running job may take to obey a cancel before it is ended by force. */
@@ -42,7 +44,10 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
   await tellOwner(parts, state, !isFinal(state.status))
-  if (isFinal(state.status) || state.round > round.round) return (await queue.remove(ref)) ? store.retire(round) : touch()
+  if (isFinal(state.status) || state.round > round.round) {
+    const isGone = await queue.remove(ref)
+    return isGone && (await isWoundDown(parts, state, round)) ? store.retire(round) : touch()
+  }
   const end = async (outcome: Outcome, writer?: Writer) => {
     await finalize(parts, ref, outcome, source, writer)
     // Where it could not be taken out yet, those behind it get their turn all the same.
@@ -55,6 +60,10 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   // Its worker ends it with the same grace. A cancel that was asked for goes before.
   if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), cancelGraceMs))
     return end({ status: 'failed', ...timeoutFailure(state) })
+  if (!isComputedKind(state.kind) && state.status !== 'queued') {
+    await nudge(parts, state, 'look')
+    return touch()
+  }
   if (queued.at === 'missing') {
     await restore(parts, state, ref, source)
     return touch()
@@ -74,6 +83,14 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   await touch(queued.at === 'held' ? care.heldMs : 0)
   // It may have been handed out meanwhile: from then on it is looked after like any other.
   if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()
+}
+
+/** Whether nothing is left of what a job in steps was made of. A newer round has its checkpoint by now. */
+async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
+  if (isComputedKind(state.kind) || state.round > round) return true
+  if (!(await windDown(parts, state.id))) return false
+  await parts.broker.drop(state.id)
+  return true
 }
 
 /** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */

@@ -50,6 +50,9 @@ export interface Queue {
   close(): Promise<void>
 }
 
+/** Why a job does its next step: it begins; something has happened to it or to a part of it; nothing may have, but somebody looks. */
+export type StepCause = 'first' | 'news' | 'look'
+
 /** What the workers take from, queue by queue in the order of `add`: the part of a `Queue` behind its gate. */
 export interface Backlog {
   /** Adding a round that is there already changes nothing. */
@@ -57,6 +60,8 @@ export interface Backlog {
   /** False where a worker holds it. */
   remove(ref: QueueRef): Promise<boolean>
   cancelOnOwner(ref: QueueRef): Promise<void>
+  /** Adds a step of a job that goes on in steps, after a while if need be. Steps may run side by side. Its `first` one is its place here, and of those that only look again one is enough. */
+  step(ref: QueueRef, why: StepCause, delayMs?: number): Promise<void>
   /** Never `held`. */
   state(ref: QueueRef): Promise<QueueState>
   /** How many workers of a queue are connected. */

@@ -1,6 +1,7 @@
 import type { Entry } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import { isRunKind, KINDS, type KindName } from './kinds.js'
+import { isRunKind, KINDS, type KindName, RUN_KIND_NAMES } from './kinds.js'
+import type { OptimizationMessages } from './optimization-messages.js'
 import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import type { ProcessMessage, ProcessProgress, ProcessView } from './process-messages.js'
 import type { RunMessages } from './run-messages.js'
@@ -72,8 +73,9 @@ export function processFinal(state: JobState): Record<string, unknown> | null {
   return body ? (JSON.parse(body.toString()) as Record<string, unknown>) : null
 }
 
-type RunMessage = RunMessages[keyof RunMessages]
-type StoredMessage = (RunMessage | ProcessMessage) & { readonly attempt?: number }
+/** Stored in the run dialect, of whatever kind: one field names the job. */
+type RunMessage = (RunMessages[keyof RunMessages] | OptimizationMessages[keyof OptimizationMessages]) & { readonly attempt?: number }
+type StoredMessage = RunMessage | (ProcessMessage & { readonly attempt?: number })
 
 /** A final message carries the last progress, and stands in for it where the progress itself is gone. */
 function progressOf(state: JobState): ProcessProgress | null {
@@ -89,16 +91,20 @@ function progressOf(state: JobState): ProcessProgress | null {
 
 /** Null for what the process dialect has no message for. */
 function translate(stored: RunMessage): ProcessMessage | null {
-  const head = { process_id: stored.run_id, process_type: processTypeOf(stored) }
+  const { id, kind } = subjectOf(stored)
+  const head = { process_id: id, process_type: KINDS[kind].processType }
   const { timestamp } = stored
   switch (stored.type) {
     case 'progress':
-      return { type: 'process_progress', ...head, progress: solverProgress(stored.percent, stored.phase, stored.message), timestamp }
+      return { type: 'process_progress', ...head, progress: progressIn(stored), timestamp }
     case 'metric_update':
+    case 'optimization_iteration':
+    case 'pareto_front':
       return null
     case 'status': {
-      const { type: _type, run_id: _id, status, timestamp: _at, ...why } = stored
-      return { type: STATUS_MESSAGES[status as keyof typeof STATUS_MESSAGES], ...head, ...why, timestamp } // a final status has a final message
+      const { reason, max_attempts, delay_ms, error } = stored
+      const why = Object.fromEntries(Object.entries({ reason, max_attempts, delay_ms, error }).filter(([, value]) => value !== undefined))
+      return { type: STATUS_MESSAGES[stored.status as keyof typeof STATUS_MESSAGES], ...head, ...why, timestamp } // a final status has a final message
     }
     case 'completed': {
       const { metrics_summary, compute_time_s } = stored
@@ -115,24 +121,35 @@ function translate(stored: RunMessage): ProcessMessage | null {
 
 function lastOf(stored: RunMessage): ProcessProgress | null {
   if (!('percent' in stored) || stored.percent === undefined) return null
-  return solverProgress(stored.percent, stored.phase, 'message' in stored ? stored.message : '')
+  return progressIn({ ...stored, percent: stored.percent, message: 'message' in stored ? stored.message : '' })
 }
 
 /** What a final message says of the job's way up to it. */
-function endOf(stored: RunMessages['completed' | 'error' | 'cancelled']): ProcessEnd {
+function endOf(stored: RunMessage & { readonly type: 'completed' | 'error' | 'cancelled' }): ProcessEnd {
   const { attempts, duration_s } = stored
   const progress = lastOf(stored)
   return { ...(progress && { progress }), ...(attempts !== undefined && { attempts }), ...(duration_s !== undefined && { duration_s }) }
 }
 
-function solverProgress(percent: number, phase: string | undefined, detail: string): ProcessProgress {
-  return { current: percent, total: 100, detail, ...(phase !== undefined && { phase }) }
+/** An optimization counts its evaluations, a run its percent. */
+function progressIn(stored: {
+  percent: number
+  phase?: string | undefined
+  message: string
+  evaluated?: number
+  total?: number
+}): ProcessProgress {
+  const { percent, phase, message, evaluated: current = percent, total = 100 } = stored
+  return { current, total, detail: message, ...(phase !== undefined && { phase }) }
 }
 
-/** The kind of job that a message of the run dialect is about, by the field that names it. */
-function processTypeOf(stored: RunMessage): ProcessView['process_type'] {
-  const kind = (Object.keys(KINDS) as KindName[]).find((name) => KINDS[name].idField in stored)
-  return KINDS[kind ?? 'run'].processType
+/** The job that a message of the run dialect is about, by the field that names it. */
+function subjectOf(stored: RunMessage): { id: string; kind: KindName } {
+  for (const kind of RUN_KIND_NAMES) {
+    const id = (stored as Readonly<Record<string, unknown>>)[KINDS[kind].idField]
+    if (typeof id === 'string') return { id, kind }
+  }
+  throw new TypeError(`no kind of job has the message ${JSON.stringify(stored)}`)
 }
 
 function assertNever(message: never): never {

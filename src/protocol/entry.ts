@@ -3,7 +3,7 @@ import { SOURCES, STATUSES, type Status } from './status.js'
 /** A `tick` may be superseded by a newer entry with its key; a `durable` is logged and delivered in order; a `final` ends the round. */
 export type EntryClass = 'tick' | 'durable' | 'final'
 
-/** What an event makes void: a new `attempt` clears the latest `progress` and `metric:*`, a new `round` also `final`. */
+/** What an event makes void: a new `attempt` clears the latest `progress` and `metric:*`, a new `round` also `final`, `iteration` and `pareto`. */
 export type Clears = 'attempt' | 'round'
 
 /** A fact about a job that has no position yet. `message` is what the browser will read, lacking only `seq` (and `attempt`, for the key `status`). */
@@ -70,7 +70,9 @@ export interface Position {
   readonly seq: number
 }
 
+const OF_A_ROUND: readonly string[] = ['final', 'iteration', 'pareto']
+
 /** Whether a new attempt or round makes the latest entry with this key void. */
 export function isCleared(key: string, clears: Clears): boolean {
-  return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && key === 'final')
+  return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && OF_A_ROUND.includes(key))
 }

@@ -2,6 +2,8 @@ import type { Static, TObject } from 'typebox'
 import { BenchmarkInput } from './benchmark-input.js'
 import type { BenchmarkSummary } from './benchmark-result.js'
 import type { Lifecycle } from './lifecycle.js'
+import { optimizationEvents, optimizationSnapshot } from './optimization-events.js'
+import { OptimizationInput, optimizationInputFaults } from './optimization-input.js'
 import { processEvents } from './process-events.js'
 import { runEvents, runSnapshot } from './run-events.js'
 import { HornInput, hornInputFaults } from './run-input.js'
@@ -19,8 +21,13 @@ export interface Kind {
   /** Automatic tries of one round. */
   readonly attempts: number
   readonly input: TObject
-  /** Faults of an input that its schema cannot say: each with the path of its field and what is expected there. */
-  inputFaults(input: unknown): readonly { path: string; expected: string }[]
+  /**
+   * Whether no worker holds it while it runs: it is made of other jobs, and goes on by a step whenever one of them has ended. Any other is computed by one
+   * worker from its start to its end.
+   */
+  readonly inSteps: boolean
+  /** Faults of an input that its schema cannot say: each with the path of its field and what is expected there. `solvers`: those that are configured. */
+  inputFaults(input: unknown, solvers: readonly string[]): readonly { path: string; expected: string }[]
   readonly events: Lifecycle
 }
 
@@ -36,9 +43,22 @@ export const KINDS = {
     solvers: ['horn-2d'],
     input: HornInput,
     inputFaults: hornInputFaults,
+    inSteps: false,
     attempts: 3,
     events: runEvents,
     snapshot: runSnapshot,
+  },
+  optimization: {
+    idField: 'optimization_id',
+    processType: 'optimization',
+    path: 'optimizations',
+    solvers: [],
+    input: OptimizationInput,
+    inputFaults: optimizationInputFaults,
+    inSteps: true,
+    attempts: 1,
+    events: optimizationEvents,
+    snapshot: optimizationSnapshot,
   },
   benchmark: {
     idField: 'process_id',
@@ -47,6 +67,7 @@ export const KINDS = {
     solvers: [],
     input: BenchmarkInput,
     inputFaults: () => [],
+    inSteps: false,
     attempts: 2,
     events: processEvents('benchmark'),
   },
@@ -55,14 +76,17 @@ export const KINDS = {
 export type KindName = keyof typeof KINDS
 export type InputOf<K extends KindName> = Static<(typeof KINDS)[K]['input']>
 
-export type PhaseOf<K extends RunKindName> = (typeof KINDS)[K]['phases'][number]
+/** The kinds that one worker computes from start to end: those that have a processor. */
+export type ComputedKindName = { [K in KindName]: (typeof KINDS)[K]['inSteps'] extends true ? never : K }[KindName]
+
+export type PhaseOf<K extends 'run'> = (typeof KINDS)[K]['phases'][number]
 
 /** What a processor returns, by kind: what the final message says, beside `compute_time_s`. */
 export interface Results {
   run: { metrics_summary: Record<string, number> }
   benchmark: BenchmarkSummary
 }
-export type ResultOf<K extends KindName> = Results[K]
+export type ResultOf<K extends ComputedKindName> = Results[K]
 
 export const KIND_NAMES = Object.keys(KINDS) as KindName[]
 
@@ -81,6 +105,10 @@ export function isRunKind(kind: KindName): kind is RunKindName {
 /** The queue of the workers that can compute a job: one a kind, and one for each solver that is not built in. */
 export function queueOf({ kind, solver }: { readonly kind: KindName; readonly solver: string | null }): string {
   return solver === null ? kind : `${kind}.${solver}`
+}
+
+export function isComputedKind(kind: KindName): kind is ComputedKindName {
+  return !KINDS[kind].inSteps
 }
 
 /** The events of every kind's life, for whoever does not care which kind it is. */

@@ -18,7 +18,7 @@ export const ProcessProgress = Type.Object({
 })
 export type ProcessProgress = Static<typeof ProcessProgress>
 
-const Head = { process_id: JobId, process_type: Type.Enum(['solver', 'benchmark']) }
+const Head = { process_id: JobId, process_type: Type.Enum(['solver', 'optimization', 'benchmark']) }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
 /** Rides on final messages: where the bar stopped, and what the round took. */
 const Last = {

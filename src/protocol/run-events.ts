@@ -1,3 +1,4 @@
+import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
@@ -12,63 +13,77 @@ export type LastProgress = Pick<RunMessages['cancelled'], 'percent' | 'phase' | 
 /** What a final message says of the job's way up to it. */
 export type RunEnd = LastProgress & Partial<Effort>
 
-const validators = {
-  progress: Compile(RUN_MESSAGES.progress),
-  metric_update: Compile(RUN_MESSAGES.metric_update),
-  status: Compile(RUN_MESSAGES.status),
-  completed: Compile(RUN_MESSAGES.completed),
-  error: Compile(RUN_MESSAGES.error),
-  cancelled: Compile(RUN_MESSAGES.cancelled),
+/**
+ * What happens to a job that speaks the run dialect, as events: message, conflation key and class together. Each throws `TypeError` on a body that its
+ * schema refuses.
+ */
+export function jobEvents(
+  idField: string,
+  messages: Readonly<Record<'metric_update' | 'status' | 'completed' | 'error' | 'cancelled', TSchema>>,
+) {
+  const message = messageBuilder(idField, messages)
+  return {
+    last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...effortOf(state) }),
+
+    metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
+      key: `metric:${name}`,
+      class: 'durable',
+      message: message('metric_update', id, { metric_name: name, value, unit }),
+    }),
+
+    status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => ({
+      key: 'status',
+      class: 'durable',
+      to,
+      message: message('status', id, { status: to, ...(reason !== undefined && { reason }), ...retry }),
+    }),
+
+    completed: (id: string, result: { compute_time_s: number; metrics_summary: Record<string, number> }, last: RunEnd): JobEvent => ({
+      key: 'final',
+      class: 'final',
+      to: 'completed',
+      message: message('completed', id, { status: 'completed', ...result, ...last, percent: 100 }),
+    }),
+
+    failed: (id: string, failure: Failure, last: RunEnd): JobEvent => ({
+      key: 'final',
+      class: 'final',
+      to: 'failed',
+      message: message('error', id, { error: failure.error, solver_log_tail: failure.log_tail, code: failure.code, ...last }),
+    }),
+
+    cancelled: (id: string, last: RunEnd, forced?: true): JobEvent => ({
+      key: 'final',
+      class: 'final',
+      to: 'cancelled',
+      message: message('cancelled', id, { ...last, ...(forced && { forced }) }),
+    }),
+  }
 }
 
-/** What happens to a run, as events: message, conflation key and class together. Each throws `TypeError` on a body that its schema refuses. */
+const runMessage = messageBuilder('run_id', RUN_MESSAGES)
+
+/** What happens to a run. */
 export const runEvents = {
-  last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...effortOf(state) }),
+  ...jobEvents('run_id', RUN_MESSAGES),
 
-  progress: (id: string, body: Body<'progress'>): JobEvent => ({ key: 'progress', class: 'tick', message: message('progress', id, body) }),
-
-  metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
-    key: `metric:${name}`,
-    class: 'durable',
-    message: message('metric_update', id, { metric_name: name, value, unit }),
-  }),
-
-  status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => ({
-    key: 'status',
-    class: 'durable',
-    to,
-    message: message('status', id, { status: to, ...(reason !== undefined && { reason }), ...retry }),
-  }),
-
-  completed: (id: string, result: { compute_time_s: number; metrics_summary: Record<string, number> }, last: RunEnd): JobEvent => ({
-    key: 'final',
-    class: 'final',
-    to: 'completed',
-    message: message('completed', id, { status: 'completed', ...result, ...last, percent: 100 }),
-  }),
-
-  failed: (id: string, failure: Failure, last: RunEnd): JobEvent => ({
-    key: 'final',
-    class: 'final',
-    to: 'failed',
-    message: message('error', id, { error: failure.error, solver_log_tail: failure.log_tail, code: failure.code, ...last }),
-  }),
-
-  cancelled: (id: string, last: RunEnd, forced?: true): JobEvent => ({
-    key: 'final',
-    class: 'final',
-    to: 'cancelled',
-    message: message('cancelled', id, { ...last, ...(forced && { forced }) }),
+  progress: (id: string, body: Body<'progress'>): JobEvent => ({
+    key: 'progress',
+    class: 'tick',
+    message: runMessage('progress', id, body),
   }),
 }
 
 /** The last-known state as the one message that opens a socket (shape: `RunSnapshot`). */
 export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'resync'> {
+  return { type: 'status', run_id: state.id, ...snapshotFields(state) }
+}
+
+/** What a snapshot of any kind says beside whose it is. */
+export function snapshotFields(state: JobState): Omit<RunSnapshot, 'type' | 'run_id' | 'recovered' | 'resync'> {
   const progress = latest<'progress'>(state, 'progress')
   const last: LastProgress = { ...lastProgress(state), ...latest<'cancelled'>(state, 'final') }
   return {
-    type: 'status',
-    run_id: state.id,
     status: state.status,
     attempt: state.attempt,
     stale: state.stale,
@@ -102,18 +117,22 @@ function metricsOf(state: JobState): RunSnapshot['metrics'] {
   return metrics
 }
 
-/** A stored message is what `message()` below has validated, so the type holds. */
+/** A stored message is what its builder has validated, so the type holds. */
 function latest<T extends keyof RunMessages>(state: JobState, key: string): RunMessages[T] | undefined {
   const entry = state.latest.get(key)
   return entry && (messageOf(entry) as RunMessages[T])
 }
 
-function message<T extends keyof RunMessages>(type: T, id: string, body: Body<T>): RunMessages[T] {
-  const whole: unknown = { type, run_id: id, ...body, timestamp: new Date().toISOString() }
-  const validator = validators[type]
-  if (!validator.Check(whole)) {
-    const [fault] = validator.Errors(whole)
-    throw new TypeError(`${type} of ${id}: ${fault?.instancePath ?? ''} ${fault?.message ?? 'not valid'}`)
+/** Builds messages of these schemas. They throw `TypeError` on a body that its schema refuses. */
+export function messageBuilder<M extends Readonly<Record<string, TSchema>>>(idField: string, schemas: M) {
+  const validators = new Map(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]))
+  return (type: keyof M & string, id: string, body: object): Readonly<Record<string, unknown>> => {
+    const whole = { type, [idField]: id, ...body, timestamp: new Date().toISOString() }
+    const validator = validators.get(type)
+    if (!validator?.Check(whole)) {
+      const [fault] = validator?.Errors(whole) ?? []
+      throw new TypeError(`${type} of ${id}: ${fault?.instancePath ?? ''} ${fault?.message ?? 'not valid'}`)
+    }
+    return whole
   }
-  return whole as RunMessages[T]
 }

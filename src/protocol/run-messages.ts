@@ -4,9 +4,9 @@ import { JobId } from './job-id.js'
 import { Forced, RetryFields } from './life-fields.js'
 import { STATUSES } from './status.js'
 
-const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
-const Percent = Type.Number({ minimum: 0, maximum: 100 })
-const Seconds = Type.Number({ minimum: 0 })
+export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
+export const Percent = Type.Number({ minimum: 0, maximum: 100 })
+export const Seconds = Type.Number({ minimum: 0 })
 const Name = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' })
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
@@ -15,69 +15,75 @@ const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Typ
 /** What the round took: tries, and seconds from its first start to its end (0 where it never began). */
 const Effort = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
 
-/** Run dialect, hub to client: the fields of the user's specification, and ours (`code`, the last progress). `seq` is spliced in by Redis. */
-export const RUN_MESSAGES = {
-  progress: Type.Object({
-    type: Type.Literal('progress'),
-    run_id: JobId,
-    percent: Percent,
-    phase: Type.Enum(['meshing', 'solving', 'postprocessing']),
-    message: Type.String({ maxLength: 1000 }),
-    elapsed_s: Seconds,
-    timestamp: Timestamp,
-  }),
-  metric_update: Type.Object({
-    type: Type.Literal('metric_update'),
-    run_id: JobId,
-    metric_name: Name,
-    value: Type.Number(),
-    unit: Type.String({ maxLength: 32 }),
-    timestamp: Timestamp,
-  }),
-  status: Type.Object({
-    type: Type.Literal('status'),
-    run_id: JobId,
-    status: Type.Enum([...STATUSES]),
-    reason: Type.Optional(Type.String({ maxLength: 1000 })),
-    ...RetryFields,
-    timestamp: Timestamp,
-  }),
-  completed: Type.Object({
-    type: Type.Literal('completed'),
-    run_id: JobId,
-    status: Type.Literal('completed'),
-    compute_time_s: Seconds,
-    metrics_summary: Type.Record(Type.String(), Type.Number()),
-    ...LastProgress,
-    ...Effort,
-    timestamp: Timestamp,
-  }),
-  error: Type.Object({
-    type: Type.Literal('error'),
-    run_id: JobId,
-    error: Type.String(),
-    solver_log_tail: Type.String(),
-    code: Type.Enum([...FAILURE_CODES]),
-    ...LastProgress,
-    ...Effort,
-    timestamp: Timestamp,
-  }),
-  cancelled: Type.Object({
-    type: Type.Literal('cancelled'),
-    run_id: JobId,
-    forced: Forced,
-    ...LastProgress,
-    ...Effort,
-    timestamp: Timestamp,
-  }),
-} as const
+/**
+ * Run dialect, hub to client, of one kind of job, which `idField` names in every message: the fields of the user's specification, and ours (`code`, the last
+ * progress). `seq` is spliced in by Redis.
+ */
+export function jobMessages<const F extends string, const P extends string>(idField: F, phases: readonly P[]) {
+  const head = { [idField]: JobId } as Record<F, typeof JobId> // the one field
+  return {
+    progress: Type.Object({
+      type: Type.Literal('progress'),
+      ...head,
+      percent: Percent,
+      phase: Type.Enum([...phases]),
+      message: Type.String({ maxLength: 1000 }),
+      elapsed_s: Seconds,
+      timestamp: Timestamp,
+    }),
+    metric_update: Type.Object({
+      type: Type.Literal('metric_update'),
+      ...head,
+      metric_name: Name,
+      value: Type.Number(),
+      unit: Type.String({ maxLength: 32 }),
+      timestamp: Timestamp,
+    }),
+    status: Type.Object({
+      type: Type.Literal('status'),
+      ...head,
+      status: Type.Enum([...STATUSES]),
+      reason: Type.Optional(Type.String({ maxLength: 1000 })),
+      ...RetryFields,
+      timestamp: Timestamp,
+    }),
+    completed: Type.Object({
+      type: Type.Literal('completed'),
+      ...head,
+      status: Type.Literal('completed'),
+      compute_time_s: Seconds,
+      metrics_summary: Type.Record(Type.String(), Type.Number()),
+      ...LastProgress,
+      ...Effort,
+      timestamp: Timestamp,
+    }),
+    error: Type.Object({
+      type: Type.Literal('error'),
+      ...head,
+      error: Type.String(),
+      solver_log_tail: Type.String(),
+      code: Type.Enum([...FAILURE_CODES]),
+      ...LastProgress,
+      ...Effort,
+      timestamp: Timestamp,
+    }),
+    cancelled: Type.Object({
+      type: Type.Literal('cancelled'),
+      ...head,
+      forced: Forced,
+      ...LastProgress,
+      ...Effort,
+      timestamp: Timestamp,
+    }),
+  } as const
+}
+
+export const RUN_MESSAGES = jobMessages('run_id', ['meshing', 'solving', 'postprocessing'])
 
 export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN_MESSAGES)[T]> }
 
-/** The snapshot that opens a socket: the whole state in one `status` message. It alone sets a client's position. */
-export const RunSnapshot = Type.Object({
-  type: Type.Literal('status'),
-  run_id: JobId,
+/** What every snapshot says beside whose it is. */
+export const SnapshotFields = {
   status: Type.Enum([...STATUSES]),
   attempt: Type.Integer({ minimum: 1 }),
   stale: Type.Boolean({ description: 'whether a job that is computed has given no sign of life for too long' }),
@@ -94,5 +100,8 @@ export const RunSnapshot = Type.Object({
   recovered: Type.Optional(Type.Boolean()),
   resync: Type.Optional(Type.Boolean()),
   timestamp: Timestamp,
-})
+}
+
+/** The snapshot that opens a socket: the whole state in one `status` message. It alone sets a client's position. */
+export const RunSnapshot = Type.Object({ type: Type.Literal('status'), run_id: JobId, ...SnapshotFields })
 export type RunSnapshot = Static<typeof RunSnapshot>

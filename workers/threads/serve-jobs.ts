@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { InputOf, KindName } from '../../src/protocol/kinds.js'
+import type { ComputedKindName, InputOf } from '../../src/protocol/kinds.js'
 import { type Job, JobFailure, type Processor, Stop } from '../processor.js'
 import type { FromThread, ThreadData, ToThread } from './messages.js'
 
@@ -14,7 +14,7 @@ interface Current {
 }
 
 /** The main of a thread: computes the jobs that its `ThreadPool` hands in, one after the other. */
-export function serveJobs<K extends KindName>(processor: Processor<K>): void {
+export function serveJobs<K extends ComputedKindName>(processor: Processor<K>): void {
   if (!parentPort) throw new TypeError('this is no thread')
   const port = parentPort
   const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken) // as its pool has made it
@@ -33,7 +33,7 @@ export function serveJobs<K extends KindName>(processor: Processor<K>): void {
 }
 
 /** Computes one job to its end and tells how it ended. What an ended job still says is not sent: it would be taken for the next one's. */
-async function compute<K extends KindName>(
+async function compute<K extends ComputedKindName>(
   processor: Processor<K>,
   { id, input, reports }: ToThread & { type: 'start' },
   current: Current,

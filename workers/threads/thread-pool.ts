@@ -1,5 +1,5 @@
 import type { ResourceLimits } from 'node:worker_threads'
-import type { KindName, ResultOf } from '../../src/protocol/kinds.js'
+import type { ComputedKindName, ResultOf } from '../../src/protocol/kinds.js'
 import type { Job, Processor } from '../processor.js'
 import { ProcessorThread, type ThreadJob } from './processor-thread.js'
 
@@ -7,7 +7,7 @@ import { ProcessorThread, type ThreadJob } from './processor-thread.js'
  * Threads that compute jobs of one kind, so that a processor can be ended that never yields, and does not hold up what else its process has to do. As many
  * as there are jobs at once; one is used again unless its job was ended by force, or failed in a way that nobody foresaw.
  */
-export class ThreadPool<K extends KindName> {
+export class ThreadPool<K extends ComputedKindName> {
   readonly #module: URL
   readonly #limits: ResourceLimits
   readonly #idle: ProcessorThread[] = []
@@ -48,6 +48,6 @@ export class ThreadPool<K extends KindName> {
   }
 }
 
-function threadJobOf<K extends KindName>({ id, signal, killed: _killed, flush, log, alive, ...reports }: Job<K>): ThreadJob {
+function threadJobOf<K extends ComputedKindName>({ id, signal, killed: _killed, flush, log, alive, ...reports }: Job<K>): ThreadJob {
   return { id, signal, flush, log, alive, reports: reports as unknown as ThreadJob['reports'] } // all else that a job has are its reports
 }

@@ -7,12 +7,17 @@
   event   table: class, key, body (JSON without seq), to, clears, stamp ('' = none), at (ISO 8601)
   limits  table: log (most durable entries), active_ttl, final_ttl (ms)
 ]]
+-- Set by checkpoint.lua, where that is included.
+local keep_checkpoint
+
 local CLASS_CODE = { tick = 't', durable = 'd', final = 'f' }
 local CLEARS_CODE = { attempt = 'a', round = 'r' }
 
+local OF_A_ROUND = { ['last:final'] = true, ['last:iteration'] = true, ['last:pareto'] = true }
+
 local function clear(hash, job, what)
   for _, field in ipairs(redis.call('HKEYS', hash)) do
-    if field == 'last:progress' or string.sub(field, 1, 12) == 'last:metric:' or (what == 'round' and field == 'last:final') then
+    if field == 'last:progress' or string.sub(field, 1, 12) == 'last:metric:' or (what == 'round' and OF_A_ROUND[field]) then
       redis.call('HDEL', hash, field)
     end
   end

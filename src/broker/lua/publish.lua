@@ -28,7 +28,7 @@ for i = 8, #ARGV, 9 do
 end
 
 -- The fence: round, then token, then n.
-local opens = events[1].clears == 'round'
+local opens = events[1] ~= nil and events[1].clears == 'round'
 if round ~= job.round + (opens and 1 or 0) then return { 'stale_round', 0, job.status } end
 if n > 0 then
   local last_token, last_n = tonumber(f[7] or 0), tonumber(f[8] or 0)
@@ -55,6 +55,7 @@ for _, event in ipairs(events) do
 end
 if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[5]) then return { 'too_many_keys', 0, job.status } end
 
+if keep_checkpoint then keep_checkpoint(limits.active_ttl) end
 local seq = job.seq
 for _, event in ipairs(accepted) do seq = append(hash, log, channel, job, event, limits) end
 if n > 0 then

@@ -1,6 +1,6 @@
 --[[ Refreshes the TTL of a job that has not ended.
 
-  KEYS  1 hash  2 log (one slot)
+  KEYS  1 hash  2 log  3 checkpoint (one slot)
   ARGV  1 TTL of an active job (ms)
   Returns {owner, kind}, or false where there is no such job or it has ended
 
@@ -11,4 +11,5 @@ local status = f[1]
 if not status or status == 'completed' or status == 'failed' or status == 'cancelled' then return false end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[3], ARGV[1])
 return { f[2], f[3] }

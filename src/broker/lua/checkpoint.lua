@@ -1,0 +1,15 @@
+--[[ Included between append.lua and publish.lua: a publication that replaces a checkpoint in the same act.
+
+  KEYS  4 hash of the checkpoint: version, parts, data
+  ARGV  after those of publish.lua: version, parts, data
+
+  Atomic, because what a step publishes and where the next one begins must be one: else an evaluation would be told twice, or never.
+]]
+local data, parts, version = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+if (tonumber(redis.call('HGET', KEYS[4], 'version')) or 0) ~= version - 1 then
+  return { 'stale_checkpoint', 0, redis.call('HGET', KEYS[1], 'status') or '' }
+end
+keep_checkpoint = function(ttl)
+  redis.call('HSET', KEYS[4], 'version', version, 'parts', parts, 'data', data)
+  redis.call('PEXPIRE', KEYS[4], ttl)
+end

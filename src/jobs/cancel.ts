@@ -1,0 +1,40 @@
+import { Refusal } from '../protocol/codes.js'
+import { controlWriter } from '../protocol/entry.js'
+import type { JobState } from '../protocol/job-state.js'
+import { isComputedKind, lifecycleOf } from '../protocol/kinds.js'
+import { isFinal, type Status } from '../protocol/status.js'
+import { type Finalizer, finalize } from './finalize.js'
+import { nudge } from './nudge.js'
+import { queuedRoundOf } from './queue.js'
+
+const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
+
+/**
+ * Cancels a job: one that waits ends at once; one that runs is told to, wherever it runs. Answers with the status now. Rejects with `already_final`, and as `read`
+ * does, which reads the job as its caller may see it.
+ */
+export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>): Promise<Status> {
+  // Between two writes the job may start or be handed back; each turn of this loop sees one of these steps.
+  for (let tries = 0; tries < 5; tries += 1) {
+    const state = await read()
+    if (isFinal(state.status)) throw new Refusal('already_final')
+    const { id, kind, round } = state
+    const ref = queuedRoundOf(state)
+    const events = lifecycleOf(kind)
+    const waiting = { ...events.cancelled(id, events.last(state)), from: WAITING }
+    const ended = await parts.broker.publish(id, [waiting], controlWriter(round))
+    // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
+    if (ended.ok || ended.status === 'cancelled') {
+      if (ended.ok) parts.onFinal?.({ job: id, kind, round, status: 'cancelled', source: 'cancel' })
+      await finalize(parts, ref, { status: 'cancelled' }, 'cancel')
+      return 'cancelled'
+    }
+    const told = await parts.broker.publish(id, [events.status(id, 'cancelling')], controlWriter(round))
+    if (told.ok || told.status === 'cancelling') {
+      if (isComputedKind(kind)) await parts.queue.cancelOnOwner(ref)
+      else await nudge(parts, state)
+      return 'cancelling'
+    }
+  }
+  throw new Refusal('overloaded')
+}

@@ -1,0 +1,27 @@
+import { Refusal } from '../protocol/codes.js'
+import { isFinal } from '../protocol/status.js'
+import { cancelJob } from './cancel.js'
+import type { Finalizer } from './finalize.js'
+
+/**
+ * Ends the parts of a job that has ended or is to: cancels those that have not ended. Answers whether all have; then the checkpoint of an ended job may go. May
+ * be done again at any time.
+ */
+export async function windDown(parts: Finalizer, id: string): Promise<boolean> {
+  const { parts: open = [] } = (await parts.broker.load(id)) ?? {}
+  const ended = await Promise.all(open.map((part) => end(parts, part)))
+  return ended.every(Boolean)
+}
+
+/** Whether a job is over, or was never there. */
+async function end(parts: Finalizer, id: string): Promise<boolean> {
+  const state = (await parts.broker.read(id))?.state
+  if (!state || isFinal(state.status)) return true
+  if (state.status === 'cancelling') return false
+  const read = async () => (await parts.broker.read(id))?.state ?? state
+  const status = await cancelJob(parts, read).catch((error: unknown) => {
+    if (error instanceof Refusal && error.code === 'already_final') return 'cancelled' as const
+    throw error
+  })
+  return isFinal(status)
+}

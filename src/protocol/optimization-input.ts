@@ -1,0 +1,137 @@
+import Type, { type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import Value from 'typebox/value'
+import { describeFaults } from './faults.js'
+import { HornInput, hornInputFaults } from './run-input.js'
+
+const MAX_EVALUATIONS = 5000
+const HORN = 'horn-2d'
+
+const Metric = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'a metric that a run of the solver reports at its end' })
+
+export const Variable = Type.Object(
+  {
+    name: Type.String({
+      pattern: '^[a-z][a-z0-9_]{0,63}(\\.[a-z][a-z0-9_]{0,63}){0,4}$',
+      description: 'a field of the run input, with dots for what lies deeper',
+    }),
+    min: Type.Number(),
+    max: Type.Number(),
+    step: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: 'only min + k·step; without it any number' })),
+  },
+  { additionalProperties: false },
+)
+export const Objective = Type.Object({ metric: Metric, direction: Type.Enum(['minimize', 'maximize']) }, { additionalProperties: false })
+export const Constraint = Type.Object(
+  {
+    metric: Metric,
+    operator: Type.Enum(['<=', '>=', 'within_percent']),
+    value: Type.Number(),
+    tolerance_pct: Type.Optional(Type.Number({ minimum: 0, description: 'for within_percent: how far from value, in % of it' })),
+  },
+  { additionalProperties: false },
+)
+
+/** Input of an optimization: what may vary, what is wanted, and how it is searched for. Each point is a run of `solver`. */
+export const OptimizationInput = Type.Object(
+  {
+    solver: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', default: HORN, description: 'which solver computes the runs' }),
+    base: Type.Object({}, { additionalProperties: true, default: {}, description: 'the fixed part of each run input' }),
+    variables: Type.Array(Variable, { minItems: 1, maxItems: 32 }),
+    objectives: Type.Array(Objective, { minItems: 1, maxItems: 4 }),
+    constraints: Type.Array(Constraint, { maxItems: 16, default: [] }),
+    strategy: Type.Enum(['nsga2', 'sweep', 'random'], {
+      default: 'nsga2',
+      description: 'constrained NSGA-II (Deb et al. 2002), a Latin hypercube, or random points',
+    }),
+    population: Type.Integer({ minimum: 1, maximum: 200, default: 20, description: 'points of a generation' }),
+    generations: Type.Integer({ minimum: 1, maximum: MAX_EVALUATIONS, default: 10 }),
+    seed: Type.Integer({ minimum: 0, maximum: 0xffff_ffff, default: 1, description: 'the same seed gives the same front' }),
+    parallel: Type.Integer({
+      minimum: 1,
+      maximum: 64,
+      default: 16,
+      description: 'most runs at once; as many as workers are free are computed',
+    }),
+  },
+  { additionalProperties: false },
+)
+export type OptimizationInput = Static<typeof OptimizationInput>
+
+type Fault = { readonly path: string; readonly expected: string }
+
+/** Faults that the schema cannot say; `solvers`: those that are configured beside the built-in one. */
+export function optimizationInputFaults(input: OptimizationInput, solvers: readonly string[]): Fault[] {
+  const { population, generations, solver } = input
+  const faults = [...input.variables.flatMap(variableFaults), ...input.constraints.flatMap(constraintFaults)]
+  faults.push(
+    ...duplicates(
+      'variables',
+      input.variables.map(({ name }) => name),
+    ),
+    ...duplicates(
+      'objectives',
+      input.objectives.map(({ metric }) => metric),
+    ),
+  )
+  if (population * generations > MAX_EVALUATIONS)
+    faults.push({ path: '/input/generations', expected: `population × generations to be at most ${MAX_EVALUATIONS}` })
+  if (solver === HORN) return faults.length > 0 ? faults : hornFaults(input)
+  if (!solvers.includes(solver)) faults.push({ path: '/input/solver', expected: `one of ${[HORN, ...solvers].join(', ')}` })
+  return faults
+}
+
+function variableFaults({ min, max }: Static<typeof Variable>, i: number): Fault[] {
+  return min < max ? [] : [{ path: `/input/variables/${i}/max`, expected: `> ${min}` }]
+}
+
+function constraintFaults({ operator, value, tolerance_pct }: Static<typeof Constraint>, i: number): Fault[] {
+  const path = `/input/constraints/${i}`
+  if (operator !== 'within_percent')
+    return tolerance_pct === undefined ? [] : [{ path: `${path}/tolerance_pct`, expected: 'to be absent: it goes with within_percent' }]
+  const faults = tolerance_pct === undefined ? [{ path: `${path}/tolerance_pct`, expected: 'to be present' }] : []
+  return value === 0 ? [...faults, { path: `${path}/value`, expected: 'not 0, of which there are no percents' }] : faults
+}
+
+function duplicates(field: string, names: readonly string[]): Fault[] {
+  return names.flatMap((name, i) =>
+    names.indexOf(name) < i ? [{ path: `/input/${field}/${i}`, expected: `another one than ${name}, which is there` }] : [],
+  )
+}
+
+const horn = Compile(HornInput)
+
+/** The built-in solver tells beforehand what it takes: a point at each end of all variables must be a valid input. */
+function hornFaults({ base, variables }: OptimizationInput): Fault[] {
+  for (const end of ['min', 'max'] as const) {
+    const values = variables.map((variable) => [variable.name, variable[end]] as const)
+    const input: unknown = Value.Default(HornInput, runInputOf(base, values))
+    const found = horn.Check(input) ? hornInputFaults(input) : describeFaults(horn.Errors(input), '/input')
+    if (found.length > 0) return found.map(({ path, expected }) => faultOf(path, expected, variables, end))
+  }
+  return []
+}
+
+/** Of a field that a variable sets, the fault is the variable's. */
+function faultOf(path: string, expected: string, variables: OptimizationInput['variables'], end: 'min' | 'max'): Fault {
+  const i = variables.findIndex(({ name }) => path === `/input/${name.replaceAll('.', '/')}`)
+  if (i < 0) return { path: path.replace('/input', '/input/base'), expected }
+  return { path: `/input/variables/${i}/${expected.startsWith('to be absent') ? 'name' : end}`, expected }
+}
+
+/** The input of a run: the fixed part, with these fields set. The fixed part is left as it is. */
+export function runInputOf(base: object, values: Iterable<readonly [name: string, value: number]>): Record<string, unknown> {
+  const input = structuredClone(base) as Record<string, unknown> // JSON
+  for (const [name, value] of values) {
+    const path = name.split('.')
+    const last = path.pop() ?? name
+    let at = input
+    for (const part of path) {
+      const inner = Object.hasOwn(at, part) ? at[part] : undefined
+      at[part] = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {}
+      at = at[part] as Record<string, unknown> // just made sure
+    }
+    at[last] = value
+  }
+  return input
+}
