@@ -57,6 +57,14 @@ const PARTS: readonly Part[] = [
     npm: ['openai', 'typebox'],
     node: true,
   },
+  {
+    name: 'optimizer',
+    files:
+      /^workers\/optimization\/(archive|compromise|crowding|dominance|growth|hypervolume|judge|nsga2|optimizer|problem|random-numbers|sampling|strategies|variable-values|variation)\.ts$/,
+    imports: [],
+    npm: ['pure-rand'],
+    node: false,
+  },
   { name: 'threads', files: /^workers\/threads\//, imports: ['protocol', 'processor'], npm: [], node: true },
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
