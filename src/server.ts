@@ -14,6 +14,7 @@ import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobResource } from './http/routes/job-resource.js'
 import { jobRoutes } from './http/routes/jobs.js'
 import { modelsRoute } from './http/routes/models.js'
+import { optimizationRoutes } from './http/routes/optimizations.js'
 import { processes } from './http/routes/processes.js'
 import { revocationRoutes } from './http/routes/revocations.js'
 import { sockets } from './http/routes/sockets.js'
@@ -24,7 +25,7 @@ import type { SessionLimits } from './hub/session.js'
 import type { UserScopeLimits } from './hub/user-scope.js'
 import type { JobService } from './jobs/job-service.js'
 import { Refusal } from './protocol/codes.js'
-import { KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
+import { isComputedKind, KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
 import type { Model } from './protocol/model.js'
 
 export interface ServerOptions {
@@ -74,8 +75,11 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(health, { checks: { ...options.checks, serving: async () => !guards.upgrades.draining } })
   await app.register(sockets, { maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
   await app.register(upgrades, { limit: guards.upgrades })
-  for (const kind of RUN_KIND_NAMES)
-    await app.register(jobRoutes, { prefix: `/api/v2/${KINDS[kind].path}`, kind, jobs: options.jobs, policy })
+  for (const kind of RUN_KIND_NAMES) {
+    const common = { prefix: `/api/v2/${KINDS[kind].path}`, jobs: options.jobs, policy }
+    if (isComputedKind(kind)) await app.register(jobRoutes, { ...common, kind })
+    else await app.register(optimizationRoutes, common)
+  }
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   await app.register(modelsRoute, { models: options.models })
   await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })

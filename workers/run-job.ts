@@ -1,7 +1,7 @@
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { JobEvent } from '../src/protocol/entry.js'
 import type { JobState } from '../src/protocol/job-state.js'
-import { type ComputedKindName, type InputOf, type KindName, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
+import { type ComputedKindName, type InputOf, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
 import { lostWorker } from '../src/protocol/lost-worker.js'
 import { isFinal } from '../src/protocol/status.js'
 import { deadlineOf, isTimedOut, timeoutFailure } from '../src/protocol/timeout.js'

@@ -36,7 +36,10 @@ export interface Harness {
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
   /** Before the nodes end. */
   onTeardown(act: () => void): void
-  connect(id: string, options?: { node?: number; sub?: string; query?: string; token?: string | null }): Promise<TestClient>
+  connect(
+    id: string,
+    options?: { node?: number; sub?: string; query?: string; token?: string | null; path?: 'runs' | 'optimizations' },
+  ): Promise<TestClient>
 }
 
 export interface CallOptions {
@@ -149,10 +152,10 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
       return answer.body.run_id
     },
     onTeardown: (act) => first.push(act),
-    connect: async (id, { node, sub, query = '', token: given } = {}) => {
+    connect: async (id, { node, sub, query = '', token: given, path = 'runs' } = {}) => {
       const bearer = given === undefined ? token(sub) : given
       const parameters = [bearer ? `token=${bearer}` : '', query].filter(Boolean).join('&')
-      const client = new TestClient(`${nodeAt(node).ws}/api/v2/ws/runs/${encodeURIComponent(id)}?${parameters}`)
+      const client = new TestClient(`${nodeAt(node).ws}/api/v2/ws/${path}/${encodeURIComponent(id)}?${parameters}`)
       first.push(() => client.terminate())
       await client.opened
       return client

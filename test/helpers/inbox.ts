@@ -41,6 +41,11 @@ export abstract class Inbox {
     }
   }
 
+  /** All messages of a type that have come. */
+  all(type: string): Message[] {
+    return this.messages.filter((message) => message.type === type)
+  }
+
   /** Resolves when nothing came for `ms`: for claims of absence. */
   async silence(ms: number): Promise<void> {
     const before = this.messages.length

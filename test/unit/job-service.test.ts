@@ -17,6 +17,7 @@ const QUEUE: Queue = {
   close: async () => {},
 }
 
+const QUEUE_OF_STEPS = { step: async () => {} }
 const OPEN = { reserve: async () => ({ ok: true }) as const }
 
 function refusalOf(submit: Promise<unknown>): Promise<unknown> {
@@ -28,8 +29,20 @@ function refusalOf(submit: Promise<unknown>): Promise<unknown> {
 
 function open(queue: Queue = QUEUE, solvers: readonly string[] = []): { store: MemoryBroker; jobs: JobService } {
   const store = new MemoryBroker()
-  const timeoutsMs = { run: 1000, benchmark: 1000 }
-  return { store, jobs: new JobService({ broker: store, store, feeds: new MemoryFeeds(), queue, gate: OPEN, timeoutsMs, solvers }) }
+  const timeoutsMs = { run: 1000, optimization: 1000, benchmark: 1000 }
+  return {
+    store,
+    jobs: new JobService({
+      broker: store,
+      store,
+      feeds: new MemoryFeeds(),
+      queue,
+      backlog: QUEUE_OF_STEPS,
+      gate: OPEN,
+      timeoutsMs,
+      solvers,
+    }),
+  }
 }
 
 t.test('[JOB-2] [JOB-4] a configured solver has a queue of its own, takes any object, and is a part of what was submitted', async (t) => {
@@ -51,8 +64,17 @@ t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its s
   const store = new MemoryBroker()
   const refuses = { reserve: async () => ({ ok: false, reason: 'hour', retryAfterMs: 1 }) as const }
   const queue: Queue = { ...QUEUE, add: async ({ isFree }) => void free.push(isFree) }
-  const timeoutsMs = { run: 1000, benchmark: 1000 }
-  const jobs = new JobService({ broker: store, store, feeds: new MemoryFeeds(), queue, gate: refuses, timeoutsMs, solvers: [] })
+  const timeoutsMs = { run: 1000, optimization: 1000, benchmark: 1000 }
+  const jobs = new JobService({
+    broker: store,
+    store,
+    feeds: new MemoryFeeds(),
+    queue,
+    backlog: QUEUE_OF_STEPS,
+    gate: refuses,
+    timeoutsMs,
+    solvers: [],
+  })
   const job = { owner: 'alice', kind: 'run', input: HORN } as const
   t.match(await jobs.submit({ ...job, parent: 'p' }), { parent: 'p' })
   t.same(free, [true])

@@ -124,7 +124,7 @@ export interface AcceptedJob {
 }
 
 /** Which jobs the user of a request may see. */
-function viewOf(policy: Policy, { identity }: FastifyRequest): View {
+export function viewOf(policy: Policy, { identity }: FastifyRequest): View {
   return (owner) => policy.mayView(identity, owner)
 }
 

@@ -1,25 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { runDialect } from '../../protocol/dialect.js'
 import { JobId } from '../../protocol/job-id.js'
-import { type JobState, messageOf } from '../../protocol/job-state.js'
 import { KINDS, type RunKindName } from '../../protocol/kinds.js'
 import { JobTimeout } from '../../protocol/timeout.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { type JobResource, type JobResourceOptions, jobResource } from './job-resource.js'
+import { type JobResourceOptions, jobResource } from './job-resource.js'
+import { runDialectResource } from './run-dialect-resource.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
   readonly kind: RunKindName
 }
 
-/** REST of one kind of job: submit, and what can be done with any job, in the run dialect. All of it derives from the kinds table. */
+/** REST of one kind of job that a worker computes: submit, and what can be done with any job, in the run dialect. All of it derives from the kinds table. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
   const { idField, path, solvers: own, input } = KINDS[kind]
   const solvers = [...own, ...jobs.solvers]
   // What a configured solver takes it alone knows; the kind's own input is checked in full by the submit.
   const anyInput = jobs.solvers.length > 0 ? Type.Union([input, Type.Object({}, { additionalProperties: true })]) : input
-  const resource = resourceOf(kind)
+  const resource = runDialectResource(kind)
   await app.register(jobResource, { resource, jobs, policy })
 
   const Submit = Type.Object(
@@ -47,29 +46,4 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     }
     return enqueue({ app, request, reply }, resource, () => jobs.submit({ ...who, input: body.input }))
   })
-}
-
-function resourceOf(kind: RunKindName): JobResource {
-  const { idField, path, snapshot } = KINDS[kind]
-  return {
-    kind,
-    base: `/api/v2/${path}`,
-    tag: path,
-    idField,
-    listField: path,
-    dialect: runDialect,
-    /** The snapshot, less what only a socket says. */
-    stateOf: (state) => {
-      const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
-      return { ...fields, result: finalOf(state) }
-    },
-    nameOf: ({ id }) => ({ [idField]: id }),
-    socketOf: (id) => `/api/v2/ws/${path}/${id}`,
-  }
-}
-
-/** The final message: result or error. */
-function finalOf(state: JobState): Record<string, unknown> | null {
-  const entry = state.latest.get('final')
-  return entry ? messageOf(entry) : null
 }

@@ -1,0 +1,30 @@
+import { runDialect } from '../../protocol/dialect.js'
+import { type JobState, messageOf } from '../../protocol/job-state.js'
+import { KINDS, type RunKindName } from '../../protocol/kinds.js'
+import type { JobResource } from './job-resource.js'
+
+/** Jobs of one kind in the run dialect. All of it derives from the kinds table. */
+export function runDialectResource(kind: RunKindName): JobResource {
+  const { idField, path, snapshot } = KINDS[kind]
+  return {
+    kind,
+    base: `/api/v2/${path}`,
+    tag: path,
+    idField,
+    listField: path,
+    dialect: runDialect,
+    /** The snapshot, less what only a socket says. */
+    stateOf: (state) => {
+      const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
+      return { ...fields, result: finalOf(state) }
+    },
+    nameOf: ({ id }) => ({ [idField]: id }),
+    socketOf: (id) => `/api/v2/ws/${path}/${id}`,
+  }
+}
+
+/** The final message: result or error. */
+function finalOf(state: JobState): Record<string, unknown> | null {
+  const entry = state.latest.get('final')
+  return entry ? messageOf(entry) : null
+}

@@ -1,0 +1,55 @@
+import { Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { connectBull } from '../src/jobs/bull-connection.js'
+import type { BullData } from '../src/jobs/bull-queue.js'
+import type { Queue } from '../src/jobs/queue.js'
+
+export interface StepWorkerOptions {
+  readonly queue: string
+  /** Does the next step of a job. Idempotent: it may be called for one job by several at once. */
+  readonly step: (id: string) => Promise<void>
+  readonly parts: { readonly queue: Pick<Queue, 'started'> }
+  readonly url: string
+  /** BullMQ's prefix. */
+  readonly prefix: string
+  readonly onFault: (error: unknown) => void
+}
+
+/** Steps are short, and wait for Redis most of the time. */
+const AT_ONCE = 4
+const CLOSE_MS = 5000
+
+/** A worker process's hold on a queue of steps. It holds no job: between two steps a job is in Redis alone. */
+export class StepWorker {
+  readonly #options: StepWorkerOptions
+  readonly #connection: Redis
+  readonly #worker: Worker<BullData>
+
+  constructor(options: StepWorkerOptions) {
+    this.#options = options
+    const { queue, step, parts, url, prefix, onFault } = options
+    this.#connection = connectBull(url, { maxRetries: null, onFault })
+    const take = async ({ data: { id, round } }: { data: BullData }) => {
+      // Its first step is its place in the queue: whoever waits behind it may follow.
+      await parts.queue.started({ queue, id, round })
+      await step(id)
+    }
+    this.#worker = new Worker<BullData>(queue, take, { connection: this.#connection, prefix, concurrency: AT_ONCE, autorun: false })
+    this.#worker.on('error', onFault)
+    this.#worker.on('failed', (_job, error) => onFault(error))
+  }
+
+  /** Resolves once it takes steps. */
+  async start(): Promise<void> {
+    await this.#worker.waitUntilReady()
+    this.#worker.run().catch(this.#options.onFault)
+  }
+
+  /** Ends the steps that it has begun. What it could not, the queue gives to another one. */
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.#connection.disconnect(), CLOSE_MS)
+    await this.#worker.close()
+    clearTimeout(timer)
+    this.#connection.disconnect()
+  }
+}

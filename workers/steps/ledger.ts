@@ -1,0 +1,32 @@
+import type { Checkpoint as SearchCheckpoint } from '../optimization/optimizer.js'
+
+/** What an optimization keeps between two steps, as JSON in its checkpoint. */
+export interface Ledger {
+  /** The round of the job that it belongs to. */
+  readonly round: number
+  readonly search: SearchCheckpoint
+  readonly evaluated: number
+  readonly feasible: number
+  /** Evaluations of which nothing is known. */
+  readonly failed: number
+  /** Candidates of which a run is under way, by index: its id. */
+  readonly open: Readonly<Record<string, string>>
+  /** How often the run of a candidate was taken back, by index; nothing where it never was. */
+  readonly takenBack: Readonly<Record<string, number>>
+  /** Runs that were taken back and may not have ended yet. */
+  readonly leaving: readonly string[]
+  /** Where each point of the front was found, by index. */
+  readonly found: Readonly<Record<string, { readonly iteration: number; readonly run_id: string }>>
+  /** When the front was told last (epoch ms), and whether it has changed since. */
+  readonly front: { readonly toldAt: number; readonly hasChanged: boolean }
+}
+
+export function firstLedger(round: number, search: SearchCheckpoint): Ledger {
+  const nothing = { evaluated: 0, feasible: 0, failed: 0, open: {}, takenBack: {}, leaving: [], found: {} }
+  return { round, search, ...nothing, front: { toldAt: 0, hasChanged: false } }
+}
+
+/** The jobs that are parts of the optimization as its ledger says. */
+export function partsOf({ open, leaving }: Ledger): string[] {
+  return [...Object.values(open), ...leaving]
+}

@@ -1,0 +1,163 @@
+import { cancelJob } from '../../src/jobs/cancel.js'
+import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
+import { type Outcome, queuedRoundOf } from '../../src/jobs/queue.js'
+import { windDown } from '../../src/jobs/wind-down.js'
+import { Refusal } from '../../src/protocol/codes.js'
+import { controlWriter, type JobEvent } from '../../src/protocol/entry.js'
+import type { JobState } from '../../src/protocol/job-state.js'
+import { optimizationEvents } from '../../src/protocol/optimization-events.js'
+import type { OptimizationInput } from '../../src/protocol/optimization-input.js'
+import { isFinal } from '../../src/protocol/status.js'
+import { isTimedOut, timeoutFailure } from '../../src/protocol/timeout.js'
+import { begin, type Candidate, candidates } from '../optimization/optimizer.js'
+import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront } from './fold-runs.js'
+import { bestOf } from './front.js'
+import { firstLedger, type Ledger, partsOf } from './ledger.js'
+import { lookAtRun, type RunParts, type RunState, runIdOf } from './runs.js'
+
+export type StepParts = Finalizer & RunParts
+
+/** Most turns of one step: where others go on side by side, each finds something new. The next step goes on. */
+const MAX_TURNS = 100
+
+/** An optimization with what its ledger says, in one turn. */
+interface Standing {
+  readonly state: JobState
+  readonly input: OptimizationInput
+  readonly version: number
+  readonly ledger: Ledger
+}
+
+type OpenRun = Candidate & { readonly run_id: string }
+
+/**
+ * One step of an optimization: takes in the runs that have ended, submits the next, ends it. Idempotent, for any number of callers at any moment: what is published
+ * and where the next step begins are one act in Redis, and of two steps that saw the same one is done. Whatever dies, the next step goes on from there.
+ */
+export async function stepOptimization(parts: StepParts, id: string): Promise<void> {
+  for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(parts, id)) return
+}
+
+/** Does one thing, or finds that there is nothing to do. */
+async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
+  const state = (await parts.broker.read(id))?.state
+  if (state?.kind !== 'optimization') return true
+  if (isFinal(state.status)) return windDown(parts, id).then(() => true)
+  if (state.status === 'queued') return start(parts, state)
+  const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)
+  if (state.status === 'cancelling') return (await windDown(parts, id)) ? end({ status: 'cancelled' }) : true
+  if (isTimedOut(state, Date.now())) return end({ status: 'failed', ...timeoutFailure(state) })
+  const standing = await standingOf(parts, state)
+  if (!standing)
+    return end({ status: 'failed', code: 'worker_lost', error: 'What this optimization had found so far is lost.', log_tail: '' })
+  const { ledger } = standing
+  const runs = openRunsOf(standing)
+  const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(parts, state, standing.input, run) })))
+  if (await takeIn(parts, standing, looks)) return false
+  if (ledger.search.end) return end(resultOf(standing))
+  return state.status === 'paused' ? takeBack(parts, standing, looks) : submitMore(parts, standing)
+}
+
+async function start(parts: StepParts, state: JobState): Promise<boolean> {
+  const input = inputOf(state)
+  const version = ((await parts.broker.load(state.id))?.version ?? 0) + 1
+  await advance(parts, { state, version, ledger: firstLedger(state.round, begin(input, input)) }, [
+    optimizationEvents.status(state.id, 'running'),
+  ])
+  return false
+}
+
+/** Null where the checkpoint is gone. */
+async function standingOf(parts: StepParts, state: JobState): Promise<Standing | null> {
+  const checkpoint = await parts.broker.load(state.id)
+  const ledger = checkpoint && (JSON.parse(checkpoint.data) as Ledger) // as `advance` wrote it
+  if (ledger?.round !== state.round) return null
+  // Whoever took them back may have died before they were told to end.
+  await Promise.all(ledger.leaving.map((id) => cancel(parts, id)))
+  return { state, input: inputOf(state), version: checkpoint?.version ?? 0, ledger: { ...ledger, leaving: [] } }
+}
+
+/** Folds what has ended, and tells of the front where that is due. Answers whether anything was done, by whomever. */
+async function takeIn(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+  const { state, input, ledger } = standing
+  const ended = looks.flatMap(({ run, look }) =>
+    look.at === 'ended' ? [{ index: run.index, run_id: run.run_id, outcome: look.outcome }] : [],
+  )
+  const now = Date.now()
+  const next = ended.length > 0 ? foldRuns(state, input, ledger, ended, now) : tellFront(state.id, input, { ledger, events: [] }, now)
+  if (next.events.length > 0) {
+    await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
+    return true
+  }
+  if (ledger.front.hasChanged) await parts.backlog.step(queuedRoundOf(state), 'look', ledger.front.toldAt + FRONT_INTERVAL_MS - now)
+  return false
+}
+
+/** Fills the places that are free with candidates of this generation. What is noted down here the next turn submits. */
+async function submitMore(parts: StepParts, standing: Standing): Promise<boolean> {
+  const { state, input, ledger } = standing
+  const { generation, evaluations } = ledger.search
+  const free = input.parallel - Object.keys(ledger.open).length
+  const isLeft = ({ index }: Candidate) => !evaluations[index - generation * input.population] && ledger.open[index] === undefined
+  const chosen = candidates(input, input, ledger.search).filter(isLeft).slice(0, Math.max(0, free))
+  if (chosen.length === 0) return true
+  const runs = chosen.map(({ index }) => [index, runIdOf(state, index, ledger.takenBack[index] ?? 0)] as const)
+  const open = { ...ledger.open, ...Object.fromEntries(runs) }
+  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open } }, [])
+  return false
+}
+
+/** Of a paused optimization: takes the runs back that no worker has begun. They leave the ledger first, so that their end is no evaluation. */
+async function takeBack(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+  const { ledger } = standing
+  const waiting = looks.flatMap(({ run, look }) => (look.at === 'waiting' ? [run] : []))
+  if (waiting.length === 0) return true
+  const indices = new Set(waiting.map(({ index }) => String(index)))
+  const open = Object.fromEntries(Object.entries(ledger.open).filter(([index]) => !indices.has(index)))
+  const takenBack = { ...ledger.takenBack, ...Object.fromEntries(waiting.map(({ index }) => [index, (ledger.takenBack[index] ?? 0) + 1])) }
+  const leaving = waiting.map(({ run_id }) => run_id)
+  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, takenBack, leaving } }, [])
+  return false
+}
+
+async function cancel(parts: StepParts, id: string): Promise<void> {
+  const read = async () => {
+    const state = (await parts.broker.read(id))?.state
+    if (!state) throw new Refusal('already_final')
+    return state
+  }
+  await cancelJob(parts, read).catch((error: unknown) => {
+    if (!(error instanceof Refusal && error.code === 'already_final')) throw error
+  })
+}
+
+/** Writes where the optimization stands with what is told of it. Where another step was faster, or it has ended, nothing is done: the next turn sees it. */
+async function advance(
+  { broker }: StepParts,
+  { state, version, ledger }: Omit<Standing, 'input'>,
+  events: readonly JobEvent[],
+): Promise<void> {
+  const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
+  const answer = await broker.advance(state.id, events, controlWriter(state.round), next)
+  if (!answer.ok && (answer.reason === 'too_big' || answer.reason === 'too_many_keys'))
+    throw new Error(`the step of ${state.id} cannot be written: ${answer.reason}`)
+}
+
+function openRunsOf({ input, ledger }: Standing): OpenRun[] {
+  return candidates(input, input, ledger.search).flatMap((candidate) => {
+    const run_id = ledger.open[candidate.index]
+    return run_id === undefined ? [] : [{ ...candidate, run_id }]
+  })
+}
+
+function resultOf({ state, input, ledger }: Standing): Outcome {
+  const { search, evaluated, feasible, failed } = ledger
+  const hypervolume = search.hypervolume === null ? {} : { hypervolume: search.hypervolume }
+  const metrics_summary = { evaluations: evaluated, feasible, failed, front_size: search.archive.length, ...hypervolume }
+  const result = { metrics_summary, best: bestOf(input, ledger), stopped: search.end }
+  return { status: 'completed', result, compute_time_s: elapsedSeconds(state.started_at, Date.now()) }
+}
+
+function inputOf(state: JobState): OptimizationInput {
+  return JSON.parse(state.input) as OptimizationInput // normalised at submit
+}

@@ -1,0 +1,74 @@
+import { v5 as uuidv5 } from 'uuid'
+import type { Broker } from '../../src/broker/broker.js'
+import type { JobService } from '../../src/jobs/job-service.js'
+import { type CodeName, Refusal } from '../../src/protocol/codes.js'
+import { type JobState, messageOf } from '../../src/protocol/job-state.js'
+import { type OptimizationInput, runInputOf } from '../../src/protocol/optimization-input.js'
+import type { RunMessages } from '../../src/protocol/run-messages.js'
+import { isFinal, type Status } from '../../src/protocol/status.js'
+import { type Candidate, parametersOf } from '../optimization/optimizer.js'
+import type { Outcome } from '../optimization/problem.js'
+
+/** Name space of the ids below (RFC 9562, section 5.5): random, once. */
+const RUNS = '6d1f3f3e-9d0c-4f0c-8a53-1a6f1c7d2b90'
+/** A run that is refused for one of these will be refused again. */
+const LASTING: readonly CodeName[] = ['invalid', 'id_taken', 'other_input', 'too_big']
+
+export interface RunParts {
+  readonly broker: Pick<Broker, 'read'>
+  readonly jobs: Pick<JobService, 'submit'>
+}
+
+/** Where the run of a candidate is: `waiting` for a worker, computed, or ended. */
+export type RunState = { readonly at: 'waiting' | 'computed' } | { readonly at: 'ended'; readonly outcome: Outcome }
+
+/** The id of a candidate's run: the same however often it is submitted, another one after it was taken back. */
+export function runIdOf({ generation, round }: JobState, index: number, takenBack: number): string {
+  return uuidv5(`${generation}/${round}/${index}/${takenBack}`, RUNS)
+}
+
+/**
+ * Looks where the run of a candidate is, and submits one that is not there: it is not yet, or a step died before it was. A run that can never be is an ended one.
+ * Rejects where it cannot be said now.
+ */
+export async function lookAtRun(
+  { broker, jobs }: RunParts,
+  optimization: JobState,
+  input: OptimizationInput,
+  { point, run_id }: Candidate & { run_id: string },
+): Promise<RunState> {
+  const known = (await broker.read(run_id))?.state
+  if (known) return runStateOf(known)
+  try {
+    const parameters = Object.entries(parametersOf(input, point))
+    const { solver, base } = input
+    const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id } as const
+    return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
+  } catch (error) {
+    if (error instanceof Refusal && LASTING.includes(error.code)) return { at: 'ended', outcome: { failure: reasonOf(error) } }
+    throw error
+  }
+}
+
+function runStateOf(run: JobState): RunState {
+  if (isFinal(run.status)) return { at: 'ended', outcome: outcomeOf(run) }
+  const waiting: readonly Status[] = ['queued', 'retrying']
+  return { at: waiting.includes(run.status) ? 'waiting' : 'computed' }
+}
+
+function outcomeOf(run: JobState): Outcome {
+  const entry = run.latest.get('final')
+  const final = entry && (messageOf(entry) as RunMessages['completed' | 'error' | 'cancelled']) // of the kind `run`
+  switch (final?.type) {
+    case 'completed':
+      return { metrics: final.metrics_summary }
+    case 'error':
+      return { failure: final.error }
+    default:
+      return { failure: 'it was cancelled' }
+  }
+}
+
+function reasonOf({ message, detail }: Refusal): string {
+  return [message, ...detail.map(({ path, expected }) => `${path}: expected ${expected}`)].join(' ')
+}
