@@ -66,6 +66,13 @@ const PARTS: readonly Part[] = [
     node: false,
   },
   { name: 'threads', files: /^workers\/threads\//, imports: ['protocol', 'processor'], npm: [], node: true },
+  {
+    name: 'steps',
+    files: /^workers\/steps\//,
+    imports: ['protocol', 'broker', 'jobs', 'queue port', 'optimizer'],
+    npm: ['uuid'],
+    node: false,
+  },
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',
@@ -76,7 +83,7 @@ const PARTS: readonly Part[] = [
   },
   {
     name: 'worker',
-    files: /^workers\/worker\.ts$/,
+    files: /^workers\/(step-)?worker\.ts$/,
     imports: ['protocol', 'broker', 'jobs', 'queue port', 'queue adapter', 'runner', 'processor'],
     npm: ['bullmq', 'ioredis'],
     node: true,
@@ -179,10 +186,10 @@ t.test('every imported package is a dependency, and every dependency is imported
 
 t.test('BullMQ and Redis stay behind their ports', async (t) => {
   const importers = (name: string) => filesWith((file) => importsOf(file).npm.includes(name)).toSorted()
-  t.same(importers('bullmq'), ['src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'])
+  t.same(importers('bullmq'), ['src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/step-worker.ts', 'workers/worker.ts'])
   t.same(
     importers('ioredis').filter((file) => !file.startsWith('src/broker/redis-')),
-    ['src/jobs/bull-connection.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'],
+    ['src/jobs/bull-connection.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/step-worker.ts', 'workers/worker.ts'],
   )
 })
 
@@ -218,6 +225,7 @@ function membersOf(file: string, name: string): string[] {
 const PORTS = [
   ['src/broker/broker.ts', 'Broker'],
   ['src/broker/broker.ts', 'BrokerListener'],
+  ['src/broker/checkpoints.ts', 'Checkpoints'],
   ['src/broker/job-store.ts', 'JobStore'],
   ['src/broker/job-store.ts', 'ActiveRounds'],
   ['src/broker/gate.ts', 'Gate'],

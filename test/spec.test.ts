@@ -5,17 +5,18 @@ import { type Job, JobFailure } from '../workers/processor.js'
 import { solveRun } from '../workers/solver/horn-2d.js'
 import { itemsOf, RUN_PROTOCOL, SECTIONS, sectionOf } from './contract/run-protocol.js'
 import { eventually } from './helpers/eventually.js'
-import { startHarness } from './helpers/harness.js'
-import type { Message } from './helpers/test-client.js'
-
-/** Sections of the document whose kind of job this version does not have. */
-const LATER = ['Optimization Progress: `WS /api/v2/ws/optimizations/{optimization_id}`', 'Optimization Iteration Complete']
+import { HORN, startHarness } from './helpers/harness.js'
+import { type Message, TestClient } from './helpers/test-client.js'
 
 type Script = (job: Job<'run'>) => Promise<{ metrics_summary: Record<string, number> }>
 
 /** What runs do, by their id; any other is solved. */
 const scripts = new Map<string, Script>()
-const h = await startHarness(t, { nodes: 2, processor: (input, job) => scripts.get(job.id)?.(job) ?? solveRun(input, job) })
+const h = await startHarness(t, {
+  nodes: 2,
+  env: { WORKER_KINDS: 'run,optimization' },
+  processor: (input, job) => scripts.get(job.id)?.(job) ?? solveRun(input, job),
+})
 
 /** A run that does what the test tells it to: each step is taken when it is released. */
 function scripted(id: string, ...steps: ((job: Job<'run'>) => void)[]) {
@@ -65,12 +66,6 @@ t.test('the document is read whole', async (t) => {
   t.equal(RUN_PROTOCOL.match(/```json/g)?.length, SECTIONS.flatMap((section) => section.examples).length)
   t.equal(itemsOf('Connection Lifecycle').length, 5)
   t.equal(itemsOf('Reconnection').length, 3)
-  for (const heading of LATER) t.ok(sectionOf(heading))
-  t.equal(
-    (await h.call('GET', '/api/v2/optimizations')).status,
-    404,
-    'once there are optimizations, their sections are checked like the others',
-  )
 })
 
 t.test('Progress Update, Metric Update (streamed during solve), Run Completed', async (t) => {
@@ -123,6 +118,38 @@ t.test('Run Error', async (t) => {
   const last10 = Array.from({ length: 10 }, (_, i) => `line ${i + 3}`)
   t.match(example.solver_log_tail, 'last 10 lines')
   t.same(message.solver_log_tail.split('\n'), last10)
+})
+
+t.test('Optimization Progress: `WS /api/v2/ws/optimizations/{optimization_id}`, Optimization Iteration Complete', async (t) => {
+  const [, address = ''] =
+    /`WS (.+)`/.exec(sectionOf('Optimization Progress: `WS /api/v2/ws/optimizations/{optimization_id}`').heading) ?? []
+  const example = exampleOf('Optimization Iteration Complete')
+  const names = Object.keys(example.parameters as object)
+  const input = {
+    base: HORN,
+    variables: names.map((name) => ({ name, min: Number(HORN[name as 'width_mm']) * 0.95, max: Number(HORN[name as 'width_mm']) * 1.05 })),
+    objectives: Object.keys(example.metrics as object).map((metric) => ({ metric, direction: 'maximize' })),
+    population: 4,
+    generations: 1,
+  }
+  const submitted = await h.call('POST', '/api/v2/optimizations', { body: input })
+  t.equal(submitted.status, 202)
+  const id = submitted.body.optimization_id
+  const client = new TestClient(`${h.nodes[0]?.ws}${address.replace('{optimization_id}', id)}?token=${h.token()}`)
+  h.onTeardown(() => client.terminate())
+  t.match(await client.next(), { type: 'status', optimization_id: id }, 'the initial status')
+  await client.next('completed')
+  const iterations = client.all('optimization_iteration')
+  t.same(
+    iterations.map(({ iteration }) => iteration),
+    [1, 2, 3, 4],
+  )
+  const { run_id: _run, ...fields } = example
+  for (const iteration of iterations) {
+    conforms(t, iteration, fields, id)
+    t.equal(iteration.optimization_id, id)
+    t.equal((await h.call('GET', `/api/v2/runs/${iteration.run_id}`)).body.result.type, 'completed', 'each is a run')
+  }
 })
 
 t.test('Run Cancelled', async (t) => {

@@ -85,7 +85,9 @@ export class BullQueue implements Backlog {
       await job.remove()
       return true
     } catch (error) {
-      if ((await job.getState()) === 'active') return false
+      const state = await job.getState()
+      // A step that has just ended is gone by itself.
+      if (state === 'active' || state === 'unknown') return state === 'unknown'
       throw error
     }
   }

@@ -10,7 +10,7 @@ import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Lockless } from './lockless.js'
 import { nudge } from './nudge.js'
 import { type Outcome, queuedRoundOf } from './queue.js'
-import { windDown } from './wind-down.js'
+import { endPart, windDown } from './wind-down.js'
 
 export interface CareLimits {
   /** How long a running job may take to obey a cancel before it is ended by force. */
@@ -53,6 +53,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
     // Where it could not be taken out yet, those behind it get their turn all the same.
     await touch()
   }
+  if (state.parent !== null && (await isOver(parts, state.parent))) return void (await endPart(parts, state.id).then(() => touch()))
   const queued = await queue.state(ref)
   if (queued.at === 'ended') return end(queued.outcome)
   const isHeldOn = queued.at === 'active' && queued.isLocked
@@ -83,6 +84,12 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   await touch(queued.at === 'held' ? care.heldMs : 0)
   // It may have been handed out meanwhile: from then on it is looked after like any other.
   if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()
+}
+
+/** Of a job in steps, whether it has ended: a part that was submitted at that very moment has nobody else who ends it. */
+async function isOver({ broker }: Finalizer, id: string): Promise<boolean> {
+  const state = (await broker.read(id))?.state
+  return !state || isFinal(state.status)
 }
 
 /** Whether nothing is left of what a job in steps was made of. A newer round has its checkpoint by now. */

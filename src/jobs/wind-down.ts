@@ -9,12 +9,12 @@ import type { Finalizer } from './finalize.js'
  */
 export async function windDown(parts: Finalizer, id: string): Promise<boolean> {
   const { parts: open = [] } = (await parts.broker.load(id)) ?? {}
-  const ended = await Promise.all(open.map((part) => end(parts, part)))
+  const ended = await Promise.all(open.map((part) => endPart(parts, part)))
   return ended.every(Boolean)
 }
 
-/** Whether a job is over, or was never there. */
-async function end(parts: Finalizer, id: string): Promise<boolean> {
+/** Cancels a job that has not ended. Answers whether it has by now, or was never there. */
+export async function endPart(parts: Finalizer, id: string): Promise<boolean> {
   const state = (await parts.broker.read(id))?.state
   if (!state || isFinal(state.status)) return true
   if (state.status === 'cancelling') return false

@@ -48,7 +48,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
       started_at: null,
       finished_at: null,
     }
-    t.same(record, { id, kind, owner, input, timeoutMs, generation, created_at, ...counters })
+    t.same(record, { id, kind, owner, solver: null, parent: null, input, timeoutMs, generation, created_at, ...counters })
     t.match(epoch, generation)
     t.same([...(latest?.keys() ?? [])], ['status'])
     t.same(JSON.parse(String(latest?.get('status')?.body)), { ...first.message, attempt: 1, seq: 1 })

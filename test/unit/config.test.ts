@@ -47,7 +47,7 @@ t.test('each kind of fault is told with what is expected', async (t) => {
     READY_NEEDS_WORKER: ['true', '1'].map((value) => [value, 'one of yes, no']),
     WORKER_KINDS: ['solver', 'run,', ',', 'run;benchmark'].map((value) => [
       value,
-      'one or more of run, benchmark, with commas between them',
+      'one or more of run, optimization, benchmark, with commas between them',
     ]),
     HOST: [['a b', 'an address or host name']],
     REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b'].map((value) => [value, 'a redis:// or rediss:// URL']),

@@ -1,0 +1,184 @@
+import t from 'tap'
+import { isFinal } from '../../src/protocol/status.js'
+import type { Processor } from '../../workers/processor.js'
+import { stepOptimization } from '../../workers/steps/optimization-step.js'
+import { eventually } from '../helpers/eventually.js'
+import { startHarness } from '../helpers/harness.js'
+import { measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
+import { overriding } from '../helpers/overriding.js'
+import { random } from '../helpers/random.js'
+import type { Message } from '../helpers/test-client.js'
+
+const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
+const TOTAL = SMALL.population * SMALL.generations
+const KINDS = { WORKER_KINDS: 'run,optimization', WORKER_CONCURRENCY: '2' }
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+const numbersOf = (iterations: readonly Message[]) => iterations.map(({ iteration }) => iteration)
+
+/** Obeys at once, and is quick. */
+const measured: Processor<'run'> = async (input, job) => {
+  job.signal.throwIfAborted()
+  return { metrics_summary: measure(input) }
+}
+
+t.test('[OPT-5] [OPT-6] paused, resumed and cancelled at twenty random moments', async (t) => {
+  const h = await startHarness(t, { nodes: 2, env: KINDS, processor: measured })
+  const { broker } = h.nodes[0]?.hub.parts ?? {}
+  const next = random(20_261_122)
+  const below = (limit: number) => Math.floor(next() * limit)
+  const post = (id: string, act: string) => h.call('POST', `/api/v2/optimizations/${id}/${act}`, { node: below(2) })
+  const stateOf = async (id: string) => (await broker?.read(id))?.state
+  const openRuns = async (id: string) => (await broker?.load(id))?.parts ?? []
+
+  const pauseAndResume = async (i: number) => {
+    const id = await optimize(h, `paused-${i}`, SMALL)
+    const client = await h.connect(id, { node: i % 2, path: 'optimizations' })
+    const at = below(TOTAL - 4)
+    await eventually(
+      () => client.all('optimization_iteration').length >= at && client.all('status').some(({ status }) => status === 'running'),
+    )
+    t.match(await post(id, 'pause'), { status: 202, body: { status: 'paused' } }, `${id} after ${at}`)
+    // What is computed goes on to its end; then nothing is left that could.
+    await eventually(
+      async () =>
+        (await openRuns(id)).length === 0 ||
+        (await Promise.all((await openRuns(id)).map(stateOf))).every((run) => run && isFinal(run.status)),
+    )
+    const paused = client.all('optimization_iteration').length
+    t.equal((await stateOf(id))?.status, 'paused')
+    t.ok(paused < TOTAL)
+    t.match(await post(id, 'resume'), { status: 202, body: { status: 'running' } })
+    const completed = await client.next('completed')
+    t.same(numbersOf(client.all('optimization_iteration')), upTo(TOTAL), `${id}: each once, in order`)
+    t.match(completed.metrics_summary, { evaluations: TOTAL, failed: 0 }, 'what was taken back is no failure')
+  }
+
+  const cancel = async (i: number) => {
+    const id = await optimize(h, `cancelled-${i}`, SMALL)
+    const client = await h.connect(id, { node: i % 2, path: 'optimizations' })
+    const at = below(TOTAL - 6)
+    await eventually(() => client.all('optimization_iteration').length >= at)
+    const runs = await openRuns(id)
+    t.match(await post(id, 'cancel'), { status: 202 }, `${id} after ${at}`)
+    const cancelled = await client.next('cancelled')
+    t.same(numbersOf(client.all('optimization_iteration')), upTo(client.all('optimization_iteration').length))
+    for (const run of [...runs, ...(await openRuns(id))]) await eventually(async () => isFinal((await stateOf(run))?.status ?? 'cancelled'))
+    t.equal(client.messages.at(-1), cancelled, 'and nothing follows')
+    await eventually(async () => (await broker?.load(id)) === null)
+  }
+
+  // Four at a time.
+  const lane = async (act: (i: number) => Promise<void>, first: number) => {
+    for (let i = first; i < 20; i += 4) await act(i)
+  }
+  for (const act of [pauseAndResume, cancel]) await Promise.all([0, 1, 2, 3].map((first) => lane(act, first)))
+  t.same(h.faults, [])
+})
+
+t.test('[OPT-5] what waits when it is paused is taken back at once, and runs again in another run', async (t) => {
+  const started: string[] = []
+  let isOpen = false
+  const held: Processor<'run'> = async (input, job) => {
+    started.push(job.id)
+    await eventually(() => isOpen || job.signal.aborted)
+    return measured(input, job)
+  }
+  const h = await startHarness(t, { env: KINDS, processor: held })
+  const id = await optimize(h, 'held', SMALL)
+  const client = await h.connect(id, { path: 'optimizations' })
+  const { broker } = h.nodes[0]?.hub.parts ?? {}
+  await eventually(async () => started.length === 2 && (await broker?.load(id))?.parts.length === 4)
+  const before = (await broker?.load(id))?.parts ?? []
+  await h.call('POST', `/api/v2/optimizations/${id}/pause`)
+  const waiting = before.filter((run) => !started.includes(run))
+  for (const run of waiting) await eventually(async () => (await broker?.read(run))?.state.status === 'cancelled')
+  isOpen = true
+  await eventually(() => client.all('optimization_iteration').length === 2)
+  await client.silence(300)
+  t.equal(started.length, 2, 'no other run begins')
+  await h.call('POST', `/api/v2/optimizations/${id}/resume`)
+  await client.next('completed')
+  const runs = client.all('optimization_iteration').map(({ run_id }) => run_id)
+  t.equal(runs.length, TOTAL)
+  t.same(
+    runs.filter((run) => waiting.includes(run)),
+    [],
+  )
+})
+
+t.test('[OPT-7] a step that dies between any two of its acts is taken up by the next one: the same evaluations, each once', async (t) => {
+  const h = await startHarness(t, { env: { WORKER_KINDS: 'run', SWEEP_INTERVAL_MS: '600000' }, processor: measured })
+  const parts = h.nodes[0]?.hub.parts
+  const jobs = h.nodes[0]?.hub.jobs
+  if (!parts || !jobs) throw new Error('no node')
+  const died = new Error('died here')
+  const whole = { ...parts, jobs }
+  /** Dies before or after one of its acts: the `n`-th. */
+  const dying = (n: number) => {
+    let acts = 0
+    const act = async <T>(does: () => Promise<T>): Promise<T> => {
+      acts += 1
+      if (acts === n) throw died
+      const answer = await does()
+      if (acts === n + 1) throw died
+      return answer
+    }
+    const broker = overriding(parts.broker, 'advance', (...args) => act(() => parts.broker.advance(...args)))
+    return { ...whole, broker, jobs: overriding(jobs, 'submit', (submission) => act(() => jobs.submit(submission))) }
+  }
+  const id = await optimize(h, 'mortal', SMALL)
+  const client = await h.connect(id, { path: 'optimizations' })
+  let deaths = 0
+  for (let n = 1; client.all('completed').length === 0 && n < 2000; n += 1) {
+    const step = () =>
+      stepOptimization(dying((n % 5) + 1), id).catch((error: unknown) => {
+        if (error !== died) throw error
+        deaths += 1
+      })
+    // Now and then several at once.
+    await Promise.all(n % 4 === 0 ? [step(), stepOptimization(whole, id), step()] : [step()])
+    await h.worker?.parts.queue.dispatch()
+  }
+  await client.next('completed')
+  t.ok(deaths > 10, `${deaths} deaths`)
+  t.same(numbersOf(client.all('optimization_iteration')), upTo(TOTAL))
+  t.equal(new Set(client.all('optimization_iteration').map(({ run_id }) => run_id)).size, TOTAL)
+})
+
+t.test('[OPT-6] a paused optimization is cancelled at once, with the runs that it still has; a retry begins anew', async (t) => {
+  const running = new Set<string>()
+  const slow: Processor<'run'> = async (input, job) => {
+    running.add(job.id)
+    await eventually(() => job.signal.aborted || input.width_mm < 0, { timeoutMs: 60_000 }).finally(() => running.delete(job.id))
+    throw job.signal.reason
+  }
+  const h = await startHarness(t, { env: KINDS, processor: slow })
+  const id = await optimize(h, 'paused', SMALL)
+  const client = await h.connect(id, { path: 'optimizations' })
+  await eventually(() => running.size === 2)
+  await h.call('POST', `/api/v2/optimizations/${id}/pause`)
+  t.match(await h.call('POST', `/api/v2/optimizations/${id}/cancel`), { status: 202, body: { status: 'cancelled' } })
+  await client.next('cancelled')
+  await eventually(() => running.size === 0)
+  t.match(await h.call('POST', `/api/v2/optimizations/${id}/retry`), { status: 202 })
+  await eventually(() => running.size === 2)
+  t.match((await h.call('GET', `/api/v2/optimizations/${id}`)).body, { status: 'running', counters: { evaluated: 0 }, front: [] })
+  await h.call('POST', `/api/v2/optimizations/${id}/cancel`)
+  await client.next('cancelled')
+  await eventually(() => running.size === 0)
+})
+
+t.test('[OPT-6] one that runs out of its time fails, and ends its runs', async (t) => {
+  const running = new Set<string>()
+  const endless: Processor<'run'> = async (_input, job) => {
+    running.add(job.id)
+    await eventually(() => job.signal.aborted, { timeoutMs: 60_000 })
+    running.delete(job.id)
+    throw job.signal.reason
+  }
+  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '200', CANCEL_GRACE_MS: '200' }, processor: endless })
+  const id = await optimize(h, 'late', { ...SMALL, job_timeout_s: 1 })
+  const client = await h.connect(id, { path: 'optimizations' })
+  t.match(await client.next('error'), { code: 'timeout', optimization_id: id })
+  await eventually(() => running.size === 0)
+})
