@@ -57,7 +57,7 @@ t.test('the hypervolume of a few points is what one computes by hand', async (t)
 t.test('what does not lie before the reference point, is dominated or there twice adds nothing', async (t) => {
   const front = pointsIn('0.2 0.5, 0.5 0.2')
   const volume = hypervolume(front, [1, 1])
-  for (const more of pointsIn('1 0, 0 1, 0.1 1.5, 0.6 0.6, 0.5 0.2')) t.equal(hypervolume([...front, more], [1, 1]), volume)
+  for (const more of pointsIn('1 0, 0 1, 0.1 1.5, 1.5 0.1, 0.6 0.6, 0.5 0.2')) t.equal(hypervolume([...front, more], [1, 1]), volume)
   t.equal(hypervolume([[2, 2]], [1, 1]), 0, 'nor do two negative lengths make a volume')
 })
 

@@ -86,6 +86,11 @@ t.test('random points are uniform, and do not begin anew with each generation', 
   t.ok(uniformPoint([{ name: 'x', min: 5, max: 6 }], RandomNumbers.ofSeed(1)).every((value) => value >= 5 && value < 6))
 })
 
+t.test('the first numbers of seeds that follow each other are uniform', async (t) => {
+  const values = Array.from({ length: 400 }, (_, seed) => RandomNumbers.ofSeed(seed).share())
+  for (const share of [0.1, 0.5, 0.9]) t.ok(near(quantile(values, share), share, 0.08), `${quantile(values, share)}`)
+})
+
 t.test('a stepped variable has its first value, its last one, and all between', async (t) => {
   const tenths: Variable = { name: 'x', min: 0, max: 0.3, step: 0.1 }
   t.same(
@@ -99,6 +104,7 @@ t.test('a stepped variable has its first value, its last one, and all between', 
     [1, 1, 1.4, 1.8, 1.8, 1.8],
     'the last one is below the bound',
   )
+  t.ok(Object.is(nearestValue({ name: 'x', min: -0, max: 1 }, -5), 0), 'JSON knows no -0')
 })
 
 t.test('children of a crossover lie as far apart as simulated binary crossover says, around the same middle', async (t) => {
@@ -131,6 +137,13 @@ t.test('children and mutants of points at a bound stay inside and move away from
   t.ok(seen.flat().some((value) => value > 0.01 && value < 0.99))
   const fixed: Variable = { name: 'x', min: 2, max: 2 }
   t.same(mutate([fixed], [2], random), [2])
+})
+
+t.test('near a bound they are distributed inside of it and not piled up on it', async (t) => {
+  const random = RandomNumbers.ofSeed(6)
+  const crossed = Array.from({ length: 5000 }, () => cross([UNIT], [0.001], [0.999], random)).flat(2)
+  const mutated = Array.from({ length: 5000 }, () => [...mutate([UNIT], [0.001], random), ...mutate([UNIT], [0.999], random)]).flat()
+  for (const values of [crossed, mutated]) t.notOk(values.some((value) => value === 0 || value === 1))
 })
 
 t.test('a mutation leaves the value of a coarse grid, by one step', async (t) => {

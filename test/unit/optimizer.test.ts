@@ -150,6 +150,19 @@ t.test('hypervolume is measured from the worst of the first generation that has 
   )
 })
 
+t.test('of more than five objectives there is no hypervolume, and no plateau', async (t) => {
+  for (const [count, end] of [
+    [5, 'plateau'],
+    [6, 'done'],
+  ] as const) {
+    const metrics = Object.fromEntries(minimising(count).map(({ metric }) => [metric, 1]))
+    const last = foldAll({ ...TWO, objectives: minimising(count) }, { ...NSGA2, generations: 20 }, () => ({ metrics })).at(-1)
+    t.equal(last?.end, end)
+    t.equal(last?.hypervolume === null, count === 6)
+    t.equal(last?.checkpoint.archive.length, 1)
+  }
+})
+
 t.test('the front of a full archive is the same in whatever order its points came', async (t) => {
   const search: Search = { strategy: 'random', population: 100, generations: 7, seed: 5 }
   const next = random(1)
@@ -215,6 +228,7 @@ t.test('a checkpoint does not grow with the generations, and keeps no metric tha
   const sizes = folds.map(({ checkpoint }) => JSON.stringify({ ...checkpoint, archive: [] }).length)
   t.ok(Math.max(...sizes) < 1.3 * Math.max(...sizes.slice(0, 30)), `${Math.max(...sizes)}`)
   t.notMatch(JSON.stringify(folds.at(-2)?.checkpoint), 'mass')
+  t.same(Object.keys(folds.at(-2)?.checkpoint.parents[0] ?? {}), ['index', 'point', 'objectives', 'violation'])
 })
 
 t.test('a point has its values by name', async (t) => {
