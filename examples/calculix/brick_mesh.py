@@ -6,10 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Callable
 
-from horn import Horn
+from horn import Fault, Horn
 
 # Bounds of the mesh: the largest one takes some ten seconds.
 MOST_COLUMNS, MOST_ROWS, MOST_LAYERS = 6, 60, 4
+# Bricks of at most a third of the length show every wave across the horn that there is at the frequency of its half wave.
+LEAST_BRICKS_PER_LENGTH = 3
+# Beyond it the shape of a mode says nothing any more: sections do not move as a whole.
+MOST_WIDTH_PER_LENGTH = 2
 
 CORNERS = ((0, 0, 0), (2, 0, 0), (2, 2, 0), (0, 2, 0), (0, 0, 2), (2, 0, 2), (2, 2, 2), (0, 2, 2))
 EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
@@ -59,7 +63,10 @@ class Mesh:
 
 def build_mesh(horn: Horn) -> Mesh:
     """A quadratic brick for two of the linear elements that the input asks for, so that nodes are as near to each other, within bounds."""
-    columns = min(MOST_COLUMNS, math.ceil(horn.elements_x / 4))
+    if max(horn.width, horn.driven_thickness, horn.tip_thickness) > MOST_WIDTH_PER_LENGTH * horn.length:
+        raise Fault("no half-wave longitudinal mode: the horn is more than twice as wide or thick as it is long")
+    least_columns = math.ceil(horn.width / 2 / horn.length * LEAST_BRICKS_PER_LENGTH)
+    columns = max(least_columns, min(MOST_COLUMNS, math.ceil(horn.elements_x / 4)))
     rows = min(MOST_ROWS, 2 * math.ceil(horn.elements_y / 4))  # even: the step lies between two rows
     grid = _stepped_grid(horn, rows) if horn.profile == "stepped" else _plain_grid(horn, rows)
     thick_rows = range(rows // 2) if horn.driven_thickness > horn.tip_thickness else range(rows // 2, rows)

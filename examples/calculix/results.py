@@ -9,6 +9,7 @@ from typing import Iterator
 from horn import Fault
 
 HEADING = re.compile(r"E I G E N V A L U E +N U M B E R +(\d+)")
+INTEGRATION_POINTS = 8  # of a brick C3D20R
 
 
 @dataclass
@@ -20,9 +21,20 @@ class Mode:
     stress: list[tuple[float, ...]] = field(default_factory=list)
 
 
-def read_modes(lines: Iterator[str], nodes: int) -> list[Mode]:
-    """All modes of a file for a deck with that many nodes, which are counted from 0 here. Raises `Fault` where it is cut off."""
-    frequencies = _read_frequencies(lines)
+def read_modes(lines: Iterator[str], nodes: int, bricks: int) -> list[Mode]:
+    """All modes of a file for a mesh of that size; nodes are counted from 0 here. Raises `Fault` where something is missing."""
+    try:
+        frequencies = _read_frequencies(lines)
+        modes = _read_fields(lines, frequencies)
+    except ValueError:  # a line that is cut off
+        raise Fault("CalculiX wrote no complete results") from None
+    whole = [mode for mode in modes if len(mode.displacement) == nodes and len(mode.stress) == INTEGRATION_POINTS * bricks]
+    if not modes or not len(whole) == len(modes) == len(frequencies):
+        raise Fault("CalculiX wrote no complete results")
+    return modes
+
+
+def _read_fields(lines: Iterator[str], frequencies: dict[int, float]) -> list[Mode]:
     modes: list[Mode] = []
     rows = None
     for line in lines:
@@ -32,14 +44,12 @@ def read_modes(lines: Iterator[str], nodes: int) -> list[Mode]:
             rows = None
         elif line.lstrip().startswith(("displacements", "stresses")):
             rows = line.split()[0]
-        elif rows and modes and line.strip():
-            number, *values = line.split()
-            if rows == "displacements":
-                modes[-1].displacement[int(number) - 1] = tuple(map(_number, values))
-            else:
-                modes[-1].stress.append(tuple(map(_number, values[1:])))
-    if not modes or len(modes) < len(frequencies) or any(len(mode.displacement) != nodes or not mode.stress for mode in modes):
-        raise Fault("CalculiX wrote no complete results")
+        elif rows == "displacements" and line.strip():
+            node, x, y, z = line.split()
+            modes[-1].displacement[int(node) - 1] = (_number(x), _number(y), _number(z))
+        elif rows == "stresses" and line.strip():
+            _element, _point, xx, yy, zz, xy, xz, yz = line.split()
+            modes[-1].stress.append(tuple(map(_number, (xx, yy, zz, xy, xz, yz))))
     return modes
 
 

@@ -71,7 +71,7 @@ def solve(horn: Horn, report: Reporter, stop: Stop) -> None:
         report.progress(90, "postprocessing", f"Looking for the half wave among {MODES} modes")
         try:
             with open(os.path.join(folder, "horn.dat"), encoding="ascii") as file:
-                modes = read_modes(file, len(mesh.points))
+                modes = read_modes(file, len(mesh.points), len(mesh.bricks))
         except FileNotFoundError:
             raise Fault("CalculiX wrote no results") from None
     mode = find_half_wave(mesh, modes, log)

@@ -1,0 +1,162 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { hornInput, type PlayedHorn, placeWith, resultsOf, runSolver, startSolver } from '../helpers/calculix-example.js'
+import { eventually } from '../helpers/eventually.js'
+
+/** The horns of the fixtures. */
+const mesh = { elements_x: 4, elements_y: 8 }
+const EXPONENTIAL = hornInput({ profile: 'exponential', height_mm: 129.76, thickness_mm: 25, tip_thickness_mm: 6.25, mesh })
+const STEPPED = hornInput({ profile: 'stepped', thickness_mm: 25, tip_thickness_mm: 12.5, mesh })
+const WIDE = hornInput({ width_mm: 160, thickness_mm: 25, mesh })
+const near = (found: number, wanted: number, relative: number) => Math.abs(found / wanted - 1) <= relative
+
+/** A ccx that gives the results which the real one gave for this deck; it prints what the real one prints that tells how far it is. */
+const playing = (horn: PlayedHorn) => `
+[ "$1" = horn ] && [ -f horn.inp ] && [ -t 1 ] || exit 9
+for line in ' Determining the structure of the matrix:' ' Factoring the system of equations using the symmetric spooles solver' \\
+  ' Calculating the eigenvalues and the eigenmodes' 'U^T*M*U=1.000000 for eigenmode 1' ' Job finished'; do echo "$line"; done
+cp '${resultsOf(horn)}' horn.dat`
+
+t.test('a run: the horn from real results, its course, and nothing left behind', async (t) => {
+  const { env, temporary } = placeWith(t, playing('exponential'))
+  const { code, lines, events } = await runSolver(EXPONENTIAL, { env })
+  t.equal(code, 0, lines.join('\n'))
+  t.ok(lines.includes(' Job finished') && lines.includes('mode at 19929.6 Hz: 99.2 % axial, nodes: 1'))
+  const of = (type: string) => events.filter((event) => event.type === type)
+  const percents = of('progress').map(({ percent }) => Number(percent))
+  t.same(percents, [2, 5, 12, 20, 35, 75, 88, 90, 96])
+  t.same([...new Set(of('progress').map(({ phase }) => phase))], ['meshing', 'solving', 'postprocessing'])
+  const metrics = Object.fromEntries(of('metric_update').map(({ metric_name, value }) => [metric_name, Number(value)]))
+  t.same(Object.fromEntries(of('metric_update').map(({ metric_name, unit }) => [metric_name, unit])), {
+    natural_frequency_hz: 'Hz',
+    frequency_deviation_pct: '%',
+    amplitude_uniformity: '1',
+    horn_gain: '1',
+    max_von_mises_stress_mpa: 'MPa',
+    stress_safety_factor: '1',
+  })
+  t.same(events.at(-1), { type: 'completed', metrics_summary: metrics })
+  t.equal(metrics.natural_frequency_hz, 19929.57)
+  t.ok(near(metrics.frequency_deviation_pct ?? 0, 100 * (1 - 19929.57 / 20000), 1e-9))
+  // The built-in solver finds a uniformity of 0.990, a gain of 2.000 and 42.2 MPa for this horn.
+  t.ok(near(metrics.amplitude_uniformity ?? 0, 0.99, 0.005), `uniformity ${metrics.amplitude_uniformity}`)
+  t.ok(near(metrics.horn_gain ?? 0, 2, 0.005), `gain ${metrics.horn_gain}`)
+  t.ok(near(metrics.max_von_mises_stress_mpa ?? 0, 42.2, 0.01), `${metrics.max_von_mises_stress_mpa} MPa`)
+  t.ok(near((metrics.stress_safety_factor ?? 0) * (metrics.max_von_mises_stress_mpa ?? 0), 880, 1e-9))
+  t.same(readdirSync(temporary), [])
+  const twice = await runSolver({ ...EXPONENTIAL, amplitude_um: 40 }, { env })
+  const louder = twice.events.at(-1)?.metrics_summary as typeof metrics // the event above has this shape
+  t.ok(near(louder.max_von_mises_stress_mpa ?? 0, 2 * (metrics.max_von_mises_stress_mpa ?? 0), 1e-9), 'stress follows the amplitude')
+})
+
+t.test('knows the half wave by its shape: neither the first such mode nor the nearest one to the target', async (t) => {
+  const { env } = placeWith(t, playing('wide'))
+  const { lines, events } = await runSolver(WIDE, { env })
+  t.match(events.at(-1), { type: 'completed', metrics_summary: { natural_frequency_hz: 21792.91 } }, lines.join('\n'))
+  t.ok(lines.includes('mode at 14873.6 Hz: 15.1 % axial, nodes: 1'), 'one section at rest as well, and not longitudinal')
+  t.ok(lines.includes('mode at 21615.7 Hz: 0.6 % axial, nodes: 2'), 'nearer to 20 kHz')
+})
+
+t.test('reports no stress for a step: at its sharp corner there is no such figure', async (t) => {
+  const { lines, events } = await runSolver(STEPPED, placeWith(t, playing('stepped')))
+  const { metrics_summary } = { metrics_summary: {}, ...events.at(-1) }
+  t.same(Object.keys(metrics_summary ?? {}), ['natural_frequency_hz', 'frequency_deviation_pct', 'amplitude_uniformity', 'horn_gain'])
+  t.match(lines.at(-1), /^no stress: /)
+})
+
+/** The results for the wide horn with its half-wave mode, the sixth, replaced by the shape of the fourth. */
+function withoutHalfWave(): string {
+  const blocks = readFileSync(resultsOf('wide'), 'utf8').split(/(?=^ +E I G E N V A L U E +N U M B E R)/m)
+  return [...blocks.slice(0, 6), blocks[4]?.replace(/(N U M B E R +)4/, '$16'), ...blocks.slice(7)].join('')
+}
+
+const noDensity = `echo ' *ERROR in calinput: no density was assigned'; echo '        to any material'; echo; exit`
+const failures: [what: string, ccx: string, line: string][] = [
+  ['fails', `${noDensity} 201`, 'CalculiX failed (exit code 201): *ERROR in calinput: no density was assigned to any material'],
+  [
+    'fails with exit code 0',
+    `${noDensity} 0`,
+    'CalculiX failed (exit code 0): *ERROR in calinput: no density was assigned to any material',
+  ],
+  ['fails silently', 'exit 3', 'CalculiX failed (exit code 3): it did not say why'],
+  ['crashes', 'kill -SEGV $$', 'CalculiX failed (SIGSEGV): it did not say why'],
+  ['writes nothing', 'exit 0', 'CalculiX wrote no results'],
+  ['writes an empty file', ': > horn.dat', 'CalculiX wrote no complete results'],
+  ...[80_000, 92_950, 93_000].map((bytes): [string, string, string] => [
+    `writes no more than ${bytes} bytes`,
+    `head -c ${bytes} '${resultsOf('wide')}' > horn.dat`,
+    'CalculiX wrote no complete results',
+  ]),
+  ['writes the results of another mesh', `cp '${resultsOf('exponential')}' horn.dat`, 'CalculiX wrote no complete results'],
+  ['finds no half wave', 'cp "$TMPDIR/../no-half-wave.dat" horn.dat', 'no half-wave longitudinal mode among the first 8 symmetric ones'],
+]
+for (const [what, ccx, line] of failures) {
+  t.test(`a CalculiX that ${what}: the last line says so`, async (t) => {
+    const { env, temporary } = placeWith(t, ccx)
+    writeFileSync(join(temporary, '../no-half-wave.dat'), withoutHalfWave())
+    const { code, lines, events } = await runSolver(WIDE, { env })
+    t.same([code, lines.at(-1)], [1, line])
+    t.notOk(events.some(({ type }) => type === 'completed'))
+    t.same(readdirSync(temporary), [])
+  })
+}
+
+t.test('says how to get a CalculiX where there is none', async (t) => {
+  const { env } = placeWith(t)
+  const { code, lines } = await runSolver(WIDE, { env })
+  t.same([code, lines], [1, ['CalculiX is not installed: there is no ccx on the PATH; on Debian and Ubuntu: apt-get install calculix-ccx']])
+})
+
+/** Whether a process is there and no zombie. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** Starts a run whose ccx says its process id, and that it factorises, and does not end by itself. */
+async function hangingRun(t: Test, before = '') {
+  const { env, temporary } = placeWith(t, `${before}echo "pid $$"; echo ' Factoring the system of equations'; exec sleep 600`)
+  const running = startSolver(JSON.stringify(WIDE), { env })
+  const ccx = await eventually(() => Number(/^pid (\d+)$/m.exec(running.stderr)?.[1]))
+  t.teardown(() => isRunning(ccx) && process.kill(ccx, 'SIGKILL'))
+  await eventually(() => running.events.at(-1)?.percent === 20) // told while it runs
+  t.ok(isRunning(ccx))
+  t.equal(readdirSync(temporary).length, 1)
+  return { running, ccx, temporary }
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  t.test(`${signal} to the solver alone ends CalculiX too, and its folder is gone`, async (t) => {
+    const { running, ccx, temporary } = await hangingRun(t)
+    process.kill(running.pid, signal)
+    t.equal(await running.ended, signal === 'SIGTERM' ? 143 : 130)
+    t.notOk(isRunning(ccx))
+    t.same(readdirSync(temporary), [])
+    t.equal(running.stderr.trimEnd().split('\n').at(-1), `stopped by ${signal}`)
+    t.notOk(running.events.some(({ type }) => type === 'completed'))
+  })
+}
+
+t.test('a CalculiX that is deaf to SIGTERM is killed', async (t) => {
+  const { running, ccx, temporary } = await hangingRun(t, "trap '' TERM; ")
+  process.kill(running.pid, 'SIGTERM')
+  t.equal(await running.ended, 143)
+  t.notOk(isRunning(ccx))
+  t.same(readdirSync(temporary), [])
+})
+
+t.test('SIGTERM to the group ends both with the same order, SIGKILL to the group ends both at once', async (t) => {
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGKILL', 'SIGKILL'],
+  ] as const) {
+    const { running, ccx } = await hangingRun(t)
+    process.kill(-running.pid, signal)
+    t.equal(await running.ended, code)
+    await eventually(() => !isRunning(ccx))
+  }
+})
