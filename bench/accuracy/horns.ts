@@ -30,7 +30,10 @@ const USUAL: readonly [name: string, input: HornInput][] = [
   ['Ti-6Al-4V, blade, 40 × 25 × 126.71 mm', { ...titanium, width_mm: 40 }],
 ]
 
-/** Horns that are not plane: what is across the plane moves as well. */
+/**
+ * Horns that a plane cannot hold. Of a thick one the inertia across the plane counts as well. At a step the stress takes a way of its own into the
+ * wider part: where the thickness is a mere factor of each row, it is in all of it at once, and the horn too stiff.
+ */
 const BEYOND: readonly [name: string, input: HornInput][] = [
   ['Ti-6Al-4V, as thick as wide, 80 × 80 × 126.71 mm', { ...titanium, width_mm: 80, thickness_mm: 80 }],
   ['Ti-6Al-4V, thick, 25 × 80 × 126.71 mm', { ...titanium, thickness_mm: 80 }],
@@ -43,24 +46,35 @@ const BEYOND: readonly [name: string, input: HornInput][] = [
  */
 export async function checkHorns(): Promise<Figure[]> {
   const figures: Figure[] = []
-  for (const [name, input] of USUAL) {
-    const { pct, figure } = await compare(input)
-    figures.push({ what: `${name}: built-in against CalculiX`, figure, bound: `within ${BOUND_PCT} %`, holds: Math.abs(pct) <= BOUND_PCT })
-  }
-  for (const [name, input] of BEYOND) {
-    const { pct, figure } = await compare(input)
-    const bound = `built-in more than ${BOUND_PCT} % too high: plane stress does not hold`
-    figures.push({ what: `${name}: built-in against CalculiX`, figure, bound, holds: pct > BOUND_PCT })
+  for (const [isPlane, horns] of [
+    [true, USUAL],
+    [false, BEYOND],
+  ] as const) {
+    for (const [name, input] of horns) {
+      const builtIn = await solveRun(input, silentJob())
+      figures.push(hornFigure(name, frequencyOf(builtIn.metrics_summary), frequencyOf(await solveWithCalculix(input)), isPlane))
+    }
   }
   return figures
 }
 
-/** How far the built-in solver lies above CalculiX, in %. */
-async function compare(input: HornInput): Promise<{ pct: number; figure: string }> {
-  const builtIn = (await solveRun(input, silentJob())).metrics_summary.natural_frequency_hz ?? Number.NaN
-  const calculix = (await solveWithCalculix(input)).natural_frequency_hz ?? Number.NaN
-  const pct = 100 * (builtIn / calculix - 1)
-  return { pct, figure: `${builtIn.toFixed(0)} Hz, ${calculix.toFixed(0)} Hz: ${pct >= 0 ? '+' : ''}${pct.toFixed(2)} %` }
+/**
+ * How far the built-in solver lies above CalculiX. For a plane horn it holds within 1 %; for any other where it is more than 1 %, so that a limit that
+ * has gone does not stay in the documents.
+ */
+export function hornFigure(name: string, builtInHz: number, calculixHz: number, isPlane: boolean): Figure {
+  const pct = 100 * (builtInHz / calculixHz - 1)
+  return {
+    what: `${name}: built-in against CalculiX`,
+    figure: `${builtInHz.toFixed(0)} Hz, ${calculixHz.toFixed(0)} Hz: ${pct >= 0 ? '+' : ''}${pct.toFixed(2)} %`,
+    bound: isPlane ? `within ${BOUND_PCT} %` : `not plane stress: more than ${BOUND_PCT} % too high`,
+    holds: isPlane ? Math.abs(pct) <= BOUND_PCT : pct > BOUND_PCT,
+  }
+}
+
+/** NaN where there is none, of which no figure holds. */
+function frequencyOf(metrics: Readonly<Record<string, number>>): number {
+  return metrics.natural_frequency_hz ?? Number.NaN
 }
 
 /** A job of this process that nobody watches. */

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { hornFigure } from '../../bench/accuracy/horns.js'
 import { hornInput, type PlayedHorn, placeWith, resultsOf, runSolver, startSolver } from '../helpers/calculix-example.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -106,6 +109,34 @@ t.test('says how to get a CalculiX where there is none', async (t) => {
   const { env } = placeWith(t)
   const { code, lines } = await runSolver(WIDE, { env })
   t.same([code, lines], [1, ['CalculiX is not installed: there is no ccx on the PATH; on Debian and Ubuntu: apt-get install calculix-ccx']])
+})
+
+/** Runs the accuracy check's call of the example for a horn, with this ccx or none, in a process of its own. */
+function solveAside(t: Test, input: unknown, ccx?: string) {
+  const module = new URL('../../bench/accuracy/example-solver.js', import.meta.url)
+  const code = `import { solveWithCalculix } from '${module}'; console.log(JSON.stringify(await solveWithCalculix(${JSON.stringify(input)})))`
+  return promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], { env: placeWith(t, ccx).env, timeout: 60_000 })
+}
+
+t.test('the accuracy check runs the example as its configuration says, and fails with what installs CalculiX', async (t) => {
+  const { stdout } = await solveAside(t, EXPONENTIAL, playing('exponential'))
+  t.match(JSON.parse(stdout), { natural_frequency_hz: 19929.57 })
+  await t.rejects(solveAside(t, EXPONENTIAL, 'exit 3'), /Error: solver.py: CalculiX failed \(exit code 3\)/)
+  await t.rejects(solveAside(t, EXPONENTIAL), /Error: CalculiX is not installed: .*; or run "node scripts\/bootstrap.mjs --calculix"/)
+})
+
+t.test('a horn of the accuracy check holds within 1 %, and one that is not plane only beyond', async (t) => {
+  const holds = (hz: number, isPlane: boolean) => hornFigure('horn', hz, 20_000, isPlane).holds
+  const around = [19_790, 19_810, 20_000, 20_190, 20_210, Number.NaN]
+  t.same(
+    around.map((hz) => holds(hz, true)),
+    [false, true, true, true, false, false],
+  )
+  t.same(
+    around.map((hz) => holds(hz, false)),
+    [false, false, false, false, true, false],
+  )
+  t.equal(hornFigure('horn', 20_100, 20_000, true).figure, '20100 Hz, 20000 Hz: +0.50 %')
 })
 
 /** Whether a process is there and no zombie. */
