@@ -28,6 +28,7 @@ const USUAL: readonly [name: string, input: HornInput][] = [
     { ...titanium, profile: 'exponential', height_mm: 129.76, tip_thickness_mm: 6.25 },
   ],
   ['Ti-6Al-4V, blade, 40 × 25 × 126.71 mm', { ...titanium, width_mm: 40 }],
+  ['Ti-6Al-4V, wide blade, 100 × 25 × 126.71 mm', { ...titanium, width_mm: 100, mesh: { elements_x: 16, elements_y: 80 } }],
 ]
 
 /**
@@ -36,13 +37,14 @@ const USUAL: readonly [name: string, input: HornInput][] = [
  */
 const BEYOND: readonly [name: string, input: HornInput][] = [
   ['Ti-6Al-4V, as thick as wide, 80 × 80 × 126.71 mm', { ...titanium, width_mm: 80, thickness_mm: 80 }],
-  ['Ti-6Al-4V, thick, 25 × 80 × 126.71 mm', { ...titanium, thickness_mm: 80 }],
+  ['Ti-6Al-4V, thick, 25 × 60 × 126.71 mm', { ...titanium, thickness_mm: 60 }],
+  ['Ti-6Al-4V, thicker, 25 × 80 × 126.71 mm', { ...titanium, thickness_mm: 80 }],
   ['Ti-6Al-4V, stepped, 25 × 25 to 12.5 × 126.71 mm', { ...titanium, profile: 'stepped', tip_thickness_mm: 12.5 }],
 ]
 
 /**
- * Natural frequencies of the built-in solver, in plane stress, beside those of CalculiX in three dimensions: within 1 % for five horns that are as
- * thick as usual, and further apart for three where plane stress does not hold. Rejects where CalculiX cannot be run. Takes some ten seconds.
+ * Natural frequencies of the built-in solver, in plane stress, beside those of CalculiX in three dimensions: within 1 % for six horns that are as
+ * thick as usual, and further apart for four where plane stress does not hold. Rejects where CalculiX cannot be run. Takes some ten seconds.
  */
 export async function checkHorns(): Promise<Figure[]> {
   const figures: Figure[] = []
