@@ -6,7 +6,9 @@ import type { Test } from 'tap'
 import type { HornInput } from '../../src/protocol/run-input.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+/** The folder of the example. */
 export const EXAMPLE = join(ROOT, 'examples/calculix')
+
 /** A horn of titanium for 20 kHz, 24 mm thick, with some of its fields replaced, also by what no horn has. */
 export const hornInput = (over: Record<string, unknown> = {}): HornInput => ({
   material: 'ti-6al-4v',
