@@ -1,20 +1,14 @@
-import { isRecentEnough } from '../build/src/embedded/find-redis.js'
 import { run } from './command.mjs'
 
 const APT = ['apt-get', '-y', '-o', 'DPkg::Lock::Timeout=60']
-/** The system's package managers, with the packages that carry a Redis in the order of trial. */
+/** The system's package managers. Which packages carry a program is for the program's own file to say, by their names. */
 const MANAGERS = [
-  {
-    name: 'apt-get',
-    packages: ['redis-server', 'valkey-server'],
-    refresh: [...APT, 'update'],
-    install: [...APT, 'install', '--no-install-recommends'],
-  },
-  { name: 'dnf', packages: ['valkey', 'redis'], install: ['dnf', 'install', '-y'] },
-  { name: 'yum', packages: ['valkey', 'redis'], install: ['yum', 'install', '-y'] },
-  { name: 'apk', packages: ['valkey', 'redis'], install: ['apk', 'add', '--no-cache'] },
-  { name: 'pacman', packages: ['valkey'], install: ['pacman', '-Sy', '--needed', '--noconfirm'] },
-  { name: 'brew', packages: ['valkey', 'redis'], install: ['brew', 'install'] },
+  { name: 'apt-get', refresh: [...APT, 'update'], install: [...APT, 'install', '--no-install-recommends'] },
+  { name: 'dnf', install: ['dnf', 'install', '-y'] },
+  { name: 'yum', install: ['yum', 'install', '-y'] },
+  { name: 'apk', install: ['apk', 'add', '--no-cache'] },
+  { name: 'pacman', install: ['pacman', '-Sy', '--needed', '--noconfirm'] },
+  { name: 'brew', install: ['brew', 'install'] },
 ]
 
 /** This machine's package manager, or nothing. */
@@ -37,28 +31,28 @@ export async function prefixFor(manager) {
 }
 
 /**
- * Installs one package; answers what the manager said. One that is too old is not even installed, as far as the manager can tell before.
- * A service that Debian starts with the package is stopped and stays off, unless `keepService`.
+ * Installs one package; answers what the manager said. One whose version is not accepted is not even installed, as far as the manager can tell
+ * before. With `stopService` a service that Debian starts with the package is stopped and stays off.
  */
-export async function install(manager, prefix, name, keepService) {
+export async function install(manager, prefix, name, { accepts, stopService = false } = {}) {
   const privileged = ([command, ...args], env = []) => {
     const [first, ...rest] = [...prefix, 'env', ...env, command, ...args]
     return run(first, rest)
   }
   if (manager.refresh) await privileged(manager.refresh)
-  if (manager.name === 'apt-get' && !(await isCandidateRecent(name))) return `apt-get has no ${name} that is recent enough\n`
+  if (manager.name === 'apt-get' && accepts && !accepts(await candidateOf(name))) return `apt-get has no ${name} that is recent enough\n`
   const { output } = await privileged([...manager.install, name], ['DEBIAN_FRONTEND=noninteractive', 'NONINTERACTIVE=1'])
-  if (manager.name === 'apt-get' && !keepService) {
+  if (manager.name === 'apt-get' && stopService) {
     await privileged(['service', name, 'stop'])
     await privileged(['update-rc.d', name, 'disable'])
   }
   return output
 }
 
-async function isCandidateRecent(name) {
+/** The version that apt-get would install, `0` where it has none. */
+async function candidateOf(name) {
   const { output } = await run('apt-cache', ['policy', name], { env: { ...process.env, LC_ALL: 'C' } })
-  const version = /Candidate: (?:\d+:)?(\d[\d.]*)/.exec(output)?.[1]
-  return version !== undefined && isRecentEnough(version)
+  return /Candidate: (?:\d+:)?(\d[\d.]*)/.exec(output)?.[1] ?? '0'
 }
 
 function isRoot() {

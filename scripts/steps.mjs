@@ -5,9 +5,10 @@ import { BootstrapError, say } from './command.mjs'
 import { compile, isCompiled } from './compile.mjs'
 import { withLock } from './lock.mjs'
 import { arePackagesInstalled, installPackages } from './packages.mjs'
+import { CALCULIX, installProgram, PYTHON } from './programs.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FLAGS = ['--build', '--redis', '--redis-binary']
+const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix']
 
 /** The steps in their order. What the user can mend is told in one line and ends with exit code 1. */
 export async function bootstrap(flags, env) {
@@ -24,6 +25,7 @@ export async function bootstrap(flags, env) {
       () => compile(ROOT),
     )
     if (flags.includes('--redis-binary') || (flags.includes('--redis') && !env.REDIS_URL)) await ensureRedis(mayInstall)
+    for (const program of programsFor(flags)) await unless(program.runs, () => installProgram(program, mayInstall))
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error
     say(error.message)
@@ -38,6 +40,12 @@ async function ensureRedis(mayInstall) {
     async () => (await searchRedis()).found !== undefined,
     async () => (await import('./redis.mjs')).installRedis(mayInstall),
   )
+}
+
+/** The example that needs CalculiX is a Python program. */
+function programsFor(flags) {
+  if (flags.includes('--calculix')) return [PYTHON, CALCULIX]
+  return flags.includes('--python') ? [PYTHON] : []
 }
 
 /** Does what is not done yet. Looks first without the lock, so that nothing to do costs nothing, then again with it. */

@@ -88,17 +88,7 @@ t.test('finds a Redis: one too old and one that does not run are passed over', a
 t.test("asks the system's package manager for one, without a question, and leaves no service", async (t) => {
   const project = projectOf(t)
   await project.bootstrap()
-  const log = join(project.root, 'log')
-  const note = `echo "\${0##*/} $*" >> ${log}`
-  const bin = dirname(project.command('bin/sudo', 'shift; exec "$@"'))
-  for (const name of ['service', 'update-rc.d']) project.command(`bin/${name}`, note)
-  project.command('bin/apt-cache', 'echo "  Candidate: 5:7.0.15-1"')
-  const server = '#!/bin/sh\\necho Redis server v=7.0.15'
-  project.command(
-    'bin/apt-get',
-    `${note}; case "$*" in *install*) printf '${server}' > ${bin}/redis-server; /bin/chmod +x ${bin}/redis-server;; esac`,
-  )
-  for (const name of ['env', 'true']) symlinkSync(`/usr/bin/${name}`, join(bin, name))
+  const bin = aptGet(project, { 'redis-server': ['redis-server', 'echo Redis server v=7.0.15'] })
   const settings = { PATH: bin, RUNCAST_NO_INSTALL: '1' }
   t.match(await project.bootstrap(['--redis'], settings), { code: 1, stderr: /run "(sudo )?apt-get install redis-server"/ })
   project.remove('log')
@@ -113,11 +103,81 @@ t.test("asks the system's package manager for one, without a question, and leave
   t.same(services, ['service redis-server stop', 'update-rc.d redis-server disable'])
 })
 
+t.test('finds a Python: one that does not run, or is too old, will not do', async (t) => {
+  const project = projectOf(t)
+  await project.bootstrap()
+  t.same(await project.bootstrap(['--python']), SILENCE)
+  const old = dirname(project.command('old/python3', 'exit 1'))
+  for (const PATH of [old, join(project.root, 'nothing')]) {
+    const none = await project.bootstrap(['--python'], { PATH, RUNCAST_NO_INSTALL: '1' })
+    t.match(none, { code: 1, stderr: 'bootstrap: no Python 3.9 or later (python3) here: install it from https://www.python.org\n' })
+  }
+})
+
+t.test(
+  'gets CalculiX, and the Python that its example needs, from the package manager; alone with --python no more than that',
+  async (t) => {
+    const project = projectOf(t)
+    await project.bootstrap()
+    const bin = aptGet(project, {
+      python3: ['python3', 'exit 0'],
+      'calculix-ccx': ['ccx', 'echo This is Version 2.20; exit 201'],
+    })
+    const installed = () =>
+      project
+        .read('log')
+        .split('\n')
+        .flatMap((line) => / install .* (\S+)$/.exec(line)?.[1] ?? [])
+    const forbidden = { PATH: bin, RUNCAST_NO_INSTALL: '1' }
+    t.match(await project.bootstrap(['--calculix'], forbidden), { code: 1, stderr: /: run "(sudo )?apt-get install python3"\n$/ })
+    t.match(await project.bootstrap(['--python'], { PATH: bin }), { code: 0, stderr: 'bootstrap: installing python3 with apt-get\n' })
+    t.same(installed(), ['python3'])
+    t.match(await project.bootstrap(['--calculix'], forbidden), {
+      code: 1,
+      stderr: /^bootstrap: no CalculiX \(ccx\) here: run "(sudo )?apt-get install calculix-ccx"\n$/,
+    })
+    t.same(await project.bootstrap(['--calculix'], { PATH: bin }), {
+      ...SILENCE,
+      stderr: 'bootstrap: installing calculix-ccx with apt-get\n',
+    })
+    t.same(installed(), ['python3', 'calculix-ccx'])
+    t.notMatch(project.read('log'), /service|update-rc/, 'no service belongs to them')
+    t.same(await project.bootstrap(['--calculix'], forbidden), SILENCE)
+    project.remove('bin/ccx')
+    project.command('bin/apt-get', 'echo E: Unable to locate package; exit 100')
+    t.match(await project.bootstrap(['--calculix'], { PATH: bin }), {
+      code: 1,
+      stderr: /E: Unable to locate package\nbootstrap: no CalculiX \(ccx\) here: /,
+    })
+  },
+)
+
 t.test('tells an old Node about itself', async (t) => {
   const old = 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"18.20.0"}})'
   const node = spawnSync(process.execPath, ['--import', old, join(ROOT, 'scripts/bootstrap.mjs')], { encoding: 'utf8' })
   t.match(node, { status: 1, stderr: /^bootstrap: runcast needs Node 20 or later, this is 18\.20\.0/ })
 })
+
+/**
+ * A folder for the PATH with an apt-get that notes in the file `log` what it is asked for, and makes the program of a package that it installs;
+ * and with what is called beside it.
+ */
+function aptGet(
+  project: ReturnType<typeof projectOf>,
+  packages: Readonly<Record<string, readonly [program: string, script: string]>>,
+): string {
+  const note = `echo "\${0##*/} $*" >> ${join(project.root, 'log')}`
+  const bin = dirname(project.command('bin/sudo', 'shift; exec "$@"'))
+  for (const name of ['service', 'update-rc.d']) project.command(`bin/${name}`, note)
+  project.command('bin/apt-cache', 'echo "  Candidate: 5:7.0.15-1"')
+  const cases = Object.entries(packages).map(([name, [program, script]]) => {
+    const file = join(bin, program)
+    return `*install*' ${name}') echo '#!/bin/sh' > ${file}; echo '${script}' >> ${file}; /bin/chmod +x ${file};;`
+  })
+  project.command('bin/apt-get', `${note}; case "$*" in ${cases.join(' ')} esac`)
+  for (const name of ['env', 'true']) symlinkSync(`/usr/bin/${name}`, join(bin, name))
+  return bin
+}
 
 /** A small project with our bootstrap, the module that it needs and the packages that are installed here. */
 function projectOf(t: Test) {

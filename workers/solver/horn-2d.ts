@@ -33,8 +33,8 @@ interface Run {
 
 /**
  * The `horn-2d` solver: natural frequency, modal separation, harmonic response, amplitude and stress of an ultrasonic horn, free at both ends, in
- * 2-D plane stress. Limits: no fillets, so no stress concentration at a step; wide horns need three dimensions. Fails with `solver_error` for the
- * reasons of `modeFault`.
+ * 2-D plane stress. Limits: no fillets, so no stress concentration at a step; thick horns and steps need three dimensions. Fails with `solver_error`
+ * for the reasons of `modeFault`.
  */
 export const solveRun: Processor<'run'> = (input, job) => solveHorn(input, job, new Pacer(job.signal))
 

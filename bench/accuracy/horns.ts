@@ -1,0 +1,94 @@
+import type { HornInput } from '../../src/protocol/run-input.js'
+import type { Job } from '../../workers/processor.js'
+import { solveRun } from '../../workers/solver/horn-2d.js'
+import { solveWithCalculix } from './example-solver.js'
+import type { Figure } from './figure.js'
+
+const BOUND_PCT = 1
+
+const titanium: HornInput = {
+  material: 'ti-6al-4v',
+  profile: 'uniform',
+  width_mm: 25,
+  height_mm: 126.71,
+  thickness_mm: 25,
+  target_frequency_hz: 20_000,
+  amplitude_um: 20,
+  mesh: { elements_x: 8, elements_y: 40 },
+  sweep: { points: 3, span_pct: 1 },
+}
+
+/** Horns as they are built: plane stress is right for them. */
+const USUAL: readonly [name: string, input: HornInput][] = [
+  ['Ti-6Al-4V, uniform, 25 × 25 × 126.71 mm', titanium],
+  ['Al 7075-T6, uniform, 25 × 25 × 126.28 mm', { ...titanium, material: 'al-7075-t6', height_mm: 126.28 }],
+  ['D2, uniform, 25 × 25 × 130.56 mm', { ...titanium, material: 'steel-d2', height_mm: 130.56 }],
+  [
+    'Ti-6Al-4V, exponential, 25 × 25 to 6.25 × 129.76 mm',
+    { ...titanium, profile: 'exponential', height_mm: 129.76, tip_thickness_mm: 6.25 },
+  ],
+  ['Ti-6Al-4V, blade, 40 × 25 × 126.71 mm', { ...titanium, width_mm: 40 }],
+  ['Ti-6Al-4V, wide blade, 100 × 25 × 126.71 mm', { ...titanium, width_mm: 100, mesh: { elements_x: 16, elements_y: 80 } }],
+]
+
+/**
+ * Horns that a plane cannot hold. Of a thick one the inertia across the plane counts as well. At a step the stress takes a way of its own into the
+ * wider part: where the thickness is a mere factor of each row, it is in all of it at once, and the horn too stiff.
+ */
+const BEYOND: readonly [name: string, input: HornInput][] = [
+  ['Ti-6Al-4V, as thick as wide, 80 × 80 × 126.71 mm', { ...titanium, width_mm: 80, thickness_mm: 80 }],
+  ['Ti-6Al-4V, thick, 25 × 60 × 126.71 mm', { ...titanium, thickness_mm: 60 }],
+  ['Ti-6Al-4V, thicker, 25 × 80 × 126.71 mm', { ...titanium, thickness_mm: 80 }],
+  ['Ti-6Al-4V, stepped, 25 × 25 to 12.5 × 126.71 mm', { ...titanium, profile: 'stepped', tip_thickness_mm: 12.5 }],
+]
+
+/**
+ * Natural frequencies of the built-in solver, in plane stress, beside those of CalculiX in three dimensions: within 1 % for six horns that are as
+ * thick as usual, and further apart for four where plane stress does not hold. Rejects where CalculiX cannot be run. Takes some ten seconds.
+ */
+export async function checkHorns(): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const [isPlane, horns] of [
+    [true, USUAL],
+    [false, BEYOND],
+  ] as const) {
+    for (const [name, input] of horns) {
+      const builtIn = await solveRun(input, silentJob())
+      figures.push(hornFigure(name, frequencyOf(builtIn.metrics_summary), frequencyOf(await solveWithCalculix(input)), isPlane))
+    }
+  }
+  return figures
+}
+
+/**
+ * How far the built-in solver lies above CalculiX. For a plane horn it holds within 1 %; for any other where it is more than 1 %, so that a limit that
+ * has gone does not stay in the documents.
+ */
+export function hornFigure(name: string, builtInHz: number, calculixHz: number, isPlane: boolean): Figure {
+  const pct = 100 * (builtInHz / calculixHz - 1)
+  return {
+    what: `${name}: built-in against CalculiX`,
+    figure: `${builtInHz.toFixed(0)} Hz, ${calculixHz.toFixed(0)} Hz: ${pct >= 0 ? '+' : ''}${pct.toFixed(2)} %`,
+    bound: isPlane ? `within ${BOUND_PCT} %` : `not plane stress: more than ${BOUND_PCT} % too high`,
+    holds: isPlane ? Math.abs(pct) <= BOUND_PCT : pct > BOUND_PCT,
+  }
+}
+
+/** NaN where there is none, of which no figure holds. */
+function frequencyOf(metrics: Readonly<Record<string, number>>): number {
+  return metrics.natural_frequency_hz ?? Number.NaN
+}
+
+/** A job of this process that nobody watches. */
+function silentJob(): Job<'run'> {
+  return {
+    id: 'accuracy',
+    signal: new AbortController().signal,
+    killed: new AbortController().signal,
+    flush: async () => {},
+    alive: () => {},
+    progress: () => {},
+    metric: () => {},
+    log: () => {},
+  }
+}

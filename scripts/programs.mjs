@@ -1,0 +1,32 @@
+import { BootstrapError, run, say } from './command.mjs'
+import { commandFor, findManager, install, prefixFor } from './package-managers.mjs'
+
+/** A Python that runs the example solvers and the tests of solvers. The system's own counts as one built by hand does: it is tried. */
+export const PYTHON = {
+  what: 'Python 3.9 or later (python3)',
+  source: 'https://www.python.org',
+  runs: async () => (await run('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))'])).status === 0,
+  packages: { 'apt-get': 'python3', dnf: 'python3', yum: 'python3', apk: 'python3', pacman: 'python', brew: 'python3' },
+}
+
+/** CalculiX, whose solver is `ccx`. It ends with exit code 201 where it only tells its version. */
+export const CALCULIX = {
+  what: 'CalculiX (ccx)',
+  source: 'https://www.calculix.de',
+  runs: async () => /Version \d/.test((await run('ccx', ['-v'])).output),
+  packages: { 'apt-get': 'calculix-ccx' },
+}
+
+/** Gets a program with the system's package manager where that needs no question; else fails with what would help. */
+export async function installProgram({ what, source, runs, packages }, mayInstall) {
+  const manager = await findManager()
+  const name = manager && packages[manager.name]
+  const prefix = mayInstall && name !== undefined ? await prefixFor(manager) : undefined
+  if (prefix !== undefined) {
+    say(`installing ${name} with ${manager.name}`)
+    const output = await install(manager, prefix, name)
+    if (await runs()) return
+    process.stderr.write(output)
+  }
+  throw new BootstrapError(`no ${what} here: ${name === undefined ? `install it from ${source}` : `run "${commandFor(manager, name)}"`}`)
+}
