@@ -1,9 +1,11 @@
 import { runMain } from '../src/process.js'
 import { type Figure, figureTable } from './accuracy/figure.js'
+import { checkHorns } from './accuracy/horns.js'
+import { checkOptimization } from './accuracy/optimization.js'
 import { checkOptimizer } from './accuracy/optimizer.js'
 
 /** What is checked, one after the other. */
-const PARTS: readonly (() => Promise<Figure[]>)[] = [checkOptimizer]
+const PARTS: readonly (() => Promise<Figure[]>)[] = [checkOptimizer, checkOptimization, checkHorns]
 
 /** `npm run accuracy`: results of the numerics beside what theory or literature says. Exit code 1 where one does not keep to its bound. */
 async function main(): Promise<void> {

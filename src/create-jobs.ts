@@ -1,4 +1,4 @@
-import type { LiveMessage } from './client/job-view.js'
+import type { JobSnapshot, LiveMessage } from './client/job-view.js'
 import type { LiveProcessMessage } from './client/process-view.js'
 import { type Config, loadConfig, SETTINGS } from './config.js'
 import { systemClock } from './hub/clock.js'
@@ -12,7 +12,6 @@ import type { Position } from './protocol/entry.js'
 import type { JobState } from './protocol/job-state.js'
 import { type InputOf, isRunKind, type KindName, type RunKindName } from './protocol/kinds.js'
 import type { ProcessSnapshot, ProcessView } from './protocol/process-messages.js'
-import type { RunSnapshot } from './protocol/run-messages.js'
 import type { Status } from './protocol/status.js'
 
 export interface JobsOptions {
@@ -46,7 +45,7 @@ export type JobStatus = ProcessView & { readonly owner: string; readonly final: 
 
 /** What a watched job says, in the messages of its own socket: a snapshot, then each message. */
 export type JobMessage<K extends KindName = KindName> = K extends RunKindName
-  ? RunSnapshot | LiveMessage
+  ? JobSnapshot | LiveMessage
   : ProcessSnapshot | LiveProcessMessage
 
 export interface WatchJobOptions {

@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws'
-import type { LiveMessage } from '../../src/client/job-view.js'
+import { isSnapshot, type LiveMessage } from '../../src/client/job-view.js'
 import { type JobWatch, watchJob } from '../../src/client/watch-job.js'
 import { now } from './load.js'
 
@@ -21,7 +21,7 @@ export class Listener {
       token: () => token,
       WebSocket,
       onMessage: (message) => {
-        if ('recovered' in message) this.#begin(message)
+        if (isSnapshot(message)) this.#begin(message)
         else this.#note(message)
       },
     })

@@ -1,5 +1,4 @@
-import type { FinalMessage, JobView, LiveMessage } from '../client/job-view.js'
-import type { RunSnapshot } from '../protocol/run-messages.js'
+import type { FinalMessage, JobSnapshot, JobView, LiveMessage } from '../client/job-view.js'
 
 const BAR_WIDTH = 20
 
@@ -13,7 +12,7 @@ export class ProgressDisplay {
     this.#out = out
   }
 
-  show(message: RunSnapshot | LiveMessage, view: JobView): void {
+  show(message: JobSnapshot | LiveMessage, view: JobView): void {
     for (const [name, { value, unit }] of Object.entries(view.metrics)) {
       if (this.#shown.get(name) === value) continue
       this.#shown.set(name, value)

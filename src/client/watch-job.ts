@@ -1,15 +1,14 @@
-import type { RunSnapshot } from '../protocol/run-messages.js'
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions } from './connection.js'
-import { apply, isFinalMessage, isSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
+import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
 import type { Received } from './line.js'
 import { Proof } from './proof.js'
 
 export interface WatchOptions extends ConnectionOptions {
-  /** `ws://…/api/v2/ws/runs/<run_id>` */
+  /** `ws://…/api/v2/ws/runs/<run_id>`, `ws://…/api/v2/ws/optimizations/<optimization_id>` */
   readonly url: string
   /** Each message that changed the view, in order, each durable one exactly once. The snapshot comes as it is. */
-  readonly onMessage?: (message: RunSnapshot | LiveMessage, view: JobView) => void
+  readonly onMessage?: (message: JobSnapshot | LiveMessage, view: JobView) => void
 }
 
 /** Follows one job through reconnects and hubs that stop, and proves of each message that nothing was lost before it. */
@@ -67,7 +66,7 @@ export class JobWatch {
     else if ('seq' in message) this.#follow(message as LiveMessage) // what has a place is an entry of the job
   }
 
-  #begin(snapshot: RunSnapshot): void {
+  #begin(snapshot: JobSnapshot): void {
     const { epoch, seq, status } = snapshot
     const before = this.#view
     const hasFinal = this.#proof.open({ epoch, seq, recovered: snapshot.recovered === true, isFinal: isFinal(status) })
@@ -90,7 +89,7 @@ export class JobWatch {
     this.#tell(message)
   }
 
-  #tell(message: RunSnapshot | LiveMessage): void {
+  #tell(message: JobSnapshot | LiveMessage): void {
     if (this.#view) this.#options.onMessage?.(message, this.#view)
     this.#connection.changed()
   }

@@ -1,10 +1,9 @@
 import { WebSocket } from 'ws'
-import { type JobView, type LiveMessage, viewOf } from '../../src/client/job-view.js'
+import { type JobSnapshot, type JobView, type LiveMessage, viewOf } from '../../src/client/job-view.js'
 import { JobWatch } from '../../src/client/watch-job.js'
 import { type ProcessesMessage, ProcessesWatch } from '../../src/client/watch-processes.js'
 import type { JobState } from '../../src/protocol/job-state.js'
 import { runSnapshot } from '../../src/protocol/run-events.js'
-import type { RunSnapshot } from '../../src/protocol/run-messages.js'
 import type { Harness } from './harness.js'
 
 interface Cuttings {
@@ -46,7 +45,7 @@ export class Watcher {
   readonly watch: JobWatch
   /** Seqs of the durable and final entries, as they were told. */
   readonly durables: number[] = []
-  readonly told: (RunSnapshot | LiveMessage)[] = []
+  readonly told: (JobSnapshot | LiveMessage)[] = []
   /** Seq of the first snapshot: what is older was never promised. */
   since = -1
   readonly #line: Cuttings
@@ -71,7 +70,7 @@ export class Watcher {
     this.#line.cut()
   }
 
-  #note(message: RunSnapshot | LiveMessage): void {
+  #note(message: JobSnapshot | LiveMessage): void {
     this.told.push(message)
     if ('recovered' in message) {
       if (this.since < 0) this.since = message.seq
