@@ -17,15 +17,15 @@ const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_m
 const OPTIMIZATION = {
   base: HORN,
   variables: [
-    { name: 'width_mm', min: 20, max: 80 },
-    { name: 'height_mm', min: 115, max: 135 },
+    { name: 'width_mm', min: 20, max: 40 },
+    { name: 'height_mm', min: 120, max: 132 },
   ],
   objectives: [
     { metric: 'frequency_deviation_pct', direction: 'minimize' },
     { metric: 'max_von_mises_stress_mpa', direction: 'minimize' },
   ],
   constraints: [{ metric: 'natural_frequency_hz', operator: 'within_percent', value: 20_000, tolerance_pct: 1 }],
-  population: 12,
+  population: 16,
   generations: 8,
   seed: 2026,
 }
