@@ -63,6 +63,10 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
   }
 
   async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+    return this.#publish(id, events, writer)
+  }
+
+  #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Refused {
     const job = this.#jobs.get(id)
     const tooBig = events.some((event) => Buffer.byteLength(JSON.stringify(event.message)) > this.#limits.maxEventBytes)
     if (tooBig) return { ok: false, reason: 'too_big', status: null }
@@ -98,7 +102,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
   async advance(id: string, events: readonly JobEvent[], writer: Writer, next: Checkpoint): Promise<Written | Refused> {
     const status = this.#jobs.get(id)?.state.status ?? null
     if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
-    const answer = await this.publish(id, events, writer)
+    const answer = this.#publish(id, events, writer)
     if (answer.ok) this.#checkpoints.set(id, next)
     return answer
   }

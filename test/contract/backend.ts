@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Pulse } from '../../src/broker/broker.js'
+import type { Checkpoints } from '../../src/broker/checkpoints.js'
 import type { ActiveRounds, JobStore } from '../../src/broker/job-store.js'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { RedisBroker } from '../../src/broker/redis-broker.js'
@@ -9,7 +10,7 @@ import type { Entry } from '../../src/protocol/entry.js'
 
 /** What serves both ports. */
 export interface Backend {
-  readonly broker: Broker & Pulse
+  readonly broker: Broker & Pulse & Checkpoints
   readonly store: JobStore & ActiveRounds
   /** Begins every key, on Redis. */
   readonly prefix: string

@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import type { OpenBackend } from './backend.js'
 import { beatContract } from './beat-suite.js'
+import { checkpointContract } from './checkpoint-suite.js'
 import { publishContract } from './publish-suite.js'
 import { readContract } from './read-suite.js'
 import { statesContract } from './states-suite.js'
@@ -13,4 +14,5 @@ export function brokerContract(t: Test, open: OpenBackend): void {
   readContract(t, open)
   storeContract(t, open)
   beatContract(t, open)
+  checkpointContract(t, open)
 }

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
-import { apply, isSnapshot, type JobView, type LiveMessage, viewOf } from '../../src/client/job-view.js'
+import { apply, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from '../../src/client/job-view.js'
 import { runDialect } from '../../src/protocol/dialect.js'
-import type { Entry } from '../../src/protocol/entry.js'
+import { controlWriter, type Entry, type JobEvent } from '../../src/protocol/entry.js'
 import { messageOf } from '../../src/protocol/job-state.js'
+import { optimizationEvents } from '../../src/protocol/optimization-events.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import type { RunSnapshot } from '../../src/protocol/run-messages.js'
 import { entering, metric, progress, TestJob } from '../contract/test-job.js'
@@ -141,4 +142,50 @@ t.test('a view is never changed, only followed by another', async (t) => {
   }
   t.equal(now.status, 'completed')
   t.equal(view.status, 'queued')
+})
+
+t.test('[OPT-2] of an optimization the view has what was found: every message leads to what a snapshot of that moment says', async (t) => {
+  const memory = new MemoryBroker()
+  const id = 'opt'
+  const record = {
+    id,
+    kind: 'optimization',
+    owner: 'alice',
+    solver: null,
+    parent: null,
+    input: '{}',
+    digest: '',
+    timeoutMs: 1000,
+    generation: 'g',
+  } as const
+  await memory.create({ ...record, created_at: '2026-01-01T00:00:00.000Z' }, optimizationEvents.status(id, 'queued'))
+  const point = { iteration: 1, run_id: 'r-1', parameters: { a: 1 }, metrics: { m: 2 } }
+  const iteration = { iteration: 1, run_id: 'r-1', parameters: { a: 1 }, metrics: { m: 2 }, feasible: true, pareto_updated: true }
+  const found = { generation: 1, total: 4, violation: 0, counters: { feasible: 1, failed: 0 } }
+  const steps: (readonly JobEvent[])[] = [
+    [optimizationEvents.status(id, 'running')],
+    [optimizationEvents.iteration(id, { ...iteration, ...found })],
+    [optimizationEvents.front(id, { iteration: 1, size: 1, points: [point], best: point })],
+    [optimizationEvents.progress(id, { percent: 25, phase: 'evaluating', message: '1 of 4', elapsed_s: 1, evaluated: 1, total: 4 })],
+    [optimizationEvents.status(id, 'paused')],
+    [optimizationEvents.status(id, 'running')],
+    [optimizationEvents.failed(id, { error: 'x', code: 'timeout', log_tail: '' }, { percent: 25, phase: 'evaluating', elapsed_s: 1 })],
+    [{ ...optimizationEvents.status(id, 'queued'), clears: 'round' }],
+  ]
+  const now = async () => {
+    const state = (await memory.read(id))?.state
+    if (!state) throw new Error('no state')
+    return { state, snapshot: runDialect.snapshot(state, { recovered: false }) as unknown as JobSnapshot } // of the run dialect
+  }
+  let view = viewOf((await now()).snapshot)
+  for (const [i, events] of steps.entries()) {
+    const round = events[0]?.clears ? 2 : 1
+    await memory.publish(id, events, controlWriter(round))
+    const { state, snapshot } = await now()
+    const entry = [...state.latest.values()].at(-1)
+    view = apply(view, (entry && messageOf(entry)) as unknown as LiveMessage) // as it was stored
+    const { final: _final, ...told } = view
+    const { final: _none, ...stored } = viewOf(snapshot)
+    t.same(told, stored, `step ${i}`)
+  }
 })
