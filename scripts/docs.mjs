@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /*
  * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
- *   README.md         settings, and the inputs of runs and benchmarks
+ *   README.md         settings, and the inputs of runs, optimizations and benchmarks
  *   docs/protocol.md  codes
  * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
  * Reads build/, so it runs after `npm run build`.
@@ -20,6 +20,7 @@ const DOCUMENTS = {
   'README.md': {
     settings: settingsTable(),
     input: inputTable('field of `input`', KINDS.run.input),
+    optimization: inputTable('field', KINDS.optimization.input),
     benchmark: inputTable('field', KINDS.benchmark.input),
   },
   'docs/protocol.md': { codes: codesTable() },
@@ -43,7 +44,7 @@ function inputTable(head, input) {
 /** One row per field of a JSON Schema, those of nested objects by their dotted name. */
 function inputRows(schema, base) {
   return Object.entries(schema.properties).flatMap(([name, field]) => {
-    if (field.type === 'object') return inputRows(field, `${base}${name}.`)
+    if (field.type === 'object' && Object.keys(field.properties).length > 0) return inputRows(field, `${base}${name}.`)
     const isRequired = schema.required?.includes(name) && field.default === undefined
     const fallback = field.default === undefined ? (isRequired ? 'required' : '') : code(JSON.stringify(field.default).replaceAll('"', ''))
     return [[code(base + name), kindOf(field), fallback, field.description ?? '']]
@@ -52,9 +53,16 @@ function inputRows(schema, base) {
 
 function kindOf({ enum: values, type, minimum, maximum, items, minItems, maxItems, minLength, maxLength }) {
   if (values) return values.map(code).join(', ')
-  if (type === 'array') return `${minItems} to ${maxItems} of: ${kindOf(items)}`
+  if (type === 'array') return `${minItems ?? 0} to ${maxItems} of: ${items.properties ? fieldsOf(items) : kindOf(items)}`
+  if (type === 'object') return 'object'
   if (type === 'string') return minLength === undefined ? 'text' : `text of ${minLength} to ${maxLength} characters`
   return `${type}, ${minimum} to ${maximum}`
+}
+
+/** The names of an object's fields; what may be left out with a question mark. */
+function fieldsOf({ properties, required = [] }) {
+  const names = Object.keys(properties).map((name) => (required.includes(name) ? name : `${name}?`))
+  return code(`{${names.join(', ')}}`)
 }
 
 /** A default as it is set, and, where a number of ms or bytes says little, in a larger unit too. */

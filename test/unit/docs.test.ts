@@ -109,8 +109,19 @@ t.test('JSON in the documents is JSON, and what is submitted in the README is va
   for (const example of examples) t.doesNotThrow(() => JSON.parse(example), example.slice(0, 80))
   const bodies = blocks(readme, 'sh').flatMap((block) => [...block.matchAll(/-d '([^']+)'/g)].map(([, body = '']) => body))
   t.ok(bodies.length > 0)
-  const submit = ({ input, process_id: _id, ...rest }: { input?: unknown; process_id?: string }) =>
-    input === undefined ? normaliseInput('benchmark', rest) : normaliseInput('run', input)
+  const submit = ({
+    input,
+    process_id: _id,
+    optimization_id,
+    ...rest
+  }: {
+    input?: unknown
+    process_id?: string
+    optimization_id?: string
+  }) => {
+    if (input !== undefined) return normaliseInput('run', input)
+    return normaliseInput(optimization_id === undefined ? 'benchmark' : 'optimization', rest)
+  }
   for (const body of bodies) t.doesNotThrow(() => submit(JSON.parse(body)), body.slice(0, 80))
   const file = examples.find((example) => example.startsWith('{"providers"')) ?? ''
   const path = join(t.testdir({ 'providers.json': file }), 'providers.json')
