@@ -99,6 +99,18 @@ export class Jobs {
     return this.#service.cancel(id, () => true)
   }
 
+  /** Pauses an optimization: what is computed goes on to its end, what waits is taken back. Answers `paused`; rejects with `not_found` or `not_running`. */
+  async pause(id: string): Promise<Status> {
+    this.#mustBeOpen()
+    return this.#service.pause('optimization', id, () => true, 'paused')
+  }
+
+  /** Lets a paused optimization go on. Answers `running`; rejects with `not_found` or `not_running`. */
+  async resume(id: string): Promise<Status> {
+    this.#mustBeOpen()
+    return this.#service.pause('optimization', id, () => true, 'running')
+  }
+
   /** The state of a job now. Rejects with `not_found`. */
   async read(id: string): Promise<JobStatus> {
     return statusOf(await this.#state(id))

@@ -12,6 +12,8 @@ export interface StepWorkerOptions {
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
+  /** A worker whose lock is not renewed for so long counts as dead: its steps are done again. */
+  readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
 }
 
@@ -27,14 +29,21 @@ export class StepWorker {
 
   constructor(options: StepWorkerOptions) {
     this.#options = options
-    const { queue, step, parts, url, prefix, onFault } = options
+    const { queue, step, parts, url, prefix, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { maxRetries: null, onFault })
     const take = async ({ data: { id, round } }: { data: BullData }) => {
       // Its first step is its place in the queue: whoever waits behind it may follow.
       await parts.queue.started({ queue, id, round })
       await step(id)
     }
-    this.#worker = new Worker<BullData>(queue, take, { connection: this.#connection, prefix, concurrency: AT_ONCE, autorun: false })
+    this.#worker = new Worker<BullData>(queue, take, {
+      connection: this.#connection,
+      prefix,
+      concurrency: AT_ONCE,
+      lockDuration: lockDurationMs,
+      stalledInterval: lockDurationMs / 2,
+      autorun: false,
+    })
     this.#worker.on('error', onFault)
     this.#worker.on('failed', (_job, error) => onFault(error))
   }

@@ -41,10 +41,11 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Par
   const stepWorker = () =>
     new StepWorker({
       queue: queueOf({ kind: 'optimization', solver: null }),
-      step: (id) => stepOptimization({ ...parts, jobs }, id),
+      step: (id) => stepOptimization({ ...parts, jobs, maxEventBytes: config.MAX_EVENT_BYTES }, id),
       parts,
       url: config.REDIS_URL,
       prefix: keys.queues(),
+      lockDurationMs: config.WORKER_LOCK_MS,
       onFault: (error) => log.error({ err: error }, 'worker fault'),
     })
   const workers = [...new Set(config.WORKER_KINDS)].map((kind) => (isComputedKind(kind) ? workerOf(kind) : stepWorker()))

@@ -112,7 +112,7 @@ t.test('[OPT-7] a step that dies between any two of its acts is taken up by the 
   const jobs = h.nodes[0]?.hub.jobs
   if (!parts || !jobs) throw new Error('no node')
   const died = new Error('died here')
-  const whole = { ...parts, jobs }
+  const whole = { ...parts, jobs, maxEventBytes: 262_144 }
   /** Dies before or after one of its acts: the `n`-th. */
   const dying = (n: number) => {
     let acts = 0

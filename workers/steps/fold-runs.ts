@@ -17,6 +17,19 @@ export interface EndedRun {
   readonly outcome: Outcome
 }
 
+/** An optimization as it stands. */
+export interface Whole {
+  readonly state: JobState
+  readonly input: OptimizationInput
+  readonly ledger: Ledger
+}
+
+/** When something is told (epoch ms), and how much of a front one message may hold. */
+export interface Telling {
+  readonly now: number
+  readonly maxFrontBytes: number
+}
+
 /** What follows from a step: where the optimization stands then, and what is told of it. */
 export interface Advance {
   readonly ledger: Ledger
@@ -24,7 +37,7 @@ export interface Advance {
 }
 
 /** Takes in runs that have ended: each is one iteration. Pure. A run that the ledger does not wait for is left out. */
-export function foldRuns(state: JobState, input: OptimizationInput, before: Ledger, ended: readonly EndedRun[], now: number): Advance {
+export function foldRuns({ state, input, ledger: before }: Whole, ended: readonly EndedRun[], { now, maxFrontBytes }: Telling): Advance {
   let ledger = before
   const events: JobEvent[] = []
   for (const run of ended) {
@@ -36,15 +49,16 @@ export function foldRuns(state: JobState, input: OptimizationInput, before: Ledg
   }
   if (events.length === 0) return { ledger, events }
   events.push(progressEvent(state, input, ledger, now))
-  return tellFront(state.id, input, { ledger, events }, now)
+  return tellFront({ state, input, ledger }, events, { now, maxFrontBytes })
 }
 
-/** Tells of the front, if it has changed and may be told of again, or the search is over. */
-export function tellFront(id: string, input: OptimizationInput, { ledger, events }: Advance, now: number): Advance {
+/** Tells of the front as well, if it has changed and may be told of again, or the search is over. */
+export function tellFront({ state, input, ledger }: Whole, events: readonly JobEvent[], { now, maxFrontBytes }: Telling): Advance {
   const { hasChanged, toldAt } = ledger.front
   const isDue = now - toldAt >= FRONT_INTERVAL_MS || ledger.search.end !== null
   if (!hasChanged || !isDue) return { ledger, events }
-  return { ledger: { ...ledger, front: { toldAt: now, hasChanged: false } }, events: [...events, frontEvent(id, input, ledger)] }
+  const told = { ...ledger, front: { toldAt: now, hasChanged: false } }
+  return { ledger: told, events: [...events, frontEvent(state.id, input, ledger, maxFrontBytes)] }
 }
 
 function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint, evaluation, paretoUpdated }: Fold): Ledger {

@@ -7,15 +7,17 @@ import { parametersOf } from '../optimization/optimizer.js'
 import type { Member } from '../optimization/problem.js'
 import type { Ledger } from './ledger.js'
 
-/** A message may hold so much of a front. */
-const MAX_BYTES = 150_000
-
-/** The front as it is told: by its first objective, the best first. */
-export function frontEvent(id: string, input: OptimizationInput, ledger: Ledger): JobEvent {
+/** The front as it is told: by its first objective, the best first; as much of it as fits into so many bytes. */
+export function frontEvent(id: string, input: OptimizationInput, ledger: Ledger, maxBytes: number): JobEvent {
   const members = ledger.search.archive.toSorted((a, b) => (a.objectives[0] ?? 0) - (b.objectives[0] ?? 0))
   const points = members.map((member) => pointOf(input, ledger, member))
   const best = bestOf(input, ledger)
-  return optimizationEvents.front(id, { iteration: Math.max(1, ledger.evaluated), size: points.length, points: thinned(points), best })
+  return optimizationEvents.front(id, {
+    iteration: Math.max(1, ledger.evaluated),
+    size: points.length,
+    points: thinned(points, maxBytes),
+    best,
+  })
 }
 
 export function bestOf(input: OptimizationInput, ledger: Ledger): FrontPoint | null {
@@ -31,9 +33,9 @@ function pointOf(input: OptimizationInput, { found }: Ledger, { index, point, me
 }
 
 /** As many as fit, evenly over the front. */
-function thinned(points: readonly FrontPoint[]): FrontPoint[] {
+function thinned(points: readonly FrontPoint[], maxBytes: number): FrontPoint[] {
   const bytes = Buffer.byteLength(JSON.stringify(points))
-  if (bytes <= MAX_BYTES) return [...points]
-  const count = Math.max(1, Math.floor((points.length * MAX_BYTES) / bytes))
+  if (bytes <= maxBytes) return [...points]
+  const count = Math.max(1, Math.floor((points.length * maxBytes) / bytes))
   return Array.from({ length: count }, (_, i) => points[Math.floor((i * points.length) / count)]).filter((point) => point !== undefined)
 }

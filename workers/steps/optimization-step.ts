@@ -1,3 +1,4 @@
+import type { WriteRefusal } from '../../src/broker/broker.js'
 import { cancelJob } from '../../src/jobs/cancel.js'
 import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
 import { type Outcome, queuedRoundOf } from '../../src/jobs/queue.js'
@@ -10,22 +11,28 @@ import type { OptimizationInput } from '../../src/protocol/optimization-input.js
 import { isFinal } from '../../src/protocol/status.js'
 import { isTimedOut, timeoutFailure } from '../../src/protocol/timeout.js'
 import { begin, type Candidate, candidates } from '../optimization/optimizer.js'
-import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront } from './fold-runs.js'
+import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole } from './fold-runs.js'
 import { bestOf } from './front.js'
 import { firstLedger, type Ledger, partsOf } from './ledger.js'
 import { lookAtRun, type RunParts, type RunState, runIdOf } from './runs.js'
 
-export type StepParts = Finalizer & RunParts
+export interface StepParts extends Finalizer, RunParts {
+  readonly broker: Finalizer['broker']
+  /** Largest message of a job. */
+  readonly maxEventBytes: number
+}
+
+/** Of a message: what a front may take, beside the point that is shown as the best one. */
+const FRONT_SHARE = 0.7
 
 /** Most turns of one step: where others go on side by side, each finds something new. The next step goes on. */
 const MAX_TURNS = 100
 
+const LASTING: readonly WriteRefusal[] = ['too_big', 'too_many_keys']
+
 /** An optimization with what its ledger says, in one turn. */
-interface Standing {
-  readonly state: JobState
-  readonly input: OptimizationInput
+interface Standing extends Whole {
   readonly version: number
-  readonly ledger: Ledger
 }
 
 type OpenRun = Candidate & { readonly run_id: string }
@@ -79,17 +86,17 @@ async function standingOf(parts: StepParts, state: JobState): Promise<Standing |
 
 /** Folds what has ended, and tells of the front where that is due. Answers whether anything was done, by whomever. */
 async function takeIn(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
-  const { state, input, ledger } = standing
+  const { state, ledger } = standing
   const ended = looks.flatMap(({ run, look }) =>
     look.at === 'ended' ? [{ index: run.index, run_id: run.run_id, outcome: look.outcome }] : [],
   )
-  const now = Date.now()
-  const next = ended.length > 0 ? foldRuns(state, input, ledger, ended, now) : tellFront(state.id, input, { ledger, events: [] }, now)
+  const telling = { now: Date.now(), maxFrontBytes: FRONT_SHARE * parts.maxEventBytes }
+  const next = ended.length > 0 ? foldRuns(standing, ended, telling) : tellFront(standing, [], telling)
   if (next.events.length > 0) {
     await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
     return true
   }
-  if (ledger.front.hasChanged) await parts.backlog.step(queuedRoundOf(state), 'look', ledger.front.toldAt + FRONT_INTERVAL_MS - now)
+  if (ledger.front.hasChanged) await parts.backlog.step(queuedRoundOf(state), 'look', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
   return false
 }
 
@@ -132,15 +139,13 @@ async function cancel(parts: StepParts, id: string): Promise<void> {
 }
 
 /** Writes where the optimization stands with what is told of it. Where another step was faster, or it has ended, nothing is done: the next turn sees it. */
-async function advance(
-  { broker }: StepParts,
-  { state, version, ledger }: Omit<Standing, 'input'>,
-  events: readonly JobEvent[],
-): Promise<void> {
+async function advance(parts: StepParts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
   const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
-  const answer = await broker.advance(state.id, events, controlWriter(state.round), next)
-  if (!answer.ok && (answer.reason === 'too_big' || answer.reason === 'too_many_keys'))
-    throw new Error(`the step of ${state.id} cannot be written: ${answer.reason}`)
+  const answer = await parts.broker.advance(state.id, events, controlWriter(state.round), next)
+  if (answer.ok || !LASTING.includes(answer.reason)) return
+  // It would be refused again and again.
+  const error = `What this optimization has to tell is more than a job may: ${answer.reason}.`
+  await finalize(parts, queuedRoundOf(state), { status: 'failed', code: 'solver_error', error, log_tail: '' }, 'worker')
 }
 
 function openRunsOf({ input, ledger }: Standing): OpenRun[] {

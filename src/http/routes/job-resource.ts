@@ -25,6 +25,8 @@ export interface JobResource {
   readonly dialect: Dialect
   /** The last-known state, with what the final message says. */
   stateOf(state: JobState): Readonly<Record<string, unknown>>
+  /** The same in a list. */
+  briefOf(state: JobState): Readonly<Record<string, unknown>>
   /** What a job is called where it is answered that it was enqueued: its id, and its kind where that is not plain from the address. */
   nameOf(state: JobState): Readonly<Record<string, unknown>>
   /** The socket over which a job is watched. */
@@ -54,7 +56,7 @@ const Path = Type.Object({ id: Type.String() })
 
 /** What can be done with jobs of any kind: list, state, missed entries, cancel, retry. Whose jobs, and how they look, is the resource's. */
 export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async (app, { resource, jobs, policy }) => {
-  const { kind, tag, idField, listField, dialect, stateOf } = resource
+  const { kind, tag, idField, listField, dialect, stateOf, briefOf } = resource
   const tags = [tag]
 
   app.addHook('onRequest', app.identify)
@@ -62,7 +64,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring: Page } }, async (request) => {
     const { limit, cursor, status } = request.query
     const page = await jobs.list(request.identity.sub, kind, limit, cursor, status)
-    return { [listField]: page.jobs.map(stateOf), cursor: page.cursor ?? null }
+    return { [listField]: page.jobs.map(briefOf), cursor: page.cursor ?? null }
   })
 
   app.get('/:id', { schema: { tags, summary: 'State', params: Path } }, async (request) => {

@@ -1,6 +1,9 @@
 import { processDialect, processFinal, processView } from '../../protocol/dialect.js'
+import type { JobState } from '../../protocol/job-state.js'
 import { KINDS } from '../../protocol/kinds.js'
 import type { JobResource } from './job-resource.js'
+
+const stateOf = (state: JobState) => ({ ...processView(state), result: processFinal(state) })
 
 /** Jobs of every kind, in the process dialect: `/api/processes`. */
 export const processes: JobResource = {
@@ -10,7 +13,8 @@ export const processes: JobResource = {
   idField: 'process_id',
   listField: 'processes',
   dialect: processDialect,
-  stateOf: (state) => ({ ...processView(state), result: processFinal(state) }),
+  stateOf,
+  briefOf: stateOf,
   nameOf: ({ id, kind }) => ({ process_id: id, process_type: KINDS[kind].processType }),
   socketOf: () => '/ws',
 }

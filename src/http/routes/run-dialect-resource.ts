@@ -6,6 +6,11 @@ import type { JobResource } from './job-resource.js'
 /** Jobs of one kind in the run dialect. All of it derives from the kinds table. */
 export function runDialectResource(kind: RunKindName): JobResource {
   const { idField, path, snapshot } = KINDS[kind]
+  /** The snapshot, less what only a socket says. */
+  const stateOf = (state: JobState) => {
+    const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
+    return { ...fields, result: finalOf(state) }
+  }
   return {
     kind,
     base: `/api/v2/${path}`,
@@ -13,10 +18,11 @@ export function runDialectResource(kind: RunKindName): JobResource {
     idField,
     listField: path,
     dialect: runDialect,
-    /** The snapshot, less what only a socket says. */
-    stateOf: (state) => {
-      const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
-      return { ...fields, result: finalOf(state) }
+    stateOf,
+    // A front of hundreds of points is for whoever asks for that one.
+    briefOf: (state) => {
+      const { front: _front, ...fields } = stateOf(state) as Record<string, unknown>
+      return fields
     },
     nameOf: ({ id }) => ({ [idField]: id }),
     socketOf: (id) => `/api/v2/ws/${path}/${id}`,
