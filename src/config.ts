@@ -126,6 +126,7 @@ export const SETTINGS = {
     'silent',
   ]),
   PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
+  SOLVERS_FILE: text('JSON file with the programs that serve as solvers beside the built-in one.', '', /^.+$/, 'a path'),
   WORKER_KINDS: kinds('Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.'),
   WORKER_CONCURRENCY: integer('Runs that one worker process computes at a time.', 2, 1, 64),
   BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
