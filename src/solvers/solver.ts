@@ -18,7 +18,8 @@ export const SolverEntry = Type.Object(
       default: '.',
       description: 'working folder, where relative from the folder of the file',
     }),
-    env: Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }), Text('value'), {
+    env: Type.Record(Type.String(), Text('value'), {
+      propertyNames: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
       default: {},
       description: 'variables beside the few that every program gets',
     }),
