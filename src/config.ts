@@ -128,7 +128,12 @@ export const SETTINGS = {
   PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
   SOLVERS_FILE: text('JSON file with the programs that serve as solvers beside the built-in one.', '', /^.+$/, 'a path'),
   WORKER_KINDS: kinds('Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.'),
-  WORKER_CONCURRENCY: integer('Runs that one worker process computes at a time.', 2, 1, 64),
+  WORKER_SOLVERS: list(
+    'Solvers whose runs a worker process takes, with commas between; empty: `horn-2d` and all of SOLVERS_FILE.',
+    (item) => /^[a-z][a-z0-9-]{0,31}$/.test(item),
+    'names of solvers',
+  ),
+  WORKER_CONCURRENCY: integer('Runs of `horn-2d` that one worker process computes at a time.', 2, 1, 64),
   BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
   WORKER_LOCK_MS: integer('A worker that gives no sign of life for so long has lost its jobs to another.', 10_000, 1000, 600_000),
   CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),

@@ -47,6 +47,12 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
     process.stderr.write(`${JSON.stringify({ input, cwd: process.cwd(), args: process.argv.slice(3), env: process.env })}\n`)
     complete()
   },
+  /** Fails, so that whoever watches sees in the end of its log what it was given. */
+  'echo-and-fail': () => {
+    const { env } = process
+    process.stderr.write(`input ${readFileSync(0, 'utf8')}\nrun ${env.RUNCAST_RUN_ID}\nvariables ${Object.keys(env).join(' ')}\n`)
+    process.exitCode = 1
+  },
   /** All sorts of lines. */
   talk: () => {
     write('plain text\n{"type":"unknown"}\n[1]\n{"no": "type"}\n{ broken\n')

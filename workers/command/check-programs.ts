@@ -4,12 +4,18 @@ import { SolversError } from '../../src/solvers/load-solvers.js'
 import type { Solver } from '../../src/solvers/solver.js'
 import { type Environment, environmentOf } from './environment.js'
 
+interface SolversInFile {
+  readonly solvers: readonly Solver[]
+  readonly path: string
+}
+
 /**
  * Looks whether this machine has the program and the working folder of each solver. Throws `SolversError` with every one that it lacks, for a worker that
- * starts: better than each of its runs failing. What changes later the runs themselves find.
+ * starts: better than each of its runs failing. What changes later the runs themselves find. `chosen`: those of the file that it takes.
  */
-export function checkPrograms(solvers: readonly Solver[], path: string, worker: Environment): void {
+export function checkPrograms({ solvers, path }: SolversInFile, chosen: readonly Solver[], worker: Environment): void {
   const faults = solvers.flatMap((solver, i) => {
+    if (!chosen.includes(solver)) return []
     if (!isFolder(solver.cwd)) return [`/solvers/${i}/cwd: expected a folder of this machine: ${solver.cwd}`]
     const where = solver.command.includes('/') ? solver.cwd : 'PATH'
     return isThere(solver, worker)
