@@ -67,6 +67,13 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
     deaf()
     void tellPids(another('deaf'))
   },
+  /** Tells its parent as well. */
+  orphans: async () => {
+    deaf()
+    const child = another('deaf')
+    await once(child, 'message')
+    tell({ type: 'progress', percent: 1, message: `${process.pid} ${child.pid} ${process.ppid}` })
+  },
   /** Ends and leaves another one behind, that has its streams. */
   leaves: async () => {
     await tellPids(another('deaf'))

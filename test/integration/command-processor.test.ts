@@ -145,6 +145,16 @@ t.test('[SOLVER-6] a program that is deaf goes on until it is killed, with all t
   t.ok(await allEnded(pids))
 })
 
+t.test('[SOLVER-5] [SOLVER-6] a guard that is killed takes the program with it, which is nothing that the program did', async (t) => {
+  const run = play(t, 'orphans')
+  const [program = 0, child = 0, guard = 0] = await run.pids()
+  process.kill(guard, 'SIGKILL')
+  const error = await run.result.catch((error: unknown) => error)
+  t.notOk(error instanceof JobFailure)
+  t.match(error, { message: 'The guard of the program was lost.' })
+  t.ok(await allEnded([program, child]))
+})
+
 t.test('[SOLVER-6] a stop that comes before the program has begun ends it too', async (t) => {
   const before = play(t, 'silent')
   before.stop.abort(new Stop('stopping'))
