@@ -220,6 +220,25 @@ t.test('[SOLVER-1] a worker whose machine lacks a program says so and does not s
   await t.rejects(startHarness(t, { env: { SOLVERS_FILE: join(file, '../nowhere.json') } }), { name: 'SolversError' })
 })
 
+t.test('[STATE-7] news of a solver’s queue are heard too: its end is told where its worker could not', async (t) => {
+  const h = await startHarness(t, { env: { SOLVERS_FILE: fileOf(t, { name: 'talk' }) } })
+  const hub = h.nodes[0]?.hub
+  if (!h.worker || !hub) throw new Error('no worker')
+  h.worker.parts.queue.state = () => Promise.reject(new Error('gone'))
+  // The hub alone sweeps, and finds nothing to look at.
+  await h.worker.parts.sweeper.close()
+  hub.parts.store.active = async () => []
+  const listeners = async () => String(await hub.parts.broker.commands.client('LIST')).match(/name=\S*:qe/g)?.length
+  await eventually(async () => (await listeners()) === 3)
+  const answer = await h.call('POST', '/api/v2/runs', { body: { solver: 'talk', input: {} } })
+  const client = await h.connect(answer.body.run_id)
+  t.match(await client.next('completed'), { metrics_summary: { f: 1.5 } })
+  t.match(
+    h.logged.filter((line) => 'source' in line),
+    [{ status: 'completed', source: 'queue' }],
+  )
+})
+
 t.test('[STATE-11] a program that is silent for long is stale until its next line', async (t) => {
   // Two beats fit in.
   const { harness } = await start(t, fileOf(t, { name: 'family' }), { STALE_MS: '6000', WORKER_LOCK_MS: '10000' })
