@@ -8,6 +8,7 @@ import { commandProcessor } from '../../workers/command/command-processor.js'
 import { type Job, JobFailure, Stop } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { isRunning } from '../helpers/is-running.js'
+import { allEnded } from '../helpers/solvers.js'
 
 const PROGRAM = fileURLToPath(new URL('../helpers/scripted-program.js', import.meta.url))
 
@@ -53,10 +54,6 @@ function play(
   const pids = () => eventually(() => progress[0]?.split(' ').slice(2).map(Number))
   const endsAs = (expected: { name: string; why: string }) => t.rejects(result, expected)
   return { result, progress, metrics, log, pids, endsAs, stop, kill, signs: () => signs }
-}
-
-function allEnded(pids: readonly number[]): Promise<boolean> {
-  return eventually(() => pids.length > 0 && pids.every((pid) => !isRunning(pid)))
 }
 
 t.test('[SOLVER-2] a program gets its input on stdin, its own folder and arguments, and no secret of the worker', async (t) => {
