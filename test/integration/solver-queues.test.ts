@@ -17,12 +17,13 @@ const WORKER = fileURLToPath(new URL('../../workers/main.js', import.meta.url))
 
 t.test('[SOLVER-1] a run has the time of its solver, unless its submit says otherwise', async (t) => {
   const { harness } = await startSolvers(t, solversFile(t, { name: 'family', timeout_s: 1, concurrency: 2 }))
-  const first = await runSolver(harness, 'family')
   const other = await runSolver(harness, 'family', {}, { job_timeout_s: 600 })
-  const [pids, others] = [await pidsOf(first.client), await pidsOf(other.client)]
+  const others = await pidsOf(other.client)
+  const first = await runSolver(harness, 'family')
+  const pids = await pidsOf(first.client)
   t.match(await first.client.next('error'), { code: 'timeout', error: /its 1 s/ })
   t.ok(await allEnded(pids))
-  t.ok(others.length === 2 && others.every(isRunning), 'and its solver computes two at a time')
+  t.ok(others.length === 2 && others.every(isRunning), 'beside another one, since its solver computes two at a time')
   await harness.call('POST', `/api/v2/runs/${other.id}/cancel`)
   await other.client.next('cancelled')
 })
