@@ -187,10 +187,10 @@ t.test('[SOLVER-6] what a program leaves behind is ended with it', async (t) => 
 
 t.test('[SOLVER-6] what has left the group of a program holds nobody up', async (t) => {
   const run = play(t, 'leaves-stranger')
-  t.same(await run.result, { metrics_summary: {} })
   const [, stranger = 0] = await run.pids()
+  t.teardown(() => process.kill(stranger, 'SIGKILL'))
+  t.same(await run.result, { metrics_summary: {} })
   t.ok(isRunning(stranger), 'it has the streams of the program open')
-  process.kill(stranger, 'SIGKILL')
 })
 
 t.test('[SOLVER-4] a program that tells more than is taken waits, and nothing is lost', async (t) => {

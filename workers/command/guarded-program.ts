@@ -74,7 +74,7 @@ export class GuardedProgram {
         else if (message.type === 'ended') resolve(message.exit)
         else reject(new Error(`The program could not be started: ${message.reason}`))
       })
-      guard.once('error', (error) => reject(new Error(`The guard of the program could not be started: ${error.message}`)))
+      guard.on('error', (error) => reject(new Error(`The guard of the program could not be started: ${error.message}`)))
       // After the last message. Where there was none that tells the end, the guard itself was killed.
       guard.once('disconnect', () => {
         if (this.#pid !== undefined) signalGroup(this.#pid, 'SIGKILL')
