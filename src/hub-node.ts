@@ -6,6 +6,8 @@ import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
 import { catalogueOf } from './providers/catalogue.js'
 import { loadProviders } from './providers/load-providers.js'
 import { buildServer } from './server.js'
+import { loadSolvers } from './solvers/load-solvers.js'
+import { workerQueues } from './worker-queues.js'
 
 /** A hub in this process: adapters, hub and server, put together. */
 export interface HubNode {
@@ -17,15 +19,16 @@ export interface HubNode {
   close(): Promise<void>
 }
 
-/** Builds a hub that does not listen yet. Throws `ProvidersError` where the providers are not valid; it needs no key of theirs. */
+/** Builds a hub that does not listen yet. Throws `ProvidersError` or `SolversError` where what the files say is not valid; it needs no key and no program of theirs. */
 export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
   const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
+  const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
   const parts = buildParts(config, log)
   const guards = buildHubGuards(config, log)
   const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
   const hasWorkers = async () => {
-    const counts = await Promise.all(config.WORKER_KINDS.map((kind) => parts.backlog.workers(kind)))
+    const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
     return counts.every((count) => count > 0)
   }
   const server = await buildServer({

@@ -18,6 +18,9 @@ import type { Timeouts } from './jobs/job-service.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
 import { KIND_NAMES } from './protocol/kinds.js'
+import { loadSolvers } from './solvers/load-solvers.js'
+import type { Solver } from './solvers/solver.js'
+import { solverQueue } from './worker-queues.js'
 
 const MIN_REDIS_MAJOR = 7
 /** A job that waits for its turn is looked at again so much later. */
@@ -35,6 +38,7 @@ export interface Adapters {
   /** Told of each end that this process has written. */
   readonly onFinal: (final: Final) => void
   readonly timeoutsMs: Timeouts
+  /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
   close(): Promise<void>
 }
@@ -50,13 +54,19 @@ export interface PartsLog {
   error(fields: object, message: string): void
 }
 
+/** Throws `SolversError` where the solvers are not valid; it does not need their programs. */
 export function buildParts(config: Config, log: PartsLog): Parts {
   const adapters = buildAdapters(config, log)
   const onFault = faultsTo(log)
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
   const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
-  const watch = new BullEvents({ url: config.REDIS_URL, prefix: keys.queues(), queues: KIND_NAMES, onFault })
+  const watch = new BullEvents({
+    url: config.REDIS_URL,
+    prefix: keys.queues(),
+    queues: [...KIND_NAMES, ...adapters.solvers.map(solverQueue)],
+    onFault,
+  })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
   const close = async () => {
@@ -66,7 +76,9 @@ export function buildParts(config: Config, log: PartsLog): Parts {
   return { ...adapters, sweeper, close }
 }
 
+/** Throws `SolversError` likewise. */
 export function buildAdapters(config: Config, log: PartsLog): Adapters {
+  const solvers = loadSolvers(config.SOLVERS_FILE)
   const onFault = faultsTo(log)
   const connection = { url: config.REDIS_URL, onFault }
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
@@ -90,13 +102,8 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     store.close()
     await broker.close()
   }
-
-  const timeoutsMs = {
-    run: config.RUN_TIMEOUT_S * 1000,
-    optimization: config.OPTIMIZATION_TIMEOUT_S * 1000,
-    benchmark: config.BENCHMARK_TIMEOUT_S * 1000,
-  }
-  return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs, solvers: [], close }
+  const names = solvers.map(({ name }) => name)
+  return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */
@@ -109,6 +116,16 @@ export function buildHub(config: Config, { broker, feeds }: Adapters): Hub {
     lingerMs: config.LINGER_MS,
   }
   return new Hub({ broker, feeds, clock: systemClock }, limits)
+}
+
+function timeoutsOf(config: Config, solvers: readonly Solver[]): Timeouts {
+  const own = solvers.flatMap((solver) => (solver.timeout_s === undefined ? [] : [[solverQueue(solver.name), solver.timeout_s * 1000]]))
+  return {
+    run: config.RUN_TIMEOUT_S * 1000,
+    optimization: config.OPTIMIZATION_TIMEOUT_S * 1000,
+    benchmark: config.BENCHMARK_TIMEOUT_S * 1000,
+    ...Object.fromEntries(own),
+  }
 }
 
 function faultsTo(log: PartsLog): (error: unknown) => void {

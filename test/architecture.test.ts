@@ -30,7 +30,9 @@ const PARTS: readonly Part[] = [
     node: false,
   },
   { name: 'jobs', files: /^src\/jobs\//, imports: ['protocol', 'broker', 'queue port'], npm: ['typebox', 'uuid'], node: true },
-  { name: 'providers', files: /^src\/providers\//, imports: ['protocol'], npm: ['typebox'], node: true },
+  { name: 'files', files: /^src\/files\//, imports: ['protocol'], npm: ['typebox'], node: true },
+  { name: 'providers', files: /^src\/providers\//, imports: ['protocol', 'files'], npm: ['typebox'], node: true },
+  { name: 'solvers', files: /^src\/solvers\//, imports: ['protocol', 'files'], npm: ['typebox'], node: true },
   {
     name: 'http',
     files: /^src\/http\//,
@@ -65,6 +67,7 @@ const PARTS: readonly Part[] = [
     npm: ['pure-rand'],
     node: false,
   },
+  { name: 'command', files: /^workers\/command\//, imports: ['protocol', 'processor', 'solvers'], npm: ['typebox'], node: true },
   { name: 'threads', files: /^workers\/threads\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'steps',

@@ -7,6 +7,7 @@ import { startLocalProvider } from './benchmark/local/server.js'
 import { Secrets } from './benchmark/secrets.js'
 import { targetsOf } from './benchmark/target.js'
 import type { Processor } from './processor.js'
+import { type SolverProcessor, solverProcessors } from './solver-processors.js'
 import { ThreadPool } from './threads/thread-pool.js'
 
 /** The processor of each kind: the compiler asks for one when a kind is added. */
@@ -15,6 +16,8 @@ export type Processors = { readonly [K in ComputedKindName]: Processor<K> }
 /** Processors, and what they have running beside them. */
 export interface RunningProcessors {
   readonly processors: Processors
+  /** Beside the kind's own. */
+  readonly solvers: readonly SolverProcessor[]
   /** After the last job has ended. */
   close(): Promise<void>
 }
@@ -22,16 +25,18 @@ export interface RunningProcessors {
 /**
  * Makes the processors ready. Here is decided where each kind runs: a run computes, so it has threads of its own in which it can be ended by force; a
  * benchmark only waits for the network and obeys its signal, so it runs in this event loop. For benchmarks it reads the providers, takes their keys from
- * `env`, and starts the local provider. Throws `ProvidersError` for what is wrong with them; a worker that takes no benchmarks does not look.
+ * `env`, and starts the local provider. Throws `ProvidersError` for what is wrong with them, `SolversError` likewise; a worker that takes no jobs of theirs does
+ * not look.
  */
 export async function startProcessors(
-  config: Pick<Config, 'WORKER_KINDS' | 'PROVIDERS_FILE'>,
+  config: Pick<Config, 'WORKER_KINDS' | 'WORKER_SOLVERS' | 'PROVIDERS_FILE' | 'SOLVERS_FILE'>,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<RunningProcessors> {
+  const solvers = solverProcessors(config, env)
   const solver = new ThreadPool<'run'>(new URL('./solver-thread.js', import.meta.url))
   if (!config.WORKER_KINDS.includes('benchmark')) {
     const benchmark = benchmarkProcessor({ targets: new Map(), filler: '', secrets: new Secrets([]) })
-    return { processors: { run: solver.processor, benchmark }, close: () => solver.close() }
+    return { processors: { run: solver.processor, benchmark }, solvers, close: () => solver.close() }
   }
   const providers = loadProviders(config.PROVIDERS_FILE)
   const keys = loadKeys(providers, config.PROVIDERS_FILE, env)
@@ -45,5 +50,5 @@ export async function startProcessors(
   const close = async () => {
     await Promise.all([solver.close(), local.close()])
   }
-  return { processors: { run: solver.processor, benchmark }, close }
+  return { processors: { run: solver.processor, benchmark }, solvers, close }
 }

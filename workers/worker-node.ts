@@ -3,35 +3,45 @@ import type { Config } from '../src/config.js'
 import { JobService } from '../src/jobs/job-service.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../src/protocol/kinds.js'
+import { ownKinds } from '../src/worker-queues.js'
 import type { Processors } from './processors.js'
+import type { SolverProcessor } from './solver-processors.js'
 import { StepWorker } from './step-worker.js'
 import { stepOptimization } from './steps/optimization-step.js'
-import { KindWorker } from './worker.js'
+import { KindWorker, type WorkerOptions } from './worker.js'
+
+/** What differs between the workers of a process. */
+type Work<K extends ComputedKindName> = Pick<WorkerOptions<K>, 'queue' | 'processor' | 'concurrency'>
 
 /** The workers of this process, put together. */
 export interface WorkerNode {
   readonly parts: Parts
+  /** Those that it takes from. */
+  readonly queues: readonly string[]
   start(): Promise<void>
   /** Hands the running jobs back, then ends. */
   close(): Promise<void>
 }
 
-/** Builds workers that do not take jobs yet: one for each kind that the settings name. */
-export function buildWorkerNode(config: Config, processors: Processors, log: PartsLog): WorkerNode {
+/** Builds workers that do not take jobs yet: one for each kind that the settings name, and one for each configured solver. */
+export function buildWorkerNode(
+  config: Config,
+  processors: Processors,
+  log: PartsLog,
+  solvers: readonly SolverProcessor[] = [],
+): WorkerNode {
   const parts = buildParts(config, log)
   const jobs = new JobService(parts)
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const concurrency = { run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
-  const workerOf = <K extends ComputedKindName>(kind: K): Pick<KindWorker<K>, 'start' | 'close'> =>
+  const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Pick<KindWorker<K>, 'start' | 'close'> =>
     new KindWorker<K>({
       kind,
-      queue: queueOf({ kind, solver: null }),
-      processor: processors[kind],
+      ...work,
       parts,
       url: config.REDIS_URL,
       prefix: keys.queues(),
       controlChannel: keys.control(),
-      concurrency: concurrency[kind],
       cancelGraceMs: config.CANCEL_GRACE_MS,
       finishMs: config.WORKER_FINISH_MS,
       lockDurationMs: config.WORKER_LOCK_MS,
@@ -48,7 +58,15 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Par
       lockDurationMs: config.WORKER_LOCK_MS,
       onFault: (error) => log.error({ err: error }, 'worker fault'),
     })
-  const workers = [...new Set(config.WORKER_KINDS)].map((kind) => (isComputedKind(kind) ? workerOf(kind) : stepWorker()))
+  const ownOf = <K extends ComputedKindName>(kind: K): Work<K> => ({
+    queue: queueOf({ kind, solver: null }),
+    processor: processors[kind],
+    concurrency: concurrency[kind],
+  })
+  const kinds = ownKinds(config)
+  const ownWorkers = kinds.map((kind) => (isComputedKind(kind) ? workerOf(kind, ownOf(kind)) : stepWorker()))
+  const workers = [...ownWorkers, ...solvers.map((solver) => workerOf('run', solver))]
+  const queues = [...kinds.map((kind) => queueOf({ kind, solver: null })), ...solvers.map(({ queue }) => queue)]
   const close = async () => {
     await Promise.all(workers.map((worker) => worker.close()))
     await parts.close()
@@ -56,5 +74,5 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Par
   const start = async () => {
     await Promise.all(workers.map((worker) => worker.start()))
   }
-  return { parts, start, close }
+  return { parts, queues, start, close }
 }

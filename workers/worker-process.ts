@@ -20,8 +20,8 @@ export async function startWorkerProcess(
   const config = loadConfig(env, ['REDIS_URL'])
   const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)
-  const { processors, close } = await startProcessors(config, env)
-  const node = buildWorkerNode(config, processors, log)
+  const { processors, solvers, close } = await startProcessors(config, env)
+  const node = buildWorkerNode(config, processors, log, solvers)
   const delay = config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + CLOSE_MS
   const grace = closeWithGrace({ delay, logger: log }, async () => {
     await node.close()
@@ -29,5 +29,5 @@ export async function startWorkerProcess(
   })
   endWithParent(() => grace.close())
   await node.start()
-  log.info({ kinds: config.WORKER_KINDS }, 'worker takes jobs')
+  log.info({ kinds: config.WORKER_KINDS, queues: node.queues }, 'worker takes jobs')
 }

@@ -6,7 +6,7 @@ import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
-import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { cancelJob } from './cancel.js'
@@ -28,12 +28,12 @@ export interface Submission {
   readonly solver?: string
   /** The job that it is a part of: it takes none of its owner's places and is not counted, since that one is. */
   readonly parent?: string
-  /** How long a round may take, in seconds; without it as long as its kind may. */
+  /** How long a round may take, in seconds; without it as long as its solver or kind may. */
   readonly timeoutS?: number
 }
 
-/** How long a round may take where its submit does not say, by kind. */
-export type Timeouts = Readonly<Record<KindName, number>>
+/** How long a round may take where its submit does not say: by kind, and by queue where a solver has a time of its own. */
+export type Timeouts = Readonly<Record<KindName, number>> & { readonly [queue: string]: number }
 
 /** A page of jobs, newest first. */
 export interface JobPage {
@@ -101,7 +101,7 @@ export class JobService {
     const normalised = solver === null ? normaliseInput(kind, input, this.solvers) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input })
     const generation = randomBytes(6).toString('hex')
-    const timeoutMs = timeoutS === undefined ? timeoutsMs[kind] : Math.round(timeoutS * 1000)
+    const timeoutMs = timeoutS === undefined ? (timeoutsMs[queueOf({ kind, solver })] ?? timeoutsMs[kind]) : Math.round(timeoutS * 1000)
     const first = lifecycleOf(kind).status(id, 'queued')
     // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
     const created_at = String(first.message.timestamp)

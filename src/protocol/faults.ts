@@ -21,6 +21,8 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
   switch (fault.keyword) {
     case 'boolean':
       return [] // The shadow of additionalProperties.
+    case 'propertyNames':
+      return [] // The sum of what is said of each name.
     case 'additionalProperties':
       return list(params.additionalProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be absent: there is no such field'])
     case 'required':

@@ -1,15 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { Compile } from 'typebox/compile'
-import Value from 'typebox/value'
-import { describeFaults } from '../protocol/faults.js'
+import { readSettingsFile, SettingsFileError } from '../files/settings-file.js'
 import { LOCAL_PROVIDER, type Provider, ProvidersFile } from './provider.js'
 
 const validator = Compile(ProvidersFile)
 
 /** The providers cannot be used as they are configured. The message has a line per fault and no secret. */
-export class ProvidersError extends Error {
-  constructor(file: string, faults: readonly string[]) {
-    super(`The providers in ${file} (PROVIDERS_FILE) are not valid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+export class ProvidersError extends SettingsFileError {
+  constructor(path: string, faults: readonly string[]) {
+    super({ path, setting: 'PROVIDERS_FILE', content: 'providers' }, faults)
     this.name = 'ProvidersError'
   }
 }
@@ -17,14 +15,10 @@ export class ProvidersError extends Error {
 /** Reads the providers from a JSON file; none for an empty path. Throws `ProvidersError` with every fault, its path and what is expected there. */
 export function loadProviders(path: string): readonly Provider[] {
   if (path === '') return []
-  const content: unknown = Value.Default(ProvidersFile, parse(path))
-  if (!validator.Check(content)) {
-    const faults = describeFaults(validator.Errors(content)).map((fault) => `${fault.path || '/'}: expected ${fault.expected}`)
-    throw new ProvidersError(path, faults)
-  }
-  const faults = namingFaults(content.providers)
+  const { providers } = readSettingsFile(path, ProvidersFile, validator, (faults) => new ProvidersError(path, faults))
+  const faults = namingFaults(providers)
   if (faults.length > 0) throw new ProvidersError(path, faults)
-  return content.providers
+  return providers
 }
 
 /** The keys of providers, by provider, from the environment of the process. Throws `ProvidersError` for each variable that is named and not set. */
@@ -43,21 +37,6 @@ export function loadKeys(
   }
   if (faults.length > 0) throw new ProvidersError(path, faults)
   return keys
-}
-
-function parse(path: string): unknown {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new ProvidersError(path, [`the file cannot be read: ${error instanceof Error && 'code' in error ? error.code : error}`])
-  }
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Without the text of the error: it quotes the file, and somebody may have put a key there.
-    throw new ProvidersError(path, ['the file is not JSON'])
-  }
 }
 
 /** A name that two have would make ids that mean two things. */

@@ -107,7 +107,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
   }
   const running = options.processor === null ? undefined : await startProcessors(config, options.keys ?? {})
-  const worker = running && buildWorkerNode(config, { ...running.processors, ...(options.processor && { run: options.processor }) }, log)
+  const own = running && { ...running.processors, ...(options.processor && { run: options.processor }) }
+  const worker = own && buildWorkerNode(config, own, log, running.solvers)
   await worker?.start()
   const first: (() => void)[] = []
   t.teardown(async () => {

@@ -6,5 +6,5 @@ import { startWorkerProcess } from '../../workers/worker-process.js'
 const pool = new ThreadPool<'run'>(new URL('./scripted-thread.js', import.meta.url))
 const benchmark = () => Promise.reject(new Error('no benchmarks here'))
 await runMain(() =>
-  startWorkerProcess(process.env, async () => ({ processors: { run: pool.processor, benchmark }, close: () => pool.close() })),
+  startWorkerProcess(process.env, async () => ({ processors: { run: pool.processor, benchmark }, solvers: [], close: () => pool.close() })),
 )

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SETTINGS } from '../../src/config.js'
-import { normaliseInput } from '../../src/jobs/input.js'
+import { normaliseInput, objectOf } from '../../src/jobs/input.js'
 import { loadProviders } from '../../src/providers/load-providers.js'
+import { loadSolvers } from '../../src/solvers/load-solvers.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const GENERATOR = join(ROOT, 'scripts/docs.mjs')
@@ -20,6 +21,7 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   CHAOS_SECONDS: 'test/chaos/lifecycle/main.ts',
   CHAOS_SEED: 'test/chaos/crowd.test.ts',
   NODE_ENV: 'scripts/packages.mjs',
+  RUNCAST_RUN_ID: 'workers/command/environment.ts',
 }
 
 function read(file: string): string {
@@ -111,21 +113,24 @@ t.test('JSON in the documents is JSON, and what is submitted in the README is va
   t.ok(bodies.length > 0)
   const submit = ({
     input,
+    solver,
     process_id: _id,
     optimization_id,
     ...rest
   }: {
     input?: unknown
+    solver?: string
     process_id?: string
     optimization_id?: string
   }) => {
-    if (input !== undefined) return normaliseInput('run', input)
+    if (input !== undefined) return solver ? objectOf(input) : normaliseInput('run', input)
     return normaliseInput(optimization_id === undefined ? 'benchmark' : 'optimization', rest)
   }
   for (const body of bodies) t.doesNotThrow(() => submit(JSON.parse(body)), body.slice(0, 80))
-  const file = examples.find((example) => example.startsWith('{"providers"')) ?? ''
-  const path = join(t.testdir({ 'providers.json': file }), 'providers.json')
-  t.ok(loadProviders(path).length > 1, 'and so is the file of providers')
+  const fileWith = (what: string) =>
+    join(t.testdir({ 'file.json': examples.find((example) => example.startsWith(`{"${what}"`)) ?? '' }), 'file.json')
+  t.ok(loadProviders(fileWith('providers')).length > 1, 'and so is the file of providers')
+  t.ok(loadSolvers(fileWith('solvers')).length > 1, 'and that of solvers')
 })
 
 t.test('the code examples of the README are JavaScript', async (t) => {

@@ -16,8 +16,9 @@ export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
   const { idField, path, solvers: own, input } = KINDS[kind]
   const solvers = [...own, ...jobs.solvers]
-  // What a configured solver takes it alone knows; the kind's own input is checked in full by the submit.
-  const anyInput = jobs.solvers.length > 0 ? Type.Union([input, Type.Object({}, { additionalProperties: true })]) : input
+  // What a configured solver takes it alone knows; the kind's own input is checked in full by the submit. The first that fits has its defaults filled in, so
+  // the one without any comes first.
+  const anyInput = jobs.solvers.length > 0 ? Type.Union([Type.Object({}, { additionalProperties: true }), input]) : input
   const resource = runDialectResource(kind)
   await app.register(jobResource, { resource, jobs, policy })
 

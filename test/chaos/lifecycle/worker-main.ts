@@ -7,10 +7,10 @@ import { startWorkerProcess } from '../../../workers/worker-process.js'
 const pool = new ThreadPool<'run'>(new URL('./chaos-thread.js', import.meta.url))
 await runMain(() =>
   startWorkerProcess(process.env, async (config, env) => {
-    const { processors, close } = await startProcessors(config, env)
+    const { processors, solvers, close } = await startProcessors(config, env)
     const closeAll = async () => {
       await Promise.all([close(), pool.close()])
     }
-    return { processors: { ...processors, run: pool.processor }, close: closeAll }
+    return { processors: { ...processors, run: pool.processor }, solvers, close: closeAll }
   }),
 )

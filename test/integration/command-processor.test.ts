@@ -1,0 +1,231 @@
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import type { InputOf } from '../../src/protocol/kinds.js'
+import type { Solver } from '../../src/solvers/solver.js'
+import { commandProcessor } from '../../workers/command/command-processor.js'
+import { type Job, JobFailure, Stop } from '../../workers/processor.js'
+import { eventually } from '../helpers/eventually.js'
+import { isRunning } from '../helpers/is-running.js'
+import { allEnded } from '../helpers/solvers.js'
+
+const PROGRAM = fileURLToPath(new URL('../helpers/scripted-program.js', import.meta.url))
+
+function solverOf(script: string, options: Partial<Solver> = {}): Solver {
+  return { name: 'scripted', command: process.execPath, args: [PROGRAM, script], cwd: process.cwd(), env: {}, concurrency: 1, ...options }
+}
+
+interface Plan {
+  readonly solver?: Partial<Solver>
+  readonly input?: unknown
+  readonly worker?: Readonly<Record<string, string>>
+  readonly flush?: () => Promise<void>
+}
+
+/** One execution of a scripted program, without queue and hub: what it told, and the signals in the hands of the test. */
+function play(
+  t: Test,
+  script: string,
+  { solver = {}, input = {}, worker = process.env as Record<string, string>, flush = async () => {} }: Plan = {},
+) {
+  const stop = new AbortController()
+  const kill = new AbortController()
+  const progress: string[] = []
+  const metrics: number[] = []
+  const log: string[] = []
+  let signs = 0
+  const job: Job<'run'> = {
+    id: 'run-1',
+    signal: stop.signal,
+    killed: kill.signal,
+    progress: ({ percent, phase, message }) => void progress.push(`${percent} ${phase} ${message}`),
+    metric: (_name, value) => void metrics.push(value),
+    log: (line) => void log.push(line),
+    flush,
+    alive: () => {
+      signs += 1
+    },
+  }
+  const result = commandProcessor(solverOf(script, solver), worker)(input as InputOf<'run'>, job)
+  result.catch(() => {})
+  t.teardown(() => kill.abort())
+  /** Those that the program told first. */
+  const pids = () => eventually(() => progress[0]?.split(' ').slice(2).map(Number))
+  const endsAs = (expected: { name: string; why: string }) => t.rejects(result, expected)
+  return { result, progress, metrics, log, pids, endsAs, stop, kill, signs: () => signs }
+}
+
+t.test('[SOLVER-2] a program gets its input on stdin, its own folder and arguments, and no secret of the worker', async (t) => {
+  const folder = t.testdir({})
+  const worker = { PATH: process.env.PATH ?? '', HOME: '/somewhere', JWT_SECRET: 'x', REDIS_URL: 'redis://x', ACME_KEY: 'y' }
+  const solver = { cwd: folder, args: [PROGRAM, 'echo', '$HOME; exit', 'ä'], env: { THREADS: '2' } }
+  const run = play(t, 'echo', { solver, worker, input: { größe: ['→', 'x'.repeat(200_000)] } })
+  t.same(await run.result, { metrics_summary: {} })
+  t.same(JSON.parse(run.log.join('')), {
+    input: { größe: ['→', 'x'.repeat(200_000)] },
+    cwd: folder,
+    args: ['$HOME; exit', 'ä'],
+    env: { PATH: worker.PATH, HOME: '/somewhere', THREADS: '2', RUNCAST_RUN_ID: 'run-1' },
+  })
+})
+
+t.test('[SOLVER-3] its events are reports, all its other lines log; each of them is a sign of life', async (t) => {
+  const run = play(t, 'talk')
+  t.same(await run.result, { metrics_summary: { f: 1.5 } })
+  t.same(run.progress, ['50 solving ', '20 postprocessing less'])
+  t.same(run.metrics, [1.5])
+  t.same(run.log, ['plain text', '{"type":"unknown"}', '[1]', '{"no": "type"}', '{ broken'])
+  t.equal(run.signs(), 1 + 5 + 4, 'and its start is one')
+})
+
+t.test('[SOLVER-5] a program that fails is not started again: exit code, signal, no result, a result taken back', async (t) => {
+  const cases = [
+    ['exit3', 'The program exited with code 3.'],
+    ['killed', 'The program was ended by SIGKILL.'],
+    ['nothing', 'The program ended without a result.'],
+    ['fails-after', 'The program exited with code 3.'],
+  ] as const
+  for (const [script, message] of cases) {
+    const run = play(t, script)
+    const error = await run.result.catch((error: unknown) => error)
+    t.ok(error instanceof JobFailure, script)
+    t.match(error, { code: 'solver_error', message })
+  }
+})
+
+t.test('[SOLVER-3] an event that is not valid fails the run with its field, and the program is ended', async (t) => {
+  const run = play(t, 'bad-event')
+  const error = await run.result.catch((error: unknown) => error)
+  t.ok(error instanceof JobFailure)
+  t.match(error, { message: /metric_update that is not valid: .*\/metric_name: .*\/value: / })
+  t.match(run.log[0], 'Not A Name', 'the line is in the log')
+})
+
+t.test('[SOLVER-5] what cannot be started on this machine may be tried on another', async (t) => {
+  const folder = t.testdir({ 'not-executable': '', 'no-interpreter': '#!/no/such/interpreter\n' })
+  chmodSync(join(folder, 'no-interpreter'), 0o755)
+  const cases: [solver: Partial<Solver>, code: string][] = [
+    [{ command: 'no-such-program-anywhere' }, 'ENOENT'],
+    [{ command: './not-executable', cwd: folder }, 'EACCES'],
+    [{ command: './no-interpreter', cwd: folder }, 'ENOENT'],
+    [{ cwd: join(folder, 'gone') }, 'ENOENT'],
+  ]
+  for (const [solver, code] of cases) {
+    const error = await play(t, 'nothing', { solver }).result.catch((error: unknown) => error)
+    t.notOk(error instanceof JobFailure, code)
+    t.match(error, { message: new RegExp(`^The program could not be started: .*${code}`) })
+  }
+})
+
+t.test('[SOLVER-6] a stop reaches the program and all that it has started', async (t) => {
+  const run = play(t, 'family')
+  const pids = await run.pids()
+  t.equal(pids.length, 2)
+  run.stop.abort(new Stop('cancelled'))
+  await run.endsAs({ name: 'Stop', why: 'cancelled' })
+  t.ok(await allEnded(pids), 'also what does not obey: nothing of a run outlives it')
+})
+
+t.test('[SOLVER-6] a program that is deaf goes on until it is killed, with all that it has started', async (t) => {
+  const run = play(t, 'deaf-family')
+  const pids = await run.pids()
+  run.stop.abort(new Stop('timeout'))
+  let hasEnded = false
+  run.result.catch(() => {
+    hasEnded = true
+  })
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  t.ok(!hasEnded && pids.every(isRunning), 'for as long as its runner lets it')
+  run.kill.abort(run.stop.signal.reason)
+  await run.endsAs({ name: 'Stop', why: 'timeout' })
+  t.ok(await allEnded(pids))
+})
+
+t.test('[SOLVER-5] [SOLVER-6] a guard that is killed takes the program with it, which is nothing that the program did', async (t) => {
+  const run = play(t, 'orphans')
+  const [program = 0, child = 0, guard = 0] = await run.pids()
+  process.kill(guard, 'SIGKILL')
+  const error = await run.result.catch((error: unknown) => error)
+  t.notOk(error instanceof JobFailure)
+  t.match(error, { message: 'The guard of the program was lost.' })
+  t.ok(await allEnded([program, child]))
+})
+
+t.test('[SOLVER-6] a stop that comes before the program has begun ends it too', async (t) => {
+  const before = play(t, 'silent')
+  before.stop.abort(new Stop('stopping'))
+  await before.endsAs({ name: 'Stop', why: 'stopping' })
+  const deaf = play(t, 'deaf')
+  deaf.stop.abort(new Stop('lost'))
+  deaf.kill.abort(deaf.stop.signal.reason)
+  await deaf.endsAs({ name: 'Stop', why: 'lost' })
+})
+
+t.test('[SOLVER-6] a result that a program tells when it is asked to end stands', async (t) => {
+  const run = play(t, 'late')
+  await run.pids()
+  run.stop.abort(new Stop('cancelled'))
+  t.same(await run.result, { metrics_summary: { late: 1 } })
+})
+
+t.test('[SOLVER-5] a program that has told its result and does not end is ended, and its result stands', async (t) => {
+  const begun = Date.now()
+  const run = play(t, 'lingers')
+  t.same(await run.result, { metrics_summary: { f: 1 } })
+  t.ok(Date.now() - begun >= 5000, 'after a while')
+  t.ok(await allEnded(await run.pids()))
+})
+
+t.test('[SOLVER-6] what a program leaves behind is ended with it', async (t) => {
+  const run = play(t, 'leaves')
+  t.same(await run.result, { metrics_summary: {} })
+  const pids = await run.pids()
+  t.equal(pids.length, 2)
+  t.ok(await allEnded(pids))
+})
+
+t.test('[SOLVER-6] what has left the group of a program holds nobody up', async (t) => {
+  const run = play(t, 'leaves-stranger')
+  const [, stranger = 0] = await run.pids()
+  t.teardown(() => process.kill(stranger, 'SIGKILL'))
+  t.same(await run.result, { metrics_summary: {} })
+  t.ok(isRunning(stranger), 'it has the streams of the program open')
+})
+
+t.test('[SOLVER-4] a program that tells more than is taken waits, and nothing is lost', async (t) => {
+  let release = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let flushes = 0
+  const run = play(t, 'flood', {
+    flush: () => {
+      flushes += 1
+      return gate
+    },
+  })
+  await eventually(() => flushes === 1)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  t.equal(run.metrics.length, 64, 'nothing is read while what was told is being written')
+  t.equal(flushes, 1)
+  release()
+  t.same(await run.result, { metrics_summary: { last: 20_000 } })
+  t.same(
+    run.metrics,
+    Array.from({ length: 20_000 }, (_, i) => i + 1),
+  )
+})
+
+t.test('[SOLVER-4] a line beyond a MiB is log, cut, and the program goes on', async (t) => {
+  const run = play(t, 'long-line')
+  t.same(await run.result, { metrics_summary: {} })
+  t.same(run.progress, [])
+  t.equal(run.log.length, 1)
+  t.equal(run.log[0]?.length, 1_048_576)
+})
+
+t.test('[SOLVER-2] a program that does not read its input has not failed', async (t) => {
+  const run = play(t, 'inattentive', { input: { much: 'x'.repeat(5_000_000) } })
+  t.same(await run.result, { metrics_summary: {} })
+})

@@ -1,0 +1,54 @@
+/*
+ * The process between a worker and a program: started without arguments, with the program's stdin, stdout and stderr as its own, and an IPC channel to the
+ * worker. It starts the program that the first message names (`ToGuard`), in a process group of its own, and says how that went (`FromGuard`). When the
+ * channel closes, which the kernel does for a worker that was killed, too, it ends the program and whatever that has started: SIGTERM, then SIGKILL. Signals
+ * leave it alone: only its worker decides. It never touches the three streams.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { FromGuard, ToGuard } from './messages.js'
+import { signalGroup } from './process-group.js'
+
+/** For a program whose worker is gone: another worker is about to take the run. */
+const END_MS = 2000
+
+let isAlone = false
+
+function start({ command, args, cwd, env }: ToGuard): void {
+  let program: ChildProcess
+  try {
+    program = spawn(command, args, { cwd, env, detached: true, stdio: 'inherit' })
+  } catch (error) {
+    return tellLast({ type: 'failed', reason: String(error) })
+  }
+  const { pid } = program
+  program.once('error', (error) => tellLast({ type: 'failed', reason: error.message }))
+  if (pid === undefined) return // an error follows
+  tell({ type: 'started', pid })
+  program.once('exit', (code, signal) => {
+    // What it has started and left behind: a run that has ended computes no more.
+    signalGroup(pid, 'SIGKILL')
+    tellLast({ type: 'ended', exit: { code, signal } })
+  })
+  const end = () => {
+    signalGroup(pid, 'SIGTERM')
+    setTimeout(() => signalGroup(pid, 'SIGKILL'), END_MS)
+  }
+  if (isAlone) end()
+  else process.once('disconnect', end)
+}
+
+/** A worker that is gone needs no message; its closed channel says so to `disconnect` as well. */
+function tell(message: FromGuard, then: () => void = () => {}): void {
+  if (process.connected) process.send?.(message, undefined, undefined, then)
+  else then()
+}
+
+function tellLast(message: FromGuard): void {
+  tell(message, () => process.exit(0))
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+process.once('disconnect', () => {
+  isAlone = true
+})
+process.once('message', (message) => start(message as ToGuard)) // the one message that a worker sends

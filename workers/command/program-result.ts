@@ -1,0 +1,23 @@
+import type { ResultOf } from '../../src/protocol/kinds.js'
+import { JobFailure } from '../processor.js'
+import type { Exit } from './messages.js'
+
+/** All that is known of a program that has ended. */
+export interface ProgramEnd {
+  readonly exit: Exit
+  readonly result: ResultOf<'run'> | undefined
+  readonly fault: JobFailure | undefined
+  /** It was told to end. */
+  readonly wasSignalled: boolean
+}
+
+/** The result of a program. Throws `JobFailure` where it failed: what it did it would do again. A result that was told stands, however the program was ended after that, unless it says itself that it failed. */
+export function resultOf({ exit, result, fault, wasSignalled }: ProgramEnd): ResultOf<'run'> {
+  if (result && (exit.code === 0 || wasSignalled)) return result
+  throw fault ?? new JobFailure('solver_error', `The program ${howEnded(exit)}.`)
+}
+
+function howEnded({ code, signal }: Exit): string {
+  if (signal !== null) return `was ended by ${signal}`
+  return code === 0 ? 'ended without a result' : `exited with code ${code}`
+}
