@@ -36,6 +36,8 @@ export interface SubmitOptions {
   readonly id?: string
   /** Whose job it is; without it that of the `JobsOptions`. */
   readonly owner?: string
+  /** Of a run: which solver computes it; without it the built-in one. Others are those of `settings.SOLVERS_FILE`. */
+  readonly solver?: string
   /** How long it may take from its first start, over all attempts; without it as long as its kind may. */
   readonly timeoutS?: number
 }

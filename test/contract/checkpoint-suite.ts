@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { controlWriter } from '../../src/protocol/entry.js'
+import { eventually } from '../helpers/eventually.js'
 import { listenTo, type OpenBackend, seqsOf } from './backend.js'
 import { entering, metric, TestJob } from './test-job.js'
 
@@ -24,6 +25,7 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
     t.match(await step(3, 'x'), { reason: 'stale_checkpoint' }, 'none that nobody has seen')
     t.match(await step(2, 'w'), { ok: true, seq: seq + 2 })
     t.same(await broker.load(job.id), next(2, 'w'))
+    await eventually(() => heard.entries.length === 2)
     t.same(seqsOf(heard.entries), [seq + 1, seq + 2], 'and only what was done is told')
     t.match(await broker.advance(job.id, [], controlWriter(1), next(3, 'silent')), { ok: true, seq: seq + 2 }, 'also where nothing is told')
     t.match(await broker.load(job.id), { version: 3, data: 'silent' })

@@ -53,6 +53,11 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
     process.stderr.write(`input ${readFileSync(0, 'utf8')}\nrun ${env.RUNCAST_RUN_ID}\nvariables ${Object.keys(env).join(' ')}\n`)
     process.exitCode = 1
   },
+  /** Computes something. */
+  parabola: () => {
+    const { fixed, place } = JSON.parse(readFileSync(0, 'utf8')) as { fixed: number; place: { x: number; y: number } }
+    complete({ height: place.x ** 2 + place.y ** 2 + fixed })
+  },
   /** All sorts of lines. */
   talk: () => {
     write('plain text\n{"type":"unknown"}\n[1]\n{"no": "type"}\n{ broken\n')

@@ -7,6 +7,7 @@ import { startHarness } from '../helpers/harness.js'
 import { measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
 import { overriding } from '../helpers/overriding.js'
 import { random } from '../helpers/random.js'
+import { solversFile, startSolvers } from '../helpers/solvers.js'
 import type { Message } from '../helpers/test-client.js'
 
 const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
@@ -181,4 +182,31 @@ t.test('[OPT-6] one that runs out of its time fails, and ends its runs', async (
   const client = await h.connect(id, { path: 'optimizations' })
   t.match(await client.next('error'), { code: 'timeout', optimization_id: id })
   await eventually(() => running.size === 0)
+})
+
+t.test('[OPT-3] [SOLVER-2] its runs are computed by any solver of the configuration, with fields that only that one knows', async (t) => {
+  const file = solversFile(t, { name: 'parabola' })
+  const { harness: h } = await startSolvers(t, file, { WORKER_KINDS: 'run,optimization' })
+  const input = {
+    solver: 'parabola',
+    base: { fixed: 1, place: { y: 9 } },
+    variables: [
+      { name: 'place.x', min: -4, max: 4, step: 1 },
+      { name: 'place.y', min: -4, max: 4, step: 1 },
+    ],
+    objectives: [{ metric: 'height', direction: 'minimize' }],
+    population: 4,
+    generations: 2,
+    strategy: 'random',
+  }
+  const client = await h.connect(await optimize(h, 'parabola', input), { path: 'optimizations' })
+  await client.next('completed')
+  const iterations = client.all('optimization_iteration')
+  t.equal(iterations.length, 8)
+  for (const { parameters, metrics } of iterations) {
+    t.equal(metrics.height, parameters['place.x'] ** 2 + parameters['place.y'] ** 2 + 1, 'the fixed part came along')
+    t.ok(Number.isInteger(parameters['place.x']))
+  }
+  const { best } = client.all('pareto_front').at(-1)
+  t.equal(best.metrics.height, Math.min(...iterations.map(({ metrics }) => metrics.height)))
 })

@@ -7,6 +7,7 @@ import t from 'tap'
 import { signToken } from '../../src/cli/token.js'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { startStack } from '../../src/embedded/stack.js'
+import { KIND_NAMES } from '../../src/protocol/kinds.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, SECRET, startHarness } from '../helpers/harness.js'
 import { isRunning } from '../helpers/is-running.js'
@@ -96,7 +97,7 @@ t.test('[STATE-7] news of a solver’s queue are heard too: its end is told wher
   await h.worker.parts.sweeper.close()
   hub.parts.store.active = async () => []
   const listeners = async () => String(await hub.parts.broker.commands.client('LIST')).match(/name=\S*:qe/g)?.length
-  await eventually(async () => (await listeners()) === 3)
+  await eventually(async () => (await listeners()) === KIND_NAMES.length + 1)
   const answer = await h.call('POST', '/api/v2/runs', { body: { solver: 'talk', input: {} } })
   const client = await h.connect(answer.body.run_id)
   t.match(await client.next('completed'), { metrics_summary: { f: 1.5 } })
