@@ -1,4 +1,5 @@
 import { watchJob } from '../../../src/client/watch-job.js'
+import { KINDS } from '../../../src/protocol/kinds.js'
 import { random } from '../../helpers/random.js'
 import { cuttable } from './cuttable.js'
 import { type Heard, type Told, toldOf } from './heard.js'
@@ -47,9 +48,10 @@ export class Audience {
 
   /** Somebody begins to watch this job by itself. */
   watch({ id, owner, input, isWatchedPlainly }: JobPlan): void {
-    if (INPUTS[input].kind !== 'run') return
-    this.#listeners.push(this.#watcher(id, owner))
-    if (isWatchedPlainly) this.#listeners.push(this.#plain(id, owner))
+    const { path } = KINDS[INPUTS[input].kind]
+    if (path === null) return
+    this.#listeners.push(this.#watcher(path, id, owner))
+    if (isWatchedPlainly) this.#listeners.push(this.#plain(path, id, owner))
     while (this.#listeners.length > MAX_LISTENERS) this.#leave(this.#listeners.shift())
   }
 
@@ -75,11 +77,11 @@ export class Audience {
     this.#leftOf.set(listener.id, [...(this.#leftOf.get(listener.id) ?? []), { ...heard, upTo: heard.told.at(-1)?.seq ?? 0, view: null }])
   }
 
-  #watcher(id: string, owner: string): Listener {
+  #watcher(path: string, id: string, owner: string): Listener {
     const told: Told[] = []
     const { sockets, Cuttable } = cuttable(() => this.#hub())
     const watch = watchJob({
-      url: `hub/api/v2/ws/runs/${id}`,
+      url: `hub/api/v2/ws/${path}/${id}`,
       token: () => this.#world.token(owner),
       WebSocket: Cuttable,
       backoffMs: BACKOFF_MS,
@@ -94,8 +96,8 @@ export class Audience {
     }
   }
 
-  #plain(id: string, owner: string): Listener {
-    const url = () => `${this.#hub()}/api/v2/ws/runs/${id}?token=${this.#world.token(owner)}`
+  #plain(path: string, id: string, owner: string): Listener {
+    const url = () => `${this.#hub()}/api/v2/ws/${path}/${id}?token=${this.#world.token(owner)}`
     const client = new PlainClient({ url, onFault: this.#onFault })
     return {
       id,

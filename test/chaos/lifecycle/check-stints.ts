@@ -1,7 +1,7 @@
 import type { Entry } from '../../../src/protocol/entry.js'
 import { messageOf } from '../../../src/protocol/job-state.js'
 import { isFinal } from '../../../src/protocol/status.js'
-import type { InputName } from './inputs.js'
+import { INPUTS, type InputName } from './inputs.js'
 import type { JobRecord, Said } from './record.js'
 
 /** The longest story that was told of each input: every stint tells it from its beginning, since the computation is deterministic. */
@@ -42,7 +42,7 @@ export function checkStints({ input, log, published }: JobRecord, stories: Stori
           faults.push(`the clock fell from ${stint.elapsed} to ${message.elapsed_s} at ${entry.seq}`)
         reached = at
         stint.elapsed = message.elapsed_s ?? 0
-      } else stint.story.push(lineOf(message))
+      } else if (isOfTheStory(entry.key, input)) stint.story.push(lineOf(message))
       continue
     }
     if (isFinal(entry.to)) end(entry.to === 'completed')
@@ -53,8 +53,14 @@ export function checkStints({ input, log, published }: JobRecord, stories: Stori
   return faults
 }
 
+/** Of an optimization only the count of its points is the same each time: which of them fail, and when the front is told, is not. */
+function isOfTheStory(key: string, input: InputName): boolean {
+  return INPUTS[input].kind !== 'optimization' || key === 'iteration'
+}
+
 /** What a deterministic computation says the same each time: of a benchmark, which request it was. */
-function lineOf({ metric_name, value, result }: Said): string {
+function lineOf({ metric_name, value, result, iteration }: Said): string {
+  if (iteration !== undefined) return `iteration ${iteration}`
   return result ? `${result.model} ${result.context_tier} ${result.run}` : `${metric_name} ${value}`
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { KINDS } from '../../../src/protocol/kinds.js'
 import { isFinal } from '../../../src/protocol/status.js'
 import { INPUTS, type Input } from './inputs.js'
 import type { JobPlan } from './plan.js'
@@ -54,10 +55,11 @@ export class JobLife {
     const { id, input } = this.#plan
     const { kind, body, timeoutS }: Input = INPUTS[input]
     const limit = { ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
-    const request =
-      kind === 'run'
-        ? { path: '/api/v2/runs', body: { run_id: id, ...limit, input: body } }
-        : { path: '/api/benchmark', body: { process_id: id, ...limit, ...body } }
+    const request = {
+      run: { path: '/api/v2/runs', body: { run_id: id, ...limit, input: body } },
+      optimization: { path: '/api/v2/optimizations', body: { optimization_id: id, ...limit, ...body } },
+      benchmark: { path: '/api/benchmark', body: { process_id: id, ...limit, ...body } },
+    }[kind]
     for (let tries = 0; (await this.#ask('submit', request))?.status !== 202; tries += 1) {
       if (tries > 300) throw new Error(`${id} was not taken by any hub`)
       await sleep(PAUSE_MS)
@@ -86,8 +88,8 @@ export class JobLife {
 
   #path(what: 'cancel' | 'retry'): string {
     const { id, input, hub } = this.#plan
-    const isRun = INPUTS[input].kind === 'run' && hub % 2 === 0
-    return `${isRun ? '/api/v2/runs' : '/api/processes'}/${id}/${what}`
+    const { path } = KINDS[INPUTS[input].kind]
+    return `${path !== null && hub % 2 === 0 ? `/api/v2/${path}` : '/api/processes'}/${id}/${what}`
   }
 
   async #later(ms: number, act: () => Promise<unknown>): Promise<void> {

@@ -1,5 +1,6 @@
 import { readEnvelope } from '../../../src/broker/envelope.js'
 import type { Entry } from '../../../src/protocol/entry.js'
+import { KINDS } from '../../../src/protocol/kinds.js'
 import type { Heard } from './heard.js'
 import { INPUTS, type InputName } from './inputs.js'
 import type { JobPlan } from './plan.js'
@@ -28,6 +29,7 @@ export interface JobRecord {
 export async function recordOf(world: World, witness: Witness, plan: JobPlan, heard: readonly Heard[]): Promise<JobRecord> {
   const { id, input, owner } = plan
   const { commands, keys } = witness
+  const { path } = KINDS[INPUTS[input].kind]
   const [status, round, seq, durables] = await commands.hmget(keys.job(id), 'status', 'round', 'seq', 'durables')
   const rows = await commands.xrangeBuffer(keys.log(id), '-', '+')
   const log = rows.map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
@@ -40,15 +42,15 @@ export async function recordOf(world: World, witness: Witness, plan: JobPlan, he
     published: witness.published(id),
     rest: {
       process: await read(`/api/processes/${id}`),
-      run: INPUTS[input].kind === 'run' ? await read(`/api/v2/runs/${id}`) : undefined,
+      run: path === null ? undefined : await read(`/api/v2/${path}/${id}`),
     },
     heard,
   }
 }
 
-/** Seqs of the durable entries that a dialect has a message for: the process dialect has none for measurements. */
+/** Seqs of the durable entries that a dialect has a message for: the process dialect has none for measurements, iterations and fronts. */
 export function seqsOf(log: JobRecord['log'], dialect: 'run' | 'process'): number[] {
-  return log.filter(({ key }) => dialect === 'run' || !key.startsWith('metric:')).map(({ seq }) => seq)
+  return log.filter(({ key }) => dialect === 'run' || !/^(metric:.*|iteration|pareto)$/.test(key)).map(({ seq }) => seq)
 }
 
 async function readAll(world: World, path: string, sub: string): Promise<{ state: Said; events: Said[] }> {
