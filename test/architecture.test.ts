@@ -29,7 +29,8 @@ const PARTS: readonly Part[] = [
     npm: ['bullmq', 'ioredis'],
     node: false,
   },
-  { name: 'jobs', files: /^src\/jobs\//, imports: ['protocol', 'broker', 'queue port'], npm: ['typebox', 'uuid'], node: true },
+  { name: 'attempt', files: /^src\/jobs\/(attempt|report-events)\.ts$/, imports: ['protocol', 'queue port'], npm: [], node: false },
+  { name: 'jobs', files: /^src\/jobs\//, imports: ['protocol', 'broker', 'queue port', 'attempt'], npm: ['typebox', 'uuid'], node: true },
   { name: 'providers', files: /^src\/providers\//, imports: ['protocol'], npm: ['typebox'], node: true },
   {
     name: 'http',
@@ -61,8 +62,8 @@ const PARTS: readonly Part[] = [
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',
-    files: /^workers\/(attempts|heartbeat|job-context|reports|run-job|settle)\.ts$/,
-    imports: ['protocol', 'broker', 'queue port', 'processor'],
+    files: /^workers\/(heartbeat|job-context|reports|run-job|settle)\.ts$/,
+    imports: ['protocol', 'broker', 'queue port', 'attempt', 'processor'],
     npm: [],
     node: true,
   },

@@ -4,12 +4,11 @@ import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
-import type { QueueRef } from '../src/jobs/queue.js'
+import type { QueueRef, Settled } from '../src/jobs/queue.js'
 import type { InputOf, KindName } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
 import { runJob } from './run-job.js'
-import type { Settled } from './settle.js'
 
 export interface WorkerOptions<K extends KindName> {
   readonly kind: K
