@@ -21,7 +21,7 @@ const PARTS: readonly Part[] = [
   { name: 'hub ports', files: /^src\/hub\/(admission|policy|revocations)\.ts$/, imports: ['protocol'], npm: [], node: false },
   { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker', 'hub ports'], npm: [], node: false },
   { name: 'program', files: /^src\/program\//, imports: ['protocol', 'hub', 'hub ports'], npm: [], node: false },
-  { name: 'queue port', files: /^src\/jobs\/queue(-watch)?\.ts$/, imports: ['protocol'], npm: [], node: false },
+  { name: 'queue port', files: /^src\/jobs\/(claims|queue|queue-watch)\.ts$/, imports: ['protocol'], npm: [], node: false },
   {
     name: 'queue adapter',
     files: /^src\/jobs\/bull-[a-z]+\.ts$/,
@@ -172,7 +172,7 @@ t.test('every imported package is a dependency, and every dependency is imported
 
 t.test('BullMQ and Redis stay behind their ports', async (t) => {
   const importers = (name: string) => filesWith((file) => importsOf(file).npm.includes(name)).toSorted()
-  t.same(importers('bullmq'), ['src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'])
+  t.same(importers('bullmq'), ['src/jobs/bull-claims.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'])
   t.same(
     importers('ioredis').filter((file) => !file.startsWith('src/broker/redis-')),
     ['src/jobs/bull-connection.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'],
@@ -216,6 +216,7 @@ const PORTS = [
   ['src/broker/gate.ts', 'Gate'],
   ['src/jobs/queue.ts', 'Queue'],
   ['src/jobs/queue.ts', 'Backlog'],
+  ['src/jobs/claims.ts', 'Claims'],
   ['src/hub/transport.ts', 'Transport'],
   ['src/hub/clock.ts', 'Clock'],
   ['src/hub/policy.ts', 'Policy'],
