@@ -40,7 +40,10 @@ export async function startRuncast(redisUrl: string, size: number): Promise<FanO
   const options = { url: redisUrl, prefix: 'runcast', limits: DEFAULT_BROKER_LIMITS }
   const [store, broker, secret] = [new RedisJobStore(options), new RedisBroker(options), randomBytes(32).toString('hex')]
   const job = { id: JOB_ID, kind: 'run', owner: OWNER, input: '{}', digest: '', generation: randomBytes(6).toString('hex') } as const
-  await store.create({ ...job, timeoutMs: 3600_000, created_at: new Date().toISOString() }, runEvents.status(JOB_ID, 'queued'))
+  await store.create(
+    { ...job, timeoutMs: 3600_000, solver: null, parent: null, created_at: new Date().toISOString() },
+    runEvents.status(JOB_ID, 'queued'),
+  )
   store.close()
   let writes = 0
   const publish = async (events: readonly JobEvent[]) => {

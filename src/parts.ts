@@ -17,6 +17,7 @@ import type { Final } from './jobs/finalize.js'
 import type { Timeouts } from './jobs/job-service.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
+import { KIND_NAMES } from './protocol/kinds.js'
 
 const MIN_REDIS_MAJOR = 7
 /** A job that waits for its turn is looked at again so much later. */
@@ -34,6 +35,7 @@ export interface Adapters {
   /** Told of each end that this process has written. */
   readonly onFinal: (final: Final) => void
   readonly timeoutsMs: Timeouts
+  readonly solvers: readonly string[]
   close(): Promise<void>
 }
 
@@ -54,7 +56,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
   const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
-  const watch = new BullEvents({ url: config.REDIS_URL, prefix: keys.queues(), onFault })
+  const watch = new BullEvents({ url: config.REDIS_URL, prefix: keys.queues(), queues: KIND_NAMES, onFault })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
   const close = async () => {
@@ -89,7 +91,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     await broker.close()
   }
   const timeoutsMs = { run: config.RUN_TIMEOUT_S * 1000, benchmark: config.BENCHMARK_TIMEOUT_S * 1000 }
-  return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs, close }
+  return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs, solvers: [], close }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */

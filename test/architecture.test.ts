@@ -21,11 +21,11 @@ const PARTS: readonly Part[] = [
   { name: 'hub ports', files: /^src\/hub\/(admission|policy|revocations)\.ts$/, imports: ['protocol'], npm: [], node: false },
   { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker', 'hub ports'], npm: [], node: false },
   { name: 'program', files: /^src\/program\//, imports: ['protocol', 'hub', 'hub ports'], npm: [], node: false },
-  { name: 'queue port', files: /^src\/jobs\/(claims|queue|queue-watch)\.ts$/, imports: ['protocol'], npm: [], node: false },
+  { name: 'queue port', files: /^src\/jobs\/(claims|queue|queue-watch)\.ts$/, imports: ['protocol', 'broker'], npm: [], node: false },
   {
     name: 'queue adapter',
     files: /^src\/jobs\/bull-[a-z]+\.ts$/,
-    imports: ['protocol', 'queue port'],
+    imports: ['protocol', 'broker', 'queue port'],
     npm: ['bullmq', 'ioredis'],
     node: false,
   },
@@ -175,7 +175,7 @@ t.test('BullMQ and Redis stay behind their ports', async (t) => {
   t.same(importers('bullmq'), ['src/jobs/bull-claims.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'])
   t.same(
     importers('ioredis').filter((file) => !file.startsWith('src/broker/redis-')),
-    ['src/jobs/bull-connection.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'],
+    ['src/jobs/bull-claims.ts', 'src/jobs/bull-connection.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/worker.ts'],
   )
 })
 

@@ -21,7 +21,10 @@ const [EXAMPLE = {}] = processProtocol.sectionOf('Message Format').examples
 async function benchmark(id: string, owner = 'alice') {
   const { store, broker, feeds } = h.nodes[0]?.hub.parts ?? {}
   const record = { id, kind: 'benchmark', owner, input: '{}', digest: id, generation: randomBytes(6).toString('hex') } as const
-  await store?.create({ ...record, timeoutMs: 3600_000, created_at: new Date().toISOString() }, benchmarkEvents.status(id, 'queued'))
+  await store?.create(
+    { ...record, timeoutMs: 3600_000, solver: null, parent: null, created_at: new Date().toISOString() },
+    benchmarkEvents.status(id, 'queued'),
+  )
   // No queue knows of it, which the sweeper would take for a loss.
   await store?.retire({ id, round: 1 })
   await feeds?.announce(owner, id)

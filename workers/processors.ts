@@ -21,8 +21,8 @@ export interface RunningProcessors {
 
 /**
  * Makes the processors ready. Here is decided where each kind runs: a run computes, so it has threads of its own in which it can be ended by force; a
- * benchmark only waits for the network and obeys its signal, so it runs in this event loop. For benchmarks it reads the providers, takes their keys from `env`, and starts the local provider. Throws `ProvidersError` for what is
- * wrong with them; a worker that takes no benchmarks does not look.
+ * benchmark only waits for the network and obeys its signal, so it runs in this event loop. For benchmarks it reads the providers, takes their keys from
+ * `env`, and starts the local provider. Throws `ProvidersError` for what is wrong with them; a worker that takes no benchmarks does not look.
  */
 export async function startProcessors(
   config: Pick<Config, 'WORKER_KINDS' | 'PROVIDERS_FILE'>,

@@ -26,8 +26,6 @@ export interface Runner {
   readonly cancelGraceMs: number
   /** Gets the context, through which the job can be stopped. */
   onStart(context: JobContext): void
-  /** The start has been written: the job runs. */
-  onRunning?(): void
   /** Once at most: the job has another writer, or is over. */
   onFenced?(reason: WriteRefusal): void
 }
@@ -43,7 +41,6 @@ export async function runJob<K extends KindName>(task: Task<K>, processor: Proce
   runner.onStart(context)
   const refusal = await context.write(startOf(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
-  runner.onRunning?.()
   context.startBeating()
   const timer = stopAtDeadline(context, state)
   try {

@@ -1,7 +1,7 @@
 import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
-import type { KindName } from '../src/protocol/kinds.js'
+import { type KindName, queueOf } from '../src/protocol/kinds.js'
 import type { Processors } from './processors.js'
 import { KindWorker } from './worker.js'
 
@@ -21,6 +21,7 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Par
   const workerOf = <K extends KindName>(kind: K): Pick<KindWorker<K>, 'start' | 'close'> =>
     new KindWorker<K>({
       kind,
+      queue: queueOf({ kind, solver: null }),
       processor: processors[kind],
       parts,
       url: config.REDIS_URL,

@@ -1,10 +1,11 @@
 import { type Job as BullJob, DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
+import type { QueueRef } from '../src/broker/gate.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
-import type { QueueRef, Settled } from '../src/jobs/queue.js'
+import type { Settled } from '../src/jobs/queue.js'
 import type { InputOf, KindName } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
@@ -12,6 +13,8 @@ import { runJob } from './run-job.js'
 
 export interface WorkerOptions<K extends KindName> {
   readonly kind: K
+  /** The queue that it takes from. */
+  readonly queue: string
   readonly processor: Processor<K>
   readonly parts: Finalizer & { readonly broker: Broker & Pulse }
   readonly url: string
@@ -44,7 +47,7 @@ class Again extends Error {
   }
 }
 
-/** A worker process's hold on the queue of one kind: BullMQ and the control channel on one side, the runner on the other. */
+/** A worker process's hold on one queue: BullMQ and the control channel on one side, the runner on the other. */
 export class KindWorker<K extends KindName> {
   readonly #options: WorkerOptions<K>
   readonly #connection: Redis
@@ -57,14 +60,14 @@ export class KindWorker<K extends KindName> {
 
   constructor(options: WorkerOptions<K>) {
     this.#options = options
-    const { kind, url, prefix, concurrency, lockDurationMs, onFault } = options
+    const { queue, url, prefix, concurrency, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { maxRetries: null, onFault })
     // It subscribes itself after each connect: ioredis would do so too, but nobody could see that fail.
     this.#control = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
     this.#control.on('error', onFault)
     this.#control.on('message', (_channel, message) => this.#obey(message))
     this.#control.on('ready', () => this.#control.subscribe(options.controlChannel).catch(() => {}))
-    this.#worker = new Worker<BullData, BullReturn>(kind, (job, token) => this.#track(this.#process(job, token ?? '')), {
+    this.#worker = new Worker<BullData, BullReturn>(queue, (job, token) => this.#track(this.#process(job, token ?? '')), {
       connection: this.#connection,
       prefix,
       concurrency,
@@ -131,7 +134,7 @@ export class KindWorker<K extends KindName> {
 
   /** Runs what BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, processor, parts, cancelGraceMs, onFenced } = this.#options
+    const { kind, queue, processor, parts, cancelGraceMs, onFenced } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
@@ -141,7 +144,7 @@ export class KindWorker<K extends KindName> {
       throw new DelayedError()
     }
     // Taken: the next job may come into the queue. What fails here the sweeper does.
-    this.#follow(parts.queue.started(task))
+    this.#follow(parts.queue.started({ queue, id, round }))
     let own: JobContext | undefined
     const onStart = (context: JobContext) => {
       own = context
@@ -158,8 +161,8 @@ export class KindWorker<K extends KindName> {
 
   /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
   #settle(job: BullJob<BullData, BullReturn>): void {
-    const { kind, parts } = this.#options
-    const ref: QueueRef = { kind, id: job.data.id, round: job.data.round }
+    const { queue, parts } = this.#options
+    const ref: QueueRef = { queue, id: job.data.id, round: job.data.round }
     this.#follow(parts.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined)))
   }
 

@@ -1,13 +1,18 @@
-import type { KindName } from '../protocol/kinds.js'
 import type { JobRound } from './job-store.js'
 
-/** A round at the gate, and whose it is. */
-export interface GateRound extends JobRound {
-  readonly kind: KindName
-  readonly owner: string
+/** A round as the workers get it: in the queue of those that can compute it. */
+export interface QueueRef extends JobRound {
+  readonly queue: string
 }
 
-/** `waiting`: it has not been let in. `admitted`: it has, and holds one of its owner's places until it leaves. */
+/** A round at the gate, and whose it is. */
+export interface QueuedRound extends QueueRef {
+  readonly owner: string
+  /** Takes none of its owner's places: it is a part of a job that has one. */
+  readonly isFree: boolean
+}
+
+/** `waiting`: it has not been let in. `admitted`: it has, and holds its owner's place, if it takes one, until it leaves. */
 export type GateState = 'waiting' | 'admitted'
 
 /** Why a round is not taken. `hour`: its owner has submitted too many; `waiting`: too many of the owner's wait; `full`: too many of all users wait. */
@@ -16,7 +21,7 @@ export type Reserved =
   | { readonly ok: false; readonly reason: 'hour' | 'waiting' | 'full'; readonly retryAfterMs: number }
 
 export interface GateLimits {
-  /** Most admitted rounds of one user, over all kinds. */
+  /** Most admitted rounds of one user, over all queues. */
   readonly maxActivePerUser: number
   /** Most new rounds of one user in an hour. */
   readonly maxPerHour: number
@@ -25,9 +30,9 @@ export interface GateLimits {
 }
 
 /**
- * Where rounds wait until it is their turn, so that the queue of the workers is never long. Users take turns: of those who have a waiting round of a kind and
- * a place left, the one comes next who was let in longest ago, or never; within a user it goes by order of entry. At most one admitted round of a kind has
- * not been started: the window. Each member is one atomic act, for any number of callers, and rejects with `overloaded` where Redis cannot be reached.
+ * Where rounds wait until it is their turn, so that the queues of the workers are never long. Users take turns: of those who have a waiting round in a queue, and
+ * a place left if it takes one, the one comes next who was let in longest ago, or never; within a user it goes by order of entry. At most one admitted round of a
+ * queue has not been started: the window. Each member is one atomic act, for any number of callers, and rejects with `overloaded` where Redis cannot be reached.
  */
 export interface Gate {
   /**
@@ -36,15 +41,15 @@ export interface Gate {
    */
   reserve(owner: string, round: JobRound): Promise<Reserved>
   /** Lets a round wait. One that is here already stays what it is. */
-  enter(round: GateRound): Promise<GateState>
-  /** Admits the next round of a kind; null where the window is taken or nobody has both a round and a place. Whoever gets it hands it to the workers. */
-  next(kind: KindName): Promise<JobRound | null>
+  enter(round: QueuedRound): Promise<GateState>
+  /** Admits the next round of any queue; null where no window is free, or nobody has both a round and its place. Whoever gets it hands it to the workers. */
+  next(): Promise<QueueRef | null>
   /** Frees the window. Answers whether the round was in it. */
-  started(kind: KindName, round: JobRound): Promise<boolean>
-  /** Takes a round away, whatever it is here, with its place. Answers whether it was here. */
-  leave(round: JobRound): Promise<boolean>
+  started(ref: QueueRef): Promise<boolean>
+  /** Takes a round away, whatever it is here, with its place. Answers with its queue, or null where it was not here. */
+  leave(round: JobRound): Promise<string | null>
   /** Null: it is not here. */
   state(round: JobRound): Promise<GateState | null>
-  /** The rounds of a kind that were admitted and have not been started. */
-  window(kind: KindName): Promise<readonly JobRound[]>
+  /** The rounds that were admitted and have not been started. */
+  windows(): Promise<readonly QueueRef[]>
 }

@@ -5,6 +5,8 @@ export interface NewJob {
   readonly id: string
   readonly kind: KindName
   readonly owner: string
+  readonly solver: string | null
+  readonly parent: string | null
   /** The normalised input as JSON. */
   readonly input: string
   /** Digest of the normalised input: tells a repeated submit from another one with the same id. */

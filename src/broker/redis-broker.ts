@@ -132,6 +132,8 @@ function readState(
     id,
     kind,
     owner: record.get('owner') ?? '',
+    solver: record.get('solver') ?? null,
+    parent: record.get('parent') ?? null,
     input: record.get('input') ?? '',
     status,
     round: Number(record.get('round')),

@@ -1,10 +1,9 @@
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
-import type { Gate, GateLimits, GateRound, GateState, Reserved } from './gate.js'
+import type { Gate, GateLimits, GateState, QueuedRound, QueueRef, Reserved } from './gate.js'
 import type { JobRound } from './job-store.js'
 import { asked, type CommandConnection } from './redis-connection.js'
 import { memberOf, type RedisKeys, roundOf } from './redis-keys.js'
 
-/** Admitted rounds of a kind that were not started. More would run ahead of the turns. */
+/** Admitted rounds of a queue that were not started. More would run ahead of the turns. */
 const WINDOW = 1
 const HOUR_MS = 3600_000
 /** Whoever was served longer ago than this, or than so many others, counts as never served. */
@@ -26,29 +25,27 @@ export class RedisGate implements Gate {
 
   async reserve(owner: string, round: JobRound): Promise<Reserved> {
     const { maxPerHour, maxWaitingPerUser, maxWaiting } = this.#limits
-    const queues = KIND_NAMES.map((kind) => this.#keys.queue(kind, owner))
-    const keys = [this.#keys.hour(owner), this.#keys.waiting, ...queues]
     const limits = [maxPerHour, HOUR_MS, maxWaitingPerUser, maxWaiting]
-    const [answer, ms] = await asked(this.#commands.runcastGateReserve(...keys, memberOf(round), ...limits))
+    const [answer, ms] = await asked(this.#commands.runcastGateReserve(...this.#common(), owner, memberOf(round), ...limits))
     if (answer === 'ok') return { ok: true }
     return { ok: false, reason: answer, retryAfterMs: answer === 'hour' ? ms : WAITING_RETRY_MS }
   }
 
-  enter({ owner, kind, ...round }: GateRound): Promise<GateState> {
-    return asked(this.#commands.runcastGateEnter(...this.#common(), memberOf(round), kind, owner))
+  enter({ owner, queue, isFree, ...round }: QueuedRound): Promise<GateState> {
+    return asked(this.#commands.runcastGateEnter(...this.#common(), memberOf(round), queue, isFree ? 'f' : 'c', owner))
   }
 
-  async next(kind: KindName): Promise<JobRound | null> {
-    const member = await asked(this.#commands.runcastGateNext(...this.#common(), kind, WINDOW, MEMORY.users, MEMORY.ms))
-    return member === null ? null : roundOf(member)
+  async next(): Promise<QueueRef | null> {
+    const taken = await asked(this.#commands.runcastGateNext(...this.#common(), WINDOW, MEMORY.users, MEMORY.ms))
+    return taken && { queue: taken[0], ...roundOf(taken[1]) }
   }
 
-  async started(kind: KindName, round: JobRound): Promise<boolean> {
-    return (await asked(this.#commands.zrem(this.#keys.window(kind), memberOf(round)))) === 1
+  async started({ queue, ...round }: QueueRef): Promise<boolean> {
+    return (await asked(this.#commands.zrem(this.#keys.window(queue), memberOf(round)))) === 1
   }
 
-  async leave(round: JobRound): Promise<boolean> {
-    return (await asked(this.#commands.runcastGateLeave(...this.#common(), memberOf(round)))) === 1
+  leave(round: JobRound): Promise<string | null> {
+    return asked(this.#commands.runcastGateLeave(...this.#common(), memberOf(round)))
   }
 
   async state(round: JobRound): Promise<GateState | null> {
@@ -58,12 +55,17 @@ export class RedisGate implements Gate {
     return (await asked(this.#commands.hexists(this.#keys.admitted, member))) === 1 ? 'admitted' : null
   }
 
-  async window(kind: KindName): Promise<readonly JobRound[]> {
-    return (await asked(this.#commands.zrange(this.#keys.window(kind), '0', '-1'))).map(roundOf)
+  async windows(): Promise<readonly QueueRef[]> {
+    const queues = await asked(this.#commands.smembers(this.#keys.queues))
+    const windows = queues.map(async (queue) => {
+      const members = await asked(this.#commands.zrange(this.#keys.window(queue), '0', '-1'))
+      return members.map((member) => ({ queue, ...roundOf(member) }))
+    })
+    return (await Promise.all(windows)).flat()
   }
 
-  /** What begins the arguments of every script that is made with `gate.lua`. */
-  #common(): [base: string, kinds: string, maxActive: number] {
-    return [this.#keys.base, KIND_NAMES.join(), this.#limits.maxActivePerUser]
+  /** What begins the arguments of every script of the gate. */
+  #common(): [base: string, maxActive: number] {
+    return [this.#keys.base, this.#limits.maxActivePerUser]
   }
 }

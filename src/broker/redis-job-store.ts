@@ -25,11 +25,12 @@ export class RedisJobStore implements JobStore, ActiveRounds {
   }
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
-    const { id, kind, owner, input, digest, generation, created_at, timeoutMs } = job
+    const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs } = job
     const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
     const body = JSON.stringify(first.message)
     const record = [kind, owner, input, digest, generation, created_at]
-    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, timeoutMs, this.#limits.activeTtlMs))
+    const limits = [timeoutMs, this.#limits.activeTtlMs]
+    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
     if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
     // Also for a job that exists: its first submit may have died right here.
     await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })

@@ -52,8 +52,8 @@ export class RedisKeys {
       base,
       waiting: `${base}waiting`,
       admitted: `${base}admitted`,
-      queue: (kind, owner) => `${base}waiting:${kind}:${owner}`,
-      window: (kind) => `${base}window:${kind}`,
+      queues: `${base}queues`,
+      window: (queue) => `${base}window:${queue}`,
       hour: (owner) => `${base}hour:${owner}`,
     }
   }
@@ -104,8 +104,8 @@ export interface GateKeys {
   readonly base: string
   readonly waiting: string
   readonly admitted: string
-  queue(kind: KindName, owner: string): string
-  window(kind: KindName): string
+  readonly queues: string
+  window(queue: string): string
   /** Sorted set of the rounds that a user has submitted in the last hour, by time. */
   hour(owner: string): string
 }

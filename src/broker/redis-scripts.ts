@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
+import type { KindName } from '../protocol/kinds.js'
 import type { GateState } from './gate.js'
 
 /** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `gate.lua` the one of the gate's. */
@@ -16,7 +16,7 @@ export const redisScripts = {
   runcastLease: { numberOfKeys: 1, lua: load('lease') },
   runcastRenew: { numberOfKeys: 1, lua: load('renew') },
   runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
-  runcastGateReserve: { numberOfKeys: 2 + KIND_NAMES.length, lua: load('gate-reserve') },
+  runcastGateReserve: { numberOfKeys: 1, lua: load('gate', 'gate-reserve') },
   runcastGateEnter: { numberOfKeys: 1, lua: load('gate', 'gate-enter') },
   runcastGateNext: { numberOfKeys: 1, lua: load('gate', 'gate-next') },
   runcastGateLeave: { numberOfKeys: 1, lua: load('gate', 'gate-leave') },
@@ -38,8 +38,8 @@ export interface ScriptCommands {
   runcastRevoke(...args: (string | number)[]): Promise<1>
   runcastGateReserve(...args: (string | number)[]): Promise<['ok' | 'hour' | 'waiting' | 'full', ms: number]>
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>
-  runcastGateNext(...args: (string | number)[]): Promise<string | null>
-  runcastGateLeave(...args: (string | number)[]): Promise<0 | 1>
+  runcastGateNext(...args: (string | number)[]): Promise<[queue: string, round: string] | null>
+  runcastGateLeave(...args: (string | number)[]): Promise<string | null>
 }
 
 function load(...names: string[]): string {

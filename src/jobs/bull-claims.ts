@@ -1,7 +1,6 @@
 import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
 import { type Redis, ReplyError } from 'ioredis'
 import { Refusal } from '../protocol/codes.js'
-import type { KindName } from '../protocol/kinds.js'
 import { connectBull } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
 import type { Claim, ClaimRecord, Claims, Taken } from './claims.js'
@@ -27,29 +26,29 @@ const CHECKS_PER_LOCK = 4
 /** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
 export class BullClaims implements Claims {
   readonly #options: BullClaimsOptions
-  readonly #queues = new Map<KindName, RoundQueue>()
+  readonly #queues = new Map<string, RoundQueue>()
   #connection: Redis | undefined
 
   constructor(options: BullClaimsOptions) {
     this.#options = options
   }
 
-  async take(queue: KindName): Promise<Taken | null> {
+  async take(queue: string): Promise<Taken | null> {
     const lock = `claim:${crypto.randomUUID()}`
     const from = this.#queue(queue)
     const [json, name] = await asked(from.getBackend().moveToActive(lock))
     if (!json) return null
     const job: RoundJob = BullJob.fromJSON(from, json, name)
     const { id, round, input, base } = job.data
-    return { kind: queue, id, round, token: base + job.attemptsStarted, input, lock }
+    return { queue, id, round, token: base + job.attemptsStarted, input, lock }
   }
 
   async renew(claim: Claim, lock: string): Promise<boolean> {
-    return (await asked(this.#queue(claim.kind).getBackend().extendLock(bullJobId(claim), lock, this.#options.lockMs))) === 1
+    return (await asked(this.#queue(claim.queue).getBackend().extendLock(bullJobId(claim), lock, this.#options.lockMs))) === 1
   }
 
   async settle(claim: Claim, lock: string, settled: Settled): Promise<boolean> {
-    const job = await asked(this.#queue(claim.kind).getJob(bullJobId(claim)))
+    const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
     if (!job || !(await this.renew(claim, lock))) return false
     try {
       await asked(commit(job, lock, settled))
@@ -70,7 +69,7 @@ export class BullClaims implements Claims {
     await asked(this.#redis().set(this.#key(claim), JSON.stringify(record), 'PX', lockMs + keepMs))
   }
 
-  async recover(queue: KindName): Promise<void> {
+  async recover(queue: string): Promise<void> {
     await asked(this.#queue(queue).getBackend().moveStalledJobsToWait())
   }
 
@@ -81,7 +80,7 @@ export class BullClaims implements Claims {
 
   /** In the slot of its queue. Each claim has its own, so one that is lost never touches that of the next. */
   #key(claim: Claim): string {
-    return this.#queue(claim.kind).toKey(`${bullJobId(claim)}:claim:${claim.token}`)
+    return this.#queue(claim.queue).toKey(`${bullJobId(claim)}:claim:${claim.token}`)
   }
 
   #redis(): Redis {
@@ -90,8 +89,8 @@ export class BullClaims implements Claims {
     return this.#connection
   }
 
-  #queue(kind: KindName): RoundQueue {
-    const known = this.#queues.get(kind)
+  #queue(name: string): RoundQueue {
+    const known = this.#queues.get(name)
     if (known) return known
     const { prefix, lockMs, onFault } = this.#options
     // Taking a round and looking for lost ones are a worker's acts, so they read a worker's options. A worker of its own would count as one that is connected.
@@ -105,9 +104,9 @@ export class BullClaims implements Claims {
       // The hash counts lost workers.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     }
-    const queue: RoundQueue = new BullMq(kind, options)
+    const queue: RoundQueue = new BullMq(name, options)
     queue.on('error', onFault)
-    this.#queues.set(kind, queue)
+    this.#queues.set(name, queue)
     return queue
   }
 }

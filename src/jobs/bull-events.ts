@@ -1,14 +1,14 @@
 import { QueueEvents } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
+import type { QueueRef } from '../broker/gate.js'
 import { connectBull } from './bull-connection.js'
-import type { QueueRef } from './queue.js'
 import type { QueueWatch } from './queue-watch.js'
 
 export interface BullEventsOptions {
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
+  readonly queues: readonly string[]
   readonly onFault: (error: Error) => void
 }
 
@@ -24,15 +24,15 @@ export class BullEvents implements QueueWatch {
 
   open(heard: (ref: QueueRef) => void): void {
     if (this.#connection) return
-    const { url, prefix, onFault } = this.#options
+    const { url, prefix, queues, onFault } = this.#options
     const connection = connectBull(url, { maxRetries: null, onFault })
     this.#connection = connection
-    this.#queues = KIND_NAMES.map((kind) => {
-      const events = new QueueEvents(kind, { connection, prefix })
+    this.#queues = queues.map((queue) => {
+      const events = new QueueEvents(queue, { connection, prefix })
       events.on('error', onFault)
       for (const name of ['completed', 'failed', 'removed'] as const)
         events.on(name, ({ jobId }: { jobId: string }) => {
-          const ref = refOf(kind, jobId)
+          const ref = refOf(queue, jobId)
           if (ref) heard(ref)
         })
       return events
@@ -49,7 +49,7 @@ export class BullEvents implements QueueWatch {
 }
 
 /** Null for a job that is not one of runcast's. */
-function refOf(kind: KindName, jobId: string): QueueRef | null {
+function refOf(queue: string, jobId: string): QueueRef | null {
   const [, id, round] = /^([^~]+)~(\d+)$/.exec(jobId) ?? []
-  return id === undefined ? null : { kind, id, round: Number(round) }
+  return id === undefined ? null : { queue, id, round: Number(round) }
 }

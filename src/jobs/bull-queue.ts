@@ -1,8 +1,8 @@
 import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
+import type { QueueRef } from '../broker/gate.js'
 import { connectBull } from './bull-connection.js'
-import type { Backlog, Outcome, QueueRef, QueueState, Work } from './queue.js'
+import type { Backlog, Outcome, QueueState, Work } from './queue.js'
 
 /** What lies in the queue: `outcome` is written by the runner before a round fails, since BullMQ itself keeps only a text. */
 export interface BullData {
@@ -30,7 +30,7 @@ export interface BullQueueOptions {
   /** BullMQ's prefix, hash-tagged for clusters. */
   readonly prefix: string
   readonly controlChannel: string
-  readonly onFault?: (error: Error) => void
+  readonly onFault: (error: Error) => void
 }
 
 /** The way to wait before the next attempt, as BullMQ knows it: the worker has it. */
@@ -44,7 +44,7 @@ export function bullJobId(ref: { id: string; round: number }): string {
 const LOST: Outcome = { status: 'failed', code: 'worker_lost', error: 'The worker was lost too often.', log_tail: '' }
 
 /** How a round ended by what BullMQ keeps of it. A failure without a word of the runner means that the worker was lost. */
-export function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullReturn>): Outcome {
+function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullReturn>): Outcome {
   if (state === 'completed') return { status: 'completed', ...job.returnvalue }
   return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
 }
@@ -59,42 +59,24 @@ async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Pro
   return Boolean((await queue.getJob(name))?.deferredFailure)
 }
 
-/** The workers' backlog on BullMQ, one queue a kind. */
+/** The workers' backlog on BullMQ. */
 export class BullQueue implements Backlog {
   readonly #connection: Redis
-  readonly #queues: ReadonlyMap<KindName, BullMq<BullData, BullReturn>>
-  readonly #controlChannel: string
+  readonly #options: BullQueueOptions
+  /** Opened when they are first asked for. */
+  readonly #queues = new Map<string, BullMq<BullData, BullReturn>>()
 
   constructor(options: BullQueueOptions) {
-    const onFault = options.onFault ?? (() => {})
-    this.#controlChannel = options.controlChannel
-    this.#connection = connectBull(options.url, { maxRetries: 2, onFault })
-    this.#queues = new Map(
-      KIND_NAMES.map((kind) => {
-        const queue = new BullMq<BullData, BullReturn>(kind, {
-          connection: this.#connection,
-          prefix: options.prefix,
-          streams: { events: { maxLen: EVENTS_KEPT } },
-          defaultJobOptions: {
-            // The hash counts the attempts, and the worker knows how long to wait: BullMQ's own count leaves out lost workers and must never end a round.
-            attempts: Number.MAX_SAFE_INTEGER,
-            backoff: { type: BACKOFF },
-            removeOnComplete: KEPT,
-            removeOnFail: KEPT,
-          },
-        })
-        queue.on('error', onFault)
-        return [kind, queue]
-      }),
-    )
+    this.#options = options
+    this.#connection = connectBull(options.url, { maxRetries: 2, onFault: options.onFault })
   }
 
-  async add({ kind, ...data }: Work): Promise<void> {
-    await this.#queue(kind).add(kind, data, { jobId: bullJobId(data) })
+  async add({ queue, ...data }: Work): Promise<void> {
+    await this.#queue(queue).add(queue, data, { jobId: bullJobId(data) })
   }
 
   async remove(ref: QueueRef): Promise<boolean> {
-    const job = await this.#queue(ref.kind).getJob(bullJobId(ref))
+    const job = await this.#queue(ref.queue).getJob(bullJobId(ref))
     if (!job) return true
     try {
       await job.remove()
@@ -107,11 +89,11 @@ export class BullQueue implements Backlog {
 
   async cancelOnOwner(ref: QueueRef): Promise<void> {
     const message: ControlMessage = { cancel: bullJobId(ref) }
-    await this.#connection.publish(this.#controlChannel, JSON.stringify(message))
+    await this.#connection.publish(this.#options.controlChannel, JSON.stringify(message))
   }
 
   async state(ref: QueueRef): Promise<QueueState> {
-    const queue = this.#queue(ref.kind)
+    const queue = this.#queue(ref.queue)
     const name = bullJobId(ref)
     const state = await queue.getJobState(name)
     if (state === 'unknown') return { at: 'missing' }
@@ -123,8 +105,8 @@ export class BullQueue implements Backlog {
     return job ? { at: 'ended', outcome: outcomeOf(state, job) } : { at: 'missing' }
   }
 
-  workers(kind: KindName): Promise<number> {
-    return this.#queue(kind).getWorkersCount()
+  workers(queue: string): Promise<number> {
+    return this.#queue(queue).getWorkersCount()
   }
 
   async close(): Promise<void> {
@@ -132,9 +114,23 @@ export class BullQueue implements Backlog {
     this.#connection.disconnect()
   }
 
-  #queue(kind: KindName): BullMq<BullData, BullReturn> {
-    const queue = this.#queues.get(kind)
-    if (!queue) throw new TypeError(`there is no queue for kind ${kind}`)
+  #queue(name: string): BullMq<BullData, BullReturn> {
+    const known = this.#queues.get(name)
+    if (known) return known
+    const queue = new BullMq<BullData, BullReturn>(name, {
+      connection: this.#connection,
+      prefix: this.#options.prefix,
+      streams: { events: { maxLen: EVENTS_KEPT } },
+      defaultJobOptions: {
+        // The hash counts the attempts, and the worker knows how long to wait: BullMQ's own count leaves out lost workers and must never end a round.
+        attempts: Number.MAX_SAFE_INTEGER,
+        backoff: { type: BACKOFF },
+        removeOnComplete: KEPT,
+        removeOnFail: KEPT,
+      },
+    })
+    queue.on('error', this.#options.onFault)
+    this.#queues.set(name, queue)
     return queue
   }
 }

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { KindName } from '../protocol/kinds.js'
 import type { Claims, Taken } from './claims.js'
 
 interface Waiter {
@@ -16,8 +15,8 @@ const LOOK_MS = 100
 export class ClaimDesk {
   readonly #claims: Claims
   readonly #onFault: (error: unknown) => void
-  readonly #lines = new Map<KindName, Waiter[]>()
-  readonly #served = new Map<KindName, Promise<void>>()
+  readonly #lines = new Map<string, Waiter[]>()
+  readonly #served = new Map<string, Promise<void>>()
   #closed = false
 
   constructor(claims: Claims, onFault: (error: unknown) => void) {
@@ -26,12 +25,12 @@ export class ClaimDesk {
   }
 
   /** Whether somebody waits for a job of this queue. */
-  isWanted(queue: KindName): boolean {
+  isWanted(queue: string): boolean {
     return (this.#lines.get(queue)?.length ?? 0) > 0
   }
 
   /** The next round of a queue; null where none comes within the time, at once where `gone` says that nobody would take it any more. At least one look is made. */
-  wait(queue: KindName, waitMs: number, gone: AbortSignal): Promise<Taken | null> {
+  wait(queue: string, waitMs: number, gone: AbortSignal): Promise<Taken | null> {
     if (this.#closed || gone.aborted) return Promise.resolve(null)
     const line = this.#lines.get(queue) ?? []
     this.#lines.set(queue, line)
@@ -50,7 +49,7 @@ export class ClaimDesk {
     await Promise.all(this.#served.values())
   }
 
-  #serve(queue: KindName, line: Waiter[]): void {
+  #serve(queue: string, line: Waiter[]): void {
     if (this.#served.has(queue)) return
     const serving = this.#look(queue, line).finally(() => {
       this.#served.delete(queue)
@@ -60,7 +59,7 @@ export class ClaimDesk {
     this.#served.set(queue, serving)
   }
 
-  async #look(queue: KindName, line: Waiter[]): Promise<void> {
+  async #look(queue: string, line: Waiter[]): Promise<void> {
     while (line.length > 0) {
       const asking = [...line]
       try {

@@ -58,8 +58,8 @@ export async function conclude(
 }
 
 /** The final event, if the queue has committed the end of the round. May be done again. */
-export async function finishRound(parts: Finalizer, { kind, id, round }: Claim): Promise<void> {
-  const ref = { kind, id, round }
+export async function finishRound(parts: Finalizer, { queue, id, round }: Claim): Promise<void> {
+  const ref = { queue, id, round }
   const state = await parts.queue.state(ref)
   if (state.at === 'ended') await finalize(parts, ref, state.outcome, 'worker')
 }

@@ -4,7 +4,7 @@ import { Refusal } from '../protocol/codes.js'
 import type { JobEvent, Writer } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
-import type { KindName } from '../protocol/kinds.js'
+import { queueOf } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import { isTimedOut } from '../protocol/timeout.js'
 import { cancelled, logTailOf } from './attempt.js'
@@ -19,7 +19,7 @@ export interface ClaimParts extends Finalizer {
   /** A claim that is not renewed for so long is lost. */
   readonly lockMs: number
   /** Somebody computes what was claimed from this queue. */
-  attend(queue: KindName): void
+  attend(queue: string): void
 }
 
 /** A post under way, of a claim whose lease has just been renewed. */
@@ -45,12 +45,12 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   const state = isJobId(id) ? (await broker.read(id))?.state : undefined
   if (!state) throw new Refusal('not_found')
   const { round, token, n } = post
-  const claim: Claim = { kind: state.kind, id, round, token }
+  const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
   if (!known || known.by !== by || n < known.n) throw new Refusal('stale_writer')
   const isRepeated = n === known.n
   if (isRepeated && known.answer) return known.answer
-  parts.attend(claim.kind)
+  parts.attend(claim.queue)
   const rate = counted(known.rate, Date.now())
   const isHeld = await claims.renew(claim, known.lock)
   if (isHeld && (state.round !== round || isFinal(state.status))) throw await letGo(parts, claim, known.lock)

@@ -1,11 +1,10 @@
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import type { Claims } from './claims.js'
 
 export interface ClaimRecoveryOptions {
   /** A claim that is not renewed for so long is lost. */
   readonly lockMs: number
   /** Whether somebody waits for a job of a queue now. */
-  isWanted(queue: KindName): boolean
+  isWanted(queue: string): boolean
   readonly onFault: (error: unknown) => void
 }
 
@@ -19,7 +18,7 @@ const CHECKS = 4
 export class ClaimRecovery {
   readonly #claims: Claims
   readonly #options: ClaimRecoveryOptions
-  readonly #seen = new Map<KindName, number>()
+  readonly #seen = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #checking: Promise<void> | undefined
 
@@ -29,7 +28,7 @@ export class ClaimRecovery {
   }
 
   /** Somebody claims from this queue, or computes what was claimed from it. */
-  attend(queue: KindName): void {
+  attend(queue: string): void {
     this.#seen.set(queue, Date.now())
     if (this.#timer) return
     this.#timer = setInterval(() => this.#check(), this.#options.lockMs / CHECKS).unref()
@@ -43,8 +42,8 @@ export class ClaimRecovery {
 
   #check(): void {
     const { lockMs, isWanted, onFault } = this.#options
-    const isAttended = (queue: KindName) => isWanted(queue) || Date.now() - (this.#seen.get(queue) ?? 0) <= lockMs
-    const attended = KIND_NAMES.filter(isAttended)
+    const isAttended = (queue: string) => isWanted(queue) || Date.now() - (this.#seen.get(queue) ?? 0) <= lockMs
+    const attended = [...this.#seen.keys()].filter(isAttended)
     if (attended.length === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined

@@ -1,6 +1,6 @@
 import type { Assignment, ClaimAnswer, ClaimPost } from '../protocol/claim-messages.js'
 import { Refusal } from '../protocol/codes.js'
-import type { KindName } from '../protocol/kinds.js'
+import { type KindName, queueOf } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import { deadlineOf } from '../protocol/timeout.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from './attempt.js'
@@ -10,8 +10,11 @@ import { type ClaimParts, START_N, takePost } from './claim-post.js'
 import { ClaimRecovery } from './claim-recovery.js'
 import type { Taken } from './claims.js'
 import type { Settled } from './queue.js'
+import { solverOf } from './solver.js'
 
 export interface ClaimServiceOptions extends Omit<ClaimParts, 'attend'> {
+  /** Names of the solvers that are configured. */
+  readonly solvers: readonly string[]
   /** What went wrong beside a request. */
   readonly onFault: (error: unknown) => void
 }
@@ -19,6 +22,8 @@ export interface ClaimServiceOptions extends Omit<ClaimParts, 'attend'> {
 /** Who asks for a job, and how long. */
 export interface ClaimRequest {
   readonly kind: KindName
+  /** Without it the kind's own. */
+  readonly solver: string | undefined
   /** Whose token it is: nobody else can write. */
   readonly by: string
   readonly waitMs: number
@@ -44,11 +49,10 @@ export class ClaimService {
     this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#desk.isWanted(queue) })
   }
 
-  /** The next job of a kind, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already. */
-  async claim({ kind, by, waitMs, gone }: ClaimRequest): Promise<Assignment | null> {
+  /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured. */
+  async claim({ kind, solver, by, waitMs, gone }: ClaimRequest): Promise<Assignment | null> {
     if (this.#draining) throw new Refusal('restart')
-    // The one place where a queue is chosen.
-    const queue = kind
+    const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#parts.solvers) })
     this.#recovery.attend(queue)
     const until = Date.now() + waitMs
     for (;;) {
@@ -84,9 +88,9 @@ export class ClaimService {
   /** Writes the start; null where there is nothing to start. */
   async #begin(taken: Taken, by: string): Promise<Assignment | null> {
     const { broker, claims, queue, lockMs } = this.#parts
-    const { kind, id, round, token, lock } = taken
+    const { id, round, token, lock } = taken
     // Taken: the next job may come into the queue. What fails here the sweeper does.
-    this.#follow(queue.started({ kind, id, round }))
+    this.#follow(queue.started(taken))
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status)) return this.#conclude(taken, { how: 'refused' })
     const attempt = attemptAtStart(state)
@@ -113,7 +117,17 @@ export class ClaimService {
 }
 
 function assignmentOf(taken: Taken, attempt: Attempt, { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number }): Assignment {
-  const { kind, id, round, token, input } = taken
+  const { id, round, token, input } = taken
   const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
-  return { id, kind, input, round, token, attempt: attempt.number, max_attempts: attempt.of, lease_s: lockMs / 1000, deadline }
+  return {
+    id,
+    kind: attempt.kind,
+    input,
+    round,
+    token,
+    attempt: attempt.number,
+    max_attempts: attempt.of,
+    lease_s: lockMs / 1000,
+    deadline,
+  }
 }

@@ -1,6 +1,6 @@
+import type { QueueRef } from '../broker/gate.js'
 import type { ClaimAnswer } from '../protocol/claim-messages.js'
-import type { KindName } from '../protocol/kinds.js'
-import type { QueueRef, Settled } from './queue.js'
+import type { Settled } from './queue.js'
 
 /** A round that was taken from the workers' queue: by this token, until its lock runs out. */
 export interface Claim extends QueueRef {
@@ -37,7 +37,7 @@ export interface ClaimRecord {
  */
 export interface Claims {
   /** The next round of a queue that waits for a worker; null where none does. */
-  take(queue: KindName): Promise<Taken | null>
+  take(queue: string): Promise<Taken | null>
   /** Keeps the round for another lease; false where it is lost. */
   renew(claim: Claim, lock: string): Promise<boolean>
   /** Commits how the try ended; false where the claim was lost before. The round has not ended for those who watch: that comes after. */
@@ -47,6 +47,6 @@ export interface Claims {
   /** Kept as long as the lease, and a while longer, so that a last post may be repeated. */
   write(claim: Claim, record: ClaimRecord): Promise<void>
   /** Gives rounds whose lock has run out to other workers. To be called at least twice in the life of a lock, as long as anybody would take them. */
-  recover(queue: KindName): Promise<void>
+  recover(queue: string): Promise<void>
   close(): Promise<void>
 }

@@ -1,9 +1,8 @@
 import type { Broker } from '../broker/broker.js'
-import type { Gate } from '../broker/gate.js'
+import type { Gate, QueuedRound, QueueRef } from '../broker/gate.js'
 import type { ActiveRounds, JobRound } from '../broker/job-store.js'
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
-import type { Backlog, Queue, QueuedJob, QueueRef, QueueState } from './queue.js'
+import type { Backlog, Queue, QueueState } from './queue.js'
 
 export interface FairQueueParts {
   readonly gate: Gate
@@ -16,7 +15,7 @@ export interface FairQueueParts {
 }
 
 /**
- * The queue: a gate where rounds wait for their turn, and behind it the workers' backlog, which holds at most one round of a kind that no worker has started. So a
+ * The queue: a gate where rounds wait for their turn, and behind it the workers' backlog, which holds at most one round of a queue that no worker has started. So a
  * user's first job is among the next two that are taken, however many of another user wait. Every node hands out; what one leaves undone another one does.
  */
 export class FairQueue implements Queue {
@@ -26,28 +25,29 @@ export class FairQueue implements Queue {
     this.#parts = parts
   }
 
-  async add(job: QueuedJob): Promise<void> {
-    const state = await this.#parts.gate.enter(job)
+  async add(round: QueuedRound): Promise<void> {
+    const state = await this.#parts.gate.enter(round)
     // Admitted, and yet added: then the backlog may have lost it, or its dispatcher died before it was there.
-    if (state === 'admitted') await this.#hand(job.kind, job)
-    await this.#handOut([job.kind])
+    if (state === 'admitted') await this.#hand(round)
+    await this.#handOut()
   }
 
   async started(ref: QueueRef): Promise<void> {
-    if (await this.#parts.gate.started(ref.kind, ref)) await this.#handOut([ref.kind])
+    if (await this.#parts.gate.started(ref)) await this.#handOut()
   }
 
-  async remove(ref: QueueRef): Promise<boolean> {
+  async remove(round: QueueRef | JobRound): Promise<boolean> {
     const { gate, backlog } = this.#parts
-    const removing = backlog.remove(ref)
-    // Its owner's place may be what a round of any kind waits for.
-    const leaving = gate.leave(ref).then((left) => this.#handOut(left ? KIND_NAMES : []))
-    return (await Promise.all([removing, leaving]))[0]
+    const left = await gate.leave(round)
+    const queue = 'queue' in round ? round.queue : left
+    // Its owner's place may be what a round of any queue waits for.
+    const [isRemoved] = await Promise.all([queue === null || backlog.remove({ ...round, queue }), left !== null && this.#handOut()])
+    return isRemoved
   }
 
   async dispatch(): Promise<void> {
-    for (const kind of KIND_NAMES) await this.#clearWindow(kind)
-    await this.#handOut(KIND_NAMES)
+    await this.#clearWindows()
+    await this.#handOut()
   }
 
   cancelOnOwner(ref: QueueRef): Promise<void> {
@@ -65,36 +65,37 @@ export class FairQueue implements Queue {
   }
 
   /** Hands out what may be. Never rejects: what waits at the gate is safe there, and whoever came with a round of their own has nothing to do with another's. */
-  async #handOut(kinds: readonly KindName[]): Promise<void> {
-    await Promise.all(
-      kinds.map(async (kind) => {
-        for (let round = await this.#parts.gate.next(kind); round; round = await this.#parts.gate.next(kind)) await this.#hand(kind, round)
-      }),
-    ).catch(this.#parts.onFault)
+  async #handOut(): Promise<void> {
+    const { gate, onFault } = this.#parts
+    try {
+      for (let ref = await gate.next(); ref; ref = await gate.next()) await this.#hand(ref)
+    } catch (error) {
+      onFault(error)
+    }
   }
 
   /** Puts an admitted round into the backlog, as its job is now; one that is over leaves. */
-  async #hand(kind: KindName, { id, round }: JobRound): Promise<void> {
+  async #hand({ queue, id, round }: QueueRef): Promise<void> {
     const { gate, backlog, broker, store } = this.#parts
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status)) return void (await gate.leave({ id, round }))
-    await backlog.add({ kind, id, round, input: JSON.parse(state.input), base: state.token })
+    await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
     // While it waited it was seldom looked after.
     await store.touch({ id, round }, Date.now())
   }
 
   /** What stands in the window although no worker will take it from there: its dispatcher died before the backlog had it, or its worker before it said so. */
-  async #clearWindow(kind: KindName): Promise<void> {
+  async #clearWindows(): Promise<void> {
     const { gate, backlog, onFault } = this.#parts
-    for (const round of await gate.window(kind)) {
-      const { at } = await backlog.state({ kind, ...round })
+    for (const ref of await gate.windows()) {
+      const { at } = await backlog.state(ref)
       if (at === 'missing') {
         // One that cannot be handed out must not stand in the way of all others: the sweeper comes back to it.
-        await this.#hand(kind, round).catch((error: unknown) => {
+        await this.#hand(ref).catch((error: unknown) => {
           onFault(error)
-          return gate.started(kind, round)
+          return gate.started(ref)
         })
-      } else if (at !== 'waiting') await gate.started(kind, round)
+      } else if (at !== 'waiting') await gate.started(ref)
     }
   }
 }

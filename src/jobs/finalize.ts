@@ -1,11 +1,12 @@
 import type { Broker } from '../broker/broker.js'
 import type { Feeds } from '../broker/feeds.js'
+import type { QueueRef } from '../broker/gate.js'
 import type { ActiveRounds } from '../broker/job-store.js'
 import { controlWriter, type JobEvent, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { type FinalStatus, isFinal } from '../protocol/status.js'
-import type { Outcome, Queue, QueueRef } from './queue.js'
+import type { Outcome, Queue } from './queue.js'
 
 export interface Finalizer {
   readonly broker: Broker
@@ -50,7 +51,7 @@ export async function finalize(
       return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
     const forced = outcome.status === 'cancelled' && outcome.forced ? { forced: true } : {}
-    if (written.ok) parts.onFinal?.({ job: ref.id, kind: ref.kind, round: ref.round, status: outcome.status, source, ...forced })
+    if (written.ok) parts.onFinal?.({ job: ref.id, kind: state.kind, round: ref.round, status: outcome.status, source, ...forced })
     if (!written.ok && written.reason === 'stale_writer') return
     // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {

@@ -19,6 +19,12 @@ export function normaliseInput<K extends KindName>(kind: K, input: unknown): Inp
   return valid
 }
 
+/** The input of a configured solver, which alone knows what is in it. Throws `invalid` for what is no object. */
+export function objectOf(input: unknown): object {
+  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input
+  throw new Refusal('invalid', undefined, [{ path: '/input', expected: 'an object' }])
+}
+
 /** Digest of an input: the same for the same content, whatever the order of its fields. */
 export function digestOf(kind: KindName, input: unknown): string {
   return createHash('sha256')

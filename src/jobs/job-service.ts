@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import type { Broker } from '../broker/broker.js'
-import type { Feeds } from '../broker/feeds.js'
-import type { Gate } from '../broker/gate.js'
-import type { ActiveRounds, HistoryPage, JobRound, JobStore } from '../broker/job-store.js'
+import type { Gate, Reserved } from '../broker/gate.js'
+import type { ActiveRounds, HistoryPage, JobStore } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -13,8 +11,9 @@ import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
-import { digestOf, normaliseInput } from './input.js'
-import type { Queue } from './queue.js'
+import { digestOf, normaliseInput, objectOf } from './input.js'
+import { queuedRoundOf } from './queue.js'
+import { solverOf } from './solver.js'
 
 export interface Submission {
   /** Client-supplied, or made of the key, or a UUIDv7. */
@@ -24,6 +23,10 @@ export interface Submission {
   readonly owner: string
   readonly kind: KindName
   readonly input: unknown
+  /** Without it the first one of its kind. */
+  readonly solver?: string
+  /** The job that it is a part of: it takes none of its owner's places and is not counted, since that one is. */
+  readonly parent?: string
   /** How long a round may take, in seconds; without it as long as its kind may. */
   readonly timeoutS?: number
 }
@@ -53,26 +56,28 @@ const LIMITS = {
   full: { code: 'overloaded', message: 'As many jobs wait as are allowed to; try again later.' },
 } as const
 
+const ALWAYS: Reserved = { ok: true }
 const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
+
+export interface JobServiceParts extends Finalizer {
+  readonly store: JobStore & ActiveRounds
+  readonly gate: Pick<Gate, 'reserve'>
+  readonly timeoutsMs: Timeouts
+  /** Names of the solvers that are configured, beside those that a kind has of its own. */
+  readonly solvers: readonly string[]
+}
 
 /** The life of jobs as their users steer it. Every member rejects with a `Refusal` for what the caller did wrong. */
 export class JobService {
-  readonly #broker: Broker
-  readonly #store: JobStore & ActiveRounds
-  readonly #feeds: Feeds
-  readonly #queue: Queue
-  readonly #gate: Pick<Gate, 'reserve'>
-  readonly #parts: Finalizer
-  readonly #timeoutsMs: Timeouts
+  readonly #parts: JobServiceParts
 
-  constructor(parts: Finalizer & { readonly store: JobStore; readonly gate: Pick<Gate, 'reserve'>; readonly timeoutsMs: Timeouts }) {
+  constructor(parts: JobServiceParts) {
     this.#parts = parts
-    this.#broker = parts.broker
-    this.#store = parts.store
-    this.#feeds = parts.feeds
-    this.#queue = parts.queue
-    this.#gate = parts.gate
-    this.#timeoutsMs = parts.timeoutsMs
+  }
+
+  /** Names of the solvers that are configured, beside those that a kind has of its own. */
+  get solvers(): readonly string[] {
+    return this.#parts.solvers
   }
 
   /**
@@ -80,7 +85,8 @@ export class JobService {
    * `id_taken` otherwise. The order (quota, sweeper's index, hash, both again with the user's index, announcement, queue) is fixed: from the moment that the hash is
    * written, whatever dies, the sweeper finds the job and puts it into the queue.
    */
-  async submit({ owner, kind, input, key, timeoutS, id: given }: Submission): Promise<JobState> {
+  async submit({ owner, kind, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
+    const { broker, store, queue, timeoutsMs } = this.#parts
     const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind, key))
     if (!isJobId(id)) {
       throw new Refusal('invalid', undefined, [
@@ -90,24 +96,26 @@ export class JobService {
     if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
       throw new Refusal('invalid', undefined, [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }])
     }
-    const normalised = normaliseInput(kind, input)
-    const digest = digestOf(kind, normalised)
+    const parent = rest.parent ?? null
+    const solver = solverOf(kind, rest.solver, this.solvers)
+    const normalised = solver === null ? normaliseInput(kind, input) : objectOf(input)
+    const digest = digestOf(kind, solver === null ? normalised : { solver, input })
     const generation = randomBytes(6).toString('hex')
-    const timeoutMs = timeoutS === undefined ? this.#timeoutsMs[kind] : Math.round(timeoutS * 1000)
+    const timeoutMs = timeoutS === undefined ? timeoutsMs[kind] : Math.round(timeoutS * 1000)
     const first = lifecycleOf(kind).status(id, 'queued')
     // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
     const created_at = String(first.message.timestamp)
-    const job = { id, kind, owner, input: JSON.stringify(normalised), digest, timeoutMs, generation, created_at }
-    const isNew = (given === undefined && key === undefined) || (await this.#broker.read(id)) === null
-    if (isNew) await this.#open(owner, { id, round: 1 })
-    const answer = await this.#store.create(job, first)
+    const job = { id, kind, owner, solver, parent, input: JSON.stringify(normalised), digest, timeoutMs, generation, created_at }
+    const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
+    if (isNew) await this.#open({ id, owner, parent }, 1)
+    const answer = await store.create(job, first)
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
     const state = await this.#require(id, () => true)
     // Also where it was there before: its first submit may have died right here. Doing it again changes nothing.
     if (state.status === 'queued') {
-      await tellOwner({ broker: this.#broker, feeds: this.#feeds }, state, true)
-      await this.#queue.add(state)
+      await tellOwner(this.#parts, state, true)
+      await queue.add(queuedRoundOf(state))
     }
     return state
   }
@@ -125,7 +133,7 @@ export class JobService {
     const jobs: JobState[] = []
     let next = cursor
     for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const page = await this.#store.list(owner, kind, limit - jobs.length, next)
+      const page = await this.#parts.store.list(owner, kind, limit - jobs.length, next)
       jobs.push(...(await this.#owned(owner, page.ids, phase)))
       next = page.cursor
       if (phase === undefined || next === undefined || jobs.length === limit) break
@@ -142,7 +150,7 @@ export class JobService {
     limit: number,
   ): Promise<{ state: JobState; page: HistoryPage }> {
     const state = await this.#require(id, view, kind)
-    const page = await this.#store.history(id, after, limit)
+    const page = await this.#parts.store.history(id, after, limit)
     if (!page) throw new Refusal('not_found')
     return { state, page }
   }
@@ -153,19 +161,19 @@ export class JobService {
     for (let tries = 0; tries < 5; tries += 1) {
       const state = await this.#require(id, view)
       if (isFinal(state.status)) throw new Refusal('already_final')
-      const ref = { kind: state.kind, id, round: state.round }
+      const ref = queuedRoundOf(state)
       const events = lifecycleOf(state.kind)
       const waiting = { ...events.cancelled(id, events.last(state)), from: WAITING }
-      const ended = await this.#broker.publish(id, [waiting], controlWriter(state.round))
+      const ended = await this.#parts.broker.publish(id, [waiting], controlWriter(state.round))
       // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
       if (ended.ok || ended.status === 'cancelled') {
         if (ended.ok) this.#parts.onFinal?.({ job: id, kind: state.kind, round: state.round, status: 'cancelled', source: 'cancel' })
         await finalize(this.#parts, ref, { status: 'cancelled' }, 'cancel')
         return 'cancelled'
       }
-      const told = await this.#broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))
+      const told = await this.#parts.broker.publish(id, [events.status(id, 'cancelling')], controlWriter(state.round))
       if (told.ok || told.status === 'cancelling') {
-        await this.#queue.cancelOnOwner(ref)
+        await this.#parts.queue.cancelOnOwner(ref)
         return 'cancelling'
       }
     }
@@ -178,46 +186,49 @@ export class JobService {
    * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
    */
   async retry(id: string, view: View): Promise<JobState> {
+    const { broker, store, feeds, queue } = this.#parts
     const ended = await this.#require(id, view)
     if (!isFinal(ended.status) || ended.status === 'completed') throw new Refusal('not_final')
     const round = ended.round + 1
-    await this.#open(ended.owner, { id, round })
+    await this.#open(ended, round)
     const event = { ...lifecycleOf(ended.kind).status(id, 'queued'), clears: 'round' } as const
-    const written = await this.#broker.publish(id, [event], controlWriter(round))
+    const written = await broker.publish(id, [event], controlWriter(round))
     const state = await this.#require(id, view)
     // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
     if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new Refusal('not_final')
-    await this.#store.reactivate(state)
+    await store.reactivate(state)
     if (state.status === 'queued') {
-      await this.#feeds.announce(state.owner, id, true)
+      await feeds.announce(state.owner, id, true)
       // It may have been cancelled meanwhile.
-      await tellOwner({ broker: this.#broker, feeds: this.#feeds }, state, true)
-      await this.#queue.add(state)
+      await tellOwner(this.#parts, state, true)
+      await queue.add(queuedRoundOf(state))
     }
     return state
   }
 
   /** What comes before a round is written: its owner's quota, then the sweeper's index, which must not miss it. */
-  async #open(owner: string, round: JobRound): Promise<void> {
-    const reserved = await this.#gate.reserve(owner, round)
+  async #open({ id, owner, parent }: Pick<JobState, 'id' | 'owner' | 'parent'>, number: number): Promise<void> {
+    const { gate, store } = this.#parts
+    const round = { id, round: number }
+    const reserved = parent === null ? await gate.reserve(owner, round) : ALWAYS
     if (!reserved.ok) {
       const { code, message } = LIMITS[reserved.reason]
       throw new Refusal(code, message, [], reserved.retryAfterMs)
     }
-    await this.#store.activate(round, Date.now())
+    await store.activate(round, Date.now())
   }
 
   /** Those of these jobs that there are; what has expired, or is another's by now, leaves the owner's index. */
   async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
-    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#broker.read(id))?.state })))
+    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#parts.broker.read(id))?.state })))
     const expired = read.filter(({ state }) => state?.owner !== owner)
-    await Promise.all(expired.map(({ id }) => this.#store.forget(owner, id)))
+    await Promise.all(expired.map(({ id }) => this.#parts.store.forget(owner, id)))
     const isWanted = (state: JobState) => phase === undefined || (phase === 'final') === isFinal(state.status)
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
   }
 
   async #require(id: string, view: View, kind?: KindName | null): Promise<JobState> {
-    const state = isJobId(id) ? (await this.#broker.read(id))?.state : undefined
+    const state = isJobId(id) ? (await this.#parts.broker.read(id))?.state : undefined
     if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
     return state
   }

@@ -1,13 +1,14 @@
+import type { QueuedRound } from '../broker/gate.js'
 import type { JobRound } from '../broker/job-store.js'
 import { fencingWriter, type Writer } from '../protocol/entry.js'
 import { type JobState, messageOf } from '../protocol/job-state.js'
-import { KIND_NAMES, KINDS } from '../protocol/kinds.js'
+import { KINDS } from '../protocol/kinds.js'
 import { lostWorker } from '../protocol/lost-worker.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Lockless } from './lockless.js'
-import type { Outcome, QueueRef } from './queue.js'
+import { type Outcome, queuedRoundOf } from './queue.js'
 
 export interface CareLimits {
   /** How long a running job may take to obey a cancel before it is ended by force. */
@@ -36,7 +37,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   const state = (await broker.read(round.id))?.state
   // Expired; or ahead of its job: the submit or the retry died before it was written.
   if (!state || state.round < round.round) return drop(parts, round)
-  const ref: QueueRef = { kind: state.kind, ...round }
+  const ref = { ...queuedRoundOf(state), ...round }
   const locklessSince = lockless.take(round, state.token)
   const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
@@ -77,14 +78,14 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
 
 /** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */
 async function drop({ broker, store, queue }: Finalizer, round: JobRound): Promise<void> {
-  for (const kind of KIND_NAMES) await queue.remove({ kind, ...round })
+  await queue.remove(round)
   await store.retire(round)
   if ((await broker.read(round.id))?.state.round === round.round) await store.activate(round, Date.now())
 }
 
 /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
-async function restore(parts: Finalizer, state: JobState, ref: QueueRef, source: 'sweeper' | 'queue'): Promise<void> {
-  if (state.status === 'queued') return parts.queue.add({ ...ref, owner: state.owner })
+async function restore(parts: Finalizer, state: JobState, ref: QueuedRound, source: 'sweeper' | 'queue'): Promise<void> {
+  if (state.status === 'queued') return parts.queue.add(ref)
   if (state.status === 'cancelling') return finalize(parts, ref, { status: 'cancelled' }, source)
   // Read again: it may have ended, been told and been removed between the two looks.
   const now = (await parts.broker.read(ref.id))?.state

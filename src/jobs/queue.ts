@@ -1,12 +1,8 @@
+import type { QueuedRound, QueueRef } from '../broker/gate.js'
+import type { JobRound } from '../broker/job-store.js'
 import type { FailureCode } from '../protocol/codes.js'
-import type { KindName } from '../protocol/kinds.js'
-
-/** A job as the queue knows it: one round of one id. */
-export interface QueueRef {
-  readonly kind: KindName
-  readonly id: string
-  readonly round: number
-}
+import type { JobState } from '../protocol/job-state.js'
+import { queueOf } from '../protocol/kinds.js'
 
 /** How a round ended, as the queue has committed it. */
 export type Outcome =
@@ -28,9 +24,9 @@ export type QueueState =
   | { readonly at: 'active'; readonly isLocked: boolean }
   | { readonly at: 'ended'; readonly outcome: Outcome }
 
-/** A round that is to be computed, and whose it is. */
-export interface QueuedJob extends QueueRef {
-  readonly owner: string
+/** The present round of a job, as the queue knows it. */
+export function queuedRoundOf(state: JobState): QueuedRound {
+  return { id: state.id, round: state.round, queue: queueOf(state), owner: state.owner, isFree: state.parent !== null }
 }
 
 /** A round as the workers get it. */
@@ -46,11 +42,14 @@ export interface Work extends QueueRef {
  */
 export interface Queue {
   /** Adding a round that is there already changes nothing, except that one which the workers' queue has lost gets into it again. */
-  add(job: QueuedJob): Promise<void>
-  /** A worker has taken a round: the next one of its kind may follow. May be said again. */
+  add(round: QueuedRound): Promise<void>
+  /** A worker has taken a round: the next one of its queue may follow. May be said again. */
   started(ref: QueueRef): Promise<void>
-  /** Takes a round out; false where a worker holds it: its owner's place is free all the same. One that is not there is as good as taken out. */
-  remove(ref: QueueRef): Promise<boolean>
+  /**
+   * Takes a round out; false where a worker holds it: its owner's place is free all the same. One that is not there is as good as taken out. A round of which
+   * nothing else is known is taken from the queue that it was added to.
+   */
+  remove(round: QueueRef | JobRound): Promise<boolean>
   /** Hands out whatever may be, also what a process left that died in doing so. To be called now and then by anybody. */
   dispatch(): Promise<void>
   /** Tells the process that computes the round to stop. At most once; a worker also learns it from the answer to its next write. */
@@ -59,7 +58,7 @@ export interface Queue {
   close(): Promise<void>
 }
 
-/** What the workers take from, in the order of `add`: the part of a `Queue` behind its gate. */
+/** What the workers take from, queue by queue in the order of `add`: the part of a `Queue` behind its gate. */
 export interface Backlog {
   /** Adding a round that is there already changes nothing. */
   add(work: Work): Promise<void>
@@ -68,7 +67,7 @@ export interface Backlog {
   cancelOnOwner(ref: QueueRef): Promise<void>
   /** Never `held`. */
   state(ref: QueueRef): Promise<QueueState>
-  /** How many workers of a kind are connected. */
-  workers(kind: KindName): Promise<number>
+  /** How many workers of a queue are connected. */
+  workers(queue: string): Promise<number>
   close(): Promise<void>
 }

@@ -1,10 +1,10 @@
+import type { QueueRef } from '../broker/gate.js'
 import type { JobRound } from '../broker/job-store.js'
 import type { Lease } from '../broker/lease.js'
 import { isFinal } from '../protocol/status.js'
 import type { Finalizer } from './finalize.js'
 import { Lockless } from './lockless.js'
 import { type CareLimits, lookAfter } from './look-after.js'
-import type { QueueRef } from './queue.js'
 import type { QueueWatch } from './queue-watch.js'
 
 export interface SweeperOptions extends CareLimits {
@@ -49,18 +49,10 @@ export class Sweeper {
     this.#timer = setInterval(turn, options.intervalMs).unref()
   }
 
-  /** One round over the jobs that are due. Concurrent calls share it. */
-  sweep(): Promise<void> {
-    this.#sweeping ??= this.#sweep().finally(() => {
-      this.#sweeping = undefined
-    })
-    return this.#sweeping
-  }
-
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#timer)
-    await Promise.all([this.#turning, this.#sweeping?.catch(() => {})])
+    await Promise.all([this.#turning, this.#sweeping])
     await this.#stopHearing()
     // Not asked of a Redis that did not even let it be held.
     if (this.#isHolder) await this.#lease.release().catch(() => {})
@@ -72,9 +64,14 @@ export class Sweeper {
     if (!this.#isHolder || this.#closed) return this.#stopHearing()
     this.#watch.open((ref) => this.#hear(ref))
     // Not waited for: the lease must be kept meanwhile.
-    void this.sweep().catch(this.#options.onFault)
+    this.#sweeping ??= this.#sweep()
+      .catch(this.#options.onFault)
+      .finally(() => {
+        this.#sweeping = undefined
+      })
   }
 
+  /** One round over the jobs that are due. */
   async #sweep(): Promise<void> {
     const { store, queue } = this.#parts
     // What was looked at in the last turn is due in this one, although it was put off a little later than that turn began.

@@ -64,6 +64,9 @@ const Lease = Type.Number({ minimum: 0, description: 'seconds after which the cl
 export const ClaimRequest = Type.Object(
   {
     kind: Type.Enum([...KIND_NAMES]),
+    solver: Type.Optional(
+      Type.String({ description: 'a configured solver: its runs, and no others; without it the runs of the built-in one' }),
+    ),
     wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'how long to wait for a job, in seconds' }),
   },
   { additionalProperties: false },

@@ -7,6 +7,10 @@ export interface JobState {
   readonly id: string
   readonly kind: KindName
   readonly owner: string
+  /** Which configured solver computes it; null where its kind's own does. */
+  readonly solver: string | null
+  /** The job that it is a part of; null for one that somebody submitted. */
+  readonly parent: string | null
   /** The normalised input as JSON, so that a lost queue can be filled again. */
   readonly input: string
   status: Status

@@ -14,6 +14,8 @@ export interface Kind {
   readonly processType: string
   /** Place in the REST interface of a kind with the run dialect; null for one that speaks the process dialect alone. */
   readonly path: string | null
+  /** Its own solvers; the first one where a submit names none. Others may be configured for a kind that has any. */
+  readonly solvers: readonly string[]
   /** Automatic tries of one round. */
   readonly attempts: number
   readonly input: TObject
@@ -42,6 +44,7 @@ export const KINDS = {
     idField: 'process_id',
     processType: 'benchmark',
     path: null,
+    solvers: [],
     input: BenchmarkInput,
     inputFaults: () => [],
     attempts: 2,
@@ -73,6 +76,11 @@ export function isKindName(text: string): text is KindName {
 
 export function isRunKind(kind: KindName): kind is RunKindName {
   return KINDS[kind].path !== null
+}
+
+/** The queue of the workers that can compute a job: one a kind, and one for each solver that is not built in. */
+export function queueOf({ kind, solver }: { readonly kind: KindName; readonly solver: string | null }): string {
+  return solver === null ? kind : `${kind}.${solver}`
 }
 
 /** The events of every kind's life, for whoever does not care which kind it is. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import type { GateLimits } from '../../src/broker/gate.js'
+import type { GateLimits, QueueRef } from '../../src/broker/gate.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { inClusterMode } from './cluster.js'
@@ -31,35 +31,40 @@ t.test('[FAIR-1] who has nothing waiting between two jobs keeps their turn: one 
   t.same(await takeAll(gate), ['a-3', 'b-3'])
 })
 
-t.test('[FAIR-2] of a kind one round at a time is admitted and not started, however many nodes ask', async (t) => {
+t.test('[FAIR-2] of a queue one round at a time is admitted and not started, however many nodes ask', async (t) => {
   const prefix = `test-${randomUUID()}`
   const nodes = [1, 2, 3].map(() => open(t, {}, prefix))
   const [gate = open(t)] = nodes
   await enterAll(gate, ['a-1', 'b-1'])
   await enterAll(gate, ['a-b1'], 'benchmark')
-  const taken = await Promise.all(nodes.flatMap((node) => [node.next('run'), node.next('run')]))
-  t.same(taken.filter(Boolean), [{ id: 'a-1', round: 1 }])
-  t.same(await gate.window('run'), [{ id: 'a-1', round: 1 }])
-  t.same(await gate.next('benchmark'), { id: 'a-b1', round: 1 }, 'another kind has a window of its own')
-  t.equal(await gate.started('run', roundOf('a-1')), true)
-  t.equal(await gate.started('run', roundOf('a-1')), false)
-  t.same(await gate.next('run'), { id: 'b-1', round: 1 })
+  const taken = await Promise.all(nodes.flatMap((node) => [node.next(), node.next()]))
+  const admitted = [
+    { queue: 'benchmark', id: 'a-b1', round: 1 },
+    { queue: 'run', id: 'a-1', round: 1 },
+  ]
+  const byQueue = (refs: readonly (QueueRef | null)[]) =>
+    refs.filter((ref) => ref !== null).toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+  t.same(byQueue(taken), admitted, 'another queue has a window of its own')
+  t.same(byQueue(await gate.windows()), admitted)
+  t.equal(await gate.started(roundOf('a-1')), true)
+  t.equal(await gate.started(roundOf('a-1')), false)
+  t.same(await gate.next(), { queue: 'run', id: 'b-1', round: 1 })
 })
 
-t.test('[QUOTA-1] a user has so many places over all kinds; the others wait, and another user goes on', async (t) => {
+t.test('[QUOTA-1] a user has so many places over all queues; the others wait, and another user goes on', async (t) => {
   const gate = open(t)
   await enterAll(gate, ['a-1', 'a-2', 'a-3'])
-  await enterAll(gate, ['a-b1'], 'benchmark')
   t.same(await takeAll(gate), ['a-1', 'a-2'])
-  t.equal(await gate.next('benchmark'), null)
+  await enterAll(gate, ['a-b1'], 'benchmark')
+  t.same(await takeAll(gate), [])
   await enterAll(gate, ['b-1'])
   t.same(await takeAll(gate), ['b-1'])
-  t.equal(await gate.leave(roundOf('a-1')), true)
-  t.equal(await gate.leave(roundOf('a-1')), false, 'a place is given back once')
-  t.same(await gate.next('benchmark'), { id: 'a-b1', round: 1 }, 'a place that becomes free serves any kind')
-  t.same(await takeAll(gate), [])
+  t.equal(await gate.leave(roundOf('a-1')), 'run')
+  t.equal(await gate.leave(roundOf('a-1')), null, 'a place is given back once')
+  const taken = await takeAll(gate)
+  t.equal(taken.length, 1)
   await gate.leave(roundOf('a-2'))
-  t.same(await takeAll(gate), ['a-3'])
+  t.same([...taken, ...(await takeAll(gate))].toSorted(), ['a-3', 'a-b1'], 'a place that becomes free serves any queue')
 })
 
 t.test('[QUOTA-1] a quota that was changed holds for who waits already', async (t) => {
@@ -73,6 +78,24 @@ t.test('[QUOTA-1] a quota that was changed holds for who waits already', async (
   t.same(await takeAll(lowered), ['a-2'])
 })
 
+t.test('[QUOTA-1] a part of a job takes no place: it is let in beside a full quota, in the turn of its owner', async (t) => {
+  const gate = open(t, { maxActivePerUser: 1 })
+  await enterAll(gate, ['a-1', 'a-2'])
+  for (const id of ['a-p1', 'a-p2', 'a-p3']) await gate.enter({ ...roundOf(id), isFree: true })
+  await enterAll(gate, ['b-1', 'b-2'])
+  t.same(await takeAll(gate), ['a-1', 'b-1', 'a-p1', 'a-p2', 'a-p3'], 'a second round of either would need a place')
+  await gate.leave(roundOf('a-p1'))
+  t.same(await takeAll(gate), [], 'and gives none back')
+  await gate.leave(roundOf('a-1'))
+  t.same(await takeAll(gate), ['a-2'])
+})
+
+t.test('[QUOTA-3] parts of a job are not among the waiting of their owner', async (t) => {
+  const gate = open(t, { maxWaitingPerUser: 1 })
+  await gate.enter({ ...roundOf('a-p1'), isFree: true })
+  t.match(await gate.reserve('a', roundOf('a-1')), { ok: true })
+})
+
 t.test('a round enters once, and is what it is', async (t) => {
   const gate = open(t)
   t.equal(await gate.state(roundOf('a-1')), null)
@@ -83,7 +106,7 @@ t.test('a round enters once, and is what it is', async (t) => {
   t.equal(await gate.state(roundOf('a-1')), 'admitted')
   t.same(await takeAll(gate), [])
   await gate.enter({ ...roundOf('a-1'), round: 2 })
-  t.same(await gate.next('run'), { id: 'a-1', round: 2 }, 'another round is another one')
+  t.same(await gate.next(), { queue: 'run', id: 'a-1', round: 2 }, 'another round is another one')
   await gate.leave(roundOf('a-1'))
   t.equal(await gate.state({ id: 'a-1', round: 2 }), 'admitted')
 })
@@ -92,7 +115,7 @@ t.test('a round that leaves is gone wherever it was: waiting, in the window, sta
   const gate = open(t)
   await enterAll(gate, ['a-1', 'a-2', 'b-1'])
   await gate.leave(roundOf('a-1'))
-  t.same(await gate.next('run'), { id: 'a-2', round: 1 })
+  t.same(await gate.next(), { queue: 'run', id: 'a-2', round: 1 })
   await gate.leave(roundOf('a-2'))
   t.same(await takeAll(gate), ['b-1'])
   await gate.leave(roundOf('b-1'))
@@ -142,7 +165,7 @@ t.test('[QUOTA-2] where the limit was lowered, room comes when so many have pass
   t.ok(refused.retryAfterMs > 2500_000 && refused.retryAfterMs <= 2600_000, String(refused.retryAfterMs))
 })
 
-t.test('[QUOTA-3] so many may wait, of one user and of all, of all kinds together', async (t) => {
+t.test('[QUOTA-3] so many may wait, of one user and of all, of all queues together', async (t) => {
   const gate = open(t, { maxWaitingPerUser: 2, maxWaiting: 3 })
   await enterAll(gate, ['a-1'])
   await enterAll(gate, ['a-b1'], 'benchmark')
@@ -160,18 +183,18 @@ t.test('[KEEP-1] when all have left nothing remains of any user but what expires
   const prefix = `test-${randomUUID()}`
   const gate = open(t, {}, prefix)
   const odd = ['a', 'run:b', 'a}b', '{x', 'é ü', 'line\nbreak', '~1 2']
-  const rounds = odd.flatMap((owner, i) => [1, 2, 3].map((n) => ({ id: `j${i}-${n}`, round: n, kind: 'run', owner }) as const))
+  const rounds = odd.flatMap((owner, i) => [1, 2, 3].map((n) => ({ id: `j${i}-${n}`, round: n, queue: 'run', owner, isFree: n === 3 })))
   for (const round of rounds) {
     await gate.reserve(round.owner, round)
     await gate.enter(round)
   }
-  t.equal((await takeAll(gate)).length, 2 * odd.length)
-  for (const round of rounds) t.equal(await gate.leave(round), true)
+  t.equal((await takeAll(gate)).length, 3 * odd.length, 'two places each, and one that takes none')
+  for (const round of rounds) t.equal(await gate.leave(round), 'run')
   const { base } = new RedisKeys(prefix).gate()
   const keys = await admin.keys(`${prefix}*`)
   const stay = []
   for (const key of keys) if ((await admin.pttl(key)) < 0) stay.push(key)
-  t.same(stay, [`${base}turn`])
+  t.same(stay.toSorted(), [`${base}queues`, `${base}turn`])
 })
 
 t.test('the gate lies in one slot of a cluster', async (t) => {
@@ -181,5 +204,5 @@ t.test('the gate lies in one slot of a cluster', async (t) => {
   await gate.reserve('a}b', roundOf('a-1'))
   await gate.enter({ ...roundOf('a-1'), owner: 'a}b' })
   t.same(await takeAll(gate), ['a-1'])
-  t.equal(await gate.leave(roundOf('a-1')), true)
+  t.equal(await gate.leave(roundOf('a-1')), 'run')
 })

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Gate, GateLimits, GateRound } from '../../src/broker/gate.js'
+import type { Gate, GateLimits, QueuedRound } from '../../src/broker/gate.js'
 import { connectCommands } from '../../src/broker/redis-connection.js'
 import { RedisGate } from '../../src/broker/redis-gate.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
-import type { KindName } from '../../src/protocol/kinds.js'
 
 export const GATE_LIMITS: GateLimits = { maxActivePerUser: 2, maxPerHour: 1000, maxWaitingPerUser: 1000, maxWaiting: 1000 }
 
@@ -16,23 +15,23 @@ export function openGate(t: Test, url: string, limits: Partial<GateLimits> = {},
 }
 
 /** The first round of a job whose id begins with its owner's name. */
-export function roundOf(id: string, kind: KindName = 'run'): GateRound {
-  return { id, round: 1, kind, owner: id.replace(/-.*$/, '') }
+export function roundOf(id: string, queue = 'run'): QueuedRound {
+  return { id, round: 1, queue, owner: id.replace(/-.*$/, ''), isFree: false }
 }
 
 /** Lets rounds wait, in this order. */
-export async function enterAll(gate: Gate, ids: readonly string[], kind?: KindName): Promise<void> {
-  for (const id of ids) await gate.enter(roundOf(id, kind))
+export async function enterAll(gate: Gate, ids: readonly string[], queue?: string): Promise<void> {
+  for (const id of ids) await gate.enter(roundOf(id, queue))
 }
 
 /** Admits and starts rounds, until none may be; answers their ids. */
 export async function takeAll(gate: Gate, most: number = Number.MAX_SAFE_INTEGER): Promise<string[]> {
   const taken: string[] = []
   while (taken.length < most) {
-    const round = await gate.next('run')
+    const round = await gate.next()
     if (!round) break
     taken.push(round.id)
-    await gate.started('run', round)
+    await gate.started(round)
   }
   return taken
 }

@@ -11,7 +11,7 @@ import { WAYS } from './rule-state-1.js'
 export function newJob(fields: Partial<NewJob> = {}): NewJob {
   const generation = randomBytes(6).toString('hex')
   const record = { id: `job-${randomUUID()}`, kind: 'run', owner: 'alice', input: '{"width_mm":25}', digest: 'digest' } as const
-  return { ...record, generation, timeoutMs: 3600_000, created_at: new Date().toISOString(), ...fields }
+  return { ...record, generation, timeoutMs: 3600_000, solver: null, parent: null, created_at: new Date().toISOString(), ...fields }
 }
 
 /** The event with which a job enters a state. */

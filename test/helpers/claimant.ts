@@ -37,8 +37,9 @@ export class Claimant {
     return this.#job
   }
 
-  async claim({ kind = 'run', wait_s = 10, node = 0 } = {}): Promise<Answer> {
-    const answer = await this.#h.call('POST', '/api/v2/jobs/claim', { node, token: workerToken(this.#sub), body: { kind, wait_s } })
+  async claim({ node = 0, ...asked }: { kind?: string; solver?: string; wait_s?: number; node?: number } = {}): Promise<Answer> {
+    const body = { kind: 'run', wait_s: 10, ...asked }
+    const answer = await this.#h.call('POST', '/api/v2/jobs/claim', { node, token: workerToken(this.#sub), body })
     if (answer.status === 200) {
       this.#job = answer.body
       this.#n = 0

@@ -27,7 +27,7 @@ export class ManualBroker implements Broker {
 
   async create(id: string, owner = 'alice'): Promise<void> {
     const record = { kind: 'run', owner, input: '{}', digest: id, generation: `g-${id}`, created_at: '2026-01-01T00:00:00.000Z' } as const
-    await this.memory.create({ id, ...record, timeoutMs: 3600_000 }, runEvents.status(id, 'queued'))
+    await this.memory.create({ id, ...record, timeoutMs: 3600_000, solver: null, parent: null }, runEvents.status(id, 'queued'))
   }
 
   /** Creates a job that runs. */

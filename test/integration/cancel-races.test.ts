@@ -51,7 +51,7 @@ t.test(
     t.match(await cancel(h, id), { status: 202, body: { status: 'cancelled' } })
     start.open()
     const { queue } = h.worker?.parts ?? {}
-    await eventually(async () => (await queue?.state({ kind: 'run', id, round: 1 }))?.at === 'missing')
+    await eventually(async () => (await queue?.state({ queue: 'run', id, round: 1 }))?.at === 'missing')
     t.same(stage.plays, [])
     t.same(typesOf(await loggedOf(h, id)), ['queued', 'cancelled'])
   },

@@ -1,5 +1,9 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { BullClaims } from '../../src/jobs/bull-claims.js'
+import { ClaimService } from '../../src/jobs/claim-service.js'
+import { JobService } from '../../src/jobs/job-service.js'
 import { Claimant, workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
@@ -83,6 +87,7 @@ t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told 
   }
   const worker = new Claimant(h)
   t.match(await worker.claim({ kind: 'dream' }), { status: 422, body: { detail: [{ path: '/kind', expected: 'one of run, benchmark' }] } })
+  t.match(await worker.claim({ solver: 'hers' }), { status: 422, body: { detail: [{ path: '/solver', expected: 'one of horn-2d' }] } })
   t.match(await worker.claim({ wait_s: 31 }), { status: 422, body: { detail: [{ path: '/wait_s' }] } })
   t.equal((await worker.claim({ wait_s: 0 })).status, 204)
   const id = await h.submit()
@@ -423,7 +428,9 @@ t.test('[KEEP-1] [CLAIM-4] of a claimed job nothing stays, however it ended', as
   const own = async () => {
     const keys = await redis.keys(`*${h.config.REDIS_PREFIX}*`)
     // What there is once for each queue, and for the hubs.
-    return keys.filter((key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|\{gate\}:(served|hour|turn)/.test(key))
+    return keys.filter(
+      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|\{gate\}:(served|hour|turn|queues)/.test(key),
+    )
   }
   t.same(await own(), [])
   for (const end of [COMPLETED, { type: 'failed', error: 'no' }]) {
@@ -455,4 +462,27 @@ t.test('[CLAIM-3] [FAIR-2] what is claimed makes room for the next: as many as t
   t.same(workers.map(({ job }) => job.id).toSorted(), ids.toSorted())
   await Promise.all(workers.map((worker) => worker.post([COMPLETED])))
   for (const id of ids) t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+})
+
+t.test('[CLAIM-3] the runs of a configured solver are claimed by its name, and by no other claim', async (t) => {
+  const h = await start(t)
+  const parts = { ...partsOf(h), solvers: ['mine'] }
+  const jobs = new JobService(parts)
+  const lockMs = h.config.WORKER_LOCK_MS
+  const onFault = (error: unknown) => h.faults.push(error)
+  const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
+  const adapter = new BullClaims({ url: h.config.REDIS_URL, prefix, lockMs, keepMs: 1000, onFault })
+  const claims = new ClaimService({ ...parts, claims: adapter, lockMs, onFault })
+  t.teardown(() => claims.close())
+  const { id } = await jobs.submit({ owner: 'alice', kind: 'run', solver: 'mine', input: { anything: 1 } })
+  const { signal: gone } = new AbortController()
+  const asked = { kind: 'run', by: 'worker-1', waitMs: 500, gone } as const
+  t.equal(await claims.claim({ ...asked, solver: undefined }), null)
+  t.equal(await claims.claim({ ...asked, solver: 'horn-2d' }), null)
+  const job = await claims.claim({ ...asked, solver: 'mine' })
+  if (!job) throw new Error('nothing claimed')
+  t.match(job, { id, kind: 'run', input: { anything: 1 }, attempt: 1 })
+  const { round, token } = job
+  t.match(await claims.post(id, 'worker-1', { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
+  t.same(h.faults, [])
 })

@@ -16,7 +16,7 @@ import { Stage } from '../helpers/stage.js'
 
 /** Without the help of the sweeper. */
 const UNSWEPT = { SWEEP_INTERVAL_MS: '600000' }
-const ref = (id: string) => ({ kind: 'run', id, round: 1 }) as const
+const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const
 
 function partsOf(h: Harness, node = 0): Parts {
   const parts = h.nodes[node]?.hub.parts
@@ -124,8 +124,8 @@ t.test('[FAIR-3] a submitter that dies between any two steps: what is written ru
   const queueWith = (own: Partial<FairQueueParts>) =>
     new FairQueue({ gate, backlog, broker, store: parts.store, onFault: () => {}, ...own })
   /** Takes the next round, and dies with it. */
-  const takes = overriding(gate, 'next', async (kind) => {
-    await gate.next(kind)
+  const takes = overriding(gate, 'next', async () => {
+    await gate.next()
     throw died
   })
   const deaths: [name: string, service: JobService, isWritten: boolean][] = [

@@ -8,7 +8,7 @@ import { HORN, startHarness } from '../helpers/harness.js'
 
 /** Some seconds of real solving. */
 const LONG = { ...HORN, mesh: { elements_x: 16, elements_y: 80 }, sweep: { points: 401 } }
-const ref = (id: string) => ({ kind: 'run', id, round: 1 }) as const
+const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const
 
 /** Something a processor waits for until the test lets it go on. */
 function gate(): { opened: Promise<void>; open: () => void } {
@@ -214,7 +214,16 @@ t.test('[STATE-7] the sweeper finishes what a dying process left: not enqueued, 
   const harness = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '100' } })
   const parts = harness.nodes[0]?.hub.parts
   if (!parts) throw new Error('no node')
-  const record = { kind: 'run', owner: 'alice', input: JSON.stringify(HORN), digest: 'd', timeoutMs: 3600_000, generation: 'g' } as const
+  const record = {
+    kind: 'run',
+    owner: 'alice',
+    input: JSON.stringify(HORN),
+    digest: 'd',
+    timeoutMs: 3600_000,
+    solver: null,
+    parent: null,
+    generation: 'g',
+  } as const
   const create = (id: string) => parts.store.create({ ...record, id, created_at: new Date().toISOString() }, runEvents.status(id, 'queued'))
 
   await create('not-enqueued')
@@ -226,7 +235,7 @@ t.test('[STATE-7] the sweeper finishes what a dying process left: not enqueued, 
   t.match((await harness.call('GET', '/api/v2/runs/lost')).body, { result: { code: 'worker_lost' } })
 
   await create('deaf')
-  await parts.queue.add({ ...ref('deaf'), owner: 'alice' })
+  await parts.queue.add({ ...ref('deaf'), owner: 'alice', isFree: false })
   await parts.broker.publish('deaf', [runEvents.status('deaf', 'running'), runEvents.status('deaf', 'cancelling')], {
     round: 1,
     token: 1,

@@ -17,7 +17,7 @@ async function store(h: Harness, id: string, fields: { kind?: KindName; owner?: 
   const { kind = 'run', owner = 'alice', second = 0 } = fields
   const created_at = new Date(Date.now() - 3_600_000 + second * 1000).toISOString()
   const record = { id, kind, owner, input: JSON.stringify(HORN), digest: '', generation: randomBytes(6).toString('hex'), created_at }
-  await partsOf(h).store.create({ ...record, timeoutMs: 3600_000 }, lifecycleOf(kind).status(id, 'queued'))
+  await partsOf(h).store.create({ ...record, timeoutMs: 3600_000, solver: null, parent: null }, lifecycleOf(kind).status(id, 'queued'))
 }
 
 function partsOf(h: Harness) {

@@ -9,7 +9,7 @@ import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { type Play, Stage } from '../helpers/stage.js'
 
-const ref = (id: string) => ({ kind: 'run', id, round: 1 }) as const
+const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const
 
 interface Place {
   readonly h: Harness

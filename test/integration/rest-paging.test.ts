@@ -132,6 +132,8 @@ function job(id: string, owner: string, created_at: string) {
     input: JSON.stringify(HORN),
     digest: '',
     timeoutMs: 3600_000,
+    solver: null,
+    parent: null,
     generation: 'aaaaaaaaaaaa',
     created_at,
   } as const

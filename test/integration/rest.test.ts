@@ -227,7 +227,7 @@ t.test('[JOB-4] input that is not valid: 422 with the path of each faulty field 
 t.test('[JOB-2] the same submit after the end enqueues nothing', async (t) => {
   const h = await startHarness(t, { processor: null })
   const id = await h.submit({ id: 'ended' })
-  const inQueue = () => h.nodes[0]?.hub.parts.queue.state({ kind: 'run', id, round: 1 })
+  const inQueue = () => h.nodes[0]?.hub.parts.queue.state({ queue: 'run', id, round: 1 })
   t.same(await inQueue(), { at: 'waiting' })
   t.same(answerOf(await h.call('POST', `/api/v2/runs/${id}/cancel`)), { status: 202, body: { run_id: id, status: 'cancelled' } })
   t.same(await inQueue(), { at: 'missing' })

@@ -56,7 +56,7 @@ t.test('[RETRY-1] a run that failed runs again in a new round, and who watches s
   t.match(await h.call('POST', `/api/v2/runs/${id}/retry`), NOT_FINAL, 'nor when it has completed')
   const parts = partsOf(h)
   for (const round of [1, 2]) {
-    await eventually(async () => (await parts.queue.state({ kind: 'run', id, round })).at === 'missing')
+    await eventually(async () => (await parts.queue.state({ queue: 'run', id, round })).at === 'missing')
   }
   await eventually(async () => (await parts.store.active(Number.MAX_SAFE_INTEGER, 10)).length === 0)
   t.same((await h.call('GET', '/api/v2/runs')).body.runs.length, 1, 'it is one run')
@@ -216,9 +216,9 @@ t.test('[RETRY-2] the end of a round that is told late leaves the next round alo
   const blocked = overriding(queue, 'remove', async () => false)
   await new JobService({ ...parts, queue: blocked }).cancel(id, everyone)
   t.match(await h.call('POST', `/api/v2/runs/${id}/retry`), { status: 202, body: { status: 'queued' } })
-  await eventually(async () => (await queue.state({ kind: 'run', id, round: 1 })).at === 'missing')
+  await eventually(async () => (await queue.state({ queue: 'run', id, round: 1 })).at === 'missing')
   await eventually(async () => (await store.active(Number.MAX_SAFE_INTEGER, 10)).every(({ round }) => round === 2))
-  t.same(await queue.state({ kind: 'run', id, round: 2 }), { at: 'waiting' })
+  t.same(await queue.state({ queue: 'run', id, round: 2 }), { at: 'waiting' })
   t.same(
     (await store.active(Number.MAX_SAFE_INTEGER, 10)).map((round) => round.id),
     [id],
@@ -240,10 +240,10 @@ t.test(
       if (calls === 1) await new JobService(parts).retry(id, everyone)
       return parts.feeds.withdraw(owner, ended)
     })
-    await finalize({ ...parts, feeds: late }, { kind: 'run', id, round: 1 }, { status: 'cancelled' }, 'worker')
+    await finalize({ ...parts, feeds: late }, { queue: 'run', id, round: 1 }, { status: 'cancelled' }, 'worker')
     t.match(await parts.feeds.read('alice'), { active: [id], ended: [] })
     t.same(await parts.store.active(Number.MAX_SAFE_INTEGER, 10), [{ id, round: 2 }])
-    t.same(await parts.queue.state({ kind: 'run', id, round: 2 }), { at: 'waiting' })
+    t.same(await parts.queue.state({ queue: 'run', id, round: 2 }), { at: 'waiting' })
     t.equal(calls, 1)
     t.same(h.faults, [])
   },

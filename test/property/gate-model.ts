@@ -1,11 +1,11 @@
 import { ok as assert, deepStrictEqual as deepEqual } from 'node:assert'
-import type { GateRound } from '../../src/broker/gate.js'
+import type { QueuedRound, QueueRef } from '../../src/broker/gate.js'
 
 type Place = 'waiting' | 'window' | 'started'
 
 /** What a gate must be, as small as it can be said: where each round is, and when each user was last served. It judges who was admitted, instead of choosing. */
 export class GateModel {
-  readonly #rounds = new Map<string, GateRound & { place: Place }>()
+  readonly #rounds = new Map<string, QueuedRound & { place: Place }>()
   readonly #served = new Map<string, number>()
   #services = 0
   readonly #maxActive: number
@@ -14,43 +14,53 @@ export class GateModel {
     this.#maxActive = maxActive
   }
 
-  get rounds(): readonly GateRound[] {
+  get rounds(): readonly QueuedRound[] {
     return [...this.#rounds.values()]
   }
 
-  get window(): readonly GateRound[] {
+  get window(): readonly QueuedRound[] {
     return [...this.#rounds.values()].filter(({ place }) => place === 'window')
   }
 
-  enter(round: GateRound): 'waiting' | 'admitted' {
+  enter(round: QueuedRound): 'waiting' | 'admitted' {
     const before = this.#rounds.get(round.id)
     if (!before) this.#rounds.set(round.id, { ...round, place: 'waiting' })
     return before && before.place !== 'waiting' ? 'admitted' : 'waiting'
   }
 
   /** Throws unless `id` is one that may be admitted now. */
-  admitted(kind: string, id: string | undefined): void {
-    const candidates = this.#candidates(kind)
-    if (id === undefined) return deepEqual(candidates, [], 'nobody was admitted, although these may be')
+  admitted(id: string | undefined): void {
+    const queues = new Set([...this.#rounds.values()].map(({ queue }) => queue))
+    if (id === undefined)
+      return deepEqual(
+        [...queues].flatMap((queue) => this.#candidates(queue)),
+        [],
+        'nobody was admitted, although these may be',
+      )
     const round = this.#rounds.get(id)
-    assert(round && candidates.includes(round), `${id} may not be admitted`)
+    assert(round, `${id} is not here`)
+    const { queue } = round
+    const candidates = this.#candidates(queue)
+    assert(candidates.includes(round), `${id} may not be admitted`)
     const first = candidates.find(({ owner }) => owner === round.owner)
     deepEqual(first, round, 'within a user it goes by order of entry')
-    const last = (owner: string) => this.#served.get(`${kind} ${owner}`) ?? 0
+    const last = (owner: string) => this.#served.get(`${queue} ${owner}`) ?? 0
     for (const other of candidates) assert(last(round.owner) <= last(other.owner), `${other.owner} waits longer than ${round.owner}`)
     round.place = 'window'
-    this.#served.set(`${kind} ${round.owner}`, ++this.#services)
+    this.#served.set(`${queue} ${round.owner}`, ++this.#services)
   }
 
-  started(kind: string, id: string): boolean {
+  started({ id, queue }: QueueRef): boolean {
     const round = this.#rounds.get(id)
-    if (round?.kind !== kind || round.place !== 'window') return false
+    if (round?.queue !== queue || round.place !== 'window') return false
     round.place = 'started'
     return true
   }
 
-  leave(id: string): boolean {
-    return this.#rounds.delete(id)
+  leave(id: string): string | null {
+    const queue = this.#rounds.get(id)?.queue ?? null
+    this.#rounds.delete(id)
+    return queue
   }
 
   state(id: string): 'waiting' | 'admitted' | null {
@@ -59,10 +69,12 @@ export class GateModel {
   }
 
   /** Rounds whose turn may come, by order of entry. */
-  #candidates(kind: string): GateRound[] {
+  #candidates(queue: string): QueuedRound[] {
     const all = [...this.#rounds.values()]
-    if (all.some((round) => round.kind === kind && round.place === 'window')) return []
-    const places = (owner: string) => all.filter((round) => round.owner === owner && round.place !== 'waiting').length
-    return all.filter((round) => round.kind === kind && round.place === 'waiting' && places(round.owner) < this.#maxActive)
+    if (all.some((round) => round.queue === queue && round.place === 'window')) return []
+    const places = (owner: string) => all.filter((round) => round.owner === owner && !round.isFree && round.place !== 'waiting').length
+    return all.filter(
+      (round) => round.queue === queue && round.place === 'waiting' && (round.isFree || places(round.owner) < this.#maxActive),
+    )
   }
 }

@@ -2,11 +2,10 @@ import { deepStrictEqual as deepEqual } from 'node:assert'
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Gate, GateRound } from '../../src/broker/gate.js'
+import type { Gate, QueuedRound } from '../../src/broker/gate.js'
 import { connectCommands } from '../../src/broker/redis-connection.js'
 import { RedisGate } from '../../src/broker/redis-gate.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
-import type { KindName } from '../../src/protocol/kinds.js'
 import { GATE_LIMITS } from '../contract/open-gate.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { check } from './check.js'
@@ -14,12 +13,13 @@ import { GateModel } from './gate-model.js'
 
 type Act = readonly [name: 'enter' | 'next' | 'started' | 'leave' | 'state', pick: number]
 
-const KINDS: readonly KindName[] = ['run', 'benchmark']
+const QUEUES = ['run', 'run.other', 'benchmark']
 const OWNERS = ['a', 'b', 'c', 'd']
-const ROUNDS: readonly GateRound[] = Array.from({ length: 24 }, (_, i) => ({
+const ROUNDS: readonly QueuedRound[] = Array.from({ length: 24 }, (_, i) => ({
   id: `j${i}`,
   round: 1,
-  kind: KINDS[i % 3 === 2 ? 1 : 0] ?? 'run',
+  queue: QUEUES[i % QUEUES.length] ?? 'run',
+  isFree: i % 5 === 0,
   owner: OWNERS[(i * 7) % OWNERS.length] ?? 'a',
 }))
 
@@ -41,12 +41,10 @@ async function play(gate: Gate, model: GateModel, [name, pick]: Act): Promise<vo
   switch (name) {
     case 'enter':
       return deepEqual(await gate.enter(round), model.enter(round))
-    case 'next': {
-      const kind = KINDS[pick % 2] ?? 'run'
-      return model.admitted(kind, (await gate.next(kind))?.id)
-    }
+    case 'next':
+      return model.admitted((await gate.next())?.id)
     case 'started':
-      return deepEqual(await gate.started(round.kind, round), model.started(round.kind, round.id))
+      return deepEqual(await gate.started(round), model.started(round))
     case 'leave':
       return deepEqual(await gate.leave(round), model.leave(round.id))
     case 'state':
@@ -66,10 +64,10 @@ t.test(
       for (const round of model.rounds) await gate.leave(round)
       const left = (await commands.keys(`${prefix}*`)).map((key) => key.replace(/^.*\{gate\}:/, '').replace(/:.*$/, ''))
       deepEqual(
-        left.filter((name) => name !== 'turn' && name !== 'served'),
+        left.filter((name) => !['turn', 'served', 'queues'].includes(name)),
         [],
       )
-      await commands.unlink(`${prefix}:{gate}:turn`, ...KINDS.map((kind) => `${prefix}:{gate}:served:${kind}`))
+      await commands.unlink(...['turn', 'queues', ...QUEUES.map((queue) => `served:${queue}`)].map((name) => `${prefix}:{gate}:${name}`))
     })
     await check(t, 'gate', property, 150)
   },

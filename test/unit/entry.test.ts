@@ -10,6 +10,8 @@ function fresh(): JobState {
     round: 1,
     attempt: 1,
     timeoutMs: 3600_000,
+    solver: null,
+    parent: null,
     token: 0,
     silentMs: null,
     stale: false,

@@ -19,16 +19,48 @@ const QUEUE: Queue = {
 
 const OPEN = { reserve: async () => ({ ok: true }) as const }
 
-t.test('[PROC-2] a job was created when its first message says so, however slow the machine is', async (t) => {
+function refusalOf(submit: Promise<unknown>): Promise<unknown> {
+  return submit.then(
+    () => null,
+    (refusal: unknown) => refusal,
+  )
+}
+
+function open(queue: Queue = QUEUE, solvers: readonly string[] = []): { store: MemoryBroker; jobs: JobService } {
   const store = new MemoryBroker()
-  const jobs = new JobService({
-    broker: store,
-    store,
-    feeds: new MemoryFeeds(),
-    queue: QUEUE,
-    gate: OPEN,
-    timeoutsMs: { run: 1000, benchmark: 1000 },
-  })
+  const timeoutsMs = { run: 1000, benchmark: 1000 }
+  return { store, jobs: new JobService({ broker: store, store, feeds: new MemoryFeeds(), queue, gate: OPEN, timeoutsMs, solvers }) }
+}
+
+t.test('[JOB-2] [JOB-4] a configured solver has a queue of its own, takes any object, and is a part of what was submitted', async (t) => {
+  const added: string[] = []
+  const { jobs } = open({ ...QUEUE, add: async ({ queue }) => void added.push(queue) }, ['mine'])
+  const job = { id: 'x', owner: 'alice', kind: 'run', input: { anything: 1 } } as const
+  t.match(await jobs.submit({ ...job, solver: 'mine' }), { solver: 'mine', input: '{"anything":1}' })
+  t.match(await jobs.submit({ ...job, id: 'y', solver: 'horn-2d', input: HORN }), { solver: null }, 'the own one is not named')
+  t.same(added, ['run.mine', 'run'])
+  await t.rejects(jobs.submit({ ...job, input: HORN }), { code: 'other_input' }, 'the same id for another solver')
+  t.match(await refusalOf(jobs.submit({ ...job, solver: 'mine', input: [] })), { code: 'invalid', detail: [{ path: '/input' }] })
+  t.match(await refusalOf(jobs.submit({ ...job, solver: 'hers' })), { detail: [{ path: '/solver', expected: 'one of horn-2d, mine' }] })
+  const given = { owner: 'a', kind: 'benchmark', solver: 'mine', input: {} } as const
+  t.match(await refusalOf(jobs.submit(given)), { detail: [{ path: '/solver', expected: 'to be absent' }] })
+})
+
+t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its submit is not counted', async (t) => {
+  const free: boolean[] = []
+  const store = new MemoryBroker()
+  const refuses = { reserve: async () => ({ ok: false, reason: 'hour', retryAfterMs: 1 }) as const }
+  const queue: Queue = { ...QUEUE, add: async ({ isFree }) => void free.push(isFree) }
+  const timeoutsMs = { run: 1000, benchmark: 1000 }
+  const jobs = new JobService({ broker: store, store, feeds: new MemoryFeeds(), queue, gate: refuses, timeoutsMs, solvers: [] })
+  const job = { owner: 'alice', kind: 'run', input: HORN } as const
+  t.match(await jobs.submit({ ...job, parent: 'p' }), { parent: 'p' })
+  t.same(free, [true])
+  await t.rejects(jobs.submit(job), { code: 'quota' })
+})
+
+t.test('[PROC-2] a job was created when its first message says so, however slow the machine is', async (t) => {
+  const { store, jobs } = open()
   let now = Date.now()
   class SlowDate extends Date {
     constructor(value: number | string | Date = now) {

@@ -21,7 +21,7 @@ async function jobOf(kind: KindName, id: string) {
   await broker.subscribe(id)
   const record = { id, kind, owner: 'alice', input: '{}', digest: '', generation: 'g', created_at: '2026-01-01T00:00:00.000Z' }
   await broker.create(
-    { ...record, timeoutMs: 3600_000 },
+    { ...record, timeoutMs: 3600_000, solver: null, parent: null },
     kind === 'run' ? runEvents.status(id, 'queued') : benchmarkEvents.status(id, 'queued'),
   )
   const write = async (...events: JobEvent[]): Promise<Entry> => {

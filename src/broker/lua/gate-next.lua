@@ -1,31 +1,48 @@
---[[ Admits the next round of a kind.
+--[[ Admits the next round of any queue.
 
-  KEYS, ARGV 1-2  as in gate.lua
-  ARGV  3 kind  4 most rounds in the window  5 most users whose last service is remembered, and 6 for how long (ms)
-  Returns the round, or false where the window is full or nobody's turn may come
+  KEYS, ARGV 1  as in gate.lua
+  ARGV  2 most rounds in a window  3 most users whose last service is remembered, and 4 for how long (ms)
+  Returns {queue, round}, or false where no window is free or nobody's turn may come
 
   Atomic, because however many nodes ask at once, the window holds, no user gets a place too many, and no round is taken twice or by nobody.
 ]]
-local kind = ARGV[3]
-local window, ring, served = base .. 'window:' .. kind, base .. 'ring:' .. kind, base .. 'served:' .. kind
-if redis.call('ZCARD', window) >= tonumber(ARGV[4]) then return false end
+-- The line of a user whose first round came first, of those that may move.
+local function first_line(queue, owner)
+  local best, best_turn
+  for _, way in ipairs({ 'c', 'f' }) do
+    -- The quota may have been lowered since this user took a seat.
+    local head = (way == 'f' or has_place(owner)) and redis.call('ZRANGE', line_of(queue, owner, way), 0, 0, 'WITHSCORES')
+    if head and head[1] and (not best or tonumber(head[2]) < best_turn) then best, best_turn = way, tonumber(head[2]) end
+  end
+  return best
+end
 
-local owner, round
-repeat
-  owner = redis.call('ZRANGE', ring, 0, 0)[1]
-  if not owner then return false end
-  -- The quota may have been lowered since this user took a seat.
-  round = has_place(owner) and redis.call('ZPOPMIN', queue_of(kind, owner))[1]
-  if not round then reseat(owner) end
-until round
+local function take(queue)
+  local window, ring, served = base .. 'window:' .. queue, base .. 'ring:' .. queue, base .. 'served:' .. queue
+  if redis.call('ZCARD', window) >= tonumber(ARGV[2]) then return false end
+  while true do
+    local owner = redis.call('ZRANGE', ring, 0, 0)[1]
+    if not owner then return false end
+    local way = first_line(queue, owner)
+    if way then
+      local round = redis.call('ZPOPMIN', line_of(queue, owner, way))[1]
+      local time = redis.call('TIME')
+      redis.call('HDEL', base .. 'waiting', round)
+      redis.call('HSET', base .. 'admitted', round, queue .. ' ' .. way .. ' ' .. owner)
+      if way == 'c' then redis.call('SADD', places_of(owner), round) end
+      redis.call('ZADD', window, time[1] * 1000 + math.floor(time[2] / 1000), round)
+      redis.call('ZADD', served, redis.call('INCR', base .. 'turn'), owner)
+      redis.call('ZREMRANGEBYRANK', served, 0, -ARGV[3] - 1)
+      redis.call('PEXPIRE', served, ARGV[4])
+      reseat(owner)
+      return { queue, round }
+    end
+    redis.call('ZREM', ring, owner)
+  end
+end
 
-local time = redis.call('TIME')
-redis.call('HDEL', base .. 'waiting', round)
-redis.call('HSET', base .. 'admitted', round, kind .. ' ' .. owner)
-redis.call('SADD', places_of(owner), round)
-redis.call('ZADD', window, time[1] * 1000 + math.floor(time[2] / 1000), round)
-redis.call('ZADD', served, redis.call('INCR', base .. 'turn'), owner)
-redis.call('ZREMRANGEBYRANK', served, 0, -ARGV[5] - 1)
-redis.call('PEXPIRE', served, ARGV[6])
-reseat(owner)
-return round
+for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues')) do
+  local taken = take(queue)
+  if taken then return taken end
+end
+return false

@@ -29,8 +29,8 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     response: { 200: Assignment, 204: Type.Null({ description: 'none came within wait_s' }) },
   }
   app.post('/claim', { schema: claimed }, async (request, reply) => {
-    const { kind, wait_s } = request.body
-    const job = await claims.claim({ kind, by: request.identity.sub, waitMs: wait_s * 1000, gone: goneOf(reply) })
+    const { kind, solver, wait_s } = request.body
+    const job = await claims.claim({ kind, solver, by: request.identity.sub, waitMs: wait_s * 1000, gone: goneOf(reply) })
     return job ? reply.send(job) : reply.code(204).send(null)
   })
 

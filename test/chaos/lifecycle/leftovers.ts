@@ -4,8 +4,8 @@ import type { Witness } from './witness.js'
 /** What the queues keep for themselves. */
 const OF_THE_QUEUES = /:(meta|id|events|marker|stalled-check|stalled)$/
 
-/** What the gate remembers of users for an hour, and its count. */
-const OF_THE_GATE = /^runcast:\{gate\}:(hour:.*|served:[a-z]+|turn)$/
+/** What the gate remembers of users for an hour, its count, and the names of its queues. */
+const OF_THE_GATE = /^runcast:\{gate\}:(hour:.*|served:[a-z.-]+|turn|queues)$/
 
 /** What is left of jobs that have ended, beside their state, their log and their place among their owner's: nothing, once all has been tidied up. */
 export async function leftovers({ commands, keys }: Witness, ids: readonly string[]): Promise<string[]> {
