@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
@@ -7,6 +8,7 @@ import { JobService } from '../../src/jobs/job-service.js'
 import { Claimant, workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { startLateWorker } from '../helpers/late-worker.js'
 import { Stage } from '../helpers/stage.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
 import { assertComplete } from '../helpers/wire.js'
@@ -75,6 +77,7 @@ t.test(
     t.match(final, { metrics_summary: { f: 3 }, percent: 100, attempts: 1, compute_time_s: Number, duration_s: Number })
     assertComplete(t, client.messages)
     t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+    t.equal(await partsOf(h).backlog.workers('run'), 0, 'a hub that hands out claims is no worker itself')
     t.same(h.faults, [])
   },
 )
@@ -119,13 +122,36 @@ t.test('[CLAIM-3] a claim waits for a job, and ends at once when the client goes
   t.match(await waiting, { status: 200, body: { id } })
   await worker.post([COMPLETED])
 
-  const gone = new AbortController()
   const body = JSON.stringify({ kind: 'run', wait_s: 30 })
   const headers = { authorization: `Bearer ${workerToken()}`, 'content-type': 'application/json' }
-  const asked = fetch(`${h.nodes[0]?.http}/api/v2/jobs/claim`, { method: 'POST', headers, body, signal: gone.signal })
-  gone.abort()
-  await asked.catch(() => {})
+  const hub = h.nodes[0]?.hub
+  if (!hub) throw new Error('no node')
+  const { revocations } = hub.guards
+  for (const isQuick of [true, false]) {
+    const gone = new AbortController()
+    const arrived = once(hub.server.server, 'request')
+    const asked = fetch(`${h.nodes[0]?.http}/api/v2/jobs/claim`, { method: 'POST', headers, body, signal: gone.signal })
+    const isClosed = async () => (await arrived)[1].closed
+    // While its token is looked at, or while it waits.
+    const ready = revocations.ready.bind(revocations)
+    if (isQuick) {
+      revocations.ready = async () => {
+        gone.abort()
+        await eventually(isClosed)
+      }
+    } else {
+      await arrived
+      await h.call('GET', '/api/v2/runs')
+      gone.abort()
+    }
+    await asked.catch(() => {})
+    await eventually(isClosed)
+    revocations.ready = ready
+  }
   const later = await h.submit()
+  const client = await h.connect(later)
+  t.match(await client.next('status'), { status: 'queued' })
+  await client.silence(300)
   t.match(await new Claimant(h).claim({ node: 1 }), { status: 200, body: { id: later, attempt: 1 } }, 'nothing was taken for nobody')
 
   const begun = Date.now()
@@ -192,6 +218,21 @@ t.test('[CLAIM-4] a hub fails between the queue’s commit and its answer: the s
   )
 })
 
+t.test('[CLAIM-4] what was answered once is answered so again, also when the job is another’s by now', async (t) => {
+  const h = await start(t, SHORT)
+  const [worker, next] = [new Claimant(h), new Claimant(h, 'worker-2')]
+  const id = await h.submit()
+  await worker.claim()
+  const first = await worker.post([metric(1)])
+  t.match(await next.claim({ wait_s: 20 }), { body: { id, attempt: 2 } })
+  t.same((await worker.post([metric(1)], { n: 1, node: 1 })).body, first.body)
+  t.match(await worker.post([], { n: 2 }), STALE)
+  const second = await next.post([metric(2)])
+  await h.call('POST', `/api/v2/runs/${id}/cancel`)
+  t.same((await next.post([metric(2)], { n: 1 })).body, second.body)
+  t.match(await next.post([{ type: 'cancelled' }], { n: 2 }), { body: { status: 'cancelled' } })
+})
+
 t.test('[CLAIM-5] nobody but who has claimed a job can write to it', async (t) => {
   const h = await start(t)
   const worker = new Claimant(h)
@@ -212,7 +253,8 @@ t.test('[CLAIM-5] nobody but who has claimed a job can write to it', async (t) =
 })
 
 t.test('[CLAIM-6] whoever does not renew has lost the job: it begins anew with another one, and the late write is refused', async (t) => {
-  const h = await start(t, SHORT)
+  // No sweeper has to help.
+  const h = await start(t, { ...SHORT, SWEEP_INTERVAL_MS: '600000' })
   const [lost, next] = [new Claimant(h), new Claimant(h)]
   const id = await h.submit()
   const client = await h.connect(id)
@@ -230,6 +272,39 @@ t.test('[CLAIM-6] whoever does not renew has lost the job: it begins anew with a
   t.match(await client.next('completed'), { attempts: 2 })
   assertComplete(t, client.messages)
   t.same(h.faults, [])
+})
+
+t.test('[CLAIM-6] what a claim has lost a worker process takes up', async (t) => {
+  const stage = new Stage()
+  const h = await start(t, SHORT)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await worker.claim()
+  await worker.post([progress(40)])
+  await startLateWorker(t, h, stage.processor)
+  const play = await stage.play(id)
+  t.match(await worker.post([progress(41)]), STALE)
+  play.complete({ answer: 42 })
+  t.match(await client.next('completed'), { attempts: 2, metrics_summary: { answer: 42 } })
+})
+
+t.test('[CLAIM-4] Redis is away for a moment: come again, and the same post is done', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  await worker.post([metric(1)])
+  await h.redis.kill()
+  t.match(await worker.post([metric(2), COMPLETED]), { status: 503, body: { error: 'overloaded' } })
+  t.match(await new Claimant(h).claim({ wait_s: 0 }), { status: 503, body: { error: 'overloaded' } })
+  await h.redis.restart()
+  await eventually(async () => (await worker.post([metric(2), COMPLETED], { n: 2 })).status === 200, { everyMs: 200 })
+  const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+  t.same(
+    events.map(({ type, value }: Message) => value ?? type),
+    ['status', 'status', 1, 2, 'completed'],
+  )
 })
 
 t.test('[CLAIM-6] a post renews the lease, an empty one too; with nobody there to take it the run ends as lost', async (t) => {
@@ -283,7 +358,13 @@ t.test('[CLAIM-7] one that does not obey is ended by force, and cannot hold on t
   await eventually(async () => (await worker.post([])).status === 409, { everyMs: 100 })
   t.match(await client.next('cancelled'), { forced: true })
   const { store } = partsOf(h)
-  await eventually(async () => (await store.active(Number.MAX_SAFE_INTEGER, 10)).length === 0)
+  await eventually(
+    async () => {
+      t.match(await worker.post([]), STALE)
+      return (await store.active(Number.MAX_SAFE_INTEGER, 10)).length === 0
+    },
+    { everyMs: 200 },
+  )
   t.same(h.faults, [])
 })
 
@@ -325,7 +406,9 @@ t.test(
     await worker.post(tail.slice(0, 6), { node: 1 })
     t.match(await worker.post([...tail.slice(6), { type: 'failed', error: 'the last', retry: true }]), { body: { status: 'failed' } })
     const lines = Array.from({ length: 10 }, (_, i) => `line ${i + 2}`)
-    t.match(await client.next('error'), { code: 'solver_error', error: 'the last', attempts: 3, solver_log_tail: lines.join('\n') })
+    const error = await client.next('error')
+    t.match(error, { code: 'solver_error', error: 'the last', attempts: 3 })
+    t.equal(error.solver_log_tail, lines.join('\n'))
     t.same(h.faults, [])
   },
 )
@@ -455,7 +538,7 @@ t.test('[KEEP-1] [CLAIM-4] of a claimed job nothing stays, however it ended', as
 })
 
 t.test('[CLAIM-3] [FAIR-2] what is claimed makes room for the next: as many as there are can be claimed at once', async (t) => {
-  const h = await start(t)
+  const h = await start(t, { SWEEP_INTERVAL_MS: '600000' })
   const ids = [await h.submit(), await h.submit(), await h.submit()]
   const workers = ids.map((_, i) => new Claimant(h, `worker-${i}`))
   await Promise.all(workers.map((worker, i) => worker.claim({ node: i % 2 })))
@@ -477,6 +560,12 @@ t.test('[CLAIM-3] the runs of a configured solver are claimed by its name, and b
   const { id } = await jobs.submit({ owner: 'alice', kind: 'run', solver: 'mine', input: { anything: 1 } })
   const { signal: gone } = new AbortController()
   const asked = { kind: 'run', by: 'worker-1', waitMs: 500, gone } as const
+  const leaving = new AbortController()
+  const begun = Date.now()
+  const left = claims.claim({ ...asked, waitMs: 30_000, gone: leaving.signal, solver: undefined })
+  leaving.abort()
+  t.equal(await left, null)
+  t.ok(Date.now() - begun < 10_000, 'whoever leaves has not to wait to be told so')
   t.equal(await claims.claim({ ...asked, solver: undefined }), null)
   t.equal(await claims.claim({ ...asked, solver: 'horn-2d' }), null)
   const job = await claims.claim({ ...asked, solver: 'mine' })

@@ -57,6 +57,7 @@ function checkPost(data: unknown): { value: unknown } | { error: Refusal } {
 /** Aborted when the line to whoever asked is gone before the answer. */
 function goneOf({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
+  // One that is gone before its body was read never comes here.
   raw.once('close', () => gone.abort())
   return gone.signal
 }
