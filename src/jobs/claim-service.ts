@@ -58,10 +58,6 @@ export class ClaimService {
     for (;;) {
       const taken = await this.#desk.wait(queue, Math.max(0, until - Date.now()), gone)
       if (!taken) return null
-      if (gone.aborted) {
-        await this.#conclude(taken, { how: 'handed back' })
-        return null
-      }
       const assignment = await this.#begin(taken, by)
       if (assignment) return assignment
     }

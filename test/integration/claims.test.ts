@@ -1,10 +1,6 @@
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { RedisKeys } from '../../src/broker/redis-keys.js'
-import { BullClaims } from '../../src/jobs/bull-claims.js'
-import { ClaimService } from '../../src/jobs/claim-service.js'
-import { JobService } from '../../src/jobs/job-service.js'
 import { Claimant, workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
@@ -545,33 +541,4 @@ t.test('[CLAIM-3] [FAIR-2] what is claimed makes room for the next: as many as t
   t.same(workers.map(({ job }) => job.id).toSorted(), ids.toSorted())
   await Promise.all(workers.map((worker) => worker.post([COMPLETED])))
   for (const id of ids) t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
-})
-
-t.test('[CLAIM-3] the runs of a configured solver are claimed by its name, and by no other claim', async (t) => {
-  const h = await start(t)
-  const parts = { ...partsOf(h), solvers: ['mine'] }
-  const jobs = new JobService(parts)
-  const lockMs = h.config.WORKER_LOCK_MS
-  const onFault = (error: unknown) => h.faults.push(error)
-  const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
-  const adapter = new BullClaims({ url: h.config.REDIS_URL, prefix, lockMs, keepMs: 1000, onFault })
-  const claims = new ClaimService({ ...parts, claims: adapter, lockMs, onFault })
-  t.teardown(() => claims.close())
-  const { id } = await jobs.submit({ owner: 'alice', kind: 'run', solver: 'mine', input: { anything: 1 } })
-  const { signal: gone } = new AbortController()
-  const asked = { kind: 'run', by: 'worker-1', waitMs: 500, gone } as const
-  const leaving = new AbortController()
-  const begun = Date.now()
-  const left = claims.claim({ ...asked, waitMs: 30_000, gone: leaving.signal, solver: undefined })
-  leaving.abort()
-  t.equal(await left, null)
-  t.ok(Date.now() - begun < 10_000, 'whoever leaves has not to wait to be told so')
-  t.equal(await claims.claim({ ...asked, solver: undefined }), null)
-  t.equal(await claims.claim({ ...asked, solver: 'horn-2d' }), null)
-  const job = await claims.claim({ ...asked, solver: 'mine' })
-  if (!job) throw new Error('nothing claimed')
-  t.match(job, { id, kind: 'run', input: { anything: 1 }, attempt: 1 })
-  const { round, token } = job
-  t.match(await claims.post(id, 'worker-1', { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
-  t.same(h.faults, [])
 })
