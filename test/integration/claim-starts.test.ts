@@ -153,3 +153,28 @@ t.test('[CLAIM-6] a lease that is lost in the very moment of an end: nothing of 
   }
   t.same(h.faults, [])
 })
+
+t.test('[CLAIM-6] [STATE-9] a lost claim goes back to the queue, however often: the hash alone counts', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '600000' } })
+  const redis = new Redis(h.redis.url)
+  t.teardown(() => redis.disconnect())
+  const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
+  const claims = new BullClaims({ url: h.redis.url, prefix, lockMs: 1000, keepMs: 1000, onFault: (error) => h.faults.push(error) })
+  t.teardown(() => claims.close())
+  const id = await h.submit()
+  const { backlog } = partsOf(h)
+  for (const token of [1, 2, 3]) {
+    const taken = await eventually(() => claims.take('run'))
+    t.match(taken, { id, token })
+    t.ok(await claims.renew(taken, taken.lock))
+    await redis.del(`${prefix}:run:${id}~1:lock`)
+    t.notOk(await claims.renew(taken, taken.lock))
+    const state = await eventually(async () => {
+      await claims.recover('run')
+      const now = await backlog.state(taken)
+      return now.at !== 'active' && now
+    })
+    t.same(state, { at: 'waiting' })
+  }
+  t.same(h.faults, [])
+})
