@@ -54,12 +54,13 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   const rate = counted(known.rate, Date.now())
   const isHeld = await claims.renew(claim, known.lock)
   if (isHeld && (state.round !== round || isFinal(state.status))) throw await letGo(parts, claim, known.lock)
+  if (!isHeld && !isRepeated) throw new Refusal('stale_writer')
   const told = readPost(state, post.events, secondsSince(known.startedAt))
   const logTail = isRepeated ? known.logTail : logTailOf([...known.logTail, ...told.lines])
   const { answer: _last, ...kept } = known
   const record: ClaimRecord = { ...kept, n, rate, logTail }
   const writing = { claim, state, record, writer: { round, token, n: START_N + n }, told }
-  const answer = isHeld ? await write(parts, writing) : isRepeated && told.end ? await committed(parts, claim, told.end) : null
+  const answer = isHeld ? await write(parts, writing) : told.end ? await committed(parts, claim, told.end) : null
   if (!answer) throw new Refusal('stale_writer')
   await claims.write(claim, { ...record, answer })
   return answer

@@ -223,6 +223,7 @@ t.test('[CLAIM-4] what was answered once is answered so again, also when the job
   t.match(await next.claim({ wait_s: 20 }), { body: { id, attempt: 2 } })
   t.same((await worker.post([metric(1)], { n: 1, node: 1 })).body, first.body)
   t.match(await worker.post([], { n: 2 }), STALE)
+  t.match(await worker.post([{ type: 'dance' }], { n: 2 }), STALE, 'whatever it says')
   const second = await next.post([metric(2)])
   await h.call('POST', `/api/v2/runs/${id}/cancel`)
   t.same((await next.post([metric(2)], { n: 1 })).body, second.body)
