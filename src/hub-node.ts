@@ -1,6 +1,9 @@
 import type { FastifyInstance } from 'fastify'
+import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
+import { BullClaims } from './jobs/bull-claims.js'
+import { ClaimService } from './jobs/claim-service.js'
 import { JobService } from './jobs/job-service.js'
 import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
 import { catalogueOf } from './providers/catalogue.js'
@@ -8,6 +11,9 @@ import { loadProviders } from './providers/load-providers.js'
 import { buildServer } from './server.js'
 import { loadSolvers } from './solvers/load-solvers.js'
 import { workerQueues } from './worker-queues.js'
+
+/** How long the last post of a claim may be repeated after its lease. */
+const KEEP_ANSWER_MS = 60_000
 
 /** A hub in this process: adapters, hub and server, put together. */
 export interface HubNode {
@@ -27,6 +33,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const guards = buildHubGuards(config, log)
   const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
+  const claims = buildClaims(config, parts, log)
   const hasWorkers = async () => {
     const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
     return counts.every((count) => count > 0)
@@ -34,6 +41,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const server = await buildServer({
     hub,
     jobs,
+    claims,
     models,
     checks: { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) },
     auth: {
@@ -61,11 +69,22 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     drainMs: config.DRAIN_MS,
   })
   const close = async () => {
+    await claims.drain()
     await server.drain()
     await server.close()
+    await claims.close()
     hub.close()
     await guards.close()
     await parts.close()
   }
   return { server, parts, jobs, guards, close }
+}
+
+/** What a hub has for workers that are no process of ours. */
+function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService {
+  const onFault = (error: unknown) => log.error({ err: error }, 'claim fault')
+  const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
+  const prefix = new RedisKeys(config.REDIS_PREFIX).queues()
+  const claims = new BullClaims({ url, prefix, lockMs, keepMs: Math.min(KEEP_ANSWER_MS, config.FINAL_TTL_MS), onFault })
+  return new ClaimService({ ...parts, claims, lockMs, onFault })
 }

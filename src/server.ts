@@ -10,6 +10,7 @@ import { type Guards, sessions } from './http/plugins/sessions.js'
 import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
 import { benchmarkRoute } from './http/routes/benchmark.js'
+import { claimRoutes } from './http/routes/claims.js'
 import { health, type ReadinessChecks } from './http/routes/health.js'
 import { jobResource } from './http/routes/job-resource.js'
 import { jobRoutes } from './http/routes/jobs.js'
@@ -23,6 +24,7 @@ import type { Policy } from './hub/policy.js'
 import { REVOKED } from './hub/revocations.js'
 import type { SessionLimits } from './hub/session.js'
 import type { UserScopeLimits } from './hub/user-scope.js'
+import type { ClaimService } from './jobs/claim-service.js'
 import type { JobService } from './jobs/job-service.js'
 import { Refusal } from './protocol/codes.js'
 import { isComputedKind, KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
@@ -31,6 +33,8 @@ import type { Model } from './protocol/model.js'
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
+  /** Jobs for workers over HTTP. */
+  readonly claims: ClaimService
   /** What benchmarks may name. */
   readonly models: readonly Model[]
   readonly checks: ReadinessChecks
@@ -83,6 +87,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   await app.register(modelsRoute, { models: options.models })
   await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
+  await app.register(claimRoutes, { prefix: '/api/v2/jobs', claims: options.claims })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app

@@ -21,7 +21,7 @@ const PARTS: readonly Part[] = [
   { name: 'hub ports', files: /^src\/hub\/(admission|policy|revocations)\.ts$/, imports: ['protocol'], npm: [], node: false },
   { name: 'hub', files: /^src\/hub\//, imports: ['protocol', 'broker', 'hub ports'], npm: [], node: false },
   { name: 'program', files: /^src\/program\//, imports: ['protocol', 'hub', 'hub ports'], npm: [], node: false },
-  { name: 'queue port', files: /^src\/jobs\/queue(-watch)?\.ts$/, imports: ['protocol', 'broker'], npm: [], node: false },
+  { name: 'queue port', files: /^src\/jobs\/(claims|queue|queue-watch)\.ts$/, imports: ['protocol', 'broker'], npm: [], node: false },
   {
     name: 'queue adapter',
     files: /^src\/jobs\/bull-[a-z]+\.ts$/,
@@ -29,7 +29,8 @@ const PARTS: readonly Part[] = [
     npm: ['bullmq', 'ioredis'],
     node: false,
   },
-  { name: 'jobs', files: /^src\/jobs\//, imports: ['protocol', 'broker', 'queue port'], npm: ['typebox', 'uuid'], node: true },
+  { name: 'attempt', files: /^src\/jobs\/(attempt|report-events)\.ts$/, imports: ['protocol', 'queue port'], npm: [], node: false },
+  { name: 'jobs', files: /^src\/jobs\//, imports: ['protocol', 'broker', 'queue port', 'attempt'], npm: ['typebox', 'uuid'], node: true },
   { name: 'files', files: /^src\/files\//, imports: ['protocol'], npm: ['typebox'], node: true },
   { name: 'providers', files: /^src\/providers\//, imports: ['protocol', 'files'], npm: ['typebox'], node: true },
   { name: 'solvers', files: /^src\/solvers\//, imports: ['protocol', 'files'], npm: ['typebox'], node: true },
@@ -79,8 +80,8 @@ const PARTS: readonly Part[] = [
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',
-    files: /^workers\/(attempts|heartbeat|job-context|reports|run-job|settle)\.ts$/,
-    imports: ['protocol', 'broker', 'queue port', 'processor'],
+    files: /^workers\/(heartbeat|job-context|reports|run-job|settle)\.ts$/,
+    imports: ['protocol', 'broker', 'queue port', 'attempt', 'processor'],
     npm: [],
     node: true,
   },
@@ -189,10 +190,23 @@ t.test('every imported package is a dependency, and every dependency is imported
 
 t.test('BullMQ and Redis stay behind their ports', async (t) => {
   const importers = (name: string) => filesWith((file) => importsOf(file).npm.includes(name)).toSorted()
-  t.same(importers('bullmq'), ['src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/step-worker.ts', 'workers/worker.ts'])
+  t.same(importers('bullmq'), [
+    'src/jobs/bull-claims.ts',
+    'src/jobs/bull-events.ts',
+    'src/jobs/bull-queue.ts',
+    'workers/step-worker.ts',
+    'workers/worker.ts',
+  ])
   t.same(
     importers('ioredis').filter((file) => !file.startsWith('src/broker/redis-')),
-    ['src/jobs/bull-connection.ts', 'src/jobs/bull-events.ts', 'src/jobs/bull-queue.ts', 'workers/step-worker.ts', 'workers/worker.ts'],
+    [
+      'src/jobs/bull-claims.ts',
+      'src/jobs/bull-connection.ts',
+      'src/jobs/bull-events.ts',
+      'src/jobs/bull-queue.ts',
+      'workers/step-worker.ts',
+      'workers/worker.ts',
+    ],
   )
 })
 
@@ -234,6 +248,7 @@ const PORTS = [
   ['src/broker/gate.ts', 'Gate'],
   ['src/jobs/queue.ts', 'Queue'],
   ['src/jobs/queue.ts', 'Backlog'],
+  ['src/jobs/claims.ts', 'Claims'],
   ['src/hub/transport.ts', 'Transport'],
   ['src/hub/clock.ts', 'Clock'],
   ['src/hub/policy.ts', 'Policy'],

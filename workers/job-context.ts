@@ -1,4 +1,5 @@
 import type { Publisher, Pulse, Refused, WriteRefusal, Written } from '../src/broker/broker.js'
+import { logTailOf } from '../src/jobs/attempt.js'
 import type { JobEvent, Writer } from '../src/protocol/entry.js'
 import { Heartbeat } from './heartbeat.js'
 import { Stop, type StopCause } from './processor.js'
@@ -14,8 +15,6 @@ const UNREACHABLE_MS = 60_000
 const STOPPING_MS = 5000
 /** Refusals that are about what is written; any other but `transition` means that the job has another writer, or is over. */
 const REFUSED: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
-const LOG_TAIL_LINES = 10
-const LOG_LINE_CHARS = 500
 
 export interface JobContextOptions {
   readonly id: string
@@ -36,7 +35,7 @@ export class JobContext {
   readonly #kill = new AbortController()
   readonly #heartbeat = new Heartbeat()
   readonly #startedAt = Date.now()
-  readonly #logTail: string[] = []
+  #logTail: readonly string[] = []
   /** In the order of sending; a tick has its key, a durable event a number. */
   readonly #waiting = new Map<string | number, JobEvent>()
   #writer: Writer
@@ -77,8 +76,7 @@ export class JobContext {
   }
 
   log(line: string): void {
-    this.#logTail.push(line.slice(0, LOG_LINE_CHARS))
-    if (this.#logTail.length > LOG_TAIL_LINES) this.#logTail.shift()
+    this.#logTail = logTailOf([...this.#logTail, line])
   }
 
   stop(cause: StopCause): void {

@@ -1,15 +1,14 @@
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
-import type { JobEvent } from '../src/protocol/entry.js'
+import { attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../src/jobs/attempt.js'
+import type { Settled } from '../src/jobs/queue.js'
 import type { JobState } from '../src/protocol/job-state.js'
-import { type ComputedKindName, type InputOf, lifecycleOf, type ResultOf } from '../src/protocol/kinds.js'
-import { lostWorker } from '../src/protocol/lost-worker.js'
+import type { ComputedKindName, InputOf, ResultOf } from '../src/protocol/kinds.js'
 import { isFinal } from '../src/protocol/status.js'
-import { deadlineOf, isTimedOut, timeoutFailure } from '../src/protocol/timeout.js'
-import { attemptAtStart, attemptsOf } from './attempts.js'
+import { deadlineOf } from '../src/protocol/timeout.js'
 import { JobContext } from './job-context.js'
 import { type Job, JobFailure, type Processor } from './processor.js'
 import { REPORTS, type Reports } from './reports.js'
-import { type Attempt, type Settled, settleFailure, settleWrite } from './settle.js'
+import { settleFailure, settleWrite } from './settle.js'
 
 /** One try at a job, as the queue hands it out. */
 export interface Task<K extends ComputedKindName> {
@@ -35,13 +34,7 @@ export interface Runner {
 export async function runJob<K extends ComputedKindName>(task: Task<K>, processor: Processor<K>, runner: Runner): Promise<Settled> {
   const state = (await runner.broker.read(task.id))?.state
   if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
-  const attempt: Attempt = {
-    kind: task.kind,
-    id: task.id,
-    number: attemptAtStart(state),
-    of: attemptsOf(state),
-    timeoutMs: state.timeoutMs,
-  }
+  const attempt = attemptAtStart(state)
   const over = overBeforeStart(attempt, state)
   if (over) return over
   const context = contextOf(task, runner)
@@ -54,7 +47,8 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
     const result = await compute(task, processor, context, { last: lastOf(state), graceMs: runner.cancelGraceMs })
     await context.close()
     const compute_time_s = context.elapsedSeconds
-    checkResult(task, result, compute_time_s)
+    const fault = faultOfResult(task, result, compute_time_s)
+    if (fault !== null) throw new JobFailure('solver_error', fault)
     return { how: 'done', result, compute_time_s }
   } catch (error) {
     await context.close()
@@ -81,28 +75,6 @@ export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, 
 
 function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced }: Runner): JobContext {
   return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...(onFenced && { onFenced }) })
-}
-
-/**
- * A round that has no attempt or no time left ends without its processor. The queue counts neither: it hands out what has lost its worker as often as that
- * happens. One that is being cancelled is left to its start, which is refused.
- */
-function overBeforeStart(attempt: Attempt, state: JobState): Settled | null {
-  if (state.status === 'cancelling') return null
-  if (isTimedOut(state, Date.now())) return { how: 'ended', outcome: { status: 'failed', ...timeoutFailure(state) } }
-  if (attempt.number <= attempt.of) return null
-  const error = `The worker was lost in attempt ${attempt.of} of ${attempt.of}.`
-  return { how: 'ended', outcome: { status: 'failed', code: 'worker_lost', error, log_tail: '' } }
-}
-
-/** The events of a start: on a job that is `running`, that of the next attempt. */
-function startOf({ kind, id }: Attempt): JobEvent[] {
-  return [{ ...lostWorker(kind, id), optional: true }, lifecycleOf(kind).status(id, 'running')]
-}
-
-/** Handed back, a job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0. */
-function lastOf(state: JobState): object {
-  return state.status === 'queued' ? lifecycleOf(state.kind).last(state) : {}
 }
 
 /** Stops the job when the time of its round runs out. A round that begins now has all of it. */
@@ -143,13 +115,4 @@ function withReject(): { promise: Promise<never>; reject: (reason: unknown) => v
     reject = fail
   })
   return { promise, reject }
-}
-
-/** A result that no `completed` message can carry is a failure now, not a job that never ends. Throws `JobFailure`. */
-function checkResult<K extends ComputedKindName>(task: Task<K>, result: ResultOf<K>, compute_time_s: number): void {
-  try {
-    lifecycleOf(task.kind).completed(task.id, { ...result, compute_time_s }, {})
-  } catch (error) {
-    throw new JobFailure('solver_error', `The result is not valid: ${error instanceof Error ? error.message : error}`)
-  }
 }

@@ -1,56 +1,30 @@
 import type { WriteRefusal } from '../src/broker/broker.js'
-import type { Outcome } from '../src/jobs/queue.js'
-import type { FailureCode } from '../src/protocol/codes.js'
-import { type KindName, lifecycleOf } from '../src/protocol/kinds.js'
-import { timeoutFailure } from '../src/protocol/timeout.js'
-import { retryDelayMs } from './attempts.js'
+import { type Attempt, again, cancelled, failed, handBack, retryDelayMs, timedOut } from '../src/jobs/attempt.js'
+import type { Settled } from '../src/jobs/queue.js'
 import type { JobContext } from './job-context.js'
 import { JobFailure, Stop } from './processor.js'
-
-/** How a try ended, for the queue to commit. `refused`: the job is not this worker's, or not to be run any more. */
-export type Settled =
-  | { readonly how: 'done'; readonly result: unknown; readonly compute_time_s: number }
-  | { readonly how: 'ended'; readonly outcome: Exclude<Outcome, { status: 'completed' }> }
-  | { readonly how: 'retry'; readonly error: Error; readonly delayMs: number }
-  | { readonly how: 'handed back' }
-  | { readonly how: 'refused' }
-
-/** Which try of a round it is, as the hash counts them: failures and lost workers alike. */
-export interface Attempt {
-  readonly kind: KindName
-  readonly id: string
-  readonly number: number
-  readonly of: number
-  readonly timeoutMs: number
-}
-
-const MAX_ERROR_CHARS = 4000
-const MAX_REASON_CHARS = 1000
 
 /** What becomes of a job whose processor has not returned a result: `error` is the `Stop` that ended it, or what it threw. */
 export async function settleFailure(attempt: Attempt, context: JobContext, error: unknown): Promise<Settled> {
   if (error instanceof Stop) return settleStop(attempt, context, error)
-  if (error instanceof JobFailure) return failed(context, error.code, error.message)
+  if (error instanceof JobFailure) return failed(error.code, error.message, context.logTail)
   const fault = error instanceof Error ? error : new Error(String(error))
-  if (attempt.number >= attempt.of) return failed(context, 'solver_error', fault.message)
-  const delayMs = retryDelayMs(attempt.number)
-  const reason = fault.message.slice(0, MAX_REASON_CHARS)
-  const retry = { max_attempts: attempt.of, delay_ms: delayMs, error: reason }
-  const event = { ...lifecycleOf(attempt.kind).status(attempt.id, 'retrying', reason, retry), clears: 'attempt' } as const
-  return settleWrite(attempt, context, await context.write([event]), { how: 'retry', error: fault, delayMs })
+  const retry = again(attempt, fault)
+  if (!retry) return failed('solver_error', fault.message, context.logTail)
+  return settleWrite(attempt, context, await context.write([retry.event]), retry.settled)
 }
 
 async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Promise<Settled> {
   switch (stop.why) {
     case 'cancelled':
-      return cancelled(context)
+      return cancelled(context.killed.aborted)
     case 'timeout':
-      return { how: 'ended', outcome: { status: 'failed', ...timeoutFailure(attempt, context.logTail) } }
+      return timedOut(attempt, context.logTail)
     case 'refused':
-      return failed(context, 'solver_error', 'The job reported more, or faster, than a job may.')
+      return failed('solver_error', 'The job reported more, or faster, than a job may.', context.logTail)
     case 'stopping': {
-      const handBack = lifecycleOf(attempt.kind).status(attempt.id, 'queued', 'the worker stops')
-      return settleWrite(attempt, context, await context.write([handBack]), { how: 'handed back' })
+      const { event, settled } = handBack(attempt)
+      return settleWrite(attempt, context, await context.write([event]), settled)
     }
     case 'lost':
       return { how: 'refused' }
@@ -63,13 +37,5 @@ async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Pr
 export function settleWrite(attempt: Attempt, context: JobContext, refusal: WriteRefusal | 'unreachable' | null, wanted: Settled): Settled {
   if (refusal === null) return wanted
   if (refusal === 'unreachable') return { how: 'retry', error: new Stop('unreachable'), delayMs: retryDelayMs(attempt.number) }
-  return refusal === 'transition' ? cancelled(context) : { how: 'refused' }
-}
-
-function cancelled({ killed }: JobContext): Settled {
-  return { how: 'ended', outcome: { status: 'cancelled', ...(killed.aborted && { forced: true }) } }
-}
-
-function failed({ logTail }: JobContext, code: FailureCode, message: string): Settled {
-  return { how: 'ended', outcome: { status: 'failed', code, error: message.slice(0, MAX_ERROR_CHARS), log_tail: logTail } }
+  return refusal === 'transition' ? cancelled(context.killed.aborted) : { how: 'refused' }
 }

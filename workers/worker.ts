@@ -5,11 +5,11 @@ import type { QueueRef } from '../src/broker/gate.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
+import type { Settled } from '../src/jobs/queue.js'
 import type { ComputedKindName, InputOf } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
 import { runJob } from './run-job.js'
-import type { Settled } from './settle.js'
 
 export interface WorkerOptions<K extends ComputedKindName> {
   readonly kind: K

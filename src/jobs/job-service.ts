@@ -6,7 +6,7 @@ import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
-import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
+import { isComputedKind, KINDS, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { cancelJob } from './cancel.js'
@@ -15,6 +15,7 @@ import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput, objectOf } from './input.js'
 import { nudge } from './nudge.js'
 import { queuedRoundOf } from './queue.js'
+import { solverOf } from './solver.js'
 
 export interface Submission {
   /** Client-supplied, or made of the key, or a UUIDv7. */
@@ -226,13 +227,4 @@ export class JobService {
     if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
     return state
   }
-}
-
-/** Null where the kind's own computes it. Throws `invalid` for one that is not configured. */
-function solverOf(kind: KindName, name: string | undefined, configured: readonly string[]): string | null {
-  const { solvers }: Kind = KINDS[kind]
-  if (name === undefined || solvers.includes(name)) return null
-  if (solvers.length > 0 && configured.includes(name)) return name
-  const known = solvers.length > 0 ? [...solvers, ...configured] : []
-  throw new Refusal('invalid', undefined, [{ path: '/solver', expected: known.length > 0 ? `one of ${known.join(', ')}` : 'to be absent' }])
 }

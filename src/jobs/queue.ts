@@ -10,6 +10,14 @@ export type Outcome =
   | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
   | { readonly status: 'cancelled' /** Its processor did not obey and was ended. */; readonly forced?: true }
 
+/** How a try ended, for the queue to commit. `refused`: the job is not this worker's, or not to be run any more. */
+export type Settled =
+  | { readonly how: 'done'; readonly result: unknown; readonly compute_time_s: number }
+  | { readonly how: 'ended'; readonly outcome: Exclude<Outcome, { status: 'completed' }> }
+  | { readonly how: 'retry'; readonly error: Error; readonly delayMs: number }
+  | { readonly how: 'handed back' }
+  | { readonly how: 'refused' }
+
 /** Where a round is. `held`: it waits until it is its turn; `waiting`: for a worker; `active`: a worker has taken it, and is alive as long as it `isLocked`. */
 export type QueueState =
   | { readonly at: 'held' | 'waiting' | 'missing' }

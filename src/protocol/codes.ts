@@ -33,6 +33,7 @@ export const CODES = {
   already_final: { close: null, http: 409, reconnect: false, text: 'The job has ended already.' },
   not_final: { close: null, http: 409, reconnect: false, text: 'The job has not ended, or has completed: there is nothing to retry.' },
   not_running: { close: null, http: 409, reconnect: false, text: 'The job cannot be paused or go on: it is not running, or not paused.' },
+  stale_writer: { close: null, http: 409, reconnect: false, text: 'This job has another worker by now, or is over.' },
   invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },
   bad_request: { close: null, http: 400, reconnect: false, text: 'The request cannot be read.' },
   too_many_sockets: {

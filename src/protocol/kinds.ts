@@ -102,6 +102,8 @@ export function isRunKind(kind: KindName): kind is RunKindName {
   return KINDS[kind].path !== null
 }
 
+export const COMPUTED_KIND_NAMES = KIND_NAMES.filter(isComputedKind)
+
 /** The queue of the workers that can compute a job: one a kind, and one for each solver that is not built in. */
 export function queueOf({ kind, solver }: { readonly kind: KindName; readonly solver: string | null }): string {
   return solver === null ? kind : `${kind}.${solver}`

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { CLAIM_EVENTS } from '../../src/protocol/claim-messages.js'
 import { KINDS } from '../../src/protocol/kinds.js'
 import { startProcessors } from '../../workers/processors.js'
 import { buildWorkerNode } from '../../workers/worker-node.js'
@@ -120,6 +121,8 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'POST /api/processes/{id}/cancel',
     'POST /api/processes/{id}/retry',
     'POST /api/revocations',
+    'POST /api/v2/jobs/claim',
+    'POST /api/v2/jobs/{id}/events',
     'POST /api/v2/optimizations',
     'POST /api/v2/optimizations/{id}/cancel',
     'POST /api/v2/optimizations/{id}/pause',
@@ -132,6 +135,9 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
   const submit = api.paths['/api/v2/runs'].post.requestBody.content['application/json'].schema
   t.same(submit.properties.input, JSON.parse(JSON.stringify(KINDS.run.input)), 'the schema that validates')
   t.same(submit.required, ['solver', 'input'])
+  const told = api.paths['/api/v2/jobs/{id}/events'].post.requestBody.content['application/json'].schema.properties.events
+  const types = told.items.anyOf.map(({ properties }: { properties: { type: { enum: string[] } } }) => properties.type.enum[0])
+  t.same([...new Set(types)].sort(), [...new Set(Object.values(CLAIM_EVENTS).flatMap((events) => Object.keys(events)))].sort())
   const limit = api.paths['/api/v2/runs'].get.parameters.find(({ name }: { name: string }) => name === 'limit')
   t.match(limit, { in: 'query', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
   t.match(api, { openapi: /^3\.1/, components: { securitySchemes: { bearer: { scheme: 'bearer' } } } })

@@ -1,0 +1,63 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { ClaimService } from '../../jobs/claim-service.js'
+import { Assignment, ClaimAnswer, ClaimPost, ClaimPostInFull, ClaimRequest } from '../../protocol/claim-messages.js'
+import { Refusal } from '../../protocol/codes.js'
+import { describeFaults } from '../../protocol/faults.js'
+
+export interface ClaimRoutesOptions {
+  readonly claims: ClaimService
+}
+
+const Path = Type.Object({ id: Type.String() })
+const posts = Compile(ClaimPost)
+
+/** `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`, for the role `worker`: jobs for workers in any language, over HTTP. */
+export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { claims }) => {
+  const tags = ['workers']
+  app.addHook('onRequest', app.identify)
+  app.addHook('onRequest', async ({ identity }) => {
+    if (identity.role !== 'worker') throw new Refusal('forbidden', 'Only a worker may claim jobs.')
+  })
+
+  const claimed = {
+    tags,
+    summary: 'Claim the next job of a kind, and start it',
+    body: ClaimRequest,
+    response: { 200: Assignment, 204: Type.Null({ description: 'none came within wait_s' }) },
+  }
+  app.post('/claim', { schema: claimed }, async (request, reply) => {
+    const { kind, solver, wait_s } = request.body
+    const job = await claims.claim({ kind, solver, by: request.identity.sub, waitMs: wait_s * 1000, gone: goneOf(reply) })
+    return job ? reply.send(job) : reply.code(204).send(null)
+  })
+
+  const told = {
+    tags,
+    summary: 'Tell of a claimed job, renew its lease, and end it',
+    params: Path,
+    body: ClaimPostInFull,
+    response: { 200: ClaimAnswer },
+  }
+  // What its events have to be is known once the job is: here they are only events.
+  const validatorCompiler = ({ httpPart }: { httpPart?: string }) =>
+    httpPart === 'body' ? checkPost : (data: unknown) => ({ value: data })
+  app.post('/:id/events', { schema: told, validatorCompiler }, async ({ params, body, identity }) => {
+    return claims.post(params.id, identity.sub, body as ClaimPost) // checkPost has let it through
+  })
+}
+
+function checkPost(data: unknown): { value: unknown } | { error: Refusal } {
+  if (posts.Check(data)) return { value: data }
+  return { error: new Refusal('invalid', undefined, describeFaults(posts.Errors(data))) }
+}
+
+/** Aborted when the line to whoever asked is gone before the answer. */
+function goneOf({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  // One that is gone before its body was read never comes here.
+  raw.once('close', () => gone.abort())
+  return gone.signal
+}

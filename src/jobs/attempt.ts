@@ -1,0 +1,106 @@
+import type { FailureCode } from '../protocol/codes.js'
+import type { JobEvent } from '../protocol/entry.js'
+import type { JobState } from '../protocol/job-state.js'
+import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { lostWorker } from '../protocol/lost-worker.js'
+import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
+import type { Settled } from './queue.js'
+
+/** Which try of a round it is, as the hash counts them: failures and lost workers alike. */
+export interface Attempt {
+  readonly kind: KindName
+  readonly id: string
+  readonly number: number
+  readonly of: number
+  readonly timeoutMs: number
+}
+
+/** What is written of an end, and what the queue commits after it. */
+export interface Transition {
+  readonly event: JobEvent
+  readonly settled: Settled
+}
+
+const FIRST_DELAY_MS = 1000
+const MAX_ERROR_CHARS = 4000
+const MAX_REASON_CHARS = 1000
+const LOG_TAIL_LINES = 10
+const LOG_LINE_CHARS = 500
+
+/** The attempt that a start would be now. A job that is `running` has lost its worker, and that attempt counts; one that was handed back goes on in its own. */
+export function attemptAtStart({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
+  return { kind, id, number: status === 'running' ? attempt + 1 : attempt, of: KINDS[kind].attempts, timeoutMs }
+}
+
+/** The attempt that is under way, or has just failed: then the state counts the next one already. */
+export function attemptNow({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
+  return { kind, id, number: status === 'retrying' ? attempt - 1 : attempt, of: KINDS[kind].attempts, timeoutMs }
+}
+
+/** The events of a start: on a job that is `running`, that of the next attempt. */
+export function startOf({ kind, id }: Attempt): JobEvent[] {
+  return [{ ...lostWorker(kind, id), optional: true }, lifecycleOf(kind).status(id, 'running')]
+}
+
+/**
+ * A round that has no attempt or no time left ends without its processor. The queue counts neither: it hands out what has lost its worker as often as that
+ * happens. One that is being cancelled is left to its start, which is refused.
+ */
+export function overBeforeStart(attempt: Attempt, state: JobState): Settled | null {
+  if (state.status === 'cancelling') return null
+  if (isTimedOut(state, Date.now())) return timedOut(state, '')
+  if (attempt.number <= attempt.of) return null
+  return failed('worker_lost', `The worker was lost in attempt ${attempt.of} of ${attempt.of}.`, '')
+}
+
+/** Handed back, a job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0. */
+export function lastOf(state: JobState): object {
+  return state.status === 'queued' ? lifecycleOf(state.kind).last(state) : {}
+}
+
+/** How long a job waits after this attempt has failed, before the next one: 1 s, 2 s, 4 s, … What is announced is what the queue waits. */
+export function retryDelayMs(attempt: number): number {
+  return FIRST_DELAY_MS * 2 ** (attempt - 1)
+}
+
+/** The attempt has failed, and another one is to follow; null where it was the last. */
+export function again(attempt: Attempt, fault: Error): Transition | null {
+  if (attempt.number >= attempt.of) return null
+  const delayMs = retryDelayMs(attempt.number)
+  const reason = fault.message.slice(0, MAX_REASON_CHARS)
+  const retry = { max_attempts: attempt.of, delay_ms: delayMs, error: reason }
+  const event = { ...lifecycleOf(attempt.kind).status(attempt.id, 'retrying', reason, retry), clears: 'attempt' } as const
+  return { event, settled: { how: 'retry', error: fault, delayMs } }
+}
+
+/** Its worker stops: it goes on elsewhere, in the same attempt. */
+export function handBack({ kind, id }: Attempt): Transition {
+  return { event: lifecycleOf(kind).status(id, 'queued', 'the worker stops'), settled: { how: 'handed back' } }
+}
+
+export function failed(code: FailureCode, message: string, logTail: string): Settled {
+  return { how: 'ended', outcome: { status: 'failed', code, error: message.slice(0, MAX_ERROR_CHARS), log_tail: logTail } }
+}
+
+export function timedOut(round: Pick<JobState, 'timeoutMs'>, logTail: string): Settled {
+  return { how: 'ended', outcome: { status: 'failed', ...timeoutFailure(round, logTail) } }
+}
+
+export function cancelled(forced = false): Settled {
+  return { how: 'ended', outcome: { status: 'cancelled', ...(forced && { forced }) } }
+}
+
+/** Why no `completed` message can carry this result; null where one can. So it is a fault now, and not a job that never ends. */
+export function faultOfResult({ kind, id }: Pick<Attempt, 'kind' | 'id'>, result: object, compute_time_s: number): string | null {
+  try {
+    lifecycleOf(kind).completed(id, { ...result, compute_time_s }, {})
+    return null
+  } catch (error) {
+    return `The result is not valid: ${error instanceof Error ? error.message : error}`
+  }
+}
+
+/** The lines that are shown where a job fails: the last ten, each cut where it is very long. */
+export function logTailOf(lines: readonly string[]): string[] {
+  return lines.slice(-LOG_TAIL_LINES).map((line) => line.slice(0, LOG_LINE_CHARS))
+}

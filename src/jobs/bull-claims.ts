@@ -1,0 +1,148 @@
+import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
+import { type Redis, ReplyError } from 'ioredis'
+import { Refusal } from '../protocol/codes.js'
+import { connectBull } from './bull-connection.js'
+import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
+import type { Claim, ClaimRecord, Claims, Taken } from './claims.js'
+import type { Settled } from './queue.js'
+
+export interface BullClaimsOptions {
+  readonly url: string
+  /** BullMQ's prefix. */
+  readonly prefix: string
+  /** A claim that is not renewed for so long is lost. */
+  readonly lockMs: number
+  /** How long the last answer of a claim is known after its lease. */
+  readonly keepMs: number
+  readonly onFault: (error: unknown) => void
+}
+
+type RoundQueue = BullMq<BullData, BullReturn>
+type RoundJob = BullJob<BullData, BullReturn>
+
+/** Of the life of a lock: how often locks that have run out are looked for. More often than a worker does, since whoever claims may come late. */
+const CHECKS_PER_LOCK = 4
+
+/** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
+export class BullClaims implements Claims {
+  readonly #options: BullClaimsOptions
+  readonly #queues = new Map<string, RoundQueue>()
+  #connection: Redis | undefined
+
+  constructor(options: BullClaimsOptions) {
+    this.#options = options
+  }
+
+  async take(queue: string): Promise<Taken | null> {
+    const lock = `claim:${crypto.randomUUID()}`
+    const from = this.#queue(queue)
+    const [json, name] = await asked(from.getBackend().moveToActive(lock))
+    if (!json) return null
+    const job: RoundJob = BullJob.fromJSON(from, json, name)
+    const { id, round, input, base } = job.data
+    return { queue, id, round, token: base + job.attemptsStarted, input, lock }
+  }
+
+  async renew(claim: Claim, lock: string): Promise<boolean> {
+    return (await asked(this.#queue(claim.queue).getBackend().extendLock(bullJobId(claim), lock, this.#options.lockMs))) === 1
+  }
+
+  async settle(claim: Claim, lock: string, settled: Settled): Promise<boolean> {
+    const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
+    if (!job || !(await this.renew(claim, lock))) return false
+    try {
+      await asked(commit(job, lock, settled))
+      return true
+    } catch (error) {
+      if (isLost(error)) return false
+      throw error
+    }
+  }
+
+  async read(claim: Claim): Promise<ClaimRecord | null> {
+    const text = await asked(this.#redis().get(this.#key(claim)))
+    return text === null ? null : (JSON.parse(text) as ClaimRecord) // `write` alone writes it
+  }
+
+  async write(claim: Claim, record: ClaimRecord): Promise<void> {
+    const { lockMs, keepMs } = this.#options
+    await asked(this.#redis().set(this.#key(claim), JSON.stringify(record), 'PX', lockMs + keepMs))
+  }
+
+  async recover(queue: string): Promise<void> {
+    await asked(this.#queue(queue).getBackend().moveStalledJobsToWait())
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
+    this.#connection?.disconnect()
+  }
+
+  /** In the slot of its queue. Each claim has its own, so one that is lost never touches that of the next. */
+  #key(claim: Claim): string {
+    return this.#queue(claim.queue).toKey(`${bullJobId(claim)}:claim:${claim.token}`)
+  }
+
+  #redis(): Redis {
+    const { url, onFault } = this.#options
+    this.#connection ??= connectBull(url, { maxRetries: 2, onFault })
+    return this.#connection
+  }
+
+  #queue(name: string): RoundQueue {
+    const known = this.#queues.get(name)
+    if (known) return known
+    const { prefix, lockMs, onFault } = this.#options
+    // Taking a round and looking for lost ones are a worker's acts, so they read a worker's options. A worker of its own would count as one that is connected.
+    const options: QueueOptions & Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount'> = {
+      connection: this.#redis(),
+      prefix,
+      // What it says of the event stream is `BullQueue`'s to say.
+      skipMetasUpdate: true,
+      lockDuration: lockMs,
+      stalledInterval: lockMs / CHECKS_PER_LOCK,
+      // The hash counts lost workers.
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+    }
+    const queue: RoundQueue = new BullMq(name, options)
+    queue.on('error', onFault)
+    this.#queues.set(name, queue)
+    return queue
+  }
+}
+
+async function commit(job: RoundJob, lock: string, settled: Settled): Promise<void> {
+  switch (settled.how) {
+    case 'done':
+      await job.moveToCompleted({ result: settled.result, compute_time_s: settled.compute_time_s }, lock, false)
+      return
+    case 'ended':
+      // Before the job fails, so that the outcome outlives this process.
+      await job.updateData({ ...job.data, outcome: settled.outcome })
+      await job.moveToFailed(new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled'), lock)
+      return
+    case 'handed back':
+      await job.moveToWait(lock)
+      return
+    case 'refused':
+      await job.moveToFailed(new UnrecoverableError('not to be run'), lock)
+      return
+    case 'retry':
+      await job.moveToDelayed(Date.now() + settled.delayMs, lock)
+  }
+}
+
+/** BullMQ's codes for: no such job, no lock, not active, another's lock. */
+function isLost(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && [-1, -2, -3, -6].includes(Number(error.code))
+}
+
+/** What is no answer of Redis or BullMQ, but the want of one, is the refusal `overloaded`. */
+async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isLost(error) || error instanceof ReplyError) throw error
+    throw new Refusal('overloaded', 'Redis cannot be reached; try again later.')
+  }
+}

@@ -1,0 +1,79 @@
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import Value from 'typebox/value'
+import { CLAIM_EVENTS, type ClaimEnd, type ClaimEvent, type ClaimPost } from '../protocol/claim-messages.js'
+import { Refusal } from '../protocol/codes.js'
+import type { JobEvent } from '../protocol/entry.js'
+import { describeFaults } from '../protocol/faults.js'
+import type { JobState } from '../protocol/job-state.js'
+import { COMPUTED_KIND_NAMES, type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { REPORT_EVENTS } from './report-events.js'
+
+/** What a post says, in its order. */
+export interface Told {
+  /** A tick that another one of the post supersedes is left out. */
+  readonly reports: readonly JobEvent[]
+  readonly lines: readonly string[]
+  readonly end: ClaimEnd | null
+}
+
+type Posted = ClaimPost['events'][number]
+
+const ENDS: readonly string[] = ['completed', 'failed', 'released', 'cancelled'] satisfies ClaimEnd['type'][]
+
+const schemas = new Map<KindName, Map<string, TSchema>>(
+  COMPUTED_KIND_NAMES.map((kind) => [kind, new Map(Object.entries<TSchema>(CLAIM_EVENTS[kind]))]),
+)
+const validators = new Map(
+  [...schemas].map(([kind, byType]) => [kind, new Map([...byType].map(([type, schema]) => [type, Compile(schema)]))]),
+)
+
+/** Reads the events of a post about this job. Throws `invalid` with the path of each faulty field; `elapsed_s` is told where progress is. */
+export function readPost(state: JobState, events: readonly Posted[], elapsed_s: number): Told {
+  const valid = events.map((event, i) => check(state.kind, event, `/events/${i}`))
+  const ends = valid.filter(isEnd)
+  const at = valid.findIndex(isEnd)
+  if (ends.length > 1 || (at >= 0 && at < valid.length - 1)) throw faultAt(`/events/${at}`, 'the last event: nothing follows an end')
+  const reported = reportsOf(state, valid, elapsed_s)
+  return {
+    reports: reported.filter((event, i) => event.class !== 'tick' || !reported.slice(i + 1).some(({ key }) => key === event.key)),
+    lines: valid.flatMap((event) => (event.type === 'log' ? [event.line] : [])),
+    end: ends[0] ?? null,
+  }
+}
+
+function check(kind: KindName, event: Posted, path: string): ClaimEvent {
+  const [schema, validator] = [schemas.get(kind)?.get(event.type), validators.get(kind)?.get(event.type)]
+  if (!schema || !validator) throw faultAt(`${path}/type`, `one of ${[...(schemas.get(kind)?.keys() ?? [])].join(', ')}`)
+  const filled: unknown = Value.Default(schema, event)
+  if (!validator.Check(filled)) throw new Refusal('invalid', undefined, describeFaults(validator.Errors(filled), path))
+  return filled as ClaimEvent // the validator of this type has just said so
+}
+
+function reportsOf(state: JobState, events: readonly ClaimEvent[], elapsed_s: number): JobEvent[] {
+  const last = lifecycleOf(state.kind).last(state)
+  const run = REPORT_EVENTS.run(state.id, last)
+  const benchmark = REPORT_EVENTS.benchmark(state.id, last)
+  return events.flatMap((event) => {
+    switch (event.type) {
+      case 'progress':
+        return [run.progress({ percent: event.percent, phase: event.phase, message: event.message }, elapsed_s)]
+      case 'metric_update':
+        return [run.metric(event.metric_name, event.value, event.unit)]
+      case 'process_progress':
+        return [benchmark.progress(event.progress)]
+      case 'process_result':
+        return [benchmark.result(event.result)]
+      default:
+        return []
+    }
+  })
+}
+
+function isEnd(event: ClaimEvent): event is ClaimEnd {
+  return ENDS.includes(event.type)
+}
+
+function faultAt(path: string, expected: string): Refusal {
+  return new Refusal('invalid', undefined, [{ path, expected }])
+}

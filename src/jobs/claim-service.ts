@@ -1,0 +1,135 @@
+import type { Assignment, ClaimAnswer, ClaimPost } from '../protocol/claim-messages.js'
+import { Refusal } from '../protocol/codes.js'
+import { type ComputedKindName, isComputedKind, queueOf } from '../protocol/kinds.js'
+import { isFinal } from '../protocol/status.js'
+import { deadlineOf } from '../protocol/timeout.js'
+import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from './attempt.js'
+import { ClaimDesk } from './claim-desk.js'
+import { conclude } from './claim-end.js'
+import { type ClaimParts, START_N, takePost } from './claim-post.js'
+import { ClaimRecovery } from './claim-recovery.js'
+import type { Taken } from './claims.js'
+import type { Settled } from './queue.js'
+import { solverOf } from './solver.js'
+
+export interface ClaimServiceOptions extends Omit<ClaimParts, 'attend'> {
+  /** Names of the solvers that are configured. */
+  readonly solvers: readonly string[]
+  /** What went wrong beside a request. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** Who asks for a job, and how long. */
+export interface ClaimRequest {
+  readonly kind: ComputedKindName
+  /** Without it the kind's own. */
+  readonly solver: string | undefined
+  /** Whose token it is: nobody else can write. */
+  readonly by: string
+  readonly waitMs: number
+  /** Aborted when nobody waits for the answer any more. */
+  readonly gone: AbortSignal
+}
+
+/**
+ * Jobs for workers that are no process of ours. To everybody who watches, and to the sweeper, whoever has claimed a job is a worker like any other: it starts it,
+ * is fenced, is lost, and ends it by the same rules.
+ */
+export class ClaimService {
+  readonly #parts: ClaimServiceOptions
+  readonly #desk: ClaimDesk
+  readonly #recovery: ClaimRecovery
+  readonly #beside = new Set<Promise<void>>()
+  #draining = false
+
+  constructor(options: ClaimServiceOptions) {
+    this.#parts = options
+    const { claims, lockMs, onFault } = options
+    this.#desk = new ClaimDesk(claims, onFault)
+    this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#desk.isWanted(queue) })
+  }
+
+  /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured. */
+  async claim({ kind, solver, by, waitMs, gone }: ClaimRequest): Promise<Assignment | null> {
+    if (this.#draining) throw new Refusal('restart')
+    const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#parts.solvers) })
+    this.#recovery.attend(queue)
+    const until = Date.now() + waitMs
+    for (;;) {
+      const taken = await this.#desk.wait(queue, Math.max(0, until - Date.now()), gone)
+      if (!taken) return null
+      const assignment = await this.#begin(taken, by)
+      if (assignment) return assignment
+    }
+  }
+
+  /** See `takePost`. */
+  post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
+    return takePost({ ...this.#parts, attend: (queue) => this.#recovery.attend(queue) }, id, by, post)
+  }
+
+  /** Sends away who waits for a job, and whoever comes for one; posts are taken until `close`. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#desk.close()
+  }
+
+  async close(): Promise<void> {
+    await this.drain()
+    await this.#recovery.close()
+    await Promise.all(this.#beside)
+    await this.#parts.claims.close()
+  }
+
+  /** Writes the start; null where there is nothing to start. */
+  async #begin(taken: Taken, by: string): Promise<Assignment | null> {
+    const { broker, claims, queue, lockMs } = this.#parts
+    const { id, round, token, lock } = taken
+    // Taken: the next job may come into the queue. What fails here the sweeper does.
+    this.#follow(queue.started(taken))
+    const state = (await broker.read(id))?.state
+    if (!state || state.round !== round || isFinal(state.status) || !isComputedKind(state.kind))
+      return this.#conclude(taken, { how: 'refused' })
+    const attempt = attemptAtStart(state)
+    const over = overBeforeStart(attempt, state)
+    if (over) return this.#conclude(taken, over)
+    const startedAt = Date.now()
+    // Before the start, so that whoever is told of it can write.
+    await claims.write(taken, { by, lock, startedAt, n: 0, logTail: [], rate: { second: 0, posts: 0 } })
+    const written = await broker.publish(id, startOf(attempt), { round, token, n: START_N })
+    if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
+    return assignmentOf(taken, state.kind, attempt, { lockMs, deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs })
+  }
+
+  async #conclude(taken: Taken, settled: Settled): Promise<null> {
+    await conclude(this.#parts, taken, taken.lock, settled)
+    return null
+  }
+
+  /** What goes on beside the requests; `close` waits for it. */
+  #follow(act: Promise<void>): void {
+    const work = act.catch(this.#parts.onFault).finally(() => this.#beside.delete(work))
+    this.#beside.add(work)
+  }
+}
+
+function assignmentOf(
+  taken: Taken,
+  kind: ComputedKindName,
+  attempt: Attempt,
+  { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number },
+): Assignment {
+  const { id, round, token, input } = taken
+  const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
+  return {
+    id,
+    kind,
+    input,
+    round,
+    token,
+    attempt: attempt.number,
+    max_attempts: attempt.of,
+    lease_s: lockMs / 1000,
+    deadline,
+  }
+}

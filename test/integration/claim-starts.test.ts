@@ -1,0 +1,180 @@
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { BullClaims } from '../../src/jobs/bull-claims.js'
+import { ClaimService } from '../../src/jobs/claim-service.js'
+import type { Claims, Taken } from '../../src/jobs/claims.js'
+import { JobService } from '../../src/jobs/job-service.js'
+import { runEvents } from '../../src/protocol/run-events.js'
+import { eventually } from '../helpers/eventually.js'
+import { type Harness, startHarness } from '../helpers/harness.js'
+import { overriding } from '../helpers/overriding.js'
+
+const COMPLETED = { type: 'completed', metrics_summary: { f: 3 } }
+const NOBODY = new AbortController().signal
+
+function partsOf(h: Harness) {
+  const parts = h.nodes[0]?.hub.parts
+  if (!parts) throw new Error('no node')
+  return parts
+}
+
+interface Hooks {
+  readonly solvers?: readonly string[]
+  /** What happens between the queue's answer and whoever waits for it. */
+  readonly onTaken?: (taken: Taken) => Promise<void>
+  /** What happens between the last renewal of a claim and its commit. */
+  readonly onSettle?: () => Promise<unknown>
+}
+
+/** Claims on the Redis of a harness. */
+function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle }: Hooks = {}) {
+  const lockMs = h.config.WORKER_LOCK_MS
+  const onFault = (error: unknown) => h.faults.push(error)
+  const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
+  const adapter = new BullClaims({ url: h.config.REDIS_URL, prefix, lockMs, keepMs: 1000, onFault })
+  const take: Claims['take'] = async (queue) => {
+    const taken = await adapter.take(queue)
+    if (taken) await onTaken?.(taken)
+    return taken
+  }
+  const settle: Claims['settle'] = async (...settled) => {
+    await onSettle?.()
+    return adapter.settle(...settled)
+  }
+  const spied = overriding(overriding(adapter, 'take', take), 'settle', settle)
+  const claims = new ClaimService({ ...partsOf(h), solvers, claims: spied, lockMs, onFault })
+  t.teardown(() => claims.close())
+  return {
+    claims,
+    claim: ({ solver, waitMs = 500, gone = NOBODY }: { solver?: string; waitMs?: number; gone?: AbortSignal } = {}) =>
+      claims.claim({ kind: 'run', by: 'worker-1', solver, waitMs, gone }),
+  }
+}
+
+t.test('[CLAIM-3] the runs of a configured solver are claimed by its name, and by no other claim', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const jobs = new JobService({ ...partsOf(h), solvers: ['mine'] })
+  const { claims, claim } = claimsOf(t, h, { solvers: ['mine'] })
+  const { id } = await jobs.submit({ owner: 'alice', kind: 'run', solver: 'mine', input: { anything: 1 } })
+  t.equal(await claim(), null)
+  t.equal(await claim({ solver: 'horn-2d' }), null)
+  const job = await claim({ solver: 'mine' })
+  if (!job) throw new Error('nothing claimed')
+  t.match(job, { id, kind: 'run', input: { anything: 1 }, attempt: 1 })
+  const { round, token } = job
+  t.match(await claims.post(id, 'worker-1', { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-3] who drains sends away whoever waits and whoever comes, and takes posts until the end', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const { claims, claim } = claimsOf(t, h)
+  const id = await h.submit()
+  const job = await claim()
+  if (!job) throw new Error('nothing claimed')
+  const waiting = claim({ waitMs: 30_000 })
+  const begun = Date.now()
+  await claims.drain()
+  t.equal(await waiting, null)
+  t.ok(Date.now() - begun < 5000)
+  await t.rejects(claim(), { code: 'restart' })
+  const { round, token } = job
+  t.match(await claims.post(id, 'worker-1', { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
+})
+
+t.test('[CLAIM-3] whoever leaves need not wait for it; what was just taken for them goes back at once', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { WORKER_LOCK_MS: '60000' } })
+  const leaving = new AbortController()
+  const { claim } = claimsOf(t, h, { onTaken: async () => leaving.abort() })
+  const begun = Date.now()
+  const early = new AbortController()
+  const left = claim({ waitMs: 30_000, gone: early.signal })
+  early.abort()
+  t.equal(await left, null)
+  const id = await h.submit()
+  t.equal(await claim({ waitMs: 30_000, gone: leaving.signal }), null)
+  t.match(await claimsOf(t, h).claim({ waitMs: 10_000 }), { id, attempt: 1, token: 2 })
+  t.ok(Date.now() - begun < 15_000)
+  t.same(h.faults, [])
+})
+
+type Spoil = (h: Harness, id: string) => Promise<unknown>
+const cancel: Spoil = (h, id) => h.call('POST', `/api/v2/runs/${id}/cancel`)
+/** It is computed, and cancelled, by a worker that is lost then. */
+const cancelRunning: Spoil = async (h, id) => {
+  await partsOf(h).broker.publish(id, [runEvents.status(id, 'running')], { round: 1, token: 0, n: 1 })
+  await cancel(h, id)
+}
+/** As if workers had been lost in all of its attempts. */
+const loseAll: Spoil = async (h, id) => {
+  const again = { ...runEvents.status(id, 'retrying', 'the worker was lost'), clears: 'attempt' } as const
+  const start = runEvents.status(id, 'running')
+  await partsOf(h).broker.publish(id, [start, again, start, again, start], { round: 1, token: 0, n: 1 })
+}
+
+for (const [how, spoil, end] of [
+  ['is cancelled', cancel, { type: 'cancelled' }],
+  ['is being cancelled', cancelRunning, { type: 'cancelled' }],
+  ['has no attempt left', loseAll, { type: 'error', code: 'worker_lost', error: /attempt 3 of 3/ }],
+] as [string, Spoil, object][]) {
+  t.test(`[CLAIM-1] [ATTEMPT-2] a run that ${how} when it is taken is no claim: the next one is`, async (t) => {
+    const h = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '600000' } })
+    const spoilt = await h.submit()
+    const client = await h.connect(spoilt)
+    const next = await h.submit()
+    const { claims, claim } = claimsOf(t, h, { onTaken: async ({ id }) => void (id === spoilt && (await spoil(h, id))) })
+    const job = await claim({ waitMs: 10_000 })
+    t.match(job, { id: next, attempt: 1 })
+    await eventually(() => client.messages.some(({ type }) => type === 'cancelled' || type === 'error'))
+    t.match(client.messages.at(-1), end)
+    if (job) await claims.post(next, 'worker-1', { round: job.round, token: job.token, n: 1, events: [COMPLETED] })
+    const { store, backlog } = partsOf(h)
+    t.same(await backlog.state({ queue: 'run', id: spoilt, round: 1 }), { at: 'missing' }, 'and nothing of it stays in the queue')
+    t.same(await store.active(Number.MAX_SAFE_INTEGER, 10), [])
+    t.same(h.faults, [])
+  })
+}
+
+t.test('[CLAIM-6] a lease that is lost in the very moment of an end: nothing of that end is there', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '600000' } })
+  const redis = new Redis(h.redis.url)
+  t.teardown(() => redis.disconnect())
+  for (const end of [COMPLETED, { type: 'failed', error: 'no' }]) {
+    const id = await h.submit()
+    const key = `${new RedisKeys(h.config.REDIS_PREFIX).queues()}:run:${id}~1`
+    const { claims, claim } = claimsOf(t, h, { onSettle: () => redis.del(`${key}:lock`) })
+    const job = await claim()
+    if (!job) throw new Error('nothing claimed')
+    const post = { round: job.round, token: job.token, n: 1, events: [end] }
+    await t.rejects(claims.post(id, 'worker-1', post), { code: 'stale_writer' }, end.type)
+    t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'running')
+    t.notOk(JSON.parse((await redis.hget(key, 'data')) ?? '').outcome)
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-6] [STATE-9] a lost claim goes back to the queue, however often: the hash alone counts', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '600000' } })
+  const redis = new Redis(h.redis.url)
+  t.teardown(() => redis.disconnect())
+  const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
+  const claims = new BullClaims({ url: h.redis.url, prefix, lockMs: 1000, keepMs: 1000, onFault: (error) => h.faults.push(error) })
+  t.teardown(() => claims.close())
+  const id = await h.submit()
+  const { backlog } = partsOf(h)
+  for (const token of [1, 2, 3]) {
+    const taken = await eventually(() => claims.take('run'))
+    t.match(taken, { id, token })
+    t.ok(await claims.renew(taken, taken.lock))
+    await redis.del(`${prefix}:run:${id}~1:lock`)
+    t.notOk(await claims.renew(taken, taken.lock))
+    const state = await eventually(async () => {
+      await claims.recover('run')
+      const now = await backlog.state(taken)
+      return now.at !== 'active' && now
+    })
+    t.same(state, { at: 'waiting' })
+  }
+  t.same(h.faults, [])
+})

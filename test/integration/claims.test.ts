@@ -1,0 +1,545 @@
+import { once } from 'node:events'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { Claimant, workerToken } from '../helpers/claimant.js'
+import { eventually } from '../helpers/eventually.js'
+import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { startLateWorker } from '../helpers/late-worker.js'
+import { Stage } from '../helpers/stage.js'
+import type { Message, TestClient } from '../helpers/test-client.js'
+import { assertComplete } from '../helpers/wire.js'
+
+const progress = (percent: number) => ({ type: 'progress', percent, phase: 'solving', message: `${percent}` })
+const metric = (value: number) => ({ type: 'metric_update', metric_name: 'f', value, unit: 'Hz' })
+const COMPLETED = { type: 'completed', metrics_summary: { f: 3 } }
+const STALE = { status: 409, body: { error: 'stale_writer' } }
+/** A short lease, so that what is lost is found soon. */
+const SHORT = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '200' }
+
+/** Nobody computes runs but whoever claims them. */
+function start(t: Test, env: Readonly<Record<string, string>> = {}): Promise<Harness> {
+  return startHarness(t, { processor: null, nodes: 2, env })
+}
+
+async function untilStatus(client: TestClient, status: string): Promise<Message> {
+  for (;;) {
+    const message = await client.next('status')
+    if (message.status === status && message.recovered === undefined) return message
+  }
+}
+
+function partsOf(h: Harness) {
+  const parts = h.nodes[0]?.hub.parts
+  if (!parts) throw new Error('no node')
+  return parts
+}
+
+function openRedis(t: Test, h: Harness): Redis {
+  const redis = new Redis(h.redis.url)
+  t.teardown(() => redis.disconnect())
+  return redis
+}
+
+t.test(
+  '[CLAIM-1] [CLAIM-2] a run is claimed on one hub and told of on another: whoever watches sees a worker like any other',
+  async (t) => {
+    const h = await start(t)
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    const client = await h.connect(id, { node: 1 })
+    const { status, body } = await worker.claim({ node: 0 })
+    t.equal(status, 200)
+    t.match(body, { id, kind: 'run', input: HORN, round: 1, attempt: 1, max_attempts: 3, lease_s: 10 })
+    t.equal(body.input.target_frequency_hz, 20_000, 'with its defaults')
+    const started = await untilStatus(client, 'running')
+    t.equal(Date.parse(body.deadline) - Date.parse(started.timestamp) <= 3600_000 && Date.parse(body.deadline) > Date.now(), true)
+
+    const first = await worker.post([progress(10), metric(1), progress(20.04), metric(2)], { node: 1 })
+    t.match(first, { status: 200, body: { status: 'running', cancel_requested: false, lease_s: 10 } })
+    t.match(await client.next('metric_update'), { value: 1 })
+    const tick = await client.next('progress')
+    t.match(tick, { percent: 20, phase: 'solving', message: '20.04' }, 'of two ticks in a post the last')
+    t.type(tick.elapsed_s, 'number')
+    const last = await client.next('metric_update')
+    t.match(last, { value: 2 })
+    t.equal(first.body.seq, last.seq)
+    await worker.post([progress(5), progress(100)], { node: 0 })
+    t.match(await client.next('progress'), { percent: 99.9 })
+    await worker.post([progress(7)], { node: 1 })
+    t.match(await client.next('progress'), { percent: 99.9 }, 'it never falls, whatever hub takes it')
+
+    t.match(await worker.post([metric(3), COMPLETED], { node: 1 }), { status: 200, body: { status: 'completed', cancel_requested: false } })
+    const final = await client.next('completed')
+    t.match(final, { metrics_summary: { f: 3 }, percent: 100, attempts: 1, compute_time_s: Number, duration_s: Number })
+    assertComplete(t, client.messages)
+    t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+    t.equal(await partsOf(h).backlog.workers('run'), 0, 'a hub that hands out claims is no worker itself')
+    t.same(h.faults, [])
+  },
+)
+
+t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told so', async (t) => {
+  const h = await start(t)
+  for (const path of ['/api/v2/jobs/claim', '/api/v2/jobs/x/events']) {
+    t.match(await h.call('POST', path, { body: {} }), { status: 403, body: { error: 'forbidden' } })
+    t.match(await h.call('POST', path, { body: {}, token: null }), { status: 401 })
+  }
+  const worker = new Claimant(h)
+  t.match(await worker.claim({ kind: 'dream' }), { status: 422, body: { detail: [{ path: '/kind', expected: 'one of run, benchmark' }] } })
+  t.match(await worker.claim({ solver: 'hers' }), { status: 422, body: { detail: [{ path: '/solver', expected: 'one of horn-2d' }] } })
+  t.match(await worker.claim({ wait_s: 31 }), { status: 422, body: { detail: [{ path: '/wait_s' }] } })
+  t.equal((await worker.claim({ wait_s: 0 })).status, 204)
+  const id = await h.submit()
+  await worker.claim()
+  const faults: [unknown, string][] = [
+    [{ type: 'dance' }, '/events/0/type'],
+    [{ type: 'process_progress', progress: { current: 1, total: 2, detail: '' } }, '/events/0/type'],
+    [{ ...progress(1), percent: 'half' }, '/events/0/percent'],
+    [{ ...progress(1), mood: 'good' }, '/events/0/mood'],
+    [{ type: 'completed' }, '/events/0/metrics_summary'],
+    [{ type: 'failed', error: 'x', code: 'worker_lost' }, '/events/0/code'],
+  ]
+  for (const [event, path] of faults) t.match(await worker.post([event]), { status: 422, body: { detail: [{ path }] } })
+  t.match(await worker.post([COMPLETED, progress(1)]), { status: 422, body: { detail: [{ path: '/events/0' }] } })
+  t.match(await worker.post(Array.from({ length: 65 }, () => metric(1))), { status: 422, body: { detail: [{ path: '/events' }] } })
+  t.match(await worker.post([], { n: 0 }), { status: 422, body: { detail: [{ path: '/n' }] } })
+  t.match(await worker.post([{ type: 'cancelled' }]), { status: 422, body: { message: /Nobody has cancelled/ } })
+  const unknown = { round: 1, token: 1, n: 1, events: [] }
+  t.match(await h.call('POST', '/api/v2/jobs/nobody/events', { token: workerToken(), body: unknown }), { status: 404 })
+  t.match(await worker.post([COMPLETED], { n: 50 }), { status: 200 }, 'and the claim has outlived all of it')
+  t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+})
+
+t.test('[CLAIM-3] a claim waits for a job, and ends at once when the client goes away or the hub drains', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const waiting = worker.claim({ wait_s: 20 })
+  const id = await h.submit()
+  t.match(await waiting, { status: 200, body: { id } })
+  await worker.post([COMPLETED])
+
+  const body = JSON.stringify({ kind: 'run', wait_s: 30 })
+  const headers = { authorization: `Bearer ${workerToken()}`, 'content-type': 'application/json' }
+  const hub = h.nodes[0]?.hub
+  if (!hub) throw new Error('no node')
+  const { revocations } = hub.guards
+  for (const isQuick of [true, false]) {
+    const gone = new AbortController()
+    const arrived = once(hub.server.server, 'request')
+    const asked = fetch(`${h.nodes[0]?.http}/api/v2/jobs/claim`, { method: 'POST', headers, body, signal: gone.signal })
+    const isClosed = async () => (await arrived)[1].closed
+    // While its token is looked at, or while it waits.
+    const ready = revocations.ready.bind(revocations)
+    if (isQuick) {
+      revocations.ready = async () => {
+        gone.abort()
+        await eventually(isClosed)
+      }
+    } else {
+      await arrived
+      await h.call('GET', '/api/v2/runs')
+      gone.abort()
+    }
+    await asked.catch(() => {})
+    await eventually(isClosed)
+    revocations.ready = ready
+  }
+  const later = await h.submit()
+  const client = await h.connect(later)
+  t.match(await client.next('status'), { status: 'queued' })
+  await client.silence(300)
+  t.match(await new Claimant(h).claim({ node: 1 }), { status: 200, body: { id: later, attempt: 1 } }, 'nothing was taken for nobody')
+
+  const begun = Date.now()
+  const drained = new Claimant(h).claim({ wait_s: 30 })
+  const second = new Claimant(h).claim({ wait_s: 30, kind: 'benchmark' })
+  await h.call('GET', '/livez') // they are asked for before this is answered
+  await h.nodes[0]?.hub.close()
+  t.match(await drained, { status: 204 })
+  t.match(await second, { status: 204 })
+  t.ok(Date.now() - begun < 10_000)
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-3] of many who claim one job over two hubs one gets it', async (t) => {
+  const h = await start(t)
+  const workers = Array.from({ length: 6 }, (_, i) => new Claimant(h, `worker-${i}`))
+  const waiting = workers.map((worker, i) => worker.claim({ wait_s: 2, node: i % 2 }))
+  const id = await h.submit()
+  const answers = await Promise.all(waiting)
+  t.same(answers.map(({ status }) => status).toSorted(), [200, 204, 204, 204, 204, 204])
+  const [worker] = workers.filter(({ job }) => job?.id === id)
+  t.match(await worker?.post([COMPLETED]), { status: 200 })
+})
+
+t.test('[CLAIM-4] a post with the same number is the same write, on whatever hub, also of an end', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  const first = await worker.post([metric(1), { type: 'log', line: 'one' }])
+  t.same((await worker.post([metric(1), { type: 'log', line: 'one' }], { n: 1, node: 1 })).body, first.body)
+  const second = await worker.post([metric(2), { type: 'log', line: 'two' }])
+  t.match(await worker.post([metric(1)], { n: 1 }), STALE, 'an older one is none')
+  const end = { type: 'failed', error: 'no' }
+  const ended = await Promise.all([worker.post([end], { n: 3 }), worker.post([end], { n: 3, node: 1 })])
+  const again = await worker.post([end], { n: 3 })
+  t.match(again, { status: 200, body: { status: 'failed', lease_s: 0 } })
+  t.ok(ended.some(({ status }) => status === 200))
+  t.match(await worker.post([metric(9)], { n: 4 }), STALE, 'and nothing follows')
+  const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+  t.same(
+    events.map(({ type, value, solver_log_tail }: Message) => value ?? solver_log_tail ?? type),
+    ['status', 'status', 1, 2, 'one\ntwo'],
+  )
+  t.equal(second.body.seq, 4)
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-4] a hub fails between the queue’s commit and its answer: the same post on another one brings it to its end', async (t) => {
+  const h = await start(t, { SWEEP_INTERVAL_MS: '600000' })
+  const { queue, sweeper } = partsOf(h)
+  await sweeper.close()
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  queue.state = () => Promise.reject(new Error('gone'))
+  t.equal((await worker.post([metric(1), COMPLETED])).status, 500)
+  t.equal((await h.call('GET', `/api/v2/runs/${id}`, { node: 1 })).body.status, 'running')
+  t.match(await worker.post([metric(1), COMPLETED], { n: 1, node: 1 }), { status: 200, body: { status: 'completed' } })
+  const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+  t.same(
+    events.map(({ type }: Message) => type),
+    ['status', 'status', 'metric_update', 'completed'],
+  )
+})
+
+t.test('[CLAIM-4] what was answered once is answered so again, also when the job is another’s by now', async (t) => {
+  const h = await start(t, SHORT)
+  const [worker, next] = [new Claimant(h), new Claimant(h, 'worker-2')]
+  const id = await h.submit()
+  await worker.claim()
+  const first = await worker.post([metric(1)])
+  t.match(await next.claim({ wait_s: 20 }), { body: { id, attempt: 2 } })
+  t.same((await worker.post([metric(1)], { n: 1, node: 1 })).body, first.body)
+  t.match(await worker.post([], { n: 2 }), STALE)
+  t.match(await worker.post([{ type: 'dance' }], { n: 2 }), STALE, 'whatever it says')
+  const second = await next.post([metric(2)])
+  await h.call('POST', `/api/v2/runs/${id}/cancel`)
+  t.same((await next.post([metric(2)], { n: 1 })).body, second.body)
+  t.match(await next.post([{ type: 'cancelled' }], { n: 2 }), { body: { status: 'cancelled' } })
+})
+
+t.test('[CLAIM-5] nobody but who has claimed a job can write to it', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const { token, round } = (await worker.claim()).body
+  for (const other of [{ sub: 'worker-2' }, { token: token + 1 }, { round: round + 1 }])
+    t.match(await worker.post([COMPLETED], { ...other, n: 1 }), STALE, JSON.stringify(other))
+  t.match(await worker.post([metric(1)], { n: 1 }), { status: 200 })
+  await client.next('metric_update')
+
+  const stage = new Stage()
+  const other = await startHarness(t, { processor: stage.processor })
+  const theirs = await other.submit()
+  await stage.play(theirs)
+  const body = { round: 1, token: 99, n: 1, events: [COMPLETED] }
+  t.match(await other.call('POST', `/api/v2/jobs/${theirs}/events`, { token: workerToken(), body }), STALE, 'a worker process has it')
+})
+
+t.test('[CLAIM-6] whoever does not renew has lost the job: it begins anew with another one, and the late write is refused', async (t) => {
+  // No sweeper has to help.
+  const h = await start(t, { ...SHORT, SWEEP_INTERVAL_MS: '600000' })
+  const [lost, next] = [new Claimant(h), new Claimant(h)]
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const { token } = (await lost.claim()).body
+  await lost.post([progress(40), metric(1)])
+  t.match(await client.next('progress'), { percent: 40 })
+  t.match(await next.claim({ wait_s: 20, node: 1 }), { status: 200, body: { id, attempt: 2, round: 1 } })
+  t.ok(next.job.token > token)
+  t.match(await untilStatus(client, 'retrying'), { attempt: 2, reason: 'the worker was lost' })
+  t.match(await untilStatus(client, 'running'), { attempt: 2 })
+  for (const node of [0, 1]) t.match(await lost.post([COMPLETED], { node }), STALE)
+  t.match(await next.post([progress(3)], { node: 0 }), { status: 200 })
+  t.match(await client.next('progress'), { percent: 3 }, 'a new attempt begins at 0')
+  await next.post([COMPLETED])
+  t.match(await client.next('completed'), { attempts: 2 })
+  assertComplete(t, client.messages)
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-6] what a claim has lost a worker process takes up', async (t) => {
+  const stage = new Stage()
+  const h = await start(t, SHORT)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await worker.claim()
+  await worker.post([progress(40)])
+  await startLateWorker(t, h, stage.processor)
+  const play = await stage.play(id)
+  t.match(await worker.post([progress(41)]), STALE)
+  play.complete({ answer: 42 })
+  t.match(await client.next('completed'), { attempts: 2, metrics_summary: { answer: 42 } })
+})
+
+t.test('[CLAIM-4] Redis is away for a moment: come again, and the same post is done', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  await worker.post([metric(1)])
+  await h.redis.kill()
+  t.match(await worker.post([metric(2), COMPLETED]), { status: 503, body: { error: 'overloaded' } })
+  t.match(await new Claimant(h).claim({ wait_s: 0 }), { status: 503, body: { error: 'overloaded' } })
+  await h.redis.restart()
+  await eventually(async () => (await worker.post([metric(2), COMPLETED], { n: 2 })).status === 200, { everyMs: 200 })
+  const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+  t.same(
+    events.map(({ type, value }: Message) => value ?? type),
+    ['status', 'status', 1, 2, 'completed'],
+  )
+})
+
+t.test('[CLAIM-6] a post renews the lease, an empty one too; with nobody there to take it the run ends as lost', async (t) => {
+  const h = await start(t, SHORT)
+  const worker = new Claimant(h)
+  const client = await h.connect(await h.submit())
+  await worker.claim()
+  const until = Date.now() + 2500
+  await eventually(
+    async () => {
+      const { status, body } = await worker.post([], { node: Date.now() % 2 })
+      t.match({ status, body }, { status: 200, body: { status: 'running', lease_s: 1 } })
+      return Date.now() > until
+    },
+    { everyMs: 300 },
+  )
+  t.match(await client.next('error'), { code: 'worker_lost', attempts: 1 })
+  t.match(await worker.post([]), STALE)
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-7] a cancel is seen in the next answer and obeyed; a result that comes instead stands', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  for (const [end, type] of [
+    [{ type: 'cancelled' }, 'cancelled'],
+    [{ type: 'failed', error: 'interrupted', retry: true }, 'cancelled'],
+    [{ type: 'released' }, 'cancelled'],
+    [COMPLETED, 'completed'],
+  ] as const) {
+    const id = await h.submit()
+    const client = await h.connect(id)
+    await worker.claim()
+    t.match(await worker.post([progress(1)]), { body: { cancel_requested: false } })
+    t.match(await h.call('POST', `/api/v2/runs/${id}/cancel`), { status: 202, body: { status: 'cancelling' } })
+    t.match(await worker.post([], { node: 1 }), { status: 200, body: { status: 'cancelling', cancel_requested: true } })
+    t.match(await worker.post([metric(1), end]), { status: 200, body: { status: type } }, end.type)
+    t.notOk((await client.next(type)).forced)
+    assertComplete(t, client.messages)
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-7] one that does not obey is ended by force, and cannot hold on to the job', async (t) => {
+  const h = await start(t, { ...SHORT, CANCEL_GRACE_MS: '300' })
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await worker.claim()
+  await h.call('POST', `/api/v2/runs/${id}/cancel`)
+  await eventually(async () => (await worker.post([])).status === 409, { everyMs: 100 })
+  t.match(await client.next('cancelled'), { forced: true })
+  const { store } = partsOf(h)
+  await eventually(
+    async () => {
+      t.match(await worker.post([]), STALE)
+      return (await store.active(Number.MAX_SAFE_INTEGER, 10)).length === 0
+    },
+    { everyMs: 200 },
+  )
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-7] a run that is cancelled while it waits is not handed out', async (t) => {
+  const h = await start(t)
+  const [dead, alive] = [await h.submit(), await h.submit()]
+  await h.call('POST', `/api/v2/runs/${dead}/cancel`)
+  t.match(await new Claimant(h).claim(), { status: 200, body: { id: alive } })
+})
+
+t.test(
+  '[CLAIM-8] handed back, a run goes on in its attempt; failed with retry, in the next one after the delay that was told',
+  async (t) => {
+    const h = await start(t)
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    const client = await h.connect(id)
+    await worker.claim()
+    t.match(await worker.post([progress(30), { type: 'released' }]), { status: 200, body: { status: 'queued', lease_s: 0 } })
+    t.match(await worker.post([progress(31)]), STALE)
+    t.match(await worker.claim({ node: 1 }), { body: { id, attempt: 1 } })
+    await worker.post([progress(3)])
+    t.match(await client.next('progress'), { percent: 30 })
+    t.match(await client.next('progress'), { percent: 30 }, 'its bar does not fall')
+    for (const [attempt, delay_ms] of [
+      [2, 1000],
+      [3, 2000],
+    ] as const) {
+      const error = `hiccup before ${attempt}`
+      const told = await worker.post([{ type: 'failed', error, retry: true }])
+      t.match(told, { status: 200, body: { status: 'retrying' } })
+      const retrying = await untilStatus(client, 'retrying')
+      t.match(retrying, { attempt, max_attempts: 3, delay_ms, error })
+      t.match(await worker.claim({ node: attempt % 2 }), { status: 200, body: { id, attempt } })
+      const running = await untilStatus(client, 'running')
+      t.ok(Date.parse(running.timestamp) - Date.parse(retrying.timestamp) >= delay_ms - 50)
+    }
+    const tail = Array.from({ length: 12 }, (_, i) => ({ type: 'log', line: `line ${i}` }))
+    await worker.post(tail.slice(0, 6), { node: 1 })
+    t.match(await worker.post([...tail.slice(6), { type: 'failed', error: 'the last', retry: true }]), { body: { status: 'failed' } })
+    const lines = Array.from({ length: 10 }, (_, i) => `line ${i + 2}`)
+    const error = await client.next('error')
+    t.match(error, { code: 'solver_error', error: 'the last', attempts: 3 })
+    t.equal(error.solver_log_tail, lines.join('\n'))
+    t.same(h.faults, [])
+  },
+)
+
+t.test('[CLAIM-8] failed for good: with its code, and no other attempt', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const client = await h.connect(await h.submit())
+  await worker.claim()
+  await worker.post([{ type: 'failed', error: 'too thin', code: 'invalid_input' }])
+  t.match(await client.next('error'), { code: 'invalid_input', error: 'too thin', attempts: 1 })
+})
+
+t.test('[CLAIM-9] a run out of time: the answer says stop, and whatever its worker says then but a result is a timeout', async (t) => {
+  const h = await start(t, { CANCEL_GRACE_MS: '60000' })
+  const worker = new Claimant(h)
+  for (const [end, expected] of [
+    [
+      { type: 'failed', error: 'interrupted', retry: true },
+      { type: 'error', code: 'timeout', solver_log_tail: 'still at it' },
+    ],
+    [{ type: 'cancelled' }, { type: 'error', code: 'timeout' }],
+    [COMPLETED, { type: 'completed' }],
+  ] as const) {
+    const { run_id } = (await h.call('POST', '/api/v2/runs', { body: { input: HORN, job_timeout_s: 1 } })).body
+    const client = await h.connect(run_id)
+    const { deadline } = (await worker.claim()).body
+    const told = await eventually(
+      async () => {
+        const { body } = await worker.post([{ type: 'log', line: 'still at it' }])
+        return body.cancel_requested && body
+      },
+      { everyMs: 150 },
+    )
+    t.ok(Date.now() >= Date.parse(deadline))
+    t.equal(told.status, 'running')
+    await worker.post([end])
+    t.match(await client.next(expected.type), { ...expected, ...('solver_log_tail' in expected && { solver_log_tail: /still at it$/ }) })
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-9] one that does not stop is ended by the sweeper', async (t) => {
+  const h = await start(t, { CANCEL_GRACE_MS: '200', SWEEP_INTERVAL_MS: '100' })
+  const worker = new Claimant(h)
+  const { run_id } = (await h.call('POST', '/api/v2/runs', { body: { input: HORN, job_timeout_s: 1 } })).body
+  const client = await h.connect(run_id)
+  await worker.claim()
+  t.match(await client.next('error'), { code: 'timeout' })
+  t.match(await worker.post([]), STALE)
+})
+
+t.test('[CLAIM-10] more posts in a second than a claim may make are refused, over all hubs, and take no effect', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  const refused = await eventually(
+    async () => {
+      const answer = await worker.post([metric(1)], { node: Date.now() % 2 })
+      return answer.status === 429 && answer
+    },
+    { everyMs: 1 },
+  )
+  t.match(refused.body, { error: 'rate_limited' })
+  t.equal(refused.headers.get('retry-after'), '1')
+  await eventually(async () => (await worker.post([COMPLETED])).status === 200, { everyMs: 200 })
+  t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+})
+
+t.test('[CLAIM-2] a benchmark is claimed like a run, and speaks its own dialect', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const { process_id } = (await h.call('POST', '/api/benchmark', { body: { models: ['local/ngram'], runs: 1, context_tiers: [0] } })).body
+  t.match(await worker.claim({ kind: 'benchmark' }), { body: { id: process_id, kind: 'benchmark', max_attempts: 2 } })
+  const result = { model: 'local/ngram', context_tier: 0, run: 1, status: 'failed', code: 'timeout', error: 'slow', elapsed_ms: 5 }
+  const at = { current: 1, total: 1, detail: 'Run 1/1', model: 'local/ngram' }
+  t.match(
+    await worker.post([
+      { type: 'process_progress', progress: at },
+      { type: 'process_result', result },
+    ]),
+    { status: 200 },
+  )
+  t.match(await worker.post([progress(1)]), { status: 422, body: { detail: [{ path: '/events/0/type' }] } })
+  const summary = { total: 1, ok: 0, failed: 1, skipped: 0, output_tokens: 0, system_throughput_tokens_per_s: 0, cells: [] }
+  t.match(await worker.post([{ type: 'completed', ...summary }]), { status: 200, body: { status: 'completed' } })
+  const { body } = await h.call('GET', `/api/processes/${process_id}/events`)
+  t.match(
+    body.events.map(({ type }: Message) => type),
+    ['process_queued', 'process_started', 'process_result', 'process_completed'],
+  )
+  t.match(body.events.at(-1), { result: summary, progress: at })
+})
+
+t.test('[KEEP-1] [CLAIM-4] of a claimed job nothing stays, however it ended', async (t) => {
+  const h = await start(t, { ...SHORT, FINAL_TTL_MS: '1000' })
+  const redis = openRedis(t, h)
+  const worker = new Claimant(h)
+  const own = async () => {
+    const keys = await redis.keys(`*${h.config.REDIS_PREFIX}*`)
+    // What there is once for each queue, and for the hubs.
+    return keys.filter(
+      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|\{gate\}:(served|hour|turn|queues)/.test(key),
+    )
+  }
+  t.same(await own(), [])
+  for (const end of [COMPLETED, { type: 'failed', error: 'no' }]) {
+    await h.submit()
+    await worker.claim()
+    await worker.post([metric(1), { type: 'log', line: 'x' }])
+    await worker.post([{ type: 'released' }])
+    await worker.claim()
+    await worker.post([end])
+  }
+  await h.submit()
+  await worker.claim()
+  t.ok((await own()).length > 0)
+  await eventually(
+    async () => {
+      const left = await own()
+      if (left.length > 0) throw new Error(`there is still ${left.join()}`)
+      return true
+    },
+    { timeoutMs: 20_000, everyMs: 100 },
+  )
+})
+
+t.test('[CLAIM-3] [FAIR-2] what is claimed makes room for the next: as many as there are can be claimed at once', async (t) => {
+  const h = await start(t, { SWEEP_INTERVAL_MS: '600000' })
+  const ids = [await h.submit(), await h.submit(), await h.submit()]
+  const workers = ids.map((_, i) => new Claimant(h, `worker-${i}`))
+  await Promise.all(workers.map((worker, i) => worker.claim({ node: i % 2 })))
+  t.same(workers.map(({ job }) => job.id).toSorted(), ids.toSorted())
+  await Promise.all(workers.map((worker) => worker.post([COMPLETED])))
+  for (const id of ids) t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+})
