@@ -1,14 +1,17 @@
+import { Queue } from 'bullmq'
 import t from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { isFinal } from '../../src/protocol/status.js'
 import type { Processor } from '../../workers/processor.js'
 import { stepOptimization } from '../../workers/steps/optimization-step.js'
 import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
+import { HORN, startHarness } from '../helpers/harness.js'
 import { measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
 import { overriding } from '../helpers/overriding.js'
 import { random } from '../helpers/random.js'
 import { solversFile, startSolvers } from '../helpers/solvers.js'
 import type { Message } from '../helpers/test-client.js'
+import { startWorkerProcess } from '../helpers/worker-process.js'
 
 const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
 const TOTAL = SMALL.population * SMALL.generations
@@ -144,6 +147,43 @@ t.test('[OPT-7] a step that dies between any two of its acts is taken up by the 
   t.ok(deaths > 10, `${deaths} deaths`)
   t.same(numbersOf(client.all('optimization_iteration')), upTo(TOTAL))
   t.equal(new Set(client.all('optimization_iteration').map(({ run_id }) => run_id)).size, TOTAL)
+})
+
+t.test('[OPT-7] where every step was lost, the sweeper’s look goes on', async (t) => {
+  const h = await startHarness(t, { env: { WORKER_KINDS: 'run', SWEEP_INTERVAL_MS: '200' }, processor: measured })
+  const id = await optimize(h, 'forgotten', SMALL)
+  const client = await h.connect(id, { path: 'optimizations' })
+  const { parts, jobs } = h.nodes[0]?.hub ?? {}
+  if (!parts || !jobs) throw new Error('no node')
+  await stepOptimization({ ...parts, jobs, maxEventBytes: 262_144 }, id)
+  const runs = (await parts.broker.load(id))?.parts ?? []
+  for (const run of runs) await eventually(async () => (await parts.broker.read(run))?.state.status === 'completed')
+  t.equal(client.all('optimization_iteration').length, 0, 'what the runs have brought waits in the queue of steps')
+  const steps = new Queue('optimization', { connection: { url: h.redis.url }, prefix: new RedisKeys(h.config.REDIS_PREFIX).queues() })
+  await steps.obliterate({ force: true })
+  await steps.close()
+  startWorkerProcess(t, h, { WORKER_KINDS: 'optimization' })
+  await client.next('completed')
+  t.same(numbersOf(client.all('optimization_iteration')), upTo(TOTAL))
+})
+
+t.test('[OPT-6] a run that was submitted while its optimization ended is ended too', async (t) => {
+  const running = new Set<string>()
+  const endless: Processor<'run'> = async (_input, job) => {
+    running.add(job.id)
+    await eventually(() => job.signal.aborted, { timeoutMs: 60_000 })
+    running.delete(job.id)
+    throw job.signal.reason
+  }
+  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '200' }, processor: endless })
+  const id = await optimize(h, 'over', SMALL)
+  await eventually(() => running.size > 0)
+  await h.call('POST', `/api/v2/optimizations/${id}/cancel`)
+  await eventually(async () => (await h.call('GET', `/api/v2/optimizations/${id}`)).body.status === 'cancelled')
+  const late = await h.nodes[0]?.hub.jobs.submit({ id: 'late', owner: 'alice', kind: 'run', input: HORN, parent: id })
+  t.equal(late?.parent, id)
+  await eventually(async () => (await h.call('GET', '/api/v2/runs/late')).body.status === 'cancelled', { timeoutMs: 30_000 })
+  await eventually(() => running.size === 0)
 })
 
 t.test('[OPT-6] a paused optimization is cancelled at once, with the runs that it still has; a retry begins anew', async (t) => {
