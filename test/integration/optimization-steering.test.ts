@@ -8,10 +8,13 @@ import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
 import { measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
 import { overriding } from '../helpers/overriding.js'
+import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { random } from '../helpers/random.js'
 import { solversFile, startSolvers } from '../helpers/solvers.js'
 import type { Message } from '../helpers/test-client.js'
 import { startWorkerProcess } from '../helpers/worker-process.js'
+
+startProcessesPlainly()
 
 const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
 const TOTAL = SMALL.population * SMALL.generations
@@ -37,7 +40,7 @@ t.test('[OPT-5] [OPT-6] paused, resumed and cancelled at twenty random moments',
   const pauseAndResume = async (i: number) => {
     const id = await optimize(h, `paused-${i}`, SMALL)
     const client = await h.connect(id, { node: i % 2, path: 'optimizations' })
-    const at = below(TOTAL - 4)
+    const at = below(TOTAL - 10)
     await eventually(
       () => client.all('optimization_iteration').length >= at && client.all('status').some(({ status }) => status === 'running'),
     )
