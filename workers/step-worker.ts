@@ -42,6 +42,7 @@ export class StepWorker {
       concurrency: AT_ONCE,
       lockDuration: lockDurationMs,
       stalledInterval: lockDurationMs / 2,
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
       autorun: false,
     })
     this.#worker.on('error', onFault)

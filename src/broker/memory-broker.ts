@@ -4,7 +4,7 @@ import type { KindName } from '../protocol/kinds.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { DEFAULT_BROKER_LIMITS } from './broker.js'
-import type { Checkpoint, Checkpoints } from './checkpoints.js'
+import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 
 interface StoredJob {
@@ -99,11 +99,11 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
     return { ok: true, seq: job.state.seq, status }
   }
 
-  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: Checkpoint): Promise<Written | Refused> {
+  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Refused> {
     const status = this.#jobs.get(id)?.state.status ?? null
     if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
     const answer = this.#publish(id, events, writer)
-    if (answer.ok) this.#checkpoints.set(id, next)
+    if (answer.ok) this.#checkpoints.set(id, { ...next, round: writer.round })
     return answer
   }
 
@@ -111,8 +111,8 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
     return this.#checkpoints.get(id) ?? null
   }
 
-  async drop(id: string): Promise<void> {
-    this.#checkpoints.delete(id)
+  async drop(id: string, round: number): Promise<void> {
+    if (this.#checkpoints.get(id)?.round === round) this.#checkpoints.delete(id)
   }
 
   async beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {

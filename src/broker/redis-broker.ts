@@ -3,7 +3,7 @@ import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
-import type { Checkpoint, Checkpoints } from './checkpoints.js'
+import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import { readEnvelope } from './envelope.js'
 import { asked, type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
@@ -44,7 +44,12 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
     return args ? answerOf(...(await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))) : TOO_BIG
   }
 
-  async advance(id: string, events: readonly JobEvent[], writer: Writer, { version, parts, data }: Checkpoint): Promise<Written | Refused> {
+  async advance(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    { version, parts, data }: NextCheckpoint,
+  ): Promise<Written | Refused> {
     const args = this.#argumentsOf(events, writer)
     if (!args) return TOO_BIG
     const keys = [...this.#keysOf(id), this.#keys.checkpoint(id)]
@@ -52,12 +57,13 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
   }
 
   async load(id: string): Promise<Checkpoint | null> {
-    const [version, parts, data] = await asked(this.#commands.hmget(this.#keys.checkpoint(id), 'version', 'parts', 'data'))
-    return data ? { version: Number(version), parts: JSON.parse(parts ?? '[]') as string[], data } : null // as `advance` wrote it
+    const key = this.#keys.checkpoint(id)
+    const [version, round, parts, data] = await asked(this.#commands.hmget(key, 'version', 'round', 'parts', 'data'))
+    return data ? { version: Number(version), round: Number(round), parts: JSON.parse(parts ?? '[]') as string[], data } : null // as `advance` wrote it
   }
 
-  async drop(id: string): Promise<void> {
-    await asked(this.#commands.unlink(this.#keys.checkpoint(id)))
+  async drop(id: string, round: number): Promise<void> {
+    await asked(this.#commands.runcastDrop(this.#keys.checkpoint(id), round))
   }
 
   #keysOf(id: string): string[] {

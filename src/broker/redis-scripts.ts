@@ -6,6 +6,7 @@ import type { GateState } from './gate.js'
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
   runcastAdvance: { numberOfKeys: 4, lua: load('append', 'checkpoint', 'publish') },
+  runcastDrop: { numberOfKeys: 1, lua: load('drop') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
   runcastTouch: { numberOfKeys: 3, lua: load('touch') },
   runcastBeat: { numberOfKeys: 1, lua: load('beat') },
@@ -27,6 +28,7 @@ export const redisScripts = {
 export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastAdvance(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastDrop(...args: (string | number)[]): Promise<1>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastBeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>

@@ -99,7 +99,7 @@ export class BullQueue implements Backlog {
 
   async step(ref: QueueRef, why: StepCause, delay = 0): Promise<void> {
     const data = { id: ref.id, round: ref.round, input: null, base: 0 }
-    const name = { first: bullJobId(ref), look: `${bullJobId(ref)}~look`, news: undefined }[why]
+    const name = { first: bullJobId(ref), look: `${bullJobId(ref)}~look`, later: `${bullJobId(ref)}~later`, news: undefined }[why]
     // News never wait for a step that has begun: it may have looked before them.
     await this.#queue(ref.queue).add('step', data, { ...STEP, delay, ...(name !== undefined && { jobId: name }) })
   }

@@ -69,7 +69,8 @@ export class FairQueue implements Queue {
   async #handOut(): Promise<void> {
     const { gate, onFault } = this.#parts
     try {
-      for (let ref = await gate.next(); ref; ref = await gate.next()) await this.#hand(ref)
+      // One that cannot be handed out holds up its own queue alone; the sweeper comes back to it.
+      for (let ref = await gate.next(); ref; ref = await gate.next()) await this.#hand(ref).catch(onFault)
     } catch (error) {
       onFault(error)
     }

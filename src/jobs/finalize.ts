@@ -35,7 +35,7 @@ export interface Final {
 
 /**
  * Ends a round: writes its one final entry, then takes it from its owner's active jobs, tells the job that it is a part of, removes the queue's job, and takes it
- * out of the sweeper's index. Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
+ * out of the sweeper's index (one that goes on in steps by its last look). Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
  * is written, the queue keeps the outcome. `writer`: of whoever gives a worker up; nothing is done where another one has begun.
  */
 export async function finalize(

@@ -176,7 +176,7 @@ export class JobService {
   }
 
   /**
-   * A new round of a job that failed or was cancelled; `not_final` for any other, `quota` where its owner has no more. Of two at the same moment one writes the round and both are answered with it.
+   * A new round of a job that failed or was cancelled; `not_final` for any other, `is_part` for a part of another one, `quota` where its owner has no more. Of two at the same moment one writes the round and both are answered with it.
    * The order (quota, sweeper's index, hash, sweeper's index again, owner's index, announcement, queue) is fixed: from the moment that the round is written the
    * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
    */
@@ -184,6 +184,7 @@ export class JobService {
     const { broker, store, feeds, queue } = this.#parts
     const ended = await this.#require(id, view)
     if (!isFinal(ended.status) || ended.status === 'completed') throw new Refusal('not_final')
+    if (ended.parent !== null) throw new Refusal('is_part')
     const round = ended.round + 1
     await this.#open(ended, round)
     const event = { ...lifecycleOf(ended.kind).status(id, 'queued'), clears: 'round' } as const

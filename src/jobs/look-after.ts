@@ -53,9 +53,13 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
     // Where it could not be taken out yet, those behind it get their turn all the same.
     await touch()
   }
-  if (state.parent !== null && (await isOver(parts, state.parent))) return void (await endPart(parts, state.id).then(() => touch()))
+  // One that has been told to end already is looked after like any other.
+  if (state.parent !== null && state.status !== 'cancelling' && (await isOver(parts, state.parent))) {
+    await endPart(parts, state.id)
+    return touch()
+  }
   const queued = await queue.state(ref)
-  if (queued.at === 'ended') return end(queued.outcome)
+  if (queued.at === 'ended' && isComputedKind(state.kind)) return end(queued.outcome)
   const isHeldOn = queued.at === 'active' && queued.isLocked
   if (isOverdue(state, cancelGraceMs)) return end({ status: 'cancelled', ...(isHeldOn && { forced: true }) })
   // Its worker ends it with the same grace. A cancel that was asked for goes before.
@@ -95,8 +99,8 @@ async function isOver({ broker }: Finalizer, id: string): Promise<boolean> {
 /** Whether nothing is left of what a job in steps was made of. A newer round has its checkpoint by now. */
 async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
   if (isComputedKind(state.kind) || state.round > round) return true
-  if (!(await windDown(parts, state.id))) return false
-  await parts.broker.drop(state.id)
+  if (!(await windDown(parts, state))) return false
+  await parts.broker.drop(state.id, round)
   return true
 }
 

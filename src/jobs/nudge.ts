@@ -9,7 +9,7 @@ export interface Nudging {
   readonly backlog: Pick<Backlog, 'step'>
 }
 
-/** Lets a job that goes on in steps do the next one, and wherever it is called the step sees what has been written before. Any other kind is left alone. */
+/** Lets a job that goes on in steps do the next one, which sees whatever was written before this call. Any other kind is left alone. */
 export async function nudge({ backlog }: Pick<Nudging, 'backlog'>, state: JobState, why: StepCause = 'news'): Promise<void> {
   if (!isComputedKind(state.kind)) await backlog.step(queuedRoundOf(state), why)
 }

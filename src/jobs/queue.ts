@@ -58,8 +58,8 @@ export interface Queue {
   close(): Promise<void>
 }
 
-/** Why a job does its next step: it begins; something has happened to it or to a part of it; nothing may have, but somebody looks. */
-export type StepCause = 'first' | 'news' | 'look'
+/** Why a job does its next step: it begins; something has happened to it or to a part of it; nothing may have, but somebody looks; it has put something off. */
+export type StepCause = 'first' | 'news' | 'look' | 'later'
 
 /** What the workers take from, queue by queue in the order of `add`: the part of a `Queue` behind its gate. */
 export interface Backlog {

@@ -1,15 +1,17 @@
+import type { JobRound } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
 import { isFinal } from '../protocol/status.js'
 import { cancelJob } from './cancel.js'
 import type { Finalizer } from './finalize.js'
 
 /**
- * Ends the parts of a job that has ended or is to: cancels those that have not ended. Answers whether all have; then the checkpoint of an ended job may go. May
- * be done again at any time.
+ * Ends the parts of a round that has ended or is to: cancels those that have not ended. Answers whether all have; then the checkpoint of an ended round may go. May
+ * be done again at any time, also late: the parts of a later round are left alone.
  */
-export async function windDown(parts: Finalizer, id: string): Promise<boolean> {
-  const { parts: open = [] } = (await parts.broker.load(id)) ?? {}
-  const ended = await Promise.all(open.map((part) => endPart(parts, part)))
+export async function windDown(parts: Finalizer, { id, round }: JobRound): Promise<boolean> {
+  const checkpoint = await parts.broker.load(id)
+  if (checkpoint?.round !== round) return true
+  const ended = await Promise.all(checkpoint.parts.map((part) => endPart(parts, part)))
   return ended.every(Boolean)
 }
 

@@ -32,6 +32,12 @@ export const CODES = {
   other_input: { close: null, http: 409, reconnect: false, text: 'A job with this id was submitted with another input.' },
   already_final: { close: null, http: 409, reconnect: false, text: 'The job has ended already.' },
   not_final: { close: null, http: 409, reconnect: false, text: 'The job has not ended, or has completed: there is nothing to retry.' },
+  is_part: {
+    close: null,
+    http: 409,
+    reconnect: false,
+    text: 'This job is a part of another one, which alone decides whether it runs again.',
+  },
   not_running: { close: null, http: 409, reconnect: false, text: 'The job cannot be paused or go on: it is not running, or not paused.' },
   stale_writer: { close: null, http: 409, reconnect: false, text: 'This job has another worker by now, or is over.' },
   invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },

@@ -7,9 +7,17 @@ type Body<T extends keyof OptimizationMessages> = Omit<OptimizationMessages[T], 
 
 const message = messageBuilder('optimization_id', OPTIMIZATION_MESSAGES)
 
+const life = jobEvents('optimization_id', OPTIMIZATION_MESSAGES)
+
 /** What happens to an optimization, as events. Each throws `TypeError` on a body that its schema refuses. */
 export const optimizationEvents = {
-  ...jobEvents('optimization_id', OPTIMIZATION_MESSAGES),
+  ...life,
+
+  /** What a final message says of the way up to it: also how many points were evaluated. */
+  last: (state: JobState): ReturnType<typeof life.last> => {
+    const { iteration: evaluated, total } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
+    return { ...life.last(state), ...(evaluated !== undefined && { evaluated, total }) }
+  },
 
   progress: (id: string, body: Body<'progress'>): JobEvent => ({ key: 'progress', class: 'tick', message: message('progress', id, body) }),
 
@@ -19,9 +27,10 @@ export const optimizationEvents = {
     message: message('optimization_iteration', id, body),
   }),
 
+  /** A tick: each front stands for the one before, and a log of all of them would be hundreds of megabytes. */
   front: (id: string, body: Body<'pareto_front'>): JobEvent => ({
     key: 'pareto',
-    class: 'durable',
+    class: 'tick',
     message: message('pareto_front', id, body),
   }),
 }

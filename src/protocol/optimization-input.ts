@@ -5,11 +5,13 @@ import { describeFaults } from './faults.js'
 import { HornInput, hornInputFaults } from './run-input.js'
 
 const MAX_EVALUATIONS = 5000
+/** Each run keeps its whole input for as long as its state. */
+const MAX_INPUT_CHARS = 32 * 1024 * 1024
 const HORN = 'horn-2d'
 
 const Metric = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'a metric that a run of the solver reports at its end' })
 
-export const Variable = Type.Object(
+const Variable = Type.Object(
   {
     name: Type.String({
       pattern: '^[a-z][a-z0-9_]{0,63}(\\.[a-z][a-z0-9_]{0,63}){0,4}$',
@@ -21,8 +23,9 @@ export const Variable = Type.Object(
   },
   { additionalProperties: false },
 )
-export const Objective = Type.Object({ metric: Metric, direction: Type.Enum(['minimize', 'maximize']) }, { additionalProperties: false })
-export const Constraint = Type.Object(
+type Variable = Static<typeof Variable>
+const Objective = Type.Object({ metric: Metric, direction: Type.Enum(['minimize', 'maximize']) }, { additionalProperties: false })
+const Constraint = Type.Object(
   {
     metric: Metric,
     operator: Type.Enum(['<=', '>=', 'within_percent']),
@@ -76,13 +79,21 @@ export function optimizationInputFaults(input: OptimizationInput, solvers: reado
   )
   if (population * generations > MAX_EVALUATIONS)
     faults.push({ path: '/input/generations', expected: `population × generations to be at most ${MAX_EVALUATIONS}` })
+  if (JSON.stringify(input.base).length * population * generations > MAX_INPUT_CHARS)
+    faults.push({ path: '/input/base', expected: `its length × the number of points to be at most ${MAX_INPUT_CHARS} characters` })
   if (solver === HORN) return faults.length > 0 ? faults : hornFaults(input)
   if (!solvers.includes(solver)) faults.push({ path: '/input/solver', expected: `one of ${[HORN, ...solvers].join(', ')}` })
   return faults
 }
 
-function variableFaults({ min, max }: Static<typeof Variable>, i: number): Fault[] {
-  return min < max ? [] : [{ path: `/input/variables/${i}/max`, expected: `> ${min}` }]
+function variableFaults({ name, min, max, step }: Variable, i: number, all: readonly Variable[]): Fault[] {
+  const path = `/input/variables/${i}`
+  if (min >= max) return [{ path: `${path}/max`, expected: `> ${min}` }]
+  if (!Number.isFinite(max - min)) return [{ path: `${path}/max`, expected: 'a range that a number can hold' }]
+  if (step !== undefined && !((max - min) / step < 2 ** 53))
+    return [{ path: `${path}/step`, expected: 'so large that its multiples can be told apart' }]
+  const whole = all.find((other) => name.startsWith(`${other.name}.`))
+  return whole ? [{ path: `${path}/name`, expected: `no field of ${whole.name}, which varies as a whole` }] : []
 }
 
 function constraintFaults({ operator, value, tolerance_pct }: Static<typeof Constraint>, i: number): Fault[] {
@@ -103,6 +114,8 @@ const horn = Compile(HornInput)
 
 /** The built-in solver tells beforehand what it takes: a point at each end of all variables must be a valid input. */
 function hornFaults({ base, variables }: OptimizationInput): Fault[] {
+  const broken = variables.flatMap((variable, i) => wholeFaults(variable, i))
+  if (broken.length > 0) return broken
   for (const end of ['min', 'max'] as const) {
     const values = variables.map((variable) => [variable.name, variable[end]] as const)
     const input: unknown = Value.Default(HornInput, runInputOf(base, values))
@@ -110,6 +123,16 @@ function hornFaults({ base, variables }: OptimizationInput): Fault[] {
     if (found.length > 0) return found.map(({ path, expected }) => faultOf(path, expected, variables, end))
   }
   return []
+}
+
+/** A field of whole numbers varies in whole steps. */
+function wholeFaults({ name, min, step }: Variable, i: number): Fault[] {
+  const field = name.split('.').reduce<unknown>((at, part) => Reflect.get(Reflect.get(Object(at), 'properties') ?? {}, part), HornInput)
+  if (Reflect.get(Object(field), 'type') !== 'integer') return []
+  const faults = Number.isInteger(min) ? [] : [{ path: `/input/variables/${i}/min`, expected: 'of type integer' }]
+  return step !== undefined && Number.isInteger(step)
+    ? faults
+    : [...faults, { path: `/input/variables/${i}/step`, expected: 'a whole number, as the field is' }]
 }
 
 /** Of a field that a variable sets, the fault is the variable's. */

@@ -23,9 +23,20 @@ const Front = {
   }),
 }
 
+/** Rides on final messages. */
+const Reached = { evaluated: Type.Optional(Count), total: Type.Optional(Count) }
+
 /** Run dialect of an optimization, hub to client: `optimization_iteration` with the fields of the user's specification, and ours. */
 export const OPTIMIZATION_MESSAGES = {
   ...messages,
+  completed: Type.Object({
+    ...messages.completed.properties,
+    ...Reached,
+    best: Front.best,
+    stopped: Type.Enum(['done', 'plateau'], { description: 'all generations were evaluated, or the front had ceased to grow' }),
+  }),
+  error: Type.Object({ ...messages.error.properties, ...Reached }),
+  cancelled: Type.Object({ ...messages.cancelled.properties, ...Reached }),
   progress: Type.Object({
     type: Type.Literal('progress'),
     optimization_id: JobId,

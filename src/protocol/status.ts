@@ -23,7 +23,7 @@ export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
   paused: ['running'],
   cancelling: ['running'],
   completed: ['running', 'cancelling'],
-  failed: ['queued', 'retrying', 'running', 'cancelling'],
+  failed: ['queued', 'retrying', 'paused', 'running', 'cancelling'],
   cancelled: ['queued', 'running', 'retrying', 'paused', 'cancelling'],
 }
 

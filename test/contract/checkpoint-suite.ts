@@ -24,7 +24,7 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
     )
     t.match(await step(3, 'x'), { reason: 'stale_checkpoint' }, 'none that nobody has seen')
     t.match(await step(2, 'w'), { ok: true, seq: seq + 2 })
-    t.same(await broker.load(job.id), next(2, 'w'))
+    t.same(await broker.load(job.id), { round: 1, ...next(2, 'w') })
     await eventually(() => heard.entries.length === 2)
     t.same(seqsOf(heard.entries), [seq + 1, seq + 2], 'and only what was done is told')
     t.match(await broker.advance(job.id, [], controlWriter(1), next(3, 'silent')), { ok: true, seq: seq + 2 }, 'also where nothing is told')
@@ -52,9 +52,11 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
     const job = await TestJob.in({ broker, store, prefix: '' }, 'running')
     const first = { version: 1, parts: ['a'], data: '{"a":[1,"ü"]}' }
     await broker.advance(job.id, [], controlWriter(1), first)
-    await broker.drop(job.id)
+    await broker.drop(job.id, 2)
+    t.match(await broker.load(job.id), first, 'that of another round stays')
+    await broker.drop(job.id, 1)
     t.equal(await broker.load(job.id), null)
     t.match(await broker.advance(job.id, [], controlWriter(1), first), { ok: true })
-    t.same(await broker.load(job.id), first)
+    t.match(await broker.load(job.id), first)
   })
 }

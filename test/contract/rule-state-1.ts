@@ -5,7 +5,7 @@ export const EDGES: Readonly<Record<Status, readonly Status[]>> = {
   queued: ['running', 'failed', 'cancelled'],
   running: ['queued', 'retrying', 'paused', 'cancelling', 'completed', 'failed', 'cancelled'],
   retrying: ['running', 'failed', 'cancelled'],
-  paused: ['running', 'cancelled'],
+  paused: ['running', 'failed', 'cancelled'],
   cancelling: ['completed', 'failed', 'cancelled'],
   // Final: what follows is an explicit retry, in a new round.
   completed: [],

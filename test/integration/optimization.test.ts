@@ -32,7 +32,8 @@ t.test('[OPT-1] [OPT-10] every evaluation is an iteration, in order, live; paret
     t.equal(pareto_updated, hasChanged, `iteration ${i + 1}`)
     t.same([generation, total], [Math.floor(i / TWO_OBJECTIVES.population) + 1, TOTAL])
   }
-  t.match(completed, { optimization_id: id, status: 'completed', percent: 100, stopped: 'done' })
+  t.match(completed, { optimization_id: id, status: 'completed', percent: 100, stopped: 'done', evaluated: TOTAL, total: TOTAL })
+  t.same(completed.best, (await h.call('GET', `/api/v2/optimizations/${id}/pareto`)).body.best)
   t.match(completed.metrics_summary, { evaluations: TOTAL, failed: 0, front_size: frontFrom(iterations).length })
   const pages: Message[] = []
   for (let after: number | null = 0; after !== null; ) {
@@ -84,7 +85,7 @@ t.test('[OPT-3] its runs are jobs of its owner, run beside a full quota, and are
   const told = tab.messages.filter(isOf(id))
   t.match(told.at(0), { type: 'process_queued', process_type: 'optimization' })
   t.match(told.filter(({ type }) => type === 'process_progress').at(-1)?.progress, { total: TOTAL, phase: 'evaluating' })
-  t.match(told.at(-1), { type: 'process_completed', result: { evaluations: TOTAL } })
+  t.match(told.at(-1), { type: 'process_completed', result: { evaluations: TOTAL }, progress: { current: TOTAL, total: TOTAL } })
   const runs = tab.all('process_completed').filter(({ process_type, process_id }) => process_type === 'solver' && process_id !== after)
   t.equal(new Set(runs.map(({ process_id }) => process_id)).size, TOTAL)
   const place = (type: string, process: string) =>
@@ -125,6 +126,16 @@ t.test('[OPT-4] what failed or said nothing is infeasible with a reason, and nev
   t.same(pairsOf(client.all('pareto_front').at(-1)?.points ?? []), frontFrom(iterations))
 })
 
+t.test('[OPT-2] [OPT-4] values as large as a number can be: there is no hypervolume then, and the search goes on', async (t) => {
+  const h = await start(t, async (input) => ({
+    metrics_summary: { cost: 1e200 * input.width_mm, gain: -1e200 / input.width_mm, strain: 0 },
+  }))
+  const client = await h.connect(await optimize(h, 'huge'), { path: 'optimizations' })
+  t.match(await client.next('completed'), { metrics_summary: { evaluations: TOTAL, failed: 0 } })
+  t.same(client.all('metric_update'), [])
+  t.same(h.faults, [])
+})
+
 t.test('[OPT-8] the same seed gives the same front, in whatever order the runs end; another seed another one', async (t) => {
   const h = await start(t)
   const frontOf = async (id: string, change: object) => {
@@ -149,6 +160,11 @@ t.test('[OPT-9] what cannot be optimized is refused with the path of each fault'
     [{ base: { ...HORN, material: 'wood' } }, '/input/base/material'],
     [{ constraints: [{ metric: 'strain', operator: 'within_percent', value: 1 }] }, '/input/constraints/0/tolerance_pct'],
     [{ constraints: [{ metric: 'strain', operator: 'within_percent', value: 0, tolerance_pct: 1 }] }, '/input/constraints/0/value'],
+    [{ variables: [{ name: 'mesh.elements_x', min: 4, max: 8 }] }, '/input/variables/0/step'],
+    [{ variables: [width, { ...height, name: 'width_mm.x' }] }, '/input/variables/1/name'],
+    [{ variables: [{ ...width, min: -1.7e308, max: 1.7e308 }] }, '/input/variables/0/max'],
+    [{ variables: [{ ...width, step: 1e-320 }] }, '/input/variables/0/step'],
+    [{ base: { ...HORN, text: 'x'.repeat(40_000) }, population: 100, generations: 40 }, '/input/base'],
     [{ population: 200, generations: 100 }, '/input/generations'],
     [{ solver: 'no-such-solver' }, '/input/solver'],
   ]

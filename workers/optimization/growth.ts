@@ -35,6 +35,8 @@ export function grow(before: Growth, evaluated: readonly Individual[], archive: 
     archive.map(({ objectives }) => objectives),
     reference,
   )
+  // Values near the end of what a number can hold have no volume that one can.
+  if (!Number.isFinite(measured)) return { reference, hypervolume: null, idle: 0 }
   const previous = before.hypervolume
   // Below the limit nobody was let go, and less than before can only be rounding.
   const volume = previous !== null && archive.length < ARCHIVE_LIMIT ? Math.max(measured, previous) : measured

@@ -1,9 +1,8 @@
 import type { WriteRefusal } from '../../src/broker/broker.js'
-import { cancelJob } from '../../src/jobs/cancel.js'
 import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
+import { nudge } from '../../src/jobs/nudge.js'
 import { type Outcome, queuedRoundOf } from '../../src/jobs/queue.js'
-import { windDown } from '../../src/jobs/wind-down.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { endPart, windDown } from '../../src/jobs/wind-down.js'
 import { controlWriter, type JobEvent } from '../../src/protocol/entry.js'
 import type { JobState } from '../../src/protocol/job-state.js'
 import { optimizationEvents } from '../../src/protocol/optimization-events.js'
@@ -43,23 +42,25 @@ type OpenRun = Candidate & { readonly run_id: string }
  */
 export async function stepOptimization(parts: StepParts, id: string): Promise<void> {
   for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(parts, id)) return
+  const state = (await parts.broker.read(id))?.state
+  if (state) await nudge(parts, state)
 }
 
 /** Does one thing, or finds that there is nothing to do. */
 async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
   const state = (await parts.broker.read(id))?.state
   if (state?.kind !== 'optimization') return true
-  if (isFinal(state.status)) return windDown(parts, id).then(() => true)
+  if (isFinal(state.status)) return windDown(parts, state).then(() => true)
   if (state.status === 'queued') return start(parts, state)
   const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)
-  if (state.status === 'cancelling') return (await windDown(parts, id)) ? end({ status: 'cancelled' }) : true
+  if (state.status === 'cancelling') return (await windDown(parts, state)) ? end({ status: 'cancelled' }) : true
   if (isTimedOut(state, Date.now())) return end({ status: 'failed', ...timeoutFailure(state) })
   const standing = await standingOf(parts, state)
   if (!standing)
     return end({ status: 'failed', code: 'worker_lost', error: 'What this optimization had found so far is lost.', log_tail: '' })
   const { ledger } = standing
   const runs = openRunsOf(standing)
-  const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(parts, state, standing.input, run) })))
+  const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(parts, standing, run) })))
   if (await takeIn(parts, standing, looks)) return false
   if (ledger.search.end) return end(resultOf(standing))
   return state.status === 'paused' ? takeBack(parts, standing, looks) : submitMore(parts, standing)
@@ -67,10 +68,10 @@ async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
 
 async function start(parts: StepParts, state: JobState): Promise<boolean> {
   const input = inputOf(state)
-  const version = ((await parts.broker.load(state.id))?.version ?? 0) + 1
-  await advance(parts, { state, version, ledger: firstLedger(state.round, begin(input, input)) }, [
-    optimizationEvents.status(state.id, 'running'),
-  ])
+  const before = await parts.broker.load(state.id)
+  // Parts of the round before that have not ended: they leave with the next step.
+  const ledger = { ...firstLedger(state.round, begin(input, input)), leaving: before?.parts ?? [] }
+  await advance(parts, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
   return false
 }
 
@@ -80,7 +81,7 @@ async function standingOf(parts: StepParts, state: JobState): Promise<Standing |
   const ledger = checkpoint && (JSON.parse(checkpoint.data) as Ledger) // as `advance` wrote it
   if (ledger?.round !== state.round) return null
   // Whoever took them back may have died before they were told to end.
-  await Promise.all(ledger.leaving.map((id) => cancel(parts, id)))
+  await Promise.all(ledger.leaving.map((id) => endPart(parts, id)))
   return { state, input: inputOf(state), version: checkpoint?.version ?? 0, ledger: { ...ledger, leaving: [] } }
 }
 
@@ -96,7 +97,8 @@ async function takeIn(parts: StepParts, standing: Standing, looks: readonly { ru
     await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
     return true
   }
-  if (ledger.front.hasChanged) await parts.backlog.step(queuedRoundOf(state), 'look', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
+  if (ledger.front.hasChanged)
+    await parts.backlog.step(queuedRoundOf(state), 'later', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
   return false
 }
 
@@ -125,17 +127,6 @@ async function takeBack(parts: StepParts, standing: Standing, looks: readonly { 
   const leaving = waiting.map(({ run_id }) => run_id)
   await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, takenBack, leaving } }, [])
   return false
-}
-
-async function cancel(parts: StepParts, id: string): Promise<void> {
-  const read = async () => {
-    const state = (await parts.broker.read(id))?.state
-    if (!state) throw new Refusal('already_final')
-    return state
-  }
-  await cancelJob(parts, read).catch((error: unknown) => {
-    if (!(error instanceof Refusal && error.code === 'already_final')) throw error
-  })
 }
 
 /** Writes where the optimization stands with what is told of it. Where another step was faster, or it has ended, nothing is done: the next turn sees it. */

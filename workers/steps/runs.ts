@@ -33,19 +33,21 @@ export function runIdOf({ generation, round }: JobState, index: number, takenBac
  */
 export async function lookAtRun(
   { broker, jobs }: RunParts,
-  optimization: JobState,
-  input: OptimizationInput,
+  { state: optimization, input }: { readonly state: JobState; readonly input: OptimizationInput },
   { point, run_id }: Candidate & { run_id: string },
 ): Promise<RunState> {
   const known = (await broker.read(run_id))?.state
   if (known) return runStateOf(known)
+  // Of a paused one it is taken back as it is.
+  if (optimization.status === 'paused') return { at: 'waiting' }
   try {
     const parameters = Object.entries(parametersOf(input, point))
     const { solver, base } = input
     const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id } as const
     return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
   } catch (error) {
-    if (error instanceof Refusal && LASTING.includes(error.code)) return { at: 'ended', outcome: { failure: reasonOf(error) } }
+    if (error instanceof Refusal && LASTING.includes(error.code) && !isOfTheSolver(error))
+      return { at: 'ended', outcome: { failure: reasonOf(error) } }
     throw error
   }
 }
@@ -67,6 +69,11 @@ function outcomeOf(run: JobState): Outcome {
     default:
       return { failure: 'it was cancelled' }
   }
+}
+
+/** That a solver is not known here says nothing of the point: another worker may know it. */
+function isOfTheSolver({ detail }: Refusal): boolean {
+  return detail.some(({ path }) => path === '/solver')
 }
 
 function reasonOf({ message, detail }: Refusal): string {

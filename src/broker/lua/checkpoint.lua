@@ -1,7 +1,7 @@
 --[[ Included between append.lua and publish.lua: a publication that replaces a checkpoint in the same act.
 
-  KEYS  4 hash of the checkpoint: version, parts, data
-  ARGV  after those of publish.lua: version, parts, data
+  KEYS  4 hash of the checkpoint: version, round, parts, data
+  ARGV  after those of publish.lua: version, parts, data. The round is that of the writer
 
   Atomic, because what a step publishes and where the next one begins must be one: else an evaluation would be told twice, or never.
 ]]
@@ -10,6 +10,6 @@ if (tonumber(redis.call('HGET', KEYS[4], 'version')) or 0) ~= version - 1 then
   return { 'stale_checkpoint', 0, redis.call('HGET', KEYS[1], 'status') or '' }
 end
 keep_checkpoint = function(ttl)
-  redis.call('HSET', KEYS[4], 'version', version, 'parts', parts, 'data', data)
+  redis.call('HSET', KEYS[4], 'version', version, 'round', ARGV[1], 'parts', parts, 'data', data)
   redis.call('PEXPIRE', KEYS[4], ttl)
 end

@@ -1,7 +1,7 @@
 import type { Heard } from './heard.js'
 import { type JobRecord, type Said, seqsOf } from './record.js'
 
-const TICKS = ['progress', 'process_progress']
+const TICKS = ['progress', 'process_progress', 'pareto_front']
 
 /** Every client that watched has every durable entry once and in order, and in the end the state that is stored. */
 export function checkHeard(record: JobRecord, redisRestarts: number): string[] {

@@ -48,9 +48,9 @@ export async function recordOf(world: World, witness: Witness, plan: JobPlan, he
   }
 }
 
-/** Seqs of the durable entries that a dialect has a message for: the process dialect has none for measurements, iterations and fronts. */
+/** Seqs of the durable entries that a dialect has a message for: the process dialect has none for measurements and iterations. */
 export function seqsOf(log: JobRecord['log'], dialect: 'run' | 'process'): number[] {
-  return log.filter(({ key }) => dialect === 'run' || !/^(metric:.*|iteration|pareto)$/.test(key)).map(({ seq }) => seq)
+  return log.filter(({ key }) => dialect === 'run' || !/^(metric:.*|iteration)$/.test(key)).map(({ seq }) => seq)
 }
 
 async function readAll(world: World, path: string, sub: string): Promise<{ state: Said; events: Said[] }> {
