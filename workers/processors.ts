@@ -6,10 +6,11 @@ import { loadCorpus } from './benchmark/local/corpus.js'
 import { startLocalProvider } from './benchmark/local/server.js'
 import { Secrets } from './benchmark/secrets.js'
 import { targetsOf } from './benchmark/target.js'
+import { startOwnProcessors } from './own-processors.js'
 import type { Processor } from './processor.js'
 import { ThreadPool } from './threads/thread-pool.js'
 
-/** The processor of each kind: the compiler asks for one when a kind is added. */
+/** The processor of each kind: the compiler asks for one when a kind is added to the table; those that are defined (`defineKind`) are there at run time. */
 export type Processors = { readonly [K in ComputedKindName]: Processor<K> }
 
 /** Processors, and what they have running beside them. */
@@ -28,10 +29,14 @@ export async function startProcessors(
   config: Pick<Config, 'WORKER_KINDS' | 'PROVIDERS_FILE'>,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<RunningProcessors> {
+  const own = startOwnProcessors()
   const solver = new ThreadPool<'run'>(new URL('./solver-thread.js', import.meta.url))
   if (!config.WORKER_KINDS.includes('benchmark')) {
     const benchmark = benchmarkProcessor({ targets: new Map(), filler: '', secrets: new Secrets([]) })
-    return { processors: { run: solver.processor, benchmark }, close: () => solver.close() }
+    const close = async () => {
+      await Promise.all([solver.close(), own.close()])
+    }
+    return { processors: { ...own.processors, run: solver.processor, benchmark }, close }
   }
   const providers = loadProviders(config.PROVIDERS_FILE)
   const keys = loadKeys(providers, config.PROVIDERS_FILE, env)
@@ -43,7 +48,7 @@ export async function startProcessors(
     secrets: new Secrets([local.key, ...keys.values()]),
   })
   const close = async () => {
-    await Promise.all([solver.close(), local.close()])
+    await Promise.all([solver.close(), local.close(), own.close()])
   }
-  return { processors: { run: solver.processor, benchmark }, close }
+  return { processors: { ...own.processors, run: solver.processor, benchmark }, close }
 }

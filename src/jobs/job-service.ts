@@ -32,7 +32,7 @@ export interface Submission {
   readonly timeoutS?: number
 }
 
-/** How long a round may take where its submit does not say, by kind. */
+/** How long a round may take where neither its submit nor its kind's row says so, by kind. */
 export type Timeouts = Readonly<Record<KindName, number>>
 
 /** A page of jobs, newest first. */
@@ -101,7 +101,7 @@ export class JobService {
     const normalised = solver === null ? normaliseInput(kind, input, this.solvers) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input })
     const generation = randomBytes(6).toString('hex')
-    const timeoutMs = timeoutS === undefined ? timeoutsMs[kind] : Math.round(timeoutS * 1000)
+    const timeoutMs = timeoutS === undefined ? defaultTimeoutMs(kind, timeoutsMs) : Math.round(timeoutS * 1000)
     const first = lifecycleOf(kind).status(id, 'queued')
     // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
     const created_at = String(first.message.timestamp)
@@ -226,6 +226,11 @@ export class JobService {
     if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
     return state
   }
+}
+
+function defaultTimeoutMs(kind: KindName, timeoutsMs: Timeouts): number {
+  const { timeoutS }: Kind = KINDS[kind]
+  return timeoutS === null ? timeoutsMs[kind] : timeoutS * 1000
 }
 
 /** Null where the kind's own computes it. Throws `invalid` for one that is not configured. */
