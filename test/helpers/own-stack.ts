@@ -24,37 +24,44 @@ export interface OwnStackOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** A hub as a user calls it. */
+export interface OwnHub {
+  /** A REST call. */
+  call(method: 'GET' | 'POST', path: string, body?: object): Promise<Answer>
+  /** A socket at a path, open. */
+  connect(path: string): Promise<TestClient>
+}
+
 /** Hubs and a worker with kinds of their own, each a process, on a real Redis. */
-export interface OwnStack {
+export interface OwnStack extends OwnHub {
   readonly redis: TestRedis
   readonly worker: ChildProcess
-  /** A REST call to a hub. */
-  call(method: 'GET' | 'POST', path: string, body?: object, hub?: number): Promise<Answer>
-  /** A socket at a path of a hub, open. */
-  connect(path: string, hub?: number): Promise<TestClient>
+  /** Of these the stack itself is the first. */
+  readonly hubs: readonly OwnHub[]
 }
 
 export async function startOwnStack(t: Test, { modules, kinds = '', hubs: count = 1, env }: OwnStackOptions): Promise<OwnStack> {
   const redis = await startTestRedis(t)
   const settings = { KINDS_MODULES: modules, WORKER_KINDS: kinds, DRAIN_MS: '0', WORKER_FINISH_MS: '0', ...env }
   const worker = startWorkerProcess(t, { redis }, settings)
-  const hubs = await Promise.all(Array.from({ length: count }, () => startHub(t, { redis }, { ...settings, READY_NEEDS_WORKER: 'yes' })))
+  const ready = { ...settings, READY_NEEDS_WORKER: 'yes' }
+  const first = await startOwnHub(t, { redis }, ready)
+  const others = await Promise.all(Array.from({ length: count - 1 }, () => startOwnHub(t, { redis }, ready)))
+  return { ...first, redis, worker, hubs: [first, ...others] }
+}
+
+/** A hub in a process of its own, as one user calls it. */
+export async function startOwnHub(t: Test, { redis }: Pick<OwnStack, 'redis'>, env: Readonly<Record<string, string>>): Promise<OwnHub> {
+  const { ws } = await startHub(t, { redis }, env)
   const token = signToken(SECRET, 'alice', 600)
-  const base = (hub: number) => hubs[hub]?.ws ?? ''
   return {
-    redis,
-    worker,
-    call: async (method, path, body, hub = 0) => {
+    call: async (method, path, body) => {
       const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) }
-      const response = await fetch(`${base(hub).replace('ws', 'http')}${path}`, {
-        method,
-        headers,
-        ...(body && { body: JSON.stringify(body) }),
-      })
+      const response = await fetch(`${ws.replace('ws', 'http')}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
       return { status: response.status, headers: response.headers, body: await response.json() }
     },
-    connect: async (path, hub = 0) => {
-      const client = new TestClient(`${base(hub)}${path}?token=${token}`)
+    connect: async (path) => {
+      const client = new TestClient(`${ws}${path}?token=${token}`)
       t.teardown(() => client.terminate())
       await client.opened
       return client

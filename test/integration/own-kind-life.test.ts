@@ -1,18 +1,24 @@
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { createJobs, type JobMessage } from '../../src/index.js'
 import { eventually } from '../helpers/eventually.js'
 import { brief, squares, stubborn, vigil } from '../helpers/own-kinds.js'
-import { MODULES, type OwnStack, startOwnStack } from '../helpers/own-stack.js'
+import { MODULES, type OwnHub, startOwnHub, startOwnStack } from '../helpers/own-stack.js'
 import { killProcess } from '../helpers/worker-process.js'
 
-async function submitScript(stack: OwnStack, script: string) {
+async function submitScript(stack: OwnHub, script: string) {
   const { status, body } = await stack.call('POST', '/api/v2/stubborns', { stubborn_id: script, input: { script } })
   if (status !== 202) throw new Error(`${status} ${JSON.stringify(body)}`)
   return stack.connect(`/api/v2/ws/stubborns/${script}`)
 }
 
-const submitVigil = (stack: OwnStack, id: string) =>
+const submitVigil = (stack: OwnHub, id: string) =>
   stack.call('POST', '/api/processes', { process_type: 'vigil', process_id: id, input: {} })
+
+async function redisOf<T>(url: string, ask: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(url)
+  return ask(redis).finally(() => redis.disconnect())
+}
 
 t.test('[KIND-4] [CANCEL-1] a thread of a kind that never yields is ended by force, and its worker goes on', async (t) => {
   const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'stubborn', env: { CANCEL_GRACE_MS: '300' } })
@@ -84,6 +90,31 @@ t.test('[KIND-4] [STATE-9] what a worker that dies has left the sweeper of a hub
   await tab.next('process_started')
   await killProcess(stack.worker)
   t.match(await tab.next('process_failed'), { process_id: 'orphan', process_type: 'vigil', code: 'worker_lost', attempts: 1 })
+})
+
+t.test('[KIND-8] to a hub that does not know the kind there is no such job, and it leaves it alone', async (t) => {
+  // This one sweeps nothing, so the other has the lease.
+  const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'vigil', env: { SWEEP_INTERVAL_MS: '600000' } })
+  const bare = await startOwnHub(t, stack, { SWEEP_INTERVAL_MS: '100', DRAIN_MS: '0' })
+  await submitVigil(stack, 'foreign')
+  const known = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+  await bare.call('POST', '/api/v2/runs', { run_id: 'known', input: known })
+  const ids = (views: { process_id: string }[]) => views.map(({ process_id }) => process_id)
+  t.same(ids((await (await bare.connect('/ws')).next('process_list')).processes), ['known'])
+  t.same(ids((await bare.call('GET', '/api/processes')).body.processes), ['known'])
+  for (const [method, path] of [
+    ['GET', ''],
+    ['POST', '/cancel'],
+    ['POST', '/retry'],
+  ] as const)
+    t.equal((await bare.call(method, `/api/processes/foreign${path}`)).status, 404)
+  const tab = await stack.connect('/ws')
+  t.same(ids((await tab.next('process_list')).processes).toSorted(), ['foreign', 'known'])
+  // Looked after again and again: it was put at the end of the line each time.
+  const looked = () => redisOf(stack.redis.url, (redis) => redis.zscore('runcast:active', 'foreign~1'))
+  const before = await looked()
+  await eventually(async () => (await looked()) !== before)
+  t.match((await stack.call('GET', '/api/processes/foreign')).body, { status: 'running', attempt: 1 })
 })
 
 t.test('[KIND-5] a program submits and watches by the handle, typed by the schema', async (t) => {

@@ -13,7 +13,8 @@ const PERIMETER = 2 * 12 * RADIUS * Math.sin(Math.PI / 12)
 
 t.test('[KIND-1] [KIND-2] the example as it stands: hubs, sockets, REST and the document have its kind like a built-in one', async (t) => {
   const stack = await startOwnStack(t, { modules: MODULES.example, kinds: 'tour', hubs: 2 })
-  const tab = await stack.connect('/ws', 1)
+  const [, other = stack] = stack.hubs
+  const tab = await other.connect('/ws')
   await tab.next('process_list')
   const input = { cities: CITIES, sweeps: 20_000 }
   const submitted = await stack.call('POST', '/api/v2/tours', { tour_id: 'ring', input })
@@ -21,7 +22,7 @@ t.test('[KIND-1] [KIND-2] the example as it stands: hubs, sockets, REST and the 
     status: 202,
     body: { tour_id: 'ring', links: { self: '/api/v2/tours/ring', socket: '/api/v2/ws/tours/ring' } },
   })
-  const socket = await stack.connect('/api/v2/ws/tours/ring', 1)
+  const socket = await other.connect('/api/v2/ws/tours/ring')
   t.match(await socket.next('status'), { tour_id: 'ring', recovered: false, metrics: {} })
   t.match(await socket.next('progress'), { tour_id: 'ring', phase: /annealing|polishing/, percent: Number, elapsed_s: Number })
   const completed = await socket.next('completed')
@@ -40,8 +41,8 @@ t.test('[KIND-1] [KIND-2] the example as it stands: hubs, sockets, REST and the 
   t.match((await stack.call('GET', '/api/v2/tours')).body, { tours: [{ tour_id: 'ring' }], cursor: null })
   t.match((await stack.call('GET', '/api/processes')).body, { processes: [{ process_id: 'ring', process_type: 'tour' }] })
   t.equal((await stack.call('GET', '/api/v2/runs/ring')).status, 404, 'it is no run')
-  t.match(await stack.call('POST', '/api/v2/tours', { tour_id: 'ring', input }, 1), { status: 202, body: { status: 'completed' } })
-  t.match(await stack.call('POST', '/api/v2/tours', { tour_id: 'ring', input: {} }, 1), { status: 409, body: { error: 'other_input' } })
+  t.match(await other.call('POST', '/api/v2/tours', { tour_id: 'ring', input }), { status: 202, body: { status: 'completed' } })
+  t.match(await other.call('POST', '/api/v2/tours', { tour_id: 'ring', input: {} }), { status: 409, body: { error: 'other_input' } })
 
   const { paths } = (await stack.call('GET', '/docs/openapi.json')).body
   const { properties } = paths['/api/v2/tours'].post.requestBody.content['application/json'].schema
