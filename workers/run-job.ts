@@ -147,6 +147,7 @@ function withReject(): { promise: Promise<never>; reject: (reason: unknown) => v
 /** A result that no `completed` message can carry is a failure now, not a job that never ends. Throws `JobFailure`. */
 function checkResult<K extends ComputedKindName>(task: Task<K>, result: ResultOf<K>, compute_time_s: number): void {
   try {
+    if (typeof result !== 'object' || result === null || Array.isArray(result)) throw new TypeError('it is no object')
     lifecycleOf(task.kind).completed(task.id, { ...result, compute_time_s }, {})
   } catch (error) {
     throw new JobFailure('solver_error', `The result is not valid: ${error instanceof Error ? error.message : error}`)

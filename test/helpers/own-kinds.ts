@@ -21,6 +21,14 @@ export const squares = defineKind({
   },
 })
 
+/** Returns what is no object, as plain JavaScript may. */
+export const shapeless = defineKind({
+  name: 'shapeless',
+  dialect: 'process',
+  input: Nothing,
+  processor: async () => [1, 2] as never,
+})
+
 /** Waits until it is told to stop; two at a time, and as many waits as there are. */
 export const vigil = defineKind({
   name: 'vigil',

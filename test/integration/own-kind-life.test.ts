@@ -57,6 +57,13 @@ t.test('[KIND-4] [ATTEMPT-1] a crash is tried again as often as the kind says, a
   )
 })
 
+t.test('[KIND-4] a result that is no object is a failure, and not tried again', async (t) => {
+  const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'shapeless' })
+  const tab = await stack.connect('/ws')
+  await stack.call('POST', '/api/processes', { process_type: 'shapeless', input: {} })
+  t.match(await tab.next('process_failed'), { code: 'solver_error', error: 'The result is not valid: it is no object', attempts: 1 })
+})
+
 t.test('[KIND-4] [TIMEOUT-1] its time is the kind’s own, unless the submit says another', async (t) => {
   const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'brief' })
   const tab = await stack.connect('/ws')

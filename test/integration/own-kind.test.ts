@@ -1,6 +1,7 @@
 import t from 'tap'
 import { MODULES, startOwnStack } from '../helpers/own-stack.js'
 import { proveProcesses } from '../helpers/process-proof.js'
+import { readmeExample } from '../helpers/readme.js'
 import { assertComplete } from '../helpers/wire.js'
 
 /** Cities on a circle, mixed: the shortest tour is the polygon. */
@@ -109,6 +110,18 @@ t.test('[KIND-3] a kind in the process dialect: submitted at /api/processes, tol
   ].schema
   t.same(
     anyOf.flatMap(({ properties }: { properties: { process_type: { enum: string[] } } }) => properties.process_type.enum),
-    ['squares', 'vigil', 'brief'],
+    ['squares', 'shapeless', 'vigil', 'brief'],
   )
+})
+
+t.test('[KIND-3] the kind of the README', async (t) => {
+  const stack = await startOwnStack(t, { modules: readmeExample(t, 'defineKind'), kinds: 'timer' })
+  const tab = await stack.connect('/ws')
+  await stack.call('POST', '/api/processes', { process_type: 'timer', process_id: 'egg', input: { seconds: 1 } })
+  t.match(await tab.next('process_progress'), { process_id: 'egg', progress: { current: 0, total: 1, detail: '1 s left' } })
+  t.match(await tab.next('process_completed'), { process_id: 'egg', result: { rang_at: String } })
+  await stack.call('POST', '/api/processes', { process_type: 'timer', process_id: 'hour', input: { seconds: 3600 } })
+  await tab.next('process_progress')
+  await stack.call('POST', '/api/processes/hour/cancel')
+  t.notOk((await tab.next('process_cancelled')).forced, 'it obeys')
 })
