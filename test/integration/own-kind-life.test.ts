@@ -80,7 +80,7 @@ t.test('[KIND-4] [QUOTA-1] a worker takes as many as the kind says, and a user a
   for (const id of ['b-1', 'b-2'])
     await stack.call('POST', '/api/processes', { process_type: 'brief', process_id: id, job_timeout_s: 600, input: {} })
   const started = () => tab.all('process_started').map(({ process_id }) => process_id)
-  await eventually(() => started().length === 3)
+  await eventually(() => tab.all('process_queued').length === 5 && started().length === 3)
   await tab.silence(500)
   t.same(started().toSorted(), ['b-1', 'v-1', 'v-2'], 'two and one at a time')
   await stack.call('POST', '/api/processes/v-1/cancel')
