@@ -42,7 +42,14 @@ function kinds(about: string): Setting<readonly KindName[]> {
     if (known.length < names.length) throw new TypeError(`one or more of ${KIND_NAMES.join(', ')}, with commas between them`)
     return known
   }
-  return { about, fallback: KIND_NAMES.join(), read }
+  return {
+    about,
+    // All that are known when it is asked for: kinds may be added.
+    get fallback() {
+      return KIND_NAMES.join()
+    },
+    read,
+  }
 }
 
 /** Texts with commas between; empty: none. */
@@ -127,6 +134,11 @@ export const SETTINGS = {
   ]),
   PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
   SOLVERS_FILE: text('JSON file with the programs that serve as solvers beside the built-in one.', '', /^.+$/, 'a path'),
+  KINDS_MODULES: list(
+    'Paths of ES modules that define kinds of jobs of your own (`defineKind`), with commas between: the same for hubs and workers.',
+    (item) => item !== '',
+    'paths',
+  ),
   WORKER_KINDS: kinds('Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.'),
   WORKER_SOLVERS: list(
     'Solvers whose runs a worker process takes, with commas between; empty: `horn-2d` and all of SOLVERS_FILE.',

@@ -1,6 +1,7 @@
 import type { JobSnapshot, LiveMessage } from './client/job-view.js'
 import type { LiveProcessMessage } from './client/process-view.js'
 import { type Config, loadConfig, SETTINGS } from './config.js'
+import type { DefinedKind } from './define-kind.js'
 import { systemClock } from './hub/clock.js'
 import type { Hub } from './hub/hub.js'
 import { JobService } from './jobs/job-service.js'
@@ -10,7 +11,7 @@ import { Refusal } from './protocol/codes.js'
 import { processDialect, processFinal, processView, runDialect } from './protocol/dialect.js'
 import type { Position } from './protocol/entry.js'
 import type { JobState } from './protocol/job-state.js'
-import { type InputOf, isRunKind, type KindName, type RunKindName } from './protocol/kinds.js'
+import { type InputOf, isKindName, isRunKind, type KindName, type RunKindName } from './protocol/kinds.js'
 import type { ProcessSnapshot, ProcessView } from './protocol/process-messages.js'
 import type { Status } from './protocol/status.js'
 
@@ -30,6 +31,7 @@ export interface JobsOptions {
 /** Fields with a default may be left out; what else is missing is refused with its path. */
 type Given<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [N in keyof T]?: Given<T[N]> } : T
 export type JobInput<K extends KindName> = Given<InputOf<K>>
+export type OwnJobInput<K extends DefinedKind> = K extends DefinedKind<infer I> ? Given<I> : never
 
 export interface SubmitOptions {
   /** A UUIDv7 without it. */
@@ -46,7 +48,7 @@ export interface SubmitOptions {
 export type JobStatus = ProcessView & { readonly owner: string; readonly final: Readonly<Record<string, unknown>> | null }
 
 /** What a watched job says, in the messages of its own socket: a snapshot, then each message. */
-export type JobMessage<K extends KindName = KindName> = K extends RunKindName
+export type JobMessage<K extends KindName | DefinedKind = KindName> = K extends RunKindName | DefinedKind<unknown, 'run'>
   ? JobSnapshot | LiveMessage
   : ProcessSnapshot | LiveProcessMessage
 
@@ -88,8 +90,13 @@ export class Jobs {
   }
 
   /** Enqueues a job and answers with its state. The same id and input again by the same owner enqueues nothing. */
-  async submit<K extends KindName>(kind: K, input: JobInput<K>, options: SubmitOptions = {}): Promise<JobStatus> {
+  async submit<K extends KindName>(kind: K, input: JobInput<K>, options?: SubmitOptions): Promise<JobStatus>
+  /** The same for a kind of one's own, by what `defineKind` has answered. */
+  async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
+  async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#mustBeOpen()
+    const kind = typeof named === 'string' ? named : named.name
+    if (!isKindName(kind)) throw new Refusal('invalid', undefined, [{ path: '/kind', expected: 'a kind that this program knows' }])
     const { owner = this.#options.owner, ...given } = options
     if (!owner) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: 'the user whose job it is' }])
     return statusOf(await this.#service.submit({ ...given, kind, input, owner }))
@@ -119,11 +126,14 @@ export class Jobs {
   }
 
   /**
-   * A job's state, then each message as it comes; ends after the final one. `K` is the kind, where it is known. A reader that is slower than the job gets
+   * A job's state, then each message as it comes; ends after the final one. `K` is the kind, where it is known: its name, or `typeof` what `defineKind` has answered. A reader that is slower than the job gets
    * the newest progress only, and past `MAX_OUTBOX_BYTES` a snapshot with `resync`. Leaving the loop ends the watch. Rejects with `not_found`, with
    * `overloaded` where Redis cannot be reached (watch again with `after`), and with `going_away` after `close`.
    */
-  async *watch<K extends KindName = KindName>(id: string, { after, signal }: WatchJobOptions = {}): AsyncGenerator<JobMessage<K>, void> {
+  async *watch<K extends KindName | DefinedKind = KindName>(
+    id: string,
+    { after, signal }: WatchJobOptions = {},
+  ): AsyncGenerator<JobMessage<K>, void> {
     signal?.throwIfAborted()
     const { kind } = await this.#state(id)
     signal?.throwIfAborted()

@@ -1,4 +1,5 @@
 export * from './create-jobs.js'
+export { type DefinedKind, defineKind, type KindDefinition } from './define-kind.js'
 export { Refusal } from './protocol/codes.js'
 export type { Position } from './protocol/entry.js'
 export type { InputOf, KindName } from './protocol/kinds.js'

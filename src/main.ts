@@ -3,11 +3,13 @@ import { pino } from 'pino'
 import { loadConfig } from './config.js'
 import { redact } from './http/plugins/request-logging.js'
 import { buildHubNode } from './hub-node.js'
+import { loadKinds } from './load-kinds.js'
 import { checkRedis } from './parts.js'
 import { endWithParent, runMain } from './process.js'
 
 /** A hub process: settings → adapters → server → listen → close in order when told to. */
 async function main(): Promise<void> {
+  await loadKinds(process.env)
   const config = loadConfig(process.env, ['REDIS_URL'])
   const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)

@@ -19,6 +19,7 @@ import { optimizationRoutes } from './http/routes/optimizations.js'
 import { processes } from './http/routes/processes.js'
 import { revocationRoutes } from './http/routes/revocations.js'
 import { sockets } from './http/routes/sockets.js'
+import { submitProcess } from './http/routes/submit-process.js'
 import type { Hub } from './hub/hub.js'
 import type { Policy } from './hub/policy.js'
 import { REVOKED } from './hub/revocations.js'
@@ -27,7 +28,7 @@ import type { UserScopeLimits } from './hub/user-scope.js'
 import type { ClaimService } from './jobs/claim-service.js'
 import type { JobService } from './jobs/job-service.js'
 import { Refusal } from './protocol/codes.js'
-import { isComputedKind, KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
+import { addedProcessKinds, isComputedKind, KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
 import type { Model } from './protocol/model.js'
 
 export interface ServerOptions {
@@ -85,6 +86,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     else await app.register(optimizationRoutes, common)
   }
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
+  const kinds = addedProcessKinds()
+  if (kinds.length > 0) await app.register(submitProcess, { jobs: options.jobs, kinds })
   await app.register(modelsRoute, { models: options.models })
   await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
   await app.register(claimRoutes, { prefix: '/api/v2/jobs', claims: options.claims })

@@ -92,6 +92,7 @@ const PARTS: readonly Part[] = [
     npm: ['bullmq', 'ioredis'],
     node: true,
   },
+  { name: 'kind definition', files: /^src\/define-kind\.ts$/, imports: ['protocol', 'processor'], npm: ['typebox'], node: false },
   { name: 'server', files: /^src\/server\.ts$/, imports: ['protocol', 'hub', 'hub ports', 'jobs', 'http'], npm: ['fastify'], node: true },
   { name: 'embedded', files: /^src\/embedded\//, imports: [], npm: [], node: true },
   { name: 'cli', files: /^src\/cli\//, imports: 'all', npm: ['fast-jwt', 'ws'], node: true },

@@ -1,9 +1,13 @@
 import type { FailureCode } from '../src/protocol/codes.js'
-import type { ComputedKindName, InputOf, ResultOf } from '../src/protocol/kinds.js'
-import type { Reports } from './reports.js'
+import type { KindDialect } from '../src/protocol/defined-kind.js'
+import type { ComputedKindName, InputOf, ResultOf, Results } from '../src/protocol/kinds.js'
+import type { ProcessReports, Reports, RunReports } from './reports.js'
 
 /** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background: they never block the computation. */
-export type Job<K extends ComputedKindName> = Reports[K] & {
+export type Job<K extends ComputedKindName> = Reports[K] & AnyJob
+
+/** What a processor sees of any job. */
+export interface AnyJob {
   readonly id: string
   /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
@@ -19,6 +23,24 @@ export type Job<K extends ComputedKindName> = Reports[K] & {
 
 /** Computes one job of its kind. Throws `JobFailure` for a failure that another attempt would repeat, anything else to be tried again. */
 export type Processor<K extends ComputedKindName> = (input: InputOf<K>, job: Job<K>) => Promise<ResultOf<K>>
+
+/** What a processor of a kind of one's own can report, by dialect. */
+export interface OwnReports {
+  run: RunReports<string>
+  process: ProcessReports<Readonly<Record<string, unknown>>>
+}
+
+/** What it returns: what the final message says, beside `compute_time_s`. */
+export interface OwnResults {
+  run: Results['run']
+  process: Readonly<Record<string, unknown>>
+}
+
+/** A job of a kind of one's own (`defineKind`), as its processor sees it. */
+export type OwnJob<D extends KindDialect> = OwnReports[D] & AnyJob
+
+/** Computes one job of a kind of one's own; as `Processor`. `I`: its input, with the defaults filled in. */
+export type OwnProcessor<I, D extends KindDialect> = (input: I, job: OwnJob<D>) => Promise<OwnResults[D]>
 
 /** A failure that is the job's own and final: no automatic retry. */
 export class JobFailure extends Error {

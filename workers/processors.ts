@@ -6,11 +6,12 @@ import { loadCorpus } from './benchmark/local/corpus.js'
 import { startLocalProvider } from './benchmark/local/server.js'
 import { Secrets } from './benchmark/secrets.js'
 import { targetsOf } from './benchmark/target.js'
+import { startOwnProcessors } from './own-processors.js'
 import type { Processor } from './processor.js'
 import { type SolverProcessor, solverProcessors } from './solver-processors.js'
 import { ThreadPool } from './threads/thread-pool.js'
 
-/** The processor of each kind: the compiler asks for one when a kind is added. */
+/** The processor of each kind: the compiler asks for one when a kind is added to the table; those that are defined (`defineKind`) are there at run time. */
 export type Processors = { readonly [K in ComputedKindName]: Processor<K> }
 
 /** Processors, and what they have running beside them. */
@@ -33,10 +34,14 @@ export async function startProcessors(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<RunningProcessors> {
   const solvers = solverProcessors(config, env)
+  const own = startOwnProcessors()
   const solver = new ThreadPool<'run'>(new URL('./solver-thread.js', import.meta.url))
   if (!config.WORKER_KINDS.includes('benchmark')) {
     const benchmark = benchmarkProcessor({ targets: new Map(), filler: '', secrets: new Secrets([]) })
-    return { processors: { run: solver.processor, benchmark }, solvers, close: () => solver.close() }
+    const close = async () => {
+      await Promise.all([solver.close(), own.close()])
+    }
+    return { processors: { ...own.processors, run: solver.processor, benchmark }, solvers, close }
   }
   const providers = loadProviders(config.PROVIDERS_FILE)
   const keys = loadKeys(providers, config.PROVIDERS_FILE, env)
@@ -48,7 +53,7 @@ export async function startProcessors(
     secrets: new Secrets([local.key, ...keys.values()]),
   })
   const close = async () => {
-    await Promise.all([solver.close(), local.close()])
+    await Promise.all([solver.close(), local.close(), own.close()])
   }
-  return { processors: { run: solver.processor, benchmark }, solvers, close }
+  return { processors: { ...own.processors, run: solver.processor, benchmark }, solvers, close }
 }

@@ -7,7 +7,7 @@ import { isFinal } from '../src/protocol/status.js'
 import { deadlineOf } from '../src/protocol/timeout.js'
 import { JobContext } from './job-context.js'
 import { type Job, JobFailure, type Processor } from './processor.js'
-import { REPORTS, type Reports } from './reports.js'
+import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settle.js'
 
 /** One try at a job, as the queue hands it out. */
@@ -61,9 +61,8 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
 /** What the processor sees of its context. */
 export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, last: object): Job<K> {
   const { id, signal, killed } = context
-  const reports: Reports[K] = REPORTS[kind](context, last)
   return {
-    ...reports,
+    ...reportsOf(kind, context, last),
     id,
     signal,
     killed,

@@ -1,5 +1,6 @@
 import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
+import { definedWorks } from '../src/define-kind.js'
 import { JobService } from '../src/jobs/job-service.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../src/protocol/kinds.js'
@@ -33,7 +34,8 @@ export function buildWorkerNode(
   const parts = buildParts(config, log)
   const jobs = new JobService(parts)
   const keys = new RedisKeys(config.REDIS_PREFIX)
-  const concurrency = { run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
+  const own = Object.fromEntries(definedWorks().map(({ name, concurrency }) => [name, concurrency]))
+  const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
   const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Pick<KindWorker<K>, 'start' | 'close'> =>
     new KindWorker<K>({
       kind,

@@ -2,6 +2,7 @@ import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import { type Config, loadConfig } from '../src/config.js'
 import { redact } from '../src/http/plugins/request-logging.js'
+import { loadKinds } from '../src/load-kinds.js'
 import { checkRedis } from '../src/parts.js'
 import { endWithParent } from '../src/process.js'
 import type { RunningProcessors } from './processors.js'
@@ -17,6 +18,7 @@ export async function startWorkerProcess(
   env: Environment,
   startProcessors: (config: Config, env: Environment) => Promise<RunningProcessors>,
 ): Promise<void> {
+  await loadKinds(env)
   const config = loadConfig(env, ['REDIS_URL'])
   const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)

@@ -59,7 +59,7 @@ export interface Broker extends Publisher {
   /** Resolves once the subscription stands: every entry published from then on is delivered. */
   subscribe(id: string): Promise<void>
   unsubscribe(id: string): Promise<void>
-  /** The state of a job, or null. Rejects with the refusal `overloaded` where Redis cannot be reached. */
+  /** The state of a job, or null. Rejects with the refusal `overloaded` where Redis cannot be reached, `not_found` for a job of a kind that only other processes know. */
   read(id: string, since?: Position): Promise<Reading | null>
   /** Whether reads, writes and subscriptions work now: a real round trip through the channel. */
   ready(): Promise<boolean>

@@ -1,3 +1,4 @@
+import { Refusal } from '../protocol/codes.js'
 import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
@@ -145,7 +146,10 @@ function parse(id: string, envelope: Buffer): Entry | null {
   }
 }
 
-/** Reads the flat reply of HGETALL on a job's hash. Throws `TypeError` where the hash was not written by runcast. */
+/**
+ * Reads the flat reply of HGETALL on a job's hash. Throws `not_found` for a job of a kind that only other processes know, and `TypeError` where the hash was
+ * not written by runcast.
+ */
 function readState(
   id: string,
   fields: readonly Buffer[],
@@ -160,7 +164,8 @@ function readState(
   }
   const kind = record.get('kind') ?? ''
   const status = record.get('status') ?? ''
-  if (!isKindName(kind) || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  if (kind === '' || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  if (!isKindName(kind)) throw new Refusal('not_found', `Job ${id} is of the kind ${kind}, which this process does not know.`)
   const silentMs = silenceOf(status, record.get('beat_at'), now)
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {

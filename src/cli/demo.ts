@@ -2,6 +2,7 @@ import { WebSocket } from 'ws'
 import { watchJob } from '../client/watch-job.js'
 import { loadConfig } from '../config.js'
 import { type Stack, startStack } from '../embedded/stack.js'
+import { loadKinds } from '../load-kinds.js'
 import { runMain } from '../process.js'
 import { longHorn } from './demo-horn.js'
 import { ProgressDisplay } from './progress-display.js'
@@ -9,6 +10,7 @@ import { signToken } from './token.js'
 
 /** `npm run demo`: a real solver run, submitted on one node and watched on the other. Exit code 0 only if it completed. */
 async function main(): Promise<void> {
+  await loadKinds(process.env)
   const config = loadConfig(process.env)
   process.stdout.write('Starting Redis, two hubs and a worker …\n')
   const stack = await startStack({

@@ -1,5 +1,6 @@
 import { loadConfig } from '../config.js'
 import { startStack } from '../embedded/stack.js'
+import { loadKinds } from '../load-kinds.js'
 import { runMain } from '../process.js'
 import { signToken } from './token.js'
 
@@ -8,6 +9,7 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1'])
 
 /** `npm start`: the whole stack on this machine, until Ctrl-C. */
 async function main(): Promise<void> {
+  await loadKinds(process.env)
   const config = loadConfig(process.env)
   const isDevelopment = config.REDIS_URL === ''
   const stack = await startStack({

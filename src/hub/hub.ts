@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.js'
 import type { Feeds, Roll } from '../broker/feeds.js'
+import { Refusal } from '../protocol/codes.js'
 import type { Dialect } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
@@ -91,7 +92,7 @@ export class Hub {
       if (topic.state && wish.mayView(topic.state)) return hold
     } catch (error) {
       this.#leave(topic, hold)
-      throw error
+      return absence(error)
     }
     this.#leave(topic, hold)
     return null
@@ -110,7 +111,7 @@ export class Hub {
 
   /** The state of a job at this moment, without following it. */
   async look(id: string): Promise<JobState | null> {
-    return this.#topics.find(id)?.state ?? (await this.#broker.read(id))?.state ?? null
+    return this.#topics.find(id)?.state ?? (await this.#broker.read(id).catch(absence))?.state ?? null
   }
 
   close(): void {
@@ -131,4 +132,10 @@ export class Hub {
     topic.subscribers.delete(hold)
     this.#topics.left(topic.id)
   }
+}
+
+/** A job of a kind that only other processes know is to this one as if there were none. */
+function absence(error: unknown): null {
+  if (error instanceof Refusal && error.code === 'not_found') return null
+  throw error
 }

@@ -93,6 +93,7 @@ export function cancelled(forced = false): Settled {
 /** Why no `completed` message can carry this result; null where one can. So it is a fault now, and not a job that never ends. */
 export function faultOfResult({ kind, id }: Pick<Attempt, 'kind' | 'id'>, result: object, compute_time_s: number): string | null {
   try {
+    if (typeof result !== 'object' || result === null || Array.isArray(result)) throw new TypeError('it is no object')
     lifecycleOf(kind).completed(id, { ...result, compute_time_s }, {})
     return null
   } catch (error) {

@@ -6,7 +6,7 @@ import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
-import { isComputedKind, KINDS, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
+import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { cancelJob } from './cancel.js'
@@ -33,7 +33,7 @@ export interface Submission {
   readonly timeoutS?: number
 }
 
-/** How long a round may take where its submit does not say: by kind, and by queue where a solver has a time of its own. */
+/** How long a round may take where neither its submit nor its kind's row says: by kind, and by queue where a solver has a time of its own. */
 export type Timeouts = Readonly<Record<KindName, number>> & { readonly [queue: string]: number }
 
 /** A page of jobs, newest first. */
@@ -102,7 +102,7 @@ export class JobService {
     const normalised = solver === null ? normaliseInput(kind, input, this.solvers) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input })
     const generation = randomBytes(6).toString('hex')
-    const timeoutMs = timeoutS === undefined ? (timeoutsMs[queueOf({ kind, solver })] ?? timeoutsMs[kind]) : Math.round(timeoutS * 1000)
+    const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
     const first = lifecycleOf(kind).status(id, 'queued')
     // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
     const created_at = String(first.message.timestamp)
@@ -228,4 +228,9 @@ export class JobService {
     if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
     return state
   }
+}
+
+function defaultTimeoutMs(job: { readonly kind: KindName; readonly solver: string | null }, timeoutsMs: Timeouts): number {
+  const { timeoutS }: Kind = KINDS[job.kind]
+  return timeoutsMs[queueOf(job)] ?? (timeoutS === null ? timeoutsMs[job.kind] : timeoutS * 1000)
 }

@@ -18,30 +18,36 @@ export interface ReportEvents {
   }
 }
 
+/** Of the run dialect; `events`: those of the kind, `last`: the progress that the attempt has reached so far. */
+export function runReportEvents(events: typeof runEvents, id: string, last: object): ReportEvents['run'] {
+  let { percent: reached = 0 } = last as ReturnType<typeof events.last> // of a state of this dialect
+  return {
+    // Percent never falls within an attempt and stays below 100: only the final event says 100.
+    progress: (at, elapsed_s) => {
+      reached = Math.max(reached, Math.min(Math.round(at.percent * 10) / 10, 99.9))
+      return events.progress(id, { ...at, percent: reached, elapsed_s })
+    },
+    metric: (name, value, unit) => events.metric(id, name, value, unit),
+  }
+}
+
+/** The same of the process dialect. */
+export function processReportEvents(events: ReturnType<typeof processEvents>, id: string, last: object): ReportEvents['benchmark'] {
+  const { progress } = last as ReturnType<typeof events.last> // of a state of this dialect
+  let reached = progress?.current ?? 0
+  return {
+    progress: (at) => {
+      reached = Math.max(reached, Math.min(at.current, at.total))
+      return events.progress(id, { ...at, current: reached })
+    },
+    result: (result) => events.result(id, result),
+  }
+}
+
 const benchmarkEvents = processEvents('benchmark')
 
-/** Makes the reports of one job, in their order, into events. `last`: the progress that its attempt has reached so far. */
+/** Makes the reports of one job, in their order, into events. */
 export const REPORT_EVENTS: { readonly [K in ComputedKindName]: (id: string, last: object) => ReportEvents[K] } = {
-  run: (id, last) => {
-    let { percent: reached = 0 } = last as ReturnType<typeof runEvents.last> // of a state of this kind
-    return {
-      // Percent never falls within an attempt and stays below 100: only the final event says 100.
-      progress: (at, elapsed_s) => {
-        reached = Math.max(reached, Math.min(Math.round(at.percent * 10) / 10, 99.9))
-        return runEvents.progress(id, { ...at, percent: reached, elapsed_s })
-      },
-      metric: (name, value, unit) => runEvents.metric(id, name, value, unit),
-    }
-  },
-  benchmark: (id, last) => {
-    const { progress } = last as ReturnType<typeof benchmarkEvents.last> // of a state of this kind
-    let reached = progress?.current ?? 0
-    return {
-      progress: (at) => {
-        reached = Math.max(reached, Math.min(at.current, at.total))
-        return benchmarkEvents.progress(id, { ...at, current: reached })
-      },
-      result: (result) => benchmarkEvents.result(id, result),
-    }
-  },
+  run: (id, last) => runReportEvents(runEvents, id, last),
+  benchmark: (id, last) => processReportEvents(benchmarkEvents, id, last),
 }

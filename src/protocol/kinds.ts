@@ -1,6 +1,7 @@
 import type { Static, TObject } from 'typebox'
 import { BenchmarkInput } from './benchmark-input.js'
 import type { BenchmarkSummary } from './benchmark-result.js'
+import type { JobState } from './job-state.js'
 import type { Lifecycle } from './lifecycle.js'
 import { optimizationEvents, optimizationSnapshot } from './optimization-events.js'
 import { OptimizationInput, optimizationInputFaults } from './optimization-input.js'
@@ -20,6 +21,8 @@ export interface Kind {
   readonly solvers: readonly string[]
   /** Automatic tries of one round. */
   readonly attempts: number
+  /** How long a round may take where its submit does not say, in seconds; null where a setting says it. */
+  readonly timeoutS: number | null
   readonly input: TObject
   /**
    * Whether no worker holds it while it runs: it is made of other jobs, and goes on by a step whenever one of them has ended. Any other is computed by one
@@ -32,7 +35,8 @@ export interface Kind {
 }
 
 /**
- * THE table of job kinds. A new kind is one entry here; the compiler then asks for its processor, and routes, queues and documents derive.
+ * THE table of job kinds. A new kind is one entry here; the compiler then asks for its processor, and routes, queues and documents derive. `addKind` adds
+ * rows at run time, so whoever goes through the table does it when it is built or asked, never when it is imported.
  */
 export const KINDS = {
   run: {
@@ -45,6 +49,7 @@ export const KINDS = {
     inputFaults: hornInputFaults,
     inSteps: false,
     attempts: 3,
+    timeoutS: null,
     events: runEvents,
     snapshot: runSnapshot,
   },
@@ -57,6 +62,7 @@ export const KINDS = {
     inputFaults: optimizationInputFaults,
     inSteps: true,
     attempts: 1,
+    timeoutS: null,
     events: optimizationEvents,
     snapshot: optimizationSnapshot,
   },
@@ -69,6 +75,7 @@ export const KINDS = {
     inputFaults: () => [],
     inSteps: false,
     attempts: 2,
+    timeoutS: null,
     events: processEvents('benchmark'),
   },
 } as const satisfies Record<string, Kind & Record<string, unknown>>
@@ -88,11 +95,33 @@ export interface Results {
 }
 export type ResultOf<K extends ComputedKindName> = Results[K]
 
-export const KIND_NAMES = Object.keys(KINDS) as KindName[]
+const BUILT_IN = Object.keys(KINDS) as KindName[]
+const names = [...BUILT_IN]
+/** Live: it grows with `addKind`. */
+export const KIND_NAMES: readonly KindName[] = names
 
 /** The kinds that speak the run dialect: they have sockets, and a place in the REST interface, of their own. */
 export type RunKindName = { [K in KindName]: (typeof KINDS)[K]['path'] extends string ? K : never }[KindName]
-export const RUN_KIND_NAMES = KIND_NAMES.filter(isRunKind)
+const runNames = names.filter(isRunKind)
+/** Live, too. */
+export const RUN_KIND_NAMES: readonly RunKindName[] = runNames
+
+/** A row that is added, with its snapshot where its kind speaks the run dialect. */
+export type AddedKind = Kind & { snapshot?(state: JobState): Readonly<Record<string, unknown>> }
+
+/** Adds a row. From then on the kind is like any other to whoever is built; the caller has seen that none of its names is taken. */
+export function addKind(name: string, row: AddedKind): void {
+  const rows: Record<string, AddedKind> = KINDS as object as Record<string, AddedKind> // each row is a `Kind`
+  rows[name] = row
+  const kind = name as KindName // the table has it now
+  names.push(kind)
+  if (isRunKind(kind)) runNames.push(kind)
+}
+
+/** Those that were added and speak the process dialect alone: they share one place where they are submitted. */
+export function addedProcessKinds(): readonly KindName[] {
+  return KIND_NAMES.filter((kind) => !isRunKind(kind) && !BUILT_IN.includes(kind))
+}
 
 export function isKindName(text: string): text is KindName {
   return (KIND_NAMES as readonly string[]).includes(text)
@@ -102,7 +131,8 @@ export function isRunKind(kind: KindName): kind is RunKindName {
   return KINDS[kind].path !== null
 }
 
-export const COMPUTED_KIND_NAMES = KIND_NAMES.filter(isComputedKind)
+/** The built-in ones that have a processor. */
+export const COMPUTED_KIND_NAMES = BUILT_IN.filter(isComputedKind)
 
 /** The queue of the workers that can compute a job: one a kind, and one for each solver that is not built in. */
 export function queueOf({ kind, solver }: { readonly kind: KindName; readonly solver: string | null }): string {

@@ -8,7 +8,6 @@ import type { FinalStatus, Status } from './status.js'
 type Body<T extends keyof ProcessMessages> = Omit<ProcessMessages[T], 'type' | 'process_id' | 'process_type' | 'timestamp'>
 /** What a final message says of the job's way up to it. */
 export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s'>
-type ProcessType = ProcessMessages['process_started']['process_type']
 
 /** The message that tells of a state which is not final. */
 export const STATUS_MESSAGES = {
@@ -33,7 +32,7 @@ const validators = {
 }
 
 /** What happens to a job of a kind that speaks the process dialect itself, as events. Each throws `TypeError` on a body that its schema refuses. */
-export function processEvents(processType: ProcessType) {
+export function processEvents(processType: string) {
   const message = <const T extends keyof ProcessMessages>(type: T, id: string, body: Body<T>): ProcessMessages[T] => {
     const whole: unknown = { type, process_id: id, process_type: processType, ...body, timestamp: new Date().toISOString() }
     const validator = validators[type]

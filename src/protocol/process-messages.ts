@@ -18,7 +18,9 @@ export const ProcessProgress = Type.Object({
 })
 export type ProcessProgress = Static<typeof ProcessProgress>
 
-const Head = { process_id: JobId, process_type: Type.Enum(['solver', 'optimization', 'benchmark']) }
+/** Names a kind of job: `solver`, `optimization`, `benchmark`, or the name of a kind that was defined. */
+const ProcessType = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
+const Head = { process_id: JobId, process_type: ProcessType }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
 /** Rides on final messages: where the bar stopped, and what the round took. */
 const Last = {

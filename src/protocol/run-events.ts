@@ -61,18 +61,25 @@ export function jobEvents(
   }
 }
 
-const runMessage = messageBuilder('run_id', RUN_MESSAGES)
+/** The same of a job that one worker computes from start to end, in phases `P`. */
+export function computedEvents<P extends string>(
+  idField: string,
+  messages: Readonly<Record<'progress' | 'metric_update' | 'status' | 'completed' | 'error' | 'cancelled', TSchema>>,
+) {
+  const message = messageBuilder(idField, messages)
+  return {
+    ...jobEvents(idField, messages),
+
+    progress: (id: string, body: Omit<Body<'progress'>, 'phase'> & { phase: P }): JobEvent => ({
+      key: 'progress',
+      class: 'tick',
+      message: message('progress', id, body),
+    }),
+  }
+}
 
 /** What happens to a run. */
-export const runEvents = {
-  ...jobEvents('run_id', RUN_MESSAGES),
-
-  progress: (id: string, body: Body<'progress'>): JobEvent => ({
-    key: 'progress',
-    class: 'tick',
-    message: runMessage('progress', id, body),
-  }),
-}
+export const runEvents = computedEvents<RunMessages['progress']['phase']>('run_id', RUN_MESSAGES)
 
 /** The last-known state as the one message that opens a socket (shape: `RunSnapshot`). */
 export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'resync'> {

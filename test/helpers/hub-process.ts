@@ -9,12 +9,12 @@ import { type Harness, SECRET } from './harness.js'
 /** A hub in a process of its own, on the Redis of a harness, ready; killed in the teardown if it still runs. */
 export async function startHub(
   t: Test,
-  harness: Harness,
+  { redis }: Pick<Harness, 'redis'>,
   settings: Readonly<Record<string, string>>,
 ): Promise<{ child: ChildProcess; ws: string }> {
   const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
   const port = await freePort()
-  const env = { ...process.env, PORT: `${port}`, REDIS_URL: harness.redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', ...settings }
+  const env = { ...process.env, PORT: `${port}`, REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', ...settings }
   const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return

@@ -14,7 +14,7 @@ const MAINS = {
 /** A worker in a process of its own, on the Redis of a harness; killed in the teardown if it still runs. */
 export function startWorkerProcess(
   t: Test,
-  { redis }: Harness,
+  { redis }: Pick<Harness, 'redis'>,
   settings: Readonly<Record<string, string>>,
   processors: keyof typeof MAINS = 'product',
 ): ChildProcess {

@@ -4,7 +4,7 @@ import type { JobEvent, Writer } from '../../src/protocol/entry.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import { JobContext } from '../../workers/job-context.js'
 import { Stop } from '../../workers/processor.js'
-import { REPORTS, type Reports } from '../../workers/reports.js'
+import { type Reports, reportsOf } from '../../workers/reports.js'
 import { eventually } from '../helpers/eventually.js'
 
 interface Write {
@@ -33,7 +33,7 @@ function setUp(answer: (write: Write) => Written | Refused | Error = () => ({ ok
     },
   }
   const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 } })
-  const context = Object.assign(plain, REPORTS.run(plain, {}))
+  const context = Object.assign(plain, reportsOf('run', plain, {}))
   return { context, writes, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
 }
 

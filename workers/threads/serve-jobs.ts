@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ComputedKindName, InputOf } from '../../src/protocol/kinds.js'
-import { type Job, JobFailure, type Processor, Stop } from '../processor.js'
+import type { KindDialect } from '../../src/protocol/defined-kind.js'
+import type { ComputedKindName } from '../../src/protocol/kinds.js'
+import { JobFailure, type OwnProcessor, type Processor, Stop } from '../processor.js'
 import type { FromThread, ThreadData, ToThread } from './messages.js'
 
 const SIGN_MS = 1000
@@ -14,7 +15,10 @@ interface Current {
 }
 
 /** The main of a thread: computes the jobs that its `ThreadPool` hands in, one after the other. */
-export function serveJobs<K extends ComputedKindName>(processor: Processor<K>): void {
+export function serveJobs<K extends ComputedKindName>(processor: Processor<K>): void
+/** The same for a kind of one's own. */
+export function serveJobs<I, D extends KindDialect>(processor: OwnProcessor<I, D>): void
+export function serveJobs(processor: AnyProcessor): void {
   if (!parentPort) throw new TypeError('this is no thread')
   const port = parentPort
   const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken) // as its pool has made it
@@ -32,9 +36,12 @@ export function serveJobs<K extends ComputedKindName>(processor: Processor<K>): 
   })
 }
 
+/** Whatever the input and the job of its kind are. */
+type AnyProcessor = (input: never, job: never) => Promise<unknown>
+
 /** Computes one job to its end and tells how it ended. What an ended job still says is not sent: it would be taken for the next one's. */
-async function compute<K extends ComputedKindName>(
-  processor: Processor<K>,
+async function compute(
+  processor: AnyProcessor,
   { id, input, reports }: ToThread & { type: 'start' },
   current: Current,
   send: (message: FromThread) => void,
@@ -46,7 +53,7 @@ async function compute<K extends ComputedKindName>(
   try {
     const job = jobOf(id, reports, current, say)
     // As the runner has handed it in, and as the table of reports names them.
-    say({ type: 'done', result: await processor(input as InputOf<K>, job as unknown as Job<K>) })
+    say({ type: 'done', result: await processor(input as never, job as never) })
   } catch (error) {
     const code = error instanceof JobFailure ? { code: error.code } : {}
     say({ type: 'failed', message: error instanceof Error ? error.message : String(error), ...code })

@@ -7,21 +7,23 @@ import Value from 'typebox/value'
 /** Validates what comes in by the TypeBox schemas: defaults filled in, integers of query and path read. Answers keep their shape by their types. */
 export const validation = fp(
   async (app: FastifyInstance) => {
-    const compiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-      const validator = Compile(schema)
-      const readsTexts = httpPart !== 'body'
-      return (data: unknown) => {
-        const filled = Value.Default(schema, readsTexts ? withIntegers(schema, { ...(data as object) }) : data)
-        if (validator.Check(filled)) return { value: filled }
-        // Fastify wants an error that carries its faults in `validation`.
-        return { error: [...validator.Errors(filled)] as unknown as Error }
-      }
-    }
-    app.setValidatorCompiler(compiler)
+    app.setValidatorCompiler(compileSchema)
     app.setSerializerCompiler(() => JSON.stringify)
   },
   { name: 'validation' },
 )
+
+/** A validator for one part of a request. */
+export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const validator = Compile(schema)
+  const readsTexts = httpPart !== 'body'
+  return (data: unknown) => {
+    const filled = Value.Default(schema, readsTexts ? withIntegers(schema, { ...(data as object) }) : data)
+    if (validator.Check(filled)) return { value: filled }
+    // Fastify wants an error that carries its faults in `validation`.
+    return { error: [...validator.Errors(filled)] as unknown as Error }
+  }
+}
 
 /** Texts of query or path, those that are integers as the schema wants them read. Nothing is guessed: `1.9`, `true` and nothing at all stay what they are. */
 function withIntegers(schema: TSchema, texts: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,0 +1,43 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises'
+import { serveJobs } from 'runcast/worker'
+import { Annealing } from './annealing.js'
+import { randomNumbers } from './random-numbers.js'
+
+/** How long it computes before it lets a cancel come in. */
+const SLICE_MS = 20
+
+/** Computes one tour. The same input gives the same tour, however often it is tried. */
+async function solveTour({ cities, count, seed, sweeps }, job) {
+  const random = randomNumbers(seed)
+  const places = cities ?? Array.from({ length: count }, () => ({ x: random(), y: random() }))
+  const annealing = new Annealing(places, random, sweeps)
+  const initial = annealing.length
+  let best = initial
+  const tell = (phase, percent) => {
+    const length = annealing.length
+    job.progress({ percent, phase, message: `${places.length} cities, length ${length.toPrecision(6)}` })
+    if (length < best) job.metric('length', length, '')
+    best = Math.min(best, length)
+  }
+  tell('annealing', 0)
+  for await (const share of slices(annealing, job.signal)) tell('annealing', 95 * share)
+  tell('polishing', 95)
+  annealing.polish()
+  tell('polishing', 99)
+  const { length, moves } = annealing
+  job.log(`order: ${annealing.order.join(' ')}`)
+  return { metrics_summary: { length, initial_length: initial, cities: places.length, moves } }
+}
+
+/** Cools in slices of time; yields how far it is, 0 to 1. Throws the signal's reason where the job is to end. */
+async function* slices(annealing, signal) {
+  while (!annealing.isCold) {
+    const end = performance.now() + SLICE_MS
+    while (!annealing.isCold && performance.now() < end) annealing.sweep()
+    await yieldToEvents()
+    signal.throwIfAborted()
+    yield annealing.share
+  }
+}
+
+serveJobs(solveTour)

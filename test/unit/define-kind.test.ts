@@ -1,0 +1,91 @@
+import t from 'tap'
+import Type from 'typebox'
+import { loadConfig, SETTINGS } from '../../src/config.js'
+import { defineKind } from '../../src/index.js'
+import { normaliseInput } from '../../src/jobs/input.js'
+import { isKindName, KIND_NAMES, RUN_KIND_NAMES } from '../../src/protocol/kinds.js'
+
+const PROCESS = { name: 'one', dialect: 'process', input: Type.Object({}), processor: async () => ({}) } as const
+const work = { processor: async () => ({ metrics_summary: {} }) }
+const RUN = { ...PROCESS, ...work, dialect: 'run', path: 'ones', idField: 'one_id', phases: ['all'] } as const
+const URL_OF_THREAD = new URL('file:///thread.js')
+
+/** As plain JavaScript would call it. */
+const define = defineKind as (definition: object) => unknown
+
+t.test('[KIND-6] a definition that is wrong throws, says which field, and adds nothing', async (t) => {
+  const before = [...KIND_NAMES]
+  const cases: [definition: object, message: RegExp][] = [
+    ...['Tour', '1st', 'a b', '', 'x'.repeat(33)].map((name): [object, RegExp] => [{ ...PROCESS, name }, /^defineKind: name: expected /]),
+    ...['run', 'solver', 'benchmark', 'active', 'ended', 'count', 'live'].map((name): [object, RegExp] => [
+      { ...PROCESS, name },
+      new RegExp(`^defineKind: name: ${name} is taken by another kind of job, or reserved$`),
+    ]),
+    [{ ...PROCESS, dialect: 'sse' }, /^defineKind: dialect: expected run or process$/],
+    [{ ...PROCESS, dialect: undefined }, /^defineKind: dialect: /],
+    [{ ...PROCESS, input: undefined }, /^defineKind: input: /],
+    [{ ...PROCESS, input: Type.String() }, /^defineKind: input: expected the JSON Schema of an object/],
+    [{ ...PROCESS, input: { type: 'object' } }, /^defineKind: input: /],
+    [{ ...PROCESS, input: Type.Object({ a: Type.String({ pattern: '(' }) }) }, /^defineKind: input: .*regular expression/i],
+    [{ ...PROCESS, attempts: 0 }, /^defineKind: attempts: expected >= 1$/],
+    [{ ...PROCESS, attempts: 1.5 }, /^defineKind: attempts: expected of type integer$/],
+    [{ ...PROCESS, timeoutS: 0.5 }, /^defineKind: timeoutS: expected >= 1$/],
+    [{ ...PROCESS, timeoutS: 604_801 }, /^defineKind: timeoutS: expected <= 604800$/],
+    [{ ...PROCESS, concurrency: 65 }, /^defineKind: concurrency: expected <= 64$/],
+    [{ ...PROCESS, timeout: 5 }, /^defineKind: timeout: expected to be absent/],
+    [{ ...PROCESS, path: 'ones' }, /^defineKind: path: expected to be absent/],
+    [{ ...PROCESS, processor: undefined }, /^defineKind: processor: expected a function, or a thread$/],
+    [{ ...PROCESS, processor: 'solve' }, /^defineKind: processor: expected a function/],
+    [{ ...PROCESS, thread: URL_OF_THREAD }, /^defineKind: processor, thread: expected one of them, not both$/],
+    [{ ...PROCESS, processor: undefined, thread: './thread.js' }, /^defineKind: thread: expected the URL of a module$/],
+    [{ ...RUN, path: undefined }, /^defineKind: path: /],
+    ...['runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ ...RUN, path }, /^defineKind: path: \w+ is taken/]),
+    ...['run_id', 'process_id'].map((idField): [object, RegExp] => [{ ...RUN, idField }, /^defineKind: idField: \w+ is taken/]),
+    ...['one', 'type', 'One_id', '_id'].map((idField): [object, RegExp] => [{ ...RUN, idField }, /^defineKind: idField: expected match/]),
+    [{ ...RUN, phases: [] }, /^defineKind: phases: /],
+    [{ ...RUN, phases: ['a', 'a'] }, /^defineKind: phases: /],
+    [{ ...RUN, phases: ['a', ''] }, /^defineKind: phases\/1: /],
+  ]
+  for (const [definition, message] of cases) t.throws(() => define(definition), { name: 'TypeError', message }, String(message))
+  t.same(KIND_NAMES, before)
+})
+
+t.test('[KIND-6] two kinds have no name in common', async (t) => {
+  defineKind({ ...RUN, name: 'first', path: 'firsts', idField: 'first_id' })
+  const second = { ...RUN, name: 'second', path: 'seconds', idField: 'second_id' }
+  t.throws(() => define({ ...second, name: 'first' }), /name: first is taken/)
+  t.throws(() => define({ ...second, path: 'firsts' }), /path: firsts is taken/)
+  t.throws(() => define({ ...second, idField: 'first_id' }), /idField: first_id is taken/)
+  t.notOk(isKindName('second'))
+  t.ok(RUN_KIND_NAMES.some((name) => String(name) === 'first'))
+})
+
+t.test('[KIND-2] from its definition on a kind is one that workers take by default', async (t) => {
+  t.notOk(SETTINGS.WORKER_KINDS.fallback.includes('late'))
+  defineKind({ ...PROCESS, name: 'late' })
+  t.ok(loadConfig({}).WORKER_KINDS.some((name) => String(name) === 'late'))
+  t.same(loadConfig({ WORKER_KINDS: 'late' }).WORKER_KINDS, ['late'])
+  t.throws(() => loadConfig({ WORKER_KINDS: 'later' }), /WORKER_KINDS: expected one or more of run, .*late/)
+})
+
+t.test('[KIND-1] defaults of a plain JSON Schema are filled in at every depth, and its JSON is as it was', async (t) => {
+  const leaf = { type: 'integer', default: 7 }
+  const input = {
+    type: 'object',
+    properties: {
+      deep: { type: 'object', default: {}, properties: { leaf } },
+      list: { type: 'array', items: { type: 'object', properties: { leaf } } },
+      either: { anyOf: [{ type: 'null' }, { type: 'object', required: ['a'], properties: { a: { type: 'string' }, leaf } }] },
+    },
+  }
+  const plain = JSON.stringify(input)
+  const { name } = defineKind({ ...PROCESS, name: 'plain', input })
+  if (!isKindName(name)) return t.fail('it is no kind')
+  t.same(normaliseInput(name, { list: [{}, { leaf: 1 }], either: { a: 'b' } }), {
+    deep: { leaf: 7 },
+    list: [{ leaf: 7 }, { leaf: 1 }],
+    either: { a: 'b', leaf: 7 },
+  })
+  t.throws(() => normaliseInput(name, { list: [{ leaf: 1.5 }] }), { code: 'invalid', detail: [{ path: '/input/list/0/leaf' }] })
+  t.equal(JSON.stringify(input), plain)
+})
