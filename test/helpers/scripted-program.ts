@@ -91,6 +91,16 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
     complete()
     process.exit(0)
   },
+  /** The same, and the other one goes on writing. */
+  'leaves-talker': async () => {
+    await tellPids(another('talks-on', { detached: true }))
+    complete()
+    process.exit(0)
+  },
+  'talks-on': () => {
+    setInterval(() => write('still here\n'), 20)
+    process.send?.('talking')
+  },
   lingers: async () => {
     deaf()
     await tellPids()

@@ -196,6 +196,23 @@ t.test('[SOLVER-6] what has left the group of a program holds nobody up', async 
   t.ok(isRunning(stranger), 'it has the streams of the program open')
 })
 
+t.test('[SOLVER-6] nor does it by writing to them', async (t) => {
+  const run = play(t, 'leaves-talker')
+  const [, stranger = 0] = await run.pids()
+  t.teardown(() => process.kill(stranger, 'SIGKILL'))
+  t.same(await run.result, { metrics_summary: {} })
+  t.ok(isRunning(stranger))
+})
+
+t.test('[SOLVER-5] a program that somebody else asked to end may be tried again', async (t) => {
+  const run = play(t, 'family')
+  const [pid = 0] = await run.pids()
+  process.kill(pid, 'SIGTERM')
+  const error = await run.result.catch((error: unknown) => error)
+  t.match(error, { message: 'The program was ended by SIGTERM.' })
+  t.notOk(error instanceof JobFailure)
+})
+
 t.test('[SOLVER-4] a program that tells more than is taken waits, and nothing is lost', async (t) => {
   let release = () => {}
   const gate = new Promise<void>((resolve) => {

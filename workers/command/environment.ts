@@ -2,7 +2,7 @@ import type { Solver } from '../../src/solvers/solver.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** What a program gets of the worker's environment: where things are and which language is spoken. A list of what is handed on, so that no secret of a worker can be, whatever its name. */
+/** What a program gets of the worker's environment: where things are and which language is spoken. A list of what is handed on, so that no variable with a secret is, whatever its name. */
 const HANDED_ON = /^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR)$/
 
 /** The whole environment of a program: a few variables of the worker, over them those of its solver, and the id of its run. */
