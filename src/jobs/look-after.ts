@@ -62,8 +62,8 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   if (queued.at === 'ended' && isComputedKind(state.kind)) return end(queued.outcome)
   const isHeldOn = queued.at === 'active' && queued.isLocked
   if (isOverdue(state, cancelGraceMs)) return end({ status: 'cancelled', ...(isHeldOn && { forced: true }) })
-  // Its worker ends it with the same grace. A cancel that was asked for goes before.
-  if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), cancelGraceMs))
+  // Its worker, where it has one, ends it with the same grace. A cancel that was asked for goes before.
+  if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), isComputedKind(state.kind) ? cancelGraceMs : 0))
     return end({ status: 'failed', ...timeoutFailure(state) })
   if (!isComputedKind(state.kind) && state.status !== 'queued') {
     await nudge(parts, state, 'look')

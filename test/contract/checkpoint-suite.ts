@@ -59,4 +59,13 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
     t.match(await broker.advance(job.id, [], controlWriter(1), first), { ok: true })
     t.match(await broker.load(job.id), first)
   })
+
+  t.test('[OPT-6] a new round begins with nothing found', async (t) => {
+    const job = await TestJob.in(open(t), 'running')
+    for (const key of ['iteration', 'pareto']) await job.write({ ...metric(job.id, 'a', 1), key })
+    t.same([...(await job.state()).latest.keys()].toSorted(), ['iteration', 'pareto', 'status'])
+    await job.enter('failed')
+    await job.retry()
+    t.same([...(await job.state()).latest.keys()], ['status'])
+  })
 }

@@ -161,6 +161,8 @@ t.test('[OPT-7] where every step was lost, the sweeper’s look goes on', async 
   await stepOptimization({ ...parts, jobs, maxEventBytes: 262_144 }, id)
   const runs = (await parts.broker.load(id))?.parts ?? []
   for (const run of runs) await eventually(async () => (await parts.broker.read(run))?.state.status === 'completed')
+  // Once each has left the sweeper's index, it has told its optimization.
+  await eventually(async () => (await parts.store.active(Number.MAX_SAFE_INTEGER, 100)).length === 1)
   t.equal(client.all('optimization_iteration').length, 0, 'what the runs have brought waits in the queue of steps')
   const steps = new Queue('optimization', { connection: { url: h.redis.url }, prefix: new RedisKeys(h.config.REDIS_PREFIX).queues() })
   await steps.obliterate({ force: true })

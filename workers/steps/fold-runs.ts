@@ -64,7 +64,6 @@ export function tellFront({ state, input, ledger }: Whole, events: readonly JobE
 function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint, evaluation, paretoUpdated }: Fold): Ledger {
   const iteration = ledger.evaluated + 1
   const { [index]: _ended, ...open } = ledger.open
-  const { [index]: _times, ...takenBack } = ledger.takenBack
   // Until a generation is complete, any of its points may still come into the front.
   const members = new Set([...checkpoint.archive, ...checkpoint.evicted].map((member) => member.index))
   const firstOpen = checkpoint.end ? Number.POSITIVE_INFINITY : checkpoint.generation * checkpoint.points.length
@@ -77,7 +76,6 @@ function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint
     feasible: ledger.feasible + (evaluation.feasible ? 1 : 0),
     failed: ledger.failed + ('failure' in outcome || evaluation.reason !== undefined ? 1 : 0),
     open,
-    takenBack,
     found,
     front: { ...ledger.front, hasChanged: ledger.front.hasChanged || paretoUpdated },
   }

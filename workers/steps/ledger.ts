@@ -11,8 +11,6 @@ export interface Ledger {
   readonly failed: number
   /** Candidates of which a run is under way, by index: its id. */
   readonly open: Readonly<Record<string, string>>
-  /** How often the run of a candidate was taken back, by index; nothing where it never was. */
-  readonly takenBack: Readonly<Record<string, number>>
   /** Runs that were taken back and may not have ended yet. */
   readonly leaving: readonly string[]
   /** Where each point of the front was found, by index. */
@@ -22,7 +20,7 @@ export interface Ledger {
 }
 
 export function firstLedger(round: number, search: SearchCheckpoint): Ledger {
-  const nothing = { evaluated: 0, feasible: 0, failed: 0, open: {}, takenBack: {}, leaving: [], found: {} }
+  const nothing = { evaluated: 0, feasible: 0, failed: 0, open: {}, leaving: [], found: {} }
   return { round, search, ...nothing, front: { toldAt: 0, hasChanged: false } }
 }
 

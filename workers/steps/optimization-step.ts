@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid'
 import type { WriteRefusal } from '../../src/broker/broker.js'
 import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
 import { nudge } from '../../src/jobs/nudge.js'
@@ -8,12 +9,11 @@ import type { JobState } from '../../src/protocol/job-state.js'
 import { optimizationEvents } from '../../src/protocol/optimization-events.js'
 import type { OptimizationInput } from '../../src/protocol/optimization-input.js'
 import { isFinal } from '../../src/protocol/status.js'
-import { isTimedOut, timeoutFailure } from '../../src/protocol/timeout.js'
 import { begin, type Candidate, candidates } from '../optimization/optimizer.js'
 import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole } from './fold-runs.js'
 import { bestOf } from './front.js'
 import { firstLedger, type Ledger, partsOf } from './ledger.js'
-import { lookAtRun, type RunParts, type RunState, runIdOf } from './runs.js'
+import { lookAtRun, type RunParts, type RunState } from './runs.js'
 
 export interface StepParts extends Finalizer, RunParts {
   readonly broker: Finalizer['broker']
@@ -54,7 +54,6 @@ async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
   if (state.status === 'queued') return start(parts, state)
   const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)
   if (state.status === 'cancelling') return (await windDown(parts, state)) ? end({ status: 'cancelled' }) : true
-  if (isTimedOut(state, Date.now())) return end({ status: 'failed', ...timeoutFailure(state) })
   const standing = await standingOf(parts, state)
   if (!standing)
     return end({ status: 'failed', code: 'worker_lost', error: 'What this optimization had found so far is lost.', log_tail: '' })
@@ -104,14 +103,13 @@ async function takeIn(parts: StepParts, standing: Standing, looks: readonly { ru
 
 /** Fills the places that are free with candidates of this generation. What is noted down here the next turn submits. */
 async function submitMore(parts: StepParts, standing: Standing): Promise<boolean> {
-  const { state, input, ledger } = standing
+  const { input, ledger } = standing
   const { generation, evaluations } = ledger.search
   const free = input.parallel - Object.keys(ledger.open).length
   const isLeft = ({ index }: Candidate) => !evaluations[index - generation * input.population] && ledger.open[index] === undefined
   const chosen = candidates(input, input, ledger.search).filter(isLeft).slice(0, Math.max(0, free))
   if (chosen.length === 0) return true
-  const runs = chosen.map(({ index }) => [index, runIdOf(state, index, ledger.takenBack[index] ?? 0)] as const)
-  const open = { ...ledger.open, ...Object.fromEntries(runs) }
+  const open = { ...ledger.open, ...Object.fromEntries(chosen.map(({ index }) => [index, uuidv7()])) }
   await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open } }, [])
   return false
 }
@@ -123,9 +121,8 @@ async function takeBack(parts: StepParts, standing: Standing, looks: readonly { 
   if (waiting.length === 0) return true
   const indices = new Set(waiting.map(({ index }) => String(index)))
   const open = Object.fromEntries(Object.entries(ledger.open).filter(([index]) => !indices.has(index)))
-  const takenBack = { ...ledger.takenBack, ...Object.fromEntries(waiting.map(({ index }) => [index, (ledger.takenBack[index] ?? 0) + 1])) }
   const leaving = waiting.map(({ run_id }) => run_id)
-  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, takenBack, leaving } }, [])
+  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, leaving } }, [])
   return false
 }
 

@@ -1,4 +1,3 @@
-import { v5 as uuidv5 } from 'uuid'
 import type { Broker } from '../../src/broker/broker.js'
 import type { JobService } from '../../src/jobs/job-service.js'
 import { type CodeName, Refusal } from '../../src/protocol/codes.js'
@@ -9,8 +8,6 @@ import { isFinal, type Status } from '../../src/protocol/status.js'
 import { type Candidate, parametersOf } from '../optimization/optimizer.js'
 import type { Outcome } from '../optimization/problem.js'
 
-/** Name space of the ids below (RFC 9562, section 5.5): random, once. */
-const RUNS = '6d1f3f3e-9d0c-4f0c-8a53-1a6f1c7d2b90'
 /** A run that is refused for one of these will be refused again. */
 const LASTING: readonly CodeName[] = ['invalid', 'id_taken', 'other_input', 'too_big']
 
@@ -21,11 +18,6 @@ export interface RunParts {
 
 /** Where the run of a candidate is: `waiting` for a worker, computed, or ended. */
 export type RunState = { readonly at: 'waiting' | 'computed' } | { readonly at: 'ended'; readonly outcome: Outcome }
-
-/** The id of a candidate's run: the same however often it is submitted, another one after it was taken back. */
-export function runIdOf({ generation, round }: JobState, index: number, takenBack: number): string {
-  return uuidv5(`${generation}/${round}/${index}/${takenBack}`, RUNS)
-}
 
 /**
  * Looks where the run of a candidate is, and submits one that is not there: it is not yet, or a step died before it was. A run that can never be is an ended one.
