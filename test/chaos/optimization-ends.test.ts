@@ -42,6 +42,20 @@ t.test('[OPT-5] [OPT-6] a paused optimization runs out of its time like any othe
   t.same(h.faults, [])
 })
 
+t.test('[OPT-6] a cancel ends the runs before it is told to have come about, without the help of the sweeper', async (t) => {
+  const { running, processor } = endless()
+  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '600000' }, processor })
+  const id = await optimize(h, 'at-once', SMALL)
+  const client = await h.connect(id, { path: 'optimizations' })
+  await eventually(() => running.size === 2)
+  const { broker } = partsOf(h)
+  const runs = (await broker.load(id))?.parts ?? []
+  t.match(await h.call('POST', `/api/v2/optimizations/${id}/cancel`), { body: { status: 'cancelling' } })
+  await client.next('cancelled')
+  for (const run of runs) t.equal((await broker.read(run))?.state.status, 'cancelled')
+  t.equal(running.size, 0)
+})
+
 t.test('[OPT-6] runs whose worker was killed end, although their optimization was over before them', async (t) => {
   const env = { WORKER_LOCK_MS: '1000', CANCEL_GRACE_MS: '500', SWEEP_INTERVAL_MS: '300' }
   const h = await startHarness(t, { env: { ...env, WORKER_KINDS: 'optimization' } })

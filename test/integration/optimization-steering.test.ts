@@ -159,6 +159,7 @@ t.test('[OPT-7] where every step was lost, the sweeper’s look goes on', async 
   const { parts, jobs } = h.nodes[0]?.hub ?? {}
   if (!parts || !jobs) throw new Error('no node')
   await stepOptimization({ ...parts, jobs, maxEventBytes: 262_144 }, id)
+  await parts.queue.started({ queue: 'optimization', id, round: 1 })
   const runs = (await parts.broker.load(id))?.parts ?? []
   for (const run of runs) await eventually(async () => (await parts.broker.read(run))?.state.status === 'completed')
   // Once each has left the sweeper's index, it has told its optimization.
