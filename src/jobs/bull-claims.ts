@@ -3,6 +3,7 @@ import { type Redis, ReplyError } from 'ioredis'
 import { Refusal } from '../protocol/codes.js'
 import { connectBull } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
+import { readRecord, writeRecord } from './bull-records.js'
 import type { Claim, ClaimRecord, Claims, Taken } from './claims.js'
 import type { Settled } from './queue.js'
 
@@ -60,13 +61,12 @@ export class BullClaims implements Claims {
   }
 
   async read(claim: Claim): Promise<ClaimRecord | null> {
-    const text = await asked(this.#redis().get(this.#key(claim)))
-    return text === null ? null : (JSON.parse(text) as ClaimRecord) // `write` alone writes it
+    return asked(readRecord(this.#redis(), this.#key(claim)))
   }
 
-  async write(claim: Claim, record: ClaimRecord): Promise<void> {
+  async write(claim: Claim, record: ClaimRecord): Promise<boolean> {
     const { lockMs, keepMs } = this.#options
-    await asked(this.#redis().set(this.#key(claim), JSON.stringify(record), 'PX', lockMs + keepMs))
+    return asked(writeRecord(this.#redis(), this.#key(claim), record, lockMs + keepMs))
   }
 
   async recover(queue: string): Promise<void> {

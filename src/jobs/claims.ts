@@ -44,8 +44,8 @@ export interface Claims {
   settle(claim: Claim, lock: string, settled: Settled): Promise<boolean>
   /** Null where there is none, or it ended long ago. */
   read(claim: Claim): Promise<ClaimRecord | null>
-  /** Kept as long as the lease, and a while longer, so that a last post may be repeated. */
-  write(claim: Claim, record: ClaimRecord): Promise<void>
+  /** Kept as long as the lease, and a while longer, so that a last post may be repeated. False where a later post is kept, or this one with its answer: that stays. */
+  write(claim: Claim, record: ClaimRecord): Promise<boolean>
   /** Gives rounds whose lock has run out to other workers. To be called at least twice in the life of a lock, as long as anybody would take them. */
   recover(queue: string): Promise<void>
   close(): Promise<void>

@@ -1,6 +1,11 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { START_N } from '../../src/jobs/claim-post.js'
+import { Refusal } from '../../src/protocol/codes.js'
+import { fencingWriter } from '../../src/protocol/entry.js'
+import { runEvents } from '../../src/protocol/run-events.js'
 import { Claimant, workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
@@ -28,8 +33,8 @@ async function untilStatus(client: TestClient, status: string): Promise<Message>
   }
 }
 
-function partsOf(h: Harness) {
-  const parts = h.nodes[0]?.hub.parts
+function partsOf(h: Harness, node = 0) {
+  const parts = h.nodes[node]?.hub.parts
   if (!parts) throw new Error('no node')
   return parts
 }
@@ -185,7 +190,7 @@ t.test('[CLAIM-4] a post with the same number is the same write, on whatever hub
   const ended = await Promise.all([worker.post([end], { n: 3 }), worker.post([end], { n: 3, node: 1 })])
   const again = await worker.post([end], { n: 3 })
   t.match(again, { status: 200, body: { status: 'failed', lease_s: 0 } })
-  t.ok(ended.some(({ status }) => status === 200))
+  for (const { status, body } of ended) t.match({ status, body }, { status: 200, body: again.body })
   t.match(await worker.post([metric(9)], { n: 4 }), STALE, 'and nothing follows')
   const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
   t.same(
@@ -193,6 +198,89 @@ t.test('[CLAIM-4] a post with the same number is the same write, on whatever hub
     ['status', 'status', 1, 2, 'one\ntwo'],
   )
   t.equal(second.body.seq, 4)
+  t.same(h.faults, [])
+})
+
+/** Holds one write of a claim's worker on a node, before or after it is done; the answer lets it go on. */
+function hold(h: Harness, node: number, held: number, { isDone = false } = {}): { readonly arrived: Promise<unknown>; release(): void } {
+  const { broker } = partsOf(h, node)
+  const gate = new EventEmitter()
+  const [arrived, released] = [once(gate, 'arrived'), once(gate, 'released')]
+  const publish = broker.publish.bind(broker)
+  broker.publish = async (id, events, writer) => {
+    if (writer.n !== START_N + held) return publish(id, events, writer)
+    const early = isDone ? await publish(id, events, writer) : null
+    gate.emit('arrived')
+    await released
+    return early ?? publish(id, events, writer)
+  }
+  return { arrived, release: () => gate.emit('released') }
+}
+
+t.test('[CLAIM-4] a late copy of a post ends nothing, whatever its hub was at', async (t) => {
+  const h = await start(t)
+  for (const isDone of [false, true]) {
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    await worker.claim()
+    const { arrived, release } = hold(h, 0, 1, { isDone })
+    const late = worker.post([metric(1)], { n: 1 })
+    await arrived
+    const first = await worker.post([metric(1)], { n: 1, node: 1 })
+    t.equal(first.status, 200)
+    t.equal((await worker.post([metric(2)], { n: 2, node: 1 })).status, 200)
+    release()
+    t.match(await late, isDone ? { status: 200, body: first.body } : STALE)
+    t.match(await worker.post([metric(1)], { n: 1, node: 1 }), STALE, 'nor is it the last one again')
+    t.match(await worker.post([metric(3), COMPLETED], { n: 3, node: 1 }), { status: 200, body: { status: 'completed' } })
+    const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+    t.same(
+      events.map(({ type, value }: Message) => value ?? type),
+      ['status', 'status', 1, 2, 3, 'completed'],
+    )
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-4] the same end twice at once: what one of them has brought about both are told', async (t) => {
+  const h = await start(t)
+  for (const end of [COMPLETED, { type: 'failed', error: 'no', retry: true }, { type: 'released' }]) {
+    const worker = new Claimant(h)
+    await h.submit()
+    await worker.claim()
+    const { arrived, release } = hold(h, 0, 1)
+    const slow = worker.post([metric(1), end], { n: 1 })
+    await arrived
+    const quick = await worker.post([metric(1), end], { n: 1, node: 1 })
+    release()
+    t.equal(quick.status, 200)
+    t.match(await slow, { status: 200, body: quick.body }, end.type)
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-4] [CLAIM-6] an end that never came about is refused, though the job has ended otherwise meanwhile', async (t) => {
+  const h = await start(t, { SWEEP_INTERVAL_MS: '600000' })
+  const redis = openRedis(t, h)
+  const { broker } = partsOf(h)
+  const publish = broker.publish.bind(broker)
+  const lost = (id: string) => ({ ...runEvents.status(id, 'retrying', 'the worker was lost'), clears: 'attempt' }) as const
+  const ended = (id: string) => runEvents.failed(id, { code: 'worker_lost', error: 'lost', log_tail: '' }, {})
+  for (const [end, givenUp, ends] of [
+    [{ type: 'failed', error: 'no', retry: true }, lost, 'attempt'],
+    [{ type: 'released' }, lost, 'attempt'],
+    [{ type: 'failed', error: 'no' }, ended, 'round'],
+  ] as const) {
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    const { round, token } = (await worker.claim()).body
+    broker.publish = () => Promise.reject(new Refusal('overloaded'))
+    t.equal((await worker.post([metric(1), end], { n: 1 })).status, 503)
+    broker.publish = publish
+    await redis.del(`${new RedisKeys(h.config.REDIS_PREFIX).queues()}:run:${id}~${round}:lock`)
+    t.match(await broker.publish(id, [givenUp(id)], fencingWriter({ round, token }, ends)), { ok: true })
+    t.match(await worker.post([metric(1), end], { n: 1 }), STALE, `${end.type}, given up`)
+  }
   t.same(h.faults, [])
 })
 
