@@ -1,9 +1,9 @@
 import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
-import { type Redis, ReplyError } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Refusal } from '../protocol/codes.js'
-import { connectBull } from './bull-connection.js'
+import { connectBull, isUnavailable } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
-import { readRecord, writeRecord } from './bull-records.js'
+import { countPost, readRecord, writeRecord } from './bull-records.js'
 import type { Claim, ClaimRecord, Claims, Taken } from './claims.js'
 import type { Settled } from './queue.js'
 
@@ -67,6 +67,10 @@ export class BullClaims implements Claims {
   async write(claim: Claim, record: ClaimRecord): Promise<boolean> {
     const { lockMs, keepMs } = this.#options
     return asked(writeRecord(this.#redis(), this.#key(claim), record, lockMs + keepMs))
+  }
+
+  count(claim: Claim): Promise<number> {
+    return asked(countPost(this.#redis(), `${this.#key(claim)}:posts`))
   }
 
   async recover(queue: string): Promise<void> {
@@ -137,12 +141,11 @@ function isLost(error: unknown): boolean {
   return error instanceof Error && 'code' in error && [-1, -2, -3, -6].includes(Number(error.code))
 }
 
-/** What is no answer of Redis or BullMQ, but the want of one, is the refusal `overloaded`. */
+/** The want of an answer is the refusal `overloaded`; any other fault goes through as it is. */
 async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer
   } catch (error) {
-    if (isLost(error) || error instanceof ReplyError) throw error
-    throw new Refusal('overloaded', 'Redis cannot be reached; try again later.')
+    throw isUnavailable(error) ? new Refusal('overloaded', 'Redis cannot be reached; try again later.') : error
   }
 }

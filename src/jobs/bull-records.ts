@@ -14,6 +14,17 @@ redis.call('HSET', KEYS[1], 'rank', ARGV[1], 'record', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`
 
+/**
+ * KEYS  1 posts of a claim (number)
+ * Returns how many there were since the key was last gone, with this one
+ *
+ * Atomic, so that no key stays without its end.
+ */
+const COUNT = `
+local posts = redis.call('INCR', KEYS[1])
+if posts == 1 then redis.call('PEXPIRE', KEYS[1], 1000) end
+return posts`
+
 /** Null where there is none. */
 export async function readRecord(redis: Redis, key: string): Promise<ClaimRecord | null> {
   const text = await redis.hget(key, 'record')
@@ -24,4 +35,9 @@ export async function readRecord(redis: Redis, key: string): Promise<ClaimRecord
 export async function writeRecord(redis: Redis, key: string, record: ClaimRecord, keepMs: number): Promise<boolean> {
   const rank = record.n * 2 + (record.answer ? 1 : 0)
   return (await redis.eval(WRITE, 1, key, rank, JSON.stringify(record), keepMs)) === 1
+}
+
+/** How many posts there were, this one included, in the second that the first of them began: by the clock of Redis, so over all hubs. */
+export async function countPost(redis: Redis, key: string): Promise<number> {
+  return Number(await redis.eval(COUNT, 1, key))
 }

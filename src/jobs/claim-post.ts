@@ -47,10 +47,12 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   const { round, token, n } = post
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
-  if (!known || known.by !== by || n < known.n) throw new Refusal('stale_writer')
+  if (!known || known.by !== by) throw new Refusal('stale_writer')
+  // Whatever it says, and however often it came before.
+  if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new Refusal('rate_limited', undefined, [], 1000)
+  if (n < known.n) throw new Refusal('stale_writer')
   if (n === known.n && known.answer) return known.answer
   parts.attend(claim.queue)
-  const rate = counted(known.rate, Date.now())
   const isHeld = await claims.renew(claim, known.lock)
   if (isHeld && (state.round !== round || isFinal(state.status))) throw await letGo(parts, claim, known.lock)
   // Another copy of this post may have ended the claim since its record was read.
@@ -61,7 +63,7 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   const told = readPost(state, post.events, secondsSince(known.startedAt))
   const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...told.lines])
   const { answer: _last, ...kept } = known
-  const record: ClaimRecord = { ...kept, n, rate, logTail }
+  const record: ClaimRecord = { ...kept, n, logTail }
   const writing = { claim, state, record, writer: { round, token, n: START_N + n }, told }
   const answer = isHeld ? await write(parts, writing) : told.end ? await committed(parts, writing, told.end) : null
   if (!answer) return answered(claims, claim, n)
@@ -148,13 +150,6 @@ async function refused(parts: ClaimParts, claim: Claim, lock: string, reason: Wr
 async function letGo(parts: ClaimParts, claim: Claim, lock: string): Promise<Refusal> {
   await conclude(parts, claim, lock, { how: 'refused' })
   return new Refusal('stale_writer')
-}
-
-function counted(rate: ClaimRecord['rate'], now: number): ClaimRecord['rate'] {
-  const second = Math.floor(now / 1000)
-  const posts = rate.second === second ? rate.posts + 1 : 1
-  if (posts > MAX_POSTS_PER_SECOND) throw new Refusal('rate_limited', undefined, [], 1000)
-  return { second, posts }
 }
 
 function secondsSince(startedAt: number): number {
