@@ -4,7 +4,7 @@ import { Refusal } from '../protocol/codes.js'
 import { connectBull, isUnavailable } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
 import { countPost, readRecord, writeRecord } from './bull-records.js'
-import type { Claim, ClaimRecord, Claims, Taken } from './claims.js'
+import type { Claim, ClaimRecord, Claims, PostCounter, Taken } from './claims.js'
 import type { Settled } from './queue.js'
 
 export interface BullClaimsOptions {
@@ -25,7 +25,7 @@ type RoundJob = BullJob<BullData, BullReturn>
 const CHECKS_PER_LOCK = 4
 
 /** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
-export class BullClaims implements Claims {
+export class BullClaims implements Claims, PostCounter {
   readonly #options: BullClaimsOptions
   readonly #queues = new Map<string, RoundQueue>()
   #connection: Redis | undefined

@@ -10,12 +10,12 @@ import { isTimedOut } from '../protocol/timeout.js'
 import { cancelled, logTailOf } from './attempt.js'
 import { conclude, conclusionOf, finishRound } from './claim-end.js'
 import { readPost, type Told } from './claim-events.js'
-import type { Claim, ClaimRecord, Claims } from './claims.js'
+import type { Claim, ClaimRecord, Claims, PostCounter } from './claims.js'
 import type { Finalizer } from './finalize.js'
 
 export interface ClaimParts extends Finalizer {
   readonly broker: Finalizer['broker'] & Pulse
-  readonly claims: Claims
+  readonly claims: Claims & PostCounter
   /** A claim that is not renewed for so long is lost. */
   readonly lockMs: number
   /** Somebody computes what was claimed from this queue. */

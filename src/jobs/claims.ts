@@ -44,9 +44,13 @@ export interface Claims {
   read(claim: Claim): Promise<ClaimRecord | null>
   /** Kept as long as the lease, and a while longer, so that a last post may be repeated. False where a later post is kept, or this one with its answer: that stays. */
   write(claim: Claim, record: ClaimRecord): Promise<boolean>
-  /** Counts a post; how many there were, with this one, in the second that the first of them began. */
-  count(claim: Claim): Promise<number>
   /** Gives rounds whose lock has run out to other workers. To be called at least twice in the life of a lock, as long as anybody would take them. */
   recover(queue: string): Promise<void>
   close(): Promise<void>
+}
+
+/** How fast the worker of a claim posts, over all hubs. */
+export interface PostCounter {
+  /** Counts a post; how many there were, with this one, in the second that the first of them began. */
+  count(claim: Claim): Promise<number>
 }
