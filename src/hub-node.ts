@@ -21,6 +21,7 @@ export interface HubNode {
   readonly parts: Parts
   readonly jobs: JobService
   readonly guards: HubGuards
+  readonly claims: ClaimService
   /** Moves the clients to other nodes, then closes the server, then the adapters. */
   close(): Promise<void>
 }
@@ -66,6 +67,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     },
     userLimits: { maxSubscriptions: config.MAX_SUBSCRIPTIONS },
     maxInboundBytes: config.MAX_INBOUND_BYTES,
+    maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
   })
   const close = async () => {
@@ -77,7 +79,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     await guards.close()
     await parts.close()
   }
-  return { server, parts, jobs, guards, close }
+  return { server, parts, jobs, guards, claims, close }
 }
 
 /** What a hub has for workers that are no process of ours. */

@@ -55,6 +55,8 @@ export interface ServerOptions {
   /** How long clients may take to move to another node when this one stops. */
   readonly drainMs: number
   readonly maxInboundBytes: number
+  /** Most bytes of a post about a claimed job. */
+  readonly maxPostBytes: number
 }
 
 /** A hub's HTTP side, not yet listening: a table of contents. Closing it closes its sessions with 1012; the parts handed in stay open. */
@@ -90,7 +92,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   if (kinds.length > 0) await app.register(submitProcess, { jobs: options.jobs, kinds })
   await app.register(modelsRoute, { models: options.models })
   await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
-  await app.register(claimRoutes, { prefix: '/api/v2/jobs', claims: options.claims })
+  await app.register(claimRoutes, { prefix: '/api/v2/jobs', claims: options.claims, maxPostBytes: options.maxPostBytes })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app

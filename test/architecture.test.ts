@@ -205,6 +205,7 @@ t.test('BullMQ and Redis stay behind their ports', async (t) => {
       'src/jobs/bull-connection.ts',
       'src/jobs/bull-events.ts',
       'src/jobs/bull-queue.ts',
+      'src/jobs/bull-records.ts',
       'workers/step-worker.ts',
       'workers/worker.ts',
     ],

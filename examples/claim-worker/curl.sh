@@ -4,10 +4,14 @@
 set -eu
 : "${HUB:?the address of a hub}" "${TOKEN:?a token with the role worker}"
 
+# path, body, and what else curl is told
 post() {
-  curl -sS --fail-with-body --max-time 60 --retry 5 "$HUB$1" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d "$2"
+  path=$1 body=$2
+  shift 2
+  curl -sS --fail-with-body --max-time 60 "$@" "$HUB$path" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d "$body"
 }
 
+# Not sent again: each claim is another one, and a job whose answer was lost comes back when its lease is over.
 job=$(post /api/v2/jobs/claim '{"kind":"run","wait_s":30}')
 if [ -z "$job" ]; then
   echo 'no run came within 30 s' >&2
@@ -19,7 +23,7 @@ id=$(field id)
 claim="\"round\":$(field round),\"token\":$(field token)"
 
 # A post with the same n again is the same write, so curl may send each of them again.
-post "/api/v2/jobs/$id/events" "{$claim,\"n\":1,\"events\":[{\"type\":\"progress\",\"percent\":50,\"phase\":\"solving\",\"message\":\"c / 2L\"}]}"
+post "/api/v2/jobs/$id/events" "{$claim,\"n\":1,\"events\":[{\"type\":\"progress\",\"percent\":50,\"phase\":\"solving\",\"message\":\"c / 2L\"}]}" --retry 5
 echo
 
 hz=$(awk -v material="$(field material)" -v length_mm="$(field height_mm)" 'BEGIN {
@@ -31,5 +35,5 @@ hz=$(awk -v material="$(field material)" -v length_mm="$(field height_mm)" 'BEGI
 
 post "/api/v2/jobs/$id/events" "{$claim,\"n\":2,\"events\":[
   {\"type\":\"metric_update\",\"metric_name\":\"natural_frequency_hz\",\"value\":$hz,\"unit\":\"Hz\"},
-  {\"type\":\"completed\",\"metrics_summary\":{\"natural_frequency_hz\":$hz}}]}"
+  {\"type\":\"completed\",\"metrics_summary\":{\"natural_frequency_hz\":$hz}}]}" --retry 5
 echo

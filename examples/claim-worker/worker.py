@@ -31,12 +31,13 @@ class Lost(Exception):
     """The job has another worker by now, or is over: nothing more can be said of it."""
 
 
-def post(path, body):
-    """Answers status and body. The same body again is the same write, so it is sent again until a hub has answered."""
+def post(path, body, until=math.inf):
+    """Answers status and body. Where no hub answers, or not now, the same body is sent again: of a job it is the same write, while each /claim is another one
+    (a job that was claimed by one whose answer was lost comes back when its lease is over). Raises Lost where that would be after `until` (time.monotonic())."""
     request = urllib.request.Request(HUB + path, json.dumps(body).encode(), {"Authorization": "Bearer " + TOKEN, "Content-Type": "application/json"})
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=max(1, min(60, until - time.monotonic()))) as response:
                 text = response.read()
                 return response.status, json.loads(text) if text else None
         except urllib.error.HTTPError as error:
@@ -47,6 +48,8 @@ def post(path, body):
             pause = 1
         if stopping.is_set() and path.endswith("/claim"):
             return 204, None
+        if time.monotonic() + pause >= until:
+            raise Lost()
         time.sleep(pause)
 
 
@@ -58,6 +61,7 @@ class Job:
         self.path = "/api/v2/jobs/%s/events" % claimed["id"]
         self.claim = {"round": claimed["round"], "token": claimed["token"]}
         self.lease_s = claimed["lease_s"]
+        self.held_until = time.monotonic() + self.lease_s
         self.n = 0
         self.writing = threading.Lock()
         self.cancelled = threading.Event()
@@ -69,7 +73,13 @@ class Job:
     def tell(self, *events):
         with self.writing:
             self.n += 1
-            status, answer = post(self.path, {**self.claim, "n": self.n, "events": events})
+            try:
+                status, answer = post(self.path, {**self.claim, "n": self.n, "events": events}, self.held_until)
+            except Lost:
+                self.lost.set()
+                raise
+            if status == 200:
+                self.held_until = time.monotonic() + self.lease_s
         if status == 409:
             self.lost.set()
             raise Lost()

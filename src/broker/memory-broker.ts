@@ -40,6 +40,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
       round: 1,
       attempt: 1,
       token: 0,
+      n: 0,
       silentMs: null,
       stale: false,
       started_at: null,
@@ -201,7 +202,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
   #stateOf({ state, writer, beatAt }: StoredJob): JobState {
     const silentMs = isComputed(state.status) && beatAt !== null ? Date.now() - beatAt : null
     const stale = silentMs !== null && silentMs > this.#limits.staleMs
-    return { ...state, token: writer.token, silentMs, stale, latest: new Map(state.latest) }
+    return { ...state, token: writer.token, n: writer.n, silentMs, stale, latest: new Map(state.latest) }
   }
 
   #append(job: StoredJob, event: JobEvent): void {

@@ -179,6 +179,7 @@ function readState(
     round: Number(record.get('round')),
     attempt: Number(record.get('attempt')),
     token: Number(record.get('token') ?? 0),
+    n: Number(record.get('n') ?? 0),
     silentMs,
     stale: silentMs !== null && silentMs > staleMs,
     timeoutMs: Number(record.get('timeout_ms')),

@@ -1,9 +1,10 @@
 import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
-import { type Redis, ReplyError } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Refusal } from '../protocol/codes.js'
-import { connectBull } from './bull-connection.js'
+import { connectBull, isUnavailable } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
-import type { Claim, ClaimRecord, Claims, Taken } from './claims.js'
+import { countPost, readRecord, writeRecord } from './bull-records.js'
+import type { Claim, ClaimRecord, Claims, PostCounter, Taken } from './claims.js'
 import type { Settled } from './queue.js'
 
 export interface BullClaimsOptions {
@@ -24,7 +25,7 @@ type RoundJob = BullJob<BullData, BullReturn>
 const CHECKS_PER_LOCK = 4
 
 /** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
-export class BullClaims implements Claims {
+export class BullClaims implements Claims, PostCounter {
   readonly #options: BullClaimsOptions
   readonly #queues = new Map<string, RoundQueue>()
   #connection: Redis | undefined
@@ -60,13 +61,16 @@ export class BullClaims implements Claims {
   }
 
   async read(claim: Claim): Promise<ClaimRecord | null> {
-    const text = await asked(this.#redis().get(this.#key(claim)))
-    return text === null ? null : (JSON.parse(text) as ClaimRecord) // `write` alone writes it
+    return asked(readRecord(this.#redis(), this.#key(claim)))
   }
 
-  async write(claim: Claim, record: ClaimRecord): Promise<void> {
+  async write(claim: Claim, record: ClaimRecord): Promise<boolean> {
     const { lockMs, keepMs } = this.#options
-    await asked(this.#redis().set(this.#key(claim), JSON.stringify(record), 'PX', lockMs + keepMs))
+    return asked(writeRecord(this.#redis(), this.#key(claim), record, lockMs + keepMs))
+  }
+
+  count(claim: Claim): Promise<number> {
+    return asked(countPost(this.#redis(), `${this.#key(claim)}:posts`))
   }
 
   async recover(queue: string): Promise<void> {
@@ -137,12 +141,11 @@ function isLost(error: unknown): boolean {
   return error instanceof Error && 'code' in error && [-1, -2, -3, -6].includes(Number(error.code))
 }
 
-/** What is no answer of Redis or BullMQ, but the want of one, is the refusal `overloaded`. */
+/** The want of an answer is the refusal `overloaded`; any other fault goes through as it is. */
 async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer
   } catch (error) {
-    if (isLost(error) || error instanceof ReplyError) throw error
-    throw new Refusal('overloaded', 'Redis cannot be reached; try again later.')
+    throw isUnavailable(error) ? new Refusal('overloaded', 'Redis cannot be reached; try again later.') : error
   }
 }

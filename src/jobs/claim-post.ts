@@ -1,21 +1,21 @@
 import type { Pulse, WriteRefusal } from '../broker/broker.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../protocol/claim-messages.js'
 import { Refusal } from '../protocol/codes.js'
-import type { JobEvent, Writer } from '../protocol/entry.js'
+import { GIVEN_UP, type JobEvent, type Writer } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { queueOf } from '../protocol/kinds.js'
-import { isFinal } from '../protocol/status.js'
+import { isFinal, type Status } from '../protocol/status.js'
 import { isTimedOut } from '../protocol/timeout.js'
 import { cancelled, logTailOf } from './attempt.js'
 import { conclude, conclusionOf, finishRound } from './claim-end.js'
 import { readPost, type Told } from './claim-events.js'
-import type { Claim, ClaimRecord, Claims } from './claims.js'
+import type { Claim, ClaimRecord, Claims, PostCounter } from './claims.js'
 import type { Finalizer } from './finalize.js'
 
 export interface ClaimParts extends Finalizer {
   readonly broker: Finalizer['broker'] & Pulse
-  readonly claims: Claims
+  readonly claims: Claims & PostCounter
   /** A claim that is not renewed for so long is lost. */
   readonly lockMs: number
   /** Somebody computes what was claimed from this queue. */
@@ -47,21 +47,26 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   const { round, token, n } = post
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
-  if (!known || known.by !== by || n < known.n) throw new Refusal('stale_writer')
-  const isRepeated = n === known.n
-  if (isRepeated && known.answer) return known.answer
+  if (!known || known.by !== by) throw new Refusal('stale_writer')
+  // Whatever it says, and however often it came before.
+  if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new Refusal('rate_limited', undefined, [], 1000)
+  if (n < known.n) throw new Refusal('stale_writer')
+  if (n === known.n && known.answer) return known.answer
   parts.attend(claim.queue)
-  const rate = counted(known.rate, Date.now())
   const isHeld = await claims.renew(claim, known.lock)
   if (isHeld && (state.round !== round || isFinal(state.status))) throw await letGo(parts, claim, known.lock)
+  // Another copy of this post may have ended the claim since its record was read.
+  const last = isHeld ? known : await claims.read(claim)
+  const isRepeated = n === last?.n
+  if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new Refusal('stale_writer')
   const told = readPost(state, post.events, secondsSince(known.startedAt))
-  const logTail = isRepeated ? known.logTail : logTailOf([...known.logTail, ...told.lines])
+  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...told.lines])
   const { answer: _last, ...kept } = known
-  const record: ClaimRecord = { ...kept, n, rate, logTail }
+  const record: ClaimRecord = { ...kept, n, logTail }
   const writing = { claim, state, record, writer: { round, token, n: START_N + n }, told }
-  const answer = isHeld ? await write(parts, writing) : told.end ? await committed(parts, claim, told.end) : null
-  if (!answer) throw new Refusal('stale_writer')
+  const answer = isHeld ? await write(parts, writing) : told.end ? await committed(parts, writing, told.end) : null
+  if (!answer) return answered(claims, claim, n)
   await claims.write(claim, { ...record, answer })
   return answer
 }
@@ -71,27 +76,29 @@ function write(parts: ClaimParts, writing: Writing): Promise<ClaimAnswer | null>
   return end ? writeEnd(parts, writing, end) : writeReports(parts, writing)
 }
 
-async function writeReports(parts: ClaimParts, { claim, state, record, writer, told }: Writing): Promise<ClaimAnswer> {
+async function writeReports(parts: ClaimParts, { claim, state, record, writer, told }: Writing): Promise<ClaimAnswer | null> {
   const { broker } = parts
   const written = await (told.reports.length > 0 ? broker.publish(claim.id, told.reports, writer) : broker.beat(claim.id, writer, true))
-  if (!written.ok) throw await refused(parts, claim, record.lock, written.reason)
+  if (!written.ok) return refused(parts, claim, record.lock, written.reason)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, Date.now())
   return { status: written.status, seq: written.seq, cancel_requested, lease_s: parts.lockMs / 1000 }
 }
 
-/** Null where the claim was lost before the queue's commit. */
+/** Null where the claim was lost before the queue's commit, or a later post has been taken. */
 async function writeEnd(parts: ClaimParts, writing: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
   const { claim, state, record, told } = writing
   const elapsedSeconds = secondsSince(record.startedAt)
   const { event, settled } = conclusionOf(end, { state, logTail: record.logTail.join('\n'), elapsedSeconds })
   // From here on the same post again is known for an end that has begun, also where the lock has gone with its commit.
-  await parts.claims.write(claim, record)
+  if (!(await parts.claims.write(claim, record))) return null
   const refusal = await publish(parts, writing, event ? [...told.reports, event] : told.reports)
-  if (refusal !== null && refusal !== 'transition') throw await refused(parts, claim, record.lock, refusal)
+  if (refusal !== null && refusal !== 'transition') return refused(parts, claim, record.lock, refusal)
   // Cancelled since the state was read: the reports are written without the transition.
   const late = refusal === 'transition' ? await publish(parts, writing, told.reports) : null
-  if (late !== null) throw await refused(parts, claim, record.lock, late)
-  return (await conclude(parts, claim, record.lock, refusal === 'transition' ? cancelled() : settled)) ? endedNow(parts, claim) : null
+  if (late !== null) return refused(parts, claim, record.lock, late)
+  const isOurs = await conclude(parts, claim, record.lock, refusal === 'transition' ? cancelled() : settled)
+  // Another copy of this post may have been faster.
+  return isOurs ? endedNow(parts, claim) : committed(parts, writing, end)
 }
 
 /** Answers why it was refused, or null. */
@@ -101,14 +108,27 @@ async function publish({ broker }: ClaimParts, { claim, writer }: Writing, event
   return written.ok ? null : written.reason
 }
 
-/** An end that was begun and whose lock is gone: it was committed, or the claim was lost (null). */
-async function committed(parts: ClaimParts, claim: Claim, end: ClaimEnd): Promise<ClaimAnswer | null> {
+/** An end that was begun and whose lock is gone: this post has brought it about, or it never happened (null). */
+async function committed(parts: ClaimParts, { claim, writer }: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
   await finishRound(parts, claim)
   const state = (await parts.broker.read(claim.id))?.state
-  if (state?.round !== claim.round || state.token !== claim.token) return null
-  const isDone =
-    end.type === 'completed' ? state.status === 'completed' : isFinal(state.status) || ['queued', 'retrying'].includes(state.status)
+  // Whoever gives a worker up ends its attempt in its stead.
+  if (state?.round !== claim.round || state.token !== claim.token || state.n >= GIVEN_UP) return null
+  const isDone = isFinal(state.status) || (state.status === waitingAfter(end) && state.n === writer.n)
   return isDone ? endedNow(parts, claim) : null
+}
+
+/** In which status a job waits that has ended so, unless it was cancelled or out of time; null where the end is final. */
+function waitingAfter(end: ClaimEnd): Status | null {
+  if (end.type === 'released') return 'queued'
+  return end.type === 'failed' && end.retry ? 'retrying' : null
+}
+
+/** What another copy of this post was answered. Rejects with `stale_writer` where there is none. */
+async function answered(claims: Claims, claim: Claim, n: number): Promise<ClaimAnswer> {
+  const last = await claims.read(claim)
+  if (last?.n !== n || !last.answer) throw new Refusal('stale_writer')
+  return last.answer
 }
 
 async function endedNow({ broker }: ClaimParts, { id }: Claim): Promise<ClaimAnswer> {
@@ -117,24 +137,19 @@ async function endedNow({ broker }: ClaimParts, { id }: Claim): Promise<ClaimAns
   return { status: state.status, seq: state.seq, cancel_requested: false, lease_s: 0 }
 }
 
-/** Why a write was not done. Whoever is fenced has nothing to hold on to. */
-async function refused(parts: ClaimParts, claim: Claim, lock: string, reason: WriteRefusal): Promise<Refusal> {
-  if (reason === 'too_big') return new Refusal('too_big')
-  if (reason === 'too_many_keys') return new Refusal('invalid', 'The job has as many different metrics as a job may have.')
-  return letGo(parts, claim, lock)
+/** A write that was not done. Whoever is fenced has nothing to hold on to; a late copy of an earlier post (`stale_write`) says nothing of the claim. */
+async function refused(parts: ClaimParts, claim: Claim, lock: string, reason: WriteRefusal): Promise<null> {
+  if (reason === 'too_big') throw new Refusal('too_big')
+  if (reason === 'too_many_keys') throw new Refusal('invalid', 'The job has as many different metrics as a job may have.')
+  const isLate = reason === 'stale_write' && ((await parts.broker.read(claim.id))?.state.n ?? GIVEN_UP) < GIVEN_UP
+  if (!isLate) await letGo(parts, claim, lock)
+  return null
 }
 
 /** Takes a round out of the queue that is over, or another's, so that nobody keeps its lock by posting on. */
 async function letGo(parts: ClaimParts, claim: Claim, lock: string): Promise<Refusal> {
   await conclude(parts, claim, lock, { how: 'refused' })
   return new Refusal('stale_writer')
-}
-
-function counted(rate: ClaimRecord['rate'], now: number): ClaimRecord['rate'] {
-  const second = Math.floor(now / 1000)
-  const posts = rate.second === second ? rate.posts + 1 : 1
-  if (posts > MAX_POSTS_PER_SECOND) throw new Refusal('rate_limited', undefined, [], 1000)
-  return { second, posts }
 }
 
 function secondsSince(startedAt: number): number {

@@ -29,6 +29,8 @@ export interface ClaimRequest {
   readonly waitMs: number
   /** Aborted when nobody waits for the answer any more. */
   readonly gone: AbortSignal
+  /** Throws where whoever asks may no longer have a job, since the wait may be long. */
+  confirm(): void
 }
 
 /**
@@ -49,16 +51,23 @@ export class ClaimService {
     this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#desk.isWanted(queue) })
   }
 
-  /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured. */
-  async claim({ kind, solver, by, waitMs, gone }: ClaimRequest): Promise<Assignment | null> {
+  /** How many wait for a job. */
+  get waiting(): number {
+    return this.#desk.waiting
+  }
+
+  /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured, `overloaded` where too many wait, and as `confirm` throws. */
+  async claim(request: ClaimRequest): Promise<Assignment | null> {
+    const { kind, solver, waitMs, gone } = request
     if (this.#draining) throw new Refusal('restart')
     const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#parts.solvers) })
     this.#recovery.attend(queue)
     const until = Date.now() + waitMs
+    // Where the client leaves, the next wait ends at once.
     for (;;) {
       const taken = await this.#desk.wait(queue, Math.max(0, until - Date.now()), gone)
       if (!taken) return null
-      const assignment = await this.#begin(taken, by)
+      const assignment = await this.#begin(taken, request)
       if (assignment) return assignment
     }
   }
@@ -82,7 +91,7 @@ export class ClaimService {
   }
 
   /** Writes the start; null where there is nothing to start. */
-  async #begin(taken: Taken, by: string): Promise<Assignment | null> {
+  async #begin(taken: Taken, request: ClaimRequest): Promise<Assignment | null> {
     const { broker, claims, queue, lockMs } = this.#parts
     const { id, round, token, lock } = taken
     // Taken: the next job may come into the queue. What fails here the sweeper does.
@@ -93,12 +102,31 @@ export class ClaimService {
     const attempt = attemptAtStart(state)
     const over = overBeforeStart(attempt, state)
     if (over) return this.#conclude(taken, over)
+    if (!(await this.#isWanted(taken, request))) return null
     const startedAt = Date.now()
     // Before the start, so that whoever is told of it can write.
-    await claims.write(taken, { by, lock, startedAt, n: 0, logTail: [], rate: { second: 0, posts: 0 } })
+    await claims.write(taken, { by: request.by, lock, startedAt, n: 0, logTail: [] })
+    if (!(await this.#isWanted(taken, request))) return null
     const written = await broker.publish(id, startOf(attempt), { round, token, n: START_N })
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
     return assignmentOf(taken, state.kind, attempt, { lockMs, deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs })
+  }
+
+  /** Whether there is somebody to start it for; else it goes back, and costs no attempt. Rejects as `confirm` throws. */
+  async #isWanted(taken: Taken, { gone, confirm }: ClaimRequest): Promise<boolean> {
+    try {
+      confirm()
+      if (!gone.aborted) return true
+    } catch (error) {
+      await this.#handBack(taken)
+      throw error
+    }
+    await this.#handBack(taken)
+    return false
+  }
+
+  async #handBack(taken: Taken): Promise<void> {
+    await this.#parts.claims.settle(taken, taken.lock, { how: 'handed back' })
   }
 
   async #conclude(taken: Taken, settled: Settled): Promise<null> {

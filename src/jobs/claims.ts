@@ -27,8 +27,6 @@ export interface ClaimRecord {
   /** How that was answered; absent while it is an end that has not been committed. */
   readonly answer?: ClaimAnswer
   readonly logTail: readonly string[]
-  /** How many posts came in the last second that had one (s since the epoch). */
-  readonly rate: { readonly second: number; readonly posts: number }
 }
 
 /**
@@ -44,9 +42,15 @@ export interface Claims {
   settle(claim: Claim, lock: string, settled: Settled): Promise<boolean>
   /** Null where there is none, or it ended long ago. */
   read(claim: Claim): Promise<ClaimRecord | null>
-  /** Kept as long as the lease, and a while longer, so that a last post may be repeated. */
-  write(claim: Claim, record: ClaimRecord): Promise<void>
+  /** Kept as long as the lease, and a while longer, so that a last post may be repeated. False where a later post is kept, or this one with its answer: that stays. */
+  write(claim: Claim, record: ClaimRecord): Promise<boolean>
   /** Gives rounds whose lock has run out to other workers. To be called at least twice in the life of a lock, as long as anybody would take them. */
   recover(queue: string): Promise<void>
   close(): Promise<void>
+}
+
+/** How fast the worker of a claim posts, over all hubs. */
+export interface PostCounter {
+  /** Counts a post; how many there were, with this one, in the second that the first of them began. */
+  count(claim: Claim): Promise<number>
 }

@@ -32,6 +32,8 @@ export interface JobState {
   seq: number
   /** Fencing token of the last worker that wrote in this round, 0 before; as it was when the state was read, since entries do not carry it. */
   token: number
+  /** Number of that worker's last write, 0 before; read as `token` is. */
+  n: number
   readonly latest: Map<string, Entry>
 }
 
@@ -45,6 +47,7 @@ export function advance(state: JobState, entry: Entry): void {
       state.started_at = null
       state.finished_at = null
       state.token = 0
+      state.n = 0
     }
   }
   if (entry.to) {

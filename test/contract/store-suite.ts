@@ -42,6 +42,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
       round: 1,
       attempt: 1,
       token: 0,
+      n: 0,
       silentMs: null,
       stale: false,
       seq: 1,

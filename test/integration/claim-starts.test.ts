@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { BullClaims } from '../../src/jobs/bull-claims.js'
+import { MAX_WAITING } from '../../src/jobs/claim-desk.js'
 import { ClaimService } from '../../src/jobs/claim-service.js'
 import type { Claims, Taken } from '../../src/jobs/claims.js'
 import { JobService } from '../../src/jobs/job-service.js'
@@ -25,10 +26,12 @@ interface Hooks {
   readonly onTaken?: (taken: Taken) => Promise<void>
   /** What happens between the last renewal of a claim and its commit. */
   readonly onSettle?: () => Promise<unknown>
+  /** What happens when the record of a claim has been written. */
+  readonly onWritten?: () => void
 }
 
 /** Claims on the Redis of a harness. */
-function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle }: Hooks = {}) {
+function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle, onWritten }: Hooks = {}) {
   const lockMs = h.config.WORKER_LOCK_MS
   const onFault = (error: unknown) => h.faults.push(error)
   const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
@@ -42,13 +45,18 @@ function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle }: Hook
     await onSettle?.()
     return adapter.settle(...settled)
   }
-  const spied = overriding(overriding(adapter, 'take', take), 'settle', settle)
+  const write: Claims['write'] = async (...record) => {
+    const isWritten = await adapter.write(...record)
+    onWritten?.()
+    return isWritten
+  }
+  const spied = overriding(overriding(overriding(adapter, 'take', take), 'settle', settle), 'write', write)
   const claims = new ClaimService({ ...partsOf(h), solvers, claims: spied, lockMs, onFault })
   t.teardown(() => claims.close())
   return {
     claims,
     claim: ({ solver, waitMs = 500, gone = NOBODY }: { solver?: string; waitMs?: number; gone?: AbortSignal } = {}) =>
-      claims.claim({ kind: 'run', by: 'worker-1', solver, waitMs, gone }),
+      claims.claim({ kind: 'run', by: 'worker-1', solver, waitMs, gone, confirm: () => {} }),
   }
 }
 
@@ -177,4 +185,59 @@ t.test('[CLAIM-6] [STATE-9] a lost claim goes back to the queue, however often: 
     t.same(state, { at: 'waiting' })
   }
   t.same(h.faults, [])
+})
+
+t.test('[CLAIM-3] whoever leaves between the take and the start costs the job no attempt', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { WORKER_LOCK_MS: '60000', SWEEP_INTERVAL_MS: '600000' } })
+  const { broker } = partsOf(h)
+  const read = broker.read.bind(broker)
+  const id = await h.submit()
+  const [early, late] = [new AbortController(), new AbortController()]
+  broker.read = (...asked) => {
+    early.abort()
+    return read(...asked)
+  }
+  t.equal(await claimsOf(t, h).claim({ gone: early.signal }), null)
+  broker.read = read
+  t.equal(await claimsOf(t, h, { onWritten: () => late.abort() }).claim({ gone: late.signal }), null)
+  t.match((await read(id))?.state, { status: 'queued', seq: 1 })
+  t.match(await claimsOf(t, h).claim(), { id, attempt: 1, token: 3 })
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-3] a hub lets so many claims wait and no more, until one of them leaves', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const { claims, claim } = claimsOf(t, h)
+  const leaving = new AbortController()
+  const first = claim({ waitMs: 60_000, gone: leaving.signal })
+  const others = Array.from({ length: MAX_WAITING - 1 }, () => claim({ waitMs: 60_000, gone: new AbortController().signal }))
+  t.equal(claims.waiting, MAX_WAITING)
+  await t.rejects(claim(), { code: 'overloaded', retryAfterMs: 1000 })
+  leaving.abort()
+  t.equal(await first, null)
+  const id = await h.submit()
+  const last = claim({ waitMs: 60_000, gone: new AbortController().signal })
+  t.match(await others[0], { id }, 'whoever has waited longest gets it')
+  await claims.drain()
+  t.same(new Set(await Promise.all([...others.slice(1), last])), new Set([null]))
+  t.equal(claims.waiting, 0)
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-4] only a Redis that does not answer, or not now, is told as overloaded; any other fault as what it is', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const redis = new Redis(h.redis.url)
+  t.teardown(() => redis.disconnect())
+  const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
+  const claims = new BullClaims({ url: h.redis.url, prefix, lockMs: 10_000, keepMs: 1000, onFault: (error) => h.faults.push(error) })
+  t.teardown(() => claims.close())
+  const id = await h.submit()
+  const taken = await eventually(() => claims.take('run'))
+  await redis.hset(`${prefix}:run:${id}~1`, 'data', '{')
+  await t.rejects(claims.settle(taken, taken.lock, { how: 'handed back' }), SyntaxError)
+  await redis.replicaof('127.0.0.1', 1)
+  await t.rejects(claims.count(taken), { code: 'overloaded' }, 'a replica takes no writes')
+  await t.rejects(claims.renew(taken, taken.lock), { code: 'overloaded' })
+  await redis.replicaof('NO', 'ONE')
+  t.ok(await claims.renew(taken, taken.lock))
 })

@@ -102,6 +102,17 @@ t.test('[CLAIM-6] frozen in the middle of a run: what it says when it wakes is r
   t.same(h.faults, [])
 })
 
+t.test('[CLAIM-6] no hub answers until its lease is over: a worker in Python gives the run up, and computes it no longer', async (t) => {
+  const h = await start(t, SHORT)
+  const worker = python(t, h, ENDLESS)
+  const id = await h.submit()
+  const client = await h.connect(id, { node: 1 })
+  await client.next('progress')
+  await h.nodes[0]?.hub.close()
+  await eventually(() => worker.said().includes(`lost ${id}`))
+  t.equal(worker.child.exitCode, null, 'and asks for the next one')
+})
+
 t.test('[CLAIM-7] a worker in Python obeys a cancel', async (t) => {
   const h = await start(t)
   python(t, h, ENDLESS)

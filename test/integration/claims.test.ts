@@ -1,9 +1,16 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { signToken } from '../../src/cli/token.js'
+import { START_N } from '../../src/jobs/claim-post.js'
+import { MAX_POSTS_PER_SECOND } from '../../src/protocol/claim-messages.js'
+import { Refusal } from '../../src/protocol/codes.js'
+import { fencingWriter } from '../../src/protocol/entry.js'
+import { runEvents } from '../../src/protocol/run-events.js'
 import { Claimant, workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
 import { startLateWorker } from '../helpers/late-worker.js'
 import { Stage } from '../helpers/stage.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
@@ -28,10 +35,15 @@ async function untilStatus(client: TestClient, status: string): Promise<Message>
   }
 }
 
-function partsOf(h: Harness) {
-  const parts = h.nodes[0]?.hub.parts
+function partsOf(h: Harness, node = 0) {
+  const parts = h.nodes[node]?.hub.parts
   if (!parts) throw new Error('no node')
   return parts
+}
+
+/** What the keys of the queues begin with. */
+function queuesOf(h: Harness): string {
+  return new RedisKeys(h.config.REDIS_PREFIX).queues()
 }
 
 function openRedis(t: Test, h: Harness): Redis {
@@ -136,8 +148,7 @@ t.test('[CLAIM-3] a claim waits for a job, and ends at once when the client goes
         await eventually(isClosed)
       }
     } else {
-      await arrived
-      await h.call('GET', '/api/v2/runs')
+      await eventually(() => hub.claims.waiting === 1)
       gone.abort()
     }
     await asked.catch(() => {})
@@ -153,7 +164,7 @@ t.test('[CLAIM-3] a claim waits for a job, and ends at once when the client goes
   const begun = Date.now()
   const drained = new Claimant(h).claim({ wait_s: 30 })
   const second = new Claimant(h).claim({ wait_s: 30, kind: 'benchmark' })
-  await h.call('GET', '/livez') // they are asked for before this is answered
+  await eventually(() => hub.claims.waiting === 2)
   await h.nodes[0]?.hub.close()
   t.match(await drained, { status: 204 })
   t.match(await second, { status: 204 })
@@ -185,7 +196,7 @@ t.test('[CLAIM-4] a post with the same number is the same write, on whatever hub
   const ended = await Promise.all([worker.post([end], { n: 3 }), worker.post([end], { n: 3, node: 1 })])
   const again = await worker.post([end], { n: 3 })
   t.match(again, { status: 200, body: { status: 'failed', lease_s: 0 } })
-  t.ok(ended.some(({ status }) => status === 200))
+  for (const { status, body } of ended) t.match({ status, body }, { status: 200, body: again.body })
   t.match(await worker.post([metric(9)], { n: 4 }), STALE, 'and nothing follows')
   const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
   t.same(
@@ -193,6 +204,89 @@ t.test('[CLAIM-4] a post with the same number is the same write, on whatever hub
     ['status', 'status', 1, 2, 'one\ntwo'],
   )
   t.equal(second.body.seq, 4)
+  t.same(h.faults, [])
+})
+
+/** Holds one write of a claim's worker on a node, before or after it is done; the answer lets it go on. */
+function hold(h: Harness, node: number, held: number, { isDone = false } = {}): { readonly arrived: Promise<unknown>; release(): void } {
+  const { broker } = partsOf(h, node)
+  const gate = new EventEmitter()
+  const [arrived, released] = [once(gate, 'arrived'), once(gate, 'released')]
+  const publish = broker.publish.bind(broker)
+  broker.publish = async (id, events, writer) => {
+    if (writer.n !== START_N + held) return publish(id, events, writer)
+    const early = isDone ? await publish(id, events, writer) : null
+    gate.emit('arrived')
+    await released
+    return early ?? publish(id, events, writer)
+  }
+  return { arrived, release: () => gate.emit('released') }
+}
+
+t.test('[CLAIM-4] a late copy of a post ends nothing, whatever its hub was at', async (t) => {
+  const h = await start(t)
+  for (const isDone of [false, true]) {
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    await worker.claim()
+    const { arrived, release } = hold(h, 0, 1, { isDone })
+    const late = worker.post([metric(1)], { n: 1 })
+    await arrived
+    const first = await worker.post([metric(1)], { n: 1, node: 1 })
+    t.equal(first.status, 200)
+    t.equal((await worker.post([metric(2)], { n: 2, node: 1 })).status, 200)
+    release()
+    t.match(await late, isDone ? { status: 200, body: first.body } : STALE)
+    t.match(await worker.post([metric(1)], { n: 1, node: 1 }), STALE, 'nor is it the last one again')
+    t.match(await worker.post([metric(3), COMPLETED], { n: 3, node: 1 }), { status: 200, body: { status: 'completed' } })
+    const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+    t.same(
+      events.map(({ type, value }: Message) => value ?? type),
+      ['status', 'status', 1, 2, 3, 'completed'],
+    )
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-4] the same end twice at once: what one of them has brought about both are told', async (t) => {
+  const h = await start(t)
+  for (const end of [COMPLETED, { type: 'failed', error: 'no', retry: true }, { type: 'released' }]) {
+    const worker = new Claimant(h)
+    await h.submit()
+    await worker.claim()
+    const { arrived, release } = hold(h, 0, 1)
+    const slow = worker.post([metric(1), end], { n: 1 })
+    await arrived
+    const quick = await worker.post([metric(1), end], { n: 1, node: 1 })
+    release()
+    t.equal(quick.status, 200)
+    t.match(await slow, { status: 200, body: quick.body }, end.type)
+  }
+  t.same(h.faults, [])
+})
+
+t.test('[CLAIM-4] [CLAIM-6] an end that never came about is refused, though the job has ended otherwise meanwhile', async (t) => {
+  const h = await start(t, { SWEEP_INTERVAL_MS: '600000' })
+  const redis = openRedis(t, h)
+  const { broker } = partsOf(h)
+  const publish = broker.publish.bind(broker)
+  const lost = (id: string) => ({ ...runEvents.status(id, 'retrying', 'the worker was lost'), clears: 'attempt' }) as const
+  const ended = (id: string) => runEvents.failed(id, { code: 'worker_lost', error: 'lost', log_tail: '' }, {})
+  for (const [end, givenUp, ends] of [
+    [{ type: 'failed', error: 'no', retry: true }, lost, 'attempt'],
+    [{ type: 'released' }, lost, 'attempt'],
+    [{ type: 'failed', error: 'no' }, ended, 'round'],
+  ] as const) {
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    const { round, token } = (await worker.claim()).body
+    broker.publish = () => Promise.reject(new Refusal('overloaded'))
+    t.equal((await worker.post([metric(1), end], { n: 1 })).status, 503)
+    broker.publish = publish
+    await redis.del(`${queuesOf(h)}:run:${id}~${round}:lock`)
+    t.match(await broker.publish(id, [givenUp(id)], fencingWriter({ round, token }, ends)), { ok: true })
+    t.match(await worker.post([metric(1), end], { n: 1 }), STALE, `${end.type}, given up`)
+  }
   t.same(h.faults, [])
 })
 
@@ -305,19 +399,25 @@ t.test('[CLAIM-4] Redis is away for a moment: come again, and the same post is d
 })
 
 t.test('[CLAIM-6] a post renews the lease, an empty one too; with nobody there to take it the run ends as lost', async (t) => {
-  const h = await start(t, SHORT)
+  const h = await start(t, { WORKER_LOCK_MS: '5000', SWEEP_INTERVAL_MS: '200' })
+  const redis = openRedis(t, h)
   const worker = new Claimant(h)
-  const client = await h.connect(await h.submit())
-  await worker.claim()
-  const until = Date.now() + 2500
-  await eventually(
-    async () => {
-      const { status, body } = await worker.post([], { node: Date.now() % 2 })
-      t.match({ status, body }, { status: 200, body: { status: 'running', lease_s: 1 } })
-      return Date.now() > until
-    },
-    { everyMs: 300 },
-  )
+  const id = await h.submit()
+  const client = await h.connect(id)
+  const { round } = (await worker.claim()).body
+  const lock = `${queuesOf(h)}:run:${id}~${round}:lock`
+  for (const [node, events] of [
+    [0, []],
+    [1, []],
+    [1, [metric(1)]],
+  ] as const) {
+    // As if it had not been renewed for long; no clock of a test runs against it.
+    t.equal(await redis.pexpire(lock, 60_000), 1)
+    const { status, body } = await worker.post(events, { node })
+    t.match({ status, body }, { status: 200, body: { status: 'running', lease_s: 5 } })
+    const left = await redis.pttl(lock)
+    t.ok(left > 0 && left <= 5000, 'its lease begins anew')
+  }
   t.match(await client.next('error'), { code: 'worker_lost', attempts: 1 })
   t.match(await worker.post([]), STALE)
   t.same(h.faults, [])
@@ -460,20 +560,68 @@ t.test('[CLAIM-9] one that does not stop is ended by the sweeper', async (t) => 
 
 t.test('[CLAIM-10] more posts in a second than a claim may make are refused, over all hubs, and take no effect', async (t) => {
   const h = await start(t)
+  const redis = openRedis(t, h)
   const worker = new Claimant(h)
   const id = await h.submit()
-  await worker.claim()
-  const refused = await eventually(
-    async () => {
-      const answer = await worker.post([metric(1)], { node: Date.now() % 2 })
-      return answer.status === 429 && answer
-    },
-    { everyMs: 1 },
+  const { round, token } = (await worker.claim()).body
+  const key = `${queuesOf(h)}:run:${id}~${round}:claim:${token}:posts`
+  await redis.set(key, MAX_POSTS_PER_SECOND - 3)
+  t.equal((await worker.post([metric(1)], { n: 1 })).status, 200)
+  t.equal((await worker.post([metric(1)], { n: 1, node: 1 })).status, 200, 'a repeated one counts')
+  t.equal((await worker.post([{ type: 'dance' }], { n: 2, node: 1 })).status, 422, 'one that is not valid counts')
+  for (const node of [0, 1]) {
+    const refused = await worker.post([metric(2)], { n: 2, node })
+    t.match(refused, { status: 429, body: { error: 'rate_limited' } })
+    t.equal(refused.headers.get('retry-after'), '1')
+  }
+  t.equal((await worker.post([COMPLETED], { n: 2, sub: 'worker-2' })).status, 409, 'another one’s do not')
+  t.equal(await redis.get(key), String(MAX_POSTS_PER_SECOND + 2))
+  await redis.del(key)
+  t.equal((await worker.post([COMPLETED], { n: 2 })).status, 200)
+  const left = await redis.pttl(key)
+  t.ok(left <= 1000 && left !== -1, 'it is over after a second')
+  const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
+  t.same(
+    events.map(({ type, value }: Message) => value ?? type),
+    ['status', 'status', 1, 'completed'],
   )
-  t.match(refused.body, { error: 'rate_limited' })
-  t.equal(refused.headers.get('retry-after'), '1')
-  await eventually(async () => (await worker.post([COMPLETED])).status === 200, { everyMs: 200 })
-  t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+})
+
+t.test('[CLAIM-2] a post may be as large as a message, and no larger', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  await h.submit()
+  await worker.claim()
+  const lines = (count: number) => Array.from({ length: count }, () => ({ type: 'log', line: 'x'.repeat(9000) }))
+  t.ok(h.config.MAX_INBOUND_BYTES < 20 * 9000 && h.config.MAX_EVENT_BYTES < 40 * 9000)
+  t.equal((await worker.post(lines(20), { n: 1 })).status, 200)
+  t.match(await worker.post(lines(40), { n: 2 }), { status: 413, body: { error: 'too_big' } })
+  t.match(await worker.post([COMPLETED], { n: 2 }), { status: 200, body: { status: 'completed' } })
+})
+
+t.test('[CLAIM-3] a token that is revoked or runs out while its claim waits gets no job', async (t) => {
+  const h = await start(t)
+  const hub = h.nodes[0]?.hub
+  if (!hub) throw new Error('no node')
+  const { claims, guards } = hub
+  const revoked = signToken(SECRET, 'worker-9', 600, { role: 'worker' })
+  const brief = signToken(SECRET, 'worker-8', 2, { role: 'worker' })
+  const expiresAt = Date.now() + 2000
+  const revoke = () => guards.revocations.revoke({ sub: 'worker-9', before: Date.now() + 2000, until: Date.now() + 60_000 })
+  for (const [token, spoil, error] of [
+    [brief, () => eventually(() => Date.now() > expiresAt), 'expired'],
+    [revoked, revoke, 'unauthenticated'],
+  ] as const) {
+    const asked = h.call('POST', '/api/v2/jobs/claim', { token, body: { kind: 'run', wait_s: 20 } })
+    await eventually(() => claims.waiting === 1)
+    await spoil()
+    const id = await h.submit()
+    t.match(await asked, { status: 401, body: { error } })
+    const worker = new Claimant(h)
+    t.match(await worker.claim(), { status: 200, body: { id, attempt: 1, token: 2 } })
+    await worker.post([COMPLETED])
+  }
+  t.same(h.faults, [])
 })
 
 t.test('[CLAIM-2] a benchmark is claimed like a run, and speaks its own dialect', async (t) => {

@@ -13,6 +13,7 @@ function fresh(): JobState {
     solver: null,
     parent: null,
     token: 0,
+    n: 0,
     silentMs: null,
     stale: false,
     seq: 0,

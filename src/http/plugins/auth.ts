@@ -28,6 +28,8 @@ export interface AuthOptions {
 declare module 'fastify' {
   interface FastifyInstance {
     authenticate(token: string): Promise<Identity>
+    /** Throws `expired` or `unauthenticated` where an identity that was good when it was read is so no longer. */
+    confirm(identity: Identity): void
     /** Hook for routes that need a user: sets `request.identity`, or throws `forbidden`, `unauthenticated`, `expired` or `overloaded` before anything else of the request is read. */
     identify(request: FastifyRequest): Promise<void>
     /** The token in a page's cookie; only of a page that is trusted by name, since a browser sends cookies whoever asks it to. */
@@ -56,6 +58,10 @@ export const auth = fp(
       await revocations.ready()
       if (revocations.isRevoked(identity)) throw new Refusal('unauthenticated', REVOKED)
       return identity
+    })
+    app.decorate('confirm', (identity: Identity) => {
+      if (identity.expiresAt <= Date.now()) throw new Refusal('expired')
+      if (revocations.isRevoked(identity)) throw new Refusal('unauthenticated', REVOKED)
     })
     app.decorate('cookieTokenOf', (request: FastifyRequest) => {
       return cookie !== '' && app.isTrustedPage(request) ? cookieOf(request.headers.cookie, cookie) : undefined

@@ -9,13 +9,15 @@ import { describeFaults } from '../../protocol/faults.js'
 
 export interface ClaimRoutesOptions {
   readonly claims: ClaimService
+  /** Most bytes of a post: what a message may have. */
+  readonly maxPostBytes: number
 }
 
 const Path = Type.Object({ id: Type.String() })
 const posts = Compile(ClaimPost)
 
 /** `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`, for the role `worker`: jobs for workers in any language, over HTTP. */
-export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { claims }) => {
+export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { claims, maxPostBytes }) => {
   const tags = ['workers']
   app.addHook('onRequest', app.identify)
   app.addHook('onRequest', async ({ identity }) => {
@@ -29,8 +31,10 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     response: { 200: Assignment, 204: Type.Null({ description: 'none came within wait_s' }) },
   }
   app.post('/claim', { schema: claimed }, async (request, reply) => {
+    const { identity } = request
     const { kind, solver, wait_s } = request.body
-    const job = await claims.claim({ kind, solver, by: request.identity.sub, waitMs: wait_s * 1000, gone: goneOf(reply) })
+    const confirm = () => app.confirm(identity)
+    const job = await claims.claim({ kind, solver, by: identity.sub, waitMs: wait_s * 1000, gone: goneOf(reply), confirm })
     return job ? reply.send(job) : reply.code(204).send(null)
   })
 
@@ -44,7 +48,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
   // What its events have to be is known once the job is: here they are only events.
   const validatorCompiler = ({ httpPart }: { httpPart?: string }) =>
     httpPart === 'body' ? checkPost : (data: unknown) => ({ value: data })
-  app.post('/:id/events', { schema: told, validatorCompiler }, async ({ params, body, identity }) => {
+  app.post('/:id/events', { schema: told, validatorCompiler, bodyLimit: maxPostBytes }, async ({ params, body, identity }) => {
     return claims.post(params.id, identity.sub, body as ClaimPost) // checkPost has let it through
   })
 }
