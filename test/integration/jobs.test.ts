@@ -255,7 +255,8 @@ t.test('[STATE-7] a job that ended in the queue while its worker could not tell 
   const harness = await startHarness(t, { env: { SWEEP_INTERVAL_MS: '100' }, processor: async () => ({ metrics_summary: { answer: 42 } }) })
   const worker = harness.worker
   if (!worker) throw new Error('no worker')
-  // The worker's own hook finds no queue to ask; the sweeper of the hub does.
+  // The worker's own hook finds no queue to ask; the sweeper of the hub does, since the worker's takes no turn.
+  await worker.parts.sweeper.close()
   worker.parts.queue.state = () => Promise.reject(new Error('gone'))
   const client = await harness.connect(await harness.submit())
   t.match(await client.next('completed'), { metrics_summary: { answer: 42 } })
