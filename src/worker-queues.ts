@@ -1,6 +1,7 @@
 import { type Config, ConfigError } from './config.js'
 import { type KindName, queueOf } from './protocol/kinds.js'
-import { BUILT_IN_SOLVER, type Solver } from './solvers/solver.js'
+import { BUILT_IN_SOLVER } from './protocol/run-input.js'
+import type { Solver } from './solvers/solver.js'
 
 /** The kind of job that solvers compute. */
 const SOLVED = 'run'

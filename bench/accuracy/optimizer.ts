@@ -32,7 +32,7 @@ function findFront({ problem, population, generations, evaluate }: KnownProblem,
   const search: Search = { strategy: 'nsga2', population, generations, seed, plateau: false }
   let checkpoint = begin(problem, search)
   while (checkpoint.end === null) {
-    for (const { index, point } of candidates(problem, search, checkpoint)) {
+    for (const { index, point } of candidates(search, checkpoint)) {
       const next: Fold | null = fold(problem, search, checkpoint, index, { metrics: evaluate(point) })
       if (!next) throw new Error(`candidate ${index} was not taken`)
       checkpoint = next.checkpoint

@@ -4,7 +4,7 @@ import { Refusal } from '../protocol/codes.js'
 import { connectBull, isUnavailable } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
 import { countPost, readRecord, writeRecord } from './bull-records.js'
-import type { Claim, ClaimRecord, Claims, PostCounter, Taken } from './claims.js'
+import { CHECKS_PER_LOCK, type Claim, type ClaimRecord, type Claims, type PostCounter, type Taken } from './claims.js'
 import type { Settled } from './queue.js'
 
 export interface BullClaimsOptions {
@@ -20,9 +20,6 @@ export interface BullClaimsOptions {
 
 type RoundQueue = BullMq<BullData, BullReturn>
 type RoundJob = BullJob<BullData, BullReturn>
-
-/** Of the life of a lock: how often locks that have run out are looked for. More often than a worker does, since whoever claims may come late. */
-const CHECKS_PER_LOCK = 4
 
 /** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
 export class BullClaims implements Claims, PostCounter {

@@ -1,4 +1,4 @@
-import type { Claims } from './claims.js'
+import { CHECKS_PER_LOCK, type Claims } from './claims.js'
 
 export interface ClaimRecoveryOptions {
   /** A claim that is not renewed for so long is lost. */
@@ -7,9 +7,6 @@ export interface ClaimRecoveryOptions {
   isWanted(queue: string): boolean
   readonly onFault: (error: unknown) => void
 }
-
-/** Of the life of a lock. */
-const CHECKS = 4
 
 /**
  * Looks for lost claims, as a worker process does for lost workers, while there is somebody on this hub who claims: for where no worker process runs, nobody
@@ -31,7 +28,7 @@ export class ClaimRecovery {
   attend(queue: string): void {
     this.#seen.set(queue, Date.now())
     if (this.#timer) return
-    this.#timer = setInterval(() => this.#check(), this.#options.lockMs / CHECKS).unref()
+    this.#timer = setInterval(() => this.#check(), this.#options.lockMs / CHECKS_PER_LOCK).unref()
     this.#check()
   }
 

@@ -29,6 +29,9 @@ export interface ClaimRecord {
   readonly logTail: readonly string[]
 }
 
+/** How often in the life of a lock those that have run out are looked for: more often than a worker does, since whoever claims may come late. */
+export const CHECKS_PER_LOCK = 4
+
 /**
  * The workers' queue by hand, for workers that are no process of ours: a round is taken, its lock kept for as long as somebody renews it, and settled. All of
  * it lies in Redis, so each act may be another process's. Rejects with `overloaded` where Redis cannot be reached.
@@ -44,7 +47,7 @@ export interface Claims {
   read(claim: Claim): Promise<ClaimRecord | null>
   /** Kept as long as the lease, and a while longer, so that a last post may be repeated. False where a later post is kept, or this one with its answer: that stays. */
   write(claim: Claim, record: ClaimRecord): Promise<boolean>
-  /** Gives rounds whose lock has run out to other workers. To be called at least twice in the life of a lock, as long as anybody would take them. */
+  /** Gives rounds whose lock has run out to other workers. To be called `CHECKS_PER_LOCK` times in the life of a lock, as long as anybody would take them. */
   recover(queue: string): Promise<void>
   close(): Promise<void>
 }

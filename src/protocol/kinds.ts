@@ -7,7 +7,7 @@ import { optimizationEvents, optimizationSnapshot } from './optimization-events.
 import { OptimizationInput, optimizationInputFaults } from './optimization-input.js'
 import { processEvents } from './process-events.js'
 import { runEvents, runSnapshot } from './run-events.js'
-import { HornInput, hornInputFaults } from './run-input.js'
+import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './run-input.js'
 
 /** What is known of every kind of job, and, of those with the run dialect, how it is addressed in it. */
 export interface Kind {
@@ -44,7 +44,7 @@ export const KINDS = {
     processType: 'solver',
     path: 'runs',
     phases: ['meshing', 'solving', 'postprocessing'],
-    solvers: ['horn-2d'],
+    solvers: [BUILT_IN_SOLVER],
     input: HornInput,
     inputFaults: hornInputFaults,
     inSteps: false,

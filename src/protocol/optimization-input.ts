@@ -2,12 +2,11 @@ import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import Value from 'typebox/value'
 import { describeFaults } from './faults.js'
-import { HornInput, hornInputFaults } from './run-input.js'
+import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './run-input.js'
 
 const MAX_EVALUATIONS = 5000
 /** Each run keeps its whole input for as long as its state. */
 const MAX_INPUT_CHARS = 32 * 1024 * 1024
-const HORN = 'horn-2d'
 
 const Metric = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'a metric that a run of the solver reports at its end' })
 
@@ -38,7 +37,7 @@ const Constraint = Type.Object(
 /** Input of an optimization: what may vary, what is wanted, and how it is searched for. Each point is a run of `solver`. */
 export const OptimizationInput = Type.Object(
   {
-    solver: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', default: HORN, description: 'which solver computes the runs' }),
+    solver: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', default: BUILT_IN_SOLVER, description: 'which solver computes the runs' }),
     base: Type.Object({}, { additionalProperties: true, default: {}, description: 'the fixed part of each run input' }),
     variables: Type.Array(Variable, { minItems: 1, maxItems: 32 }),
     objectives: Type.Array(Objective, { minItems: 1, maxItems: 4 }),
@@ -81,8 +80,8 @@ export function optimizationInputFaults(input: OptimizationInput, solvers: reado
     faults.push({ path: '/input/generations', expected: `population × generations to be at most ${MAX_EVALUATIONS}` })
   if (JSON.stringify(input.base).length * population * generations > MAX_INPUT_CHARS)
     faults.push({ path: '/input/base', expected: `its length × the number of points to be at most ${MAX_INPUT_CHARS} characters` })
-  if (solver === HORN) return faults.length > 0 ? faults : hornFaults(input)
-  if (!solvers.includes(solver)) faults.push({ path: '/input/solver', expected: `one of ${[HORN, ...solvers].join(', ')}` })
+  if (solver === BUILT_IN_SOLVER) return faults.length > 0 ? faults : hornFaults(input)
+  if (!solvers.includes(solver)) faults.push({ path: '/input/solver', expected: `one of ${[BUILT_IN_SOLVER, ...solvers].join(', ')}` })
   return faults
 }
 

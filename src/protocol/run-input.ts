@@ -1,5 +1,8 @@
 import Type, { type Static } from 'typebox'
 
+/** The solver of runs that is built in. */
+export const BUILT_IN_SOLVER = 'horn-2d'
+
 /** Materials the horn solver knows; their constants live beside the solver. */
 export const HORN_MATERIALS = ['ti-6al-4v', 'al-7075-t6', 'steel-d2'] as const
 export const HORN_PROFILES = ['uniform', 'stepped', 'exponential'] as const

@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path'
 import { Compile } from 'typebox/compile'
 import { readSettingsFile, SettingsFileError } from '../files/settings-file.js'
-import { BUILT_IN_SOLVER, type Solver, SolversFile } from './solver.js'
+import { BUILT_IN_SOLVER } from '../protocol/run-input.js'
+import { type Solver, SolversFile } from './solver.js'
 
 const validator = Compile(SolversFile)
 

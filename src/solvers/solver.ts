@@ -1,9 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 
-/** The name of the solver that comes with runcast; none in the file may take it. */
-export const BUILT_IN_SOLVER = 'horn-2d'
-
 // A text with a NUL cannot be handed to a program.
 const Text = (description: string, minLength = 0) => Type.String({ pattern: `^[^\\0]{${minLength},32768}$`, description })
 

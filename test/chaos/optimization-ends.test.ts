@@ -2,26 +2,14 @@ import t from 'tap'
 import { Lockless } from '../../src/jobs/lockless.js'
 import { lookAfter } from '../../src/jobs/look-after.js'
 import { isFinal } from '../../src/protocol/status.js'
-import type { Processor } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, startHarness } from '../helpers/harness.js'
-import { optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
+import { endless, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
 import { overriding } from '../helpers/overriding.js'
 import { killProcess, startWorkerProcess } from '../helpers/worker-process.js'
 
 const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
 const KINDS = { WORKER_KINDS: 'run,optimization', WORKER_CONCURRENCY: '2' }
-
-/** Runs that go on until they are told to end. */
-function endless() {
-  const running = new Set<string>()
-  const processor: Processor<'run'> = async (_input, job) => {
-    running.add(job.id)
-    await eventually(() => job.signal.aborted, { timeoutMs: 60_000 }).finally(() => running.delete(job.id))
-    throw job.signal.reason
-  }
-  return { running, processor }
-}
 
 function partsOf({ nodes }: Harness) {
   const [node] = nodes

@@ -1,4 +1,6 @@
 import type { InputOf } from '../../src/protocol/kinds.js'
+import type { Processor } from '../../workers/processor.js'
+import { eventually } from './eventually.js'
 import type { Harness } from './harness.js'
 import { HORN } from './harness.js'
 import type { Message } from './test-client.js'
@@ -23,6 +25,17 @@ export const TWO_OBJECTIVES = {
 /** What a run of it measures. */
 export function measure({ width_mm: w, height_mm: h }: InputOf<'run'>): Record<string, number> {
   return { cost: w * w, gain: w + h / 100, strain: h / 140, extra: 1 }
+}
+
+/** Runs that go on until they are told to end; `running`: those that do. */
+export function endless(): { readonly running: ReadonlySet<string>; readonly processor: Processor<'run'> } {
+  const running = new Set<string>()
+  const processor: Processor<'run'> = async (_input, job) => {
+    running.add(job.id)
+    await eventually(() => job.signal.aborted, { timeoutMs: 60_000 }).finally(() => running.delete(job.id))
+    throw job.signal.reason
+  }
+  return { running, processor }
 }
 
 /** Submits an optimization and answers its id. */

@@ -20,7 +20,7 @@ export function foldAll(
   const folds: Fold[] = []
   let checkpoint = begin(problem, search)
   while (checkpoint.end === null) {
-    for (const { index, point } of order(candidates(problem, search, checkpoint), checkpoint.generation)) {
+    for (const { index, point } of order(candidates(search, checkpoint), checkpoint.generation)) {
       const next = fold(problem, search, between(checkpoint), index, evaluate(point, index))
       if (!next) throw new Error(`candidate ${index} was not taken`)
       folds.push(next)

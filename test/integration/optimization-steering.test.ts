@@ -6,7 +6,7 @@ import type { Processor } from '../../workers/processor.js'
 import { stepOptimization } from '../../workers/steps/optimization-step.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
-import { measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
+import { endless, measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
 import { overriding } from '../helpers/overriding.js'
 import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { random } from '../helpers/random.js'
@@ -174,14 +174,8 @@ t.test('[OPT-7] where every step was lost, the sweeper’s look goes on', async 
 })
 
 t.test('[OPT-6] a run that was submitted while its optimization ended is ended too', async (t) => {
-  const running = new Set<string>()
-  const endless: Processor<'run'> = async (_input, job) => {
-    running.add(job.id)
-    await eventually(() => job.signal.aborted, { timeoutMs: 60_000 })
-    running.delete(job.id)
-    throw job.signal.reason
-  }
-  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '200' }, processor: endless })
+  const { running, processor } = endless()
+  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '200' }, processor })
   const id = await optimize(h, 'over', SMALL)
   await eventually(() => running.size > 0)
   await h.call('POST', `/api/v2/optimizations/${id}/cancel`)
@@ -193,13 +187,8 @@ t.test('[OPT-6] a run that was submitted while its optimization ended is ended t
 })
 
 t.test('[OPT-6] a paused optimization is cancelled at once, with the runs that it still has; a retry begins anew', async (t) => {
-  const running = new Set<string>()
-  const slow: Processor<'run'> = async (input, job) => {
-    running.add(job.id)
-    await eventually(() => job.signal.aborted || input.width_mm < 0, { timeoutMs: 60_000 }).finally(() => running.delete(job.id))
-    throw job.signal.reason
-  }
-  const h = await startHarness(t, { env: KINDS, processor: slow })
+  const { running, processor } = endless()
+  const h = await startHarness(t, { env: KINDS, processor })
   const id = await optimize(h, 'paused', SMALL)
   const client = await h.connect(id, { path: 'optimizations' })
   await eventually(() => running.size === 2)
@@ -216,14 +205,8 @@ t.test('[OPT-6] a paused optimization is cancelled at once, with the runs that i
 })
 
 t.test('[OPT-6] one that runs out of its time fails, and ends its runs', async (t) => {
-  const running = new Set<string>()
-  const endless: Processor<'run'> = async (_input, job) => {
-    running.add(job.id)
-    await eventually(() => job.signal.aborted, { timeoutMs: 60_000 })
-    running.delete(job.id)
-    throw job.signal.reason
-  }
-  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '200', CANCEL_GRACE_MS: '200' }, processor: endless })
+  const { running, processor } = endless()
+  const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '200', CANCEL_GRACE_MS: '200' }, processor })
   const id = await optimize(h, 'late', { ...SMALL, job_timeout_s: 1 })
   const client = await h.connect(id, { path: 'optimizations' })
   t.match(await client.next('error'), { code: 'timeout', optimization_id: id })

@@ -98,7 +98,7 @@ t.test('every candidate is inside the bounds and on its steps, and has the next 
   const property = fc.property(problems, searches, (problem, search) => {
     let expected = 0
     const look = (checkpoint: Checkpoint) => {
-      const all = candidates(problem, search, checkpoint)
+      const all = candidates(search, checkpoint)
       deepEqual(
         all.map(({ index }) => index),
         all.map((_, place) => checkpoint.generation * search.population + place),
@@ -139,7 +139,7 @@ t.test('what was folded, is not of this generation or comes after the end is fol
       const start = checkpoint.generation * search.population
       const known = checkpoint.evaluations.flatMap((evaluation) => evaluation?.index ?? [])
       for (const index of [...known, start - 1, start + search.population, start + 0.5, stray + start]) {
-        if (known.includes(index) || !candidates(problem, search, checkpoint).some((candidate) => candidate.index === index))
+        if (known.includes(index) || !candidates(search, checkpoint).some((candidate) => candidate.index === index))
           deepEqual(fold(problem, search, checkpoint, index, outcome), null)
       }
       return checkpoint

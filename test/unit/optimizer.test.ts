@@ -35,7 +35,7 @@ t.test('a search has all its generations, and tells which evaluation completed o
     [...Array.from({ length: 12 }).keys()],
   )
   const last = folds.at(-1)?.checkpoint ?? begin(TWO, search)
-  t.same(candidates(TWO, search, last), [])
+  t.same(candidates(search, last), [])
   t.equal(fold(TWO, search, last, 11, { metrics: {} }), null)
 })
 

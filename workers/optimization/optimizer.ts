@@ -49,7 +49,7 @@ export function begin(problem: Problem, search: Search): Checkpoint {
 }
 
 /** All points of the current generation, evaluated or not, by index; none of a search that has ended. */
-export function candidates(_problem: Problem, search: Search, { generation, points }: Checkpoint): readonly Candidate[] {
+export function candidates(search: Search, { generation, points }: Checkpoint): readonly Candidate[] {
   return points.map((point, place) => ({ index: generation * search.population + place, point }))
 }
 

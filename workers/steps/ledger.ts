@@ -2,8 +2,6 @@ import type { Checkpoint as SearchCheckpoint } from '../optimization/optimizer.j
 
 /** What an optimization keeps between two steps, as JSON in its checkpoint. */
 export interface Ledger {
-  /** The round of the job that it belongs to. */
-  readonly round: number
   readonly search: SearchCheckpoint
   readonly evaluated: number
   readonly feasible: number
@@ -19,9 +17,9 @@ export interface Ledger {
   readonly front: { readonly toldAt: number; readonly hasChanged: boolean }
 }
 
-export function firstLedger(round: number, search: SearchCheckpoint): Ledger {
+export function firstLedger(search: SearchCheckpoint): Ledger {
   const nothing = { evaluated: 0, feasible: 0, failed: 0, open: {}, leaving: [], found: {} }
-  return { round, search, ...nothing, front: { toldAt: 0, hasChanged: false } }
+  return { search, ...nothing, front: { toldAt: 0, hasChanged: false } }
 }
 
 /** The jobs that are parts of the optimization as its ledger says. */

@@ -69,7 +69,7 @@ async function start(parts: StepParts, state: JobState): Promise<boolean> {
   const input = inputOf(state)
   const before = await parts.broker.load(state.id)
   // Parts of the round before that have not ended: they leave with the next step.
-  const ledger = { ...firstLedger(state.round, begin(input, input)), leaving: before?.parts ?? [] }
+  const ledger = { ...firstLedger(begin(input, input)), leaving: before?.parts ?? [] }
   await advance(parts, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
   return false
 }
@@ -77,11 +77,12 @@ async function start(parts: StepParts, state: JobState): Promise<boolean> {
 /** Null where the checkpoint is gone. */
 async function standingOf(parts: StepParts, state: JobState): Promise<Standing | null> {
   const checkpoint = await parts.broker.load(state.id)
-  const ledger = checkpoint && (JSON.parse(checkpoint.data) as Ledger) // as `advance` wrote it
-  if (ledger?.round !== state.round) return null
+  if (checkpoint?.round !== state.round) return null
+  const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
   // Whoever took them back may have died before they were told to end.
-  await Promise.all(ledger.leaving.map((id) => endPart(parts, id)))
-  return { state, input: inputOf(state), version: checkpoint?.version ?? 0, ledger: { ...ledger, leaving: [] } }
+  const ended = await Promise.all(ledger.leaving.map((id) => endPart(parts, id)))
+  const leaving = ledger.leaving.filter((_, i) => !ended[i])
+  return { state, input: inputOf(state), version: checkpoint.version, ledger: { ...ledger, leaving } }
 }
 
 /** Folds what has ended, and tells of the front where that is due. Answers whether anything was done, by whomever. */
@@ -107,7 +108,7 @@ async function submitMore(parts: StepParts, standing: Standing): Promise<boolean
   const { generation, evaluations } = ledger.search
   const free = input.parallel - Object.keys(ledger.open).length
   const isLeft = ({ index }: Candidate) => !evaluations[index - generation * input.population] && ledger.open[index] === undefined
-  const chosen = candidates(input, input, ledger.search).filter(isLeft).slice(0, Math.max(0, free))
+  const chosen = candidates(input, ledger.search).filter(isLeft).slice(0, Math.max(0, free))
   if (chosen.length === 0) return true
   const open = { ...ledger.open, ...Object.fromEntries(chosen.map(({ index }) => [index, uuidv7()])) }
   await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open } }, [])
@@ -121,7 +122,7 @@ async function takeBack(parts: StepParts, standing: Standing, looks: readonly { 
   if (waiting.length === 0) return true
   const indices = new Set(waiting.map(({ index }) => String(index)))
   const open = Object.fromEntries(Object.entries(ledger.open).filter(([index]) => !indices.has(index)))
-  const leaving = waiting.map(({ run_id }) => run_id)
+  const leaving = [...ledger.leaving, ...waiting.map(({ run_id }) => run_id)]
   await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, leaving } }, [])
   return false
 }
@@ -137,7 +138,7 @@ async function advance(parts: StepParts, { state, version, ledger }: Omit<Standi
 }
 
 function openRunsOf({ input, ledger }: Standing): OpenRun[] {
-  return candidates(input, input, ledger.search).flatMap((candidate) => {
+  return candidates(input, ledger.search).flatMap((candidate) => {
     const run_id = ledger.open[candidate.index]
     return run_id === undefined ? [] : [{ ...candidate, run_id }]
   })

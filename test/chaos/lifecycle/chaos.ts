@@ -81,7 +81,7 @@ class Chaos {
       const lives: Promise<void>[] = []
       for (const job of jobs) {
         await until(job.at)
-        while (witness.active >= MAX_ACTIVE && !this.#over.signal.aborted) await sleep(20)
+        while (witness.active >= MAX_ACTIVE && !this.#over.signal.aborted) await witness.next(this.#over.signal)
         lives.push(new JobLife(stage, job).live())
       }
       await Promise.all(lives)

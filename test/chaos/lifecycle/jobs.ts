@@ -20,7 +20,6 @@ export interface Stage {
 
 type Action = 'submit' | 'cancel' | 'retry'
 
-const POLL_MS = 20
 const PAUSE_MS = 100
 /** What a hub may answer, beside that it cannot serve right now. */
 const ANSWERS: Readonly<Record<Action, readonly (number | string)[]>> = {
@@ -78,7 +77,7 @@ export class JobLife {
     for (const ms of retriesAfter) {
       let status = witness.status(id)
       while (!over.aborted && !(status && isFinal(status))) {
-        await sleep(POLL_MS)
+        await witness.next(over)
         status = witness.status(id)
       }
       if (status === 'completed') return

@@ -35,6 +35,7 @@ export class Witness {
   readonly #statuses = new Map<string, Status>()
   #line = 0
   #heard = 0
+  readonly #waiting = new Set<() => void>()
 
   private constructor(url: string) {
     const options = { maxRetriesPerRequest: null, retryStrategy: () => 20 }
@@ -61,6 +62,20 @@ export class Witness {
   /** How many entries there were: while it rises, something goes on. */
   get heard(): number {
     return this.#heard
+  }
+
+  /** Resolves with the next entry of any job, or when nobody wants to wait any more. */
+  async next(over: AbortSignal): Promise<void> {
+    if (over.aborted) return
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake)
+        over.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      over.addEventListener('abort', wake)
+    })
   }
 
   published(id: string): readonly Published[] {
@@ -96,6 +111,7 @@ export class Witness {
     list.push({ ...entry, line: this.#line })
     this.#published.set(id, list)
     if (entry.to) this.#statuses.set(id, entry.to)
+    for (const wake of [...this.#waiting]) wake()
     void this.#look(id).catch(() => {}) // Redis is away: the next entry is looked at again
   }
 
