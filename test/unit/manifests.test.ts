@@ -78,7 +78,10 @@ t.test('our pods run as the user of the image, and the image is of this version'
 })
 
 t.test('the rules find what is wrong here too', async (t) => {
-  const wrong: KubeObject[] = [...base, { ...map, data: { ...settingsFile(), REDIS_URL: 'redis://redis.example', DRAIN_MS: '60000', DRAIN: '1' } }]
+  const wrong: KubeObject[] = [
+    ...base,
+    { ...map, data: { ...settingsFile(), REDIS_URL: 'redis://redis.example', DRAIN_MS: '60000', DRAIN: '1' } },
+  ]
   t.match(settings(wrong), [/DRAIN is no setting/])
   t.match(stops(wrong), [/runcast-hub is killed/])
 })

@@ -95,6 +95,8 @@ export class Users {
       },
     }).start()
     const over = watch.finished().then((view) => ({ status: view.status, attempts: attemptsOf(view.final) }))
+    // Whoever waits for it hears that the watch was closed.
+    over.catch(() => {})
     return {
       id,
       durables,
