@@ -50,6 +50,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     ...options.env,
     REDIS_URL: redisUrl,
     JWT_SECRET: jwtSecret,
+    // Their content is what stands above.
+    REDIS_URL_FILE: '',
+    JWT_SECRET_FILE: '',
     HOST: options.host,
     // One port for all of them could be had by one of them only.
     METRICS_PORT: '0',
