@@ -24,7 +24,8 @@ export async function bootstrap(flags, env) {
       () => isCompiled(ROOT),
       () => compile(ROOT),
     )
-    if (flags.includes('--redis-binary') || (flags.includes('--redis') && !env.REDIS_URL)) await ensureRedis(mayInstall)
+    if (flags.includes('--redis-binary') || (flags.includes('--redis') && !env.REDIS_URL && !env.REDIS_URL_FILE))
+      await ensureRedis(mayInstall)
     for (const program of programsFor(flags)) await unless(program.runs, () => installProgram(program, mayInstall))
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error

@@ -1,3 +1,4 @@
+import { readSecretFiles } from './files/secret-files.js'
 import { KIND_NAMES, type KindName } from './protocol/kinds.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from './protocol/timeout.js'
 
@@ -79,6 +80,7 @@ export const SETTINGS = {
     /^rediss?:\/\/\S+$/,
     'a redis:// or rediss:// URL',
   ),
+  REDIS_URL_FILE: text('Path of a file that holds REDIS_URL, instead of it.', '', /^.+$/, 'a path'),
   REDIS_PREFIX: text('Begins every key.', 'runcast', /^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : -'),
   DATA_DIR: text('Where the embedded Redis of `npm start` keeps its data.', '.runcast/data', /^.+$/, 'a path'),
   JWT_SECRET: text(
@@ -87,6 +89,7 @@ export const SETTINGS = {
     /^.{32,}$/,
     'at least 32 characters',
   ),
+  JWT_SECRET_FILE: text('Path of a file that holds JWT_SECRET, instead of it.', '', /^.+$/, 'a path'),
   JWT_PUBLIC_KEY: text(
     'Public key of the tokens, as PEM or as the path of a PEM file: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).',
     '',
@@ -200,19 +203,21 @@ const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
 export type SettingName = keyof typeof SETTINGS
 export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
 
-/** Reads the settings, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>, required: readonly SettingName[] = []): Config {
-  const faults: string[] = []
+/** Reads the settings, and the files of the secrets, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+export function loadConfig(given: Readonly<Record<string, string | undefined>>, required: readonly SettingName[] = []): Config {
+  const { env, faults: fileFaults, sourceOf } = readSecretFiles(given)
+  const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`])
+  const faults = [...fileFaults]
   const values = Object.entries(SETTINGS).map(([name, setting]) => {
     try {
       return [name, setting.read(env[name] || setting.fallback)]
     } catch (error) {
-      faults.push(`${name}: expected ${error instanceof Error ? error.message : error}`)
+      faults.push(`${sourceOf(name)}: expected ${error instanceof Error ? error.message : error}`)
       return [name, undefined]
     }
   })
-  for (const name of required) if (!env[name]) faults.push(`${name}: expected to be set`)
-  if (env.REDIS_URL && !KEYS.some((name) => env[name])) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
+  for (const name of required) if (!isSet(name)) faults.push(`${name}: expected to be set`)
+  if (isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
   if (env.AUTH_COOKIE && !env.ALLOWED_ORIGINS) faults.push('ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read

@@ -50,6 +50,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     ...options.env,
     REDIS_URL: redisUrl,
     JWT_SECRET: jwtSecret,
+    // Their content is what stands above.
+    REDIS_URL_FILE: '',
+    JWT_SECRET_FILE: '',
     HOST: options.host,
     READY_NEEDS_WORKER: 'yes',
     WORKER_KINDS: options.kinds.join(),

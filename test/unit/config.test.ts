@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import t from 'tap'
-import { ConfigError, loadConfig, SETTINGS } from '../../src/config.js'
+import { ConfigError, loadConfig, SETTINGS, type SettingName } from '../../src/config.js'
 
 const SECRET = 'ein-geheimnis-das-niemand-sehen-soll'
 
@@ -116,9 +117,30 @@ t.test('what a process cannot do without has to be set', async (t) => {
   t.doesNotThrow(() => loadConfig({ REDIS_URL: 'redis://127.0.0.1:6379', JWT_SECRET: SECRET }, ['REDIS_URL']))
 })
 
-function faultOf(env: Record<string, string>): Error {
+t.test('a secret may lie in a file: its content counts, without the white space around it, and is in no fault', async (t) => {
+  const REDIS_URL = 'redis://:word@cache.example:6379'
+  const folder = t.testdir({ secret: `${SECRET}\n`, url: ` ${REDIS_URL}\n`, short: 'short-secret', empty: ' \n' })
+  const at = (name: string) => join(folder, name)
+  const config = loadConfig({ REDIS_URL_FILE: at('url'), JWT_SECRET_FILE: at('secret') }, ['REDIS_URL', 'JWT_SECRET'])
+  t.match(config, { REDIS_URL, JWT_SECRET: SECRET })
+  t.match(loadConfig({ JWT_SECRET: SECRET, JWT_SECRET_FILE: '' }), { JWT_SECRET: SECRET }, 'an empty one is as good as not set')
+  const faults: [env: Record<string, string>, fault: string][] = [
+    [{ JWT_SECRET: SECRET, JWT_SECRET_FILE: at('secret') }, 'JWT_SECRET_FILE: expected not to be set, since JWT_SECRET is'],
+    [{ JWT_SECRET_FILE: at('nothing') }, 'JWT_SECRET_FILE: expected the path of a file that can be read'],
+    [{ JWT_SECRET_FILE: folder }, 'JWT_SECRET_FILE: expected the path of a file that can be read'],
+    [{ JWT_SECRET_FILE: at('empty') }, 'JWT_SECRET_FILE: expected a file that is not empty'],
+    [{ JWT_SECRET_FILE: at('short') }, 'JWT_SECRET_FILE: expected at least 32 characters'],
+    [{ JWT_SECRET: SECRET, REDIS_URL_FILE: at('short') }, 'REDIS_URL_FILE: expected a redis:// or rediss:// URL'],
+    [{ REDIS_URL_FILE: at('url') }, 'JWT_SECRET or JWT_PUBLIC_KEY or JWT_JWKS_URL: expected one to be set, since REDIS_URL is'],
+  ]
+  for (const [env, fault] of faults) t.equal(faultOf(env).message, `The settings are not valid:\n  ${fault}`)
+  const unread = faultOf({ REDIS_URL_FILE: at('nothing'), JWT_SECRET: SECRET }, ['REDIS_URL']).message
+  t.equal(unread, 'The settings are not valid:\n  REDIS_URL_FILE: expected the path of a file that can be read', 'one fault is told once')
+})
+
+function faultOf(env: Record<string, string>, required: readonly SettingName[] = []): Error {
   try {
-    loadConfig(env)
+    loadConfig(env, required)
   } catch (error) {
     if (error instanceof Error) return error
   }

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { COMMANDS } from './commands.js'
+import { CommandError, EXIT } from './exit-code.js'
+import { helpOf, helpOfAll } from './help.js'
+
+/** Runs what the command line says; answers the exit code, or nothing where the process goes on by itself. What went wrong is one line on stderr. */
+export async function runCli(args: readonly string[]): Promise<number | undefined> {
+  try {
+    return await dispatch(args)
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+    return error instanceof CommandError ? error.exitCode : EXIT.failed
+  }
+}
+
+async function dispatch([name, ...args]: readonly string[]): Promise<number | undefined> {
+  if (name === undefined) throw new CommandError('runcast: expected a command; see "runcast help"', EXIT.usage)
+  if (name === '--version' || name === '-v') return print(`${version()}\n`)
+  if (name === '--help' || name === '-h') return print(helpOfAll(COMMANDS))
+  if (name === 'help') return print(args[0] === undefined ? helpOfAll(COMMANDS) : helpOf(args[0], commandOf(args[0])))
+  const command = commandOf(name)
+  const own = args.slice(0, args.includes('--') ? args.indexOf('--') : args.length)
+  if (own.includes('--help') || own.includes('-h')) return print(helpOf(name, command))
+  return command.run(name, args)
+}
+
+function commandOf(name: string) {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (command === undefined) throw new CommandError(`runcast: no command "${name}"; see "runcast help"`, EXIT.usage)
+  return command
+}
+
+function print(text: string): number {
+  process.stdout.write(text)
+  return EXIT.ok
+}
+
+function version(): string {
+  const manifest = new URL('../../../package.json', import.meta.url)
+  return JSON.parse(readFileSync(manifest, 'utf8')).version
+}
