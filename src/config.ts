@@ -73,6 +73,12 @@ const HOUR_MS = 3600_000
 /** THE table of settings. The README's table is made from it. */
 export const SETTINGS = {
   PORT: integer('Port of the hub; `npm start` and the demo use the next one too.', 8501, 1, 65_535),
+  METRICS_PORT: integer(
+    'Port of a process for `/metrics`, `/livez` and `/readyz`. 0: a hub serves `/metrics` beside its API, a worker listens nowhere.',
+    0,
+    0,
+    65_535,
+  ),
   HOST: text('Address to listen on.', '127.0.0.1', /^\S+$/, 'an address or host name'),
   REDIS_URL: text(
     'Redis to use, `redis://` or `rediss://`. Without it `npm start` and the demo start their own.',

@@ -5,6 +5,7 @@ import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { BullClaims } from './jobs/bull-claims.js'
 import { ClaimService } from './jobs/claim-service.js'
 import { JobService } from './jobs/job-service.js'
+import { buildOperations } from './operations.js'
 import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
 import { catalogueOf } from './providers/catalogue.js'
 import { loadProviders } from './providers/load-providers.js'
@@ -18,6 +19,8 @@ const KEEP_ANSWER_MS = 60_000
 /** A hub in this process: adapters, hub and server, put together. */
 export interface HubNode {
   readonly server: FastifyInstance
+  /** For `METRICS_PORT`, where there is one. */
+  readonly operations: FastifyInstance | null
   readonly parts: Parts
   readonly jobs: JobService
   readonly guards: HubGuards
@@ -39,12 +42,13 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
     return counts.every((count) => count > 0)
   }
+  const checks = { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   const server = await buildServer({
     hub,
     jobs,
     claims,
     models,
-    checks: { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) },
+    checks,
     auth: {
       keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },
       expected: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE },
@@ -70,6 +74,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
   })
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness)
   const close = async () => {
     await claims.drain()
     await server.drain()
@@ -78,8 +83,10 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     hub.close()
     await guards.close()
     await parts.close()
+    // Last, so that whoever runs the hub sees it to its end.
+    await operations?.close()
   }
-  return { server, parts, jobs, guards, claims, close }
+  return { server, operations, parts, jobs, guards, claims, close }
 }
 
 /** What a hub has for workers that are no process of ours. */

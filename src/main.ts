@@ -16,6 +16,7 @@ async function main(): Promise<void> {
   const node = await buildHubNode(config, log)
   const grace = closeWithGrace({ delay: config.DRAIN_MS + 10_000, logger: log }, () => node.close())
   endWithParent(() => grace.close())
+  await node.operations?.listen({ port: config.METRICS_PORT, host: config.HOST })
   await node.server.listen({ port: config.PORT, host: config.HOST })
 }
 

@@ -31,6 +31,13 @@ import { Refusal } from './protocol/codes.js'
 import { addedProcessKinds, isComputedKind, KINDS, RUN_KIND_NAMES } from './protocol/kinds.js'
 import type { Model } from './protocol/model.js'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What `/readyz` asks: the checks that were handed in, and whether it takes clients. */
+    readiness: ReadinessChecks
+  }
+}
+
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
@@ -79,7 +86,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
   await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs: options.drainMs, guards })
-  await app.register(health, { checks: { ...options.checks, serving: async () => !guards.upgrades.draining } })
+  const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
+  app.decorate('readiness', readiness)
+  await app.register(health, { checks: readiness })
   await app.register(sockets, { maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
   await app.register(upgrades, { limit: guards.upgrades })
   for (const kind of RUN_KIND_NAMES) {

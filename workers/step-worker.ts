@@ -26,6 +26,7 @@ export class StepWorker {
   readonly #options: StepWorkerOptions
   readonly #connection: Redis
   readonly #worker: Worker<BullData>
+  #stopping = false
 
   constructor(options: StepWorkerOptions) {
     this.#options = options
@@ -49,6 +50,11 @@ export class StepWorker {
     this.#worker.on('failed', (_job, error) => onFault(error))
   }
 
+  /** Whether it takes steps now, as far as its connection tells. */
+  get isTaking(): boolean {
+    return this.#connection.status === 'ready' && this.#worker.isRunning() && !this.#stopping
+  }
+
   /** Resolves once it takes steps. */
   async start(): Promise<void> {
     await this.#worker.waitUntilReady()
@@ -57,6 +63,7 @@ export class StepWorker {
 
   /** Ends the steps that it has begun. What it could not, the queue gives to another one. */
   async close(): Promise<void> {
+    this.#stopping = true
     const timer = setTimeout(() => this.#connection.disconnect(), CLOSE_MS)
     await this.#worker.close()
     clearTimeout(timer)

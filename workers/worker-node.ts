@@ -1,6 +1,7 @@
 import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
 import { definedWorks } from '../src/define-kind.js'
+import type { ReadinessChecks } from '../src/http/routes/health.js'
 import { JobService } from '../src/jobs/job-service.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../src/protocol/kinds.js'
@@ -14,11 +15,16 @@ import { KindWorker, type WorkerOptions } from './worker.js'
 /** What differs between the workers of a process. */
 type Work<K extends ComputedKindName> = Pick<WorkerOptions<K>, 'queue' | 'processor' | 'concurrency'>
 
+/** One worker of a process, whatever it takes. */
+type Taker = Pick<StepWorker, 'isTaking' | 'start' | 'close'>
+
 /** The workers of this process, put together. */
 export interface WorkerNode {
   readonly parts: Parts
   /** Those that it takes from. */
   readonly queues: readonly string[]
+  /** What it needs to be ready: `redis` answers, and it takes `jobs` from every one of its queues. */
+  readonly readiness: ReadinessChecks
   start(): Promise<void>
   /** Hands the running jobs back, then ends. */
   close(): Promise<void>
@@ -36,7 +42,7 @@ export function buildWorkerNode(
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const own = Object.fromEntries(definedWorks().map(({ name, concurrency }) => [name, concurrency]))
   const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
-  const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Pick<KindWorker<K>, 'start' | 'close'> =>
+  const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Taker =>
     new KindWorker<K>({
       kind,
       ...work,
@@ -76,5 +82,6 @@ export function buildWorkerNode(
   const start = async () => {
     await Promise.all(workers.map((worker) => worker.start()))
   }
-  return { parts, queues, start, close }
+  const readiness = { redis: () => parts.broker.answers(), jobs: async () => workers.every(({ isTaking }) => isTaking) }
+  return { parts, queues, readiness, start, close }
 }

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { type Config, loadConfig } from '../src/config.js'
 import { redact } from '../src/http/plugins/request-logging.js'
 import { loadKinds } from '../src/load-kinds.js'
+import { buildOperations } from '../src/operations.js'
 import { checkRedis } from '../src/parts.js'
 import { endWithParent } from '../src/process.js'
 import type { RunningProcessors } from './processors.js'
@@ -24,12 +25,16 @@ export async function startWorkerProcess(
   await checkRedis({ url: config.REDIS_URL }, log)
   const { processors, solvers, close } = await startProcessors(config, env)
   const node = buildWorkerNode(config, processors, log, solvers)
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(node.readiness)
   const delay = config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + CLOSE_MS
   const grace = closeWithGrace({ delay, logger: log }, async () => {
     await node.close()
     await close()
+    // Last, so that whoever runs the worker sees it to its end.
+    await operations?.close()
   })
   endWithParent(() => grace.close())
+  await operations?.listen({ port: config.METRICS_PORT, host: config.HOST })
   await node.start()
   log.info({ kinds: config.WORKER_KINDS, queues: node.queues }, 'worker takes jobs')
 }

@@ -90,6 +90,12 @@ export class KindWorker<K extends ComputedKindName> {
     })
   }
 
+  /** Whether it takes jobs now and hears cancels, as far as its connections tell. */
+  get isTaking(): boolean {
+    const isConnected = this.#connection.status === 'ready' && this.#control.status === 'ready'
+    return isConnected && this.#worker.isRunning() && !this.#stopping
+  }
+
   /** Resolves once it takes jobs and hears cancels. */
   async start(): Promise<void> {
     await this.#control.subscribe(this.#options.controlChannel)

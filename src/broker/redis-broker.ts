@@ -6,7 +6,14 @@ import { isComputed, isStatus, STAMPS, type Status } from '../protocol/status.js
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import { readEnvelope } from './envelope.js'
-import { asked, type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
+import {
+  asked,
+  type CommandConnection,
+  connectCommands,
+  connectSubscriptions,
+  isAnswering,
+  type RedisConnectionOptions,
+} from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 import { RedisSubscriber } from './redis-subscriber.js'
 
@@ -123,6 +130,11 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
 
   ready(): Promise<boolean> {
     return this.channels.ready()
+  }
+
+  /** Whether Redis answers a command within two seconds: for who only publishes, and has no channels to hear itself on. */
+  answers(): Promise<boolean> {
+    return isAnswering(this.#commands)
   }
 
   async close(): Promise<void> {

@@ -47,6 +47,23 @@ export async function asked<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** How long an answer may take where the question is whether there is one. */
+const ANSWER_MS = 2000
+
+/** Whether a server answers on this connection now. A command would wait longer, for a connection that may come back. */
+export async function isAnswering(connection: Redis): Promise<boolean> {
+  if (connection.status !== 'ready') return false
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ANSWER_MS)
+  })
+  const answer = connection.ping().then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+}
+
 /** Major version and eviction policy of a server; the policy is null where the server does not tell (managed Redis without CONFIG). */
 export async function inspectRedis(connection: Redis): Promise<{ major: number; policy: string | null }> {
   const info = await asked(connection.info('server'))

@@ -54,6 +54,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     REDIS_URL_FILE: '',
     JWT_SECRET_FILE: '',
     HOST: options.host,
+    // One port for all of them could be had by one of them only.
+    METRICS_PORT: '0',
     READY_NEEDS_WORKER: 'yes',
     WORKER_KINDS: options.kinds.join(),
   }

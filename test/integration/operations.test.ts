@@ -1,0 +1,63 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { freePort } from '../../src/embedded/redis-port.js'
+import { eventually } from '../helpers/eventually.js'
+import { type Answer, startHarness } from '../helpers/harness.js'
+import { startHub } from '../helpers/hub-process.js'
+import { startWorkerProcess } from '../helpers/worker-process.js'
+
+/** What a process says of itself on its own port. */
+function askAt(port: number): (path: string) => Promise<Pick<Answer, 'status' | 'body'>> {
+  return async (path) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`)
+    return { status: response.status, body: await response.json() }
+  }
+}
+
+const LIVE = { status: 200, body: { status: 'live' } }
+
+t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, also while it stops', async (t) => {
+  const harness = await startHarness(t, { processor: null })
+  const port = await freePort()
+  const settings = { METRICS_PORT: `${port}`, WORKER_FINISH_MS: '20000' }
+  const worker = startWorkerProcess(t, harness, settings, 'scripted')
+  const ask = askAt(port)
+  await eventually(async () => (await ask('/readyz')).status === 200, { timeoutMs: 30_000 })
+  t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, jobs: true } } })
+  t.same(await ask('/livez'), LIVE)
+
+  process.kill(harness.redis.server.pid, 'SIGSTOP')
+  t.same((await ask('/readyz')).body.checks, { redis: false, jobs: true }, 'an open connection proves nothing')
+  process.kill(harness.redis.server.pid, 'SIGCONT')
+  await harness.redis.kill()
+  await eventually(async () => !(await ask('/readyz')).body.checks.jobs)
+  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, jobs: false } } })
+  t.same(await ask('/livez'), LIVE)
+  await harness.redis.restart()
+  await eventually(async () => (await ask('/readyz')).status === 200)
+
+  const id = await harness.submit({ id: 'short-1' })
+  await (await harness.connect(id)).next('progress')
+  const ended = once(worker, 'exit')
+  worker.kill('SIGTERM')
+  await eventually(async () => (await ask('/readyz')).status === 503)
+  t.same((await ask('/readyz')).body.checks, { redis: true, jobs: false })
+  t.same(await ask('/livez'), LIVE, 'while its job goes on')
+  t.same(await ended, [0, null])
+  t.match((await harness.call('GET', `/api/v2/runs/${id}`)).body, { status: 'completed', attempt: 1 })
+  await t.rejects(ask('/livez'))
+})
+
+t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port', async (t) => {
+  const harness = await startHarness(t, { processor: null })
+  const port = await freePort()
+  const { child, ws } = await startHub(t, harness, { METRICS_PORT: `${port}`, DRAIN_MS: '0' })
+  for (const ask of [askAt(port), askAt(Number(new URL(ws).port))]) {
+    t.same(await ask('/livez'), LIVE)
+    t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, serving: true } } })
+  }
+  t.equal((await fetch(`http://127.0.0.1:${port}/api/v2/runs`)).status, 404, 'and nothing else is there')
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  t.same(await ended, [0, null], 'the port does not keep it')
+})
