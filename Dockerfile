@@ -14,7 +14,7 @@ RUN node scripts/bootstrap.mjs --build && npm prune --omit=dev --ignore-scripts 
 COPY deploy/image/*.mjs ./
 # Modes come from the clone, and may be closed to others; what a running program does not read is left behind.
 RUN find build node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.md' -o -name '*.tsbuildinfo' \) -delete \
-  && rm -rf scripts src workers tsconfig.json package-lock.json build/.stamp.json node_modules/.package-lock.json \
+  && rm -rf .runcast scripts src workers tsconfig.json package-lock.json build/.stamp.json node_modules/.package-lock.json \
   && chmod -R a+rX,go-w /app
 
 FROM ${NODE_IMAGE}
@@ -24,7 +24,7 @@ LABEL org.opencontainers.image.title="runcast" \
 # The first process hands signals on to Node, and takes in what programs of solvers leave behind.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends tini \
-  && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
 WORKDIR /app
 COPY --from=build /app ./
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8501 METRICS_PORT=9501
