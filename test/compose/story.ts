@@ -18,8 +18,8 @@ async function answering(stack: Stack, requests = 12): Promise<Set<string>> {
   return names
 }
 
-/** Whether no request through the load balancer fails while something goes on. */
-async function undisturbed<T>(t: Test, stack: Stack, what: () => Promise<T>): Promise<T> {
+/** Whether requests through the load balancer are answered while something goes on, but for so many. */
+async function undisturbed<T>(t: Test, stack: Stack, what: () => Promise<T>, mayFail = 0): Promise<T> {
   let isOver = false
   const wrong: string[] = []
   let asked = 0
@@ -38,7 +38,7 @@ async function undisturbed<T>(t: Test, stack: Stack, what: () => Promise<T>): Pr
   const result = await what()
   isOver = true
   await asking
-  t.same(wrong, [], `${asked} requests meanwhile, none failed`)
+  t.ok(wrong.length <= mayFail, `${asked} requests meanwhile, ${wrong.length} failed: ${wrong.slice(0, 5).join(', ')}`)
   return result
 }
 
@@ -47,16 +47,16 @@ export async function story(t: Test, stack: Stack, jobs: Jobs): Promise<void> {
   const first = async (service: string) => (await stack.units(service))[0] ?? ''
 
   await t.test('the hubs are scaled to 3, and the load balancer finds them without a restart', async (t) => {
-    t.equal((await answering(stack)).size, 1, 'one before')
+    const before = await answering(stack)
+    t.equal(before.size, 1, 'one before')
     await undisturbed(t, stack, () => stack.scale('hub', HUBS))
-    const names = await eventually(
-      async () => {
-        const names = await answering(stack)
-        return names.size === HUBS && names
-      },
-      { timeoutMs: 30_000, everyMs: 300 },
-    )
-    t.equal(names.size, HUBS, [...names].join(' '))
+    // The first one has the connections of all clients, so new ones go to the others.
+    const found = async () => {
+      const names = await answering(stack)
+      return names.size === HUBS - 1 && names
+    }
+    const after = await eventually(found, { timeoutMs: 30_000, everyMs: 300 })
+    t.equal(new Set([...before, ...after]).size, HUBS, [...before, ...after].join(' '))
     await stack.scale('solver', 2)
     t.ok((await jobs.running()) > 0, 'jobs are running')
   })
@@ -71,8 +71,11 @@ export async function story(t: Test, stack: Stack, jobs: Jobs): Promise<void> {
   })
 
   await t.test('a hub is killed: it comes back, and the others serve meanwhile', async (t) => {
-    await stack.crash(await first('hub'))
-    await eventually(async () => (await answering(stack)).size === HUBS, { timeoutMs: 30_000, everyMs: 300 })
+    const unit = await first('hub')
+    // What it was answering at that moment is lost, and nothing else.
+    await undisturbed(t, stack, () => stack.crash(unit), 1)
+    t.ok((await stack.units('hub')).includes(unit))
+    t.equal((await stack.units('hub')).length, HUBS)
     t.ok(jobs.openRuns > 0)
   })
 
