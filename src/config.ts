@@ -209,8 +209,12 @@ const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
 export type SettingName = keyof typeof SETTINGS
 export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
 
-/** Reads the settings, and the files of the secrets, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
-export function loadConfig(given: Readonly<Record<string, string | undefined>>, required: readonly SettingName[] = []): Config {
+/** Reads the settings, and the files of the secrets, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. `needsKey`: it checks tokens. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+export function loadConfig(
+  given: Readonly<Record<string, string | undefined>>,
+  required: readonly SettingName[] = [],
+  needsKey = true,
+): Config {
   const { env, faults: fileFaults, sourceOf } = readSecretFiles(given)
   const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`])
   const faults = [...fileFaults]
@@ -223,7 +227,7 @@ export function loadConfig(given: Readonly<Record<string, string | undefined>>, 
     }
   })
   for (const name of required) if (!isSet(name)) faults.push(`${name}: expected to be set`)
-  if (isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
+  if (needsKey && isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
   if (env.AUTH_COOKIE && !env.ALLOWED_ORIGINS) faults.push('ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read

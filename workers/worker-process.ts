@@ -20,7 +20,8 @@ export async function startWorkerProcess(
   startProcessors: (config: Config, env: Environment) => Promise<RunningProcessors>,
 ): Promise<void> {
   await loadKinds(env)
-  const config = loadConfig(env, ['REDIS_URL'])
+  // What checks no token needs no key, and the programs that it runs cannot read what it has not got.
+  const config = loadConfig(env, ['REDIS_URL'], false)
   const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)
   const { processors, solvers, close } = await startProcessors(config, env)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { KubeObject } from './objects.js'
-import { COMPONENTS, OVERLAYS, render } from './render.js'
+import { COMPONENTS, OVERLAYS, render, renderDocument } from './render.js'
 import { RULES } from './rules/rules.js'
 import { schemaFaults } from './strict-schema.js'
 
@@ -20,6 +20,14 @@ for (const [name, objects] of rendered) {
       t.same(faultsOf(objects), [])
     })
 }
+
+t.test('the overlay that the documents show is one', async (t) => {
+  const objects = await renderDocument()
+  t.same(await schemaFaults(objects), [])
+  for (const [rule, faultsOf] of Object.entries(RULES)) t.same(faultsOf(objects), [], rule)
+  t.match(objects.find(({ kind }) => kind === 'ConfigMap')?.data, { LOG_LEVEL: 'warn' })
+  t.match(JSON.stringify(objects), /registry.example\/runcast:0.1.0.*"host":"jobs.example".*"secretName":"jobs-tls"/)
+})
 
 /** All that the tests render, as one that has everything; a change is made in a copy of it. */
 function changed(overlay: (typeof OVERLAYS)[number], change: Change): KubeObject[] {
@@ -103,7 +111,7 @@ const WRONG_BY_RULE: readonly [rule: keyof typeof RULES, change: Change, fault: 
     { at: 'Deployment runcast-hub', path: `${CONTAINER}/envFrom/0/configMapRef/name`, to: 'settings' },
     /no config map settings/,
   ],
-  ['references', { at: 'Deployment runcast-solver', path: `${POD}/volumes/0/secret/secretName`, to: 'jwt' }, /no secret jwt/],
+  ['references', { at: 'Deployment runcast-hub', path: `${POD}/volumes/0/secret/secretName`, to: 'jwt' }, /no secret jwt/],
   ['references', { at: 'Deployment runcast-solver', path: 'spec/replicas', to: 2 }, /replicas and autoscaler/],
   ['references', { at: 'Service runcast-hub', path: 'spec/ports/0/targetPort', to: 'htpp' }, /no port htpp/],
   ['references', { at: 'Service runcast-hub', path: 'spec/selector', to: { app: 'hub' } }, /selects nothing/],
@@ -118,9 +126,14 @@ const WRONG_BY_RULE: readonly [rule: keyof typeof RULES, change: Change, fault: 
   ['settings', { at: 'ConfigMap', path: 'data/METRICS_PORT', to: '9502' }, /not METRICS_PORT/],
   ['settings', { at: 'ConfigMap', path: 'data/PORT', to: '8080' }, /not PORT/],
   ['settings', { at: 'ConfigMap', path: 'data/HOST', to: '127.0.0.1' }, /nobody outside/],
-  ['settings', { at: 'ConfigMap', path: 'data/JWT_SECRET_FILE', to: '/tmp/jwt' }, /not in a secret/],
+  ['settings', { at: 'Deployment runcast-hub', path: `${CONTAINER}/env/0/value`, to: '/tmp/jwt' }, /not in a secret/],
   ['settings', { at: 'ConfigMap', path: 'data/REDIS_URL', to: 'redis://user:password@redis' }, /in the open/],
   ['settings', { at: 'Deployment runcast-solver', path: `${CONTAINER}/env/0/value`, to: 'solver' }, /WORKER_KINDS: expected/],
+  [
+    'settings',
+    { at: 'Deployment runcast-solver', path: `${POD}/volumes/0`, to: { name: 'tmp', secret: { secretName: 'runcast-jwt' } } },
+    /for hubs alone/,
+  ],
   ['settings', { at: 'Service runcast-hub', path: 'kind', to: 'Secret' }, /in the open/],
   ['stops', { at: 'Deployment runcast-hub', path: `${POD}/terminationGracePeriodSeconds`, to: 25 }, /killed after 25000 ms/],
   ['stops', { at: 'Deployment runcast-solver', path: `${POD}/terminationGracePeriodSeconds` }, /killed after 30000 ms/],

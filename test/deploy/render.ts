@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { relative } from 'node:path'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
@@ -21,13 +20,24 @@ const TOOLS = [
 /** Renders an overlay, with components, by the real kustomize: one that `npm run test:deploy` has made sure of. */
 export async function render(overlay: string, components: readonly string[] = []): Promise<KubeObject[]> {
   if (components.length === 0) return objectsOf(await kustomize(`${K8S}overlays/${overlay}`))
-  // Beside the overlays: kustomize takes no absolute paths.
-  const folder = await mkdtemp(`${K8S}overlays/.test-`)
+  // JSON is YAML.
+  const paths = components.map((component) => `../components/${component}`)
+  return renderText(JSON.stringify({ resources: [`../overlays/${overlay}`], components: paths }))
+}
+
+/** Renders the overlay that docs/operations.md shows. */
+export async function renderDocument(): Promise<KubeObject[]> {
+  const text = await readFile(`${K8S}../../docs/operations.md`, 'utf8')
+  const [, example] = text.match(/^```yaml\n(resources: [^]*?)^```/m) ?? []
+  if (example === undefined) throw new Error('docs/operations.md shows no overlay')
+  return renderText(example)
+}
+
+/** Beside the base, where the paths of an overlay lead: kustomize takes no absolute ones. */
+async function renderText(kustomization: string): Promise<KubeObject[]> {
+  const folder = await mkdtemp(`${K8S}.test-`)
   try {
-    const resources = [relative(folder, `${K8S}overlays/${overlay}`)]
-    const paths = components.map((component) => relative(folder, `${K8S}components/${component}`))
-    // JSON is YAML.
-    await writeFile(`${folder}/kustomization.yaml`, JSON.stringify({ resources, components: paths }))
+    await writeFile(`${folder}/kustomization.yaml`, kustomization)
     return objectsOf(await kustomize(folder))
   } finally {
     await rm(folder, { recursive: true })

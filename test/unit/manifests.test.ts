@@ -34,7 +34,7 @@ function settingsFile(): Record<string, string> {
 }
 
 const FOLDERS = readdirSync(K8S, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('kustomization.yaml'))
+  .filter((file) => file.endsWith('kustomization.yaml') && !file.startsWith('.'))
   .map((file) => file.slice(0, -'kustomization.yaml'.length))
 const base = objectsIn('base')
 const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'runcast-settings' } }

@@ -23,21 +23,27 @@ export function settings(objects: readonly KubeObject[]): string[] {
     const env = environmentOf(objects, container)
     const unknown = Object.keys(env).filter((name) => !(name in SETTINGS))
     const found = unknown.map((name) => `${name} is no setting`)
-    const config = configOf(env)
+    const isHub = isHubContainer(container)
+    const config = configOf(env, isHub)
     if (config instanceof ConfigError) return [...found, config.message].map((fault) => `${metadata.name}: ${fault}`)
     if (config.HOST !== '0.0.0.0') found.push('nobody outside the pod reaches it')
     if (portOf(container, 'metrics') !== config.METRICS_PORT) found.push('the port metrics is not METRICS_PORT')
-    if (container.args?.[0] === 'hub' && portOf(container, 'http') !== config.PORT) found.push('the port http is not PORT')
+    if (isHub && portOf(container, 'http') !== config.PORT) found.push('the port http is not PORT')
     for (const name of Object.keys(SECRET_FILES)) {
       const path = env[name]
       const mounts = container.volumeMounts ?? []
       const isMounted = mounts.some((mount) => path?.startsWith(`${mount.mountPath}/`) && isSecret(spec.template.spec.volumes, mount.name))
       if (path !== undefined && !isMounted) found.push(`${name} is not in a secret`)
     }
+    if (!isHub && JSON.stringify(spec.template.spec).includes('runcast-jwt')) found.push('the key of the tokens is for hubs alone')
     if (env.JWT_SECRET !== undefined || /:\/\/[^/]*@/.test(env.REDIS_URL ?? '')) found.push('a secret is in the open')
     return found.map((fault) => `${metadata.name}: ${fault}`)
   })
   return [...faults, ...objects.filter(({ kind }) => kind === 'Secret').map(({ metadata }) => `Secret ${metadata.name} is in the open`)]
+}
+
+function isHubContainer({ args }: Container): boolean {
+  return args?.[0] === 'hub'
 }
 
 function isSecret(volumes: Workload['spec']['template']['spec']['volumes'], name: string): boolean {
@@ -45,12 +51,12 @@ function isSecret(volumes: Workload['spec']['template']['spec']['volumes'], name
 }
 
 /** The settings as the process would read them, its secrets lying in files. */
-function configOf(env: Readonly<Record<string, string>>): Config | ConfigError {
+function configOf(env: Readonly<Record<string, string>>, isHub: boolean): Config | ConfigError {
   const folder = mkdtempSync(join(tmpdir(), 'runcast-manifests-'))
   try {
     const files = Object.entries(SECRET_FILES).filter(([name]) => env[name] !== undefined)
     for (const [name, content] of files) writeFileSync(join(folder, name), content)
-    return loadConfig({ ...env, ...Object.fromEntries(files.map(([name]) => [name, join(folder, name)])) }, ['REDIS_URL'])
+    return loadConfig({ ...env, ...Object.fromEntries(files.map(([name]) => [name, join(folder, name)])) }, ['REDIS_URL'], isHub)
   } catch (error) {
     if (error instanceof ConfigError) return error
     throw error
@@ -62,9 +68,9 @@ function configOf(env: Readonly<Record<string, string>>): Config | ConfigError {
 /** Pods that are killed before they have ended in order, hubs that end before nobody is sent to them any more, and rolls that leave nobody to serve. */
 export function stops(objects: readonly KubeObject[]): string[] {
   return ours(objects).flatMap(([{ metadata, spec }, container]) => {
-    const config = configOf(environmentOf(objects, container))
+    const isHub = isHubContainer(container)
+    const config = configOf(environmentOf(objects, container), isHub)
     if (config instanceof ConfigError) return []
-    const isHub = container.args?.[0] === 'hub'
     const preStopMs = (container.lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000
     const ownMs = isHub ? config.DRAIN_MS + HUB_CLOSE_MS : config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + WORKER_CLOSE_MS
     const graceMs = (spec.template.spec.terminationGracePeriodSeconds ?? 30) * 1000

@@ -1,0 +1,36 @@
+# One image for hubs and workers: `runcast hub`, `runcast worker`, `runcast token alice`, …
+# Builds with BuildKit and with the classic builder of Docker 20.10, from package-lock.json alone.
+ARG NODE_IMAGE=node:24-trixie-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+COPY LICENSE tsconfig.json ./
+COPY scripts scripts
+COPY src src
+COPY workers workers
+RUN node scripts/bootstrap.mjs --build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+COPY deploy/image/*.mjs ./
+# Modes come from the clone, and may be closed to others; what a running program does not read is left behind.
+RUN find build node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.md' -o -name '*.tsbuildinfo' \) -delete \
+  && rm -rf .runcast scripts src workers tsconfig.json package-lock.json build/.stamp.json node_modules/.package-lock.json \
+  && chmod -R a+rX,go-w /app
+
+FROM ${NODE_IMAGE}
+LABEL org.opencontainers.image.title="runcast" \
+  org.opencontainers.image.description="Live progress of long-running jobs: hub and workers" \
+  org.opencontainers.image.licenses="MIT"
+# The first process hands signals on to Node, and takes in what programs of solvers leave behind.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends tini \
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
+WORKDIR /app
+COPY --from=build /app ./
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8501 METRICS_PORT=9501
+EXPOSE 8501 9501
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "/app/health.mjs"]
+ENTRYPOINT ["tini", "--", "node", "/app/build/src/cli/main.js"]
+CMD ["hub"]

@@ -1,0 +1,99 @@
+import { WebSocket } from 'ws'
+import { type JobView, type ProcessesWatch, watchJob, watchProcesses } from '../../src/client/index.js'
+import { Ledger } from './ledger.js'
+import type { Rest } from './rest.js'
+
+/** What a client has of one job at its end. */
+export interface Told {
+  readonly client: string
+  readonly path: string
+  readonly rest: Rest
+  readonly ledger: Ledger
+  /** The final state as this client has it: status and seq. */
+  readonly state: { readonly status: string; readonly seq: number } | null
+}
+
+export interface Watcher {
+  /** Resolves once it has the final message of what it watches. */
+  finished(): Promise<void>
+  told(): Told[]
+  close(): void
+  readonly connects: number
+}
+
+/** A WebSocket class that counts its connections. */
+function counted() {
+  const count = { connects: 0 }
+  class Counted extends WebSocket {
+    constructor(url: string) {
+      super(url)
+      count.connects += 1
+    }
+  }
+  return { count, Counted }
+}
+
+/** One run, by `watchJob`. */
+export function watchRun(url: string, rest: Rest, id: string, onView: (view: JobView) => void = () => {}): Watcher {
+  const { count, Counted } = counted()
+  const path = `/api/v2/runs/${id}`
+  const ledger = new Ledger((after, upTo) => rest.log(path, after, upTo))
+  const watch = watchJob({
+    url: `${url.replace('http', 'ws')}/api/v2/ws/runs/${id}`,
+    token: () => rest.token,
+    WebSocket: Counted,
+    onMessage: (message, view) => {
+      if ('recovered' in message) ledger.snapshot(message.seq, message.recovered === true)
+      else if ('seq' in message) ledger.entry(message)
+      onView(view)
+    },
+  })
+  return {
+    finished: async () => {
+      await watch.finished()
+    },
+    told: () => [{ client: 'watchJob', path, rest, ledger, state: watch.view }],
+    close: () => watch.close(),
+    get connects() {
+      return count.connects
+    },
+  }
+}
+
+/** All processes of a user, by `watchProcesses`. */
+export function watchUser(url: string, rest: Rest, isOver: (view: ProcessesWatch['view']) => boolean): Watcher {
+  const { count, Counted } = counted()
+  const ledgers = new Map<string, Ledger>()
+  const pathOf = (id: string) => `/api/processes/${id}`
+  const ledgerOf = (id: string) => {
+    const ledger = ledgers.get(id) ?? new Ledger((after, upTo) => rest.log(pathOf(id), after, upTo))
+    ledgers.set(id, ledger)
+    return ledger
+  }
+  const watch = watchProcesses({
+    url: `${url.replace('http', 'ws')}/ws`,
+    token: () => rest.token,
+    WebSocket: Counted,
+    onMessage: (message) => {
+      if (message.type === 'subscribed') ledgerOf(message.process_id).snapshot(message.seq, message.recovered)
+      else if (message.type !== 'process_list' && message.type !== 'refused') ledgerOf(message.process_id).entry(message)
+    },
+  })
+  return {
+    finished: async () => {
+      await watch.until(isOver)
+    },
+    told: () =>
+      [...ledgers].map(([id, ledger]) => ({
+        client: 'watchProcesses',
+        path: pathOf(id),
+        rest,
+        ledger,
+        state: watch.view.get(id) ?? null,
+      })),
+    close: () => watch.close(),
+    get connects() {
+      return count.connects
+    },
+  }
+}

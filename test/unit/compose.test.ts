@@ -1,0 +1,181 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { parse } from 'yaml'
+import { SETTINGS } from '../../src/config.js'
+import { startProcessesPlainly } from '../helpers/plain-processes.js'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
+
+interface Service {
+  readonly image: string
+  readonly build?: string
+  readonly command?: readonly string[]
+  readonly entrypoint?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  readonly ports?: readonly string[]
+  readonly networks?: readonly string[]
+  readonly healthcheck?: { readonly test?: readonly string[] }
+  readonly profiles?: readonly string[]
+  readonly secrets?: readonly string[]
+  readonly read_only?: boolean
+  readonly cap_drop?: readonly string[]
+  readonly security_opt?: readonly string[]
+  readonly restart?: string
+  readonly mem_limit?: string
+  readonly pids_limit?: number
+  readonly logging?: { readonly options: Readonly<Record<string, string>> }
+  readonly stop_grace_period?: string
+  readonly user?: string
+}
+
+const file: { services: Record<string, Service>; networks: Record<string, { internal?: boolean } | null> } = parse(
+  read('docker-compose.yml'),
+  {
+    merge: true,
+  },
+)
+const dockerfile = read('Dockerfile')
+const haproxy = read('deploy/haproxy/haproxy.cfg')
+/** Those that stay up. */
+const services = Object.entries(file.services).filter(([, { profiles }]) => !profiles)
+const ours = services.filter(([, { build }]) => build)
+const imageEnv = Object.fromEntries(
+  [...(/^ENV (.*)$/m.exec(dockerfile)?.[1] ?? '').matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]),
+)
+
+/** The value that a service runs with: its own, the image's, or the default. */
+function settingOf({ environment = {} }: Service, name: keyof typeof SETTINGS): number {
+  return Number(environment[name] ?? imageEnv[name] ?? SETTINGS[name].fallback)
+}
+
+function msOf(text: string): number {
+  const [, number, unit = ''] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? []
+  return Number(number) * ({ ms: 1, s: 1000, m: 60_000, h: 3600_000 }[unit] ?? Number.NaN)
+}
+
+t.test('every name in the environment is a setting, in the compose file and in the image', async (t) => {
+  for (const [name, { environment = {} }] of services)
+    for (const [key, value] of Object.entries(environment)) {
+      t.ok(key in SETTINGS, `${name}: ${key}`)
+      const setting = SETTINGS[key as keyof typeof SETTINGS]
+      if (!value.includes('$')) t.doesNotThrow(() => setting?.read(value), `${name}: ${key}=${value}`)
+    }
+  for (const key of Object.keys(imageEnv)) t.ok(key in SETTINGS || key === 'NODE_ENV', key)
+  t.match(imageEnv, { HOST: '0.0.0.0', PORT: '8501', METRICS_PORT: '9501', NODE_ENV: 'production' })
+})
+
+t.test('nobody is stopped by force before it can have ended by itself', async (t) => {
+  for (const [name, service] of ours) {
+    const grace = msOf(service.stop_grace_period ?? '10s')
+    const [command] = service.command ?? []
+    const worker = settingOf(service, 'WORKER_FINISH_MS') + settingOf(service, 'CANCEL_GRACE_MS') + 15_000
+    const least = command === 'hub' ? settingOf(service, 'DRAIN_MS') + 10_000 : worker
+    t.ok(grace > least, `${name}: ${grace} > ${least}`)
+  }
+  t.ok(msOf(file.services.redis?.stop_grace_period ?? '') >= 60_000, 'Redis writes its file')
+  const [, hardStop = ''] = /hard-stop-after (\S+)/.exec(haproxy) ?? []
+  t.ok(msOf(file.services.proxy?.stop_grace_period ?? '') > msOf(hardStop))
+})
+
+t.test('every service is closed, bounded and looked after', async (t) => {
+  t.same(services.map(([name]) => name).toSorted(), ['benchmark', 'hub', 'proxy', 'redis', 'solver'])
+  for (const [name, service] of services) {
+    t.equal(service.read_only, true, name)
+    t.same(service.cap_drop, ['ALL'], name)
+    t.same(service.security_opt, ['no-new-privileges:true'], name)
+    t.equal(service.restart, 'unless-stopped', name)
+    t.ok(service.healthcheck?.test, name)
+    t.ok(service.mem_limit && service.pids_limit, name)
+    t.ok(service.logging?.options['max-size'] && service.logging.options['max-file'], name)
+    t.match(service.user ?? /USER (\S+)/.exec(dockerfile)?.[1], /^[1-9]\d*:[1-9]\d*$/, name)
+  }
+})
+
+t.test('the load balancer alone is published, and Redis is on a network without a way out', async (t) => {
+  t.same(
+    services.filter(([, { ports }]) => ports).map(([name]) => name),
+    ['proxy'],
+  )
+  t.same(file.services.proxy?.ports, [`\${RUNCAST_BIND:-127.0.0.1}:\${RUNCAST_PORT:-8501}:8501`])
+  t.same(file.services.redis?.networks, ['data'])
+  t.equal(file.networks.data?.internal, true)
+  t.notOk(file.services.proxy?.networks?.includes('data'))
+  t.same(
+    services.filter(([, { secrets }]) => secrets).map(([name]) => name),
+    ['hub'],
+    'a worker, and what it runs, has no secret',
+  )
+})
+
+t.test('the load balancer keeps silent connections, sends no POST twice, and lets a hub that stops keep its clients', async (t) => {
+  for (const name of ['client', 'server', 'tunnel']) {
+    const [, timeout = ''] = new RegExp(`timeout ${name} (\\S+)`).exec(haproxy) ?? []
+    t.ok(msOf(timeout) > 2 * Number(SETTINGS.PING_INTERVAL_MS.fallback), `timeout ${name} ${timeout}`)
+  }
+  t.match(haproxy, /^ {2}retry-on conn-failure$/m)
+  t.notMatch(haproxy, /on-marked-down|http-buffer-request|option httplog/)
+  t.match(haproxy, /uri \/readyz/)
+  t.match(haproxy, /balance leastconn/)
+  t.match(haproxy, /server-template hub \d+ hub:8501/)
+  t.match(haproxy, /set-header X-Forwarded-For %\[src\]/)
+  t.ok(file.services.hub?.environment?.TRUSTED_PROXIES?.includes('RUNCAST_SUBNET'))
+})
+
+t.test('the image runs the command as another user than root, under an init that hands signals on', async (t) => {
+  t.match(dockerfile, /^USER 10001:10001$/m)
+  const [, line = '[]'] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? []
+  const [init, , , main = ''] = JSON.parse(line)
+  t.equal(init, 'tini')
+  t.ok(existsSync(join(ROOT, main.replace('/app/', ''))), main)
+  t.match(dockerfile, /^STOPSIGNAL SIGTERM$/m)
+  t.match(dockerfile, /npm ci/)
+  t.equal((dockerfile.match(/^FROM/gm) ?? []).length, 2)
+  t.notMatch(dockerfile, /--mount|COPY --link|COPY --chmod|<<EOF|# syntax=/, 'the classic builder knows it all')
+})
+
+t.test('the health check of the image follows /readyz on METRICS_PORT, and on PORT without one', async (t) => {
+  startProcessesPlainly()
+  let status = 200
+  const asked: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url)
+    response.writeHead(status).end('{"status":"…"}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo // it listens on a port
+  const check = (env: Record<string, string>) => exitCodeOf('deploy/image/health.mjs', [], env)
+  t.equal(await check({ METRICS_PORT: `${port}`, PORT: '1' }), 0)
+  t.equal(await check({ METRICS_PORT: '0', PORT: `${port}` }), 0)
+  status = 503
+  t.equal(await check({ METRICS_PORT: `${port}` }), 1)
+  t.equal(await check({ METRICS_PORT: '1' }), 1, 'nobody listens')
+  t.same(asked, ['/readyz', '/readyz', '/readyz'])
+})
+
+t.test('the secret is made once, in a folder closed to others, and never changed', async (t) => {
+  startProcessesPlainly()
+  const folder = join(t.testdir({}), 'secrets')
+  t.equal(await exitCodeOf('deploy/image/secret.mjs', [folder]), 0)
+  const secret = readFileSync(join(folder, 'jwt'), 'utf8')
+  t.doesNotThrow(() => SETTINGS.JWT_SECRET.read(secret.trim()))
+  t.equal(statSync(folder).mode & 0o777, 0o700)
+  t.equal(statSync(join(folder, 'jwt')).mode & 0o777, 0o444)
+  t.equal(await exitCodeOf('deploy/image/secret.mjs', [folder]), 0)
+  t.equal(readFileSync(join(folder, 'jwt'), 'utf8'), secret)
+  t.match(read('.gitignore'), /^\.secrets\/$/m)
+  t.match(read('.dockerignore'), /^\*$/m, 'nothing gets into the image but what is named')
+})
+
+async function exitCodeOf(script: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number | null> {
+  const child = spawn(process.execPath, [join(ROOT, script), ...args], { env, stdio: 'ignore' })
+  const [code] = await once(child, 'exit')
+  return code
+}
