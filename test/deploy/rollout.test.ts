@@ -7,7 +7,7 @@ import { startTestRedis } from '../helpers/redis.js'
 import { type Follower, Users } from './cluster/clients.js'
 import { Cluster } from './cluster/cluster.js'
 import type { Deployment } from './cluster/deployment.js'
-import { type KubeObject, workloadNamed } from './objects.js'
+import { type KubeObject, ofKind, workloadNamed } from './objects.js'
 import { render } from './render.js'
 
 const MIB = 2 ** 20
@@ -99,6 +99,8 @@ t.test(
 
     const submit = async (user: string, input: object) => follow(user, await users.submit(user, input))
     for (let i = 0; i < LONG_RUNS; i += 1) await submit(`long-${i}`, LONG)
+    t.same(await queued(cluster), { benchmark: 0, optimization: 0, run: LONG_RUNS }, 'what KEDA would read')
+    t.equal((await users.call('asker', 'GET', '/metrics')).status, 404, 'and nobody else')
     const asking = new Asking(users)
     let isRolling = true
     const submitting = (async () => {
@@ -109,6 +111,7 @@ t.test(
     })()
     const begun = Date.now()
     for (let i = 0; i < 2; i += 1) await Promise.all([hub, solver, benchmark].map((deployment) => deployment.roll()))
+    await Promise.all([hub, solver, benchmark].map((deployment) => deployment.quiet()))
     isRolling = false
     await submitting
     const outcomes = await asking.stop()
@@ -134,6 +137,23 @@ t.test(
   },
 )
 
+/** Jobs that wait or are handed out, by queue: as the autoscalers of the workers read them, each trigger one line of the metrics. */
+async function queued(cluster: Cluster): Promise<Record<string, number>> {
+  const scaled = ofKind<{ triggers: { metadata: { valueLocation: string } }[] }>(await render('single', ['keda']), 'ScaledObject')
+  // A hub answers from what it has read a moment ago.
+  return eventually(async () => {
+    const text = await (await fetch(`http://${cluster.address('runcast-hub-metrics')}/metrics`)).text()
+    const sums: Record<string, number> = {}
+    for (const { metadata } of scaled.flatMap(({ spec }) => spec.triggers)) {
+      const lines = text.split('\n').filter((line) => line.startsWith(`${metadata.valueLocation} `))
+      if (lines.length !== 1) throw new Error(`${lines.length} lines of ${metadata.valueLocation}`)
+      const [, queue = ''] = metadata.valueLocation.match(/queue="([^"]+)"/) ?? []
+      sums[queue] = (sums[queue] ?? 0) + Number(lines[0]?.split(' ').at(-1))
+    }
+    return sums.run === LONG_RUNS && sums
+  })
+}
+
 function memoryOf(cluster: Cluster): string {
   const figures = [...cluster.deployments].map(
     ([name, { all }]) => `${name} ${Math.ceil(Math.max(...all.map((pod) => pod.measure())) / MIB)} MiB`,
@@ -152,6 +172,7 @@ t.test('without preStop, connections come to a hub that is gone', async (t) => {
   })
   const asking = new Asking(users)
   await deployment.roll()
+  await deployment.quiet()
   t.ok((await asking.stop()).ECONNRESET)
   t.ok(cluster.proxy('runcast-hub').lost.refused > 0)
 })
@@ -165,6 +186,7 @@ t.test('without readiness, connections come to a hub that is not there yet', asy
   const before = cluster.proxy('runcast-hub').lost.refused
   const asking = new Asking(users)
   await deployment.roll()
+  await deployment.quiet()
   t.ok((await asking.stop()).ECONNRESET)
   t.ok(cluster.proxy('runcast-hub').lost.refused > before)
 })
@@ -173,6 +195,7 @@ t.test('with both, nobody is refused', async (t) => {
   const { cluster, deployment, users } = await openExternal(t, ['runcast-hub'])
   const asking = new Asking(users)
   await deployment.roll()
+  await deployment.quiet()
   t.same(Object.keys(await asking.stop()), ['200'])
   t.same(cluster.proxy('runcast-hub').lost, { refused: 0, nobody: 0 })
   t.same(badEnds(deployment), [])
@@ -186,6 +209,7 @@ t.test('with too short a grace period, a worker is killed and its job loses an a
   const id = await users.submit('alice', LONG)
   await eventually(async () => (await users.call('alice', 'GET', `/api/v2/runs/${id}`)).body.status === 'running')
   await solver?.roll()
+  await solver?.quiet()
   t.ok(solver && badEnds(solver).length > 0, 'killed')
   await eventually(async () => (await users.call('alice', 'GET', `/api/v2/runs/${id}`)).body.attempt === 2, { timeoutMs: 60_000 })
 })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -75,6 +75,14 @@ t.test('our pods run as the user of the image, and the image is of this version'
   const own = workloadsOf(base).filter((workload) => isOurs(containerOf(workload)))
   t.equal(own.length, 3)
   for (const { spec } of own) t.match(spec.template.spec.securityContext, { runAsUser: 10001, runAsGroup: 10001 })
+})
+
+const ALERTS = join(ROOT, 'deploy/prometheus/alerts.yml')
+
+t.test('the alerts of the Prometheus operator are those of Prometheus', { skip: !existsSync(ALERTS) && 'no alerts' }, async (t) => {
+  const rule: { spec: object } = parse(readFileSync(join(K8S, 'components/monitoring/prometheus-rule.yaml'), 'utf8'))
+  t.same(rule.spec, parse(readFileSync(ALERTS, 'utf8')), 'else: node scripts/prometheus-rule.mjs')
+  t.ok(kustomization('components/monitoring').resources?.includes('prometheus-rule.yaml'))
 })
 
 t.test('the rules find what is wrong here too', async (t) => {

@@ -32,7 +32,7 @@ export class Deployment {
     return [...this.#pods].filter((pod) => pod.isReady)
   }
 
-  /** Starts the first pods, or, later, new ones in place of all that are there. Resolves when as many as wanted are ready and no old one is left. */
+  /** Starts the first pods, or, later, new ones in place of all that are there. Resolves when as many as wanted are ready and every old one is to end; that takes longer, see `quiet`. */
   async roll(): Promise<void> {
     if (this.#isOver) return
     this.#revision += 1
@@ -45,15 +45,20 @@ export class Deployment {
     while (!this.#isOver && this.ready.length < this.#replicas) await once(this.#changes, 'change')
   }
 
+  /** Resolves when every pod that was to end has ended. */
+  async quiet(): Promise<void> {
+    while ([...this.#pods].some((pod) => pod.isEnding)) await once(this.#changes, 'change')
+  }
+
   /** Ends all pods at once. */
   async end(): Promise<void> {
     this.#isOver = true
     for (const pod of this.#pods) void this.#end(pod)
-    while (this.#pods.size > 0) await once(this.#changes, 'change')
+    await this.quiet()
   }
 
   #isRolled(): boolean {
-    return this.ready.length === this.#replicas && [...this.#pods].every((pod) => !pod.isEnding && pod.options.revision === this.#revision)
+    return this.ready.length === this.#replicas && [...this.#pods].every((pod) => pod.isEnding || pod.options.revision === this.#revision)
   }
 
   #reconcile(): void {
