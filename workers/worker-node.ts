@@ -79,5 +79,5 @@ export function buildWorkerNode(
     await Promise.all(workers.map((worker) => worker.start()))
   }
   const readiness = { redis: () => parts.broker.answers(), jobs: async () => workers.every(({ isTaking }) => isTaking) }
-  return { parts, queues, readiness, scrape: workerMetrics({ parts, workers, tally }), start, close }
+  return { parts, queues, readiness, scrape: workerMetrics({ parts, workers, tally, readiness }), start, close }
 }

@@ -23,7 +23,7 @@ export class UpgradeLimit {
   readonly #buckets = new Map<string, { tokens: number; at: number }>()
   #draining = false
   /** Those that were not let through. */
-  readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>()
+  readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>([['draining'], ['full'], ['rate']])
 
   constructor(clock: Clock, limits: UpgradeLimits = DEFAULT_UPGRADE_LIMITS) {
     this.#clock = clock

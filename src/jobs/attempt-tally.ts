@@ -9,7 +9,7 @@ type How = 'done' | 'ended' | 'retry' | 'handed_back' | 'refused'
 export class AttemptTally {
   readonly started = new Tally<[queue: string]>()
   readonly ended = new Tally<[queue: string, How]>()
-  readonly fenced = new Tally<[WriteRefusal]>()
+  readonly fenced = new Tally<[WriteRefusal]>([['stale_writer'], ['stale_round'], ['final'], ['unknown_job']])
 
   /** Counts the end of an attempt. */
   settled(queue: string, how: Settled['how']): void {

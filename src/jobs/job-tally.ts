@@ -1,8 +1,11 @@
 import type { FailureCode } from '../protocol/codes.js'
-import type { KindName } from '../protocol/kinds.js'
+import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import type { FinalStatus } from '../protocol/status.js'
 import { Durations, Tally } from '../tally/tally.js'
 import type { Final, FinalSource } from './finalize.js'
+
+/** Who may find that a worker is lost. */
+const NOTICING_LOSS: readonly FinalSource[] = ['worker', 'queue', 'sweeper']
 
 /** What this process has done with jobs. */
 export class JobTally {
@@ -11,8 +14,12 @@ export class JobTally {
   readonly retried = new Tally<[KindName]>()
   readonly cancels = new Tally<[KindName]>()
   /** The code is that of a failure, else empty. */
-  readonly finals = new Tally<[KindName, FinalStatus, FinalSource, FailureCode | '']>()
-  readonly forced = new Tally<[KindName]>()
+  readonly finals = new Tally<[KindName, FinalStatus, FinalSource, FailureCode | '']>(
+    KIND_NAMES.flatMap((kind) =>
+      NOTICING_LOSS.map((source): [KindName, FinalStatus, FinalSource, FailureCode] => [kind, 'failed', source, 'worker_lost']),
+    ),
+  )
+  readonly forced = new Tally<[KindName]>(KIND_NAMES.map((kind) => [kind]))
   /** From the cancel of a job to its end. */
   readonly cancelling = new Durations<[KindName]>()
 

@@ -1,5 +1,6 @@
 import type { QueueDepth, RedisDepths } from '../broker/redis-depths.js'
 import type { HttpTally } from '../http/plugins/counting.js'
+import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import type { Hub } from '../hub/hub.js'
 import type { HubTally } from '../hub/hub-tally.js'
@@ -14,7 +15,7 @@ import { buildScrape } from './scrape.js'
 
 export interface HubSources {
   readonly hub: Hub
-  readonly server: { readonly tally: HttpTally; readonly sessions: ReadonlySet<Session> }
+  readonly server: { readonly tally: HttpTally; readonly sessions: ReadonlySet<Session>; readonly readiness: ReadinessChecks }
   readonly upgrades: UpgradeLimit
   readonly claims: Pick<ClaimService, 'waiting' | 'taken'>
   readonly parts: JobSources & { readonly backlog: Pick<Backlog, 'workers'>; readonly broker: { ready(): Promise<boolean> } }
@@ -37,6 +38,7 @@ export function hubMetrics(sources: HubSources): Scrape {
     own: () => ({ ...jobSamples(parts), ...clientSamples(sources), ...trafficSamples(hub.tally), ...requestSamples(sources) }),
     asked: () => queueSamples(sources),
     unknown: {
+      runcast_ready: alone(0),
       runcast_redis_ready: alone(0),
       runcast_queue_jobs: [],
       runcast_queue_head_wait_seconds: [],
@@ -87,14 +89,15 @@ function requestSamples({ hub, server: { tally }, upgrades, claims, parts }: Hub
 }
 
 /** Some commands of Redis, whatever waits there: one for all depths, and one a queue for its workers. */
-async function queueSamples({ parts, depths, queues }: HubSources): Promise<Samples> {
-  const [isReady, read] = await Promise.all([parts.broker.ready(), depths.read()])
+async function queueSamples({ parts, server, depths, queues }: HubSources): Promise<Samples> {
+  const [isReady, hears, read] = await Promise.all([areAllThere(server.readiness), parts.broker.ready(), depths.read()])
   const known = new Map<string, Omit<QueueDepth, 'queue'>>(queues.map((queue) => [queue, { waiting: 0, active: 0, headWaitMs: 0 }]))
   for (const { queue, ...depth } of read) known.set(queue, depth)
   const rows = [...known]
   const workers = await Promise.all(rows.map(async ([queue]): Promise<Sample> => [[queue], await parts.backlog.workers(queue)]))
   return {
-    runcast_redis_ready: alone(isReady ? 1 : 0),
+    runcast_ready: alone(isReady ? 1 : 0),
+    runcast_redis_ready: alone(hears ? 1 : 0),
     runcast_queue_jobs: rows.flatMap(([queue, { waiting, active }]): Sample[] => [
       [[queue, 'waiting'], waiting],
       [[queue, 'active'], active],

@@ -197,6 +197,7 @@ export const METRICS = {
     help: 'Jobs, or steps, that this worker computes at a time at most.',
   },
   runcast_steps_total: { type: 'counter', of: 'worker', labels: [], help: 'Steps of optimizations that were done.' },
+  runcast_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while `/readyz` answers 200, else 0.' },
   runcast_redis_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while Redis answers this process, else 0.' },
   runcast_redis_reconnects_total: { type: 'counter', of: 'both', labels: [], help: 'Connections to Redis that were lost and made again.' },
 } as const satisfies Readonly<Record<string, MetricRow>>

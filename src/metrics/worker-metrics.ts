@@ -1,4 +1,5 @@
 import type { WorkTally } from '../../workers/work-tally.js'
+import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import { Exposition, type Samples } from './exposition.js'
 import { type JobSources, jobSamples, measureJobs } from './job-samples.js'
@@ -16,6 +17,7 @@ export interface WorkerSources {
   readonly parts: JobSources & { readonly broker: { answers(): Promise<boolean> } }
   readonly workers: readonly RunningWorker[]
   readonly tally: WorkTally
+  readonly readiness: ReadinessChecks
 }
 
 /** The `/metrics` of a worker process. */
@@ -24,8 +26,11 @@ export function workerMetrics(sources: WorkerSources): Scrape {
   measureJobs(exposition, sources.parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(sources.parts), ...workSamples(sources) }),
-    asked: async () => ({ runcast_redis_ready: [[[], (await sources.parts.broker.answers()) ? 1 : 0]] }),
-    unknown: { runcast_redis_ready: [[[], 0]] },
+    asked: async () => {
+      const [isReady, answers] = await Promise.all([areAllThere(sources.readiness), sources.parts.broker.answers()])
+      return { runcast_ready: [[[], isReady ? 1 : 0]], runcast_redis_ready: [[[], answers ? 1 : 0]] }
+    },
+    unknown: { runcast_ready: [[[], 0]], runcast_redis_ready: [[[], 0]] },
   })
 }
 

@@ -2,6 +2,11 @@
 export class Tally<L extends readonly string[]> {
   readonly #rows = new Map<string, { readonly labels: L; count: number }>()
 
+  /** `known`: combinations that are there from the start, with 0, so that the first one that is counted is seen as a rise. */
+  constructor(known: readonly L[] = []) {
+    for (const labels of known) this.#rows.set(labels.join(' '), { labels, count: 0 })
+  }
+
   add(...labels: L): void {
     const key = labels.join(' ')
     const row = this.#rows.get(key)
@@ -9,7 +14,7 @@ export class Tally<L extends readonly string[]> {
     else this.#rows.set(key, { labels, count: 1 })
   }
 
-  /** Each combination that was counted. */
+  /** Each combination that is known or was counted. */
   get rows(): (readonly [labels: L, count: number])[] {
     return [...this.#rows.values()].map(({ labels, count }) => [labels, count])
   }
