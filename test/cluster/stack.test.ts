@@ -16,13 +16,16 @@ import { TestClient } from '../helpers/test-client.js'
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const RAYLEIGH_LOVE_HZ = 19_962.7
 
+const DEMO = ['build/src/cli/demo.js']
+const START = ['build/src/cli/main.js', 'start']
+
 interface Program {
   readonly child: ChildProcess
   output: string
   readonly exit: Promise<[number | null, string | null]>
 }
 
-function run(t: Test, script: string, port: number): Program {
+function run(t: Test, args: readonly string[], port: number): Program {
   const dataDir = mkdtempSync(join(tmpdir(), 'runcast-test-stack-'))
   const env = {
     ...process.env,
@@ -33,7 +36,7 @@ function run(t: Test, script: string, port: number): Program {
     DATA_DIR: dataDir,
     RUNCAST_MARK: `mark-${port}`,
   }
-  const child = spawn(process.execPath, [`build/src/cli/${script}.js`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const program: Program = { child, output: '', exit: once(child, 'exit') as Program['exit'] }
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -73,7 +76,7 @@ function marked(port: number): number[] {
 
 t.test('the demo: a real run, submitted on one node and watched on the other; exit 0, no process left', async (t) => {
   const port = await freePort(2)
-  const program = run(t, 'demo', port)
+  const program = run(t, DEMO, port)
   t.same(await program.exit, [0, null], program.output)
   t.match(program.output, new RegExp(`submitted to http://127\\.0\\.0\\.1:${port}, watched on http://127\\.0\\.0\\.1:${port + 1}`))
   const frequency = Number(/Completed[\s\S]*natural_frequency_hz\s+([\d.]+)/.exec(program.output)?.[1])
@@ -84,7 +87,7 @@ t.test('the demo: a real run, submitted on one node and watched on the other; ex
 
 t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends everything', async (t) => {
   const port = await freePort(2)
-  const program = run(t, 'start', port)
+  const program = run(t, START, port)
   const [, token = ''] = await printed(program, /^token\s+(\S+)$/m)
   const [nodeA, nodeB] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`]
   for (const node of [nodeA, nodeB]) {
@@ -118,7 +121,7 @@ t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends eve
 
 t.test('the stack killed with SIGKILL leaves no process behind', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
   const port = await freePort(2)
-  const program = run(t, 'start', port)
+  const program = run(t, START, port)
   await printed(program, /Ctrl-C/)
   t.ok(marked(port).length >= 6, 'two hubs, two workers, Redis and its guard, and the parent')
   program.child.kill('SIGKILL')
@@ -131,7 +134,7 @@ t.test('a port that is taken: one clear line, exit 1, no process left', async (t
   const taken = createServer().listen(port, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
-  const program = run(t, 'start', port)
+  const program = run(t, START, port)
   t.same(await program.exit, [1, null])
   t.match(program.output, `127.0.0.1:${port}`)
   t.notMatch(program.output, /\n\s+at /, 'no stack trace')
