@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { BootstrapError } from './command.mjs'
 import { withLock } from './lock.mjs'
 
 const FOLDER = fileURLToPath(new URL('../.runcast', import.meta.url))
@@ -20,7 +21,11 @@ export async function ensureRedis(mayInstall) {
 /** Does what is not done yet. Looks first without the lock, so that nothing to do costs nothing, then again with it. */
 export async function unless(isDone, act) {
   if (await isDone()) return
-  mkdirSync(FOLDER, { recursive: true })
+  try {
+    mkdirSync(FOLDER, { recursive: true })
+  } catch (error) {
+    throw new BootstrapError(`something is missing here, and nothing can be installed, since ${FOLDER} cannot be made: ${error.code}`)
+  }
   await withLock(join(FOLDER, 'bootstrap.lock'), async () => {
     if (!(await isDone())) await act()
   })

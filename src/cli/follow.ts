@@ -57,7 +57,7 @@ function followRun(hub: HubAccess, kind: RunKindName, id: string, json: boolean)
     if (!json) display.finish(final)
     return status
   })
-  return { ended, close: () => watch.close() }
+  return { ended, close: () => end(watch, display) }
 }
 
 /** Over the socket of all the user's jobs: a kind in the process dialect has none of its own. */
@@ -89,7 +89,13 @@ function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown
     if (!json) display.finish(end?.final ?? null)
     return end?.status ?? status
   }
-  return { ended: follow(), close: () => watch.close() }
+  return { ended: follow(), close: () => end(watch, display) }
+}
+
+/** A bar that was left in the middle gets its line end. */
+function end(watch: { close(): void }, display: { finish(final: null): void }): void {
+  watch.close()
+  display.finish(null)
 }
 
 function printLine(message: object): void {
