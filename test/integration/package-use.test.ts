@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import ts from 'typescript'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { type Command, startCommand } from '../helpers/command.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, SECRET } from '../helpers/harness.js'
 import { MARK, marked } from '../helpers/marked.js'
-import { emptyFolder, npm, pack, ROOT } from '../helpers/packed.js'
+import { emptyFolder, npm, pack } from '../helpers/packed.js'
 import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { readmeCode } from '../helpers/readme.js'
 
@@ -30,73 +29,6 @@ async function install(): Promise<string | false> {
     throw error
   }
 }
-
-/** A program in TypeScript, with whatever the package offers. */
-const TYPED = `
-import { buildHubNode, buildServer, createJobs, defineKind, type JobStatus, loadConfig, Refusal } from 'runcast'
-import { type JobView, watchJob, watchProcesses } from 'runcast/client'
-import { CODES } from 'runcast/protocol'
-import { serveJobs } from 'runcast/worker'
-
-const jobs = createJobs({ redisUrl: 'redis://127.0.0.1', owner: 'alice' })
-const horn = ${JSON.stringify(HORN)} as const
-const { process_id: id }: JobStatus = await jobs.submit('run', horn)
-for await (const message of jobs.watch<'run'>(id)) if (message.type === 'progress') message.percent.toFixed()
-// @ts-expect-error: no such material
-await jobs.submit('run', { ...horn, material: 'wood' })
-export const timer = defineKind({
-  name: 'timer',
-  dialect: 'process',
-  input: { type: 'object', properties: { seconds: { type: 'integer' } }, required: ['seconds'] },
-  processor: async ({ seconds }, job) => {
-    job.progress({ current: 0, total: seconds, detail: '' })
-    return {}
-  },
-})
-await jobs.submit(timer, { seconds: 3 })
-// @ts-expect-error: of another type
-await jobs.submit(timer, { seconds: 'three' })
-const hub = await buildHubNode(loadConfig({}), console)
-await hub.server.listen({ port: 0 })
-export const all = [buildServer, watchProcesses, serveJobs, Refusal, CODES.not_found.http]
-export const view = (url: string, token: string): JobView | null =>
-  watchJob({ url, token: () => token, WebSocket, onMessage: (_message, { percent }) => percent?.toFixed() }).view
-`
-const PAGE = `
-import { watchJob } from 'runcast/client'
-watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { percent }) => (document.title = \`\${percent} %\`) })
-`
-
-/** What the compiler finds in a program of the folder and in the declarations of the package, those that others need not be. */
-function faultsOf(file: string, code: string, options: ts.CompilerOptions): string[] {
-  const path = join(folder, file)
-  writeFileSync(path, code)
-  const program = ts.createProgram([path], {
-    noEmit: true,
-    strict: true,
-    skipLibCheck: false,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    target: ts.ScriptTarget.ES2023,
-    ...options,
-  })
-  const own = program.getSourceFiles().filter(({ fileName }) => !fileName.replace('/node_modules/runcast/', '/').includes('/node_modules/'))
-  const ours = own.filter(({ fileName }) => fileName.startsWith(folder))
-  if (ours.length < 10) throw new Error(`the compiler has seen ${ours.length} files only`)
-  const diagnostics = [...program.getOptionsDiagnostics(), ...ours.flatMap((source) => [...program.getSemanticDiagnostics(source)])]
-  return diagnostics.map(({ file: at, messageText }) => `${at?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
-}
-
-t.test('its types hold for a strict program on Node, without skipLibCheck', { skip }, async (t) => {
-  const types = { types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] }
-  t.same(faultsOf('program.mts', TYPED, types), [])
-})
-
-t.test('the types of the client hold for a page, which has none of those of Node', { skip }, async (t) => {
-  t.same(faultsOf('page.mts', PAGE, { types: [], lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }), [])
-})
 
 /** `npx runcast` in the folder. */
 function npx(t: Test, args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Command {
