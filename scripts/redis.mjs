@@ -27,7 +27,7 @@ export async function installRedis(mayInstall) {
   }
   process.stderr.write(outputs.join(''))
   const help = manager === undefined ? 'install redis-server or valkey-server' : `run "${commandFor(manager, PACKAGES[manager.name][0])}"`
-  throw new BootstrapError(`no Redis ${MINIMUM_REDIS} or later here: ${help}; "npm run demo" and "npm start" also take one by REDIS_URL`)
+  throw new BootstrapError(`no Redis ${MINIMUM_REDIS} or later here: ${help}, or name one by REDIS_URL`)
 }
 
 /** Functions that try one way each and answer what the tool said. What came of it is seen by searching again. */

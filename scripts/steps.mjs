@@ -1,9 +1,7 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BootstrapError, say } from './command.mjs'
 import { compile, isCompiled } from './compile.mjs'
-import { withLock } from './lock.mjs'
+import { ensureRedis, unless } from './ensure-redis.mjs'
 import { arePackagesInstalled, installPackages } from './packages.mjs'
 import { CALCULIX, installProgram, KUSTOMIZE, PYTHON } from './programs.mjs'
 import { fetchPromtool, hasPromtool } from './promtool.mjs'
@@ -36,26 +34,8 @@ export async function bootstrap(flags, env) {
   }
 }
 
-/** The search is the program's own, so it runs from build/: the one place that knows which Redis will do. */
-async function ensureRedis(mayInstall) {
-  const { searchRedis } = await import('../build/src/embedded/find-redis.js')
-  await unless(
-    async () => (await searchRedis()).found !== undefined,
-    async () => (await import('./redis.mjs')).installRedis(mayInstall),
-  )
-}
-
 /** The example that needs CalculiX is a Python program. */
 function programsFor(flags) {
   const asked = { '--calculix': [PYTHON, CALCULIX], '--python': [PYTHON], '--kustomize': [KUSTOMIZE] }
   return [...new Set(flags.flatMap((flag) => asked[flag] ?? []))]
-}
-
-/** Does what is not done yet. Looks first without the lock, so that nothing to do costs nothing, then again with it. */
-async function unless(isDone, act) {
-  if (await isDone()) return
-  mkdirSync(join(ROOT, '.runcast'), { recursive: true })
-  await withLock(join(ROOT, '.runcast', 'bootstrap.lock'), async () => {
-    if (!(await isDone())) await act()
-  })
 }

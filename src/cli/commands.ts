@@ -1,7 +1,11 @@
 import type { Command } from './command.js'
+import { cancel } from './commands/cancel.js'
 import { hub } from './commands/hub.js'
+import { start } from './commands/start.js'
+import { submit } from './commands/submit.js'
 import { token } from './commands/token.js'
+import { watch } from './commands/watch.js'
 import { worker } from './commands/worker.js'
 
 /** THE table of commands, in the order of the help. */
-export const COMMANDS: Readonly<Record<string, Command>> = { hub, worker, token }
+export const COMMANDS: Readonly<Record<string, Command>> = { start, hub, worker, submit, watch, cancel, token }

@@ -1,55 +1,46 @@
 import type { FinalMessage, JobSnapshot, JobView, LiveMessage } from '../client/job-view.js'
+import { BarLine, formatNumber } from './bar-line.js'
 
-const BAR_WIDTH = 20
-
-/** Draws a run in the terminal: a bar that moves in place, metrics above it. Where the output is no terminal, one plain line a message. */
+/** Draws a job in the run dialect: a bar, metrics above it. Where the output is no terminal, one plain line a message. */
 export class ProgressDisplay {
-  readonly #out: NodeJS.WriteStream
+  readonly #line: BarLine
   readonly #shown = new Map<string, number>()
-  #lastLine = ''
 
   constructor(out: NodeJS.WriteStream) {
-    this.#out = out
+    this.#line = new BarLine(out)
   }
 
   show(message: JobSnapshot | LiveMessage, view: JobView): void {
     for (const [name, { value, unit }] of Object.entries(view.metrics)) {
       if (this.#shown.get(name) === value) continue
       this.#shown.set(name, value)
-      this.#line(`  ${name.padEnd(28)} ${format(value).padStart(12)} ${unit === '1' ? '' : unit}`)
+      this.#line.line(`  ${name.padEnd(28)} ${formatNumber(value).padStart(12)} ${unit === '1' ? '' : unit}`)
     }
-    if (message.type === 'progress') this.#bar(view)
-    else if (message.type === 'status') this.#line(`  ${view.status}`)
+    if (message.type === 'progress') {
+      this.#line.bar({ percent: view.percent ?? 0, label: view.phase ?? '', text: view.message ?? '' })
+    } else if (message.type === 'status') this.#line.line(`  ${view.status}`)
+    else if (message.type === 'optimization_iteration' && (message.pareto_updated || !this.#line.isTerminal)) {
+      this.#line.line(`  iteration ${message.iteration}${message.pareto_updated ? ', on the front' : ''}: ${fieldsOf(message.metrics)}`)
+    }
   }
 
   finish(final: FinalMessage | null): void {
-    if (this.#lastLine !== '') this.#out.write('\n')
-    this.#lastLine = ''
+    this.#line.end()
     if (final?.type === 'completed') {
-      this.#line(`\nCompleted in ${final.compute_time_s} s of computing.`)
-      for (const [name, value] of Object.entries(final.metrics_summary)) this.#line(`  ${name.padEnd(28)} ${format(value).padStart(12)}`)
+      this.#line.line(`\nCompleted in ${final.compute_time_s} s of computing.`)
+      for (const [name, value] of Object.entries(final.metrics_summary)) {
+        this.#line.line(`  ${name.padEnd(28)} ${formatNumber(value).padStart(12)}`)
+      }
     } else if (final?.type === 'error') {
-      this.#line(`\n${final.error}\n${final.solver_log_tail}`)
+      this.#line.line(`\n${final.error}\n${final.solver_log_tail}`.trimEnd())
+    } else if (final?.type === 'cancelled') {
+      this.#line.line('\nCancelled.')
     }
-  }
-
-  #bar(view: JobView): void {
-    const percent = view.percent ?? 0
-    const filled = Math.round((percent / 100) * BAR_WIDTH)
-    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
-    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${(view.phase ?? '').padEnd(14)} ${view.message ?? ''}`
-    if (!this.#out.isTTY) return this.#line(line)
-    this.#lastLine = line.slice(0, this.#out.columns || 80)
-    this.#out.write(`\r\u001b[K${this.#lastLine}`)
-  }
-
-  /** A line that stays, above the bar. */
-  #line(text: string): void {
-    if (!this.#out.isTTY) this.#out.write(`${text}\n`)
-    else this.#out.write(`\r\u001b[K${text}\n${this.#lastLine}`)
   }
 }
 
-function format(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toPrecision(6)
+function fieldsOf(numbers: Readonly<Record<string, number>>): string {
+  return Object.entries(numbers)
+    .map(([name, value]) => `${name} ${formatNumber(value)}`)
+    .join(', ')
 }

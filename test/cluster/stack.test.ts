@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +11,14 @@ import { watchJob } from '../../src/client/watch-job.js'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN } from '../helpers/harness.js'
+import { MARK, marked } from '../helpers/marked.js'
 import { TestClient } from '../helpers/test-client.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const RAYLEIGH_LOVE_HZ = 19_962.7
+
+const DEMO = ['build/src/cli/demo.js']
+const START = ['build/src/cli/main.js', 'start']
 
 interface Program {
   readonly child: ChildProcess
@@ -22,7 +26,7 @@ interface Program {
   readonly exit: Promise<[number | null, string | null]>
 }
 
-function run(t: Test, script: string, port: number): Program {
+function run(t: Test, args: readonly string[], port: number): Program {
   const dataDir = mkdtempSync(join(tmpdir(), 'runcast-test-stack-'))
   const env = {
     ...process.env,
@@ -31,9 +35,9 @@ function run(t: Test, script: string, port: number): Program {
     JWT_SECRET: '',
     LOG_LEVEL: 'warn',
     DATA_DIR: dataDir,
-    RUNCAST_MARK: `mark-${port}`,
+    [MARK]: `${port}`,
   }
-  const child = spawn(process.execPath, [`build/src/cli/${script}.js`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const program: Program = { child, output: '', exit: once(child, 'exit') as Program['exit'] }
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -57,34 +61,20 @@ async function printed(program: Program, pattern: RegExp): Promise<RegExpExecArr
   return found
 }
 
-/** Pids of the processes that carry a program's mark in their environment: all that it started, however far removed. */
-function marked(port: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`RUNCAST_MARK=mark-${port}\0`)
-      } catch {
-        return false
-      }
-    })
-}
-
 t.test('the demo: a real run, submitted on one node and watched on the other; exit 0, no process left', async (t) => {
   const port = await freePort(2)
-  const program = run(t, 'demo', port)
+  const program = run(t, DEMO, port)
   t.same(await program.exit, [0, null], program.output)
   t.match(program.output, new RegExp(`submitted to http://127\\.0\\.0\\.1:${port}, watched on http://127\\.0\\.0\\.1:${port + 1}`))
   const frequency = Number(/Completed[\s\S]*natural_frequency_hz\s+([\d.]+)/.exec(program.output)?.[1])
   t.ok(Math.abs(frequency / RAYLEIGH_LOVE_HZ - 1) < 0.005, `${frequency} Hz against ${RAYLEIGH_LOVE_HZ} Hz of Rayleigh and Love`)
   t.match(program.output, /█/)
-  if (process.platform === 'linux') t.same(marked(port), [])
+  if (process.platform === 'linux') t.same(marked(`${port}`), [])
 })
 
 t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends everything', async (t) => {
   const port = await freePort(2)
-  const program = run(t, 'start', port)
+  const program = run(t, START, port)
   const [, token = ''] = await printed(program, /^token\s+(\S+)$/m)
   const [nodeA, nodeB] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`]
   for (const node of [nodeA, nodeB]) {
@@ -113,17 +103,17 @@ t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends eve
   t.match(await socket.next('process_completed'), { process_id, result: { total: 9, ok: 9 } }, 'a benchmark needs no configuration')
   program.child.kill('SIGINT')
   t.same(await program.exit, [0, null], program.output)
-  if (process.platform === 'linux') t.same(marked(port), [])
+  if (process.platform === 'linux') t.same(marked(`${port}`), [])
 })
 
 t.test('the stack killed with SIGKILL leaves no process behind', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
   const port = await freePort(2)
-  const program = run(t, 'start', port)
+  const program = run(t, START, port)
   await printed(program, /Ctrl-C/)
-  t.ok(marked(port).length >= 6, 'two hubs, two workers, Redis and its guard, and the parent')
+  t.ok(marked(`${port}`).length >= 6, 'two hubs, two workers, Redis and its guard, and the parent')
   program.child.kill('SIGKILL')
   await program.exit
-  await eventually(() => marked(port).length === 0)
+  await eventually(() => marked(`${port}`).length === 0)
 })
 
 t.test('a port that is taken: one clear line, exit 1, no process left', async (t) => {
@@ -131,9 +121,9 @@ t.test('a port that is taken: one clear line, exit 1, no process left', async (t
   const taken = createServer().listen(port, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
-  const program = run(t, 'start', port)
+  const program = run(t, START, port)
   t.same(await program.exit, [1, null])
   t.match(program.output, `127.0.0.1:${port}`)
   t.notMatch(program.output, /\n\s+at /, 'no stack trace')
-  if (process.platform === 'linux') t.same(marked(port), [])
+  if (process.platform === 'linux') t.same(marked(`${port}`), [])
 })

@@ -6,12 +6,17 @@ import type { Test } from 'tap'
 
 const README = readFileSync(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8')
 
-/** The JavaScript example of the README that has these words in it, with what stands around it, as a file inside the package, which can import it by its name. */
-export function readmeExample(t: Test, words: string, change: (code: string) => string = (code) => code): string {
+/** The JavaScript example of the README that has these words in it, as it stands. */
+export function readmeCode(words: string): string {
   const blocks = [...README.matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code = '']) => code)
   const code = blocks.find((block) => block.includes(words))
   if (code === undefined) throw new Error(`no example of the README has ${words}`)
-  return program(t, change(code))
+  return code
+}
+
+/** The same, with what stands around it, as a file inside the package, which can import it by its name. */
+export function readmeExample(t: Test, words: string, change: (code: string) => string = (code) => code): string {
+  return program(t, change(readmeCode(words)))
 }
 
 /** A program inside the package. */

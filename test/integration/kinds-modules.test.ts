@@ -9,14 +9,15 @@ import { eventually } from '../helpers/eventually.js'
 import { SECRET } from '../helpers/harness.js'
 import { MODULES } from '../helpers/own-stack.js'
 
-const MAINS = { hub: 'src/main.js', worker: 'workers/main.js', 'npm start': 'src/cli/start.js' }
+const MAINS = { hub: ['src/main.js'], worker: ['workers/main.js'], 'npm start': ['src/cli/main.js', 'start'] }
 
 /** Runs one of the mains; no Redis is there, so one that gets past its settings fails of that. */
 function run(t: Test, main: keyof typeof MAINS, env: Readonly<Record<string, string>>) {
   let output = ''
-  const path = fileURLToPath(new URL(`../../${MAINS[main]}`, import.meta.url))
+  const [module, ...args] = MAINS[main]
+  const path = fileURLToPath(new URL(`../../${module}`, import.meta.url))
   const cwd = fileURLToPath(new URL('../../..', import.meta.url)) // where `npm start` runs
-  const child = spawn(process.execPath, [path], { cwd, env: { ...process.env, LOG_LEVEL: 'silent', ...env } })
+  const child = spawn(process.execPath, [path, ...args], { cwd, env: { ...process.env, LOG_LEVEL: 'silent', ...env } })
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()))
   const ended = once(child, 'close').then(([code]) => code as number | null)
   t.teardown(async () => {

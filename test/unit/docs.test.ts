@@ -21,6 +21,8 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   CHAOS_SECONDS: 'test/chaos/lifecycle/main.ts',
   CHAOS_SEED: 'test/chaos/crowd.test.ts',
   NODE_ENV: 'scripts/packages.mjs',
+  RUNCAST_TOKEN: 'src/cli/hub-access.ts',
+  RUNCAST_URL: 'src/cli/hub-access.ts',
   RUNCAST_RUN_ID: 'workers/command/environment.ts',
 }
 

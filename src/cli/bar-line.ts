@@ -1,0 +1,48 @@
+const BAR_WIDTH = 20
+
+/** How far something is, for a bar. */
+export interface BarState {
+  readonly percent: number
+  readonly label: string
+  readonly text: string
+}
+
+/** A bar that moves in place at the foot of a terminal, with lines that stay above it. Where the output is no terminal, one plain line each. */
+export class BarLine {
+  readonly #out: NodeJS.WriteStream
+  #lastLine = ''
+
+  constructor(out: NodeJS.WriteStream) {
+    this.#out = out
+  }
+
+  get isTerminal(): boolean {
+    return this.#out.isTTY
+  }
+
+  bar({ percent, label, text }: BarState): void {
+    const filled = Math.round((percent / 100) * BAR_WIDTH)
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
+    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${label.padEnd(14)} ${text}`
+    if (!this.#out.isTTY) return this.line(line)
+    this.#lastLine = line.slice(0, this.#out.columns || 80)
+    this.#out.write(`\r\u001b[K${this.#lastLine}`)
+  }
+
+  /** A line that stays, above the bar. */
+  line(text: string): void {
+    if (!this.#out.isTTY) this.#out.write(`${text}\n`)
+    else this.#out.write(`\r\u001b[K${text}\n${this.#lastLine}`)
+  }
+
+  /** The bar stays as it is; what comes after begins on a line of its own. */
+  end(): void {
+    if (this.#lastLine !== '') this.#out.write('\n')
+    this.#lastLine = ''
+  }
+}
+
+/** A number for people: six significant digits. */
+export function formatNumber(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(6)
+}

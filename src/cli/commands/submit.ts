@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { loadKinds } from '../../load-kinds.js'
+import { countOf, defineCommand, usageError } from '../command.js'
+import { CommandError, EXIT } from '../exit-code.js'
+import { followJob } from '../follow.js'
+import { callHub, HUB_OPTIONS, hubOf } from '../hub-access.js'
+import { requestFor } from '../submission.js'
+import { WATCH_EXITS } from './watch.js'
+
+/** Submits a job of any kind and prints its id. */
+export const submit = defineCommand({
+  about: 'Submits a job (run, optimization, benchmark or a kind of your own) and prints its id.',
+  operands: ['kind'],
+  options: {
+    input: { value: '<file>', about: 'JSON of its input; - for stdin; without it {}' },
+    id: { value: '<id>', about: 'its id; without it the hub draws one' },
+    solver: { value: '<name>', about: 'of a run: what computes it; without it horn-2d' },
+    timeout: { value: '<seconds>', about: 'how long it may take; without it as long as its kind may' },
+    watch: { about: 'shows it live, until it ends' },
+    json: { about: 'prints the answer, and with --watch each message, as a line of JSON' },
+    ...HUB_OPTIONS,
+  },
+  notes: [
+    'The same id and input again submits nothing. KINDS_MODULES tells of kinds of your own in the run dialect, as it does the hubs.',
+    `With --watch: ${WATCH_EXITS}`,
+  ],
+  run: async ({ kind }, given) => {
+    const hub = hubOf('submit', given)
+    const timeoutS = given.timeout === undefined ? undefined : countOf('submit', 'timeout', given.timeout, 1)
+    const { id, solver } = given
+    await loadKinds(process.env)
+    const input = await readInput(given.input)
+    const { path, body } = requestFor({
+      kind,
+      input,
+      ...(id !== undefined && { id }),
+      ...(solver !== undefined && { solver }),
+      ...(timeoutS !== undefined && { timeoutS }),
+    })
+    const accepted = await callHub(hub, 'POST', path, body)
+    const idNow = idOf(accepted)
+    process.stdout.write(`${given.json ? JSON.stringify(accepted) : idNow}\n`)
+    return given.watch ? followJob(hub, idNow, given.json === true) : EXIT.ok
+  },
+})
+
+/** The address of the job ends with its id, whatever the kind calls it. */
+function idOf({ links }: Record<string, unknown>): string {
+  const { self } = links as { self: string } // as every hub answers a submit
+  return decodeURIComponent(self.slice(self.lastIndexOf('/') + 1))
+}
+
+async function readInput(file: string | undefined): Promise<Record<string, unknown>> {
+  if (file === undefined) return {}
+  const content = await contentOf(file)
+  try {
+    const input: unknown = JSON.parse(content)
+    if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown> // a JSON object
+  } catch {
+    // Told below, like JSON of another shape.
+  }
+  throw usageError('submit', `--input: expected the JSON of an object in ${file === '-' ? 'stdin' : file}`)
+}
+
+async function contentOf(file: string): Promise<string> {
+  if (file === '-') return text(process.stdin)
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? error.code : error
+    throw new CommandError(`runcast submit: --input: ${file} cannot be read: ${why}`, EXIT.usage)
+  }
+}

@@ -1,0 +1,21 @@
+import { loadKinds } from '../../load-kinds.js'
+import { defineCommand } from '../command.js'
+import { followJob } from '../follow.js'
+import { HUB_OPTIONS, hubOf } from '../hub-access.js'
+
+/** What the exit code of a watch says, for the help. */
+export const WATCH_EXITS =
+  'Exit code: 0 completed, 1 failed, 2 wrong command line, 3 cancelled, 4 not known (the hub refuses or cannot be reached), 130 Ctrl-C; the job goes on.'
+
+/** Watches a job of any kind. */
+export const watch = defineCommand({
+  about: 'Shows a job of any kind live, until it ends; the exit code says how.',
+  operands: ['id'],
+  options: { ...HUB_OPTIONS, json: { about: 'each message as a line of JSON' } },
+  notes: [WATCH_EXITS],
+  run: async ({ id }, given) => {
+    const hub = hubOf('watch', given)
+    await loadKinds(process.env)
+    return followJob(hub, id, given.json === true)
+  },
+})

@@ -1,0 +1,103 @@
+import { WebSocket } from 'ws'
+import type { FinalProcessMessage } from '../client/process-view.js'
+import { watchJob } from '../client/watch-job.js'
+import { watchProcesses } from '../client/watch-processes.js'
+import { KINDS, RUN_KIND_NAMES, type RunKindName } from '../protocol/kinds.js'
+import type { ProcessView } from '../protocol/process-messages.js'
+import { CommandError, EXIT } from './exit-code.js'
+import { callHub, type HubAccess, socketUrl } from './hub-access.js'
+import { ProcessDisplay } from './process-display.js'
+import { ProgressDisplay } from './progress-display.js'
+
+/** A job that is being watched. */
+interface Following {
+  /** The status that it ends with. Rejects where the watch ends before. */
+  readonly ended: Promise<string>
+  close(): void
+}
+
+/** A job as REST shows it: `result` is its final message. */
+type Shown = ProcessView & { readonly result: FinalProcessMessage | null }
+
+/**
+ * Watches a job of any kind up to its end, on stdout: a live bar in a terminal, a line for each message elsewhere, JSON lines with `json`. Answers the exit
+ * code that tells how it ended; `interrupted` after Ctrl-C, or where nobody reads any more, and the job goes on. Throws `CommandError` where that cannot be told.
+ */
+export async function followJob(hub: HubAccess, id: string, json: boolean): Promise<number> {
+  const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown // as every hub shows it
+  const kind = RUN_KIND_NAMES.find((name) => KINDS[name].processType === shown.process_type)
+  const following = kind ? followRun(hub, kind, id, json) : followProcess(hub, shown, json)
+  const interrupted = new Promise<number>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(EXIT.interrupted))
+    process.stdout.once('error', () => resolve(EXIT.interrupted))
+  })
+  try {
+    return await Promise.race([following.ended.then(codeOf), interrupted])
+  } catch (error) {
+    throw new CommandError(`runcast: ${error instanceof Error ? error.message : error}`, EXIT.unknown)
+  } finally {
+    following.close()
+  }
+}
+
+function codeOf(status: string): number {
+  if (status === 'completed') return EXIT.ok
+  return status === 'cancelled' ? EXIT.cancelled : EXIT.failed
+}
+
+function followRun(hub: HubAccess, kind: RunKindName, id: string, json: boolean): Following {
+  const display = new ProgressDisplay(process.stdout)
+  const watch = watchJob({
+    url: socketUrl(hub, `/api/v2/ws/${KINDS[kind].path}/${encodeURIComponent(id)}`),
+    token: () => hub.token,
+    WebSocket,
+    onMessage: (message, view) => (json ? printLine(message) : display.show(message, view)),
+  })
+  const ended = watch.finished().then(({ status, final }) => {
+    if (!json) display.finish(final)
+    return status
+  })
+  return { ended, close: () => end(watch, display) }
+}
+
+/** Over the socket of all the user's jobs: a kind in the process dialect has none of its own. */
+function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown, json: boolean): Following {
+  const display = new ProcessDisplay(process.stdout)
+  // Of what ended long ago no socket tells the story.
+  if (result !== null) {
+    if (json) printLine(result)
+    else display.finish(result)
+    return { ended: Promise.resolve(status), close: () => {} }
+  }
+  const watch = watchProcesses({
+    url: socketUrl(hub, '/ws'),
+    token: () => hub.token,
+    WebSocket,
+    onMessage: (message, view) => {
+      if (message.type === 'process_list' || message.process_id !== id) return
+      const process = view.get(id)
+      if (json) printLine(message)
+      else if (process && message.type !== 'refused') display.show(message, process)
+    },
+  })
+  const follow = async () => {
+    await watch.until(() => true)
+    // What was told before this watch, and what a list leaves out.
+    watch.subscribe(id, { fromStart: true })
+    const view = await watch.until((processes) => Boolean(processes.get(id)?.final))
+    const end = view.get(id)
+    if (!json) display.finish(end?.final ?? null)
+    return end?.status ?? status
+  }
+  return { ended: follow(), close: () => end(watch, display) }
+}
+
+/** A bar that was left in the middle gets its line end. */
+function end(watch: { close(): void }, display: { finish(final: null): void }): void {
+  watch.close()
+  display.finish(null)
+}
+
+function printLine(message: object): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`)
+}

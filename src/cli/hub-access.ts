@@ -1,0 +1,62 @@
+import { usageError } from './command.js'
+import { CommandError, EXIT } from './exit-code.js'
+
+/** Options of every command that talks to a hub. */
+export const HUB_OPTIONS = {
+  url: { value: '<url>', about: 'address of a hub; without it RUNCAST_URL, else http://127.0.0.1:8501' },
+  token: { value: '<token>', about: 'whose jobs; better in RUNCAST_TOKEN, since others on this machine may see what a command is given' },
+} as const
+
+/** A hub, and as whom it is asked. */
+export interface HubAccess {
+  /** Without a slash at the end. */
+  readonly url: string
+  readonly token: string
+}
+
+const DEFAULT_URL = 'http://127.0.0.1:8501'
+
+/** The hub that the options or the environment name. Throws a fault of the command line where there is no token, or the URL is none. */
+export function hubOf(name: string, given: { readonly url?: string; readonly token?: string }): HubAccess {
+  const url = given.url ?? (process.env.RUNCAST_URL || DEFAULT_URL)
+  const token = given.token ?? process.env.RUNCAST_TOKEN
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw usageError(name, '--url (RUNCAST_URL): expected an http:// or https:// URL')
+  if (!token) throw usageError(name, '--token (RUNCAST_TOKEN): expected a token')
+  return { url: url.replace(/\/+$/, ''), token }
+}
+
+/** The address of a socket of the hub. */
+export function socketUrl({ url }: HubAccess, path: string): string {
+  return `${url.replace(/^http/, 'ws')}${path}`
+}
+
+/** What the hub answers. Throws `CommandError` with one line where it refuses, or cannot be reached. */
+export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
+  const headers = { authorization: `Bearer ${hub.token}`, ...(body && { 'content-type': 'application/json' }) }
+  const response = await fetch(`${hub.url}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch((error) => {
+    throw new CommandError(`runcast: ${hub.url} cannot be reached: ${reasonOf(error)}`, EXIT.unknown)
+  })
+  const answer: unknown = await response.json().catch(() => null)
+  if (!isObject(answer)) throw new CommandError(`runcast: ${hub.url} does not answer as a hub does (${response.status})`, EXIT.unknown)
+  if (!response.ok)
+    throw new CommandError(`runcast: ${refusalOf(answer)}${answer.error === 'no_route' ? ` (${method} ${path})` : ''}`, EXIT.unknown)
+  return answer
+}
+
+/** `fetch` says no more than that it failed; its cause knows why. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (isObject(cause) && typeof cause.code === 'string') return cause.code
+  if (cause instanceof Error) return cause.message
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** `invalid: The request is not valid. /input/width_mm: expected …` */
+function refusalOf({ error, message, detail }: Record<string, unknown>): string {
+  const faults = Array.isArray(detail) ? detail.map(({ path, expected }) => `${path}: expected ${expected}`) : []
+  return [`${error}: ${message}`, faults.join('; ')].join(' ').trimEnd()
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,225 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { COMMANDS } from '../../src/cli/commands.js'
+import { helpOf } from '../../src/cli/help.js'
+import { runCli } from '../../src/cli/run-cli.js'
+import { freePort } from '../../src/embedded/redis-port.js'
+import { JobFailure, type Processor } from '../../workers/processor.js'
+import { type CommandOptions, RUNCAST, runcast, startCommand } from '../helpers/command.js'
+import { eventually } from '../helpers/eventually.js'
+import { HORN, SECRET, startHarness } from '../helpers/harness.js'
+import { startProcessesPlainly } from '../helpers/plain-processes.js'
+import { PlayedBenchmark } from '../helpers/played-benchmark.js'
+
+startProcessesPlainly()
+
+/** What a run does is said by its width. */
+const WIDTHS = { completes: 25, fails: 26, waits: 27 }
+const processor: Processor<'run'> = async ({ width_mm }, job) => {
+  job.progress({ percent: 50, phase: 'solving', message: 'Half of it' })
+  job.metric('natural_frequency_hz', 19_960.5, 'Hz')
+  if (width_mm === WIDTHS.fails) throw new JobFailure('solver_error', 'It does not converge.')
+  if (width_mm === WIDTHS.waits) await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }))
+  job.signal.throwIfAborted()
+  return { metrics_summary: { natural_frequency_hz: 19_960.5 } }
+}
+const h = await startHarness(t, { processor })
+const [node] = h.nodes
+const access = { RUNCAST_URL: node?.http, RUNCAST_TOKEN: h.token('alice') }
+
+/** `runcast` as the user alice. */
+function cli(t: Test, args: readonly string[], options: CommandOptions = {}) {
+  return runcast(t, args, { ...options, env: { ...access, ...options.env } })
+}
+
+function inputOf(what: keyof typeof WIDTHS): string {
+  return JSON.stringify({ ...HORN, width_mm: WIDTHS[what] })
+}
+
+t.test('submit prints the id, and the same again enqueues nothing', async (t) => {
+  const file = join(t.testdir({ 'horn.json': inputOf('completes') }), 'horn.json')
+  for (const source of [['--input', file], [`--input=${file}`]]) {
+    t.same(await cli(t, ['submit', 'run', '--id', 'first', ...source]), { code: 0, stdout: 'first\n', stderr: '' })
+  }
+  const drawn = await cli(t, ['submit', 'run', '--input', '-', '--json'], { input: inputOf('completes') })
+  t.match(JSON.parse(drawn.stdout), { run_id: /^[0-9a-f-]{36}$/, status: 'queued' })
+  const timed = await cli(t, ['submit', 'run', '--input', '-', '--timeout', '77', '--solver', 'horn-2d', '--id', 'timed'], {
+    input: inputOf('completes'),
+  })
+  t.equal(timed.code, 0, timed.stderr)
+})
+
+t.test('watch tells each message in a line, and by its exit code how the job ended', async (t) => {
+  const completed = await cli(t, ['submit', 'run', '--input', '-', '--id', 'good', '--watch'], { input: inputOf('completes') })
+  t.match(completed, { code: 0, stderr: '' })
+  t.match(completed.stdout, /^good\n[\s\S]*natural_frequency_hz +19960\.5 Hz\n[\s\S]*Completed in \S+ s of computing\.\n/)
+  t.notMatch(completed.stdout, '\u001b', 'nothing for a terminal')
+  t.match(await cli(t, ['watch', 'good']), { code: 0, stdout: /Completed/ }, 'also what has ended')
+
+  const failed = await cli(t, ['submit', 'run', '--input', '-', '--watch'], { input: inputOf('fails') })
+  t.match(failed, { code: 1, stdout: /It does not converge\./ })
+})
+
+t.test('cancel ends a job; who watches it hears of it', async (t) => {
+  await h.submit({ id: 'long', input: JSON.parse(inputOf('waits')) })
+  const watch = startCommand(t, process.execPath, [RUNCAST, 'watch', 'long'], { env: access })
+  await watch.printed(/50\.0 % {2}solving +Half of it\n/)
+  t.match(await cli(t, ['cancel', 'long']), { code: 0, stdout: /^cancell(ing|ed)\n$/, stderr: '' })
+  t.match(await watch.ended, { code: 3, stdout: /\nCancelled\.\n$/ })
+  const again = await cli(t, ['cancel', 'long'])
+  t.same(again, { code: 4, stdout: '', stderr: 'runcast: already_final: The job has ended already.\n' })
+})
+
+t.test('watch --json writes each message as it came', async (t) => {
+  const { code, stdout } = await cli(t, ['submit', 'run', '--input', '-', '--id', 'json', '--watch', '--json'], {
+    input: inputOf('completes'),
+  })
+  t.equal(code, 0)
+  const [accepted, snapshot, ...rest] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  t.match(accepted, { run_id: 'json', links: { self: '/api/v2/runs/json' } })
+  t.match(snapshot, { type: 'status', epoch: String })
+  t.match(rest.at(-1), { type: 'completed', metrics_summary: { natural_frequency_hz: 19_960.5 } })
+})
+
+t.test('watch tells a job in the process dialect from its beginning, and what has ended by its result', async (t) => {
+  for (const how of [[], ['--json']]) {
+    const job = await PlayedBenchmark.submit(node?.hub)
+    await job.start()
+    await job.step()
+    const watch = startCommand(t, process.execPath, [RUNCAST, 'watch', job.id, ...how], { env: access })
+    await watch.printed(/"n":1\b/)
+    await job.step()
+    await job.complete()
+    const { code, stdout } = await watch.ended
+    t.equal(code, 0)
+    t.match(stdout, how.length > 0 ? /"type":"process_completed"[^\n]*\n$/ : /"n":2[^\n]*\n[\s\S]*Completed in/)
+    const late = await cli(t, ['watch', job.id, ...how])
+    t.match(late, { code: 0, stdout: how.length > 0 ? /^\{"type":"process_completed"/ : /Completed in/ })
+  }
+})
+
+t.test('Ctrl-C, and a reader that goes, end the watch and not the job', async (t) => {
+  await h.submit({ id: 'left', input: JSON.parse(inputOf('waits')) })
+  const watch = startCommand(t, process.execPath, [RUNCAST, 'watch', 'left'], { env: access })
+  await watch.printed(/Half of it/)
+  watch.child.kill('SIGINT')
+  t.match(await watch.ended, { code: 130, stderr: '' })
+  const piped = startCommand(t, process.execPath, [RUNCAST, 'watch', 'left'], { env: access })
+  piped.child.stdout?.destroy()
+  t.match(await piped.ended, { code: 130, stderr: '' })
+  t.match(await h.call('GET', '/api/v2/runs/left'), { body: { status: 'running' } })
+  await h.call('POST', '/api/v2/runs/left/cancel')
+})
+
+/** Runs the command in this process: for what says nothing on stdout, which is the test runner's. */
+async function refused(t: Test, args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) {
+  for (const [name, value] of Object.entries({ ...access, ...env })) process.env[name] = value ?? ''
+  const written = t.capture(process.stderr, 'write', () => true)
+  const code = await runCli(args)
+  const stderr = written().map((call) => call.args[0])
+  return { code, stderr: stderr.join('') }
+}
+
+t.test('what the hub refuses, or that there is none, is one line and exit code 4', async (t) => {
+  const cases: [args: string[], line: RegExp, env?: Record<string, string>][] = [
+    [['watch', 'nothing'], /^runcast: not_found: There is no such job\.\n$/],
+    [['cancel', 'nothing'], /^runcast: not_found: There is no such job\.\n$/],
+    [['watch', 'good'], /^runcast: unauthenticated: A valid token is needed\.\n$/, { RUNCAST_TOKEN: 'none' }],
+    [['watch', 'good', '--token', h.token('bob')], /^runcast: not_found/],
+    [['watch', 'good'], /^runcast: http:\/\/127\.0\.0\.1:2 cannot be reached: ECONNREFUSED\n$/, { RUNCAST_URL: 'http://127.0.0.1:2' }],
+    [['submit', 'run'], /^runcast: invalid: The request is not valid\. \/input\/\S+: expected [^\n]+\n$/],
+    [['submit', 'nothing'], /^runcast: no_route: [^\n]+ \(POST \/api\/processes\)\n$/],
+  ]
+  for (const [args, line, env] of cases) t.match(await refused(t, args, env), { code: 4, stderr: line }, args.join(' '))
+})
+
+t.test('a wrong command line is one line and exit code 2', async (t) => {
+  const broken = join(t.testdir({ 'broken.json': '[1]' }), 'broken.json')
+  const cases: [args: string[], line: RegExp, env?: Record<string, string>][] = [
+    [[], /^runcast: expected a command; see "runcast help"\n$/],
+    [['go'], /^runcast: no command "go"; see "runcast help"\n$/],
+    [['help', 'go'], /^runcast: no command "go"/],
+    [['toString'], /^runcast: no command "toString"/],
+    [['--go'], /^runcast: no command "--go"/],
+    [['watch'], /^runcast watch: expected <id>; see "runcast help watch"\n$/],
+    [['watch', 'a', 'b'], /^runcast watch: unexpected "b"/],
+    [['watch', 'a', '--fast'], /^runcast watch: unknown option '--fast'; see/],
+    [['watch', 'a', '--url'], /^runcast watch: option '--url <value>' argument missing; see/],
+    [['watch', 'a', '--json=yes'], /^runcast watch: option '--json' does not take an argument; see/],
+    [['watch', 'a'], /^runcast watch: --token \(RUNCAST_TOKEN\): expected a token/, { RUNCAST_TOKEN: '' }],
+    [['watch', 'a', '--url', 'hub:1'], /^runcast watch: --url \(RUNCAST_URL\): expected an http:\/\/ or https:\/\/ URL/],
+    [['submit', 'run', '--input', broken], /^runcast submit: --input: expected the JSON of an object in \S+broken\.json/],
+    [['submit', 'run', '--input', `${broken}.not`], /^runcast submit: --input: \S+ cannot be read: ENOENT\n$/],
+    [['submit', 'run', '--timeout', '0'], /^runcast submit: --timeout: expected an integer from 1/],
+    [['token', 'a', '--seconds', '1e3'], /^runcast token: --seconds: expected an integer from 1/],
+    [['token', 'a', '--role', 'root'], /^runcast token: --role: expected admin or worker/],
+    [['hub', 'x'], /^runcast hub: unexpected "x"/],
+    [['worker', '--port', '1'], /^runcast worker: unknown option '--port'/],
+    [['start', '--x'], /^runcast start: unknown option '--x'/],
+  ]
+  for (const [args, line, env] of cases) {
+    const { code, stderr } = await refused(t, args, env)
+    t.match({ code, stderr }, { code: 2, stderr: line }, args.join(' '))
+    t.equal(stderr.split('\n').length, 2, 'one line')
+  }
+})
+
+t.test('help tells of every command and option, and the version is that of the package', async (t) => {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
+  t.same(await cli(t, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+  const { stdout: all } = await cli(t, ['--help'])
+  t.same(await cli(t, ['help', 'watch']), await cli(t, ['watch', '--help']))
+  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'cancel', 'token'])
+  for (const [name, command] of Object.entries(COMMANDS)) {
+    t.ok(
+      all.split('\n').some((line) => line.startsWith(`  ${name}`) && line.endsWith(command.about)),
+      name,
+    )
+    for (const option of Object.keys(command.options)) t.match(helpOf(name, command), `  --${option}`, `${name} --${option}`)
+  }
+})
+
+t.test('token prints a token and nothing else, for the secret and the claims that the hubs have', async (t) => {
+  const secret = join(t.testdir({}), 'secret')
+  writeFileSync(secret, `${SECRET}\n`)
+  const env = { JWT_SECRET: '', JWT_SECRET_FILE: secret, JWT_ISSUER: 'https://login.example', JWT_AUDIENCE: 'runcast', PORT: 'any' }
+  const { code, stdout, stderr } = await runcast(t, ['token', 'carol', '--role', 'admin', '--seconds', '60'], { env })
+  t.match({ code, stderr }, { code: 0, stderr: '' }, 'other settings are not looked at')
+  const claims = JSON.parse(Buffer.from(stdout.split('.')[1] ?? '', 'base64url').toString())
+  t.match(claims, { sub: 'carol', role: 'admin', iss: 'https://login.example', aud: 'runcast', jti: String })
+  t.equal(claims.exp - claims.iat, 60)
+  t.match(await h.call('GET', '/api/processes/good', { token: stdout.trim() }), { status: 200 }, 'an admin sees what is of others')
+  const none = await runcast(t, ['token', 'carol'], { env: { JWT_SECRET: '', JWT_SECRET_FILE: '' } })
+  t.same(none, { code: 1, stdout: '', stderr: 'The settings are not valid:\n  JWT_SECRET: expected to be set\n' })
+})
+
+t.test('hub and worker run in the very process, with secrets from files, and a signal ends them in order', async (t) => {
+  const folder = t.testdir({ secret: SECRET, url: h.redis.url })
+  const env = {
+    ...{ JWT_SECRET: '', JWT_SECRET_FILE: join(folder, 'secret'), REDIS_URL: '', REDIS_URL_FILE: join(folder, 'url') },
+    ...{ REDIS_PREFIX: 'cli', PORT: '0', DRAIN_MS: '0', WORKER_FINISH_MS: '0', WORKER_KINDS: 'run', LOG_LEVEL: 'info' },
+  }
+  const invalid = await runcast(t, ['hub'], { env })
+  t.match(invalid, { code: 1, stderr: 'The settings are not valid:\n  PORT: expected an integer from 1 to 65535\n' })
+  const port = await freePort()
+  const hub = startCommand(t, process.execPath, [RUNCAST, 'hub'], { env: { ...env, PORT: `${port}` } })
+  const worker = startCommand(t, process.execPath, [RUNCAST, 'worker'], { env: { ...env, PORT: `${port}` } })
+  await Promise.all([hub.printed(/Server listening/), worker.printed(/worker takes jobs/)])
+  const url = `http://127.0.0.1:${port}`
+  const run = await cli(t, ['submit', 'run', '--input', '-', '--watch', '--url', url], { input: JSON.stringify(HORN) })
+  t.match(run, { code: 0, stdout: /Completed/ })
+  for (const { child, ended } of [worker, hub]) {
+    child.kill('SIGTERM')
+    t.match(await ended, { code: 0 })
+  }
+  await eventually(() =>
+    fetch(url).then(
+      () => false,
+      () => true,
+    ),
+  )
+})

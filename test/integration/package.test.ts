@@ -1,0 +1,185 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
+import { publint } from 'publint'
+import t from 'tap'
+import ts from 'typescript'
+import { startCommand } from '../helpers/command.js'
+import { HORN } from '../helpers/harness.js'
+import { pack, ROOT } from '../helpers/packed.js'
+import { startProcessesPlainly } from '../helpers/plain-processes.js'
+
+startProcessesPlainly()
+
+const MAX_PACKED_BYTES = 600_000
+const tarball = await pack(t)
+/** Installed by hand in a folder of the clone, where the other packages are. */
+const folder = t.testdir({ 'package.json': '{}', node_modules: { runcast: {} } })
+const root = join(folder, 'node_modules/runcast')
+await startCommand(t, 'tar', ['-xzf', tarball, '-C', root, '--strip-components=1']).ended
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(root, file)).isFile())
+const manifest = JSON.parse(read('package.json'))
+
+function read(file: string): string {
+  return readFileSync(join(root, file), 'utf8')
+}
+
+/** What a module imports by a path, as paths inside the package. */
+function importsOf(file: string): string[] {
+  const imported = ts.preProcessFile(read(file)).importedFiles.map(({ fileName }) => fileName)
+  return imported.filter((name) => name.startsWith('.')).map((name) => posix.join(dirname(file), name))
+}
+
+t.test('the package is what runs, its types and its documents: no tests, no sources, no maps', async (t) => {
+  const kinds = [
+    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
+    /^docs\/[a-z]+\.md$/,
+    /^examples\/[a-z-]+\/[\w-]+\.(md|js|py|sh|json)$|^examples\/[a-z-]+\/README\.md$/,
+    /^scripts\/(command|ensure-redis|lock|package-managers|redis)\.mjs$/,
+    /^build\/(src|workers)\/.*(?<!\.test)(\.js|\.d\.ts|\.lua|\.txt)$/,
+  ]
+  t.same(
+    files.filter((file) => !kinds.some((kind) => kind.test(file))),
+    [],
+  )
+  for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md', 'build/src/broker/lua/publish.lua', manifest.bin.runcast]) {
+    t.ok(files.includes(file), file)
+  }
+  const modules = files.filter((file) => /\.m?js$/.test(file))
+  for (const file of modules) t.notMatch(read(file), /^\/\/# sourceMappingURL/m, file)
+  const { size } = statSync(tarball)
+  t.comment(`${size} bytes packed, ${files.length} files`)
+  t.ok(size < MAX_PACKED_BYTES, `${size} bytes packed`)
+})
+
+t.test('whatever a module or a declaration imports from the package is in it', async (t) => {
+  const modules = files.filter((file) => /\.(m?js|d\.ts)$/.test(file))
+  t.ok(modules.length > 300)
+  const missing = modules.flatMap((file) => importsOf(file).filter((path) => !files.includes(path)))
+  t.same(missing, [])
+})
+
+t.test('whatever else they import is among the dependencies', async (t) => {
+  const modules = files.filter((file) => /^build\/.*\.(js|d\.ts)$/.test(file))
+  const imported = modules.flatMap((file) => ts.preProcessFile(read(file)).importedFiles.map(({ fileName }) => fileName))
+  const foreign = imported.filter((name) => !/^(\.|node:)/.test(name)).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name)
+  t.same([...new Set(foreign)].toSorted(), Object.keys(manifest.dependencies))
+})
+
+t.test('the entries are the documented ones, as ESM with types; the command can be run', async (t) => {
+  t.same(Object.keys(manifest.exports), ['.', './client', './protocol', './worker', './package.json'])
+  t.equal(manifest.type, 'module')
+  t.equal(manifest.scripts.prepack, manifest.scripts.build, 'what is published is compiled before')
+  for (const { types, default: module } of Object.values<{ types: string; default: string }>(manifest.exports)) {
+    for (const path of [types, module].filter((path) => path !== undefined)) t.ok(files.includes(path.slice(2)), path)
+  }
+  t.match(read(manifest.bin.runcast), /^#!\/usr\/bin\/env node\n/)
+})
+
+t.test('every module that does something when it is imported is among the side effects, and no other', async (t) => {
+  const passive = new Set([
+    ts.SyntaxKind.ImportDeclaration,
+    ts.SyntaxKind.ExportDeclaration,
+    ts.SyntaxKind.FunctionDeclaration,
+    ts.SyntaxKind.ClassDeclaration,
+    ts.SyntaxKind.VariableStatement,
+  ])
+  const acts = (file: string) => {
+    const { statements } = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest)
+    return statements.some((statement) => !passive.has(statement.kind))
+  }
+  const acting = files.filter((file) => /^build\/.*\.js$/.test(file) && acts(file))
+  t.same(acting.map((file) => `./${file}`).toSorted(), manifest.sideEffects)
+})
+
+t.test('the client needs nothing of Node and no other package', async (t) => {
+  const reached = new Set<string>()
+  const reach = (file: string): void => {
+    if (reached.has(file)) return
+    reached.add(file)
+    const foreign = ts.preProcessFile(read(file)).importedFiles.filter(({ fileName }) => !fileName.startsWith('.'))
+    t.same(foreign, [], file)
+    for (const path of importsOf(file)) reach(path)
+  }
+  reach(manifest.exports['./client'].default.slice(2))
+  t.ok(reached.size > 5)
+})
+
+t.test('publint finds nothing', async (t) => {
+  const { messages } = await publint({ pkgDir: root, pack: false, strict: true })
+  t.same(messages, [])
+})
+
+t.test('the types are right for whoever imports ESM', async (t) => {
+  // The package is ESM alone: neither old resolution, which knows no exports, nor `require` without a dynamic import is meant to find it.
+  const attw = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+  const args = [attw, tarball, '--profile', 'esm-only', '--no-color', '--no-emoji']
+  const { code, stdout, stderr } = await startCommand(t, process.execPath, args).ended
+  t.equal(code, 0, `${stdout}${stderr}`)
+  for (const entry of ['runcast', 'runcast/client', 'runcast/protocol', 'runcast/worker']) t.match(stdout, `"${entry}"`)
+})
+
+/** A program in TypeScript, with whatever the package offers. */
+const TYPED = `
+import { buildHubNode, buildServer, createJobs, defineKind, type JobStatus, loadConfig, Refusal } from 'runcast'
+import { type JobView, watchJob, watchProcesses } from 'runcast/client'
+import { CODES } from 'runcast/protocol'
+import { serveJobs } from 'runcast/worker'
+
+const jobs = createJobs({ redisUrl: 'redis://127.0.0.1', owner: 'alice' })
+const horn = ${JSON.stringify(HORN)} as const
+const { process_id: id }: JobStatus = await jobs.submit('run', horn)
+for await (const message of jobs.watch<'run'>(id)) if (message.type === 'progress') message.percent.toFixed()
+// @ts-expect-error: no such material
+await jobs.submit('run', { ...horn, material: 'wood' })
+export const timer = defineKind({
+  name: 'timer',
+  dialect: 'process',
+  input: { type: 'object', properties: { seconds: { type: 'integer' } }, required: ['seconds'] },
+  processor: async ({ seconds }, job) => {
+    job.progress({ current: 0, total: seconds, detail: '' })
+    return {}
+  },
+})
+await jobs.submit(timer, { seconds: 3 })
+// @ts-expect-error: of another type
+await jobs.submit(timer, { seconds: 'three' })
+const hub = await buildHubNode(loadConfig({}), console)
+await hub.server.listen({ port: 0 })
+export const all = [buildServer, watchProcesses, serveJobs, Refusal, CODES.not_found.http]
+export const view = (url: string, token: string): JobView | null =>
+  watchJob({ url, token: () => token, WebSocket, onMessage: (_message, { percent }) => percent?.toFixed() }).view
+`
+const PAGE = `
+import { watchJob } from 'runcast/client'
+watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { percent }) => (document.title = \`\${percent} %\`) })
+`
+
+/** What the compiler finds in a program of the folder and in the declarations of the package, those that others need not be. */
+function faultsOf(file: string, code: string, options: ts.CompilerOptions): string[] {
+  const path = join(folder, file)
+  writeFileSync(path, code)
+  const program = ts.createProgram([path], {
+    noEmit: true,
+    strict: true,
+    skipLibCheck: false,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    ...options,
+  })
+  const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(folder))
+  if (ours.length < 10) throw new Error(`the compiler has seen ${ours.length} files only`)
+  const diagnostics = [...program.getOptionsDiagnostics(), ...ours.flatMap((source) => [...program.getSemanticDiagnostics(source)])]
+  return diagnostics.map(({ file: at, messageText }) => `${at?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
+}
+
+t.test('its types hold for a strict program on Node, without skipLibCheck', async (t) => {
+  const types = { types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] }
+  t.same(faultsOf('program.mts', TYPED, types), [])
+})
+
+t.test('the types of the client hold for a page, which has none of those of Node', async (t) => {
+  t.same(faultsOf('page.mts', PAGE, { types: [], lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }), [])
+})
