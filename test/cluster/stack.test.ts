@@ -35,6 +35,8 @@ function run(t: Test, args: readonly string[], port: number): Program {
     JWT_SECRET: '',
     LOG_LEVEL: 'warn',
     DATA_DIR: dataDir,
+    // One port for all processes of a stack could be had by one of them only, so it sets its own.
+    METRICS_PORT: String(port),
     [MARK]: `${port}`,
   }
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })

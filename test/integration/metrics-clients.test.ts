@@ -225,6 +225,14 @@ t.test('the answer is the text format, of Node as well, and asking costs Redis n
   const read = readExposition(await response.text())
   for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds'])
     t.ok(read.types.has(name), name)
+  // Prometheus sees no rise in a series that begins with 1: what alerts wait for begins with 0.
+  for (const zero of [
+    'runcast_closes_total{code="4002",reason="idle"}',
+    'runcast_fenced_writes_total{reason="stale_writer"}',
+    'runcast_forced_ends_total{kind="run"}',
+    'runcast_finals_total{kind="run",status="failed",source="sweeper",code="worker_lost"}',
+  ])
+    t.ok(read.text.includes(`\n${zero} 0\n`), zero)
   const admin = new Redis(w.h.redis.url)
   t.teardown(() => admin.disconnect())
   const asked = async () => Number(/cmdstat_client\|list:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0)
