@@ -81,7 +81,7 @@ export async function story(t: Test, stack: Stack, jobs: Jobs): Promise<void> {
 
   await t.test('a worker is killed: its runs begin another attempt', async (t) => {
     const before = [...jobs.attempts.values()].filter((attempt) => attempt > 1).length
-    await eventually(async () => (await jobs.running()) >= 3, { timeoutMs: 60_000, everyMs: 300 })
+    await eventually(async () => (await jobs.running()) >= 4, { timeoutMs: 60_000, everyMs: 300 })
     await stack.crash(await first('solver'))
     await eventually(() => [...jobs.attempts.values()].filter((attempt) => attempt > 1).length > before, {
       timeoutMs: 60_000,

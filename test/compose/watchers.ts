@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws'
 import { type JobView, type ProcessesWatch, watchJob, watchProcesses } from '../../src/client/index.js'
+import { eventually } from '../helpers/eventually.js'
 import { Ledger } from './ledger.js'
 import type { Rest } from './rest.js'
 
@@ -20,6 +21,9 @@ export interface Watcher {
   close(): void
   readonly connects: number
 }
+
+/** Until all that was submitted has been computed. */
+const LONGEST_MS = 600_000
 
 /** A WebSocket class that counts its connections. */
 function counted() {
@@ -81,7 +85,7 @@ export function watchUser(url: string, rest: Rest, isOver: (view: ProcessesWatch
   })
   return {
     finished: async () => {
-      await watch.until(isOver)
+      await eventually(() => isOver(watch.view), { timeoutMs: LONGEST_MS, everyMs: 200 })
     },
     told: () =>
       [...ledgers].map(([id, ledger]) => ({
