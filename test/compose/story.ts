@@ -117,6 +117,6 @@ export async function story(t: Test, stack: Stack, jobs: Jobs): Promise<void> {
       `${jobs.ids.length} jobs, ${told.length} views by ${connects.length} clients over ${connects.reduce((a, b) => a + b)} connections: ${entries} durable entries, ${fills} fills from REST`,
     )
     t.ok(entries > 100)
-    t.ok(Math.max(...connects) > 3, 'clients have moved')
+    t.ok(Math.max(...connects) > 1, 'clients have moved')
   })
 }
