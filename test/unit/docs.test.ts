@@ -22,6 +22,9 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   CHAOS_SEED: 'test/chaos/crowd.test.ts',
   NODE_ENV: 'scripts/packages.mjs',
   RUNCAST_RUN_ID: 'workers/command/environment.ts',
+  RUNCAST_BIND: 'docker-compose.yml',
+  RUNCAST_PORT: 'docker-compose.yml',
+  RUNCAST_SECRETS: 'docker-compose.yml',
 }
 
 function read(file: string): string {
