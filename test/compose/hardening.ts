@@ -20,6 +20,14 @@ export async function hardening(t: Test, stack: EngineStack): Promise<void> {
   const grace = await stack.inspect((await stack.units('hub'))[0] ?? '', '{{.Config.StopTimeout}}')
   t.equal(grace, '30', 'the stop period is that of the file')
 
+  const [proxy = '', redis = ''] = [...(await stack.units('proxy')), ...(await stack.units('redis'))]
+  t.equal((await stack.exec(proxy, 'haproxy', '-c', '-f', '/usr/local/etc/haproxy/haproxy.cfg')).code, 0, 'haproxy finds nothing wrong')
+  for (const [setting, value] of [
+    ['appendonly', 'yes'],
+    ['maxmemory-policy', 'noeviction'],
+  ] as const)
+    t.equal((await stack.exec(redis, 'redis-cli', 'config', 'get', setting)).stdout.trim().split('\n')[1], value, setting)
+
   const published = await Promise.all(
     (await stack.units()).map(
       async (unit) => `${await stack.inspect(unit, '{{range $p, $c := .NetworkSettings.Ports}}{{range $c}}{{.HostIp}}{{end}}{{end}}')}`,

@@ -150,8 +150,14 @@ export class ProcessStack implements Stack {
     const { command, env, graceMs, stopSignal } = this.#service(service)
     const common = { name: `${service}-${slot}`, graceMs, stopSignal }
     if (service === 'redis') {
-      const here = ['--dir', join(this.folder, 'data'), '--port', `${this.#redisPort}`, '--bind', '127.0.0.1']
-      return { ...common, command: [...command, ...here], env: {}, isHealthy: () => this.#redisAnswers() }
+      const data = join(this.folder, 'data')
+      const here = ['--port', `${this.#redisPort}`, '--bind', '127.0.0.1']
+      return {
+        ...common,
+        command: [...command.map((word) => (word === '/data' ? data : word)), ...here],
+        env: {},
+        isHealthy: () => this.#redisAnswers(),
+      }
     }
     if (service === 'proxy') {
       const config = join(this.folder, 'haproxy.cfg')

@@ -81,7 +81,7 @@ export async function story(t: Test, stack: Stack, jobs: Jobs): Promise<void> {
 
   await t.test('a worker is killed: its runs begin another attempt', async (t) => {
     const before = [...jobs.attempts.values()].filter((attempt) => attempt > 1).length
-    await eventually(async () => (await jobs.running()) >= 3, { timeoutMs: 60_000, everyMs: 300 })
+    await eventually(async () => (await jobs.running()) >= 4, { timeoutMs: 60_000, everyMs: 300 })
     await stack.crash(await first('solver'))
     await eventually(() => [...jobs.attempts.values()].filter((attempt) => attempt > 1).length > before, {
       timeoutMs: 60_000,
@@ -117,6 +117,6 @@ export async function story(t: Test, stack: Stack, jobs: Jobs): Promise<void> {
       `${jobs.ids.length} jobs, ${told.length} views by ${connects.length} clients over ${connects.reduce((a, b) => a + b)} connections: ${entries} durable entries, ${fills} fills from REST`,
     )
     t.ok(entries > 100)
-    t.ok(Math.max(...connects) > 3, 'clients have moved')
+    t.ok(Math.max(...connects) > 1, 'clients have moved')
   })
 }

@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws'
 import { type JobView, type ProcessesWatch, watchJob, watchProcesses } from '../../src/client/index.js'
+import { eventually } from '../helpers/eventually.js'
 import { Ledger } from './ledger.js'
 import type { Rest } from './rest.js'
 
@@ -20,6 +21,9 @@ export interface Watcher {
   close(): void
   readonly connects: number
 }
+
+/** Until all that was submitted has been computed. */
+const LONGEST_MS = 600_000
 
 /** A WebSocket class that counts its connections. */
 function counted() {
@@ -70,18 +74,25 @@ export function watchUser(url: string, rest: Rest, isOver: (view: ProcessesWatch
     ledgers.set(id, ledger)
     return ledger
   }
+  let hasList = false
+  // The first list is the state to begin with; what a later one is ahead of is asked for by the client.
+  const takeFirst = (listed: readonly { readonly process_id: string; readonly seq: number }[]) => {
+    if (!hasList) for (const { process_id: id, seq } of listed) ledgerOf(id).snapshot(seq, false)
+    hasList = true
+  }
   const watch = watchProcesses({
     url: `${url.replace('http', 'ws')}/ws`,
     token: () => rest.token,
     WebSocket: Counted,
     onMessage: (message) => {
       if (message.type === 'subscribed') ledgerOf(message.process_id).snapshot(message.seq, message.recovered)
-      else if (message.type !== 'process_list' && message.type !== 'refused') ledgerOf(message.process_id).entry(message)
+      else if (message.type === 'process_list') takeFirst([...message.processes, ...message.recent])
+      else if (message.type !== 'refused') ledgerOf(message.process_id).entry(message)
     },
   })
   return {
     finished: async () => {
-      await watch.until(isOver)
+      await eventually(() => isOver(watch.view), { timeoutMs: LONGEST_MS, everyMs: 200 })
     },
     told: () =>
       [...ledgers].map(([id, ledger]) => ({

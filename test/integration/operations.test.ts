@@ -27,7 +27,8 @@ const LIVE = { status: 200, body: { status: 'live' } }
 t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, also while it stops', async (t) => {
   const harness = await startHarness(t, { processor: null })
   const port = await freePort()
-  const settings = { METRICS_PORT: `${port}`, WORKER_FINISH_MS: '20000' }
+  // Without any key of the tokens, which a worker does not need.
+  const settings = { METRICS_PORT: `${port}`, WORKER_FINISH_MS: '20000', JWT_SECRET: '' }
   const worker = startWorkerProcess(t, harness, settings, 'scripted')
   const ask = askAt(port)
   await eventually(async () => (await ask('/readyz')).status === 200, { timeoutMs: 30_000 })

@@ -95,6 +95,7 @@ t.test('one key of the tokens is required with REDIS_URL, since others sign with
   const keys = [{ JWT_SECRET: SECRET }, { JWT_PUBLIC_KEY: '-----BEGIN\nPUBLIC' }, { JWT_JWKS_URL: 'https://login.example/keys' }]
   for (const key of keys) t.match(loadConfig({ REDIS_URL, ...key }), key)
   t.doesNotThrow(() => loadConfig({ JWT_SECRET: SECRET }))
+  t.doesNotThrow(() => loadConfig({ REDIS_URL }, ['REDIS_URL'], false), 'who checks no token needs none')
 })
 
 t.test('lists are read at their commas; a cookie needs a list of origins', async (t) => {

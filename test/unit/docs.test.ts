@@ -24,6 +24,9 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   RUNCAST_TOKEN: 'src/cli/hub-access.ts',
   RUNCAST_URL: 'src/cli/hub-access.ts',
   RUNCAST_RUN_ID: 'workers/command/environment.ts',
+  RUNCAST_BIND: 'docker-compose.yml',
+  RUNCAST_PORT: 'docker-compose.yml',
+  RUNCAST_SECRETS: 'docker-compose.yml',
 }
 
 function read(file: string): string {

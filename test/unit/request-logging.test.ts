@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import { requestLogging, withoutToken } from '../../src/http/plugins/request-logging.js'
+import { health } from '../../src/http/routes/health.js'
 
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl_-'
 
@@ -103,3 +104,14 @@ function logged() {
   const options: FastifyServerOptions = { logger: { ...Object(logger), stream } }
   return { app: Fastify(options), lines }
 }
+
+t.test('[OPS-1] probes, which come each second, leave no line in the log', async (t) => {
+  const lines: string[] = []
+  const stream = new Writable({ write: (chunk, _encoding, done) => done(void lines.push(`${chunk}`)) })
+  const app = Fastify({ logger: { level: 'info', stream } })
+  await app.register(health, { checks: { redis: async () => false } })
+  app.get('/api', async () => 'ok')
+  for (const url of ['/livez', '/readyz', '/api']) await app.inject(url)
+  t.equal(lines.length, 2)
+  t.ok(lines.every((line) => line.includes('req-3')))
+})
