@@ -12,8 +12,8 @@ import { render } from './render.js'
 
 const MIB = 2 ** 20
 /** A user's jobs and sockets are limited: each job has a user of its own. */
-const LONG_RUNS = 2
-const SHORT_RUNS = 8
+const LONG_RUNS = 1
+const SHORT_RUNS = 6
 const LONG = { ...longHorn(401), mesh: { elements_x: 24, elements_y: 96 } }
 const SHORT = longHorn(101)
 
@@ -31,7 +31,7 @@ async function wrongIn(users: Users, followers: readonly (Follower & { user: str
 
 t.test(
   'hubs and workers rolled twice, then a hub killed: nothing is lost, nobody is refused, no pod is killed',
-  { timeout: 240_000 },
+  { timeout: 285_000 },
   async (t) => {
     const objects = await render('single')
     const cluster = await Cluster.open(t, objects, { secrets: { 'runcast-jwt': { 'jwt-secret': SECRET } } })
@@ -86,7 +86,7 @@ t.test(
     await submit('after', SHORT)
     const wrong = await wrongIn(users, followers)
     t.same(wrong.slice(0, 3), [], 'every follower has every durable entry once, in order, and a job of one attempt')
-    t.ok(followers.length > 20, `${followers.length} followers`)
+    t.ok(followers.length > 15, `${followers.length} followers`)
     t.comment(`lost while a hub was dead: ${JSON.stringify(lost)}; idle ${idle}; at most ${memoryOf(cluster)}`)
   },
 )
