@@ -96,3 +96,10 @@ export class Deployment {
     this.#changes.emit('change')
   }
 }
+
+/** The pods that were not ended as they should be. */
+export function badEnds({ ends }: Deployment): string[] {
+  return ends
+    .filter(({ isKilled, code }) => isKilled || code !== 0)
+    .map(({ name, isKilled, code }) => `${name} ${isKilled ? 'killed' : code}`)
+}

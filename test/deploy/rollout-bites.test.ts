@@ -1,0 +1,79 @@
+import t, { type Test } from 'tap'
+import { longHorn } from '../../src/cli/demo-horn.js'
+import { eventually } from '../helpers/eventually.js'
+import { SECRET } from '../helpers/harness.js'
+import { startTestRedis } from '../helpers/redis.js'
+import { Asking } from './cluster/asking.js'
+import { Users } from './cluster/clients.js'
+import { Cluster } from './cluster/cluster.js'
+import { badEnds } from './cluster/deployment.js'
+import { type KubeObject, workloadNamed } from './objects.js'
+import { render } from './render.js'
+
+/** Some ten seconds of computing, and more than the grace period that the test gives. */
+const LONG = { ...longHorn(401), mesh: { elements_x: 24, elements_y: 96 } }
+
+/** A cluster of an overlay with a change in it, and pods of the named workloads; its Redis is one of the test's. */
+async function openExternal(t: Test, names: readonly string[], change: (objects: KubeObject[]) => void = () => {}) {
+  const redis = await startTestRedis(t)
+  const objects = await render('external-redis')
+  change(objects)
+  const secrets = { 'runcast-jwt': { 'jwt-secret': SECRET }, 'runcast-redis': { 'redis-url': redis.url } }
+  const cluster = await Cluster.open(t, objects, { secrets })
+  const [first] = await Promise.all(names.map((name) => cluster.apply(name)))
+  if (!first) throw new RangeError('nothing to start')
+  return { cluster, deployment: first, users: new Users(cluster.address('runcast-hub'), SECRET) }
+}
+
+function podOf(objects: readonly KubeObject[], name: string) {
+  // biome-ignore lint/suspicious/noExplicitAny: what is changed here is read-only elsewhere
+  return workloadNamed(objects, name).spec.template.spec as any
+}
+
+t.test('without preStop, connections come to a hub that is gone', async (t) => {
+  const { cluster, deployment, users } = await openExternal(t, ['runcast-hub'], (objects) => {
+    delete podOf(objects, 'runcast-hub').containers[0].lifecycle
+  })
+  const asking = new Asking(users)
+  await deployment.roll()
+  await deployment.quiet()
+  t.ok((await asking.stop()).ECONNRESET)
+  t.ok(cluster.proxy('runcast-hub').lost.refused > 0)
+})
+
+t.test('without readiness, connections come to a hub that is not there yet', async (t) => {
+  const { cluster, deployment, users } = await openExternal(t, ['runcast-hub'], (objects) => {
+    const { containers } = podOf(objects, 'runcast-hub')
+    delete containers[0].readinessProbe
+    delete containers[0].startupProbe
+  })
+  const before = cluster.proxy('runcast-hub').lost.refused
+  const asking = new Asking(users)
+  await deployment.roll()
+  await deployment.quiet()
+  t.ok((await asking.stop()).ECONNRESET)
+  t.ok(cluster.proxy('runcast-hub').lost.refused > before)
+})
+
+t.test('with both, nobody is refused', async (t) => {
+  const { cluster, deployment, users } = await openExternal(t, ['runcast-hub'])
+  const asking = new Asking(users)
+  await deployment.roll()
+  await deployment.quiet()
+  t.same(Object.keys(await asking.stop()), ['200'])
+  t.same(cluster.proxy('runcast-hub').lost, { refused: 0, nobody: 0 })
+  t.same(badEnds(deployment), [])
+})
+
+t.test('with too short a grace period, a worker is killed and its job loses an attempt', async (t) => {
+  const { cluster, users } = await openExternal(t, ['runcast-hub', 'runcast-solver'], (objects) => {
+    podOf(objects, 'runcast-solver').terminationGracePeriodSeconds = 2
+  })
+  const solver = cluster.deployments.get('runcast-solver')
+  const id = await users.submit('alice', LONG)
+  await eventually(async () => (await users.call('alice', 'GET', `/api/v2/runs/${id}`)).body.status === 'running')
+  await solver?.roll()
+  await solver?.quiet()
+  t.ok(solver && badEnds(solver).length > 0, 'killed')
+  await eventually(async () => (await users.call('alice', 'GET', `/api/v2/runs/${id}`)).body.attempt === 2, { timeoutMs: 60_000 })
+})
