@@ -46,19 +46,34 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     return counts.every((count) => count > 0)
   }
   const checks = { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
-  const server = await buildServer({
-    hub,
-    jobs,
-    claims,
-    models,
-    checks,
+  const server = await buildServer({ hub, jobs, claims, models, checks, guards, ...serverSettings(config, guards) })
+  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX))
+  const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, scrape)
+  if (!operations) await server.register(metricsRoute, { scrape })
+  const close = async () => {
+    await claims.drain()
+    await server.drain()
+    await server.close()
+    await claims.close()
+    hub.close()
+    await guards.close()
+    await parts.close()
+    // Last, so that whoever runs the hub sees it to its end.
+    await operations?.close()
+  }
+  return { server, operations, parts, jobs, guards, claims, close }
+}
+
+/** Of what a server needs, what the settings say. */
+function serverSettings(config: Config, guards: HubGuards) {
+  return {
     auth: {
       keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },
       expected: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE },
       cookie: config.AUTH_COOKIE,
       revocations: guards.revocations,
     },
-    guards,
     allowedOrigins: config.ALLOWED_ORIGINS,
     trustedProxies: config.TRUSTED_PROXIES,
     keepRevocationsMs: config.REVOCATION_TTL_MS,
@@ -76,23 +91,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     maxInboundBytes: config.MAX_INBOUND_BYTES,
     maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
-  })
-  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX))
-  const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
-  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, scrape)
-  if (!operations) await server.register(metricsRoute, { scrape })
-  const close = async () => {
-    await claims.drain()
-    await server.drain()
-    await server.close()
-    await claims.close()
-    hub.close()
-    await guards.close()
-    await parts.close()
-    // Last, so that whoever runs the hub sees it to its end.
-    await operations?.close()
   }
-  return { server, operations, parts, jobs, guards, claims, close }
 }
 
 /** What a hub has for workers that are no process of ours. */

@@ -1,6 +1,7 @@
 import type { JobRound } from '../broker/job-store.js'
+import type { JobState } from '../protocol/job-state.js'
 import type { KindName } from '../protocol/kinds.js'
-import type { Status } from '../protocol/status.js'
+import { isFinal, type Status } from '../protocol/status.js'
 
 interface Seen {
   readonly kind: KindName
@@ -30,8 +31,10 @@ export class Census {
     return [...counts.values()]
   }
 
-  see({ id, round }: JobRound, kind: KindName, status: Status): void {
-    this.#seen.set(`${id}~${round}`, { kind, status, at: this.#sweeps })
+  /** Of a round, the state of its job at this moment. */
+  look(looked: JobRound, { kind, status, round }: Pick<JobState, 'kind' | 'status' | 'round'>): void {
+    if (isFinal(status) || round > looked.round) this.leave(looked)
+    else this.#seen.set(`${looked.id}~${looked.round}`, { kind, status, at: this.#sweeps })
   }
 
   /** It has ended, or waits for its turn. */

@@ -10,7 +10,7 @@ import type { Census } from './census.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Lockless } from './lockless.js'
 import { nudge } from './nudge.js'
-import { type Outcome, queuedRoundOf } from './queue.js'
+import { type Outcome, type QueueState, queuedRoundOf } from './queue.js'
 import { endPart, windDown } from './wind-down.js'
 
 export interface CareLimits {
@@ -42,8 +42,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   // Expired; or ahead of its job: the submit or the retry died before it was written.
   if (!state || state.round < round.round) return drop(parts, round)
   const ref = { ...queuedRoundOf(state), ...round }
-  if (isFinal(state.status)) census.leave(round)
-  else census.see(round, state.kind, state.status)
+  census.look(round, state)
   const locklessSince = lockless.take(round, state.token)
   const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
@@ -54,7 +53,6 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   }
   const end = async (outcome: Outcome, writer?: Writer) => {
     await finalize(parts, ref, outcome, source, writer)
-    census.leave(round)
     // Where it could not be taken out yet, those behind it get their turn all the same.
     await touch()
   }
@@ -78,22 +76,35 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
     await restore(parts, state, ref, source)
     return touch()
   }
-  const isSilent = isComputed(state.status) && (state.silentMs ?? 0) > lockMs
-  if (isSilent && queued.at === 'active' && !queued.isLocked) {
-    const since = locklessSince ?? Date.now()
-    if (Date.now() - since >= lockMs * LOST_SHARE) return end(lost(state, 'The worker was lost.'), fencingWriter(state, 'round'))
-    lockless.put(round, state.token, since)
+  if (isComputed(state.status) && (state.silentMs ?? 0) > lockMs) {
+    const loss = await lossOf(parts, state, queued, { round, since: locklessSince, lockMs, lockless })
+    if (loss !== null) return end(lost(state, loss), fencingWriter(state, 'round'))
   }
-  if (isSilent && queued.at === 'waiting') {
+  if (queued.at !== 'held') return touch()
+  census.leave(round)
+  await touch(care.heldMs)
+  // It may have been handed out meanwhile: from then on it is looked after like any other.
+  if ((await queue.state(ref)).at !== 'held') await touch()
+}
+
+/** Why a round that gives no sign of life is lost for good; null where it is not, or not yet. `since`: it was seen without its lock. */
+async function lossOf(
+  parts: Finalizer,
+  state: JobState,
+  queued: QueueState,
+  { round, since, lockMs, lockless }: Pick<Care, 'lockMs' | 'lockless'> & { readonly round: JobRound; readonly since: number | null },
+): Promise<string | null> {
+  if (queued.at === 'active' && !queued.isLocked) {
+    const from = since ?? Date.now()
+    if (Date.now() - from >= lockMs * LOST_SHARE) return 'The worker was lost.'
+    lockless.put(round, state.token, from)
+  }
+  if (queued.at === 'waiting') {
     const { attempts } = KINDS[state.kind]
-    if (state.attempt >= attempts)
-      return end(lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`), fencingWriter(state, 'round'))
+    if (state.attempt >= attempts) return `The worker was lost in attempt ${attempts} of ${attempts}.`
     await admitLoss(parts, state)
   }
-  if (queued.at === 'held') census.leave(round)
-  await touch(queued.at === 'held' ? care.heldMs : 0)
-  // It may have been handed out meanwhile: from then on it is looked after like any other.
-  if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()
+  return null
 }
 
 /** Of a job in steps, whether it has ended: a part that was submitted at that very moment has nobody else who ends it. */

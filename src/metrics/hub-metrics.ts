@@ -27,6 +27,15 @@ export interface HubSources {
 /** Close code of a connection that was cut off without a word (RFC 6455, section 7.4.1). */
 const CUT_OFF = 1006
 
+/** Of a Redis that does not answer. */
+const UNKNOWN: Samples = {
+  runcast_ready: alone(0),
+  runcast_redis_ready: alone(0),
+  runcast_queue_jobs: [],
+  runcast_queue_head_wait_seconds: [],
+  runcast_queue_workers: [],
+}
+
 /** The `/metrics` of a hub. */
 export function hubMetrics(sources: HubSources): Scrape {
   const exposition = new Exposition('hub')
@@ -36,14 +45,8 @@ export function hubMetrics(sources: HubSources): Scrape {
   measureJobs(exposition, parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(parts), ...clientSamples(sources), ...trafficSamples(hub.tally), ...requestSamples(sources) }),
-    asked: () => queueSamples(sources),
-    unknown: {
-      runcast_ready: alone(0),
-      runcast_redis_ready: alone(0),
-      runcast_queue_jobs: [],
-      runcast_queue_head_wait_seconds: [],
-      runcast_queue_workers: [],
-    },
+    asked: () => askedSamples(sources),
+    unknown: UNKNOWN,
   })
 }
 
@@ -88,22 +91,35 @@ function requestSamples({ hub, server: { tally }, upgrades, claims, parts }: Hub
   }
 }
 
-/** Some commands of Redis, whatever waits there: one for all depths, and one a queue for its workers. */
-async function queueSamples({ parts, server, depths, queues }: HubSources): Promise<Samples> {
-  const [isReady, hears, read] = await Promise.all([areAllThere(server.readiness), parts.broker.ready(), depths.read()])
+/** Some commands of Redis, whatever waits there: one for all depths, and one a queue for its workers. What it does not tell is left out. */
+async function askedSamples(sources: HubSources): Promise<Samples> {
+  const { server, parts, depths } = sources
+  const [isReady, hears, read] = await Promise.all([areAllThere(server.readiness), parts.broker.ready(), depths.read().catch(() => null)])
+  return {
+    ...UNKNOWN,
+    runcast_ready: alone(isReady ? 1 : 0),
+    runcast_redis_ready: alone(hears ? 1 : 0),
+    ...(read && (await queueSamples(sources, read))),
+  }
+}
+
+async function queueSamples({ parts, queues }: HubSources, read: readonly QueueDepth[]): Promise<Samples> {
   const known = new Map<string, Omit<QueueDepth, 'queue'>>(queues.map((queue) => [queue, { waiting: 0, active: 0, headWaitMs: 0 }]))
   for (const { queue, ...depth } of read) known.set(queue, depth)
   const rows = [...known]
-  const workers = await Promise.all(rows.map(async ([queue]): Promise<Sample> => [[queue], await parts.backlog.workers(queue)]))
+  // Not every Redis lets one see who is connected.
+  const workersOf = ([queue]: (typeof rows)[number]) =>
+    parts.backlog.workers(queue).then(
+      (count): Sample[] => [[[queue], count]],
+      () => [],
+    )
   return {
-    runcast_ready: alone(isReady ? 1 : 0),
-    runcast_redis_ready: alone(hears ? 1 : 0),
     runcast_queue_jobs: rows.flatMap(([queue, { waiting, active }]): Sample[] => [
       [[queue, 'waiting'], waiting],
       [[queue, 'active'], active],
     ]),
     runcast_queue_head_wait_seconds: rows.map(([queue, { headWaitMs }]) => [[queue], headWaitMs / 1000]),
-    runcast_queue_workers: workers,
+    runcast_queue_workers: (await Promise.all(rows.map(workersOf))).flat(),
   }
 }
 
