@@ -56,8 +56,8 @@ t.test('npx runcast start runs the stack; programs and commands use it; Ctrl-C e
   await t.test('the program of the README enqueues, watches and cancels', async (t) => {
     writeFileSync(join(folder, 'program.mjs'), readmeCode('jobs.cancel('))
     const { code, stdout, stderr } = await startCommand(t, process.execPath, ['program.mjs'], { cwd: folder, env: { REDIS_URL } }).ended
-    t.match({ code, stderr }, { code: 0, stderr: '' })
-    t.match(stdout, /progress[\s\S]*\ncompleted 100\n[\s\S]*\ncancelled\n$/)
+    t.match({ code, stderr }, { code: 0, stderr: '' }, stderr)
+    t.match(stdout, /^status[\s\S]*\ncompleted 100\n[\s\S]*\ncancelled\n$/)
   })
 
   await t.test('token, submit, watch and cancel', async (t) => {

@@ -41,7 +41,14 @@ t.test('the package is what runs, its types and its documents: no tests, no sour
     files.filter((file) => !kinds.some((kind) => kind.test(file))),
     [],
   )
-  for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md', 'build/src/broker/lua/publish.lua', manifest.bin.runcast]) {
+  for (const file of [
+    'LICENSE',
+    'README.md',
+    'CHANGELOG.md',
+    'build/src/broker/lua/publish.lua',
+    'scripts/ensure-redis.mjs',
+    manifest.bin.runcast,
+  ]) {
     t.ok(files.includes(file), file)
   }
   const modules = files.filter((file) => /\.m?js$/.test(file))
