@@ -1,15 +1,18 @@
 #!/usr/bin/env node
 /*
  * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
- *   README.md         settings, and the inputs of runs, optimizations and benchmarks
- *   docs/protocol.md  codes
+ *   README.md           settings, and the inputs of runs, optimizations and benchmarks
+ *   docs/protocol.md    codes
+ *   docs/operations.md  metrics, and the alerts of deploy/prometheus/alerts.yml
  * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
  * Reads build/, so it runs after `npm run build`.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
 import { SETTINGS } from '../build/src/config.js'
+import { METRICS } from '../build/src/metrics/table.js'
 import { CODES } from '../build/src/protocol/codes.js'
 import { KINDS } from '../build/src/protocol/kinds.js'
 
@@ -24,6 +27,7 @@ const DOCUMENTS = {
     benchmark: inputTable('field', KINDS.benchmark.input),
   },
   'docs/protocol.md': { codes: codesTable() },
+  'docs/operations.md': { metrics: metricsTable(), alerts: alertsTable() },
 }
 
 function settingsTable() {
@@ -35,6 +39,26 @@ function codesTable() {
   const row = (name, { close, http, reconnect, text }) => [code(name), close ?? '–', http, reconnect ? 'yes' : 'no', text]
   const rows = Object.entries(CODES).map(([name, reason]) => row(name, reason))
   return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
+}
+
+function metricsTable() {
+  const served = { hub: 'hubs', worker: 'workers', both: 'both' }
+  const row = ([name, { type, of, labels, help }]) => [code(name), type, labels.map(code).join(', '), served[of], help]
+  return table(['metric', 'type', 'labels', 'served by', 'meaning'], Object.entries(METRICS).map(row))
+}
+
+function alertsTable() {
+  const file = parse(readFileSync(new URL('../deploy/prometheus/alerts.yml', import.meta.url), 'utf8'))
+  const row = ({ alert, labels, annotations: { summary, runbook } }) => [
+    code(alert),
+    labels.severity,
+    summary,
+    runbook.replace(/\b[A-Z]+(_[A-Z]+)+\b|\brun\w+_\w+\b/g, code),
+  ]
+  return table(
+    ['alert', 'severity', 'what it means', 'what to do'],
+    file.groups.flatMap(({ rules }) => rules.map(row)),
+  )
 }
 
 function inputTable(head, input) {

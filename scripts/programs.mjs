@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { BootstrapError, run, say } from './command.mjs'
 import { commandFor, findManager, install, prefixFor } from './package-managers.mjs'
 
@@ -15,6 +16,18 @@ export const CALCULIX = {
   source: 'https://www.calculix.de',
   runs: async () => /Version \d/.test((await run('ccx', ['-v'])).output),
   packages: { 'apt-get': 'calculix-ccx' },
+}
+
+/** What renders the manifests of Kubernetes: older ones know no components. */
+export const KUSTOMIZE = {
+  what: 'kubectl 1.21 or later, or kustomize 3.7 or later',
+  source: 'https://kubectl.docs.kubernetes.io/installation',
+  runs: async () => {
+    const component = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.url))
+    const answers = await Promise.all([run('kubectl', ['kustomize', component]), run('kustomize', ['build', component])])
+    return answers.some(({ status }) => status === 0)
+  },
+  packages: { apk: 'kustomize', pacman: 'kustomize', brew: 'kustomize' },
 }
 
 /** Gets a program with the system's package manager where that needs no question; else fails with what would help. */

@@ -5,10 +5,11 @@ import { BootstrapError, say } from './command.mjs'
 import { compile, isCompiled } from './compile.mjs'
 import { withLock } from './lock.mjs'
 import { arePackagesInstalled, installPackages } from './packages.mjs'
-import { CALCULIX, installProgram, PYTHON } from './programs.mjs'
+import { CALCULIX, installProgram, KUSTOMIZE, PYTHON } from './programs.mjs'
+import { fetchPromtool, hasPromtool } from './promtool.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix']
+const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--kustomize', '--promtool']
 
 /** The steps in their order. What the user can mend is told in one line and ends with exit code 1. */
 export async function bootstrap(flags, env) {
@@ -26,6 +27,7 @@ export async function bootstrap(flags, env) {
     )
     if (flags.includes('--redis-binary') || (flags.includes('--redis') && !env.REDIS_URL && !env.REDIS_URL_FILE))
       await ensureRedis(mayInstall)
+    if (flags.includes('--promtool')) await unless(hasPromtool, () => fetchPromtool(mayInstall))
     for (const program of programsFor(flags)) await unless(program.runs, () => installProgram(program, mayInstall))
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error
@@ -45,8 +47,8 @@ async function ensureRedis(mayInstall) {
 
 /** The example that needs CalculiX is a Python program. */
 function programsFor(flags) {
-  if (flags.includes('--calculix')) return [PYTHON, CALCULIX]
-  return flags.includes('--python') ? [PYTHON] : []
+  const asked = { '--calculix': [PYTHON, CALCULIX], '--python': [PYTHON], '--kustomize': [KUSTOMIZE] }
+  return [...new Set(flags.flatMap((flag) => asked[flag] ?? []))]
 }
 
 /** Does what is not done yet. Looks first without the lock, so that nothing to do costs nothing, then again with it. */

@@ -18,9 +18,10 @@ export interface HubGuards {
   close(): Promise<void>
 }
 
-export function buildHubGuards(config: Config, log: PartsLog): HubGuards {
+/** `onReconnect`: one of its connections was lost and stands again. */
+export function buildHubGuards(config: Config, log: PartsLog, onReconnect?: () => void): HubGuards {
   const onFault = (error: unknown) => log.error({ err: error }, 'redis fault')
-  const connection = { url: config.REDIS_URL, onFault }
+  const connection = { url: config.REDIS_URL, onFault, ...(onReconnect && { onReconnect }) }
   const commands = connectCommands(connection)
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const admission = new RedisAdmission(commands, keys, { ...DEFAULT_ADMISSION_OPTIONS, maxPerUser: config.MAX_SOCKETS_PER_USER, onFault })

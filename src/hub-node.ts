@@ -1,10 +1,13 @@
 import type { FastifyInstance } from 'fastify'
+import { RedisDepths } from './broker/redis-depths.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
+import { metricsRoute } from './http/routes/metrics.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { BullClaims } from './jobs/bull-claims.js'
 import { ClaimService } from './jobs/claim-service.js'
 import { JobService } from './jobs/job-service.js'
+import { hubMetrics } from './metrics/hub-metrics.js'
 import { buildOperations } from './operations.js'
 import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
 import { catalogueOf } from './providers/catalogue.js'
@@ -34,7 +37,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
   const parts = buildParts(config, log)
-  const guards = buildHubGuards(config, log)
+  const guards = buildHubGuards(config, log, () => parts.reconnects.add())
   const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
   const claims = buildClaims(config, parts, log)
@@ -74,7 +77,10 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
   })
-  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness)
+  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX))
+  const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, scrape)
+  if (!operations) await server.register(metricsRoute, { scrape })
   const close = async () => {
     await claims.drain()
     await server.drain()

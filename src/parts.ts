@@ -10,16 +10,19 @@ import { RedisLease } from './broker/redis-lease.js'
 import type { Config } from './config.js'
 import { systemClock } from './hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub } from './hub/hub.js'
+import { AttemptTally } from './jobs/attempt-tally.js'
 import { BullEvents } from './jobs/bull-events.js'
 import { BullQueue } from './jobs/bull-queue.js'
 import { FairQueue } from './jobs/fair-queue.js'
 import type { Final } from './jobs/finalize.js'
 import type { Timeouts } from './jobs/job-service.js'
+import { JobTally } from './jobs/job-tally.js'
 import { Sweeper } from './jobs/sweeper.js'
 import { Refusal } from './protocol/codes.js'
 import { KIND_NAMES } from './protocol/kinds.js'
 import { loadSolvers } from './solvers/load-solvers.js'
 import type { Solver } from './solvers/solver.js'
+import { Tally } from './tally/tally.js'
 import { solverQueue } from './worker-queues.js'
 
 const MIN_REDIS_MAJOR = 7
@@ -37,6 +40,10 @@ export interface Adapters {
   readonly backlog: BullQueue
   /** Told of each end that this process has written. */
   readonly onFinal: (final: Final) => void
+  /** What this process has done: with jobs, with attempts at them, and how often it has lost Redis. */
+  readonly tally: JobTally
+  readonly attempts: AttemptTally
+  readonly reconnects: Tally<[]>
   readonly timeoutsMs: Timeouts
   /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
@@ -80,7 +87,8 @@ export function buildParts(config: Config, log: PartsLog): Parts {
 export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const solvers = loadSolvers(config.SOLVERS_FILE)
   const onFault = faultsTo(log)
-  const connection = { url: config.REDIS_URL, onFault }
+  const reconnects = new Tally<[]>()
+  const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add() }
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const broker = new RedisBroker(options)
@@ -96,14 +104,19 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     activeTtlMs: activeTtlMs + finalTtlMs,
     endedTtlMs: finalTtlMs,
   })
-  const onFinal = (final: Final) => log.info(final, 'job ended')
+  const tally = new JobTally()
+  const onFinal = (final: Final) => {
+    tally.ended(final)
+    log.info(final, 'job ended')
+  }
   const close = async () => {
     await queue.close()
     store.close()
     await broker.close()
   }
+  const counted = { tally, attempts: new AttemptTally(), reconnects }
   const names = solvers.map(({ name }) => name)
-  return { broker, store, feeds, gate, queue, backlog, onFinal, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
+  return { broker, store, feeds, gate, queue, backlog, onFinal, ...counted, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type AuthOptions, auth } from './http/plugins/auth.js'
+import { counting } from './http/plugins/counting.js'
 import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
 import { origins } from './http/plugins/origins.js'
@@ -77,6 +78,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     // More than Node lets through: an id that is too long is answered like any other that is no id.
     routerOptions: { maxParamLength: 65_536 },
   })
+  await app.register(counting)
   await app.register(errors)
   await app.register(validation)
   await app.register(origins, { allowed: options.allowedOrigins })

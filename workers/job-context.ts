@@ -3,6 +3,7 @@ import { logTailOf } from '../src/jobs/attempt.js'
 import type { JobEvent, Writer } from '../src/protocol/entry.js'
 import { Heartbeat } from './heartbeat.js'
 import { Stop, type StopCause } from './processor.js'
+import { WorkTally } from './work-tally.js'
 
 const TICK_INTERVAL_MS = 100
 const BATCH = 64
@@ -21,6 +22,8 @@ export interface JobContextOptions {
   readonly publisher: Publisher & Pulse
   readonly writer: Writer
   readonly onFenced?: (reason: WriteRefusal) => void
+  /** Where reports are counted. */
+  readonly tally?: WorkTally
 }
 
 /**
@@ -30,6 +33,7 @@ export interface JobContextOptions {
 export class JobContext {
   readonly id: string
   readonly #publisher: Publisher & Pulse
+  readonly #tally: WorkTally
   readonly #onFenced: (reason: WriteRefusal) => void
   readonly #stop = new AbortController()
   readonly #kill = new AbortController()
@@ -55,6 +59,7 @@ export class JobContext {
     this.id = options.id
     this.#publisher = options.publisher
     this.#writer = options.writer
+    this.#tally = options.tally ?? new WorkTally()
     this.#onFenced = options.onFenced ?? (() => {})
   }
 
@@ -65,6 +70,11 @@ export class JobContext {
   /** Aborted when the processor did not obey in time. */
   get killed(): AbortSignal {
     return this.#kill.signal
+  }
+
+  /** Reports that wait to be written. */
+  get buffered(): number {
+    return this.#waiting.size
   }
 
   get elapsedSeconds(): number {
@@ -129,9 +139,11 @@ export class JobContext {
     // What a stopped processor still says has no reader any more.
     if (this.signal.aborted || this.#closed || this.#isGivenUp) return
     if (event.class === 'tick') {
-      this.#waiting.delete(event.key)
+      this.#tally.ticks += 1
+      if (this.#waiting.delete(event.key)) this.#tally.coalesced += 1
       this.#waiting.set(event.key, event)
     } else {
+      this.#tally.durables += 1
       this.#waiting.set(this.#counter++, event)
       if (this.#waiting.size > MAX_WAITING) this.stop(this.#failingSince === null ? 'refused' : 'unreachable')
     }
@@ -195,6 +207,7 @@ export class JobContext {
         this.#failingSince ??= Date.now()
         const patience = this.signal.aborted ? STOPPING_MS : UNREACHABLE_MS
         if (Date.now() - this.#failingSince > patience) return this.#giveUp()
+        this.#tally.retries += 1
         await pause(RETRY_MS)
       }
     }

@@ -9,6 +9,7 @@ import { JobContext } from './job-context.js'
 import { type Job, JobFailure, type Processor } from './processor.js'
 import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settle.js'
+import type { WorkTally } from './work-tally.js'
 
 /** One try at a job, as the queue hands it out. */
 export interface Task<K extends ComputedKindName> {
@@ -28,6 +29,10 @@ export interface Runner {
   onStart(context: JobContext): void
   /** Once at most: the job has another writer, or is over. */
   onFenced?(reason: WriteRefusal): void
+  /** Its start was written. */
+  onStarted?(): void
+  /** Where reports are counted. */
+  readonly tally?: WorkTally
 }
 
 /** THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event: that comes after the queue has committed. */
@@ -41,6 +46,7 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
   runner.onStart(context)
   const refusal = await context.write(startOf(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
+  runner.onStarted?.()
   context.startBeating()
   const timer = stopAtDeadline(context, state)
   try {
@@ -72,8 +78,8 @@ export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, 
   }
 }
 
-function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced }: Runner): JobContext {
-  return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...(onFenced && { onFenced }) })
+function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced, tally }: Runner): JobContext {
+  return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...(onFenced && { onFenced }), ...(tally && { tally }) })
 }
 
 /** Stops the job when the time of its round runs out. A round that begins now has all of it. */

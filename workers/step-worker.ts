@@ -3,11 +3,13 @@ import type { Redis } from 'ioredis'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import type { BullData } from '../src/jobs/bull-queue.js'
 import type { Queue } from '../src/jobs/queue.js'
+import type { WorkTally } from './work-tally.js'
 
 export interface StepWorkerOptions {
   readonly queue: string
   /** Does the next step of a job. Idempotent: it may be called for one job by several at once. */
   readonly step: (id: string) => Promise<void>
+  readonly tally: WorkTally
   readonly parts: { readonly queue: Pick<Queue, 'started'> }
   readonly url: string
   /** BullMQ's prefix. */
@@ -27,17 +29,25 @@ export class StepWorker {
   readonly #connection: Redis
   readonly #worker: Worker<BullData>
   #stopping = false
+  #running = 0
 
   constructor(options: StepWorkerOptions) {
     this.#options = options
-    const { queue, step, parts, url, prefix, lockDurationMs, onFault } = options
+    const { queue, step, parts, tally, url, prefix, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { maxRetries: null, onFault })
     const take = async ({ data: { id, round } }: { data: BullData }) => {
       // Its first step is its place in the queue: whoever waits behind it may follow.
       await parts.queue.started({ queue, id, round })
       await step(id)
+      tally.steps += 1
     }
-    this.#worker = new Worker<BullData>(queue, take, {
+    const count = async (job: { data: BullData }) => {
+      this.#running += 1
+      await take(job).finally(() => {
+        this.#running -= 1
+      })
+    }
+    this.#worker = new Worker<BullData>(queue, count, {
       connection: this.#connection,
       prefix,
       concurrency: AT_ONCE,
@@ -48,6 +58,20 @@ export class StepWorker {
     })
     this.#worker.on('error', onFault)
     this.#worker.on('failed', (_job, error) => onFault(error))
+  }
+
+  /** It holds no reports. */
+  readonly buffered: number = 0
+  /** Steps that it does at a time at most. */
+  readonly slots: number = AT_ONCE
+
+  get queue(): string {
+    return this.#options.queue
+  }
+
+  /** Steps that it does now. */
+  get running(): number {
+    return this.#running
   }
 
   /** Whether it takes steps now, as far as its connection tells. */

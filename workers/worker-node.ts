@@ -2,7 +2,9 @@ import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
 import { definedWorks } from '../src/define-kind.js'
 import type { ReadinessChecks } from '../src/http/routes/health.js'
+import type { Scrape } from '../src/http/routes/metrics.js'
 import { JobService } from '../src/jobs/job-service.js'
+import { workerMetrics } from '../src/metrics/worker-metrics.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../src/protocol/kinds.js'
 import { ownKinds } from '../src/worker-queues.js'
@@ -10,13 +12,14 @@ import type { Processors } from './processors.js'
 import type { SolverProcessor } from './solver-processors.js'
 import { StepWorker } from './step-worker.js'
 import { stepOptimization } from './steps/optimization-step.js'
+import { WorkTally } from './work-tally.js'
 import { KindWorker, type WorkerOptions } from './worker.js'
 
 /** What differs between the workers of a process. */
 type Work<K extends ComputedKindName> = Pick<WorkerOptions<K>, 'queue' | 'processor' | 'concurrency'>
 
 /** One worker of a process, whatever it takes. */
-type Taker = Pick<StepWorker, 'isTaking' | 'start' | 'close'>
+type Taker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'buffered' | 'isTaking' | 'start' | 'close'>
 
 /** The workers of this process, put together. */
 export interface WorkerNode {
@@ -25,6 +28,8 @@ export interface WorkerNode {
   readonly queues: readonly string[]
   /** What it needs to be ready: `redis` answers, and it takes `jobs` from every one of its queues. */
   readonly readiness: ReadinessChecks
+  /** Its `/metrics`. */
+  readonly scrape: Scrape
   start(): Promise<void>
   /** Hands the running jobs back, then ends. */
   close(): Promise<void>
@@ -42,30 +47,21 @@ export function buildWorkerNode(
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const own = Object.fromEntries(definedWorks().map(({ name, concurrency }) => [name, concurrency]))
   const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
+  const tally = new WorkTally()
+  const onFault = (error: unknown) => log.error({ err: error }, 'worker fault')
+  const common = { parts, tally, url: config.REDIS_URL, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS, onFault }
   const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Taker =>
     new KindWorker<K>({
       kind,
       ...work,
-      parts,
-      url: config.REDIS_URL,
-      prefix: keys.queues(),
+      ...common,
       controlChannel: keys.control(),
       cancelGraceMs: config.CANCEL_GRACE_MS,
       finishMs: config.WORKER_FINISH_MS,
-      lockDurationMs: config.WORKER_LOCK_MS,
-      onFault: (error) => log.error({ err: error }, 'worker fault'),
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
     })
-  const stepWorker = () =>
-    new StepWorker({
-      queue: queueOf({ kind: 'optimization', solver: null }),
-      step: (id) => stepOptimization({ ...parts, jobs, maxEventBytes: config.MAX_EVENT_BYTES }, id),
-      parts,
-      url: config.REDIS_URL,
-      prefix: keys.queues(),
-      lockDurationMs: config.WORKER_LOCK_MS,
-      onFault: (error) => log.error({ err: error }, 'worker fault'),
-    })
+  const step = (id: string) => stepOptimization({ ...parts, jobs, maxEventBytes: config.MAX_EVENT_BYTES }, id)
+  const stepWorker = () => new StepWorker({ ...common, queue: queueOf({ kind: 'optimization', solver: null }), step })
   const ownOf = <K extends ComputedKindName>(kind: K): Work<K> => ({
     queue: queueOf({ kind, solver: null }),
     processor: processors[kind],
@@ -74,7 +70,7 @@ export function buildWorkerNode(
   const kinds = ownKinds(config)
   const ownWorkers = kinds.map((kind) => (isComputedKind(kind) ? workerOf(kind, ownOf(kind)) : stepWorker()))
   const workers = [...ownWorkers, ...solvers.map((solver) => workerOf('run', solver))]
-  const queues = [...kinds.map((kind) => queueOf({ kind, solver: null })), ...solvers.map(({ queue }) => queue)]
+  const queues = workers.map(({ queue }) => queue)
   const close = async () => {
     await Promise.all(workers.map((worker) => worker.close()))
     await parts.close()
@@ -83,5 +79,5 @@ export function buildWorkerNode(
     await Promise.all(workers.map((worker) => worker.start()))
   }
   const readiness = { redis: () => parts.broker.answers(), jobs: async () => workers.every(({ isTaking }) => isTaking) }
-  return { parts, queues, readiness, start, close }
+  return { parts, queues, readiness, scrape: workerMetrics({ parts, workers, tally, readiness }), start, close }
 }

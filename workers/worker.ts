@@ -2,6 +2,7 @@ import { type Job as BullJob, DelayedError, UnrecoverableError, WaitingError, Wo
 import { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { QueueRef } from '../src/broker/gate.js'
+import type { AttemptTally } from '../src/jobs/attempt-tally.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
@@ -10,13 +11,15 @@ import type { ComputedKindName, InputOf } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
 import { runJob } from './run-job.js'
+import type { WorkTally } from './work-tally.js'
 
 export interface WorkerOptions<K extends ComputedKindName> {
   readonly kind: K
   /** The queue that it takes from. */
   readonly queue: string
   readonly processor: Processor<K>
-  readonly parts: Finalizer & { readonly broker: Broker & Pulse }
+  readonly parts: Finalizer & { readonly broker: Broker & Pulse; readonly attempts: AttemptTally }
+  readonly tally: WorkTally
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
@@ -90,6 +93,25 @@ export class KindWorker<K extends ComputedKindName> {
     })
   }
 
+  get queue(): string {
+    return this.#options.queue
+  }
+
+  /** Jobs that it computes at a time at most. */
+  get slots(): number {
+    return this.#options.concurrency
+  }
+
+  /** Jobs that it computes now. */
+  get running(): number {
+    return this.#running.size
+  }
+
+  /** Reports of its jobs that wait to be written. */
+  get buffered(): number {
+    return [...this.#running.values()].reduce((sum, { buffered }) => sum + buffered, 0)
+  }
+
   /** Whether it takes jobs now and hears cancels, as far as its connections tell. */
   get isTaking(): boolean {
     const isConnected = this.#connection.status === 'ready' && this.#control.status === 'ready'
@@ -140,7 +162,7 @@ export class KindWorker<K extends ComputedKindName> {
 
   /** Runs what BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, parts, cancelGraceMs, onFenced } = this.#options
+    const { kind, queue, processor, parts, tally, cancelGraceMs } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
@@ -157,11 +179,17 @@ export class KindWorker<K extends ComputedKindName> {
       this.#running.set(name, context)
       if (this.#stopping) context.stop('stopping')
     }
-    const runner = { broker: parts.broker, cancelGraceMs, onStart, onFenced: (reason: WriteRefusal) => onFenced(id, reason) }
+    const onFenced = (reason: WriteRefusal) => {
+      parts.attempts.fenced.add(reason)
+      this.#options.onFenced(id, reason)
+    }
+    const onStarted = () => parts.attempts.started.add(queue)
+    const runner = { broker: parts.broker, cancelGraceMs, onStart, onStarted, onFenced, tally }
     const settled = await runJob(task, processor, runner).finally(() => {
       // After a lost lock another try of the same round may stand here already.
       if (this.#running.get(name) === own) this.#running.delete(name)
     })
+    parts.attempts.settled(queue, settled.how)
     return commit(job, token, settled)
   }
 

@@ -9,6 +9,8 @@ export interface RedisConnectionOptions {
   readonly url: string
   /** Called with each fault of a connection; without it they are silent, since every caller learns of them by its own rejected command. */
   readonly onFault?: (error: Error) => void
+  /** Called each time that a connection was lost and stands again. */
+  readonly onReconnect?: () => void
 }
 
 const reconnect = { retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 6), 2000) }
@@ -27,15 +29,20 @@ export function connectCommands(options: RedisConnectionOptions): CommandConnect
     socketTimeout: 5000,
     maxRetriesPerRequest: 2,
   })
-  connection.on('error', options.onFault ?? (() => {}))
+  listen(connection, options)
   return connection as CommandConnection // `scripts` has defined exactly the commands of ScriptCommands
 }
 
 /** For subscriptions alone. It does not resubscribe by itself: its owner must know when each subscription stands again. */
 export function connectSubscriptions(options: RedisConnectionOptions): Redis {
   const connection = new Redis(options.url, { ...reconnect, autoResubscribe: false, commandTimeout: 5000, maxRetriesPerRequest: 2 })
-  connection.on('error', options.onFault ?? (() => {}))
+  listen(connection, options)
   return connection
+}
+
+function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {} }: RedisConnectionOptions): void {
+  connection.on('error', onFault)
+  connection.once('ready', () => connection.on('ready', onReconnect))
 }
 
 /** A command's answer. What is no answer of the server, but the want of one, is the refusal `overloaded`: done or not, it may be asked again. */

@@ -22,6 +22,7 @@ export const redisScripts = {
   runcastGateEnter: { numberOfKeys: 1, lua: load('gate', 'gate-enter') },
   runcastGateNext: { numberOfKeys: 1, lua: load('gate', 'gate-next') },
   runcastGateLeave: { numberOfKeys: 1, lua: load('gate', 'gate-leave') },
+  runcastGateDepths: { numberOfKeys: 1, lua: load('gate', 'gate-depths') },
 }
 
 /** The scripts as commands of a connection that was made with them. */
@@ -44,6 +45,7 @@ export interface ScriptCommands {
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>
   runcastGateNext(...args: (string | number)[]): Promise<[queue: string, round: string] | null>
   runcastGateLeave(...args: (string | number)[]): Promise<string | null>
+  runcastGateDepths(...args: (string | number)[]): Promise<[queue: string, waiting: number, admitted: number, ms: number][]>
 }
 
 function load(...names: string[]): string {

@@ -1,6 +1,7 @@
 import type { Dialect, SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
-import type { JobState } from '../protocol/job-state.js'
+import { type JobState, timestampOf } from '../protocol/job-state.js'
+import { HubTally } from './hub-tally.js'
 
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
 export interface Frame {
@@ -16,18 +17,23 @@ export function buildFrame(message: Readonly<Record<string, unknown>>, position?
 interface Built {
   /** For receivers that have the entry before it: all of them share this one. */
   inStep: Frame | null
+  /** Whether it was handed to a socket, live. */
+  isOut: boolean
   /** The last one built with a `prev`, for receivers that fell behind together. */
   prev?: { after: number; frame: Frame }
 }
 
 /** Frames of entries and snapshots in one dialect, each built once and shared by all sockets. */
 export class EntryFrames {
+  readonly tally: HubTally
   readonly #dialect: Dialect
   readonly #built = new WeakMap<Entry, Built>()
   readonly #snapshots = new WeakMap<JobState, { key: string; frame: Frame }>()
 
-  constructor(dialect: Dialect) {
+  /** `tally`: where what leaves is counted. */
+  constructor(dialect: Dialect, tally = new HubTally()) {
     this.#dialect = dialect
+    this.tally = tally
   }
 
   /** Those who come while nothing happens share one; a state that moves on gets a new one. */
@@ -46,24 +52,39 @@ export class EntryFrames {
     return this.#entry(entry).inStep
   }
 
-  /** For a receiver whose last entry was `after`: says so in `prev` where entries between were left out on purpose. */
-  following(entry: Entry, after: number): Frame | null {
+  /**
+   * For a receiver whose last entry was `after`: says so in `prev` where entries between were left out on purpose. `isLive`: the entry has just come, and is
+   * handed to a socket now.
+   */
+  following(entry: Entry, after: number, isLive = false): Frame | null {
     const built = this.#entry(entry)
+    if (isLive && !built.isOut && built.inStep) this.#measure(entry, built)
     if (after === entry.seq - 1 || !built.inStep) return built.inStep
     if (built.prev?.after !== after) built.prev = { after, frame: withPrev(built.inStep, after) }
     return built.prev.frame
+  }
+
+  /** The first time that an entry leaves for a socket as it came is the measure. A tick may have waited for its turn on the worker, so it is none. */
+  #measure(entry: Entry, built: Built): void {
+    built.isOut = true
+    const { deliveries } = this.tally
+    if (entry.class === 'tick' || !deliveries.isHeard || entry.body.length > MAX_PARSED_BYTES) return
+    deliveries.add(Date.now() - Date.parse(timestampOf(entry)))
   }
 
   #entry(entry: Entry): Built {
     let built = this.#built.get(entry)
     if (!built) {
       const body = this.#dialect.body(entry)
-      built = { inStep: body && { payload: body, position: { seq: entry.seq } } }
+      built = { isOut: false, inStep: body && { payload: body, position: { seq: entry.seq } } }
       this.#built.set(entry, built)
     }
     return built
   }
 }
+
+/** Bigger messages are not parsed for their timestamp alone. */
+const MAX_PARSED_BYTES = 16_384
 
 /** The frame of a message that tells the epoch of its job, which no snapshot has told. */
 export function withEpoch(frame: Frame, epoch: string): Frame {

@@ -8,6 +8,7 @@ import type { Clock } from './clock.js'
 import { Feed, type Follower } from './feed.js'
 import { EntryFrames } from './frame.js'
 import { Hold, type Wish } from './hold.js'
+import { HubTally } from './hub-tally.js'
 import type { OutboxLimits } from './outbox.js'
 import { Registry } from './registry.js'
 import { Subscription } from './subscription.js'
@@ -40,6 +41,7 @@ export interface Following {
  * model is: keyed publish and subscribe, with a state that is replayed to whoever comes.
  */
 export class Hub {
+  readonly tally = new HubTally()
   readonly #broker: Broker
   readonly #limits: HubLimits
   readonly #frames = new Map<Dialect, EntryFrames>()
@@ -54,7 +56,7 @@ export class Hub {
     this.#topics = new Registry({
       clock,
       lingerMs,
-      create: (id) => new Topic(id, broker, clock, limits),
+      create: (id) => new Topic(id, { broker, clock, tally: this.tally }, limits),
       dropped: (id) => void broker.unsubscribe(id).catch(() => {}),
     })
     this.#feeds = new Registry({
@@ -75,7 +77,18 @@ export class Hub {
     return this.#limits
   }
 
+  /** Jobs that this node follows. */
+  get topics(): number {
+    return this.#topics.all.length
+  }
+
+  /** Jobs followed, summed over the clients. */
+  get subscriptions(): number {
+    return this.#topics.all.reduce((sum, { subscribers }) => sum + subscribers.size, 0)
+  }
+
   deliver(entry: Entry): void {
+    this.tally.received += 1
     this.#topics.find(entry.id)?.receive(entry)
   }
 
@@ -122,7 +135,7 @@ export class Hub {
   #framesOf(dialect: Dialect): EntryFrames {
     let frames = this.#frames.get(dialect)
     if (!frames) {
-      frames = new EntryFrames(dialect)
+      frames = new EntryFrames(dialect, this.tally)
       this.#frames.set(dialect, frames)
     }
     return frames

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js'
 import type { Frame } from './frame.js'
+import { HubTally } from './hub-tally.js'
 import type { Transport } from './transport.js'
 
 /** Something to send, made at the moment of sending: only then is it known what the client had before. Null: nothing after all. */
@@ -38,6 +39,7 @@ export class Outbox {
   readonly #clock: Clock
   readonly #limits: OutboxLimits
   readonly #owner: OutboxOwner
+  readonly #tally: HubTally
   readonly #waiting = new Map<string | number, Outgoing>()
   readonly #replies = new Map<string | number, Frame>()
   #bytes = 0
@@ -47,7 +49,9 @@ export class Outbox {
   #closed = false
   #callOffStall: (() => void) | undefined
 
-  constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner) {
+  /** `tally`: where what is left out is counted. */
+  constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner, tally = new HubTally()) {
+    this.#tally = tally
     this.#transport = transport
     this.#clock = clock
     this.#limits = limits
@@ -69,7 +73,7 @@ export class Outbox {
   enqueue(item: Outgoing, conflationKey?: string): void {
     if (this.#overflowed || this.#closed) return
     const conflate = conflationKey !== undefined && this.#transport.congested
-    if (conflate) this.#remove(conflationKey)
+    if (conflate && this.#remove(conflationKey)) this.#tally.conflated += 1
     this.#waiting.set(conflate ? conflationKey : this.#counter++, item)
     this.#bytes += item.bytes
     if (this.#bytes >= CHUNK_BYTES) this.flush()
@@ -121,11 +125,13 @@ export class Outbox {
     })
   }
 
-  #remove(key: string | number): void {
+  /** Whether it was there. */
+  #remove(key: string | number): boolean {
     const item = this.#waiting.get(key)
-    if (!item) return
+    if (!item) return false
     this.#waiting.delete(key)
     this.#bytes -= item.bytes
+    return true
   }
 
   #overflow(): void {
@@ -142,6 +148,7 @@ export class Outbox {
     if (this.#closed) return
     if (this.#overflowed) {
       this.#overflowed = false
+      this.#tally.resyncs += 1
       this.#owner.drained()
     }
     this.flush()

@@ -26,6 +26,10 @@ export class Registry<T extends Kept> {
     this.#options = options
   }
 
+  get all(): readonly T[] {
+    return [...this.#kept.values()]
+  }
+
   find(key: string): T | undefined {
     return this.#kept.get(key)
   }

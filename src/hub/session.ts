@@ -68,11 +68,12 @@ export class Session {
     this.#transport = transport
     this.#options = options
     this.#breaches = new Breaches(clock, limits)
-    this.#outbox = new Outbox(transport, clock, hub.limits, {
+    const owner = {
       overflowed: () => this.#scope.fallBehind(),
       drained: () => this.#run(this.#scope.resync()),
       stalled: () => this.#stalled(),
-    })
+    }
+    this.#outbox = new Outbox(transport, clock, hub.limits, owner, hub.tally)
     this.#scope = options.scope({
       hub,
       policy,
@@ -145,6 +146,7 @@ export class Session {
   /** Ends the session in order, with its reason. */
   close(code: CloseName, detail?: string): void {
     if (this.#closed) return
+    this.#options.hub.tally.closes.add(code)
     this.#outbox.flush()
     this.ended()
     this.#transport.close(code, detail)
@@ -229,6 +231,7 @@ export class Session {
   }
 
   #refuse(request: string | null, code: CodeName, message: string, processId?: string): void {
+    this.#options.hub.tally.refusals.add(code)
     this.#say({ type: 'refused', request, ...(processId !== undefined && { process_id: processId }), code, message })
   }
 
@@ -249,6 +252,7 @@ export class Session {
   #stalled(): void {
     const { clock, hub } = this.#options
     if (clock.now() - this.#heardAt < hub.limits.stallMs) return
+    hub.tally.closes.add('stalled')
     this.ended()
     this.#transport.terminate()
   }

@@ -64,7 +64,7 @@ export class Subscription {
     if (opening === 'log' && missed) {
       this.#untoldEpoch = state.epoch
       // Each message brings the client one further, and what the dialect has no message for does not.
-      for (const entry of missed) this.#take(entry)
+      for (const entry of missed) this.#take(entry, false)
       return
     }
     if (opening !== 'listed') this.#tellState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
@@ -81,7 +81,7 @@ export class Subscription {
   accept(entry: Entry): void {
     if (this.#phase !== 'live' || entry.seq <= this.#accepted) return
     this.#accepted = entry.seq
-    this.#take(entry, entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined)
+    this.#take(entry, true, entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined)
   }
 
   /** The backlog was dropped: nothing more is taken until the next `begin`. */
@@ -98,10 +98,11 @@ export class Subscription {
     this.#outbox.enqueue({ bytes, seal: () => (this.#phase === 'silenced' ? null : seal()) }, conflationKey)
   }
 
-  #take(entry: Entry, conflationKey?: string): void {
+  /** `isLive`: it has just come, and is not told after the fact. */
+  #take(entry: Entry, isLive: boolean, conflationKey?: string): void {
     // Durable entries that the dialect has no message for would add up to a backlog that nobody gets.
     if (entry.class === 'durable' && !this.#frames.inStep(entry)) return
-    this.#enqueue(entry.body.length, () => this.#seal(entry), conflationKey)
+    this.#enqueue(entry.body.length, () => this.#seal(entry, isLive), conflationKey)
   }
 
   #tellState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
@@ -115,6 +116,7 @@ export class Subscription {
   #replay(entry: Entry, bytes: number, position?: Position): void {
     const frame = this.#frames.inStep(entry)
     const seal = () => {
+      this.#frames.tally.delivered += 1
       if (position) this.#position = position
       if (entry.class === 'final') this.#tellEnd(entry.seq)
       return frame
@@ -129,12 +131,13 @@ export class Subscription {
     return null
   }
 
-  #seal(entry: Entry) {
+  #seal(entry: Entry, isLive: boolean) {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
-    const frame = this.#frames.following(entry, seq)
+    const frame = this.#frames.following(entry, seq, isLive)
     const untold = this.#untoldEpoch
     if (frame) {
+      this.#frames.tally.delivered += 1
       this.#position = { epoch, seq: entry.seq }
       this.#untoldEpoch = null
     }

@@ -2,6 +2,7 @@ import type { Broker, Reading } from '../broker/broker.js'
 import type { Entry } from '../protocol/entry.js'
 import { advance, type JobState } from '../protocol/job-state.js'
 import type { Clock } from './clock.js'
+import type { HubTally } from './hub-tally.js'
 import type { Kept } from './registry.js'
 import type { Subscription } from './subscription.js'
 
@@ -33,6 +34,7 @@ export class Topic implements Kept {
   readonly #broker: Broker
   readonly #clock: Clock
   readonly #limits: TopicLimits
+  readonly #heals: HubTally['heals']
   #state: JobState | null = null
   #loading: Promise<JobState | null> | undefined
   #healing: Promise<void> | undefined
@@ -47,10 +49,11 @@ export class Topic implements Kept {
   #callOffQuiet: (() => void) | undefined
   #closed = false
 
-  constructor(id: string, broker: Broker, clock: Clock, limits: TopicLimits) {
+  constructor(id: string, ports: { readonly broker: Broker; readonly clock: Clock; readonly tally: HubTally }, limits: TopicLimits) {
     this.id = id
-    this.#broker = broker
-    this.#clock = clock
+    this.#broker = ports.broker
+    this.#clock = ports.clock
+    this.#heals = ports.tally.heals
     this.#limits = limits
   }
 
@@ -141,6 +144,7 @@ export class Topic implements Kept {
         if (!this.#healAgain) break
         this.#healAgain = false
       } catch {
+        this.#heals.unreachable += 1
         // Redis cannot be reached: the state stays what it is, and readiness says so.
         await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))
       }
@@ -153,14 +157,17 @@ export class Topic implements Kept {
 
   #absorb(state: JobState, reading: Reading | null): void {
     if (!reading) {
+      this.#heals.gone += 1
       this.#state = null
       for (const subscriber of [...this.subscribers]) subscriber.gone()
     } else if (reading.missed) {
+      this.#heals[reading.missed.length > 0 ? 'entries' : 'nothing'] += 1
       for (const entry of reading.missed) this.#deliver(state, entry)
       state.seq = reading.state.seq
       state.silentMs = reading.state.silentMs
       state.stale = reading.state.stale
     } else {
+      this.#heals.state += 1
       const fresh = this.#replace(reading.state)
       for (const subscriber of [...this.subscribers]) subscriber.reopened(fresh)
     }

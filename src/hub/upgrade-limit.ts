@@ -1,3 +1,4 @@
+import { Tally } from '../tally/tally.js'
 import type { Clock } from './clock.js'
 
 export interface UpgradeLimits {
@@ -21,6 +22,8 @@ export class UpgradeLimit {
   /** Tokens left and when they were counted; in the order of that time. */
   readonly #buckets = new Map<string, { tokens: number; at: number }>()
   #draining = false
+  /** Those that were not let through. */
+  readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>([['draining'], ['full'], ['rate']])
 
   constructor(clock: Clock, limits: UpgradeLimits = DEFAULT_UPGRADE_LIMITS) {
     this.#clock = clock
@@ -42,9 +45,16 @@ export class UpgradeLimit {
 
   /** Asks for one upgrade, of a node that has so many sockets: null where it may come, else the seconds after which to try again. */
   refuse(address: string, sockets: number): number | null {
-    if (this.#draining) return RETRY_AFTER_S.draining
-    if (sockets >= this.#limits.maxSockets) return RETRY_AFTER_S.full
-    return this.#take(address) ? null : RETRY_AFTER_S.rate
+    const reason = this.#reasonAgainst(address, sockets)
+    if (reason === null) return null
+    this.refused.add(reason)
+    return RETRY_AFTER_S[reason]
+  }
+
+  #reasonAgainst(address: string, sockets: number): keyof typeof RETRY_AFTER_S | null {
+    if (this.#draining) return 'draining'
+    if (sockets >= this.#limits.maxSockets) return 'full'
+    return this.#take(address) ? null : 'rate'
   }
 
   #take(address: string): boolean {

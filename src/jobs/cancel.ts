@@ -25,12 +25,16 @@ export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>)
     const ended = await parts.broker.publish(id, [waiting], controlWriter(round))
     // Refused because it is cancelled: this very write arrived twice, or somebody else was as fast.
     if (ended.ok || ended.status === 'cancelled') {
-      if (ended.ok) parts.onFinal?.({ job: id, kind, round, status: 'cancelled', source: 'cancel' })
+      if (ended.ok) {
+        parts.tally?.cancels.add(kind)
+        parts.onFinal?.({ job: id, kind, round, status: 'cancelled', source: 'cancel', cancelMs: 0 })
+      }
       await finalize(parts, ref, { status: 'cancelled' }, 'cancel')
       return 'cancelled'
     }
     const told = await parts.broker.publish(id, [events.status(id, 'cancelling')], controlWriter(round))
     if (told.ok || told.status === 'cancelling') {
+      if (told.ok) parts.tally?.cancels.add(kind)
       if (isComputedKind(kind)) await parts.queue.cancelOnOwner(ref)
       else await nudge(parts, state)
       return 'cancelling'

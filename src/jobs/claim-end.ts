@@ -4,6 +4,7 @@ import type { JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isTimedOut } from '../protocol/timeout.js'
 import { again, attemptNow, cancelled, failed, faultOfResult, handBack, timedOut } from './attempt.js'
+import type { AttemptTally } from './attempt-tally.js'
 import type { Claim, Claims } from './claims.js'
 import { type Finalizer, finalize } from './finalize.js'
 import type { Settled } from './queue.js'
@@ -45,14 +46,17 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
   }
 }
 
+/** What an end of a claim needs. */
+export interface ClaimEnder extends Finalizer {
+  readonly claims: Claims
+  /** Where attempts are counted. */
+  readonly attempts?: AttemptTally
+}
+
 /** Commits an end to the queue, then ends the round where that was its end. False where the claim was lost before. */
-export async function conclude(
-  parts: Finalizer & { readonly claims: Claims },
-  claim: Claim,
-  lock: string,
-  settled: Settled,
-): Promise<boolean> {
+export async function conclude(parts: ClaimEnder, claim: Claim, lock: string, settled: Settled): Promise<boolean> {
   if (!(await parts.claims.settle(claim, lock, settled))) return false
+  parts.attempts?.settled(claim.queue, settled.how)
   await finishRound(parts, claim)
   return true
 }

@@ -8,12 +8,12 @@ import { queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isTimedOut } from '../protocol/timeout.js'
 import { cancelled, logTailOf } from './attempt.js'
-import { conclude, conclusionOf, finishRound } from './claim-end.js'
+import { type ClaimEnder, conclude, conclusionOf, finishRound } from './claim-end.js'
 import { readPost, type Told } from './claim-events.js'
 import type { Claim, ClaimRecord, Claims, PostCounter } from './claims.js'
 import type { Finalizer } from './finalize.js'
 
-export interface ClaimParts extends Finalizer {
+export interface ClaimParts extends ClaimEnder {
   readonly broker: Finalizer['broker'] & Pulse
   readonly claims: Claims & PostCounter
   /** A claim that is not renewed for so long is lost. */

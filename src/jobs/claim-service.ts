@@ -3,6 +3,7 @@ import { Refusal } from '../protocol/codes.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import { deadlineOf } from '../protocol/timeout.js'
+import { Tally } from '../tally/tally.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from './attempt.js'
 import { ClaimDesk } from './claim-desk.js'
 import { conclude } from './claim-end.js'
@@ -41,6 +42,8 @@ export class ClaimService {
   readonly #parts: ClaimServiceOptions
   readonly #desk: ClaimDesk
   readonly #recovery: ClaimRecovery
+  /** Jobs that were handed out, by queue. */
+  readonly taken = new Tally<[queue: string]>()
   readonly #beside = new Set<Promise<void>>()
   #draining = false
 
@@ -74,7 +77,10 @@ export class ClaimService {
 
   /** See `takePost`. */
   post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-    return takePost({ ...this.#parts, attend: (queue) => this.#recovery.attend(queue) }, id, by, post)
+    return takePost({ ...this.#parts, attend: (queue) => this.#recovery.attend(queue) }, id, by, post).catch((error: unknown) => {
+      if (error instanceof Refusal && error.code === 'stale_writer') this.#parts.attempts?.fenced.add('stale_writer')
+      throw error
+    })
   }
 
   /** Sends away who waits for a job, and whoever comes for one; posts are taken until `close`. */
@@ -109,6 +115,8 @@ export class ClaimService {
     if (!(await this.#isWanted(taken, request))) return null
     const written = await broker.publish(id, startOf(attempt), { round, token, n: START_N })
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
+    this.#parts.attempts?.started.add(taken.queue)
+    this.taken.add(taken.queue)
     return assignmentOf(taken, state.kind, attempt, { lockMs, deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs })
   }
 

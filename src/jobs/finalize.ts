@@ -3,10 +3,12 @@ import type { Checkpoints } from '../broker/checkpoints.js'
 import type { Feeds } from '../broker/feeds.js'
 import type { QueueRef } from '../broker/gate.js'
 import type { ActiveRounds } from '../broker/job-store.js'
+import type { FailureCode } from '../protocol/codes.js'
 import { controlWriter, type JobEvent, type Writer } from '../protocol/entry.js'
-import type { JobState } from '../protocol/job-state.js'
+import { type JobState, timestampOf } from '../protocol/job-state.js'
 import { isComputedKind, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { type FinalStatus, isFinal } from '../protocol/status.js'
+import type { JobTally } from './job-tally.js'
 import { nudge, nudgeParent } from './nudge.js'
 import type { Backlog, Outcome, Queue } from './queue.js'
 
@@ -18,6 +20,8 @@ export interface Finalizer {
   readonly backlog: Pick<Backlog, 'step'>
   /** Told of each end that this process has written. */
   readonly onFinal?: (final: Final) => void
+  /** Where it is counted what else this process does with jobs. */
+  readonly tally?: JobTally
 }
 
 /** Who noticed that a round has ended: the hook of its worker, news of the queue, the sweeper, or whoever cancelled it while it waited. */
@@ -31,6 +35,10 @@ export interface Final {
   readonly source: FinalSource
   /** Cancelled, by the end of a processor that did not obey. */
   readonly forced?: boolean
+  /** Of a failure. */
+  readonly code?: FailureCode
+  /** Cancelled: how long that took since somebody asked for it. */
+  readonly cancelMs?: number
 }
 
 /**
@@ -53,8 +61,8 @@ export async function finalize(
       const error = 'The result is larger than a message may be.'
       return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
-    const forced = outcome.status === 'cancelled' && outcome.forced ? { forced: true } : {}
-    if (written.ok) parts.onFinal?.({ job: ref.id, kind: state.kind, round: ref.round, status: outcome.status, source, ...forced })
+    if (written.ok)
+      parts.onFinal?.({ job: ref.id, kind: state.kind, round: ref.round, status: outcome.status, source, ...detailOf(state, outcome) })
     if (!written.ok && written.reason === 'stale_writer') return
     // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {
@@ -69,6 +77,14 @@ export async function finalize(
   if (!(await queue.remove(ref))) return
   if (state && !isComputedKind(state.kind)) return nudge(parts, state) // its last step winds down what it is made of
   await store.retire(ref)
+}
+
+/** What there is to say of an end beside its status. */
+function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
+  if (outcome.status === 'failed') return { code: outcome.code }
+  if (outcome.status !== 'cancelled') return {}
+  const asked = state.status === 'cancelling' ? state.latest.get('status') : undefined
+  return { ...(outcome.forced && { forced: true }), ...(asked && { cancelMs: Math.max(0, Date.now() - Date.parse(timestampOf(asked))) }) }
 }
 
 /**

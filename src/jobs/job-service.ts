@@ -110,6 +110,7 @@ export class JobService {
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)
+    if (answer.created) this.#parts.tally?.submitted.add(kind)
     if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
     const state = await this.#require(id, () => true)
@@ -193,6 +194,7 @@ export class JobService {
     // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
     if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new Refusal('not_final')
     await store.reactivate(state)
+    if (written.ok) this.#parts.tally?.retried.add(state.kind)
     if (state.status === 'queued') {
       await feeds.announce(state.owner, id, true)
       // It may have been cancelled meanwhile.

@@ -6,6 +6,7 @@ import { isComputedKind, KINDS } from '../protocol/kinds.js'
 import { lostWorker } from '../protocol/lost-worker.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
+import type { Census } from './census.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
 import type { Lockless } from './lockless.js'
 import { nudge } from './nudge.js'
@@ -24,6 +25,7 @@ export interface CareLimits {
 export interface Care extends CareLimits {
   readonly source: 'sweeper' | 'queue'
   readonly lockless: Lockless
+  readonly census: Census
 }
 
 /** Of `lockMs`: for how long a round is seen without a lock before it is lost. While any worker is there, the queue gives it back within half of it. */
@@ -35,11 +37,13 @@ const LOST_SHARE = 0.75
  */
 export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): Promise<void> {
   const { broker, store, queue } = parts
-  const { cancelGraceMs, lockMs, source, lockless } = care
+  const { cancelGraceMs, lockMs, source, lockless, census } = care
   const state = (await broker.read(round.id))?.state
   // Expired; or ahead of its job: the submit or the retry died before it was written.
   if (!state || state.round < round.round) return drop(parts, round)
   const ref = { ...queuedRoundOf(state), ...round }
+  if (isFinal(state.status)) census.leave(round)
+  else census.see(round, state.kind, state.status)
   const locklessSince = lockless.take(round, state.token)
   const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
@@ -50,6 +54,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   }
   const end = async (outcome: Outcome, writer?: Writer) => {
     await finalize(parts, ref, outcome, source, writer)
+    census.leave(round)
     // Where it could not be taken out yet, those behind it get their turn all the same.
     await touch()
   }
@@ -85,6 +90,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
       return end(lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`), fencingWriter(state, 'round'))
     await admitLoss(parts, state)
   }
+  if (queued.at === 'held') census.leave(round)
   await touch(queued.at === 'held' ? care.heldMs : 0)
   // It may have been handed out meanwhile: from then on it is looked after like any other.
   if (queued.at === 'held' && (await queue.state(ref)).at !== 'held') await touch()

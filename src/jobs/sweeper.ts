@@ -2,6 +2,7 @@ import type { QueueRef } from '../broker/gate.js'
 import type { JobRound } from '../broker/job-store.js'
 import type { Lease } from '../broker/lease.js'
 import { isFinal } from '../protocol/status.js'
+import { Census } from './census.js'
 import type { Finalizer } from './finalize.js'
 import { Lockless } from './lockless.js'
 import { type CareLimits, lookAfter } from './look-after.js'
@@ -29,6 +30,8 @@ export class Sweeper {
   readonly #timer: NodeJS.Timeout
   readonly #news = new Map<string, NodeJS.Timeout>()
   readonly #lockless = new Lockless()
+  /** What it has seen, for whoever counts. */
+  readonly census = new Census()
   #turning: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
   #isHolder = false
@@ -85,17 +88,19 @@ export class Sweeper {
         for (let round = waiting.shift(); round && !this.#closed; round = waiting.shift()) await this.#look(round, 'sweeper')
       }
       await Promise.all(Array.from({ length: AT_ONCE }, line))
-      if (rounds.length < BATCH || this.#closed) return
+      if (rounds.length < BATCH || this.#closed) return this.census.swept()
     }
   }
 
   async #look(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
     const { store } = this.#parts
-    await lookAfter(this.#parts, round, { ...this.#options, source, lockless: this.#lockless }).catch(async (error: unknown) => {
-      this.#options.onFault(error)
-      // To the end of the line, so that those behind it get their turn.
-      await store.touch(round, Date.now()).catch(this.#options.onFault)
-    })
+    await lookAfter(this.#parts, round, { ...this.#options, source, lockless: this.#lockless, census: this.census }).catch(
+      async (error: unknown) => {
+        this.#options.onFault(error)
+        // To the end of the line, so that those behind it get their turn.
+        await store.touch(round, Date.now()).catch(this.#options.onFault)
+      },
+    )
   }
 
   /** Most of what the queue tells the worker has told already. */
@@ -115,6 +120,7 @@ export class Sweeper {
 
   async #stopHearing(): Promise<void> {
     this.#lockless.clear()
+    this.census.clear()
     for (const timer of this.#news.values()) clearTimeout(timer)
     this.#news.clear()
     await this.#watch.close()

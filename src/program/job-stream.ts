@@ -30,11 +30,12 @@ export class JobStream {
   constructor(hub: Hub, clock: Clock, options: JobStreamOptions) {
     this.#hub = hub
     this.#options = options
-    this.#outbox = new Outbox(this.#inbox, clock, hub.limits, {
+    const owner = {
       overflowed: () => this.#hold?.subscription.fallBehind(),
       drained: () => void this.#resync().catch((error: unknown) => this.close(error)),
       stalled: () => {}, // a reader may take its time: it costs no more than it does now
-    })
+    }
+    this.#outbox = new Outbox(this.#inbox, clock, hub.limits, owner, hub.tally)
   }
 
   /** Begins. Rejects with `not_found`, or `overloaded` where Redis cannot be reached. */

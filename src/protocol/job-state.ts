@@ -68,6 +68,7 @@ export function messageOf(entry: Entry): Record<string, unknown> {
   return JSON.parse(entry.body.toString()) as Record<string, unknown>
 }
 
-function timestampOf(entry: Entry): string {
+/** When its event was made, ISO 8601, by the clock of whoever made it. */
+export function timestampOf(entry: Entry): string {
   return String(messageOf(entry).timestamp)
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Census } from '../../src/jobs/census.js'
 import { Lockless } from '../../src/jobs/lockless.js'
 import { lookAfter } from '../../src/jobs/look-after.js'
 import { isFinal } from '../../src/protocol/status.js'
@@ -101,7 +102,14 @@ t.test('[OPT-6] a round that is looked after late leaves the runs and the checkp
     }
     return parts.broker.load(job)
   })
-  const care = { cancelGraceMs: 10_000, lockMs: 10_000, heldMs: 1000, source: 'sweeper', lockless: new Lockless() } as const
+  const care = {
+    cancelGraceMs: 10_000,
+    lockMs: 10_000,
+    heldMs: 1000,
+    source: 'sweeper',
+    lockless: new Lockless(),
+    census: new Census(),
+  } as const
   await lookAfter({ ...parts, broker }, { id, round: 1 }, care)
   t.equal(running.size, 2)
   t.match(await parts.broker.load(id), { round: 2 })

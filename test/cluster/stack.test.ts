@@ -31,6 +31,8 @@ function run(t: Test, script: string, port: number): Program {
     JWT_SECRET: '',
     LOG_LEVEL: 'warn',
     DATA_DIR: dataDir,
+    // One port for all processes of a stack could be had by one of them only, so it sets its own.
+    METRICS_PORT: String(port),
     RUNCAST_MARK: `mark-${port}`,
   }
   const child = spawn(process.execPath, [`build/src/cli/${script}.js`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })

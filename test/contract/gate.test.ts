@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { GateLimits, QueueRef } from '../../src/broker/gate.js'
+import { connectCommands } from '../../src/broker/redis-connection.js'
+import { RedisDepths } from '../../src/broker/redis-depths.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { eventually } from '../helpers/eventually.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { inClusterMode } from './cluster.js'
 import { enterAll, openGate, roundOf, takeAll } from './open-gate.js'
@@ -205,4 +208,28 @@ t.test('the gate lies in one slot of a cluster', async (t) => {
   await gate.enter({ ...roundOf('a-1'), owner: 'a}b' })
   t.same(await takeAll(gate), ['a-1'])
   t.equal(await gate.leave(roundOf('a-1')), 'run')
+})
+
+t.test('the depths of the queues are counted as rounds come, are handed out, and go', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxActivePerUser: 2 }, prefix)
+  const commands = connectCommands({ url: redis.url })
+  t.teardown(() => commands.disconnect())
+  const depths = new RedisDepths(commands, new RedisKeys(prefix))
+  const read = async () => (await depths.read()).map(({ queue, waiting, active }) => `${queue} ${waiting} ${active}`).sort()
+  t.same(await read(), [])
+  await enterAll(gate, ['a-1', 'a-2', 'a-3'])
+  await enterAll(gate, ['a-1', 'b-1'], 'benchmark')
+  t.same(await read(), ['benchmark 1 0', 'run 3 0'], 'one that is here already is no other one')
+  const first = await gate.next()
+  const second = await gate.next()
+  t.same(await read(), ['benchmark 0 1', 'run 2 1'])
+  const waits = async () => (await depths.read()).filter(({ headWaitMs }) => headWaitMs > 0).length
+  await eventually(async () => (await waits()) === 2)
+  for (const round of [first, second]) await gate.started(round ?? roundOf('none'))
+  t.equal(await waits(), 0, 'a worker has them')
+  await gate.leave(roundOf('a-3'))
+  await gate.leave(roundOf('a-3'))
+  await gate.leave(first ?? roundOf('none'))
+  t.same(await read(), first?.queue === 'run' ? ['benchmark 0 1', 'run 1 0'] : ['benchmark 0 0', 'run 1 1'])
 })

@@ -115,6 +115,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /api/v2/ws/optimizations/{id}',
     'GET /api/v2/ws/runs/{id}',
     'GET /livez',
+    'GET /metrics',
     'GET /readyz',
     'GET /ws',
     'POST /api/benchmark',

@@ -4,7 +4,15 @@ import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Answer, startHarness } from '../helpers/harness.js'
 import { startHub } from '../helpers/hub-process.js'
+import { readExposition, type Scraped } from '../helpers/scraped.js'
 import { startWorkerProcess } from '../helpers/worker-process.js'
+
+/** The metrics at a port; null where there are none. */
+async function metricsAt(port: number): Promise<Scraped | null> {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`)
+  const text = await response.text()
+  return response.ok ? readExposition(text) : null
+}
 
 /** What a process says of itself on its own port. */
 function askAt(port: number): (path: string) => Promise<Pick<Answer, 'status' | 'body'>> {
@@ -44,12 +52,13 @@ t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, als
   await eventually(async () => (await ask('/readyz')).status === 503)
   t.same((await ask('/readyz')).body.checks, { redis: true, jobs: false })
   t.same(await ask('/livez'), LIVE, 'while its job goes on')
+  t.equal((await metricsAt(port))?.sum('runcast_running_jobs', { queue: 'run' }), 1, 'which is counted')
   t.same(await ended, [0, null])
   t.match((await harness.call('GET', `/api/v2/runs/${id}`)).body, { status: 'completed', attempt: 1 })
   await t.rejects(ask('/livez'))
 })
 
-t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port', async (t) => {
+t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port, and has its metrics there alone', async (t) => {
   const harness = await startHarness(t, { processor: null })
   const port = await freePort()
   const { child, ws } = await startHub(t, harness, { METRICS_PORT: `${port}`, DRAIN_MS: '0' })
@@ -58,7 +67,15 @@ t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port', async (
     t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, serving: true } } })
   }
   t.equal((await fetch(`http://127.0.0.1:${port}/api/v2/runs`)).status, 404, 'and nothing else is there')
+  t.equal((await metricsAt(port))?.sum('runcast_redis_ready'), 1)
+  t.equal(await metricsAt(Number(new URL(ws).port)), null, 'a port that clients reach shows no metrics')
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
   t.same(await ended, [0, null], 'the port does not keep it')
+})
+
+t.test('with METRICS_PORT 0 a hub has its metrics beside its API', async (t) => {
+  const harness = await startHarness(t, { processor: null })
+  const { ws } = await startHub(t, harness, {})
+  t.equal((await metricsAt(Number(new URL(ws).port)))?.sum('runcast_redis_ready'), 1)
 })

@@ -68,6 +68,13 @@ export class GateModel {
     return place === undefined ? null : place === 'waiting' ? 'waiting' : 'admitted'
   }
 
+  /** How many rounds of a queue wait, and were admitted. */
+  depth(queue: string): [waiting: number, active: number] {
+    const places = [...this.#rounds.values()].filter((round) => round.queue === queue).map(({ place }) => place)
+    const waiting = places.filter((place) => place === 'waiting').length
+    return [waiting, places.length - waiting]
+  }
+
   /** Rounds whose turn may come, by order of entry. */
   #candidates(queue: string): QueuedRound[] {
     const all = [...this.#rounds.values()]

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Gate, QueuedRound } from '../../src/broker/gate.js'
 import { connectCommands } from '../../src/broker/redis-connection.js'
+import { RedisDepths } from '../../src/broker/redis-depths.js'
 import { RedisGate } from '../../src/broker/redis-gate.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { GATE_LIMITS } from '../contract/open-gate.js'
@@ -61,6 +62,8 @@ t.test(
       const model = new GateModel(maxActivePerUser)
       for (const act of history) await play(gate, model, act)
       for (const round of ROUNDS) deepEqual(await gate.state(round), model.state(round.id))
+      const depths = await new RedisDepths(commands, new RedisKeys(prefix)).read()
+      for (const { queue, waiting, active } of depths) deepEqual([waiting, active], model.depth(queue), queue)
       for (const round of model.rounds) await gate.leave(round)
       const left = (await commands.keys(`${prefix}*`)).map((key) => key.replace(/^.*\{gate\}:/, '').replace(/:.*$/, ''))
       deepEqual(

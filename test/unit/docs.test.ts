@@ -56,7 +56,7 @@ t.test('the generated parts are fresh', async (t) => {
 
 t.test('a stale part is told and mended', async (t) => {
   const copy = t.testdir({ docs: {} })
-  for (const name of ['README.md', 'docs/protocol.md']) copyFileSync(join(ROOT, name), join(copy, name))
+  for (const name of ['README.md', 'docs/protocol.md', 'docs/operations.md']) copyFileSync(join(ROOT, name), join(copy, name))
   const before = readFileSync(join(copy, 'README.md'), 'utf8')
   writeFileSync(join(copy, 'README.md'), before.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
   t.equal(await generate('--check', copy), 1)

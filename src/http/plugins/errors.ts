@@ -16,6 +16,7 @@ export const errors = fp(
   async (app: FastifyInstance) => {
     app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
       const refusal = asRefusal(error)
+      app.tally.refusals.add(refusal.code)
       if (refusal.code === 'internal') request.log.error(error)
       const { retryAfterMs } = refusal
       if (retryAfterMs !== undefined) void reply.header('retry-after', String(Math.max(Math.ceil(retryAfterMs / 1000), 1)))
@@ -23,9 +24,12 @@ export const errors = fp(
       if (CODES[refusal.code].http === 401) void reply.header('www-authenticate', 'Bearer')
       return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
     })
-    app.setNotFoundHandler((_request, reply) => reply.code(404).send(bodyOf(new Refusal('no_route'))))
+    app.setNotFoundHandler((_request, reply) => {
+      app.tally.refusals.add('no_route')
+      return reply.code(404).send(bodyOf(new Refusal('no_route')))
+    })
   },
-  { name: 'errors' },
+  { name: 'errors', dependencies: ['counting'] },
 )
 
 function bodyOf(refusal: Refusal): ErrorBody {

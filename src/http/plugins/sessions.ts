@@ -11,6 +11,7 @@ import { Session, type SessionLimits } from '../../hub/session.js'
 import type { Transport } from '../../hub/transport.js'
 import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
 import { tokenOf } from './auth.js'
+import type { Via } from './counting.js'
 
 /** What decides, over all nodes, who comes in and who may stay. */
 export interface Guards {
@@ -35,7 +36,7 @@ declare module 'fastify' {
     /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Resolves when nobody is left. */
     drain(): Promise<void>
     /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. */
-    buildSession(transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
+    buildSession(via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
   }
 }
 
@@ -44,7 +45,8 @@ export const sessions = fp(
   async (app: FastifyInstance, { hub, policy, limits, drainMs, guards }: SessionsOptions) => {
     const open = new Set<Session>()
     app.decorate('sessions', open)
-    app.decorate('buildSession', (transport: Transport, request: FastifyRequest, scope: BuildScope) => {
+    const { connections, opened } = app.tally
+    app.decorate('buildSession', (via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope) => {
       const token = tokenOf(request)
       const session = new Session(transport, {
         hub,
@@ -56,9 +58,11 @@ export const sessions = fp(
         onFault: (error) => request.log.error(error),
       })
       open.add(session)
+      opened[via] += 1
+      connections[via] += 1
       const forget = () => {
         session.ended()
-        open.delete(session)
+        if (open.delete(session)) connections[via] -= 1
       }
       return { session, forget }
     })
@@ -79,5 +83,5 @@ export const sessions = fp(
       for (const session of open) session.close('restart')
     })
   },
-  { name: 'sessions', dependencies: ['auth'] },
+  { name: 'sessions', dependencies: ['auth', 'counting'] },
 )

@@ -4,6 +4,16 @@ import Type from 'typebox'
 /** What a node needs to serve: each answers whether it is there now. */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<boolean>>>
 
+/** Each check by its name; one that fails is one that is not there. */
+async function lookAt(checks: ReadinessChecks): Promise<(readonly [name: string, isThere: boolean])[]> {
+  return Promise.all(Object.entries(checks).map(async ([name, check]) => [name, await check().catch(() => false)] as const))
+}
+
+/** Whether a node can serve now. Never rejects. */
+export async function areAllThere(checks: ReadinessChecks): Promise<boolean> {
+  return (await lookAt(checks)).every(([, isThere]) => isThere)
+}
+
 const Live = Type.Object({ status: Type.Literal('live') })
 const Ready = Type.Object({
   status: Type.Enum(['ready', 'not ready']),
@@ -18,9 +28,7 @@ export const health: FastifyPluginAsync<{ checks: ReadinessChecks }> = async (ap
   app.get('/livez', { logLevel, schema: { ...open, response: { 200: Live } } }, async () => ({ status: 'live' }))
 
   app.get('/readyz', { logLevel, schema: { ...open, response: { 200: Ready, 503: Ready } } }, async (_request, reply) => {
-    const results = await Promise.all(
-      Object.entries(checks).map(async ([name, check]) => [name, await check().catch(() => false)] as const),
-    )
+    const results = await lookAt(checks)
     const isReady = results.every(([, isThere]) => isThere)
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', checks: Object.fromEntries(results) })
   })

@@ -61,8 +61,11 @@ export const sockets = fp(
 
 function serve(app: FastifyInstance, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {
   const transport = new WebSocketTransport(webSocket, request.raw.socket)
-  if (!app.mayConnectFrom(request)) return transport.close('forbidden', 'This page may not connect.')
-  const { session, forget } = app.buildSession(transport, request, scope)
+  if (!app.mayConnectFrom(request)) {
+    app.tally.refusals.add('forbidden')
+    return transport.close('forbidden', 'This page may not connect.')
+  }
+  const { session, forget } = app.buildSession('websocket', transport, request, scope)
   webSocket.on('message', (data: Buffer, isBinary: boolean) => session.receive(isBinary ? null : data.toString()))
   webSocket.on('pong', () => session.heard())
   webSocket.on('close', forget)

@@ -14,7 +14,7 @@ export function takePlace(app: FastifyInstance, request: FastifyRequest, reply: 
  */
 export function serveStream(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, scope: BuildScope): FastifyReply {
   const transport = openEventStream(reply)
-  const { session, forget } = app.buildSession(transport, request, scope)
+  const { session, forget } = app.buildSession('sse', transport, request, scope)
   transport.onAlive = () => session.heard()
   reply.raw.once('close', forget)
   // Where the client has left before this line, that was not heard.

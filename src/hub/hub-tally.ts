@@ -1,0 +1,22 @@
+import { type CloseName, CODES, type CodeName, mayClose } from '../protocol/codes.js'
+import { Durations, Tally } from '../tally/tally.js'
+
+/** What came of reading a job again. */
+export type HealResult = 'nothing' | 'entries' | 'state' | 'gone' | 'unreachable'
+
+const CLOSES = (Object.keys(CODES) as CodeName[]).filter(mayClose)
+
+/** What a hub has done, counted where it is done: on the way of an entry each count is one addition. */
+export class HubTally {
+  received = 0
+  delivered = 0
+  conflated = 0
+  resyncs = 0
+  readonly heals: Record<HealResult, number> = { nothing: 0, entries: 0, state: 0, gone: 0, unreachable: 0 }
+  /** Sessions that the hub ended; `stalled`: cut off without a word. */
+  readonly closes = new Tally<[CloseName | 'stalled']>([...CLOSES.map((name): [CloseName] => [name]), ['stalled']])
+  /** Messages of clients that were refused. */
+  readonly refusals = new Tally<[CodeName]>()
+  /** From the timestamp of a durable message to the first socket that it was handed to. */
+  readonly deliveries = new Durations()
+}

@@ -1,0 +1,18 @@
+import type { WriteRefusal } from '../broker/broker.js'
+import { Tally } from '../tally/tally.js'
+import type { Settled } from './queue.js'
+
+/** How an attempt ended, as a label. */
+type How = 'done' | 'ended' | 'retry' | 'handed_back' | 'refused'
+
+/** What this process has done with attempts at jobs. */
+export class AttemptTally {
+  readonly started = new Tally<[queue: string]>()
+  readonly ended = new Tally<[queue: string, How]>()
+  readonly fenced = new Tally<[WriteRefusal]>([['stale_writer'], ['stale_round'], ['final'], ['unknown_job']])
+
+  /** Counts the end of an attempt. */
+  settled(queue: string, how: Settled['how']): void {
+    this.ended.add(queue, how === 'handed back' ? 'handed_back' : how)
+  }
+}

@@ -1,0 +1,32 @@
+import type { AttemptTally } from '../jobs/attempt-tally.js'
+import type { JobTally } from '../jobs/job-tally.js'
+import type { Sweeper } from '../jobs/sweeper.js'
+import type { Tally } from '../tally/tally.js'
+import type { Exposition, Samples } from './exposition.js'
+
+/** What hubs and workers have in common. */
+export interface JobSources {
+  readonly tally: JobTally
+  readonly attempts: AttemptTally
+  readonly reconnects: Tally<[]>
+  readonly sweeper: Pick<Sweeper, 'census'>
+}
+
+export function jobSamples({ tally, attempts, reconnects, sweeper }: JobSources): Samples {
+  return {
+    runcast_jobs: (sweeper.census.counts ?? []).map(([kind, status, count]) => [[kind, status], count]),
+    runcast_jobs_submitted_total: tally.submitted.rows,
+    runcast_finals_total: tally.finals.rows,
+    runcast_forced_ends_total: tally.forced.rows,
+    runcast_cancels_total: tally.cancels.rows,
+    runcast_attempts_started_total: attempts.started.rows,
+    runcast_attempts_ended_total: attempts.ended.rows,
+    runcast_fenced_writes_total: attempts.fenced.rows,
+    runcast_redis_reconnects_total: reconnects.rows,
+  }
+}
+
+/** Hands what is measured on to the histograms. */
+export function measureJobs(exposition: Exposition, { tally }: JobSources): void {
+  tally.cancelling.listen((seconds, labels) => exposition.observe('runcast_cancel_seconds', seconds, labels))
+}

@@ -1,0 +1,51 @@
+import type { WorkTally } from '../../workers/work-tally.js'
+import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
+import type { Scrape } from '../http/routes/metrics.js'
+import { Exposition, type Samples } from './exposition.js'
+import { type JobSources, jobSamples, measureJobs } from './job-samples.js'
+import { buildScrape } from './scrape.js'
+
+/** One queue's worker of this process. */
+export interface RunningWorker {
+  readonly queue: string
+  readonly slots: number
+  readonly running: number
+  readonly buffered: number
+}
+
+export interface WorkerSources {
+  readonly parts: JobSources & { readonly broker: { answers(): Promise<boolean> } }
+  readonly workers: readonly RunningWorker[]
+  readonly tally: WorkTally
+  readonly readiness: ReadinessChecks
+}
+
+/** The `/metrics` of a worker process. */
+export function workerMetrics(sources: WorkerSources): Scrape {
+  const exposition = new Exposition('worker')
+  measureJobs(exposition, sources.parts)
+  return buildScrape(exposition, {
+    own: () => ({ ...jobSamples(sources.parts), ...workSamples(sources) }),
+    asked: async () => {
+      const [isReady, answers] = await Promise.all([areAllThere(sources.readiness), sources.parts.broker.answers()])
+      return { runcast_ready: [[[], isReady ? 1 : 0]], runcast_redis_ready: [[[], answers ? 1 : 0]] }
+    },
+    unknown: { runcast_ready: [[[], 0]], runcast_redis_ready: [[[], 0]] },
+  })
+}
+
+function workSamples({ workers, tally }: WorkerSources): Samples {
+  const buffered = workers.reduce((sum, worker) => sum + worker.buffered, 0)
+  return {
+    runcast_reports_total: [
+      [['tick'], tally.ticks],
+      [['durable'], tally.durables],
+    ],
+    runcast_ticks_coalesced_total: [[[], tally.coalesced]],
+    runcast_publish_retries_total: [[[], tally.retries]],
+    runcast_reports_buffered: [[[], buffered]],
+    runcast_running_jobs: workers.map(({ queue, running }) => [[queue], running]),
+    runcast_job_slots: workers.map(({ queue, slots }) => [[queue], slots]),
+    runcast_steps_total: [[[], tally.steps]],
+  }
+}

@@ -1,0 +1,167 @@
+import { request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { signToken } from '../../../src/cli/token.js'
+import type { JobView } from '../../../src/client/job-view.js'
+import { JobWatch } from '../../../src/client/watch-job.js'
+import { isFinal } from '../../../src/protocol/status.js'
+import { eventually } from '../../helpers/eventually.js'
+import { SseClient } from '../../helpers/sse-client.js'
+
+/** Before a stream is asked for again; EventSource waits longer. */
+const PAUSE_MS = 200
+
+interface Answer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
+  readonly body: any
+}
+
+/** What is read of the messages of a stream. */
+interface StreamMessage {
+  readonly type: string
+  readonly seq: number
+  readonly status?: JobView['status']
+  readonly recovered?: boolean
+  readonly attempt?: number
+  readonly attempts?: number
+}
+
+/** Who watches a job: with what they were told of it. */
+export interface Follower {
+  readonly id: string
+  /** Seqs of the durable entries and the final one, in the order in which they came. */
+  readonly durables: readonly number[]
+  /** Seq of the first state: what is older was never promised. */
+  readonly since: number
+  /** Resolves at the end of the job. */
+  readonly over: Promise<{ readonly status: string; readonly attempts: number }>
+  close(): void
+}
+
+/** Users of a service, each with its own token. */
+export class Users {
+  readonly #address: string
+  readonly #secret: string
+
+  constructor(address: string, secret: string) {
+    this.#address = address
+    this.#secret = secret
+  }
+
+  /** A request on a connection of its own, so that the Service decides anew. */
+  call(user: string, method: string, path: string, body?: object): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${this.#token(user)}`, ...(body && { 'content-type': 'application/json' }) }
+      const asked = request(`http://${this.#address}${path}`, { method, headers, agent: false, timeout: 20_000 }, (response) => {
+        response.setEncoding('utf8')
+        let text = ''
+        response.on('data', (chunk: string) => {
+          text += chunk
+        })
+        response.on('error', reject)
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text === '' ? null : JSON.parse(text) }))
+      })
+      asked.on('timeout', () => asked.destroy(new Error('no answer')))
+      asked.on('error', reject)
+      asked.end(body && JSON.stringify(body))
+    })
+  }
+
+  /** Submits a run and answers its id. */
+  async submit(user: string, input: object): Promise<string> {
+    const { status, body } = await this.call(user, 'POST', '/api/v2/runs', { input })
+    if (status !== 202) throw new Error(`submit: ${status} ${JSON.stringify(body)}`)
+    return body.run_id
+  }
+
+  /** Seqs of the durable entries, as they are kept. */
+  async log(user: string, id: string): Promise<number[]> {
+    const { body } = await this.call(user, 'GET', `/api/v2/runs/${id}/events?after=0&limit=1000`)
+    return body.events.map(({ seq }: { seq: number }) => seq)
+  }
+
+  /** Over a WebSocket, with the client of the package. */
+  watch(user: string, id: string): Follower {
+    const durables: number[] = []
+    let since = -1
+    const watch = new JobWatch({
+      url: `ws://${this.#address}/api/v2/ws/runs/${id}`,
+      token: () => this.#token(user),
+      WebSocket,
+      onMessage: (message) => {
+        if ('recovered' in message) since = since < 0 ? message.seq : since
+        else if (message.type !== 'progress' && message.seq > since) durables.push(message.seq)
+      },
+    }).start()
+    const over = watch.finished().then((view) => ({ status: view.status, attempts: attemptsOf(view.final) }))
+    // Whoever waits for it hears that the watch was closed.
+    over.catch(() => {})
+    return {
+      id,
+      durables,
+      over,
+      close: () => watch.close(),
+      get since() {
+        return since
+      },
+    }
+  }
+
+  /** Over server-sent events, as plain as a browser's EventSource: it connects again with the id of the last event. */
+  stream(user: string, id: string): Follower {
+    const durables: number[] = []
+    let since = -1
+    let final: { status: string; attempts: number } | undefined
+    let client: SseClient | undefined
+    let isOpen = true
+    const take = ({ type, seq, status, recovered, attempt = 0, attempts }: StreamMessage) => {
+      if (recovered === undefined) {
+        if (type !== 'progress' && seq > since) durables.push(seq)
+        if (attempts !== undefined) final = { status: type, attempts }
+      } else if (since < 0) {
+        since = seq
+        // Later, what was missed follows the state.
+        if (status !== undefined && isFinal(status)) final = { status, attempts: attempt }
+      }
+    }
+    const connect = async () => {
+      for (let lastId = ''; isOpen && !final; ) {
+        const headers = { authorization: `Bearer ${this.#token(user)}`, ...(lastId && { 'last-event-id': lastId }) }
+        const own = new SseClient(`http://${this.#address}/api/v2/runs/${id}/events`, { headers })
+        client = own
+        while (!final) {
+          const message = await own.next().catch(() => null)
+          if (message === null) break
+          take(message)
+        }
+        own.terminate()
+        lastId = own.lastEventId || lastId
+        await sleep(PAUSE_MS)
+      }
+    }
+    void connect()
+    const over = eventually(() => final, { timeoutMs: 240_000, everyMs: 100 })
+    const close = () => {
+      isOpen = false
+      client?.terminate()
+    }
+    return {
+      id,
+      durables,
+      over,
+      close,
+      get since() {
+        return since
+      },
+    }
+  }
+
+  #token(user: string): string {
+    return signToken(this.#secret, user, 3600)
+  }
+}
+
+function attemptsOf(final: object | null): number {
+  return final && 'attempts' in final && typeof final.attempts === 'number' ? final.attempts : -1
+}

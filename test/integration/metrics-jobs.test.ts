@@ -1,0 +1,133 @@
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { JobFailure, type Processor } from '../../workers/processor.js'
+import { Claimant } from '../helpers/claimant.js'
+import { eventually } from '../helpers/eventually.js'
+import { measure, optimize } from '../helpers/optimizations.js'
+import { assertDeclared, none, some, watch } from '../helpers/watched.js'
+import { startWorkerProcess } from '../helpers/worker-process.js'
+
+t.test('a job from its submit to its end, on the hub and on its worker', async (t) => {
+  const w = await watch(t, { env: { CANCEL_GRACE_MS: '30000' } })
+  const [done, failing, cancelled] = [await w.h.submit(), await w.h.submit(), await w.h.submit()]
+  await w.counts('runcast_jobs_submitted_total', 3, { kind: 'run' })
+  const play = await w.stage.play(done)
+  await w.counts('runcast_job_slots', 2, { queue: 'run' }, 'worker')
+  await w.counts('runcast_running_jobs', 2, { queue: 'run' }, 'worker')
+  play.job.progress({ percent: 1, phase: 'solving', message: 'x' })
+  for (let i = 0; i < 3; i += 1) play.job.metric('m', i, 'Hz')
+  for (let i = 2; i < 5; i += 1) play.job.progress({ percent: i, phase: 'solving', message: 'x' })
+  await w.counts('runcast_reports_total', 4, { class: 'tick' }, 'worker')
+  await w.counts('runcast_reports_total', 3, { class: 'durable' }, 'worker')
+  await w.counts('runcast_ticks_coalesced_total', 3, {}, 'worker')
+  play.complete()
+  await w.counts('runcast_finals_total', 1, { kind: 'run', status: 'completed', source: 'worker', code: '' }, 'worker')
+  const second = await w.stage.play(failing)
+  second.fail(new JobFailure('solver_error', 'diverged'))
+  await w.counts('runcast_finals_total', 1, { kind: 'run', status: 'failed', source: 'worker', code: 'solver_error' }, 'worker')
+  await w.stage.play(cancelled)
+  await w.h.call('POST', `/api/v2/runs/${cancelled}/cancel`)
+  await w.counts('runcast_cancels_total', 1, { kind: 'run' })
+  await w.counts('runcast_cancel_seconds', 1, { kind: 'run' }, 'worker')
+  await w.counts('runcast_attempts_started_total', 3, { queue: 'run' }, 'worker')
+  await w.counts('runcast_attempts_ended_total', 1, { queue: 'run', how: 'done' }, 'worker')
+  await w.counts('runcast_attempts_ended_total', 2, { queue: 'run', how: 'ended' }, 'worker')
+  await w.h.call('POST', `/api/v2/runs/${failing}/retry`)
+  await w.counts('runcast_jobs_retried_total', 1, { kind: 'run' })
+  const third = await eventually(() => w.stage.playsOf(failing)[1])
+  third.fail(new Error('for a moment'))
+  await w.counts('runcast_attempts_ended_total', 1, { queue: 'run', how: 'retry' }, 'worker')
+  await w.h.call('POST', `/api/v2/runs/${failing}/cancel`)
+  await w.counts('runcast_finals_total', 1, { kind: 'run', status: 'cancelled', source: 'cancel' })
+  await w.counts('runcast_cancel_seconds', 1, { kind: 'run' })
+  await w.counts('runcast_running_jobs', 0, { queue: 'run' }, 'worker')
+  t.same(w.h.faults, [])
+})
+
+t.test('a job that does not obey is counted as ended by force', async (t) => {
+  const deaf: Processor<'run'> = () => new Promise(() => {})
+  const w = await watch(t, { processor: deaf, env: { CANCEL_GRACE_MS: '200' } })
+  const id = await w.h.submit()
+  await w.counts('runcast_running_jobs', 1, {}, 'worker')
+  await eventually(async () => (await w.h.call('GET', `/api/v2/runs/${id}`)).body.status === 'running')
+  await w.h.call('POST', `/api/v2/runs/${id}/cancel`)
+  const forced = async () => (await w.hub()).sum('runcast_forced_ends_total') + (await w.worker()).sum('runcast_forced_ends_total')
+  await eventually(async () => (await forced()) === 1)
+  w.saw('runcast_forced_ends_total')
+})
+
+t.test('a job whose worker has another one: its writes are fenced', async (t) => {
+  const w = await watch(t)
+  const id = await w.h.submit()
+  const { job } = await w.stage.play(id)
+  const admin = new Redis(w.h.redis.url)
+  await admin.hset(`runcast:{${id}}`, 'token', '99')
+  admin.disconnect()
+  job.metric('m', 1, 'Hz')
+  await w.counts('runcast_fenced_writes_total', 1, { reason: 'stale_writer' }, 'worker')
+})
+
+t.test('queues: who waits, who is active, for how long the next one waits, and the workers', async (t) => {
+  const w = await watch(t, { processor: null })
+  for (let i = 0; i < 3; i += 1) await w.h.submit()
+  await w.counts('runcast_queue_jobs', 2, { queue: 'run', state: 'waiting' })
+  await w.counts('runcast_queue_jobs', 1, { queue: 'run', state: 'active' })
+  await w.sees('runcast_queue_head_wait_seconds', some, { queue: 'run' })
+  await w.counts('runcast_queue_workers', 0, { queue: 'run' })
+  startWorkerProcess(t, w.h, {})
+  await w.counts('runcast_queue_workers', 1, { queue: 'run' })
+  await w.counts('runcast_queue_jobs', 0, { queue: 'run' })
+  await w.sees('runcast_queue_head_wait_seconds', none)
+  t.same(w.h.faults, [])
+})
+
+t.test('jobs by status are told by the one process that sweeps', async (t) => {
+  const w = await watch(t, { env: { SWEEP_INTERVAL_MS: '200' } })
+  const plays = await Promise.all([await w.h.submit(), await w.h.submit()].map((id) => w.stage.play(id)))
+  const running = { kind: 'run', status: 'running' }
+  const by = async () => [(await w.hub()).sum('runcast_jobs', running), (await w.worker()).sum('runcast_jobs', running)].sort()
+  await eventually(async () => String(await by()) === '0,2')
+  w.saw('runcast_jobs')
+  for (const { complete } of plays) complete()
+  await eventually(async () => String(await by()) === '0,0')
+})
+
+t.test('claims over HTTP: who waits, what was handed out, and posts that come too late', async (t) => {
+  const w = await watch(t, { processor: null })
+  const claimant = new Claimant(w.h)
+  const claiming = claimant.claim()
+  await w.counts('runcast_claims_waiting', 1)
+  await w.h.submit()
+  await claiming
+  await w.counts('runcast_claims_waiting', 0)
+  await w.counts('runcast_claims_total', 1, { queue: 'run' })
+  await w.counts('runcast_attempts_started_total', 1, { queue: 'run' })
+  await claimant.post([{ type: 'completed', metrics_summary: {} }])
+  await w.counts('runcast_attempts_ended_total', 1, { queue: 'run', how: 'done' })
+  await claimant.post([], { token: 99 })
+  await w.counts('runcast_fenced_writes_total', 1, { reason: 'stale_writer' })
+  t.same(w.h.faults, [])
+})
+
+t.test('an optimization: its steps, and its runs as runs', async (t) => {
+  const w = await watch(t, { processor: async (input) => ({ metrics_summary: measure(input) }), env: { WORKER_KINDS: 'run,optimization' } })
+  const id = await optimize(w.h, 'opt-of-metrics')
+  await (await w.h.connect(id, { path: 'optimizations' })).next('completed')
+  await w.sees('runcast_steps_total', some, {}, 'worker')
+  await w.counts('runcast_jobs_submitted_total', 1, { kind: 'optimization' })
+  await w.counts('runcast_jobs_submitted_total', 40, { kind: 'run' }, 'worker')
+})
+
+t.test('two hubs of one process count apart', async (t) => {
+  const w = await watch(t, { nodes: 2, processor: null })
+  const id = await w.h.submit()
+  await (await w.h.connect(id, { node: 1 })).next('status')
+  t.equal((await w.hub(1)).sum('runcast_connections'), 1)
+  t.equal((await w.hub(0)).sum('runcast_connections'), 0)
+  t.equal((await w.hub(1)).sum('runcast_jobs_submitted_total'), 0)
+  t.equal((await w.hub(0)).sum('runcast_jobs_submitted_total'), 1)
+  const [a, b] = [await w.hub(0), await w.hub(1)].map((read) => read.lines.filter(({ name }) => name === 'runcast_queue_jobs'))
+  t.same(a, b, 'of queues both say the same')
+})
+
+t.test('each metric about jobs was seen moving, and all are as declared', async (t) => assertDeclared(t, 'jobs'))
