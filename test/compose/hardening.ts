@@ -38,6 +38,7 @@ export async function hardening(t: Test, stack: EngineStack): Promise<void> {
     ['127.0.0.1'],
     'one port is published, on loopback',
   )
+  t.equal((await fetch(`${stack.url}/metrics`)).status, 404, 'metrics are on no public port')
   const ports = await containersOf(stack.engine, [`label=com.docker.compose.project=${stack.project}`, 'publish=8501'])
   t.ok(ports.every((name) => name.includes('proxy')))
 }

@@ -65,7 +65,8 @@ async function onEngine(engine: Docker): Promise<Stack> {
 
 startProcessesPlainly()
 t.setTimeout(LONGEST_MS)
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void endAll().finally(() => process.exit(1)))
+// Stays registered: the test runner ends the process at once where nobody listens.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void endAll().finally(() => process.exit(1)))
 try {
   const engine = await chooseEngine()
   if (typeof engine === 'string')

@@ -27,6 +27,8 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   RUNCAST_BIND: 'docker-compose.yml',
   RUNCAST_PORT: 'docker-compose.yml',
   RUNCAST_SECRETS: 'docker-compose.yml',
+  RUNCAST_SUBNET: 'docker-compose.yml',
+  RUNCAST_IMAGE: 'docker-compose.yml',
 }
 
 function read(file: string): string {

@@ -2,7 +2,7 @@ import { defineCommand } from '../command.js'
 
 /** A worker, in this very process, so that signals reach it. */
 export const worker = defineCommand({
-  about: 'A worker: needs REDIS_URL and a key of the tokens; WORKER_KINDS names the kinds of jobs that it takes.',
+  about: 'A worker: needs REDIS_URL; WORKER_KINDS names the kinds of jobs that it takes.',
   operands: [],
   options: {},
   notes: ['Settings are environment variables: see the README. SIGTERM ends it in order.'],
