@@ -1,3 +1,5 @@
+import { plainLine, plainLines } from './plain-text.js'
+
 const BAR_WIDTH = 20
 
 /** How far something is, for a bar. */
@@ -7,7 +9,7 @@ export interface BarState {
   readonly text: string
 }
 
-/** A bar that moves in place at the foot of a terminal, with lines that stay above it. Where the output is no terminal, one plain line each. */
+/** A bar that moves in place at the foot of a terminal, with lines that stay above it. Where the output is no terminal, one plain line each. Texts are a job's: no control character of theirs gets out. */
 export class BarLine {
   readonly #out: NodeJS.WriteStream
   #lastLine = ''
@@ -23,7 +25,7 @@ export class BarLine {
   bar({ percent, label, text }: BarState): void {
     const filled = Math.round((percent / 100) * BAR_WIDTH)
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
-    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${label.padEnd(14)} ${text}`
+    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${plainLine(label).padEnd(14)} ${plainLine(text)}`
     if (!this.#out.isTTY) return this.line(line)
     this.#lastLine = line.slice(0, this.#out.columns || 80)
     this.#out.write(`\r\u001b[K${this.#lastLine}`)
@@ -31,8 +33,14 @@ export class BarLine {
 
   /** A line that stays, above the bar. */
   line(text: string): void {
-    if (!this.#out.isTTY) this.#out.write(`${text}\n`)
-    else this.#out.write(`\r\u001b[K${text}\n${this.#lastLine}`)
+    const line = plainLine(text)
+    if (!this.#out.isTTY) this.#out.write(`${line}\n`)
+    else this.#out.write(`\r\u001b[K${line}\n${this.#lastLine}`)
+  }
+
+  /** A text of one or more lines, below an empty one. */
+  paragraph(text: string): void {
+    for (const line of ['', ...plainLines(text)]) this.line(line)
   }
 
   /** The bar stays as it is; what comes after begins on a line of its own. */

@@ -98,6 +98,8 @@ function end(watch: { close(): void }, display: { finish(final: null): void }): 
   display.finish(null)
 }
 
+/** JSON escapes the other control characters by itself. */
 function printLine(message: object): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`)
+  const json = JSON.stringify(message).replaceAll(/\p{Cc}/gu, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+  process.stdout.write(`${json}\n`)
 }

@@ -1,5 +1,6 @@
 import { usageError } from './command.js'
 import { CommandError, EXIT } from './exit-code.js'
+import { plainLine } from './plain-text.js'
 
 /** Options of every command that talks to a hub. */
 export const HUB_OPTIONS = {
@@ -16,12 +17,13 @@ export interface HubAccess {
 
 const DEFAULT_URL = 'http://127.0.0.1:8501'
 
-/** The hub that the options or the environment name. Throws a fault of the command line where there is no token, or the URL is none. */
+/** The hub that the options or the environment name. Throws a fault of the command line where there is no token, or one that cannot be a token, or the URL is none. */
 export function hubOf(name: string, given: { readonly url?: string; readonly token?: string }): HubAccess {
   const url = given.url ?? (process.env.RUNCAST_URL || DEFAULT_URL)
   const token = given.token ?? process.env.RUNCAST_TOKEN
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw usageError(name, '--url (RUNCAST_URL): expected an http:// or https:// URL')
-  if (!token) throw usageError(name, '--token (RUNCAST_TOKEN): expected a token')
+  // Anything else could not be sent in a header, and `fetch` would not say why.
+  if (!token || !/^[!-~]+$/.test(token)) throw usageError(name, `--token (RUNCAST_TOKEN): expected a token, as "runcast start" prints one`)
   return { url: url.replace(/\/+$/, ''), token }
 }
 
@@ -54,7 +56,7 @@ function reasonOf(error: unknown): string {
 /** `invalid: The request is not valid. /input/width_mm: expected …` */
 function refusalOf({ error, message, detail }: Record<string, unknown>): string {
   const faults = Array.isArray(detail) ? detail.map(({ path, expected }) => `${path}: expected ${expected}`) : []
-  return [`${error}: ${message}`, faults.join('; ')].join(' ').trimEnd()
+  return plainLine([`${error}: ${message}`, faults.join('; ')].join(' ').trimEnd())
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

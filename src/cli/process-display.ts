@@ -21,9 +21,8 @@ export class ProcessDisplay {
   finish(final: FinalProcessMessage | null): void {
     this.#line.end()
     if (final?.type === 'process_completed') {
-      this.#line.line(`\nCompleted in ${final.compute_time_s} s of computing.`)
-      this.#line.line(JSON.stringify(final.result, null, 2))
-    } else if (final?.type === 'process_failed') this.#line.line(`\n${final.error}`)
-    else if (final?.type === 'process_cancelled') this.#line.line('\nCancelled.')
+      this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.\n${JSON.stringify(final.result, null, 2)}`)
+    } else if (final?.type === 'process_failed') this.#line.paragraph(final.error)
+    else if (final?.type === 'process_cancelled') this.#line.paragraph('Cancelled.')
   }
 }

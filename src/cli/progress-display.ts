@@ -27,14 +27,14 @@ export class ProgressDisplay {
   finish(final: FinalMessage | null): void {
     this.#line.end()
     if (final?.type === 'completed') {
-      this.#line.line(`\nCompleted in ${final.compute_time_s} s of computing.`)
+      this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.`)
       for (const [name, value] of Object.entries(final.metrics_summary)) {
         this.#line.line(`  ${name.padEnd(28)} ${formatNumber(value).padStart(12)}`)
       }
     } else if (final?.type === 'error') {
-      this.#line.line(`\n${final.error}\n${final.solver_log_tail}`.trimEnd())
+      this.#line.paragraph(`${final.error}\n${final.solver_log_tail}`.trimEnd())
     } else if (final?.type === 'cancelled') {
-      this.#line.line('\nCancelled.')
+      this.#line.paragraph('Cancelled.')
     }
   }
 }

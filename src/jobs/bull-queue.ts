@@ -57,6 +57,9 @@ const KEPT = { age: 30 * 24 * 3600 }
 /** What a step that failed too often would have done the sweeper's next one does. */
 const STEP = { attempts: 5, backoff: { type: 'exponential', delay: 200 }, removeOnComplete: true, removeOnFail: true }
 
+/** Tries at taking a round away, of which each but the first has seen a worker let go of it. */
+const MAX_REMOVALS = 3
+
 /** BullMQ gives a round up whose workers died too often, but lets it wait until some worker would pick it up, to say so then. */
 async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Promise<boolean> {
   return Boolean((await queue.getJob(name))?.deferredFailure)
@@ -81,14 +84,17 @@ export class BullQueue implements Backlog {
   async remove(ref: QueueRef): Promise<boolean> {
     const job = await this.#queue(ref.queue).getJob(bullJobId(ref))
     if (!job) return true
-    try {
-      await job.remove()
-      return true
-    } catch (error) {
-      const state = await job.getState()
-      // A step that has just ended is gone by itself.
-      if (state === 'active' || state === 'unknown') return state === 'unknown'
-      throw error
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await job.remove()
+        return true
+      } catch (error) {
+        const state = await job.getState()
+        // A step that has just ended is gone by itself.
+        if (state === 'active' || state === 'unknown') return state === 'unknown'
+        // A worker held it, and has let it go since: it ended, or went back.
+        if (tries === MAX_REMOVALS) throw error
+      }
     }
   }
 

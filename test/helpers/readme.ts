@@ -14,7 +14,15 @@ export function readmeCode(words: string): string {
   return code
 }
 
-/** The same, with what stands around it, as a file inside the package, which can import it by its name. */
+/** The lines of the shell blocks under a heading of the README, as they stand: a command that goes on after a backslash is one line. Up to the next heading of the same depth. */
+export function readmeShell(heading: string): string[] {
+  const section = README.split(/^## /m).find((part) => part.startsWith(`${heading}\n`))
+  const blocks = [...(section ?? '').matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, code = '']) => code)
+  if (blocks.length === 0) throw new Error(`the README has no shell block under ${heading}`)
+  return blocks.flatMap((code) => code.replaceAll('\\\n', '').trimEnd().split('\n'))
+}
+
+/** That JavaScript, with what stands around it, as a file inside the package, which can import it by its name. */
 export function readmeExample(t: Test, words: string, change: (code: string) => string = (code) => code): string {
   return program(t, change(readmeCode(words)))
 }

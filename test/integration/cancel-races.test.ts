@@ -1,3 +1,4 @@
+import { Job } from 'bullmq'
 import t from 'tap'
 import type { Publisher } from '../../src/broker/broker.js'
 import type { JobEvent } from '../../src/protocol/entry.js'
@@ -53,6 +54,39 @@ t.test(
     const { queue } = h.worker?.parts ?? {}
     await eventually(async () => (await queue?.state({ queue: 'run', id, round: 1 }))?.at === 'missing')
     t.same(stage.plays, [])
+    t.same(typesOf(await loggedOf(h, id)), ['queued', 'cancelled'])
+  },
+)
+
+t.test(
+  '[CANCEL-2] against the pick-up, cancel first, and the worker lets go of it while the cancel looks why it could not be removed',
+  async (t) => {
+    const h = await startHarness(t, { processor: new Stage().processor })
+    const { broker, queue } = h.worker?.parts ?? {}
+    if (!broker || !queue) throw new Error('no worker')
+    const start = hold(broker, () => true)
+    const id = await h.submit()
+    await eventually(() => start.isReached)
+    const answered = gate()
+    const remove = Job.prototype.remove
+    let first: Job | undefined
+    let wasLocked = false
+    t.intercept(Job.prototype, 'remove', {
+      async value(this: Job, ...args: Parameters<typeof remove>) {
+        first ??= this
+        // What others notice of its end comes later.
+        if (this !== first) await answered.opened
+        if (this !== first || wasLocked) return remove.apply(this, args)
+        await t.rejects(remove.apply(this, args), /locked by another worker/)
+        wasLocked = true
+        start.open()
+        await eventually(async () => (await queue.state({ queue: 'run', id, round: 1 })).at === 'ended')
+        throw new Error('locked by another worker')
+      },
+    })
+    t.match(await cancel(h, id), { status: 202, body: { status: 'cancelled' } })
+    answered.open()
+    await eventually(async () => (await queue.state({ queue: 'run', id, round: 1 })).at === 'missing')
     t.same(typesOf(await loggedOf(h, id)), ['queued', 'cancelled'])
   },
 )

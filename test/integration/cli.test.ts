@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { COMMANDS } from '../../src/cli/commands.js'
@@ -9,22 +9,24 @@ import { JobFailure, type Processor } from '../../workers/processor.js'
 import { type CommandOptions, RUNCAST, runcast, startCommand } from '../helpers/command.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, SECRET, startHarness } from '../helpers/harness.js'
+import { ROOT } from '../helpers/packed.js'
 import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { PlayedBenchmark } from '../helpers/played-benchmark.js'
+import { solversFile } from '../helpers/solvers.js'
 
 startProcessesPlainly()
 
 /** What a run does is said by its width. */
 const WIDTHS = { completes: 25, fails: 26, waits: 27 }
 const processor: Processor<'run'> = async ({ width_mm }, job) => {
-  job.progress({ percent: 50, phase: 'solving', message: 'Half of it' })
+  job.progress({ percent: 50, phase: 'solving', message: 'Half\u0085of it' }) // a control character, which none of these outputs has
   job.metric('natural_frequency_hz', 19_960.5, 'Hz')
   if (width_mm === WIDTHS.fails) throw new JobFailure('solver_error', 'It does not converge.')
   if (width_mm === WIDTHS.waits) await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }))
   job.signal.throwIfAborted()
   return { metrics_summary: { natural_frequency_hz: 19_960.5 } }
 }
-const h = await startHarness(t, { processor })
+const h = await startHarness(t, { processor, env: { SOLVERS_FILE: solversFile(t, { name: 'waits' }) } })
 const [node] = h.nodes
 const access = { RUNCAST_URL: node?.http, RUNCAST_TOKEN: h.token('alice') }
 
@@ -44,10 +46,27 @@ t.test('submit prints the id, and the same again enqueues nothing', async (t) =>
   }
   const drawn = await cli(t, ['submit', 'run', '--input', '-', '--json'], { input: inputOf('completes') })
   t.match(JSON.parse(drawn.stdout), { run_id: /^[0-9a-f-]{36}$/, status: 'queued' })
-  const timed = await cli(t, ['submit', 'run', '--input', '-', '--timeout', '77', '--solver', 'horn-2d', '--id', 'timed'], {
-    input: inputOf('completes'),
+})
+
+t.test('submit says to the hub how long the job may take and what computes it, of every kind', async (t) => {
+  const search = JSON.stringify({
+    base: HORN,
+    variables: [{ name: 'width_mm', min: 20, max: 30 }],
+    objectives: [{ metric: 'natural_frequency_hz', direction: 'minimize' }],
   })
-  t.equal(timed.code, 0, timed.stderr)
+  const cases: [kind: string, id: string, input: string, options?: string[], solver?: string][] = [
+    ['run', 'timed', '{}', ['--solver', 'waits'], 'waits'],
+    ['optimization', 'search', search],
+    ['benchmark', 'bench', '{"models":["local/ngram"]}'],
+  ]
+  for (const [kind, id, input, options = [], solver = null] of cases) {
+    const args = ['submit', kind, '--input', '-', '--timeout', '77', '--id', id, ...options]
+    t.same(await cli(t, args, { input }), { code: 0, stdout: `${id}\n`, stderr: '' })
+    const kept = await node?.hub.parts.broker.read(id)
+    t.match(kept?.state, { kind, owner: 'alice', timeoutMs: 77_000, solver })
+  }
+  const unknown = await cli(t, ['submit', 'run', '--input', '-', '--solver', 'nothing'], { input: inputOf('completes') })
+  t.match(unknown, { code: 4, stderr: /^runcast: invalid: .*\/solver: expected / })
 })
 
 t.test('watch tells each message in a line, and by its exit code how the job ended', async (t) => {
@@ -76,6 +95,7 @@ t.test('watch --json writes each message as it came', async (t) => {
     input: inputOf('completes'),
   })
   t.equal(code, 0)
+  t.match(stdout, '"message":"Half\\u0085of it"')
   const [accepted, snapshot, ...rest] = stdout
     .trim()
     .split('\n')
@@ -151,6 +171,8 @@ t.test('a wrong command line is one line and exit code 2', async (t) => {
     [['watch', 'a', '--url'], /^runcast watch: option '--url <value>' argument missing; see/],
     [['watch', 'a', '--json=yes'], /^runcast watch: option '--json' does not take an argument; see/],
     [['watch', 'a'], /^runcast watch: --token \(RUNCAST_TOKEN\): expected a token/, { RUNCAST_TOKEN: '' }],
+    [['watch', 'a'], /^runcast watch: --token \(RUNCAST_TOKEN\): expected a token, as "runcast start" prints one/, { RUNCAST_TOKEN: '…' }],
+    [['watch', 'a', '--token', 'a\nb'], /^runcast watch: --token \(RUNCAST_TOKEN\): expected a token/],
     [['watch', 'a', '--url', 'hub:1'], /^runcast watch: --url \(RUNCAST_URL\): expected an http:\/\/ or https:\/\/ URL/],
     [['submit', 'run', '--input', broken], /^runcast submit: --input: expected the JSON of an object in \S+broken\.json/],
     [['submit', 'run', '--input', `${broken}.not`], /^runcast submit: --input: \S+ cannot be read: ENOENT\n$/],
@@ -166,6 +188,16 @@ t.test('a wrong command line is one line and exit code 2', async (t) => {
     t.match({ code, stderr }, { code: 2, stderr: line }, args.join(' '))
     t.equal(stderr.split('\n').length, 2, 'one line')
   }
+})
+
+t.test('start where there is nothing to start a Redis with, as in the image, says what it needs', async (t) => {
+  const app = t.testdir({})
+  cpSync(join(ROOT, 'package.json'), join(app, 'package.json'))
+  symlinkSync(join(ROOT, 'node_modules'), join(app, 'node_modules'))
+  for (const folder of ['src', 'workers']) cpSync(join(ROOT, 'build', folder), join(app, 'build', folder), { recursive: true })
+  const start = [join(app, 'build/src/cli/main.js'), 'start']
+  const { code, stdout, stderr } = await startCommand(t, process.execPath, start, { cwd: app, env: { REDIS_URL: '' } }).ended
+  t.same({ code, stdout, stderr }, { code: 1, stdout: '', stderr: 'runcast start: no Redis can be started here: needs REDIS_URL\n' })
 })
 
 t.test('help tells of every command and option, and the version is that of the package', async (t) => {

@@ -6,67 +6,95 @@ import { type Command, startCommand } from '../helpers/command.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, SECRET } from '../helpers/harness.js'
 import { MARK, marked } from '../helpers/marked.js'
-import { emptyFolder, npm, pack } from '../helpers/packed.js'
+import { emptyFolder, ROOT } from '../helpers/packed.js'
 import { startProcessesPlainly } from '../helpers/plain-processes.js'
-import { readmeCode } from '../helpers/readme.js'
+import { readmeCode, readmeShell } from '../helpers/readme.js'
 
 startProcessesPlainly()
 
-/** As a new user begins. */
-const folder = emptyFolder(t)
-const tarball = await pack(t)
-await npm(t, ['init', '-y'], folder)
-// Other packages come from the registry, or from npm's cache.
-await npm(t, ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball], folder)
+/** Where the lines of the README make the program. */
+const temporary = emptyFolder(t)
+const folder = join(temporary, 'my-program')
+const port = await freePort(2)
+const mark = `package-${port}`
+const access = { RUNCAST_URL: `http://127.0.0.1:${port}` }
 
-/** `npx runcast` in the folder. */
-function npx(t: Test, args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Command {
-  return startCommand(t, 'npx', ['--no', 'runcast', ...args], { cwd: folder, env, input })
+/** Of the README: what the first terminal is told, up to the stack, which stays there, and what the second. */
+const lines = readmeShell('As a library')
+const stays = lines.findIndex((line) => line.startsWith('npx runcast start ')) + 1
+
+/** Lines of a shell in a process group of their own, as in a terminal, whose Ctrl-C it gets in the end at the latest. */
+function terminal(t: Test, lines: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Command & { ctrlC(): void } {
+  const command = startCommand(t, 'sh', ['-c', lines.join('\n')], { cwd, env, detached: true })
+  let hasEnded = false
+  command.ended.finally(() => (hasEnded = true)).catch(() => {})
+  const ctrlC = () => {
+    if (!hasEnded) process.kill(-(command.child.pid ?? 0), 'SIGINT')
+  }
+  t.teardown(ctrlC)
+  return Object.assign(command, { ctrlC })
 }
 
-t.test('a Redis that is missing is told with what would help', async (t) => {
-  const main = join(folder, 'node_modules/runcast/build/src/cli/main.js')
-  const nothing = join(folder, 'nothing')
-  mkdirSync(nothing)
-  const env = { PATH: nothing, RUNCAST_NO_INSTALL: '1', REDIS_URL: '' }
-  const { code, stdout, stderr } = await startCommand(t, process.execPath, [main, 'start'], { cwd: folder, env }).ended
-  t.match({ code, stdout }, { code: 1, stdout: '' })
-  t.match(stderr, /^no Redis 7\.0 or later here: install redis-server or valkey-server, or name one by REDIS_URL\n$/)
-})
+/** `runcast` as it is installed: what `npx` runs, which the lines of the README do. */
+function runcast(t: Test, args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Command {
+  return startCommand(t, join(folder, 'node_modules/.bin/runcast'), args, { cwd: folder, env: { ...access, ...env }, input })
+}
 
-t.test('npx runcast start runs the stack; programs and commands use it; Ctrl-C ends everything', async (t) => {
-  const port = await freePort(2)
-  const mark = `package-${port}`
-  const env = { PORT: `${port}`, REDIS_URL: '', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', [MARK]: mark }
-  const stack = startCommand(t, 'npx', ['--no', 'runcast', 'start'], { cwd: folder, env, detached: true })
+t.test('the lines of the README make a program and run the stack; programs and commands use it; Ctrl-C ends everything', async (t) => {
+  const npm = {
+    npm_config_ignore_scripts: 'true', // `prepack` would compile while other tests run
+    npm_config_prefer_offline: 'true', // other packages come from the registry, or from npm's cache
+    ...{ npm_config_audit: 'false', npm_config_fund: 'false' },
+  }
+  const env = { ...npm, TMPDIR: temporary, PORT: `${port}`, REDIS_URL: '', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', [MARK]: mark }
+  const stack = terminal(t, lines.slice(0, stays), ROOT, env)
+  await stack.printed(/^added \d+ packages/m)
   const [, REDIS_URL = ''] = await stack.printed(/^redis\s+(\S+)$/m)
+  const [, RUNCAST_TOKEN = ''] = await stack.printed(/^token\s+(\S+)$/m)
   t.ok(existsSync(join(folder, '.runcast/data')), 'its data lie where it was started')
+
+  await t.test('a Redis that is missing is told with what would help', async (t) => {
+    const main = join(folder, 'node_modules/runcast/build/src/cli/main.js')
+    const nothing = join(folder, 'nothing')
+    mkdirSync(nothing)
+    const env = { PATH: nothing, RUNCAST_NO_INSTALL: '1', REDIS_URL: '' }
+    const { code, stdout, stderr } = await startCommand(t, process.execPath, [main, 'start'], { cwd: folder, env }).ended
+    t.match({ code, stdout }, { code: 1, stdout: '' })
+    t.match(stderr, /^no Redis 7\.0 or later here: install redis-server or valkey-server, or name one by REDIS_URL\n$/)
+  })
+
+  await t.test('the lines of the second terminal submit a run and a benchmark, and tell how it ended', async (t) => {
+    const told = lines.slice(stays).map((line) => line.replace('RUNCAST_TOKEN=…', `RUNCAST_TOKEN=${RUNCAST_TOKEN}`))
+    t.match(await terminal(t, told, folder, access).ended, {
+      code: 0,
+      stdout:
+        /^[0-9a-f-]{36}\n[\s\S]*natural_frequency_hz[\s\S]*\nCompleted in [\s\S]*\nbench-1\n[\s\S]*"model": ?"local\/ngram"[\s\S]*\n0\n$/,
+    })
+  })
 
   await t.test('the program of the README enqueues, watches and cancels', async (t) => {
     writeFileSync(join(folder, 'program.mjs'), readmeCode('jobs.cancel('))
-    const { code, stdout, stderr } = await startCommand(t, process.execPath, ['program.mjs'], { cwd: folder, env: { REDIS_URL } }).ended
-    t.match({ code, stderr }, { code: 0, stderr: '' }, stderr)
-    t.match(stdout, /^status[\s\S]*\ncompleted 100\n[\s\S]*\ncancelled\n$/)
+    const ended = await startCommand(t, process.execPath, ['program.mjs'], { cwd: folder, env: { REDIS_URL } }).ended
+    // All of it at once: of a failure everything is to be seen.
+    t.match(ended, { code: 0, stdout: /^status[\s\S]*\ncompleted 100\n[\s\S]*\ncancelled\n$/, stderr: /^$/ })
   })
 
   await t.test('token, submit, watch and cancel', async (t) => {
-    const token = await npx(t, ['token', 'alice'], { JWT_SECRET: SECRET }).ended
+    const token = await runcast(t, ['token', 'alice'], { JWT_SECRET: SECRET }).ended
     t.match(token, { code: 0, stdout: /^[\w-]+\.[\w-]+\.[\w-]+\n$/ })
-    const access = { RUNCAST_URL: `http://127.0.0.1:${port}`, RUNCAST_TOKEN: token.stdout.trim() }
-    const short = await npx(t, ['submit', 'run', '--input', '-', '--watch'], access, JSON.stringify(HORN)).ended
-    t.match(short, { code: 0, stdout: /natural_frequency_hz[\s\S]*Completed in/ })
+    const alice = { RUNCAST_TOKEN: token.stdout.trim() }
     const long = { ...HORN, mesh: { elements_x: 32, elements_y: 160 }, sweep: { points: 401 } }
-    const submitted = await npx(t, ['submit', 'run', '--input', '-', '--id', 'long'], access, JSON.stringify(long)).ended
+    const submitted = await runcast(t, ['submit', 'run', '--input', '-', '--id', 'long'], alice, JSON.stringify(long)).ended
     t.match(submitted, { code: 0, stdout: 'long\n' })
-    const watch = npx(t, ['watch', 'long'], access)
+    const watch = runcast(t, ['watch', 'long'], alice)
     await watch.printed(/solving/)
-    t.match(await npx(t, ['cancel', 'long'], access).ended, { code: 0, stdout: /^cancell(ing|ed)\n$/ })
+    t.match(await runcast(t, ['cancel', 'long'], alice).ended, { code: 0, stdout: /^cancell(ing|ed)\n$/ })
     t.match(await watch.ended, { code: 3, stdout: /Cancelled\.\n$/ })
   })
 
   if (process.platform === 'linux') t.ok(marked(mark).length >= 7, 'two hubs, three workers, Redis and its guard, and the parent')
   // As a terminal does: npx and the command get it alike.
-  process.kill(-(stack.child.pid ?? 0), 'SIGINT')
+  stack.ctrlC()
   t.match(await stack.ended, { stdout: /Ctrl-C ends it/ })
   if (process.platform === 'linux') await eventually(() => marked(mark).length === 0)
 })

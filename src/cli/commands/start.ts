@@ -17,6 +17,7 @@ export const start = defineCommand({
   notes: [
     'Settings are environment variables: see the README. Data lie in .runcast/data of the working directory (DATA_DIR).',
     'Without REDIS_URL it takes a redis-server or valkey-server that it finds, and installs one where that needs no question; RUNCAST_NO_INSTALL=1 forbids that.',
+    'The container image has none of that: there it needs REDIS_URL and JWT_SECRET.',
   ],
   run: async () => {
     await loadKinds(process.env)
