@@ -26,6 +26,15 @@ t.test('the overlay that the documents show is one', async (t) => {
   t.same(await schemaFaults(objects), [])
   for (const [rule, faultsOf] of Object.entries(RULES)) t.same(faultsOf(objects), [], rule)
   t.match(objects.find(({ kind }) => kind === 'ConfigMap')?.data, { LOG_LEVEL: 'warn' })
+  // What kube-prometheus-stack looks for.
+  const monitored = objects.filter(({ apiVersion }) => apiVersion.startsWith('monitoring.coreos.com/'))
+  t.same(
+    monitored.map(({ kind, metadata }) => [kind, metadata.labels?.release]),
+    [
+      ['PodMonitor', 'kube-prometheus-stack'],
+      ['PrometheusRule', 'kube-prometheus-stack'],
+    ],
+  )
   t.match(JSON.stringify(objects), /registry.example\/runcast:0.1.0.*"host":"jobs.example".*"secretName":"jobs-tls"/)
 })
 
@@ -205,6 +214,37 @@ const WRONG_BY_RULE: readonly [rule: keyof typeof RULES, change: Change, fault: 
     /computes with run_waiting/,
   ],
   ['queues', { at: 'ScaledObject runcast-solver', path: 'spec/advanced/scalingModifiers/target', to: '5' }, /2 at a time/],
+  ['network', { at: 'NetworkPolicy metrics-from-keda', path: 'spec/ingress', to: [] }, /keda:9501 is forbidden/],
+  [
+    'network',
+    { at: 'NetworkPolicy metrics-from-keda', path: 'spec/podSelector/matchLabels', to: { 'runcast/redis-client': 'true' } },
+    /solver: Ingress keda:9501 is allowed/,
+  ],
+  ['parts', { at: 'Deployment runcast-hub', path: `${POD}/topologySpreadConstraints/0` }, /runcast-hub is not spread by kubernetes/],
+  [
+    'parts',
+    { at: 'Deployment runcast-hub', path: `${POD}/topologySpreadConstraints/1/topologyKey`, to: 'zone' },
+    /spread by topology.*zone/,
+  ],
+  ['parts', { at: 'Deployment runcast-solver', path: `${POD}/topologySpreadConstraints` }, /runcast-solver is not spread/],
+  [
+    'parts',
+    { at: 'Deployment runcast-benchmark', path: `${POD}/topologySpreadConstraints/0/whenUnsatisfiable`, to: 'DoNotSchedule' },
+    /benchmark is not/,
+  ],
+  ['parts', { at: 'Deployment runcast-hub', path: `${POD}/securityContext/fsGroup` }, /runcast-hub cannot read its volumes/],
+  ['parts', { at: 'StatefulSet runcast-redis', path: `${POD}/securityContext/fsGroup` }, /runcast-redis cannot read its volumes/],
+  ['parts', { at: 'Deployment runcast-hub', path: `${POD}/volumes/0/secret/defaultMode`, to: 0o400 }, /cannot read runcast-jwt/],
+  ['parts', { at: 'Deployment runcast-hub', path: `${POD}/volumes/0/secret/defaultMode` }, /lets everyone read runcast-jwt/],
+  ['parts', { at: 'Ingress runcast', path: 'metadata/annotations' }, /read-timeout cuts off.*send-timeout cuts off.*buffering.*body-size/s],
+  ['parts', { at: 'ConfigMap', path: 'data/TRUSTED_PROXIES', to: '10.0.0.0/8' }, /100.64.1.7 is not trusted/],
+  ['parts', { at: 'ConfigMap', path: 'data/TRUSTED_PROXIES', to: '0.0.0.0/0' }, /everyone is trusted/],
+  ['parts', { at: 'PodDisruptionBudget runcast-hub', path: 'spec/maxUnavailable', to: 0 }, /no machine be drained/],
+  ['parts', { at: 'PodDisruptionBudget runcast-hub', path: 'spec/maxUnavailable', to: 2 }, /all be evicted/],
+  ['parts', { at: 'PodDisruptionBudget runcast-solver', path: 'spec/unhealthyPodEvictionPolicy' }, /holds back/],
+  ['parts', { at: 'PodDisruptionBudget runcast-hub', path: 'kind', to: 'Namespace' }, /runcast-hub has no budget/],
+  ['parts', { at: 'HorizontalPodAutoscaler runcast-hub', path: 'spec/minReplicas', to: 1 }, /may be 1 to 4/],
+  ['parts', { at: 'HorizontalPodAutoscaler runcast-hub', path: 'spec/maxReplicas', to: 2 }, /may be 2 to 2/],
 ]
 
 for (const [rule, change, fault] of WRONG_BY_RULE) {

@@ -2,7 +2,7 @@
 export interface KubeObject {
   readonly apiVersion: string
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels }
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels; readonly annotations?: Labels }
   readonly spec?: unknown
   readonly data?: Readonly<Record<string, string>>
 }
@@ -38,6 +38,8 @@ export interface Container {
 export interface SecurityContext {
   readonly runAsNonRoot?: boolean
   readonly runAsUser?: number
+  readonly runAsGroup?: number
+  readonly fsGroup?: number
   readonly seccompProfile?: { readonly type: string }
   readonly allowPrivilegeEscalation?: boolean
   readonly readOnlyRootFilesystem?: boolean
@@ -53,15 +55,21 @@ export interface PodSpec {
   readonly hostIPC?: boolean
   readonly terminationGracePeriodSeconds?: number
   readonly securityContext?: SecurityContext
-  readonly topologySpreadConstraints?: readonly { readonly labelSelector: LabelSelector }[]
+  readonly topologySpreadConstraints?: readonly Spread[]
   readonly initContainers?: readonly Container[]
   readonly containers: readonly Container[]
   readonly volumes?: readonly Volume[]
 }
 
+export interface Spread {
+  readonly topologyKey: string
+  readonly whenUnsatisfiable: string
+  readonly labelSelector: LabelSelector
+}
+
 export interface Volume {
   readonly name: string
-  readonly secret?: { readonly secretName: string }
+  readonly secret?: { readonly secretName: string; readonly defaultMode?: number }
   readonly emptyDir?: object
   readonly configMap?: { readonly name: string }
 }

@@ -42,12 +42,26 @@ async function typeFaults(object: KubeObject): Promise<string[]> {
   }
 }
 
+type Known = (object: KubeObject, index: number) => string[]
+
+/** By the list of kinds: reading the types takes a second, and most tests ask of the same kinds. */
+const read = new Map<string, Known>()
+/** The files of all of them; none changes while the tests run. */
+const files = new Map<string, ts.SourceFile | undefined>()
+
 /** By the types that were made from the same schemas: the JSON schemas let unknown fields pass. Answers what tells of the object with this index. */
-function knownFields(objects: readonly KubeObject[]): (object: KubeObject, index: number) => string[] {
-  const path = fileURLToPath(new URL('strict-schema-kinds.ts', import.meta.url))
+function knownFields(objects: readonly KubeObject[]): Known {
   const text = objects
     .map((object, i) => `import type { I${object.kind} as T${i} } from '${moduleOf(object)}'; export declare const o${i}: T${i}`)
     .join('\n')
+  const known = read.get(text) ?? readTypes(text)
+  read.set(text, known)
+  return known
+}
+
+/** Of a module that declares each object as what its kind is. */
+function readTypes(text: string): Known {
+  const path = fileURLToPath(new URL('strict-schema-kinds.ts', import.meta.url))
   const options: ts.CompilerOptions = {
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
@@ -58,7 +72,11 @@ function knownFields(objects: readonly KubeObject[]): (object: KubeObject, index
   const host = ts.createCompilerHost(options)
   const { getSourceFile, fileExists } = host
   host.fileExists = (name) => name === path || fileExists(name)
-  host.getSourceFile = (name, target) => (name === path ? ts.createSourceFile(name, text, target) : getSourceFile(name, target))
+  host.getSourceFile = (name, target) => {
+    if (name === path) return ts.createSourceFile(name, text, target)
+    if (!files.has(name)) files.set(name, getSourceFile(name, target))
+    return files.get(name)
+  }
   const program = ts.createProgram([path], options, host)
   const checker = program.getTypeChecker()
   const source = program.getSourceFile(path)

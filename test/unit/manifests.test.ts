@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
-import { containerOf, isOurs, type KubeObject, workloadsOf } from '../deploy/objects.js'
+import { containerOf, isOurs, type KubeObject, servicesOf, workloadsOf } from '../deploy/objects.js'
 import { objectsOf } from '../deploy/render.js'
 import { podSecurity } from '../deploy/rules/pod-security.js'
 import { settings, stops } from '../deploy/rules/settings.js'
@@ -75,6 +75,86 @@ t.test('our pods run as the user of the image, and the image is of this version'
   const own = workloadsOf(base).filter((workload) => isOurs(containerOf(workload)))
   t.equal(own.length, 3)
   for (const { spec } of own) t.match(spec.template.spec.securityContext, { runAsUser: 10001, runAsGroup: 10001 })
+})
+
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const OPERATIONS = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8')
+
+/** The lines that a document shows to be typed, those that go on in the next one joined. */
+function commandsOf(document: string): string[] {
+  const blocks = [...document.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) => block)
+  return blocks.flatMap((block) => block.replaceAll('\\\n', ' ').split('\n'))
+}
+
+/** What a pattern finds in each line that it fits: its groups. */
+function found(lines: readonly string[], pattern: RegExp): string[][] {
+  return lines.flatMap((line) => [...line.matchAll(pattern)].map(([, ...groups]) => groups))
+}
+
+t.test('the commands of the README for Kubernetes fit the manifests and the image', async (t) => {
+  const section = README.match(/^## On Kubernetes$(.*?)^## /ms)?.[1] ?? ''
+  const lines = commandsOf(section)
+  t.ok(lines.length > 8)
+  const order = [/docker build/, /apply -f/, /create secret/, /apply -k/, / wait /, / exec /, /port-forward/, /curl .*-d /, /curl -N/]
+  const places = order.map((pattern) => lines.findIndex((line) => pattern.test(line)))
+  t.same(
+    places,
+    [...places].toSorted((a, b) => a - b),
+  )
+  t.notOk(places.includes(-1), `each step: ${places}`)
+
+  const [image] = kustomization('base').images ?? []
+  t.same(found(lines, /docker build -t (\S+) \.$/g), [[`${image?.name}:${image?.newTag}`]])
+  const [[namespaceFile = ''] = []] = found(lines, /kubectl apply -f (\S+)/g)
+  t.match(objectsOf(readFileSync(join(ROOT, namespaceFile), 'utf8')), [{ kind: 'Namespace', metadata: { name: 'runcast' } }])
+  for (const [folder = ''] of found(lines, /apply -k (\S+)/g)) t.ok(existsSync(join(ROOT, folder, 'kustomization.yaml')), folder)
+
+  // `exec` runs beside the entry point of the image, so it names the program itself.
+  const entry: string[] = JSON.parse(readFileSync(join(ROOT, 'Dockerfile'), 'utf8').match(/^ENTRYPOINT (.*)$/m)?.[1] ?? '[]')
+  t.same(found(lines, /exec deployment\/(\S+) -- (.*) token alice/g), [['runcast-hub', entry.slice(-2).join(' ')]])
+  const [[service = '', port = ''] = []] = found(lines, /port-forward service\/(\S+) (\d+)/g)
+  const ports = servicesOf(base)
+    .find(({ metadata }) => metadata.name === service)
+    ?.spec.ports.map((one) => `${one.port}`)
+  t.ok(ports?.includes(port), `${service}:${port}`)
+  for (const [asked] of found(lines, /http:\/\/127\.0\.0\.1:(\d+)/g)) t.equal(asked, port)
+  const [[submitted] = [], ...others] = found(lines, /"run_id":"([^"]+)"/g)
+  t.same(others, [])
+  t.same(found(lines, /runs\/([^/]+)\/events/g), [[submitted]])
+})
+
+t.test('what the documents do with kubectl is there, in the namespace, and secrets have the names and files that pods mount', async (t) => {
+  const lines = [README, OPERATIONS].flatMap(commandsOf).filter((line) => line.includes('kubectl'))
+  const all = [...base, ...objectsIn('overlays/single')]
+  for (const [namespace] of found(lines, /-n (\S+)/g)) t.equal(namespace, 'runcast')
+  for (const [kind, name] of found(lines, /\b(deployment|service)\/(\S+)/g))
+    t.ok(
+      all.some((one) => one.kind.toLowerCase() === kind && one.metadata.name === name),
+      `${kind}/${name}`,
+    )
+  const files = found(lines, /create secret generic (\S+) --from-file=([^=]+)=/g)
+  t.ok(files.length >= 3)
+  const patches = readFileSync(join(K8S, 'overlays/external-redis/kustomization.yaml'), 'utf8')
+  const hub = workloadsOf(base).find(({ metadata }) => metadata.name === 'runcast-hub')
+  const { volumes = [], containers = [] } = hub?.spec.template.spec ?? {}
+  for (const [secret, key] of files) {
+    if (secret === 'runcast-redis') {
+      t.match(patches, `secretName: ${secret}`)
+      t.match(patches, `REDIS_URL_FILE=${patches.match(/mountPath: (\S+)/)?.[1]}/${key}\n`)
+      continue
+    }
+    const volume = volumes.find((one) => one.secret?.secretName === secret)
+    const mount = containers[0]?.volumeMounts?.find(({ name }) => name === volume?.name)
+    const file = containers[0]?.env?.find(({ name }) => name === 'JWT_SECRET_FILE')?.value
+    t.equal(`${mount?.mountPath}/${key}`, file, `${secret}: ${key}`)
+  }
+})
+
+t.test('KEDA is asked for in a version that finds a metric by two labels', async (t) => {
+  const component = readFileSync(join(K8S, 'components/keda/kustomization.yaml'), 'utf8')
+  const versions = [component, OPERATIONS].map((text) => found([text], /KEDA\S* (\d+)\.(\d+) or later/g))
+  // Formats other than JSON came with 2.14, a second label with 2.16.
+  for (const stated of versions) t.same(stated, [['2', '16']])
 })
 
 const ALERTS = join(ROOT, 'deploy/prometheus/alerts.yml')

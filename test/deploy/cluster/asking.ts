@@ -24,7 +24,7 @@ export class Asking {
         (error: NodeJS.ErrnoException) => error.code ?? error.message,
       )
       this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
-      await sleep(20)
+      await sleep(50)
     }
   }
 }

@@ -10,11 +10,20 @@ import { SseClient } from '../../helpers/sse-client.js'
 
 /** Before a stream is asked for again; EventSource waits longer. */
 const PAUSE_MS = 200
+/** Of a job, on a machine that has much else to do. */
+const LONGEST_MS = 480_000
 
 interface Answer {
   readonly status: number
   // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
   readonly body: any
+}
+
+/** What is read of the entries of a job. */
+interface Entry {
+  readonly type: string
+  readonly seq: number
+  readonly status?: JobView['status']
 }
 
 /** What is read of the messages of a stream. */
@@ -39,8 +48,35 @@ export interface Follower {
   close(): void
 }
 
+/** What WebSockets heard of the hubs that ended. */
+export interface Moves {
+  /** Asked to move before their hub went. */
+  told: number
+  /** Closed since their hub goes (1012), without a word before. */
+  cut: number
+}
+
+/** A WebSocket that also counts how its hub says goodbye. */
+function countingSocket(moves: Moves): new (url: string) => WebSocket {
+  return class extends WebSocket {
+    constructor(url: string) {
+      super(url)
+      let isTold = false
+      this.on('message', (data) => {
+        if (isTold || !`${data}`.startsWith('{"type":"drain"')) return
+        isTold = true
+        moves.told += 1
+      })
+      this.on('close', (code) => {
+        if (code === 1012 && !isTold) moves.cut += 1
+      })
+    }
+  }
+}
+
 /** Users of a service, each with its own token. */
 export class Users {
+  readonly moves: Moves = { told: 0, cut: 0 }
   readonly #address: string
   readonly #secret: string
 
@@ -75,10 +111,9 @@ export class Users {
     return body.run_id
   }
 
-  /** Seqs of the durable entries, as they are kept. */
-  async log(user: string, id: string): Promise<number[]> {
-    const { body } = await this.call(user, 'GET', `/api/v2/runs/${id}/events?after=0&limit=1000`)
-    return body.events.map(({ seq }: { seq: number }) => seq)
+  /** The durable entries, as they are kept. */
+  async log(user: string, id: string): Promise<readonly Entry[]> {
+    return (await this.call(user, 'GET', `/api/v2/runs/${id}/events?after=0&limit=1000`)).body.events
   }
 
   /** Over a WebSocket, with the client of the package. */
@@ -88,7 +123,7 @@ export class Users {
     const watch = new JobWatch({
       url: `ws://${this.#address}/api/v2/ws/runs/${id}`,
       token: () => this.#token(user),
-      WebSocket,
+      WebSocket: countingSocket(this.moves),
       onMessage: (message) => {
         if ('recovered' in message) since = since < 0 ? message.seq : since
         else if (message.type !== 'progress' && message.seq > since) durables.push(message.seq)
@@ -141,7 +176,11 @@ export class Users {
       }
     }
     void connect()
-    const over = eventually(() => final, { timeoutMs: 240_000, everyMs: 100 })
+    const over = eventually(() => final ?? !isOpen, { timeoutMs: LONGEST_MS, everyMs: 100 }).then((end) => {
+      if (end === true) throw new Error('closed by this side')
+      return end
+    })
+    over.catch(() => {})
     const close = () => {
       isOpen = false
       client?.terminate()

@@ -116,7 +116,7 @@ export class Cluster {
     this.#deployments.set(name, deployment)
     await deployment.roll()
     const services = servicesOf(this.objects).filter(({ spec }) => isSelected(spec.selector, workload.spec.template.metadata.labels))
-    await eventually(() => services.every(({ metadata }) => this.proxy(metadata.name).size === replicas))
+    await eventually(() => services.every(({ metadata }) => this.proxy(metadata.name).size === replicas), { timeoutMs: 60_000 })
     return deployment
   }
 

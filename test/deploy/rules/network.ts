@@ -65,7 +65,8 @@ function isPeer({ podSelector, namespaceSelector, ipBlock }: Peer, other: End): 
   return namespaceSelector === undefined && podSelector !== undefined && isSelected(podSelector.matchLabels, other.pod)
 }
 
-function isWithin(address: string, cidr: string): boolean {
+/** Whether an IPv4 address is one of a network, written as `10.0.0.0/8`. */
+export function isWithin(address: string, cidr: string): boolean {
   const [base = '', bits = '32'] = cidr.split('/')
   const number = (text: string) => text.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
   const size = 2 ** (32 - Number(bits))
@@ -85,6 +86,7 @@ export function network(objects: readonly KubeObject[]): string[] {
     const what = Object.values(other).map((value) => (typeof value === 'string' ? value : JSON.stringify(value)))
     faults.push(`${own.metadata.name}: ${direction} ${what}:${port} is ${isAllowed ? 'forbidden' : 'allowed'}`)
   }
+  const isScaled = ofKind(objects, 'ScaledObject').length > 0
   const redis = all.find(({ metadata }) => metadata.name === 'runcast-redis')
   for (const workload of all) {
     const name = workload.metadata.name
@@ -96,6 +98,7 @@ export function network(objects: readonly KubeObject[]): string[] {
     expect(name === 'runcast-hub', 'Ingress', workload, { namespace: 'ingress-nginx' }, 8501)
     expect(false, 'Ingress', workload, { namespace: 'ingress-nginx' }, 9501)
     expect(workload !== redis, 'Ingress', workload, { namespace: 'monitoring' }, 9501)
+    expect(isScaled && name === 'runcast-hub', 'Ingress', workload, { namespace: 'keda' }, 9501)
     if (workload === redis) continue
     if (redis) {
       const [from, to] = [{ pod: workload.spec.template.metadata.labels }, { pod: redis.spec.template.metadata.labels }]

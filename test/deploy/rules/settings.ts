@@ -42,7 +42,8 @@ export function settings(objects: readonly KubeObject[]): string[] {
   return [...faults, ...objects.filter(({ kind }) => kind === 'Secret').map(({ metadata }) => `Secret ${metadata.name} is in the open`)]
 }
 
-function isHubContainer({ args }: Container): boolean {
+/** True for a container of ours that runs a hub. */
+export function isHubContainer({ args }: Container): boolean {
   return args?.[0] === 'hub'
 }
 
@@ -51,7 +52,7 @@ function isSecret(volumes: Workload['spec']['template']['spec']['volumes'], name
 }
 
 /** The settings as the process would read them, its secrets lying in files. */
-function configOf(env: Readonly<Record<string, string>>, isHub: boolean): Config | ConfigError {
+export function configOf(env: Readonly<Record<string, string>>, isHub: boolean): Config | ConfigError {
   const folder = mkdtempSync(join(tmpdir(), 'runcast-manifests-'))
   try {
     const files = Object.entries(SECRET_FILES).filter(([name]) => env[name] !== undefined)
