@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { RedisDepths } from './broker/redis-depths.js'
+import { DEFAULT_MAX_USERS, RedisDepths } from './broker/redis-depths.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
 import { metricsRoute } from './http/routes/metrics.js'
@@ -47,7 +47,10 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   }
   const checks = { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   const server = await buildServer({ hub, jobs, claims, models, checks, guards, ...serverSettings(config, guards) })
-  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX))
+  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX), {
+    maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
+    maxUsers: DEFAULT_MAX_USERS,
+  })
   const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
   const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, scrape)
   if (!operations) await server.register(metricsRoute, { scrape })
@@ -100,6 +103,7 @@ function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService 
   const onFault = (error: unknown) => log.error({ err: error }, 'claim fault')
   const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
   const prefix = new RedisKeys(config.REDIS_PREFIX).queues()
-  const claims = new BullClaims({ url, prefix, lockMs, keepMs: Math.min(KEEP_ANSWER_MS, config.FINAL_TTL_MS), onFault })
+  const onReconnect = () => parts.reconnects.add()
+  const claims = new BullClaims({ url, prefix, lockMs, keepMs: Math.min(KEEP_ANSWER_MS, config.FINAL_TTL_MS), onFault, onReconnect })
   return new ClaimService({ ...parts, claims, lockMs, onFault })
 }

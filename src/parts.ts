@@ -73,6 +73,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
     prefix: keys.queues(),
     queues: [...KIND_NAMES, ...adapters.solvers.map(solverQueue)],
     onFault,
+    onReconnect: () => adapters.reconnects.add(),
   })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })

@@ -17,6 +17,7 @@ export interface StepWorkerOptions {
   /** A worker whose lock is not renewed for so long counts as dead: its steps are done again. */
   readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
+  readonly onReconnect?: () => void
 }
 
 /** Steps are short, and wait for Redis most of the time. */
@@ -34,7 +35,7 @@ export class StepWorker {
   constructor(options: StepWorkerOptions) {
     this.#options = options
     const { queue, step, parts, tally, url, prefix, lockDurationMs, onFault } = options
-    this.#connection = connectBull(url, { maxRetries: null, onFault })
+    this.#connection = connectBull(url, { ...options, maxRetries: null })
     const take = async ({ data: { id, round } }: { data: BullData }) => {
       // Its first step is its place in the queue: whoever waits behind it may follow.
       await parts.queue.started({ queue, id, round })

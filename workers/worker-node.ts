@@ -49,7 +49,9 @@ export function buildWorkerNode(
   const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
   const tally = new WorkTally()
   const onFault = (error: unknown) => log.error({ err: error }, 'worker fault')
-  const common = { parts, tally, url: config.REDIS_URL, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS, onFault }
+  const onReconnect = () => parts.reconnects.add()
+  const redis = { url: config.REDIS_URL, onFault, onReconnect }
+  const common = { parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
   const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Taker =>
     new KindWorker<K>({
       kind,

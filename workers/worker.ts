@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { QueueRef } from '../src/broker/gate.js'
 import type { AttemptTally } from '../src/jobs/attempt-tally.js'
-import { connectBull } from '../src/jobs/bull-connection.js'
+import { connectBull, hearReconnects } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
 import type { Settled } from '../src/jobs/queue.js'
@@ -31,6 +31,8 @@ export interface WorkerOptions<K extends ComputedKindName> {
   /** A worker whose lock is not renewed for so long counts as dead. */
   readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
+  /** One of its connections was lost and stands again. */
+  readonly onReconnect?: () => void
   /** A job was found to have another writer, or to be over. */
   readonly onFenced: (id: string, reason: WriteRefusal) => void
 }
@@ -59,15 +61,18 @@ export class KindWorker<K extends ComputedKindName> {
   readonly #running = new Map<string, JobContext>()
   readonly #processing = new Set<Promise<BullReturn>>()
   readonly #settling = new Set<Promise<void>>()
+  /** How attempts have ended that the queue has not committed yet. */
+  readonly #ways = new WeakMap<object, Settled['how']>()
   #stopping = false
 
   constructor(options: WorkerOptions<K>) {
     this.#options = options
     const { queue, url, prefix, concurrency, lockDurationMs, onFault } = options
-    this.#connection = connectBull(url, { maxRetries: null, onFault })
+    this.#connection = connectBull(url, { ...options, maxRetries: null })
     // It subscribes itself after each connect: ioredis would do so too, but nobody could see that fail.
     this.#control = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
     this.#control.on('error', onFault)
+    hearReconnects(this.#control, options.onReconnect ?? (() => {}))
     this.#control.on('message', (_channel, message) => this.#obey(message))
     this.#control.on('ready', () => this.#control.subscribe(options.controlChannel).catch(() => {}))
     this.#worker = new Worker<BullData, BullReturn>(queue, (job, token) => this.#track(this.#process(job, token ?? '')), {
@@ -86,8 +91,8 @@ export class KindWorker<K extends ComputedKindName> {
       autorun: false,
     })
     this.#worker.on('error', onFault)
-    this.#worker.on('completed', (job) => this.#settle(job))
-    this.#worker.on('failed', (job) => job && this.#settle(job))
+    this.#worker.on('completed', (job) => this.#committed(job))
+    this.#worker.on('failed', (job) => job && this.#committed(job))
     this.#worker.on('lockRenewalFailed', (ids: string[]) => {
       for (const id of ids) this.#running.get(id)?.stop('lost')
     })
@@ -189,13 +194,21 @@ export class KindWorker<K extends ComputedKindName> {
       // After a lost lock another try of the same round may stand here already.
       if (this.#running.get(name) === own) this.#running.delete(name)
     })
-    parts.attempts.settled(queue, settled.how)
-    return commit(job, token, settled)
+    if (settled.how === 'handed back') {
+      await job.moveToWait(token)
+      parts.attempts.settled(queue, settled.how)
+      throw new WaitingError()
+    }
+    this.#ways.set(job, settled.how)
+    return commit(job, settled)
   }
 
   /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
-  #settle(job: BullJob<BullData, BullReturn>): void {
+  #committed(job: BullJob<BullData, BullReturn>): void {
     const { queue, parts } = this.#options
+    const how = this.#ways.get(job)
+    // The queue tells of a job that another worker has lost as well.
+    if (how !== undefined) parts.attempts.settled(queue, how)
     const ref: QueueRef = { queue, id: job.data.id, round: job.data.round }
     this.#follow(parts.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined)))
   }
@@ -212,7 +225,7 @@ export class KindWorker<K extends ComputedKindName> {
 }
 
 /** What comes out of the runner, in BullMQ's words. */
-async function commit(job: BullJob<BullData, BullReturn>, token: string, settled: Settled): Promise<BullReturn> {
+async function commit(job: BullJob<BullData, BullReturn>, settled: Exclude<Settled, { how: 'handed back' }>): Promise<BullReturn> {
   switch (settled.how) {
     case 'done':
       return { result: settled.result, compute_time_s: settled.compute_time_s }
@@ -220,9 +233,6 @@ async function commit(job: BullJob<BullData, BullReturn>, token: string, settled
       // Before the job fails, so that the outcome outlives this process.
       await job.updateData({ ...job.data, outcome: settled.outcome })
       throw new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled')
-    case 'handed back':
-      await job.moveToWait(token)
-      throw new WaitingError()
     case 'refused':
       throw new UnrecoverableError('not to be run')
     case 'retry':

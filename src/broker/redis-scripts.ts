@@ -45,7 +45,7 @@ export interface ScriptCommands {
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>
   runcastGateNext(...args: (string | number)[]): Promise<[queue: string, round: string] | null>
   runcastGateLeave(...args: (string | number)[]): Promise<string | null>
-  runcastGateDepths(...args: (string | number)[]): Promise<[queue: string, waiting: number, admitted: number, ms: number][]>
+  runcastGateDepths(...args: (string | number)[]): Promise<[queue: string, waiting: number, held: number, admitted: number, ms: number][]>
 }
 
 function load(...names: string[]): string {

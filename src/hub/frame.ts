@@ -1,6 +1,6 @@
 import type { Dialect, SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
-import { type JobState, timestampOf } from '../protocol/job-state.js'
+import { type JobState, madeAt } from '../protocol/job-state.js'
 import { HubTally } from './hub-tally.js'
 
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
@@ -68,8 +68,7 @@ export class EntryFrames {
   #measure(entry: Entry, built: Built): void {
     built.isOut = true
     const { deliveries } = this.tally
-    if (entry.class === 'tick' || !deliveries.isHeard || entry.body.length > MAX_PARSED_BYTES) return
-    deliveries.add(Date.now() - Date.parse(timestampOf(entry)))
+    if (entry.class !== 'tick' && deliveries.isHeard) deliveries.add(Date.now() - madeAt(entry))
   }
 
   #entry(entry: Entry): Built {
@@ -82,9 +81,6 @@ export class EntryFrames {
     return built
   }
 }
-
-/** Bigger messages are not parsed for their timestamp alone. */
-const MAX_PARSED_BYTES = 16_384
 
 /** The frame of a message that tells the epoch of its job, which no snapshot has told. */
 export function withEpoch(frame: Frame, epoch: string): Frame {

@@ -16,6 +16,7 @@ export interface BullClaimsOptions {
   /** How long the last answer of a claim is known after its lease. */
   readonly keepMs: number
   readonly onFault: (error: unknown) => void
+  readonly onReconnect?: () => void
 }
 
 type RoundQueue = BullMq<BullData, BullReturn>
@@ -85,8 +86,7 @@ export class BullClaims implements Claims, PostCounter {
   }
 
   #redis(): Redis {
-    const { url, onFault } = this.#options
-    this.#connection ??= connectBull(url, { maxRetries: 2, onFault })
+    this.#connection ??= connectBull(this.#options.url, { ...this.#options, maxRetries: 2 })
     return this.#connection
   }
 

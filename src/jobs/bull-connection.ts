@@ -17,12 +17,19 @@ export interface BullConnectionOptions {
   /** Null: commands wait for as long as Redis is away, so that a worker does not lose what it has done. */
   readonly maxRetries: number | null
   readonly onFault: (error: Error) => void
+  /** Called each time that it, or a copy of it, was lost and stands again. */
+  readonly onReconnect?: () => void
+}
+
+/** Calls this each time that a connection, which may not stand yet, was lost and stands again. */
+export function hearReconnects(connection: Redis, onReconnect: () => void): void {
+  connection.once('ready', () => connection.on('ready', onReconnect))
 }
 
 /** A connection to hand to BullMQ. One on which no answer comes for 5 s is replaced, since it may be open and yet dead. */
-export function connectBull(url: string, { maxRetries, onFault }: BullConnectionOptions): Redis {
+export function connectBull(url: string, { maxRetries, onFault, onReconnect = () => {} }: BullConnectionOptions): Redis {
   const timeouts = { socketTimeout: 5000, ...(maxRetries !== null && { commandTimeout: 5000 }) }
-  const connection = endable(new Redis(url, { ...timeouts, maxRetriesPerRequest: maxRetries }))
+  const connection = endable(new Redis(url, { ...timeouts, maxRetriesPerRequest: maxRetries }), onReconnect)
   connection.on('error', onFault)
   return connection
 }
@@ -31,7 +38,8 @@ export function connectBull(url: string, { maxRetries, onFault }: BullConnection
  * BullMQ waits for `end` after it has disconnected a connection. Between two tries ioredis calls off the next one and says nothing, so whoever
  * closed a worker while Redis was away waited for ever. Here `end` comes in every state, of the copies that BullMQ makes as well.
  */
-function endable(connection: Redis): Redis {
+function endable(connection: Redis, onReconnect: () => void): Redis {
+  hearReconnects(connection, onReconnect)
   const disconnect = connection.disconnect.bind(connection)
   connection.disconnect = (reconnect = false) => {
     // One that waits to be opened is ended by ioredis at once, with all that is in its queue.
@@ -43,7 +51,7 @@ function endable(connection: Redis): Redis {
     const copy = duplicate(override)
     // BullMQ's blocking command is silent for longer than a live server else is; BullMQ watches over it itself.
     delete copy.options.socketTimeout
-    endable(copy as Redis)
+    endable(copy as Redis, onReconnect)
     return copy
   }
   return connection

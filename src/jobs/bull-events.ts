@@ -10,6 +10,7 @@ export interface BullEventsOptions {
   readonly prefix: string
   readonly queues: readonly string[]
   readonly onFault: (error: Error) => void
+  readonly onReconnect?: () => void
 }
 
 /** The event streams of BullMQ's queues. They are trimmed, and begin where they are opened. */
@@ -25,7 +26,7 @@ export class BullEvents implements QueueWatch {
   open(heard: (ref: QueueRef) => void): void {
     if (this.#connection) return
     const { url, prefix, queues, onFault } = this.#options
-    const connection = connectBull(url, { maxRetries: null, onFault })
+    const connection = connectBull(url, { ...this.#options, maxRetries: null })
     this.#connection = connection
     this.#queues = queues.map((queue) => {
       const events = new QueueEvents(queue, { connection, prefix })

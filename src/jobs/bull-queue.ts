@@ -31,6 +31,7 @@ export interface BullQueueOptions {
   readonly prefix: string
   readonly controlChannel: string
   readonly onFault: (error: Error) => void
+  readonly onReconnect?: () => void
 }
 
 /** The way to wait before the next attempt, as BullMQ knows it: the worker has it. */
@@ -74,7 +75,7 @@ export class BullQueue implements Backlog {
 
   constructor(options: BullQueueOptions) {
     this.#options = options
-    this.#connection = connectBull(options.url, { maxRetries: 2, onFault: options.onFault })
+    this.#connection = connectBull(options.url, { ...options, maxRetries: 2 })
   }
 
   async add({ queue, ...data }: Work): Promise<void> {

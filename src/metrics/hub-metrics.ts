@@ -11,7 +11,7 @@ import type { Backlog } from '../jobs/queue.js'
 import { CODES } from '../protocol/codes.js'
 import { Exposition, type Sample, type Samples } from './exposition.js'
 import { type JobSources, jobSamples, measureJobs } from './job-samples.js'
-import { buildScrape } from './scrape.js'
+import { buildScrape, isThere, type Question } from './scrape.js'
 
 export interface HubSources {
   readonly hub: Hub
@@ -27,26 +27,16 @@ export interface HubSources {
 /** Close code of a connection that was cut off without a word (RFC 6455, section 7.4.1). */
 const CUT_OFF = 1006
 
-/** Of a Redis that does not answer. */
-const UNKNOWN: Samples = {
-  runcast_ready: alone(0),
-  runcast_redis_ready: alone(0),
-  runcast_queue_jobs: [],
-  runcast_queue_head_wait_seconds: [],
-  runcast_queue_workers: [],
-}
-
 /** The `/metrics` of a hub. */
 export function hubMetrics(sources: HubSources): Scrape {
   const exposition = new Exposition('hub')
   const { hub, server, parts } = sources
-  hub.tally.deliveries.listen((seconds) => exposition.observe('runcast_publish_to_socket_seconds', seconds))
   server.tally.durations.listen((seconds, labels) => exposition.observe('runcast_http_request_seconds', seconds, labels))
   measureJobs(exposition, parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(parts), ...clientSamples(sources), ...trafficSamples(hub.tally), ...requestSamples(sources) }),
-    asked: () => askedSamples(sources),
-    unknown: UNKNOWN,
+    questions: () => questionsOf(sources),
+    begin: () => hub.tally.deliveries.listen((seconds) => exposition.observe('runcast_publish_to_socket_seconds', seconds)),
   })
 }
 
@@ -91,35 +81,45 @@ function requestSamples({ hub, server: { tally }, upgrades, claims, parts }: Hub
   }
 }
 
-/** Some commands of Redis, whatever waits there: one for all depths, and one a queue for its workers. What it does not tell is left out. */
-async function askedSamples(sources: HubSources): Promise<Samples> {
-  const { server, parts, depths } = sources
-  const [isReady, hears, read] = await Promise.all([areAllThere(server.readiness), parts.broker.ready(), depths.read().catch(() => null)])
-  return {
-    ...UNKNOWN,
-    runcast_ready: alone(isReady ? 1 : 0),
-    runcast_redis_ready: alone(hears ? 1 : 0),
-    ...(read && (await queueSamples(sources, read))),
+/** Some commands of Redis: one for all depths, and one a queue for its workers. Each may be refused, or late, without harm to the others. */
+function questionsOf({ server, parts, depths, queues }: HubSources): Question[] {
+  const reading = depths.read()
+  const workers = async () => {
+    const found = await reading.catch(() => [])
+    const names = [...new Set([...queues, ...found.map(({ queue }) => queue)])]
+    return { runcast_queue_workers: (await Promise.all(names.map((queue) => workersOf(parts.backlog, queue)))).flat() }
   }
+  return [
+    isThere('runcast_ready', areAllThere(server.readiness)),
+    isThere('runcast_redis_ready', parts.broker.ready()),
+    {
+      answer: reading.then((read) => depthSamples(read, queues)),
+      unknown: { runcast_queue_jobs: [], runcast_queue_head_wait_seconds: [] },
+    },
+    { answer: workers(), unknown: { runcast_queue_workers: [] } },
+  ]
 }
 
-async function queueSamples({ parts, queues }: HubSources, read: readonly QueueDepth[]): Promise<Samples> {
-  const known = new Map<string, Omit<QueueDepth, 'queue'>>(queues.map((queue) => [queue, { waiting: 0, active: 0, headWaitMs: 0 }]))
+/** Not every Redis lets one see who is connected. */
+async function workersOf(backlog: Pick<Backlog, 'workers'>, queue: string): Promise<Sample[]> {
+  return backlog.workers(queue).then(
+    (count) => [[[queue], count]],
+    () => [],
+  )
+}
+
+function depthSamples(read: readonly QueueDepth[], queues: readonly string[]): Samples {
+  const empty = { waiting: 0, held: 0, active: 0, headWaitMs: 0 }
+  const known = new Map<string, Omit<QueueDepth, 'queue'>>(queues.map((queue) => [queue, empty]))
   for (const { queue, ...depth } of read) known.set(queue, depth)
   const rows = [...known]
-  // Not every Redis lets one see who is connected.
-  const workersOf = ([queue]: (typeof rows)[number]) =>
-    parts.backlog.workers(queue).then(
-      (count): Sample[] => [[[queue], count]],
-      () => [],
-    )
   return {
-    runcast_queue_jobs: rows.flatMap(([queue, { waiting, active }]): Sample[] => [
+    runcast_queue_jobs: rows.flatMap(([queue, { waiting, held, active }]): Sample[] => [
       [[queue, 'waiting'], waiting],
+      [[queue, 'held'], held],
       [[queue, 'active'], active],
     ]),
     runcast_queue_head_wait_seconds: rows.map(([queue, { headWaitMs }]) => [[queue], headWaitMs / 1000]),
-    runcast_queue_workers: (await Promise.all(rows.map(workersOf))).flat(),
   }
 }
 

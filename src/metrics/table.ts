@@ -62,7 +62,7 @@ export const METRICS = {
     type: 'counter',
     of: 'hub',
     labels: ['code', 'reason'],
-    help: 'Connections that this hub closed, by close code and its name; `stalled` (1006): cut off, since the client read nothing any more.',
+    help: 'Sessions that this hub closed, by close code and its name; `stalled` (1006): cut off, since the client read nothing any more. Not those of a page that may not connect (`runcast_refusals_total`, `forbidden`), and not what the WebSocket library closes by itself (1002, 1007 and 1009: frames that are not valid or too big).',
   },
   runcast_refusals_total: {
     type: 'counter',
@@ -80,7 +80,7 @@ export const METRICS = {
     type: 'counter',
     of: 'hub',
     labels: ['method', 'route', 'status'],
-    help: 'HTTP requests that were answered, by pattern of the route (`unmatched` where there is none); a stream counts at its end.',
+    help: 'HTTP requests at their end, by pattern of the route (`unmatched` where there is none); `aborted`: the client left before an answer; a stream counts when it ends. WebSockets that were taken are in `runcast_connections_opened_total` alone.',
   },
   runcast_http_request_seconds: {
     type: 'histogram',
@@ -95,7 +95,7 @@ export const METRICS = {
     type: 'gauge',
     of: 'hub',
     labels: ['queue', 'state'],
-    help: 'Jobs `waiting` for their turn, and `active`: handed out and not ended. Of all of Redis: every hub says the same, so take `max`.',
+    help: 'Jobs that wait and may be handed out as soon as a worker is free (`waiting`), that wait since their user has as many handed out as they may (`held`), and that were handed out and have not ended (`active`). Of all of Redis: every hub says the same, so take `max`.',
   },
   runcast_queue_head_wait_seconds: {
     type: 'gauge',
@@ -162,7 +162,7 @@ export const METRICS = {
     type: 'counter',
     of: 'both',
     labels: ['queue', 'how'],
-    help: 'How attempts ended: `done`, `ended` (failed or cancelled), `retry`, `handed_back`, `refused` (not to be run, or another worker has it).',
+    help: 'How attempts ended, once the queue has taken it: `done`, `ended` (failed or cancelled), `retry`, `handed_back`, `refused` (not to be run, or another worker has it). One whose lock was lost is not among them.',
   },
   runcast_fenced_writes_total: {
     type: 'counter',
@@ -199,7 +199,12 @@ export const METRICS = {
   runcast_steps_total: { type: 'counter', of: 'worker', labels: [], help: 'Steps of optimizations that were done.' },
   runcast_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while `/readyz` answers 200, else 0.' },
   runcast_redis_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while Redis answers this process, else 0.' },
-  runcast_redis_reconnects_total: { type: 'counter', of: 'both', labels: [], help: 'Connections to Redis that were lost and made again.' },
+  runcast_redis_reconnects_total: {
+    type: 'counter',
+    of: 'both',
+    labels: [],
+    help: 'Connections to Redis that were lost and made again, those to the queues too.',
+  },
 } as const satisfies Readonly<Record<string, MetricRow>>
 
 export type MetricName = keyof typeof METRICS

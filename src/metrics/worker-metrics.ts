@@ -3,7 +3,7 @@ import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import { Exposition, type Samples } from './exposition.js'
 import { type JobSources, jobSamples, measureJobs } from './job-samples.js'
-import { buildScrape } from './scrape.js'
+import { buildScrape, isThere } from './scrape.js'
 
 /** One queue's worker of this process. */
 export interface RunningWorker {
@@ -26,11 +26,10 @@ export function workerMetrics(sources: WorkerSources): Scrape {
   measureJobs(exposition, sources.parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(sources.parts), ...workSamples(sources) }),
-    asked: async () => {
-      const [isReady, answers] = await Promise.all([areAllThere(sources.readiness), sources.parts.broker.answers()])
-      return { runcast_ready: [[[], isReady ? 1 : 0]], runcast_redis_ready: [[[], answers ? 1 : 0]] }
-    },
-    unknown: { runcast_ready: [[[], 0]], runcast_redis_ready: [[[], 0]] },
+    questions: () => [
+      isThere('runcast_ready', areAllThere(sources.readiness)),
+      isThere('runcast_redis_ready', sources.parts.broker.answers()),
+    ],
   })
 }
 

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { GateLimits, QueueRef } from '../../src/broker/gate.js'
 import { connectCommands } from '../../src/broker/redis-connection.js'
-import { RedisDepths } from '../../src/broker/redis-depths.js'
+import { type DepthLimits, RedisDepths } from '../../src/broker/redis-depths.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { eventually } from '../helpers/eventually.js'
 import { startTestRedis } from '../helpers/redis.js'
@@ -210,26 +210,74 @@ t.test('the gate lies in one slot of a cluster', async (t) => {
   t.equal(await gate.leave(roundOf('a-1')), 'run')
 })
 
-t.test('the depths of the queues are counted as rounds come, are handed out, and go', async (t) => {
-  const prefix = `test-${randomUUID()}`
-  const gate = open(t, { maxActivePerUser: 2 }, prefix)
+/** What `RedisDepths` tells of a prefix, a line a queue: its name, and how many rounds wait, are held, and are active. */
+function depthsOf(t: Test, prefix: string, limits: Partial<DepthLimits> = {}) {
   const commands = connectCommands({ url: redis.url })
   t.teardown(() => commands.disconnect())
-  const depths = new RedisDepths(commands, new RedisKeys(prefix))
-  const read = async () => (await depths.read()).map(({ queue, waiting, active }) => `${queue} ${waiting} ${active}`).sort()
-  t.same(await read(), [])
+  const depths = new RedisDepths(commands, new RedisKeys(prefix), { maxActivePerUser: 2, maxUsers: 100, ...limits })
+  const lines = async () => (await depths.read()).map(({ queue, waiting, held, active }) => `${queue} ${waiting} ${held} ${active}`).sort()
+  return { depths, lines }
+}
+
+t.test('the depths of the queues change as rounds come, are handed out, and go', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxActivePerUser: 2 }, prefix)
+  const { depths, lines } = depthsOf(t, prefix)
+  t.same(await lines(), [])
   await enterAll(gate, ['a-1', 'a-2', 'a-3'])
   await enterAll(gate, ['a-1', 'b-1'], 'benchmark')
-  t.same(await read(), ['benchmark 1 0', 'run 3 0'], 'one that is here already is no other one')
+  t.same(await lines(), ['benchmark 1 0 0', 'run 2 1 0'], 'one that is here already is no other one')
   const first = await gate.next()
   const second = await gate.next()
-  t.same(await read(), ['benchmark 0 1', 'run 2 1'])
   const waits = async () => (await depths.read()).filter(({ headWaitMs }) => headWaitMs > 0).length
   await eventually(async () => (await waits()) === 2)
+  t.same(await lines(), ['benchmark 0 0 1', 'run 1 1 1'], 'one place of two is left')
   for (const round of [first, second]) await gate.started(round ?? roundOf('none'))
   t.equal(await waits(), 0, 'a worker has them')
+  await takeAll(gate)
+  t.same(await lines(), ['benchmark 0 0 1', 'run 0 1 2'])
   await gate.leave(roundOf('a-3'))
   await gate.leave(roundOf('a-3'))
-  await gate.leave(first ?? roundOf('none'))
-  t.same(await read(), first?.queue === 'run' ? ['benchmark 0 1', 'run 1 0'] : ['benchmark 0 0', 'run 1 1'])
+  await gate.leave(roundOf('a-1'))
+  t.same(await lines(), ['benchmark 0 0 1', 'run 0 0 1'])
+})
+
+t.test('of a user with a thousand jobs only as many count as waiting as the user may have; the others are held', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxActivePerUser: 10 }, prefix)
+  const { lines } = depthsOf(t, prefix, { maxActivePerUser: 10 })
+  await Promise.all(Array.from({ length: 1000 }, (_, i) => gate.enter(roundOf(`a-${i}`))))
+  t.same(await lines(), ['run 10 990 0'])
+  await takeAll(gate)
+  t.same(await lines(), ['run 0 990 10'])
+  await gate.enter({ ...roundOf('a-part'), isFree: true })
+  await enterAll(gate, ['b-1'])
+  t.same(await lines(), ['run 2 990 10'], 'a part needs no place, and another user has some')
+})
+
+t.test('the depths are of what is there, whoever has written it: nothing is kept in step beside it', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, {}, prefix)
+  await enterAll(gate, ['a-1', 'a-2'])
+  await takeAll(gate, 1)
+  // As an older version has left it, which knew of no other keys.
+  const { base } = new RedisKeys(prefix).gate()
+  const known = /:(queues|waiting|admitted|ring|served|window|turn)(:|$)/
+  for (const key of await admin.keys(`${prefix}*`)) if (!known.test(key.slice(base.length - 1))) await admin.del(key)
+  const { lines } = depthsOf(t, prefix)
+  t.same(await lines(), ['run 1 0 1'])
+  for (const id of ['a-1', 'a-2']) await gate.leave(roundOf(id))
+  t.same(await lines(), ['run 0 0 0'], 'never less than nothing')
+})
+
+t.test('of more users than are looked at, each counts for one round', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, {}, prefix)
+  await enterAll(gate, ['a-1', 'b-1', 'b-2', 'c-1', 'd-1', 'd-2'])
+  await takeAll(gate, 1)
+  t.same(await depthsOf(t, prefix).lines(), ['run 5 0 1'])
+  // b is looked at, c and d stand in the ring, a has no more.
+  t.same(await depthsOf(t, prefix, { maxUsers: 1 }).lines(), ['run 4 0 1'])
+  await gate.enter(roundOf('a-2'))
+  t.same(await depthsOf(t, prefix, { maxUsers: 1 }).lines(), ['run 5 0 1'], 'one who has an active round is always looked at, and once')
 })

@@ -6,8 +6,8 @@ export interface AlertCase {
   readonly fires: Series
   /** Minutes after the beginning. */
   readonly at: number
-  /** Labels of the alert, beside its severity. */
-  readonly labels?: Readonly<Record<string, string>>
+  /** Labels of the alert, beside its severity; of each, where there are more. */
+  readonly labels?: Readonly<Record<string, string>> | readonly Readonly<Record<string, string>>[]
   readonly quiet: Series
 }
 
@@ -18,6 +18,29 @@ const READY = { [`runcast_ready{${ON_HUB}}`]: '1x120' }
 /** The rates of these are by the minute: 120 more a minute are 2 a second. */
 export const CASES: Readonly<Record<string, AlertCase>> = {
   RuncastNoHub: { fires: { 'up{job="runcast"}': '0x30' }, at: 5, quiet: { 'runcast_connections{transport="sse"}': '0x30' } },
+  RuncastTargetDown: {
+    fires: {
+      // Of a job whose name says nothing, one that has been dead for a while beside one that lives; all of another one; and one that has never come up.
+      'up{instance="b",job="x"}': '1 1 0x30',
+      'up{instance="a",job="x"}': '1x30',
+      'runcast_ready{instance="a",job="x"}': '1x30',
+      'up{instance="c",job="y"}': '1 1 0x30',
+      'runcast_ready{instance="c",job="y"}': '1 1 stale',
+      'up{instance="d",job="prod/runcast"}': '0x30',
+    },
+    at: 10,
+    labels: [
+      { instance: 'b', job: 'x' },
+      { instance: 'c', job: 'y' },
+      { instance: 'd', job: 'prod/runcast' },
+    ],
+    // One that was rolled; and another program.
+    quiet: {
+      'up{instance="a",job="runcast"}': '1 1 1 1 1 1 0 0 0 1x30',
+      'runcast_ready{instance="a",job="runcast"}': '1x30',
+      'up{instance="b",job="shop"}': '0x30',
+    },
+  },
   RuncastNotReady: {
     fires: { [`runcast_ready{${ON_HUB}}`]: '1 0x30' },
     at: 5,
@@ -54,6 +77,7 @@ export const CASES: Readonly<Record<string, AlertCase>> = {
     quiet: {
       'runcast_queue_jobs{queue="run",state="waiting"}': '5000-10x120',
       'runcast_queue_jobs{queue="run",state="active"}': '0+10x120',
+      'runcast_queue_jobs{queue="run",state="held"}': '0+10x120',
     },
   },
   RuncastWorkersLost: {

@@ -54,11 +54,11 @@ t.test('every alert fires when it should, and not when it should not', async (t)
 
 /** A test in promtool's words. */
 function testOf({ alert, labels, annotations }: Rule, { at, labels: own }: AlertCase, series: Series, fires: boolean): object {
-  const expected = { exp_labels: { ...labels, ...own }, exp_annotations: annotations }
+  const expected = [own ?? {}].flat().map((one) => ({ exp_labels: { ...labels, ...one }, exp_annotations: annotations }))
   return {
     name: `${alert} ${fires ? 'fires' : 'is quiet'}`,
     interval: '1m',
     input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-    alert_rule_test: [{ eval_time: `${at}m`, alertname: alert, exp_alerts: fires ? [expected] : [] }],
+    alert_rule_test: [{ eval_time: `${at}m`, alertname: alert, exp_alerts: fires ? expected : [] }],
   }
 }

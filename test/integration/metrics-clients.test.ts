@@ -34,7 +34,10 @@ t.test('entries are counted once as they come and once for each client, and the 
   const { job, complete } = await w.stage.play(id)
   const clients = [await w.h.connect(id), await w.h.connect(id)]
   for (const client of clients) await client.next('status')
+  job.metric('early', 1, 'Hz')
+  for (const client of clients) await client.next('metric_update')
   const before = await w.hub()
+  t.equal(before.sum('runcast_publish_to_socket_seconds'), 0, 'measured from the first scrape on')
   job.metric('m', 1, 'Hz')
   job.progress({ percent: 1, phase: 'solving', message: 'x' })
   for (const client of clients) await client.next('progress')

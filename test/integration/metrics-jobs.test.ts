@@ -1,6 +1,11 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { Census } from '../../src/jobs/census.js'
+import { Lockless } from '../../src/jobs/lockless.js'
+import { lookAfter } from '../../src/jobs/look-after.js'
 import { JobFailure, type Processor } from '../../workers/processor.js'
+import { StepWorker } from '../../workers/step-worker.js'
+import { WorkTally } from '../../workers/work-tally.js'
 import { Claimant } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { measure, optimize } from '../helpers/optimizations.js'
@@ -67,6 +72,28 @@ t.test('a job whose worker has another one: its writes are fenced', async (t) =>
   await w.counts('runcast_fenced_writes_total', 1, { reason: 'stale_writer' }, 'worker')
 })
 
+t.test('an attempt that is handed back is counted so', async (t) => {
+  const w = await watch(t)
+  await w.stage.play(await w.h.submit())
+  await w.h.worker?.close()
+  await w.counts('runcast_attempts_ended_total', 1, { queue: 'run', how: 'handed_back' }, 'worker')
+})
+
+t.test('an attempt counts once the queue has taken its end: one whose lock is gone has not ended', async (t) => {
+  const w = await watch(t, { env: { WORKER_LOCK_MS: '1000' } })
+  const id = await w.h.submit()
+  const { complete } = await w.stage.play(id)
+  const admin = new Redis(w.h.redis.url)
+  t.teardown(() => admin.disconnect())
+  t.equal(await admin.del(`{runcast:queue}:run:${id}~1:lock`), 1)
+  complete()
+  const again = await eventually(() => w.stage.playsOf(id)[1], { timeoutMs: 20_000 })
+  t.equal((await w.worker()).sum('runcast_attempts_ended_total'), 0)
+  again.complete()
+  await w.counts('runcast_attempts_ended_total', 1, { queue: 'run' }, 'worker')
+  await w.counts('runcast_attempts_started_total', 2, { queue: 'run' }, 'worker')
+})
+
 t.test('queues: who waits, who is active, for how long the next one waits, and the workers', async (t) => {
   const w = await watch(t, { processor: null })
   for (let i = 0; i < 3; i += 1) await w.h.submit()
@@ -81,6 +108,18 @@ t.test('queues: who waits, who is active, for how long the next one waits, and t
   t.same(w.h.faults, [])
 })
 
+t.test('queues: what a quota holds back is told apart from what a worker could take', async (t) => {
+  const w = await watch(t, { env: { MAX_ACTIVE_JOBS_PER_USER: '2' } })
+  for (let i = 0; i < 5; i += 1) await w.h.submit()
+  await w.counts('runcast_queue_jobs', 2, { queue: 'run', state: 'active' })
+  await w.counts('runcast_queue_jobs', 0, { queue: 'run', state: 'waiting' })
+  await w.counts('runcast_queue_jobs', 3, { queue: 'run', state: 'held' })
+  await w.h.submit({ sub: 'bob' })
+  await w.h.submit({ sub: 'bob' })
+  await w.counts('runcast_queue_jobs', 1, { queue: 'run', state: 'waiting' })
+  await w.counts('runcast_queue_jobs', 3, { queue: 'run', state: 'held' })
+})
+
 t.test('jobs by status are told by the one process that sweeps', async (t) => {
   const w = await watch(t, { env: { SWEEP_INTERVAL_MS: '200' } })
   const plays = await Promise.all([await w.h.submit(), await w.h.submit()].map((id) => w.stage.play(id)))
@@ -90,6 +129,51 @@ t.test('jobs by status are told by the one process that sweeps', async (t) => {
   w.saw('runcast_jobs')
   for (const { complete } of plays) complete()
   await eventually(async () => String(await by()) === '0,0')
+})
+
+t.test('jobs that wait for their turn are not among the jobs by status', async (t) => {
+  const { h } = await watch(t, { processor: null, env: { SWEEP_INTERVAL_MS: '600000' } })
+  const parts = h.nodes[0]?.hub.parts
+  if (!parts) throw new RangeError('no node')
+  const ids = [await h.submit(), await h.submit(), await h.submit()]
+  const care = { source: 'sweeper', cancelGraceMs: 1000, lockMs: 10_000, heldMs: 60_000, lockless: new Lockless() } as const
+  const census = new Census()
+  for (const id of ids) await lookAfter(parts, { id, round: 1 }, { ...care, census })
+  census.swept()
+  t.same(census.counts, [['run', 'queued', 1]], 'the one that was handed out')
+})
+
+t.test('steps of a queue of steps are counted while they go on', async (t) => {
+  const { h } = await watch(t, { processor: null })
+  const parts = h.nodes[0]?.hub.parts
+  if (!parts) throw new RangeError('no node')
+  let end = () => {}
+  const step = () =>
+    new Promise<void>((resolve) => {
+      end = resolve
+    })
+  const onFault = (error: unknown) => t.fail(String(error))
+  const { REDIS_URL: url, WORKER_LOCK_MS: lockDurationMs } = h.config
+  const worker = new StepWorker({
+    queue: 'steps',
+    step,
+    tally: new WorkTally(),
+    parts,
+    url,
+    prefix: '{runcast:queue}',
+    lockDurationMs,
+    onFault,
+  })
+  t.equal(worker.isTaking, false)
+  await worker.start()
+  t.equal(worker.isTaking, true)
+  t.equal(worker.running, 0)
+  await parts.backlog.step({ queue: 'steps', id: 'job', round: 1 }, 'first')
+  await eventually(() => worker.running === 1)
+  end()
+  await eventually(() => worker.running === 0)
+  await worker.close()
+  t.equal(worker.isTaking, false)
 })
 
 t.test('claims over HTTP: who waits, what was handed out, and posts that come too late', async (t) => {

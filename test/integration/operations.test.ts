@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
@@ -56,6 +57,33 @@ t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, als
   t.same(await ended, [0, null])
   t.match((await harness.call('GET', `/api/v2/runs/${id}`)).body, { status: 'completed', attempt: 1 })
   await t.rejects(ask('/livez'))
+})
+
+t.test('[OPS-1] a worker of optimizations alone says the same of its steps', async (t) => {
+  const harness = await startHarness(t, { processor: null })
+  const port = await freePort()
+  const worker = startWorkerProcess(t, harness, { METRICS_PORT: `${port}`, WORKER_KINDS: 'optimization' })
+  const ask = askAt(port)
+  await eventually(async () => (await ask('/readyz')).status === 200, { timeoutMs: 30_000 })
+  await harness.redis.kill()
+  await eventually(async () => !(await ask('/readyz')).body.checks.jobs)
+  await harness.redis.restart()
+  await eventually(async () => (await ask('/readyz')).status === 200)
+  const ended = once(worker, 'exit')
+  worker.kill('SIGTERM')
+  t.same(await ended, [0, null])
+})
+
+t.test('[OPS-1] a worker that cannot hear cancels is not ready', async (t) => {
+  const harness = await startHarness(t)
+  const jobs = harness.worker?.readiness.jobs
+  const admin = new Redis(harness.redis.url)
+  t.teardown(() => admin.disconnect())
+  t.equal(await jobs?.(), true)
+  // The control channel comes back by itself, but not at once; nothing else of the worker is of this type.
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await eventually(async () => (await jobs?.()) === false, { everyMs: 1 })
+  await eventually(async () => (await jobs?.()) === true)
 })
 
 t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port, and has its metrics there alone', async (t) => {

@@ -68,20 +68,28 @@ export class GateModel {
     return place === undefined ? null : place === 'waiting' ? 'waiting' : 'admitted'
   }
 
-  /** How many rounds of a queue wait, and were admitted. */
-  depth(queue: string): [waiting: number, active: number] {
-    const places = [...this.#rounds.values()].filter((round) => round.queue === queue).map(({ place }) => place)
-    const waiting = places.filter((place) => place === 'waiting').length
-    return [waiting, places.length - waiting]
+  /** How many rounds of a queue wait for a worker, wait for a place of their owner, and were admitted. */
+  depth(queue: string): { waiting: number; held: number; active: number } {
+    const depth = { waiting: 0, held: 0, active: 0 }
+    const left = new Map<string, number>()
+    for (const { owner, isFree, place } of [...this.#rounds.values()].filter((round) => round.queue === queue)) {
+      const places = left.get(owner) ?? this.#maxActive - this.#placesOf(owner)
+      if (place === 'waiting' && !isFree) left.set(owner, places - 1)
+      depth[place !== 'waiting' ? 'active' : isFree || places > 0 ? 'waiting' : 'held'] += 1
+    }
+    return depth
+  }
+
+  #placesOf(owner: string): number {
+    return [...this.#rounds.values()].filter((round) => round.owner === owner && !round.isFree && round.place !== 'waiting').length
   }
 
   /** Rounds whose turn may come, by order of entry. */
   #candidates(queue: string): QueuedRound[] {
     const all = [...this.#rounds.values()]
     if (all.some((round) => round.queue === queue && round.place === 'window')) return []
-    const places = (owner: string) => all.filter((round) => round.owner === owner && !round.isFree && round.place !== 'waiting').length
     return all.filter(
-      (round) => round.queue === queue && round.place === 'waiting' && (round.isFree || places(round.owner) < this.#maxActive),
+      (round) => round.queue === queue && round.place === 'waiting' && (round.isFree || this.#placesOf(round.owner) < this.#maxActive),
     )
   }
 }

@@ -62,8 +62,11 @@ t.test(
       const model = new GateModel(maxActivePerUser)
       for (const act of history) await play(gate, model, act)
       for (const round of ROUNDS) deepEqual(await gate.state(round), model.state(round.id))
-      const depths = await new RedisDepths(commands, new RedisKeys(prefix)).read()
-      for (const { queue, waiting, active } of depths) deepEqual([waiting, active], model.depth(queue), queue)
+      const depths = await new RedisDepths(commands, new RedisKeys(prefix), { maxActivePerUser, maxUsers: 100 }).read()
+      for (const queue of QUEUES) {
+        const { waiting = 0, held = 0, active = 0 } = depths.find((depth) => depth.queue === queue) ?? {}
+        deepEqual({ waiting, held, active }, model.depth(queue), queue)
+      }
       for (const round of model.rounds) await gate.leave(round)
       const left = (await commands.keys(`${prefix}*`)).map((key) => key.replace(/^.*\{gate\}:/, '').replace(/:.*$/, ''))
       deepEqual(

@@ -9,7 +9,6 @@
 local round, queue, way, owner = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if redis.call('HEXISTS', base .. 'admitted', round) == 1 then return 'admitted' end
 if redis.call('HSETNX', base .. 'waiting', round, queue .. ' ' .. way .. ' ' .. owner) == 1 then
-  count('waiting', queue, 1)
   redis.call('SADD', base .. 'queues', queue)
   redis.call('SADD', base .. 'queues:' .. owner, queue)
   redis.call('ZADD', line_of(queue, owner, way), redis.call('INCR', base .. 'turn'), round)

@@ -10,9 +10,8 @@ local round = ARGV[2]
 local held = redis.call('HGET', base .. 'waiting', round) or redis.call('HGET', base .. 'admitted', round)
 if not held then return false end
 local queue, way, owner = string.match(held, '^(%S+) (%a) (.*)$')
-for _, state in ipairs({ 'waiting', 'admitted' }) do
-  if redis.call('HDEL', base .. state, round) == 1 then count(state, queue, -1) end
-end
+redis.call('HDEL', base .. 'waiting', round)
+redis.call('HDEL', base .. 'admitted', round)
 redis.call('ZREM', line_of(queue, owner, way), round)
 redis.call('SREM', places_of(owner), round)
 redis.call('ZREM', base .. 'window:' .. queue, round)

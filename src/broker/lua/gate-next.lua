@@ -29,8 +29,6 @@ local function take(queue)
       local time = redis.call('TIME')
       redis.call('HDEL', base .. 'waiting', round)
       redis.call('HSET', base .. 'admitted', round, queue .. ' ' .. way .. ' ' .. owner)
-      count('waiting', queue, -1)
-      count('admitted', queue, 1)
       if way == 'c' then redis.call('SADD', places_of(owner), round) end
       redis.call('ZADD', window, time[1] * 1000 + math.floor(time[2] / 1000), round)
       redis.call('ZADD', served, redis.call('INCR', base .. 'turn'), owner)

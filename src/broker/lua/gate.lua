@@ -12,7 +12,6 @@
   ring:<queue>               sorted set of the users whose turn may come: exactly those with a waiting round and the place that it takes; by when each was last served
   served:<queue>             sorted set of when users were last served; the newest of them, for an hour
   window:<queue>             sorted set of admitted rounds that were not started, by time (ms)
-  counts                     hash: 'waiting:<queue>' and 'admitted:<queue>' → how many; what is 0 is not there
   turn                       the count that orders entries and services
   hour:<owner>               sorted set of the user's new rounds by time (ms)
 ]]
@@ -25,11 +24,6 @@ local function line_of(queue, owner, way) return base .. (way == 'f' and 'free:'
 local function places_of(owner) return base .. 'admitted:' .. owner end
 local function has_place(owner) return redis.call('SCARD', places_of(owner)) < max_active end
 local function is_waiting(queue, owner, way) return redis.call('EXISTS', line_of(queue, owner, way)) == 1 end
-
-local function count(state, queue, by)
-  local field = state .. ':' .. queue
-  if redis.call('HINCRBY', base .. 'counts', field, by) == 0 then redis.call('HDEL', base .. 'counts', field) end
-end
 
 -- After every change of a user's rounds or places.
 local function reseat(owner)

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { CodeName } from '../../protocol/codes.js'
 import { Durations, Tally } from '../../tally/tally.js'
@@ -16,6 +16,9 @@ export class HttpTally {
   readonly durations = new Durations<[method: string, route: string]>()
 }
 
+/** Of a request whose client has left before it was answered. */
+const ABORTED = 'aborted'
+
 declare module 'fastify' {
   interface FastifyInstance {
     tally: HttpTally
@@ -27,13 +30,22 @@ export const counting = fp(
   async (app: FastifyInstance) => {
     const tally = new HttpTally()
     app.decorate('tally', tally)
-    app.addHook('onResponse', async ({ method, is404, routeOptions }, reply) => {
+    const count = ({ method, is404, routeOptions }: FastifyRequest, reply: FastifyReply) => {
+      const { headersSent: isAnswered, statusCode } = reply.raw
       const route = routeOptions.url
+      const status = isAnswered ? String(statusCode) : ABORTED
       // Anybody may ask with any method for what there is not.
-      if (is404 || route === undefined) return tally.requests.add('any', 'unmatched', String(reply.statusCode))
-      tally.requests.add(method, route, String(reply.statusCode))
+      if (is404 || route === undefined) return tally.requests.add('any', 'unmatched', status)
+      tally.requests.add(method, route, status)
       const isStream = String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')
-      if (!isStream) tally.durations.add(reply.elapsedTime, method, route)
+      if (isAnswered && !isStream) tally.durations.add(reply.elapsedTime, method, route)
+    }
+    app.addHook('onRequest', (request, reply, done) => {
+      // Comes at every end, that of a client who leaves too. A WebSocket that was taken is answered by `ws`, so its response has no head of its own.
+      reply.raw.once('close', () => {
+        if (reply.raw.headersSent || !request.ws) count(request, reply)
+      })
+      done()
     })
   },
   { name: 'counting' },
