@@ -201,6 +201,12 @@ export const SETTINGS = {
   ACTIVE_TTL_MS: integer('How long Redis keeps a job that nobody looks after any more.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
   FINAL_TTL_MS: integer('How long Redis keeps a job after its end.', 24 * HOUR_MS, 1000, 90 * 24 * HOUR_MS),
   DRAIN_MS: integer('How long clients may take to move to another node when a hub stops.', 10_000, 0, 600_000),
+  DRAIN_MIN_MS: integer(
+    'How long a hub that stops answers requests at least, so that a load balancer sees `/readyz` fail first; at most DRAIN_MS.',
+    2000,
+    0,
+    600_000,
+  ),
   SWEEP_INTERVAL_MS: integer('How often jobs are looked after whose process died.', 5000, 100, 600_000),
 } as const satisfies Record<string, Setting<unknown>>
 

@@ -91,6 +91,7 @@ function serverSettings(config: Config, guards: HubGuards) {
     maxInboundBytes: config.MAX_INBOUND_BYTES,
     maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
+    drainLeastMs: Math.min(config.DRAIN_MIN_MS, config.DRAIN_MS),
   }
 }
 

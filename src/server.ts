@@ -6,6 +6,7 @@ import { counting } from './http/plugins/counting.js'
 import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
 import { origins } from './http/plugins/origins.js'
+import { parting } from './http/plugins/parting.js'
 import { requestLogging } from './http/plugins/request-logging.js'
 import { type Guards, sessions } from './http/plugins/sessions.js'
 import { upgrades } from './http/plugins/upgrades.js'
@@ -62,6 +63,8 @@ export interface ServerOptions {
   readonly userLimits: UserScopeLimits
   /** How long clients may take to move to another node when this one stops. */
   readonly drainMs: number
+  /** How long this node, when it stops, answers requests at least. */
+  readonly drainLeastMs: number
   readonly maxInboundBytes: number
   /** Most bytes of a post about a claimed job. */
   readonly maxPostBytes: number
@@ -72,7 +75,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const app = Fastify({
     ...requestLogging(options.logLevel),
     bodyLimit: options.maxInboundBytes,
-    forceCloseConnections: true,
+    // What is under way is answered, see `parting`.
+    forceCloseConnections: 'idle',
     trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     rewriteUrl: readableUrl,
     // More than Node lets through: an id that is too long is answered like any other that is no id.
@@ -85,9 +89,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(auth, options.auth)
   await app.register(docs)
 
-  const { guards } = options
+  const { drainMs, drainLeastMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs: options.drainMs, guards })
+  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, drainLeastMs, guards })
+  await app.register(parting, { limit: guards.upgrades })
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
   await app.register(health, { checks: readiness })

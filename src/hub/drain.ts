@@ -8,9 +8,10 @@ const CLOSING = 0.8
 
 /**
  * Empties a node within `windowMs`: each client is told when to open its next connection, one after the other, so that the nodes that stay are not
- * stormed; who does not follow is closed with 1012 before the end, also one after the other. Resolves when nobody is left.
+ * stormed; who does not follow is closed with 1012 before the end, also one after the other. Resolves when nobody is left, and not before `leastMs`:
+ * whoever sends clients here has to notice that it must not.
  */
-export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number): Promise<void> {
+export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, leastMs = 0): Promise<void> {
   const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
   const begun = clock.now()
   const told = [...sessions]
@@ -26,4 +27,6 @@ export async function drain(sessions: ReadonlySet<Session>, clock: Clock, window
     if (due > clock.now()) await wait(due - clock.now())
     session.close('restart')
   }
+  const rest = leastMs - (clock.now() - begun)
+  if (rest > 0) await wait(rest)
 }

@@ -44,6 +44,20 @@ t.test('[DRAIN-1] each client is told when to move, one after the other within 6
   t.ok(clients.every(({ transport }) => transport.closedWith === undefined))
 })
 
+t.test('[DRAIN-4] an empty node is there for as long as it was told', async (t) => {
+  const { world, sessions } = await setUp(0)
+  let isOver = false
+  const drained = drain(sessions, world.clock, 10_000, 2000).then(() => {
+    isOver = true
+  })
+  await world.settle()
+  world.clock.advance(1999)
+  await world.settle()
+  t.notOk(isOver)
+  world.clock.advance(1)
+  await drained
+})
+
 t.test('[DRAIN-3] who does not move is closed with 1012 after 80 % of the window, one after the other', async (t) => {
   const { world, clients, sessions, pass } = await setUp(50)
   let isOver = false

@@ -27,13 +27,15 @@ export interface SessionsOptions {
   readonly limits: SessionLimits
   /** How long clients may take to move when the node stops. */
   readonly drainMs: number
+  /** How long it is there for requests at least. */
+  readonly drainLeastMs: number
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** The sessions of this node. */
     sessions: ReadonlySet<Session>
-    /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Resolves when nobody is left. */
+    /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Requests are answered meanwhile. Resolves when nobody is left. */
     drain(): Promise<void>
     /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. */
     buildSession(via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
@@ -42,7 +44,7 @@ declare module 'fastify' {
 
 /** Sessions, whatever their transport. Those that are open when the server closes end with 1012. */
 export const sessions = fp(
-  async (app: FastifyInstance, { hub, policy, limits, drainMs, guards }: SessionsOptions) => {
+  async (app: FastifyInstance, { hub, policy, limits, drainMs, drainLeastMs, guards }: SessionsOptions) => {
     const open = new Set<Session>()
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
@@ -75,7 +77,7 @@ export const sessions = fp(
     app.decorate('drain', async () => {
       guards.upgrades.drain()
       // The shares go back first, so that the clients find places on the nodes that they move to; a Redis that is away delays nobody.
-      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs)])
+      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, drainLeastMs)])
       await drained
     })
     app.addHook('preClose', async () => {
