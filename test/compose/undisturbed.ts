@@ -6,6 +6,8 @@ import { HORN } from './jobs.js'
 import type { Rest } from './rest.js'
 
 const PAUSE_MS = 50
+/** What has gone may be missed only then. */
+const AFTERWARDS_MS = 1000
 
 /** One request by an agent, to its end; answers what is wrong with it, else null. */
 function ask(url: string, agent: Agent, { token, body }: { token?: string; body?: object } = {}): Promise<string | null> {
@@ -52,7 +54,9 @@ export async function undisturbed<T>(t: Test, rest: Rest, what: () => Promise<T>
     t.ok(wrong.length <= mayFail, `${asked} ${name} meanwhile, ${wrong.length} failed: ${wrong.slice(0, 5).join(', ')}`)
   })
   try {
-    return await what()
+    const result = await what()
+    await sleep(AFTERWARDS_MS)
+    return result
   } finally {
     isOver = true
     await Promise.all(asking)
