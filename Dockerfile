@@ -12,8 +12,9 @@ COPY src src
 COPY workers workers
 RUN node scripts/bootstrap.mjs --build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 COPY deploy/image/*.mjs ./
-# Modes come from the clone, and may be closed to others; what a running program does not read is left behind.
-RUN find build node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.md' -o -name '*.tsbuildinfo' \) -delete \
+# Modes come from the clone, and may be closed to others; what a running program does not read is left behind, but for the licences.
+RUN find build node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.md' -o -name '*.tsbuildinfo' \) \
+    ! -iname 'licen[cs]e*' ! -iname 'notice*' ! -iname 'copying*' -delete \
   && rm -rf .runcast scripts src workers tsconfig.json package-lock.json build/.stamp.json node_modules/.package-lock.json \
   && chmod -R a+rX,go-w /app
 

@@ -12,7 +12,7 @@ export interface Service {
 }
 
 interface Written {
-  readonly build?: string
+  readonly image: string
   readonly entrypoint?: readonly string[]
   readonly command?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
@@ -39,10 +39,11 @@ function serviceOf(
   written: Written,
   image: { readonly entrypoint: readonly string[]; readonly env: Readonly<Record<string, string>> },
 ): Service {
-  const { build, entrypoint = build ? image.entrypoint : [], command = [], environment = {} } = written
+  const isOurs = written.image.includes('RUNCAST_IMAGE')
+  const { entrypoint = isOurs ? image.entrypoint : [], command = [], environment = {} } = written
   return {
     command: [...entrypoint, ...command],
-    env: build ? { ...image.env, ...mapped(environment) } : mapped(environment),
+    env: isOurs ? { ...image.env, ...mapped(environment) } : mapped(environment),
     graceMs: Number.parseInt(written.stop_grace_period ?? '10s', 10) * 1000,
     stopSignal: written.stop_signal ?? 'SIGTERM',
   }

@@ -1,23 +1,38 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { containersOf, type Docker, docker, tryDocker } from './docker.js'
-import { type Environment, mustRun, ROOT, run, say } from './shell.js'
+import { type Environment, mustRun, ROOT, run } from './shell.js'
 import type { Stack } from './stack.js'
 
+/** Of what the README's commands build. */
 const IMAGE = 'runcast:compose-test'
 const HEALTHY_MS = 120_000
-/** Ends the Node of a container as a crash does: the child of its first process. */
-const CRASH = `const { readdirSync, readFileSync } = require('node:fs')
-for (const pid of readdirSync('/proc').filter(Number)) {
-  const [, parent] = (/\\) \\S (\\d+)/.exec(readFileSync('/proc/' + pid + '/stat', 'utf8')) || [])
-  if (parent === '1' && Number(pid) !== process.pid) process.kill(Number(pid), 'SIGKILL')
-}`
+/** Ends what the first process of a container has started, as a crash does. */
+const CRASH = 'for stat in /proc/[0-9]*/stat; do read -r pid _ _ parent _ <"$stat"; [ "$parent" != 1 ] || kill -9 "$pid"; done'
+/** Everything that the commands of the README read. */
+const CLONE = [
+  'docker-compose.yml',
+  'Dockerfile',
+  '.dockerignore',
+  'deploy',
+  'package.json',
+  'package-lock.json',
+  'LICENSE',
+  'tsconfig.json',
+  'scripts',
+  'src',
+  'workers',
+  'README.md',
+  'docs',
+]
+/** Whose clone it is: not root's. */
+const OWNER = 12_345
 
-/** docker-compose.yml on an engine, as it stands: under a project, a port, a network and a secret of its own. */
+/** docker-compose.yml on an engine, as it stands, in a clone that is closed to others: under a project, a port and a network of its own. */
 export class EngineStack implements Stack {
   readonly kind: string
   readonly url: string
@@ -36,39 +51,51 @@ export class EngineStack implements Stack {
       ...engine.env,
       RUNCAST_IMAGE: IMAGE,
       RUNCAST_PORT: `${port}`,
-      RUNCAST_SUBNET: '172.31.86.0/24',
-      RUNCAST_SECRETS: join(folder, 'secrets'),
+      RUNCAST_SUBNET: '10.213.86.0/24',
       COMPOSE_PROJECT_NAME: this.project,
+      COMPOSE_FILE: 'docker-compose.yml:build-network.yml',
     }
   }
 
-  /** Builds the shipped Dockerfile. Resolves to how long that took and how large the image is. */
-  static async build(engine: Docker): Promise<{ seconds: number; bytes: number }> {
-    const begun = Date.now()
-    await docker(engine, ['build', '--network=host', '-t', IMAGE, ROOT], { timeoutMs: 900_000 })
-    const bytes = Number(await docker(engine, ['image', 'inspect', '--format', '{{.Size}}', IMAGE]))
-    return { seconds: (Date.now() - begun) / 1000, bytes }
+  /** Copies what a clone has, as it is after a umask of 077. Starts nothing. */
+  static async clone(engine: Docker): Promise<EngineStack> {
+    const folder = await mkdtemp(join(tmpdir(), 'runcast-clone-'))
+    for (const path of CLONE) await cp(join(ROOT, path), join(folder, path), { recursive: true })
+    // Images are built with the network of the machine: an engine of its own has no other.
+    await writeFile(join(folder, 'build-network.yml'), 'services: { hub: { build: { context: ., network: host } } }\n')
+    await mustRun('chmod', ['-R', 'u+rwX,go-rwx', folder])
+    await run('chown', ['-R', `${OWNER}:${OWNER}`, folder])
+    return new EngineStack(engine, folder, await freePort())
   }
 
-  /** The three commands of the README, less the build. Resolves once all services are healthy. */
-  static async up(engine: Docker): Promise<EngineStack> {
-    const folder = await mkdtemp(join(tmpdir(), 'runcast-compose-'))
-    const stack = new EngineStack(engine, folder, await freePort())
-    try {
-      await stack.compose('run', '--rm', 'secret')
-      await stack.compose('up', '-d')
-      await stack.#healthy(await stack.units())
-    } catch (error) {
-      say((await stack.logs()).slice(-4000))
-      await stack.close()
-      throw error
-    }
-    return stack
+  /** Runs lines of a document in the clone, but for the port and for the name of a compose that is older. Answers what they print. */
+  shell(lines: readonly string[], timeoutMs = 300_000): Promise<string> {
+    const here = (line: string) =>
+      line
+        .replaceAll('docker compose', this.engine.compose.join(' '))
+        .replaceAll('http://127.0.0.1:8501', this.url)
+        .replaceAll('runcast_redis', `${this.project}_redis`)
+    return mustRun('bash', ['-e', '-o', 'pipefail', '-c', lines.map(here).join('\n')], { cwd: this.folder, env: this.#env, timeoutMs })
+  }
+
+  /** How large the image is, in bytes. */
+  async imageSize(): Promise<number> {
+    return Number(await docker(this.engine, ['image', 'inspect', '--format', '{{.Size}}', IMAGE]))
+  }
+
+  /** Resolves once all services are healthy. */
+  healthy(): Promise<void> {
+    return this.units().then((units) => this.#healthy(units))
+  }
+
+  /** A field of the image. */
+  ofImage(template: string): Promise<string> {
+    return docker(this.engine, ['image', 'inspect', '--format', template, IMAGE])
   }
 
   compose(...args: readonly string[]): Promise<string> {
     const [command, ...first] = this.engine.compose
-    return mustRun(command, [...first, ...args], { env: this.#env, timeoutMs: 300_000 })
+    return mustRun(command, [...first, ...args], { cwd: this.folder, env: this.#env, timeoutMs: 300_000 })
   }
 
   /** A field of a container, by a template of `docker inspect`. */
@@ -103,7 +130,7 @@ export class EngineStack implements Stack {
 
   async crash(unit: string): Promise<void> {
     const starts = await this.inspect(unit, '{{.RestartCount}}')
-    await this.exec(unit, 'node', '-e', CRASH)
+    await this.exec(unit, 'sh', '-c', CRASH)
     await eventually(async () => (await this.inspect(unit, '{{.RestartCount}}')) !== starts, { timeoutMs: 30_000, everyMs: 200 })
     await this.#healthy([unit])
   }
@@ -122,6 +149,23 @@ export class EngineStack implements Stack {
     await this.#healthy(await this.units(service))
   }
 
+  async recreate(): Promise<void> {
+    const counts = await Promise.all(['hub', 'solver'].map(async (service) => `${service}=${(await this.units(service)).length}`))
+    await this.compose('down')
+    await this.compose('up', '-d', ...counts.flatMap((count) => ['--scale', count]))
+    await this.healthy()
+  }
+
+  get proxyFile(): string {
+    return join(this.folder, 'deploy/haproxy/haproxy.cfg')
+  }
+
+  async reload(): Promise<void> {
+    const [, command = ''] =
+      /`(docker compose exec -T proxy [^`]+)`/.exec(await readFile(join(this.folder, 'docs/operations.md'), 'utf8')) ?? []
+    await this.shell([command])
+  }
+
   async logs(): Promise<string> {
     const filters = [`label=com.docker.compose.project=${this.project}`]
     const all = await containersOf(this.engine, filters, true)
@@ -137,7 +181,7 @@ export class EngineStack implements Stack {
 
   async close(): Promise<void> {
     const [command, ...first] = this.engine.compose
-    await run(command, [...first, 'down', '-v', '-t', '5', '--remove-orphans'], { env: this.#env, timeoutMs: 180_000 })
+    await run(command, [...first, 'down', '-v', '-t', '5', '--remove-orphans'], { cwd: this.folder, env: this.#env, timeoutMs: 180_000 })
     await tryDocker(this.engine, ['image', 'rm', IMAGE])
     await rm(this.folder, { recursive: true, force: true })
   }

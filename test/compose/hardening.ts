@@ -17,6 +17,15 @@ export async function hardening(t: Test, stack: EngineStack): Promise<void> {
     t.match(write.stderr, /Read-only file system/, `${unit} cannot write`)
     t.not(write.code, 0)
   }
+  const image = await stack.ofImage('{{json .Config.Healthcheck.Test}} {{json .Config.Cmd}}')
+  t.equal(image, '["CMD","node","/app/health.mjs"] ["hub"]', 'the image looks after itself, and is a hub')
+  const licences = await stack.exec((await stack.units('hub'))[0] ?? '', 'find', '/app/node_modules', '-iname', 'licen[cs]e*.md')
+  t.ok(linesOf(licences.stdout).length >= 5, `licences in Markdown are there: ${linesOf(licences.stdout).length}`)
+  for (const service of ['redis', 'solver', 'hub', 'benchmark']) {
+    const routes = await stack.exec((await stack.units(service))[0] ?? '', 'cat', '/proc/net/route')
+    t.equal(/^\S+\t00000000\t/m.test(routes.stdout), service === 'hub' || service === 'benchmark', `the way out of ${service}`)
+  }
+
   const grace = await stack.inspect((await stack.units('hub'))[0] ?? '', '{{.Config.StopTimeout}}')
   t.equal(grace, '30', 'the stop period is that of the file')
 

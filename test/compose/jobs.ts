@@ -9,7 +9,8 @@ const USERS = ['alice', 'bob']
 /** Runs of a user that are open at any time while the story goes on. */
 const OPEN_RUNS = 2
 const LOOK_MS = 500
-const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+/** A run of a second or two, with its defaults. */
+export const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
 /** The finest there is: about ten seconds of computing. */
 const LONG = { ...HORN, mesh: { elements_x: 32, elements_y: 160 }, sweep: { points: 201 } }
 const BENCHMARK = {
@@ -30,6 +31,7 @@ export class Jobs {
   readonly #rests: readonly Rest[]
   readonly #open = new Set<string>()
   readonly #ends: Promise<void>[] = []
+  readonly #lasting: Watcher[] = []
   readonly #benchmarks: string[] = []
   #isOver = false
   #feeding: Promise<void> = Promise.resolve()
@@ -50,12 +52,24 @@ export class Jobs {
     return jobs
   }
 
+  /** REST as the first of the users. */
+  get rest(): Rest {
+    const [first] = this.#rests
+    if (!first) throw new Error('nobody')
+    return first
+  }
+
   get tokens(): string[] {
     return this.#rests.map(({ token }) => token)
   }
 
   get openRuns(): number {
     return this.#open.size
+  }
+
+  /** Connections that the clients of all jobs of a user have made so far: those that stay as long as nothing is cut. */
+  get connects(): number {
+    return this.#lasting.reduce((sum, watcher) => sum + watcher.connects, 0)
   }
 
   /** Runs that are computed at this moment, by REST. */
@@ -80,16 +94,14 @@ export class Jobs {
   }
 
   async #start(): Promise<void> {
-    const [first] = this.#rests
-    if (!first) throw new Error('nobody')
-    await this.#benchmark(first)
+    await this.#benchmark(this.rest)
     for (const [i, rest] of this.#rests.entries()) {
       for (let n = 0; n < OPEN_RUNS; n += 1) await this.#submit(rest, `${USERS[i]}-${this.ids.length}`)
       const isOver = (view: ReadonlyMap<string, { status: Status }>) =>
         this.#isOver && [...view.values()].every(({ status }) => isFinal(status))
-      this.watchers.push(watchUser(this.#url, rest, isOver))
-      this.watchers.push(watchUser(this.#url, rest, isOver))
+      this.#lasting.push(watchUser(this.#url, rest, isOver), watchUser(this.#url, rest, isOver))
     }
+    this.watchers.push(...this.#lasting)
     this.#feeding = this.#feed()
   }
 
@@ -101,8 +113,7 @@ export class Jobs {
         // What cannot be submitted now, since Redis is away, is the next time.
         if (open.length < OPEN_RUNS) await this.#submit(rest, `${user}-${this.ids.length}`).catch(() => {})
       }
-      const [first] = this.#rests
-      if (first) await this.#benchmark(first).catch(() => {})
+      await this.#benchmark(this.rest).catch(() => {})
       await sleep(LOOK_MS)
     }
   }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startProcessesPlainly } from '../helpers/plain-processes.js'
+import { backup } from './backup.js'
 import { importBases } from './base-images.js'
 import { type Docker, findDocker } from './docker.js'
 import { EngineStack } from './engine-stack.js'
@@ -7,9 +8,9 @@ import { hardening, secrecy } from './hardening.js'
 import { Jobs } from './jobs.js'
 import { startOwnEngine, whyNoEngine } from './own-engine.js'
 import { ProcessStack } from './process-stack.js'
+import { readme } from './readme.js'
 import { say } from './shell.js'
-import type { Stack } from './stack.js'
-import { story } from './story.js'
+import { quiet, story } from './story.js'
 
 /**
  * `npm run test:compose`: what docker-compose.yml says is brought up, used and disturbed as an operator would. On the Docker engine that is here, else on one of its own (root on Debian), else, or
@@ -49,16 +50,10 @@ function endAll(): Promise<void> {
   return ending
 }
 
-async function onEngine(engine: Docker): Promise<Stack> {
-  await t.test('the shipped Dockerfile is built as it stands', async (t) => {
-    const { seconds, bytes } = await EngineStack.build(engine)
-    say(`the image has ${(bytes / 1e6).toFixed(0)} MB, built in ${seconds.toFixed(0)} s`)
-    t.ok(bytes < 400e6)
-  })
-  const begun = Date.now()
-  const stack = await EngineStack.up(engine)
+async function onEngine(engine: Docker): Promise<EngineStack> {
+  const stack = await EngineStack.clone(engine)
   onEnd(() => stack.close())
-  say(`all services healthy after ${((Date.now() - begun) / 1000).toFixed(0)} s`)
+  await t.test("the README's commands build it, bring it up, submit a run, watch it and scale", (t) => readme(t, stack))
   await t.test('containers are closed, and nothing but the load balancer is published', (t) => hardening(t, stack))
   return stack
 }
@@ -74,9 +69,11 @@ try {
   else say(`on ${engine.about}`)
   const stack = typeof engine === 'string' ? await ProcessStack.up() : await onEngine(engine)
   if (stack instanceof ProcessStack) onEnd(() => stack.close())
+  await t.test('a hub that nobody is connected to is stopped, and no request fails', (t) => quiet(t, stack))
   const jobs = await Jobs.begin(stack)
   onEnd(() => jobs.close())
   await story(t, stack, jobs)
+  if (stack instanceof EngineStack) await t.test('a backup is made and restored, by the documented commands', (t) => backup(t, stack, jobs))
   if (stack instanceof EngineStack) await t.test('no secret is seen in passing', (t) => secrecy(t, stack, jobs.tokens))
 } catch (error) {
   t.fail('the story could not go on', { error: String(error) })

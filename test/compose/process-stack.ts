@@ -100,6 +100,24 @@ export class ProcessStack implements Stack {
     }
   }
 
+  async recreate(): Promise<void> {
+    const counts = new Map<string, number>()
+    for (const service of ['proxy', ...OURS, 'redis']) {
+      const units = await this.units(service)
+      counts.set(service, units.length)
+      await Promise.all(units.map((name) => this.stop(name)))
+    }
+    for (const service of ['redis', ...OURS, 'proxy']) await this.scale(service, counts.get(service) ?? 0)
+  }
+
+  get proxyFile(): string {
+    return join(this.folder, 'haproxy.cfg')
+  }
+
+  async reload(): Promise<void> {
+    for (const name of await this.units('proxy')) process.kill(this.#unit(name).pid, 'SIGUSR2')
+  }
+
   async logs(): Promise<string> {
     return [...this.#units].map(([name, { log }]) => log.replace(/^/gm, `${name} `)).join('\n')
   }
@@ -160,9 +178,8 @@ export class ProcessStack implements Stack {
       }
     }
     if (service === 'proxy') {
-      const config = join(this.folder, 'haproxy.cfg')
       const isHealthy = async () => (await fetch(`http://127.0.0.1:${this.#first + 1}/healthy`)).ok
-      return { ...common, command: [...command.slice(0, -1), config], env: {}, isHealthy }
+      return { ...common, command: [...command.slice(0, -1), this.proxyFile], env: {}, isHealthy }
     }
     const port = this.#portOf(service, slot)
     const ports = { PORT: `${port}`, METRICS_PORT: `${port + 1}` }
@@ -185,7 +202,7 @@ export class ProcessStack implements Stack {
       .replace('bind 127.0.0.1:8404', `bind 127.0.0.1:${this.#first + 1}`)
       .replace(' resolvers docker resolve-prefer ipv4 init-addr none', '')
       .replace(/^ {2}server-template .*$/m, servers.join('\n'))
-    writeFileSync(join(this.folder, 'haproxy.cfg'), config)
+    writeFileSync(this.proxyFile, config)
   }
 
   async #healthy(name: string): Promise<void> {

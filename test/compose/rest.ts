@@ -1,5 +1,5 @@
 import { eventually } from '../helpers/eventually.js'
-import { type Entry, isDurable } from './ledger.js'
+import { contentOf, type Entry, isDurable } from './ledger.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
 export type Body = any
@@ -14,6 +14,10 @@ export class Rest {
   constructor(url: string, token: string) {
     this.#url = url
     this.#token = token
+  }
+
+  get url(): string {
+    return this.#url
   }
 
   get token(): string {
@@ -43,7 +47,7 @@ export class Rest {
     const entries: Entry[] = []
     for (let after = from; ; ) {
       const { events, seq, next_after: next } = await this.call('GET', `${path}/events?after=${after}&limit=${PAGE}`)
-      entries.push(...events.map((event: Entry) => ({ seq: event.seq, type: event.type })))
+      entries.push(...events.map(contentOf))
       const isEnd = events.length === 0 || next === undefined || next === null || next <= after || next >= Math.min(seq, upTo)
       if (isEnd) return entries.filter((entry) => isDurable(entry) && entry.seq <= upTo)
       after = next

@@ -18,6 +18,12 @@ export interface Stack {
   replace(unit: string): Promise<number>
   /** Stops a service and starts it again on its data. */
   restart(service: string): Promise<void>
+  /** Removes every service, but not what Redis keeps, and brings them all up again, as many as there were. */
+  recreate(): Promise<void>
+  /** The file of the load balancer, which may be changed. */
+  readonly proxyFile: string
+  /** Has the load balancer read its file again, by the documented command. */
+  reload(): Promise<void>
   /** All that its processes have written. */
   logs(): Promise<string>
   /** Bytes that each unit uses. */

@@ -1,17 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Ledger } from './ledger.js'
+import { type Entry, Ledger } from './ledger.js'
 import type { Rest } from './rest.js'
 import type { Watcher } from './watchers.js'
 
 /** How the type of a final message is called as a state. */
 const FINAL: Readonly<Record<string, string>> = { completed: 'completed', error: 'failed', cancelled: 'cancelled' }
 const RECONNECT_MS = 300
-
-interface Message {
-  readonly type: string
-  readonly seq?: number
-  readonly recovered?: boolean
-}
 
 /** One run over a plain stream of server-sent events, without any client of ours: resumed by the id of its last event, as an EventSource does. */
 export function streamRun(url: string, rest: Rest, id: string): Watcher {
@@ -21,11 +15,13 @@ export function streamRun(url: string, rest: Rest, id: string): Watcher {
   let connects = 0
   let state: { status: string; seq: number } | null = null
   let lastEventId = ''
+  let isResumed = false
 
-  const take = ({ type, seq, recovered }: Message) => {
+  const take = (message: Entry) => {
+    const { type, seq, epoch, recovered } = message
     if (seq === undefined) return
-    if (recovered === undefined) ledger.entry({ seq, type })
-    else ledger.snapshot(seq, recovered)
+    if (typeof recovered === 'boolean') ledger.snapshot({ seq, epoch: `${epoch}`, recovered, isResumed })
+    else ledger.entry(message)
     const status = FINAL[type]
     if (status) state = { status, seq }
   }
@@ -35,6 +31,7 @@ export function streamRun(url: string, rest: Rest, id: string): Watcher {
       authorization: `Bearer ${rest.token}`,
       ...(lastEventId && { 'last-event-id': lastEventId }),
     }
+    isResumed = lastEventId !== ''
     const response = await fetch(`${url}${path}/events`, { headers, signal: closing.signal })
     connects += 1
     for await (const block of blocksOf(response)) {

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Body } from './rest.js'
 import type { Told } from './watchers.js'
 
 export interface Fault {
@@ -6,9 +8,32 @@ export interface Fault {
   readonly what: string
 }
 
+/** What a state has in either dialect, and a client folds. */
+const FOLDED = [
+  'status',
+  'seq',
+  'epoch',
+  'attempt',
+  'percent',
+  'phase',
+  'message',
+  'elapsed_s',
+  'metrics',
+  'progress',
+  'created_at',
+  'started_at',
+  'finished_at',
+]
+
+/** The first entry in which two lists differ. */
+function differenceOf(has: readonly Body[], log: readonly Body[]): string {
+  const at = log.findIndex((entry, i) => !isDeepStrictEqual(entry, has[i]))
+  return `has ${has.length} entries, the log ${log.length}; first ${JSON.stringify(has[at])}, not ${JSON.stringify(log[at])}`
+}
+
 /**
- * Compares what each client has with the log of the job, as REST tells it afterwards: every durable entry, once and in order, and the final state. Answers what is wrong, and
- * how much was compared.
+ * Compares what each client has with the log of the job, as REST tells it afterwards: every durable entry, whole, once and in order, and the final state as it has folded it.
+ * Whoever could be resumed has been. Answers what is wrong, and how much was compared.
  */
 export async function judge(told: readonly Told[]): Promise<{ faults: Fault[]; entries: number; fills: number }> {
   const faults: Fault[] = []
@@ -16,13 +41,14 @@ export async function judge(told: readonly Told[]): Promise<{ faults: Fault[]; e
   for (const { client, path, rest, ledger, state } of told) {
     const fault = (what: string) => faults.push({ client, job: path, what })
     const [log, has, now] = await Promise.all([rest.log(path), ledger.all(), rest.call('GET', path)])
-    const [expected, actual] = [JSON.stringify(log), JSON.stringify(has)]
     if (log.length === 0) fault('the log is empty')
-    if (expected !== actual) fault(`has ${actual}, the log ${expected}`)
+    if (!isDeepStrictEqual(has, log)) fault(differenceOf(has, log))
+    if (ledger.notResumed.length > 0) fault(`was not resumed at ${ledger.notResumed}`)
     if (ledger.twice.length > 0) fault(`was told twice: ${ledger.twice}`)
     if (ledger.told.some((seq, i) => seq <= (ledger.told[i - 1] ?? 0))) fault(`was told out of order: ${ledger.told}`)
-    if (state?.status !== now.status || state?.seq !== now.seq)
-      fault(`ended as ${state?.status} at ${state?.seq}, REST says ${now.status} at ${now.seq}`)
+    for (const field of FOLDED.filter((field) => field in now && (field in (state ?? {}) || client !== 'raw SSE')))
+      if (!isDeepStrictEqual(state?.[field], now[field]))
+        fault(`has ${field} ${JSON.stringify(state?.[field])}, REST ${JSON.stringify(now[field])}`)
     if (now.status !== 'completed') fault(`ended as ${now.status}`)
     entries += has.length
     fills += ledger.fills

@@ -10,8 +10,8 @@ export interface Told {
   readonly path: string
   readonly rest: Rest
   readonly ledger: Ledger
-  /** The final state as this client has it: status and seq. */
-  readonly state: { readonly status: string; readonly seq: number } | null
+  /** The final state as this client has folded it; of one that folds nothing, status and seq. */
+  readonly state: Readonly<Record<string, unknown>> | null
 }
 
 export interface Watcher {
@@ -25,15 +25,23 @@ export interface Watcher {
 /** Until all that was submitted has been computed. */
 const LONGEST_MS = 600_000
 
-/** A WebSocket class that counts its connections. */
+/** A WebSocket class that counts its connections, and notes for which job a client has said where it is: by the address ('') or in a message. */
 function counted() {
-  const count = { connects: 0 }
+  const count = { connects: 0, resumed: new Set<string>() }
   class Counted extends WebSocket {
     constructor(url: string) {
       super(url)
       count.connects += 1
+      note('', url.includes('after='))
+    }
+
+    override send(text: string): void {
+      const { type, process_id: id, after } = JSON.parse(text)
+      if (type === 'subscribe') note(id, after !== undefined)
+      super.send(text)
     }
   }
+  const note = (id: string, isResumed: boolean) => count.resumed[isResumed ? 'add' : 'delete'](id)
   return { count, Counted }
 }
 
@@ -47,8 +55,8 @@ export function watchRun(url: string, rest: Rest, id: string, onView: (view: Job
     token: () => rest.token,
     WebSocket: Counted,
     onMessage: (message, view) => {
-      if ('recovered' in message) ledger.snapshot(message.seq, message.recovered === true)
-      else if ('seq' in message) ledger.entry(message)
+      if ('recovered' in message) ledger.snapshot({ ...message, recovered: message.recovered === true, isResumed: count.resumed.has('') })
+      else if ('seq' in message) ledger.entry({ ...message })
       onView(view)
     },
   })
@@ -76,8 +84,9 @@ export function watchUser(url: string, rest: Rest, isOver: (view: ProcessesWatch
   }
   let hasList = false
   // The first list is the state to begin with; what a later one is ahead of is asked for by the client.
-  const takeFirst = (listed: readonly { readonly process_id: string; readonly seq: number }[]) => {
-    if (!hasList) for (const { process_id: id, seq } of listed) ledgerOf(id).snapshot(seq, false)
+  const takeFirst = (listed: readonly { readonly process_id: string; readonly seq: number; readonly epoch: string }[]) => {
+    if (!hasList)
+      for (const { process_id: id, seq, epoch } of listed) ledgerOf(id).snapshot({ seq, epoch, recovered: false, isResumed: false })
     hasList = true
   }
   const watch = watchProcesses({
@@ -85,9 +94,10 @@ export function watchUser(url: string, rest: Rest, isOver: (view: ProcessesWatch
     token: () => rest.token,
     WebSocket: Counted,
     onMessage: (message) => {
-      if (message.type === 'subscribed') ledgerOf(message.process_id).snapshot(message.seq, message.recovered)
+      if (message.type === 'subscribed')
+        ledgerOf(message.process_id).snapshot({ ...message, isResumed: count.resumed.has(message.process_id) })
       else if (message.type === 'process_list') takeFirst([...message.processes, ...message.recent])
-      else if (message.type !== 'refused') ledgerOf(message.process_id).entry(message)
+      else if (message.type !== 'refused') ledgerOf(message.process_id).entry({ ...message })
     },
   })
   return {

@@ -22,6 +22,17 @@ export function readmeShell(heading: string): string[] {
   return blocks.flatMap((code) => code.replaceAll('\\\n', '').trimEnd().split('\n'))
 }
 
+/** The lines of the shell block of docs/operations.md that has these words, or of one after it; without their indentation. */
+export function docsShell(words: string, after = 0): string[] {
+  const text = readFileSync(fileURLToPath(new URL('../../../docs/operations.md', import.meta.url)), 'utf8')
+  const blocks = [...text.matchAll(/^( *)```sh\n([\s\S]*?)^ *```/gm)].map(([, indent = '', code = '']) =>
+    code.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  )
+  const code = blocks.filter((block) => block.includes(words))[after]
+  if (code === undefined) throw new Error(`docs/operations.md has no such shell block with ${words}`)
+  return code.trimEnd().split('\n')
+}
+
 /** That JavaScript, with what stands around it, as a file inside the package, which can import it by its name. */
 export function readmeExample(t: Test, words: string, change: (code: string) => string = (code) => code): string {
   return program(t, change(readmeCode(words)))

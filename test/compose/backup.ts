@@ -1,0 +1,20 @@
+import type { Test } from 'tap'
+import { docsShell } from '../helpers/readme.js'
+import type { EngineStack } from './engine-stack.js'
+import type { Jobs } from './jobs.js'
+
+/** A backup is made while the file of Redis is being rewritten, everything is removed, and all jobs are there again from the backup alone. */
+export async function backup(t: Test, stack: EngineStack, jobs: Jobs): Promise<void> {
+  const told = () => jobs.rest.call('GET', '/api/processes?limit=100')
+  const before = await told()
+  t.ok(before.processes.length + (before.recent?.length ?? 0) > 3)
+  const [redis = ''] = await stack.units('redis')
+  await stack.exec(redis, 'redis-cli', 'bgrewriteaof')
+  await stack.shell(docsShell('runcast-backup.tgz', 0))
+  t.match((await stack.exec(redis, 'redis-cli', 'config', 'get', 'auto-aof-rewrite-percentage')).stdout, /^100$/m, 'it is rewritten again')
+  await stack.compose('down', '-v')
+  await stack.shell(docsShell('runcast-backup.tgz', 1))
+  await stack.compose('up', '-d')
+  await stack.healthy()
+  t.same(await told(), before)
+}
