@@ -5,6 +5,11 @@ import { readmeShell } from '../helpers/readme.js'
 import type { EngineStack } from './engine-stack.js'
 import { say } from './shell.js'
 
+/** A stream is watched until it has told the end: Ctrl-C ends it where a person looks at it. */
+function untilCompleted(line: string): string {
+  return line.startsWith('curl -N') ? `(${line} || true) | sed '/"type":"completed"/q'` : line
+}
+
 /** The commands of the README, one after the other, in a clone that is closed to others. Afterwards there is one unit of each service. */
 export async function readme(t: Test, stack: EngineStack): Promise<void> {
   const lines = readmeShell('With docker compose')
@@ -24,7 +29,7 @@ export async function readme(t: Test, stack: EngineStack): Promise<void> {
   t.equal(secrets?.uid, clone?.uid, 'the secret belongs to whoever has the clone')
   t.equal((secrets?.mode ?? 0) & 0o777, 0o700)
 
-  const printed = await stack.shell(lines.slice(ofUse))
+  const printed = await stack.shell(lines.slice(ofUse).map(untilCompleted))
   t.match(printed, /"run_id":"horn-1","status":"queued"/, 'submitted')
   t.match(printed, /"type":"completed","run_id":"horn-1"/, 'watched to its end')
   await stack.healthy()

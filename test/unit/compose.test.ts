@@ -123,6 +123,8 @@ t.test('the load balancer alone is published, and Redis is on a network without 
   const [, first, second] = /^(\d+)\.(\d+)\./.exec(/-(.*)\}/.exec(file.networks.edge?.ipam?.config[0]?.subnet ?? '')?.[1] ?? '') ?? []
   t.equal(first, '10', 'not in the pools of Docker, nor where AWS has its own')
   t.ok(second)
+  const networks = [...read('docker-compose.yml').matchAll(/\d+\.\d+\.\d+\.0\/\d+/g)].map(([network]) => network)
+  t.equal(new Set(networks).size, 1, 'hubs believe the network that there is')
   t.same(
     services.filter(([, { secrets }]) => secrets).map(([name]) => name),
     ['hub'],
@@ -144,6 +146,7 @@ t.test('the load balancer keeps silent connections, sends no POST twice, and let
   t.ok(msOf(hardStop) >= 3_600_000, 'a reload leaves what is open to the old process')
   t.match(haproxy, /^ {2}mworker-max-reloads \d+$/m, 'but not without end')
   const [, threads = ''] = /^ {2}nbthread (\d+)$/m.exec(haproxy) ?? []
+  t.ok(Number(threads) > 0)
   const [, reloads = ''] = /mworker-max-reloads (\d+)/.exec(haproxy) ?? []
   t.ok((Number(threads) + 1) * (Number(reloads) + 2) < (file.services.proxy?.pids_limit ?? 0), 'threads of all of them have a place')
   t.notMatch(haproxy, /on-marked-down|http-buffer-request|option httplog/)
