@@ -17,7 +17,7 @@ export interface BullConnectionOptions {
   /** Null: commands wait for as long as Redis is away, so that a worker does not lose what it has done. */
   readonly maxRetries: number | null
   readonly onFault: (error: Error) => void
-  /** Called each time that it, or a copy of it, was lost and stands again. */
+  /** Called each time that it was lost and stands again. Not for the copies on which BullMQ waits: those it replaces by itself, at times twice for one loss. */
   readonly onReconnect?: () => void
 }
 
@@ -29,7 +29,8 @@ export function hearReconnects(connection: Redis, onReconnect: () => void): void
 /** A connection to hand to BullMQ. One on which no answer comes for 5 s is replaced, since it may be open and yet dead. */
 export function connectBull(url: string, { maxRetries, onFault, onReconnect = () => {} }: BullConnectionOptions): Redis {
   const timeouts = { socketTimeout: 5000, ...(maxRetries !== null && { commandTimeout: 5000 }) }
-  const connection = endable(new Redis(url, { ...timeouts, maxRetriesPerRequest: maxRetries }), onReconnect)
+  const connection = endable(new Redis(url, { ...timeouts, maxRetriesPerRequest: maxRetries }))
+  hearReconnects(connection, onReconnect)
   connection.on('error', onFault)
   return connection
 }
@@ -38,8 +39,7 @@ export function connectBull(url: string, { maxRetries, onFault, onReconnect = ()
  * BullMQ waits for `end` after it has disconnected a connection. Between two tries ioredis calls off the next one and says nothing, so whoever
  * closed a worker while Redis was away waited for ever. Here `end` comes in every state, of the copies that BullMQ makes as well.
  */
-function endable(connection: Redis, onReconnect: () => void): Redis {
-  hearReconnects(connection, onReconnect)
+function endable(connection: Redis): Redis {
   const disconnect = connection.disconnect.bind(connection)
   connection.disconnect = (reconnect = false) => {
     // One that waits to be opened is ended by ioredis at once, with all that is in its queue.
@@ -51,7 +51,7 @@ function endable(connection: Redis, onReconnect: () => void): Redis {
     const copy = duplicate(override)
     // BullMQ's blocking command is silent for longer than a live server else is; BullMQ watches over it itself.
     delete copy.options.socketTimeout
-    endable(copy as Redis, onReconnect)
+    endable(copy as Redis)
     return copy
   }
   return connection

@@ -203,7 +203,7 @@ export const METRICS = {
     type: 'counter',
     of: 'both',
     labels: [],
-    help: 'Connections to Redis that were lost and made again, those to the queues too.',
+    help: 'Connections to Redis that were lost and made again, without those on which BullMQ waits for jobs and news.',
   },
 } as const satisfies Readonly<Record<string, MetricRow>>
 
