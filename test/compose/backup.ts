@@ -2,12 +2,18 @@ import type { Test } from 'tap'
 import { docsShell } from '../helpers/readme.js'
 import type { EngineStack } from './engine-stack.js'
 import type { Jobs } from './jobs.js'
+import type { Body } from './rest.js'
 
 /** A backup is made while the file of Redis is being rewritten, everything is removed, and all jobs are there again from the backup alone. */
 export async function backup(t: Test, stack: EngineStack, jobs: Jobs): Promise<void> {
-  const told = () => jobs.rest.call('GET', '/api/processes?limit=100')
+  const { rest } = jobs
+  const told = async () => {
+    const { processes } = await rest.call('GET', '/api/processes?limit=100')
+    // Another start of Redis is another epoch.
+    return processes.map(({ epoch: _epoch, ...process }: Body) => process)
+  }
   const before = await told()
-  t.ok(before.processes.length + (before.recent?.length ?? 0) > 3)
+  t.ok(before.length > 3)
   const [redis = ''] = await stack.units('redis')
   await stack.exec(redis, 'redis-cli', 'bgrewriteaof')
   await stack.shell(docsShell('runcast-backup.tgz', 0))

@@ -58,7 +58,7 @@ export async function hardening(t: Test, stack: EngineStack): Promise<void> {
 
 /** The secret and every token are in nothing that an operator sees in passing. */
 export async function secrecy(t: Test, stack: EngineStack, tokens: readonly string[]): Promise<void> {
-  const secret = readFileSync(join(stack.folder, 'secrets', 'jwt'), 'utf8').trim()
+  const secret = readFileSync(join(stack.folder, '.secrets', 'jwt'), 'utf8').trim()
   t.ok(secret.length >= 32)
   const units = await stack.units()
   const inspected = await docker(stack.engine, ['inspect', ...units])

@@ -138,10 +138,13 @@ export class Jobs {
     const watchers = this.#ends.length === 0 ? [watcher, streamRun(this.#url, rest, id)] : [watcher]
     this.watchers.push(...watchers)
     this.#ends.push(
-      watcher.finished().then(() => {
-        this.#open.delete(id)
-        watcher.close()
-      }),
+      watcher.finished().then(
+        () => {
+          this.#open.delete(id)
+          watcher.close()
+        },
+        () => {}, // `finish` tells it; an interrupt has to go on to its end
+      ),
     )
   }
 }
