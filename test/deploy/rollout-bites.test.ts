@@ -17,12 +17,17 @@ const LONG = { ...longHorn(401), mesh: { elements_x: 24, elements_y: 96 } }
 const ENV = { WORKER_LOCK_MS: '5000' }
 
 /** A cluster of an overlay with a change in it, and pods of the named workloads; its Redis is one of the test's. */
-async function openExternal(t: Test, names: readonly string[], change: (objects: KubeObject[]) => void) {
+async function openExternal(
+  t: Test,
+  names: readonly string[],
+  change: (objects: KubeObject[]) => void,
+  env: Readonly<Record<string, string>> = {},
+) {
   const redis = await startTestRedis(t)
   const objects = await render('external-redis')
   change(objects)
   const secrets = { 'runcast-jwt': { 'jwt-secret': SECRET }, 'runcast-redis': { 'redis-url': redis.url } }
-  const cluster = await Cluster.open(t, objects, { secrets, env: ENV })
+  const cluster = await Cluster.open(t, objects, { secrets, env: { ...ENV, ...env } })
   const [first] = await Promise.all(names.map((name) => cluster.apply(name)))
   if (!first) throw new RangeError('nothing to start')
   return { cluster, deployment: first, users: new Users(cluster.address('runcast-hub'), SECRET) }
@@ -35,9 +40,11 @@ function podOf(objects: readonly KubeObject[], name: string) {
 
 // That nobody is refused with both is in the test of the rollout.
 t.test('without preStop, connections come to a hub that is gone', async (t) => {
-  const { cluster, deployment, users } = await openExternal(t, ['runcast-hub'], (objects) => {
+  const change = (objects: KubeObject[]) => {
     delete podOf(objects, 'runcast-hub').containers[0].lifecycle
-  })
+  }
+  // What a hub waits by itself would be enough for services as quick as those of this cluster.
+  const { cluster, deployment, users } = await openExternal(t, ['runcast-hub'], change, { DRAIN_MIN_MS: '0' })
   const asking = new Asking(users)
   await deployment.roll()
   await deployment.quiet()
