@@ -8,11 +8,10 @@ export interface Fault {
   readonly what: string
 }
 
-/** What a state has in either dialect, and a client folds. */
+/** What a state has in either dialect, and a client folds; its epoch is of the Redis that answers: who had seen the end before a restart keeps the older one. */
 const FOLDED = [
   'status',
   'seq',
-  'epoch',
   'attempt',
   'percent',
   'phase',
