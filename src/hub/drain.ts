@@ -11,7 +11,7 @@ const CLOSING = 0.8
  * stormed; who does not follow is closed with 1012 before the end, also one after the other. Resolves when nobody is left, and not before `leastMs`:
  * whoever sends clients here has to notice that it must not.
  */
-export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, leastMs = 0): Promise<void> {
+export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, leastMs: number): Promise<void> {
   const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
   const begun = clock.now()
   const told = [...sessions]

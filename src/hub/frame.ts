@@ -1,7 +1,7 @@
 import type { Dialect, SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
 import { type JobState, madeAt } from '../protocol/job-state.js'
-import { HubTally } from './hub-tally.js'
+import type { HubTally } from './hub-tally.js'
 
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
 export interface Frame {
@@ -31,7 +31,7 @@ export class EntryFrames {
   readonly #snapshots = new WeakMap<JobState, { key: string; frame: Frame }>()
 
   /** `tally`: where what leaves is counted. */
-  constructor(dialect: Dialect, tally = new HubTally()) {
+  constructor(dialect: Dialect, tally: HubTally) {
     this.#dialect = dialect
     this.tally = tally
   }

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.js'
 import type { Frame } from './frame.js'
-import { HubTally } from './hub-tally.js'
+import type { HubTally } from './hub-tally.js'
 import type { Transport } from './transport.js'
 
 /** Something to send, made at the moment of sending: only then is it known what the client had before. Null: nothing after all. */
@@ -50,7 +50,7 @@ export class Outbox {
   #callOffStall: (() => void) | undefined
 
   /** `tally`: where what is left out is counted. */
-  constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner, tally = new HubTally()) {
+  constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner, tally: HubTally) {
     this.#tally = tally
     this.#transport = transport
     this.#clock = clock

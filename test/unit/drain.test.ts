@@ -30,7 +30,7 @@ async function setUp(count: number) {
 
 t.test('[DRAIN-1] each client is told when to move, one after the other within 60 % of the window', async (t) => {
   const { world, clients, sessions, leave } = await setUp(100)
-  const drained = drain(sessions, world.clock, 10_000)
+  const drained = drain(sessions, world.clock, 10_000, 0)
   await world.settle()
   const told = clients.map(({ messages }) => messages.at(-1))
   t.ok(told.every(({ type, deadline_ms }) => type === 'drain' && deadline_ms === 10_000))
@@ -61,7 +61,7 @@ t.test('[DRAIN-4] an empty node is there for as long as it was told', async (t) 
 t.test('[DRAIN-3] who does not move is closed with 1012 after 80 % of the window, one after the other', async (t) => {
   const { world, clients, sessions, pass } = await setUp(50)
   let isOver = false
-  const drained = drain(sessions, world.clock, 10_000).then(() => {
+  const drained = drain(sessions, world.clock, 10_000, 0).then(() => {
     isOver = true
   })
   const closed = () => clients.filter(({ transport }) => transport.closedWith === 'restart').length
@@ -84,8 +84,8 @@ t.test('[DRAIN-3] who does not move is closed with 1012 after 80 % of the window
 
 t.test('[DRAIN-3] a node without clients, or without a window, is drained at once', async (t) => {
   const none = await setUp(0)
-  await t.resolves(drain(none.sessions, none.world.clock, 10_000))
+  await t.resolves(drain(none.sessions, none.world.clock, 10_000, 0))
   const some = await setUp(3)
-  await t.resolves(drain(some.sessions, some.world.clock, 0))
+  await t.resolves(drain(some.sessions, some.world.clock, 0, 0))
   t.ok(some.clients.every(({ transport }) => transport.closedWith === 'restart'))
 })

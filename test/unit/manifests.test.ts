@@ -159,7 +159,7 @@ t.test('KEDA is asked for in a version that finds a metric by two labels', async
 
 const ALERTS = join(ROOT, 'deploy/prometheus/alerts.yml')
 
-t.test('the alerts of the Prometheus operator are those of Prometheus', { skip: !existsSync(ALERTS) && 'no alerts' }, async (t) => {
+t.test('the alerts of the Prometheus operator are those of Prometheus', async (t) => {
   const rule: { spec: object } = parse(readFileSync(join(K8S, 'components/monitoring/prometheus-rule.yaml'), 'utf8'))
   t.same(rule.spec, parse(readFileSync(ALERTS, 'utf8')), 'else: node scripts/prometheus-rule.mjs')
   t.ok(kustomization('components/monitoring').resources?.includes('prometheus-rule.yaml'))

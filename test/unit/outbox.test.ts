@@ -1,5 +1,6 @@
 import t from 'tap'
 import { buildFrame } from '../../src/hub/frame.js'
+import { HubTally } from '../../src/hub/hub-tally.js'
 import { Outbox, type Outgoing } from '../../src/hub/outbox.js'
 import { ManualClock, ManualTransport } from '../helpers/manual.js'
 
@@ -9,11 +10,12 @@ function setUp(limits = LIMITS) {
   const clock = new ManualClock()
   const transport = new ManualTransport()
   const told: string[] = []
-  const outbox = new Outbox(transport, clock, limits, {
+  const owner = {
     overflowed: () => told.push('overflowed'),
     drained: () => told.push('drained'),
     stalled: () => told.push('stalled'),
-  })
+  }
+  const outbox = new Outbox(transport, clock, limits, owner, new HubTally())
   return { clock, transport, told, outbox }
 }
 

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { Compile } from 'typebox/compile'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { EntryFrames } from '../../src/hub/frame.js'
+import { HubTally } from '../../src/hub/hub-tally.js'
 import { processDialect, processFinal, processView } from '../../src/protocol/dialect.js'
 import { controlWriter, type Entry, type JobEvent } from '../../src/protocol/entry.js'
 import type { JobState } from '../../src/protocol/job-state.js'
@@ -134,7 +135,7 @@ t.test('[POS-1] [PROC-3] what has no message is said in prev by the next one tha
   const metric = await write(runEvents.metric('r', 'f', 1, 'Hz'))
   const at = { percent: 1, phase: 'solving', message: '', elapsed_s: 1 } as const
   const progress = await write(runEvents.progress('r', at))
-  const frames = new EntryFrames(processDialect)
+  const frames = new EntryFrames(processDialect, new HubTally())
   t.equal(frames.following(metric, 2), null)
   const frame = frames.following(progress, 2)
   t.match(JSON.parse(String(frame?.payload)), { type: 'process_progress', seq: 4, prev: 2 })

@@ -23,7 +23,7 @@ const Ready = Type.Object({
 /** `/livez`: the process answers. `/readyz`: it can serve, 200 or 503, with each check by name. Open to all: they tell nothing of any job. */
 export const health: FastifyPluginAsync<{ checks: ReadinessChecks }> = async (app, { checks }) => {
   const open = { tags: ['operations'], security: [] }
-  // Asked for each second by whoever runs it: only what goes wrong is worth a line.
+  // Asked for each second by whoever runs it: no answer is worth a line, only a fault of our own.
   const logLevel = 'warn'
   app.get('/livez', { logLevel, schema: { ...open, response: { 200: Live } } }, async () => ({ status: 'live' }))
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KINDS } from '../../../src/protocol/kinds.js'
 import { isFinal } from '../../../src/protocol/status.js'
+import { eventually } from '../../helpers/eventually.js'
 import { INPUTS, type Input } from './inputs.js'
 import type { JobPlan } from './plan.js'
 import type { Tally } from './tally.js'
@@ -20,7 +21,7 @@ export interface Stage {
 
 type Action = 'submit' | 'cancel' | 'retry'
 
-const PAUSE_MS = 100
+const PATIENCE = { timeoutMs: 120_000, everyMs: 100 }
 /** What a hub may answer, beside that it cannot serve right now. */
 const ANSWERS: Readonly<Record<Action, readonly (number | string)[]>> = {
   submit: [202],
@@ -59,10 +60,10 @@ export class JobLife {
       optimization: { path: '/api/v2/optimizations', body: { optimization_id: id, ...limit, ...body } },
       benchmark: { path: '/api/benchmark', body: { process_id: id, ...limit, ...body } },
     }[kind]
-    for (let tries = 0; (await this.#ask('submit', request))?.status !== 202; tries += 1) {
-      if (tries > 300) throw new Error(`${id} was not taken by any hub`)
-      await sleep(PAUSE_MS)
-    }
+    const isTaken = async () => (await this.#ask('submit', request))?.status === 202
+    await eventually(isTaken, PATIENCE).catch((cause) => {
+      throw new Error(`${id} was not taken by any hub`, { cause })
+    })
   }
 
   async #cancel(): Promise<void> {
