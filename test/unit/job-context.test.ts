@@ -67,16 +67,17 @@ t.test('durable events go out all and in order, in batches', async (t) => {
 
 t.test('ticks are coalesced: the last wins, at most ten a second, and none is left behind at the end', async (t) => {
   const { context, writes, events } = setUp()
-  const end = Date.now() + 350
+  const begun = Date.now()
   let percent = 0
-  while (Date.now() < end) {
+  while (Date.now() < begun + 350) {
     percent = Math.min(percent + 0.1, 99)
     tick(context, percent)
     await new Promise((resolve) => setImmediate(resolve))
   }
   await context.close()
   const last = events().at(-1)?.message.percent
-  t.ok(writes.length <= 5, `${writes.length} ticks in 350 ms`)
+  const took = Date.now() - begun
+  t.ok(writes.length <= 2 + took / 100, `${writes.length} ticks in ${took} ms`)
   t.equal(last, Math.round(percent * 10) / 10)
 })
 

@@ -66,15 +66,9 @@ t.test('[CODE-2] the bytes of a request that cannot be parsed are not logged', a
 })
 
 t.test('[CODE-2] blotting out costs no more than the length of the URL', async (t) => {
-  const cost = (length: number) => {
-    const url = `/x?${'eyJ'.repeat(length / 3)}`
-    const begin = process.cpuUsage()
-    for (let i = 0; i < 20; i += 1) withoutToken(url)
-    return process.cpuUsage(begin).user
-  }
-  cost(3000)
-  const ratio = cost(96_000) / Math.max(cost(12_000), 500)
-  t.ok(ratio < 40, `eight times the length costs ${ratio.toFixed(1)} times as much, not sixty-four times`)
+  // Some 20 ms. At a cost by the square of it this would not end before the time of this file has.
+  const url = `/x?${'eyJ'.repeat(1_000_000)}`
+  t.equal(withoutToken(url), url, 'which is no token')
 })
 
 t.test('[CODE-2] of an error of Redis, the command with its arguments is not logged', async (t) => {
