@@ -148,15 +148,14 @@ t.test('steps of a queue of steps are counted while they go on', async (t) => {
   const parts = h.nodes[0]?.hub.parts
   if (!parts) throw new RangeError('no node')
   let end = () => {}
-  const step = () =>
-    new Promise<void>((resolve) => {
-      end = resolve
-    })
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
   const onFault = (error: unknown) => t.fail(String(error))
   const { REDIS_URL: url, WORKER_LOCK_MS: lockDurationMs } = h.config
   const worker = new StepWorker({
     queue: 'steps',
-    step,
+    step: () => ended,
     tally: new WorkTally(),
     parts,
     url,
