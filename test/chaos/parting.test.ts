@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
@@ -82,3 +83,42 @@ t.test(
     t.same(await ended, [0, null])
   },
 )
+
+const UPGRADE = [
+  'GET /ws HTTP/1.1',
+  'Host: 127.0.0.1',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  '\r\n',
+].join('\r\n')
+
+/** Asks for a socket and leaves with the answer: its status, or why there was none. */
+function knock(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(UPGRADE))
+    socket.once('data', (answer) => {
+      resolve(/^HTTP\/1\.1 (\d+)/.exec(String(answer))?.[1] ?? 'no status')
+      socket.destroy()
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    socket.once('close', () => resolve('closed'))
+  })
+}
+
+t.test('[DRAIN-4] clients that ask for sockets until the door is closed are answered, and hold nobody up', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const { child, ws } = await startHub(t, h, { DRAIN_MS: '1000', MAX_UPGRADES_PER_SECOND: '100000' })
+  const port = Number(new URL(ws).port)
+  const answers = new Set<string>()
+  const insist = async () => {
+    while (!answers.has('ECONNREFUSED')) answers.add(await knock(port))
+  }
+  await eventually(async () => (await knock(port)) === '101')
+  const clients = Array.from({ length: 2 * SENDERS }, insist)
+  child.kill('SIGTERM')
+  t.same(await once(child, 'exit'), [0, null])
+  await Promise.all(clients)
+  t.ok(answers.has('503'))
+})

@@ -76,6 +76,8 @@ export const sessions = fp(
     let drained: Promise<unknown> | undefined
     app.decorate('drain', async () => {
       guards.upgrades.drain()
+      // From here on an upgrade is an ordinary request. To one that comes while it closes Fastify answers 503 itself, without the hook that ends its socket.
+      app.server.removeAllListeners('upgrade')
       // The shares go back first, so that the clients find places on the nodes that they move to; a Redis that is away delays nobody.
       drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, drainLeastMs)])
       await drained

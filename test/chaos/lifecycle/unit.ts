@@ -76,7 +76,8 @@ export class Unit {
     return this.#exclusively(async () => {
       const child = this.#child
       await this.stop()
-      if (child?.exitCode !== 0) this.#options.onFault(`${this.name} ended with ${child?.exitCode ?? child?.signalCode} when told to stop`)
+      const end = child?.exitCode ?? child?.signalCode
+      if (end !== 0) this.#options.onFault(`${this.name} ended with ${end} when told to stop: ${JSON.stringify(this.#lines.slice(-5))}`)
       await sleep(awayMs)
       await this.start()
     })
