@@ -115,7 +115,15 @@ export class ProcessStack implements Stack {
   }
 
   async reload(): Promise<void> {
-    for (const name of await this.units('proxy')) process.kill(this.#unit(name).pid, 'SIGUSR2')
+    const idle = SLOTS - (await this.units('hub')).length
+    for (const name of await this.units('proxy')) {
+      const unit = this.#unit(name)
+      const before = unit.log.length
+      process.kill(unit.pid, 'SIGUSR2')
+      // A slot without a hub counts as up until the new process has asked it; Docker's DNS names none.
+      const down = () => new Set(unit.log.slice(before).match(/hubs\/hub\d+ is DOWN/g)).size
+      await eventually(() => down() >= idle, { timeoutMs: READY_MS })
+    }
   }
 
   async logs(): Promise<string> {
