@@ -107,7 +107,7 @@ function knock(port: number): Promise<string> {
   })
 }
 
-t.test('[DRAIN-4] clients that ask for sockets until the door is closed are answered, and hold nobody up', async (t) => {
+t.test('[DRAIN-4] clients that ask for sockets until the door is closed hold nobody up', async (t) => {
   const h = await startHarness(t, { processor: null })
   const { child, ws } = await startHub(t, h, { DRAIN_MS: '1000', MAX_UPGRADES_PER_SECOND: '100000' })
   const port = Number(new URL(ws).port)
