@@ -1,12 +1,12 @@
 import t from 'tap'
 import type { Entry } from '../../src/protocol/entry.js'
-import { checkStints, type Stories } from '../chaos/lifecycle/check-stints.js'
-import { CHECKS } from '../chaos/lifecycle/checks.js'
-import type { Told } from '../chaos/lifecycle/heard.js'
-import { INPUTS } from '../chaos/lifecycle/inputs.js'
-import { FAULT_SORTS, planOf } from '../chaos/lifecycle/plan.js'
-import type { JobRecord } from '../chaos/lifecycle/record.js'
-import { longScale } from '../chaos/lifecycle/scales.js'
+import { checkStints, type Stories } from '../e2e/lifecycle/check-stints.js'
+import { CHECKS } from '../e2e/lifecycle/checks.js'
+import type { Told } from '../e2e/lifecycle/heard.js'
+import { INPUTS } from '../e2e/lifecycle/inputs.js'
+import { FAULT_SORTS, planOf } from '../e2e/lifecycle/plan.js'
+import type { JobRecord } from '../e2e/lifecycle/record.js'
+import { longScale } from '../e2e/lifecycle/scales.js'
 
 type Forged = Partial<Entry> & { readonly seq: number; readonly says?: object }
 

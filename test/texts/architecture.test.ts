@@ -119,7 +119,7 @@ const PARTS: readonly Part[] = [
   { name: 'composition', files: /^(src|workers)\/[a-z-]+\.ts$/, imports: 'all', npm: ['close-with-grace', 'fastify', 'pino'], node: true },
 ]
 
-const ROOT = new URL('../../', import.meta.url)
+const ROOT = new URL('../../../', import.meta.url)
 const sources = new Map(
   ['src', 'workers'].flatMap((folder) =>
     readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' })

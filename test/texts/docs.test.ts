@@ -18,8 +18,8 @@ const { version, scripts } = JSON.parse(read('package.json')) as { version: stri
 /** Variables that are read from the environment and are no settings of the program: where each is read. */
 const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   RUNCAST_NO_INSTALL: 'scripts/steps.mjs',
-  CHAOS_SECONDS: 'test/chaos/lifecycle/main.ts',
-  CHAOS_SEED: 'test/chaos/crowd.test.ts',
+  CHAOS_SECONDS: 'test/e2e/lifecycle/main.ts',
+  CHAOS_SEED: 'test/e2e/crowd.test.ts',
   NODE_ENV: 'scripts/packages.mjs',
   RUNCAST_TOKEN: 'src/cli/hub-access.ts',
   RUNCAST_URL: 'src/cli/hub-access.ts',
