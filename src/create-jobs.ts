@@ -139,7 +139,7 @@ export class Jobs {
     signal?.throwIfAborted()
     this.#mustBeOpen()
     const dialect = isRunKind(kind) ? runDialect : processDialect
-    const stream = new JobStream(this.#hub, systemClock, { id, dialect, ...(after && { after }) })
+    const stream = new JobStream(this.#hub, systemClock, { id, kind, dialect, ...(after && { after }) })
     const abort = () => stream.close(signal?.reason)
     this.#streams.add(stream)
     signal?.addEventListener('abort', abort, { once: true })

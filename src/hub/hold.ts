@@ -12,7 +12,7 @@ export interface Wish {
   readonly outbox: Outbox
   /** Where the client left off; `start`: nothing of it has been told. */
   readonly after?: Position | 'start'
-  /** Asked now and again in a new epoch, since an id may have passed to another owner. */
+  /** Asked now and again in a new epoch, since an id may have passed to another owner or kind. */
   readonly mayView: (state: JobState) => boolean
   /** The job has expired (`gone`), or is no longer for this client (`forbidden`). */
   readonly lost: (why: 'gone' | 'forbidden') => void

@@ -3,12 +3,15 @@ import { Refusal } from '../protocol/codes.js'
 import type { Dialect } from '../protocol/dialect.js'
 import type { Position } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
+import type { KindName } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import type { Hold } from './hold.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
 
 export interface JobScopeOptions {
   readonly id: string
+  /** The kind that this address serves; null for any. A job of another kind does not exist here. */
+  readonly kind: KindName | null
   readonly dialect: Dialect
   /** The field that names the job in the answers. */
   readonly idField: string
@@ -38,14 +41,14 @@ class JobScope implements Scope {
 
   async open(): Promise<void> {
     const { hub, policy, outbox, identity, close } = this.#context
-    const { id, dialect, after, endsWithJob } = this.#options
+    const { id, kind, dialect, after, endsWithJob } = this.#options
     if (!isJobId(id)) return close('not_found')
     const hold = await hub.hold({
       id,
       dialect,
       outbox,
       ...(after && { after }),
-      mayView: (state) => policy.mayView(identity(), state.owner),
+      mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind === kind),
       lost: () => close('not_found'),
       // In a later turn, since the message is only just leaving.
       ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),

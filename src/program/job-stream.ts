@@ -7,10 +7,13 @@ import type { Transport } from '../hub/transport.js'
 import { type CloseName, Refusal } from '../protocol/codes.js'
 import type { Dialect } from '../protocol/dialect.js'
 import type { Position } from '../protocol/entry.js'
+import type { KindName } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 
 export interface JobStreamOptions {
   readonly id: string
+  /** A job of another kind that has taken the id since is not this one. */
+  readonly kind: KindName
   readonly dialect: Dialect
   /** Where the reader left off. */
   readonly after?: Position
@@ -43,7 +46,7 @@ export class JobStream {
     const hold = await this.#hub.hold({
       ...this.#options,
       outbox: this.#outbox,
-      mayView: () => true,
+      mayView: ({ kind }) => kind === this.#options.kind,
       lost: () => this.close(new Refusal('not_found')),
       ended: (seq) => this.#endAt(seq),
     })

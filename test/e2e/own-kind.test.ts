@@ -101,6 +101,7 @@ t.test('[KIND-3] a kind in the process dialect: submitted at /api/processes, tol
     [1, 2, 3, 4].map((n) => ({ n, square: n * n })),
   )
   proveProcesses(tab.messages)
+  t.match(await (await stack.connect('/api/v2/ws/runs/four')).closed, { code: 4004 }, '[CONN-4] it is no run')
   t.match((await stack.call('GET', '/api/processes/four')).body, { status: 'completed', result: { result: { sum: 30 } } })
   t.match((await stack.call('POST', '/api/processes', body)).body, { status: 'completed' }, 'the same again is the same job')
   const { process_id } = (await stack.call('POST', '/api/processes', { process_type: 'squares', input: {} })).body

@@ -37,7 +37,7 @@ export class HubClient {
       scope:
         jobId === null
           ? userScope({ maxSubscriptions })
-          : jobScope({ id: jobId, idField: 'run_id', dialect: runDialect, ...(after && { after }) }),
+          : jobScope({ id: jobId, kind: 'run', idField: 'run_id', dialect: runDialect, ...(after && { after }) }),
       ...(token !== null && { token }),
       onFault: (error) => this.faults.push(error),
     })

@@ -2,6 +2,7 @@ import type { Broker, BrokerListener, Reading } from '../../src/broker/broker.js
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { Refusal } from '../../src/protocol/codes.js'
 import { controlWriter, type Entry, type JobEvent, type Position } from '../../src/protocol/entry.js'
+import type { KindName } from '../../src/protocol/kinds.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import type { Status } from '../../src/protocol/status.js'
 
@@ -14,6 +15,8 @@ export class ManualBroker implements Broker {
   /** Entries that the channel loses from now on. */
   loses = 0
   failsReads = false
+  /** What every job is read as. */
+  kind: KindName = 'run'
   /** Added to each epoch: another server answers. */
   server = ''
   #heldEntries: Entry[] | undefined
@@ -124,7 +127,7 @@ export class ManualBroker implements Broker {
     const reading = await this.memory.read(id, own)
     const held = this.#heldReads
     if (held) await new Promise<void>((resolve) => held.push(resolve))
-    return reading && { ...reading, state: { ...reading.state, epoch: reading.state.epoch + this.server } }
+    return reading && { ...reading, state: { ...reading.state, kind: this.kind, epoch: reading.state.epoch + this.server } }
   }
 
   async ready(): Promise<boolean> {

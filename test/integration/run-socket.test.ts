@@ -2,7 +2,7 @@ import t from 'tap'
 import { JobFailure } from '../../workers/processor.js'
 import { solveRun } from '../../workers/solver/horn-2d.js'
 import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
+import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { type Play, Stage } from '../helpers/stage.js'
 import type { TestClient } from '../helpers/test-client.js'
 import { assertComplete, assertShapes, entriesOf, isSnapshot, missed, textsBySeq, wholeState } from '../helpers/wire.js'
@@ -70,6 +70,25 @@ t.test('[CONN-5] [CONN-6] [CONN-8] a real run, watched from its beginning on two
     'what REST pages through are the same messages',
   )
   t.same(h.faults, [])
+})
+
+t.test('[CONN-4] a socket of another kind is closed with 4004, as REST answers 404', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const optimization = { variables: [{ name: 'width_mm', min: 20, max: 30 }], objectives: [{ metric: 'gain', direction: 'maximize' }] }
+  const ids = {
+    runs: await h.submit(),
+    optimizations: (await h.call('POST', '/api/v2/optimizations', { body: { ...optimization, base: HORN } })).body.optimization_id,
+    benchmark: (await h.call('POST', '/api/benchmark', { body: { models: ['local/ngram'] } })).body.process_id,
+  }
+  for (const path of ['runs', 'optimizations'] as const) {
+    for (const [kind, id] of Object.entries(ids)) {
+      const { status } = await h.call('GET', `/api/v2/${path}/${id}`)
+      const client = await h.connect(id, { path })
+      if (kind === path) t.match([status, await client.next()], [200, { type: 'status' }], path)
+      else t.match([status, await client.closed], [404, { code: 4004, reason: 'There is no such job.' }], `${kind} at ${path}`)
+    }
+  }
+  t.same(h.faults, [], 'which is no fault of the server')
 })
 
 t.test('a run on a stage', async (t) => {

@@ -239,6 +239,20 @@ t.test('[JOB-3] a job of another user does not exist, and in a new epoch that is
   t.equal(alice.messages.length, 1)
 })
 
+t.test('[CONN-4] an id that passes to a job of another kind does not exist at the address of the first', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  world.broker.kind = 'benchmark'
+  world.broker.server = '-2'
+  world.broker.gap('j')
+  const late = world.connect('j')
+  await world.settle()
+  t.same([client.transport.closedWith, late.transport.closedWith], ['not_found', 'not_found'])
+  t.same([...client.faults, ...late.faults], [])
+})
+
 t.test('[CONN-8] a frame is built once and shared by all who are in step', async (t) => {
   const world = new HubWorld()
   await world.broker.run('j')

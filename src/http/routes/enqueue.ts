@@ -26,9 +26,9 @@ export async function enqueue(
   const state = await submit()
   const accepted = acceptedOf(resource, state)
   void reply.header('location', accepted.links.self).header('vary', 'accept')
-  const { idField, dialect } = resource
+  const { kind, idField, dialect } = resource
   // From its first entry on, since a quick worker may have begun before this line.
   const after = { epoch: state.epoch, seq: 0 }
-  if (streams) return serveStream(app, request, reply, jobScope({ id: state.id, idField, dialect, after, endsWithJob: true }))
+  if (streams) return serveStream(app, request, reply, jobScope({ id: state.id, kind, idField, dialect, after, endsWithJob: true }))
   return reply.code(202).send(accepted)
 }

@@ -78,7 +78,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
       takePlace(app, request, reply)
       const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
       const after = resumeFrom(request)
-      return serveStream(app, request, reply, jobScope({ id, idField, dialect, ...(after && { after }) }))
+      return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...(after && { after }) }))
     }
     const { after = 0, limit } = request.query
     const { state, page } = await jobs.history(kind, request.params.id, viewOf(policy, request), after, limit)

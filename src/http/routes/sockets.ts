@@ -52,7 +52,7 @@ export const sockets = fp(
       socketAt(`/api/v2/ws/${path}/:id`, [path], 'WebSocket: state and live progress', (request) => {
         const { id } = request.params as { id: string } // of the route
         const after = positionOf(request.query as object)
-        return jobScope({ id, idField, dialect: runDialect, ...(after && { after }) })
+        return jobScope({ id, kind, idField, dialect: runDialect, ...(after && { after }) })
       })
     }
   },
