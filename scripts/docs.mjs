@@ -2,7 +2,7 @@
 /*
  * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
  *   README.md           settings, and the inputs of runs, optimizations and benchmarks
- *   docs/protocol.md    codes
+ *   docs/protocol.md    codes, and the reasons why Redis cannot serve
  *   docs/operations.md  metrics, and the alerts of deploy/prometheus/alerts.yml
  * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
  * Reads build/, so it runs after `npm run build`.
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { SETTINGS } from '../build/src/config.js'
 import { METRICS } from '../build/src/metrics/table.js'
-import { CODES } from '../build/src/protocol/codes.js'
+import { CODES, STORE_REASONS } from '../build/src/protocol/codes.js'
 import { KINDS } from '../build/src/protocol/kinds.js'
 
 /** Larger units by the last word of a setting's name, the largest first. */
@@ -26,7 +26,7 @@ const DOCUMENTS = {
     optimization: inputTable('field', KINDS.optimization.input),
     benchmark: inputTable('field', KINDS.benchmark.input),
   },
-  'docs/protocol.md': { codes: codesTable() },
+  'docs/protocol.md': { codes: codesTable(), reasons: reasonsTable() },
   'docs/operations.md': { metrics: metricsTable(), alerts: alertsTable() },
 }
 
@@ -39,6 +39,13 @@ function codesTable() {
   const row = (name, { close, http, reconnect, text }) => [code(name), close ?? '–', http, reconnect ? 'yes' : 'no', text]
   const rows = Object.entries(CODES).map(([name, reason]) => row(name, reason))
   return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
+}
+
+function reasonsTable() {
+  return table(
+    ['reason', 'text'],
+    Object.entries(STORE_REASONS).map(([name, text]) => [code(name), text]),
+  )
 }
 
 function metricsTable() {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Admission } from '../hub/admission.js'
 import { Refusal } from '../protocol/codes.js'
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
+import { asked } from './store-fault.js'
 
 export interface AdmissionOptions {
   readonly maxPerUser: number

@@ -7,7 +7,6 @@ import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, Wri
 import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import { readEnvelope } from './envelope.js'
 import {
-  asked,
   type CommandConnection,
   connectCommands,
   connectSubscriptions,
@@ -16,6 +15,7 @@ import {
 } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 import { RedisSubscriber } from './redis-subscriber.js'
+import { asked } from './store-fault.js'
 
 const TOO_BIG: Refused = { ok: false, reason: 'too_big', status: null }
 /** Fields of a job's hash that are no conflation keys, rounded up. */

@@ -1,6 +1,6 @@
-import { Redis, ReplyError } from 'ioredis'
-import { Refusal } from '../protocol/codes.js'
+import { Redis } from 'ioredis'
 import { redisScripts, type ScriptCommands } from './redis-scripts.js'
+import { asked } from './store-fault.js'
 
 /** A connection for commands, with the broker's scripts on it. */
 export type CommandConnection = Redis & ScriptCommands
@@ -43,15 +43,6 @@ export function connectSubscriptions(options: RedisConnectionOptions): Redis {
 function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {} }: RedisConnectionOptions): void {
   connection.on('error', onFault)
   connection.once('ready', () => connection.on('ready', onReconnect))
-}
-
-/** A command's answer. What is no answer of the server, but the want of one, is the refusal `overloaded`: done or not, it may be asked again. */
-export async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer
-  } catch (error) {
-    throw error instanceof ReplyError ? error : new Refusal('overloaded', 'Redis cannot be reached; try again later.')
-  }
 }
 
 /** How long an answer may take where the question is whether there is one. */

@@ -1,5 +1,6 @@
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
+import { asked } from './store-fault.js'
 
 /** How much there is to do in one queue. */
 export interface QueueDepth {

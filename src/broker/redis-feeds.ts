@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { type Announcement, type FeedListener, type Feeds, ROLL_LIMITS, type Roll } from './feeds.js'
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
 import type { RedisSubscriber } from './redis-subscriber.js'
+import { asked } from './store-fault.js'
 
 export interface RedisFeedsOptions {
   readonly commands: CommandConnection

@@ -1,7 +1,8 @@
 import type { Gate, GateLimits, GateState, QueuedRound, QueueRef, Reserved } from './gate.js'
 import type { JobRound } from './job-store.js'
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
 import { memberOf, type RedisKeys, roundOf } from './redis-keys.js'
+import { asked } from './store-fault.js'
 
 /** Admitted rounds of a queue that were not started. More would run ahead of the turns. */
 const WINDOW = 1

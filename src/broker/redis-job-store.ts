@@ -3,8 +3,9 @@ import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
 import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
-import { asked, type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
+import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
 import { memberOf, RedisKeys, roundOf } from './redis-keys.js'
+import { asked } from './store-fault.js'
 
 /** Most jobs of one kind that a user's index holds; the oldest leave it first. */
 const MAX_OWNED = 10_000
@@ -57,14 +58,14 @@ export class RedisJobStore implements JobStore, ActiveRounds {
 
   async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
     const log = this.#keys.log(id)
-    const reply = await this.#commands
+    const questions = this.#commands
       .pipeline()
       // The page first, so that what is trimmed away meanwhile counts as truncated.
       .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
       .xrange(log, '-', '+', 'COUNT', 1)
       .xlen(log)
       .hget(this.#keys.job(id), 'durables')
-      .exec()
+    const reply = await asked(questions.exec())
     const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
     const [rows, first, length, durables] = await asked(Promise.all(answers))
     if (typeof durables !== 'string') return null

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Lease } from './lease.js'
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
+import { asked } from './store-fault.js'
 
 /** A lease in Redis, by its clock. */
 export class RedisLease implements Lease {

@@ -3,8 +3,9 @@ import type { Redis } from 'ioredis'
 import type { Identity } from '../hub/policy.js'
 import { type Revocation, RevocationList, type Revocations } from '../hub/revocations.js'
 import { Refusal } from '../protocol/codes.js'
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
+import { asked } from './store-fault.js'
 
 /** Half of what is promised, so that a node whose subscription is deaf keeps the promise too. */
 const LOOK_INTERVAL_MS = 500

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { asked, type CommandConnection } from './redis-connection.js'
+import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
+import { asked } from './store-fault.js'
 
 /** Who listens to a channel. `gap`: messages may have been missed. */
 export interface ChannelHandler {
@@ -58,7 +59,7 @@ export class RedisSubscriber {
   async unsubscribe(channel: string): Promise<void> {
     this.#wanted.delete(channel)
     // While the connection is gone there is nothing to leave.
-    if (this.#connection.status === 'ready') await this.#connection.unsubscribe(channel)
+    if (this.#connection.status === 'ready') await asked(this.#connection.unsubscribe(channel))
   }
 
   /** Whether this node hears what it publishes, over both of its connections. Concurrent callers share one probe. */

@@ -1,7 +1,7 @@
 import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { Refusal } from '../protocol/codes.js'
-import { connectBull, isUnavailable } from './bull-connection.js'
+import { asked } from '../broker/store-fault.js'
+import { connectBull } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
 import { countPost, readRecord, writeRecord } from './bull-records.js'
 import { CHECKS_PER_LOCK, type Claim, type ClaimRecord, type Claims, type PostCounter, type Taken } from './claims.js'
@@ -136,13 +136,4 @@ async function commit(job: RoundJob, lock: string, settled: Settled): Promise<vo
 /** BullMQ's codes for: no such job, no lock, not active, another's lock. */
 function isLost(error: unknown): boolean {
   return error instanceof Error && 'code' in error && [-1, -2, -3, -6].includes(Number(error.code))
-}
-
-/** The want of an answer is the refusal `overloaded`; any other fault goes through as it is. */
-async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer
-  } catch (error) {
-    throw isUnavailable(error) ? new Refusal('overloaded', 'Redis cannot be reached; try again later.') : error
-  }
 }

@@ -1,17 +1,4 @@
-import { Redis, ReplyError } from 'ioredis'
-
-/** What ioredis says where it gives up; it gives these two no name and no code of their own. */
-const GIVES_UP = ['Connection is closed.', 'Command timed out']
-/** Replies of a server that cannot serve this now: it loads, follows another one, is busy with a script, or has lost its cluster. */
-const NOT_NOW = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS)\b/
-
-/** Whether Redis could not be reached, or cannot serve this now: it may be asked again. */
-export function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if (error instanceof ReplyError) return NOT_NOW.test(error.message)
-  // Of the socket, as Node tells it; or a command that was taken back with its connection.
-  return 'syscall' in error || ['AbortError', 'MaxRetriesPerRequestError'].includes(error.name) || GIVES_UP.includes(error.message)
-}
+import { Redis } from 'ioredis'
 
 export interface BullConnectionOptions {
   /** Null: commands wait for as long as Redis is away, so that a worker does not lose what it has done. */

@@ -1,6 +1,7 @@
 import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { QueueRef } from '../broker/gate.js'
+import { asked, storeFaultOf } from '../broker/store-fault.js'
 import { connectBull } from './bull-connection.js'
 import type { Backlog, Outcome, QueueState, StepCause, Work } from './queue.js'
 
@@ -79,18 +80,19 @@ export class BullQueue implements Backlog {
   }
 
   async add({ queue, ...data }: Work): Promise<void> {
-    await this.#queue(queue).add(queue, data, { jobId: bullJobId(data) })
+    await asked(this.#queue(queue).add(queue, data, { jobId: bullJobId(data) }))
   }
 
   async remove(ref: QueueRef): Promise<boolean> {
-    const job = await this.#queue(ref.queue).getJob(bullJobId(ref))
+    const job = await asked(this.#queue(ref.queue).getJob(bullJobId(ref)))
     if (!job) return true
     for (let tries = 1; ; tries += 1) {
       try {
-        await job.remove()
+        await asked(job.remove())
         return true
       } catch (error) {
-        const state = await job.getState()
+        if (storeFaultOf(error) !== null) throw error
+        const state = await asked(job.getState())
         // A step that has just ended is gone by itself.
         if (state === 'active' || state === 'unknown') return state === 'unknown'
         // A worker held it, and has let it go since: it ended, or went back.
@@ -101,17 +103,30 @@ export class BullQueue implements Backlog {
 
   async cancelOnOwner(ref: QueueRef): Promise<void> {
     const message: ControlMessage = { cancel: bullJobId(ref) }
-    await this.#connection.publish(this.#options.controlChannel, JSON.stringify(message))
+    await asked(this.#connection.publish(this.#options.controlChannel, JSON.stringify(message)))
   }
 
   async step(ref: QueueRef, why: StepCause, delay = 0): Promise<void> {
     const data = { id: ref.id, round: ref.round, input: null, base: 0 }
     const name = { first: bullJobId(ref), look: `${bullJobId(ref)}~look`, later: `${bullJobId(ref)}~later`, news: undefined }[why]
     // News never wait for a step that has begun: it may have looked before them.
-    await this.#queue(ref.queue).add('step', data, { ...STEP, delay, ...(name !== undefined && { jobId: name }) })
+    await asked(this.#queue(ref.queue).add('step', data, { ...STEP, delay, ...(name !== undefined && { jobId: name }) }))
   }
 
-  async state(ref: QueueRef): Promise<QueueState> {
+  state(ref: QueueRef): Promise<QueueState> {
+    return asked(this.#state(ref))
+  }
+
+  workers(queue: string): Promise<number> {
+    return asked(this.#queue(queue).getWorkersCount())
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
+    this.#connection.disconnect()
+  }
+
+  async #state(ref: QueueRef): Promise<QueueState> {
     const queue = this.#queue(ref.queue)
     const name = bullJobId(ref)
     const state = await queue.getJobState(name)
@@ -122,15 +137,6 @@ export class BullQueue implements Backlog {
     // Read after the state: an ended job does not change any more.
     const job = await queue.getJob(name)
     return job ? { at: 'ended', outcome: outcomeOf(state, job) } : { at: 'missing' }
-  }
-
-  workers(queue: string): Promise<number> {
-    return this.#queue(queue).getWorkersCount()
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
-    this.#connection.disconnect()
   }
 
   #queue(name: string): BullMq<BullData, BullReturn> {

@@ -61,18 +61,44 @@ export function mayClose(name: CodeName): name is CloseName {
   return CODES[name].close !== null
 }
 
+/**
+ * Why Redis cannot serve: the `reason` beside `overloaded`, and of `/readyz`, with its text. It is away, or it answers and refuses: some refuse on this node
+ * alone, and some refuse everybody's writes while reads go on.
+ */
+export const STORE_REASONS = {
+  store_unreachable: 'Redis cannot be reached; try again later.',
+  store_full: 'Redis is out of memory and takes no writes (OOM); try again later.',
+  store_not_saving: 'Redis cannot save to its disk and takes no writes (MISCONF); try again later.',
+  store_lacks_replicas: 'Redis has too few replicas and takes no writes (NOREPLICAS); try again later.',
+  store_read_only: 'Redis is a replica and takes no writes (READONLY); try again later.',
+  store_moved: 'Redis keeps this key on another node of its cluster (MOVED); try again later.',
+  store_denies: 'Redis does not let this server do that (NOPERM); try again later.',
+  store_busy: 'Redis answers, but cannot serve now (BUSY, LOADING, MASTERDOWN, CLUSTERDOWN or TRYAGAIN); try again later.',
+} as const satisfies Record<`store_${string}`, string>
+
+export type StoreReason = keyof typeof STORE_REASONS
+
 /** A request that is denied, or a session that ends, for a reason of the table. `detail` is for people and carries no secret. */
 export class Refusal extends Error {
   readonly code: CodeName
   readonly detail: readonly { path: string; expected: string }[]
   /** When to come again, where that is known. */
   readonly retryAfterMs: number | undefined
+  /** Of `overloaded`, where Redis is the cause. */
+  readonly reason: StoreReason | undefined
 
-  constructor(code: CodeName, message: string = CODES[code].text, detail: Refusal['detail'] = [], retryAfterMs?: number) {
+  constructor(
+    code: CodeName,
+    message: string = CODES[code].text,
+    detail: Refusal['detail'] = [],
+    retryAfterMs?: number,
+    reason?: StoreReason,
+  ) {
     super(message)
     this.name = 'Refusal'
     this.code = code
     this.detail = detail
     this.retryAfterMs = retryAfterMs
+    this.reason = reason
   }
 }

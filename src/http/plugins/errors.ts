@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { CODES, type CodeName, Refusal } from '../../protocol/codes.js'
+import { CODES, type CodeName, Refusal, type StoreReason } from '../../protocol/codes.js'
 import { describeFaults, type SchemaFault } from '../../protocol/faults.js'
 
 /** The body of every error answer. */
@@ -9,6 +9,8 @@ export interface ErrorBody {
   readonly message: string
   /** Faulty fields: JSON Pointer and what is expected there. */
   readonly detail: readonly { readonly path: string; readonly expected: string }[]
+  /** Of `overloaded`, where Redis is the cause: why. */
+  readonly reason?: StoreReason
 }
 
 /** Turns whatever is thrown into the one table of codes. What is no fault of the caller is logged and answered without its text. */
@@ -33,7 +35,8 @@ export const errors = fp(
 )
 
 function bodyOf(refusal: Refusal): ErrorBody {
-  return { error: refusal.code, message: refusal.message, detail: refusal.detail }
+  const { code, message, detail, reason } = refusal
+  return { error: code, message, detail, ...(reason !== undefined && { reason }) }
 }
 
 function asRefusal(error: FastifyError | Refusal): Refusal {
