@@ -5,6 +5,7 @@ import { RedisRevocations } from './broker/redis-revocations.js'
 import type { Config } from './config.js'
 import type { Admission } from './hub/admission.js'
 import { systemClock } from './hub/clock.js'
+import { DEFAULT_PENDING_LIMITS, PendingSockets } from './hub/pending-sockets.js'
 import type { Revocations } from './hub/revocations.js'
 import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from './hub/upgrade-limit.js'
 import type { PartsLog } from './parts.js'
@@ -27,7 +28,13 @@ export function buildHubGuards(config: Config, log: PartsLog, onReconnect?: () =
   const admission = new RedisAdmission(commands, keys, { ...DEFAULT_ADMISSION_OPTIONS, maxPerUser: config.MAX_SOCKETS_PER_USER, onFault })
   const revocations = new RedisRevocations({ commands, subscriptions: connectSubscriptions(connection), keys, onFault })
   const { MAX_SOCKETS: maxSockets, MAX_UPGRADES_PER_SECOND: maxPerSecond } = config
-  const upgrades = new UpgradeLimit(systemClock, { ...DEFAULT_UPGRADE_LIMITS, maxSockets, maxPerSecond })
+  const pending = new PendingSockets({
+    ...DEFAULT_PENDING_LIMITS,
+    maxSockets: config.MAX_PENDING_SOCKETS,
+    maxPerAddress: config.MAX_PENDING_SOCKETS_PER_ADDRESS,
+    maxBytes: config.MAX_PENDING_BYTES,
+  })
+  const upgrades = new UpgradeLimit(systemClock, { ...DEFAULT_UPGRADE_LIMITS, maxSockets, maxPerSecond }, pending)
   const close = async () => {
     await admission.leaveAll()
     admission.close()

@@ -96,7 +96,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
   await app.register(health, { checks: readiness })
-  await app.register(sockets, { maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
+  await app.register(sockets, { limit: guards.upgrades, maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
   await app.register(upgrades, { limit: guards.upgrades })
   for (const kind of RUN_KIND_NAMES) {
     const common = { prefix: `/api/v2/${KINDS[kind].path}`, jobs: options.jobs, policy }

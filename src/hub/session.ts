@@ -44,6 +44,8 @@ export interface SessionOptions {
   readonly scope: BuildScope
   /** From query, header or cookie; without it the first message has to bring one. */
   readonly token?: string
+  /** The client has proved who it is; called once. */
+  readonly onIdentified?: () => void
   /** Faults that are nobody's request: for the log. */
   readonly onFault: (error: unknown) => void
 }
@@ -165,6 +167,7 @@ export class Session {
     if (renewal && renewal.sub !== identity.sub) throw new Refusal('forbidden', 'A session stays with the user who opened it.')
     if (this.#closed) return
     this.#identity = identity
+    if (!renewal) this.#options.onIdentified?.()
     this.#callOffTimer?.()
     this.#watchExpiry(identity)
     if (!renewal) await this.#enter(identity)

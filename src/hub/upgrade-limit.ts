@@ -1,5 +1,6 @@
 import { Tally } from '../tally/tally.js'
 import type { Clock } from './clock.js'
+import { PendingSockets } from './pending-sockets.js'
 
 export interface UpgradeLimits {
   /** Most sockets of a node. */
@@ -13,7 +14,10 @@ export interface UpgradeLimits {
 export const DEFAULT_UPGRADE_LIMITS: UpgradeLimits = { maxSockets: 20_000, maxPerSecond: 200, maxAddresses: 10_000 }
 
 /** Seconds after which a client may come again, by what stands in its way. A full or stopping node is not worth asking for a while: others are there. */
-const RETRY_AFTER_S = { draining: 5, full: 5, rate: 1 } as const
+const RETRY_AFTER_S = { draining: 5, full: 5, pending: 1, rate: 1 } as const
+
+/** What reading a socket that abuses its upgrade costs, in upgrades. */
+const PENALTY = 20
 
 /** Whether a node takes another socket: not when it drains, not when it is full, and of one address only so many in a second (token bucket). Costs a map lookup. */
 export class UpgradeLimit {
@@ -22,12 +26,15 @@ export class UpgradeLimit {
   /** Tokens left and when they were counted; in the order of that time. */
   readonly #buckets = new Map<string, { tokens: number; at: number }>()
   #draining = false
+  /** The sockets that were let through and whose clients have not proved who they are. */
+  readonly pending: PendingSockets
   /** Those that were not let through. */
-  readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>([['draining'], ['full'], ['rate']])
+  readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>([['draining'], ['full'], ['pending'], ['rate']])
 
-  constructor(clock: Clock, limits: UpgradeLimits = DEFAULT_UPGRADE_LIMITS) {
+  constructor(clock: Clock, limits: UpgradeLimits = DEFAULT_UPGRADE_LIMITS, pending = new PendingSockets()) {
     this.#clock = clock
     this.#limits = limits
+    this.pending = pending
   }
 
   get draining(): boolean {
@@ -43,31 +50,45 @@ export class UpgradeLimit {
     this.#draining = true
   }
 
-  /** Asks for one upgrade, of a node that has so many sockets: null where it may come, else the seconds after which to try again. */
-  refuse(address: string, sockets: number): number | null {
-    const reason = this.#reasonAgainst(address, sockets)
+  /** Asks for one connection, of a node that has so many: null where it may come, else the seconds after which to try again. `isStranger`: its client is still to prove who it is. */
+  refuse(address: string, sockets: number, isStranger = false): number | null {
+    const reason = this.#reasonAgainst(address, sockets, isStranger)
     if (reason === null) return null
     this.refused.add(reason)
     return RETRY_AFTER_S[reason]
   }
 
-  #reasonAgainst(address: string, sockets: number): keyof typeof RETRY_AFTER_S | null {
+  /** A client of this address has sent what no client sends before its token: that counts as `PENALTY` upgrades, in debt of a second's at most. */
+  penalise(address: string): void {
+    this.#keep(address, Math.max(this.#tokensOf(address) - PENALTY, -this.#limits.maxPerSecond))
+  }
+
+  #reasonAgainst(address: string, sockets: number, isStranger: boolean): keyof typeof RETRY_AFTER_S | null {
     if (this.#draining) return 'draining'
     if (sockets >= this.#limits.maxSockets) return 'full'
+    if (isStranger && !this.pending.hasRoom(address)) return 'pending'
     return this.#take(address) ? null : 'rate'
   }
 
   #take(address: string): boolean {
-    const { maxPerSecond, maxAddresses } = this.#limits
-    const now = this.#clock.now()
-    const bucket = this.#buckets.get(address) ?? { tokens: maxPerSecond, at: now }
-    // A clock that was set back gives nothing and takes nothing.
-    const refilled = Math.min(maxPerSecond, bucket.tokens + (Math.max(0, now - bucket.at) / 1000) * maxPerSecond)
-    const isAllowed = refilled >= 1
-    this.#buckets.delete(address)
-    this.#buckets.set(address, { tokens: isAllowed ? refilled - 1 : refilled, at: now })
-    const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size > maxAddresses && oldest !== undefined) this.#buckets.delete(oldest)
+    const tokens = this.#tokensOf(address)
+    const isAllowed = tokens >= 1
+    this.#keep(address, isAllowed ? tokens - 1 : tokens)
     return isAllowed
+  }
+
+  /** A clock that was set back gives nothing and takes nothing. */
+  #tokensOf(address: string): number {
+    const { maxPerSecond } = this.#limits
+    const bucket = this.#buckets.get(address)
+    if (!bucket) return maxPerSecond
+    return Math.min(maxPerSecond, bucket.tokens + (Math.max(0, this.#clock.now() - bucket.at) / 1000) * maxPerSecond)
+  }
+
+  #keep(address: string, tokens: number): void {
+    this.#buckets.delete(address)
+    this.#buckets.set(address, { tokens, at: this.#clock.now() })
+    const [oldest] = this.#buckets.keys()
+    if (this.#buckets.size > this.#limits.maxAddresses && oldest !== undefined) this.#buckets.delete(oldest)
   }
 }

@@ -74,7 +74,7 @@ export const METRICS = {
     type: 'counter',
     of: 'hub',
     labels: ['reason'],
-    help: 'Connections that were not let in: the hub was `draining` or `full`, or the `rate` of an address was too high.',
+    help: 'Connections that were not let in: the hub was `draining` or `full`, too many had sent no token yet (`pending`), or the `rate` of an address was too high.',
   },
   runcast_http_requests_total: {
     type: 'counter',

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { eventually } from '../helpers/eventually.js'
@@ -32,6 +33,19 @@ async function upgrade(
   })
   const { response, text } = await Promise.race([opened, refused])
   return { status: response?.statusCode ?? 0, headers: response?.headers ?? {}, text }
+}
+
+/** A WebSocket by hand, after its handshake. */
+async function rawSocket(t: Test, h: Harness, path: string): Promise<{ socket: Socket }> {
+  const { hostname, port } = new URL(h.nodes[0]?.http ?? '')
+  const socket = connect(Number(port), hostname)
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+  )
+  await once(socket, 'data')
+  return { socket }
 }
 
 t.test('[REV-5] POST /api/revocations is for admins, and says what it has done', async (t) => {
@@ -158,5 +172,62 @@ t.test('[LIMIT-4] a node that drains takes no more sockets; those that are there
   t.match({ status, headers, body: JSON.parse(text) }, { status: 503, headers: { 'retry-after': '5' }, body: { error: 'restart' } })
   client.send({ type: 'ping' })
   t.same(await client.next(), { type: 'pong' })
+  t.same(h.faults, [])
+})
+
+/** A masked frame (RFC 6455, section 5.2) of less than 126 bytes, its mask all zeros. */
+const frame = (head: number, payload = '') => Buffer.from([head, 0x80 | payload.length, 0, 0, 0, 0, ...Buffer.from(payload)])
+
+t.test('[LIMIT-5] a socket that sends more than a token needs is cut, one with a token is not', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { AUTH_TIMEOUT_MS: '60000' } })
+  const { pending } = h.nodes[0]?.hub.guards.upgrades ?? {}
+  const cases: [name: string, bytes: Buffer, code: number][] = [
+    ['a message in fragments of one byte', Buffer.concat([frame(0x01, 'a'), ...Array<Buffer>(40).fill(frame(0x00, 'a'))]), 1008],
+    ['pings', Buffer.concat(Array<Buffer>(2000).fill(frame(0x89))), 1009],
+    ['pongs', Buffer.concat(Array<Buffer>(33).fill(frame(0x8a))), 1009],
+    [
+      'a message of more than 16 KiB that does not end',
+      Buffer.concat([Buffer.from([0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0]), Buffer.alloc(16_384)]),
+      1009,
+    ],
+  ]
+  for (const [name, bytes, code] of cases) {
+    const { socket } = await rawSocket(t, h, '/ws')
+    socket.write(bytes)
+    let answer = Buffer.alloc(0)
+    socket.on('data', (chunk: Buffer) => {
+      answer = Buffer.concat([answer, chunk])
+    })
+    await once(socket, 'close')
+    const close = answer.subarray(answer.lastIndexOf(0x88))
+    t.equal(close.readUInt16BE(2), code, name)
+    t.equal(pending?.size, 0, 'and is not counted any more')
+  }
+  const { socket } = await rawSocket(t, h, `/ws?token=${h.token()}`)
+  await eventually(() => pending?.size === 0)
+  socket.write(Buffer.concat(Array<Buffer>(40).fill(frame(0x81, '{"type":"ping"}'))))
+  let answers = ''
+  socket.on('data', (chunk: Buffer) => {
+    answers += chunk.toString('latin1')
+  })
+  await eventually(() => answers.split('"pong"').length === 41)
+  t.same(h.faults, [])
+})
+
+t.test('[LIMIT-5] an address with too many sockets without a token gets 503; whoever sends a token frees a place', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { AUTH_TIMEOUT_MS: '60000', MAX_PENDING_SOCKETS_PER_ADDRESS: '2' } })
+  const first = new WebSocket(`${h.nodes[0]?.ws}/ws`)
+  t.teardown(() => first.terminate())
+  await once(first, 'upgrade')
+  t.equal((await upgrade(t, h)).status, 101)
+  const { status, headers, text } = await upgrade(t, h)
+  t.match({ status, headers, body: JSON.parse(text) }, { status: 503, headers: { 'retry-after': '1' }, body: { error: 'overloaded' } })
+  const stream = await fetch(`${h.nodes[0]?.http}/api/v2/runs/${await h.submit()}/events`, {
+    headers: { authorization: `Bearer ${h.token()}`, accept: 'text/event-stream' },
+  })
+  t.equal(stream.status, 200, 'a stream has its token with it')
+  await stream.body?.cancel()
+  first.send(JSON.stringify({ type: 'auth', token: h.token() }))
+  await eventually(async () => (await upgrade(t, h)).status === 101)
   t.same(h.faults, [])
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { DEFAULT_PENDING_LIMITS, PendingSockets } from '../../src/hub/pending-sockets.js'
 import type { Identity } from '../../src/hub/policy.js'
 import { RevocationList } from '../../src/hub/revocations.js'
 import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from '../../src/hub/upgrade-limit.js'
@@ -90,4 +91,87 @@ t.test('[LIMIT-2] a full node and one that drains refuse everybody, and spend no
   t.equal(limit.draining, true)
   t.equal(limit.refuse('b', 0), 5)
   t.equal(limit.addresses, 1)
+})
+
+t.test('[LIMIT-5] sockets without a token are bounded for an address and for a node', async (t) => {
+  const pending = new PendingSockets({ ...DEFAULT_PENDING_LIMITS, maxSockets: 5, maxPerAddress: 3 })
+  const added = [1, 2, 3].map(() => pending.add('a'))
+  t.equal(pending.hasRoom('a'), false, 'an address that has all its own')
+  t.equal(pending.hasRoom('b'), true)
+  pending.add('b')
+  pending.add('b')
+  t.equal(pending.hasRoom('c'), false, 'a node that has all its own')
+  added[0]?.leave()
+  added[0]?.leave()
+  t.equal(pending.size, 4, 'one that leaves twice leaves once')
+  t.equal(pending.hasRoom('a'), true)
+  t.equal(pending.hasRoom('c'), true)
+})
+
+t.test('[LIMIT-5] what one sends without a token is bounded by bytes, reads and frames, and with a token no longer', async (t) => {
+  const limits = { ...DEFAULT_PENDING_LIMITS, maxBytesPerSocket: 100, maxReadsPerSocket: 4, maxFramesPerSocket: 2 }
+  const pending = new PendingSockets(limits)
+  const [long, chatty, framed] = [pending.add('a'), pending.add('a'), pending.add('a')]
+  t.same(
+    [60, 40, 1].map((bytes) => long.read(bytes)),
+    [true, true, false],
+  )
+  t.same(
+    [1, 1, 1, 1, 1].map((bytes) => chatty.read(bytes)),
+    [true, true, true, true, false],
+  )
+  t.same(
+    [1, 2, 3].map(() => framed.frame()),
+    [true, true, false],
+  )
+  framed.leave()
+  t.ok(framed.frame() && framed.read(1_000_000))
+  t.equal(framed.isPending, false)
+})
+
+t.test('[LIMIT-5] all that is sent without a token is bounded; one address has a quarter of it', async (t) => {
+  const pending = new PendingSockets({ ...DEFAULT_PENDING_LIMITS, maxBytes: 400 })
+  const first = pending.add('a')
+  t.same(
+    [100, 1].map((bytes) => first.read(bytes)),
+    [true, false],
+    'of one address',
+  )
+  t.equal(pending.hasRoom('a'), false)
+  first.leave()
+  t.equal(pending.hasRoom('a'), true, 'what left is not counted')
+  const others = ['b', 'c', 'd', 'e', 'f'].map((address) => pending.add(address))
+  t.same(
+    others.map((socket) => socket.read(90)),
+    [true, true, true, true, false],
+    'of all',
+  )
+})
+
+t.test('[LIMIT-5] a socket that abuses its upgrade costs its address twenty, in debt of a second at most', async (t) => {
+  const clock = new ManualClock()
+  const limit = new UpgradeLimit(clock, { ...DEFAULT_UPGRADE_LIMITS, maxPerSecond: 100 })
+  const taken = () => Array.from({ length: 200 }, () => limit.refuse('a', 0)).filter((seconds) => seconds === null).length
+  limit.penalise('a')
+  t.equal(taken(), 80)
+  for (let i = 0; i < 1000; i += 1) limit.penalise('a')
+  clock.advance(1000)
+  t.equal(taken(), 0)
+  clock.advance(500)
+  t.equal(taken(), 50)
+})
+
+t.test('[LIMIT-5] a node full of strangers refuses strangers alone', async (t) => {
+  const limit = new UpgradeLimit(
+    new ManualClock(),
+    DEFAULT_UPGRADE_LIMITS,
+    new PendingSockets({ ...DEFAULT_PENDING_LIMITS, maxSockets: 1 }),
+  )
+  limit.pending.add('a')
+  t.equal(limit.refuse('b', 1, true), 1)
+  t.equal(limit.refuse('b', 1), null)
+  t.same(
+    limit.refused.rows.filter(([, count]) => count > 0),
+    [[['pending'], 1]],
+  )
 })

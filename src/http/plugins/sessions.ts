@@ -37,8 +37,14 @@ declare module 'fastify' {
     sessions: ReadonlySet<Session>
     /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Requests are answered meanwhile. Resolves when nobody is left. */
     drain(): Promise<void>
-    /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. */
-    buildSession(via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope): { session: Session; forget: () => void }
+    /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. `onIdentified`: its client has proved who it is. */
+    buildSession(
+      via: Via,
+      transport: Transport,
+      request: FastifyRequest,
+      scope: BuildScope,
+      onIdentified?: () => void,
+    ): { session: Session; forget: () => void }
   }
 }
 
@@ -48,26 +54,30 @@ export const sessions = fp(
     const open = new Set<Session>()
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
-    app.decorate('buildSession', (via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope) => {
-      const token = tokenOf(request)
-      const session = new Session(transport, {
-        hub,
-        policy,
-        clock: systemClock,
-        limits,
-        scope,
-        ...(token !== undefined && { token }),
-        onFault: (error) => request.log.error(error),
-      })
-      open.add(session)
-      opened[via] += 1
-      connections[via] += 1
-      const forget = () => {
-        session.ended()
-        if (open.delete(session)) connections[via] -= 1
-      }
-      return { session, forget }
-    })
+    app.decorate(
+      'buildSession',
+      (via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope, onIdentified?: () => void) => {
+        const token = tokenOf(request)
+        const session = new Session(transport, {
+          hub,
+          policy,
+          clock: systemClock,
+          limits,
+          scope,
+          ...(token !== undefined && { token }),
+          ...(onIdentified && { onIdentified }),
+          onFault: (error) => request.log.error(error),
+        })
+        open.add(session)
+        opened[via] += 1
+        connections[via] += 1
+        const forget = () => {
+          session.ended()
+          if (open.delete(session)) connections[via] -= 1
+        }
+        return { session, forget }
+      },
+    )
     guards.revocations.listen(() => {
       for (const session of open) {
         if (session.identity && guards.revocations.isRevoked(session.identity)) session.close('unauthenticated', REVOKED)

@@ -5,16 +5,16 @@ import { Refusal } from '../../protocol/codes.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Asks for a place on this node for a live connection: null, or the reason why there is none, with `Retry-After` set on the answer. */
-    turnAway(request: FastifyRequest, reply: FastifyReply): Refusal | null
+    /** Asks for a place on this node for a live connection: null, or the reason why there is none, with `Retry-After` set on the answer. `isStranger`: its client is still to prove who it is. */
+    turnAway(request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): Refusal | null
   }
 }
 
 /** Answers a WebSocket upgrade that a node does not take with 503 and `Retry-After`, before the handshake: the one case in which a socket is not accepted first. */
 export const upgrades = fp(
   async (app: FastifyInstance, { limit }: { limit: UpgradeLimit }) => {
-    app.decorate('turnAway', (request: FastifyRequest, reply: FastifyReply): Refusal | null => {
-      const seconds = limit.refuse(request.ip, app.sessions.size)
+    app.decorate('turnAway', (request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): Refusal | null => {
+      const seconds = limit.refuse(request.ip, app.sessions.size, isStranger)
       if (seconds === null) return null
       void reply.header('retry-after', String(seconds))
       const why = limit.draining ? 'This server is stopping' : 'This server takes no more sockets right now'
@@ -23,7 +23,7 @@ export const upgrades = fp(
     // Not async: between this look and the socket that is added no other request may come.
     app.addHook('onRequest', (request, reply, done) => {
       const isUpgrade = request.headers.upgrade?.toLowerCase() === 'websocket'
-      done((isUpgrade && app.turnAway(request, reply)) || undefined)
+      done((isUpgrade && app.turnAway(request, reply, true)) || undefined)
     })
   },
   // After the WebSocket plugin, whose own hook has to know the request: it closes the TCP socket of an upgrade that was refused.

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { jobScope } from '../../hub/job-scope.js'
 import type { BuildScope } from '../../hub/scope.js'
+import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
 import { type UserScopeLimits, userScope } from '../../hub/user-scope.js'
 import { Refusal } from '../../protocol/codes.js'
 import { runDialect } from '../../protocol/dialect.js'
@@ -12,6 +13,7 @@ import { WebSocketTransport } from '../transports/websocket-transport.js'
 import { positionOf } from './position.js'
 
 export interface SocketOptions {
+  readonly limit: UpgradeLimit
   readonly maxInboundBytes: number
   readonly userLimits: UserScopeLimits
 }
@@ -20,13 +22,27 @@ export interface SocketOptions {
 const CLOSE_TIMEOUT_MS = 3000
 
 /**
+ * Most frames of one message, and most reads that make up one frame. `ws` keeps an object for each until the message is whole, so that without these a message of
+ * `MAX_INBOUND_BYTES` could cost a hundred times its size.
+ */
+const MAX_FRAGMENTS = 32
+const MAX_BUFFERED_CHUNKS = 1024
+
+/**
  * `WS /ws`: all jobs of a user. `WS /api/v2/ws/<kind>/{id}`: one job. Accepted first and closed with the code after, since a browser cannot read
  * a refused handshake.
  */
 export const sockets = fp(
-  async (app: FastifyInstance, { maxInboundBytes, userLimits }: SocketOptions) => {
-    // `closeTimeout` is an option of `ws` that its types do not know.
-    const wsOptions = { maxPayload: maxInboundBytes, perMessageDeflate: false, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS }
+  async (app: FastifyInstance, { limit, maxInboundBytes, userLimits }: SocketOptions) => {
+    // `closeTimeout`, `maxFragments` and `maxBufferedChunks` are options of `ws` that its types do not know.
+    const wsOptions = {
+      maxPayload: maxInboundBytes,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+      perMessageDeflate: false,
+      clientTracking: false,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+    }
     await app.register(fastifyWebsocket, {
       options: wsOptions,
       // `ws` has closed with the right code before it tells of a fault of the peer (1009 for a frame too big).
@@ -43,7 +59,7 @@ export const sockets = fp(
         handler: () => {
           throw new Refusal('no_route', 'Only a WebSocket is served at this address.')
         },
-        wsHandler: (webSocket, request) => serve(app, webSocket, request, scopeOf(request)),
+        wsHandler: (webSocket, request) => serve(app, limit, webSocket, request, scopeOf(request)),
       })
 
     socketAt('/ws', ['processes'], 'WebSocket: every job of the user, live', () => userScope(userLimits))
@@ -59,15 +75,38 @@ export const sockets = fp(
   { name: 'sockets', dependencies: ['sessions'] },
 )
 
-function serve(app: FastifyInstance, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {
-  const transport = new WebSocketTransport(webSocket, request.raw.socket)
+function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {
+  const { socket } = request.raw
+  const transport = new WebSocketTransport(webSocket, socket)
+  const pending = limit.pending.add(request.ip)
+  webSocket.on('close', () => pending.leave())
   if (!app.mayConnectFrom(request)) {
     app.tally.refusals.add('forbidden')
     return transport.close('forbidden', 'This page may not connect.')
   }
-  const { session, forget } = app.buildSession('websocket', transport, request, scope)
-  webSocket.on('message', (data: Buffer, isBinary: boolean) => session.receive(isBinary ? null : data.toString()))
-  webSocket.on('pong', () => session.heard())
+  const { session, forget } = app.buildSession('websocket', transport, request, scope, () => pending.leave())
+  let isCut = false
+  const cut = () => {
+    if (isCut) return
+    isCut = true
+    limit.penalise(request.ip)
+    session.close('too_big', 'More was sent without a token than a token needs.')
+    // Whoever has sent too much already is not read any further, not even for the answer to the close.
+    socket.destroySoon()
+  }
+  // Ahead of `ws`, and on the socket itself: what `ws` keeps of a message that does not end is no event.
+  socket.prependListener('data', (bytes: Buffer) => pending.read(bytes.length) || cut())
+  // A fault that `ws` has found, such as too many fragments.
+  webSocket.on('error', () => pending.isPending && cut())
+  webSocket.on('ping', () => pending.frame() || cut())
+  webSocket.on('message', (data: Buffer, isBinary: boolean) => {
+    if (!pending.frame()) return cut()
+    session.receive(isBinary ? null : data.toString())
+  })
+  webSocket.on('pong', () => {
+    if (!pending.frame()) return cut()
+    session.heard()
+  })
   webSocket.on('close', forget)
   session.start()
 }
