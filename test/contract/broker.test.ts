@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startTestRedis } from '../helpers/redis.js'
+import { sharedTestRedis, startTestRedis } from '../helpers/redis.js'
 import { openMemory, openRedis } from './backend.js'
 import { inClusterMode } from './cluster.js'
 import { brokerContract } from './suite.js'
@@ -7,7 +7,7 @@ import { brokerContract } from './suite.js'
 t.test('in memory', async (t) => brokerContract(t, openMemory))
 
 t.test('on Redis', async (t) => {
-  const { url } = await startTestRedis(t)
+  const { url } = await sharedTestRedis()
   brokerContract(t, (t, limits) => openRedis(t, url, limits))
 })
 

@@ -6,11 +6,11 @@ import { connectCommands } from '../../src/broker/redis-connection.js'
 import { type DepthLimits, RedisDepths } from '../../src/broker/redis-depths.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { eventually } from '../helpers/eventually.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { sharedTestRedis, startTestRedis } from '../helpers/redis.js'
 import { inClusterMode } from './cluster.js'
 import { enterAll, openGate, roundOf, takeAll } from './open-gate.js'
 
-const redis = await startTestRedis(t)
+const redis = await sharedTestRedis()
 const admin = new Redis(redis.url)
 t.teardown(() => admin.disconnect())
 

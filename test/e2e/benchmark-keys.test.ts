@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startBenchHarness } from '../helpers/bench-harness.js'
 import { eventually } from '../helpers/eventually.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { deltaOf, openStream, type Script, startEndpoint, steady, writeEvent } from '../helpers/scripted-endpoint.js'
 
 const KEY = 'top-secret-7Yw3Kd9QmZx2Lp5Vn8'
@@ -44,7 +45,7 @@ t.test('[BENCH-7] endpoints that repeat the key wherever they can: it is in noth
     { name: 'tell', base_url: endpoint.baseUrl, api_key_env: 'TELL_KEY', models: names.map((name) => ({ name, context_window: 9999 })) },
     { name: 'good', base_url: good.baseUrl, api_key_env: 'TELL_KEY', models: [{ name: 'm', context_window: 9999 }] },
   ]
-  const harness = await startBenchHarness(t, { providers, processor: null })
+  const harness = await startBenchHarness(t, { redis: await startTestRedis(t), providers, processor: null })
   // Everything that any process tells Redis, as Redis got it.
   const { hostname, port } = new URL(harness.redis.url)
   const monitor = connect(Number(port), hostname).setEncoding('latin1')
@@ -54,10 +55,11 @@ t.test('[BENCH-7] endpoints that repeat the key wherever they can: it is in noth
   monitor.write('MONITOR\r\n')
   await eventually(() => commands.includes('+OK'))
 
-  const { REDIS_URL, JWT_SECRET, PROVIDERS_FILE } = harness.config
+  const { REDIS_URL, REDIS_PREFIX, JWT_SECRET, PROVIDERS_FILE } = harness.config
   const env = {
     ...process.env,
     REDIS_URL,
+    REDIS_PREFIX,
     JWT_SECRET,
     PROVIDERS_FILE,
     WORKER_KINDS: 'benchmark',
@@ -112,8 +114,8 @@ t.test(
       ],
       processor: null,
     })
-    const { REDIS_URL, JWT_SECRET, PROVIDERS_FILE } = harness.config
-    const env = { ...process.env, REDIS_URL, JWT_SECRET, PROVIDERS_FILE, LOG_LEVEL: 'silent' }
+    const { REDIS_URL, REDIS_PREFIX, JWT_SECRET, PROVIDERS_FILE } = harness.config
+    const env = { ...process.env, REDIS_URL, REDIS_PREFIX, JWT_SECRET, PROVIDERS_FILE, LOG_LEVEL: 'silent' }
     const worker = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'ignore', 'pipe'] })
     let said = ''
     worker.stderr.on('data', (chunk: Buffer) => (said += chunk))

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { random } from '../helpers/random.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { drainOne, viewFromStore, Watcher, withoutFinal } from '../helpers/watcher.js'
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1e9)
@@ -66,7 +67,7 @@ t.test(
 )
 
 t.test('[POS-7] the connections of the nodes to Redis are killed while runs are watched: nothing is lost', async (t) => {
-  const harness = await startHarness(t, { nodes: 2, env: { QUIET_MS: '500' } })
+  const harness = await startHarness(t, { redis: await startTestRedis(t), nodes: 2, env: { QUIET_MS: '500' } })
   const admin = new Redis(harness.redis.url)
   t.teardown(() => admin.disconnect())
   const ids = await Promise.all(Array.from({ length: 4 }, () => harness.submit({ input: { ...INPUT, sweep: { points: 121 } } })))

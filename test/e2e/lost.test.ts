@@ -6,6 +6,7 @@ import { lostWorker } from '../../src/protocol/lost-worker.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import { openTab } from '../helpers/tab.js'
 import type { TestClient } from '../helpers/test-client.js'
@@ -145,7 +146,7 @@ t.test('[STATE-9] the queue has given a run up and no worker is there to say so'
 
 t.test('[STATE-7] the worker dies after the queue’s commit, before its own hook: news of the queue tell it', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
   if (!h.worker) throw new Error('no worker')
   h.worker.parts.queue.state = () => Promise.reject(new Error('gone'))
   // The hub alone sweeps, and finds nothing to look at.
@@ -165,7 +166,7 @@ t.test('[STATE-7] the worker dies after the queue’s commit, before its own hoo
 })
 
 t.test('[STATE-13] one process at a time sweeps and hears the news; when it stops, another one does', async (t) => {
-  const h = await startHarness(t, { processor: null, nodes: 3, env: ENV })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: null, nodes: 3, env: ENV })
   const redis = openRedis(t, h)
   const listeners = async () => String(await redis.client('LIST')).match(/name=\S*:qe/g)?.length ?? 0
   const lease = new RedisKeys(h.config.REDIS_PREFIX).sweeper()
@@ -179,7 +180,7 @@ t.test('[STATE-13] one process at a time sweeps and hears the news; when it stop
 
 t.test('[STATE-9] Redis is away for longer than a worker may be silent: whoever computes meanwhile is not given up', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '2000' } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '2000' } })
   const id = await h.submit()
   const before = await stage.play(id)
   await h.redis.kill()
@@ -211,7 +212,7 @@ t.test('[STATE-7] a Redis that came back without the start of a run: the run com
 
 t.test('[STATE-7] Redis is restarted in the middle of a run: it goes on, and ends once', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: stage.processor, env: { ...ENV, WORKER_LOCK_MS: '10000' } })
   const id = await h.submit()
   const play = await stage.play(id)
   play.job.metric('before', 1, 'Hz')

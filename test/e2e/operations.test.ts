@@ -5,6 +5,7 @@ import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Answer, startHarness } from '../helpers/harness.js'
 import { startHub } from '../helpers/hub-process.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { readExposition, type Scraped } from '../helpers/scraped.js'
 import { startWorkerProcess } from '../helpers/worker-process.js'
 
@@ -26,7 +27,7 @@ function askAt(port: number): (path: string) => Promise<Pick<Answer, 'status' | 
 const LIVE = { status: 200, body: { status: 'live' } }
 
 t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, also while it stops', async (t) => {
-  const harness = await startHarness(t, { processor: null })
+  const harness = await startHarness(t, { redis: await startTestRedis(t), processor: null })
   const port = await freePort()
   // Without any key of the tokens, which a worker does not need.
   const settings = { METRICS_PORT: `${port}`, WORKER_FINISH_MS: '20000', JWT_SECRET: '' }
@@ -60,7 +61,7 @@ t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, als
 })
 
 t.test('[OPS-1] a worker of optimizations alone says the same of its steps', async (t) => {
-  const harness = await startHarness(t, { processor: null })
+  const harness = await startHarness(t, { redis: await startTestRedis(t), processor: null })
   const port = await freePort()
   const worker = startWorkerProcess(t, harness, { METRICS_PORT: `${port}`, WORKER_KINDS: 'optimization' })
   const ask = askAt(port)
@@ -75,7 +76,7 @@ t.test('[OPS-1] a worker of optimizations alone says the same of its steps', asy
 })
 
 t.test('[OPS-1] a worker that cannot hear cancels is not ready', async (t) => {
-  const harness = await startHarness(t)
+  const harness = await startHarness(t, { redis: await startTestRedis(t) })
   const jobs = harness.worker?.readiness.jobs
   const admin = new Redis(harness.redis.url)
   t.teardown(() => admin.disconnect())

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { createJobs, type JobMessage } from '../../src/index.js'
 import { eventually } from '../helpers/eventually.js'
 import { brief, squares, stubborn, vigil } from '../helpers/own-kinds.js'
@@ -118,7 +119,7 @@ t.test('[KIND-8] to a hub that does not know the kind there is no such job, and 
   const tab = await stack.connect('/ws')
   t.same(ids((await tab.next('process_list')).processes).toSorted(), ['foreign', 'known'])
   // Looked after again and again: it was put at the end of the line each time.
-  const looked = () => redisOf(stack.redis.url, (redis) => redis.zscore('runcast:active', 'foreign~1'))
+  const looked = () => redisOf(stack.redis.url, (redis) => redis.zscore(new RedisKeys(stack.redis.prefix).active(), 'foreign~1'))
   const before = await looked()
   await eventually(async () => (await looked()) !== before)
   t.match((await stack.call('GET', '/api/processes/foreign')).body, { status: 'running', attempt: 1 })
@@ -126,7 +127,7 @@ t.test('[KIND-8] to a hub that does not know the kind there is no such job, and 
 
 t.test('[KIND-5] a program submits and watches by the handle, typed by the schema', async (t) => {
   const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'squares,stubborn' })
-  const jobs = createJobs({ redisUrl: stack.redis.url, owner: 'alice' })
+  const jobs = createJobs({ redisUrl: stack.redis.url, redisPrefix: stack.redis.prefix, owner: 'alice' })
   t.teardown(() => jobs.close())
   const { process_id, process_type } = await jobs.submit(squares, { to: 2 })
   t.equal(process_type, 'squares')

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
+import { startTestRedis } from '../helpers/redis.js'
 
 /** Some seconds of real solving. */
 const LONG = { ...HORN, mesh: { elements_x: 16, elements_y: 80 }, sweep: { points: 201 } }
@@ -8,7 +9,7 @@ const ENV = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '300', CANCEL_GRACE_MS:
 
 for (const job of ['an idle worker', 'a worker with a job']) {
   t.test(`[OPS-3] Redis is gone: ${job} and a hub end all the same`, async (t) => {
-    const harness = await startHarness(t, { env: ENV })
+    const harness = await startHarness(t, { redis: await startTestRedis(t), env: ENV })
     if (job === 'a worker with a job') {
       const client = await harness.connect(await harness.submit({ input: LONG }))
       await client.next('progress')

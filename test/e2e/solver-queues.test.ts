@@ -12,6 +12,7 @@ import { eventually } from '../helpers/eventually.js'
 import { type Harness, SECRET, startHarness } from '../helpers/harness.js'
 import { isRunning } from '../helpers/is-running.js'
 import { startProcessesPlainly } from '../helpers/plain-processes.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { allEnded, pidsOf, runSolver, solversFile, startSolvers } from '../helpers/solvers.js'
 import { startWorkerProcess } from '../helpers/worker-process.js'
 
@@ -68,7 +69,15 @@ t.test('[SOLVER-1] a hub is not ready while a solver that it offers has no worke
 
 /** Starts a worker that cannot; answers what it says. */
 async function refusalOf(h: Harness, settings: Record<string, string>): Promise<{ code: number; stderr: string }> {
-  const env = { ...process.env, REDIS_URL: h.redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', WORKER_KINDS: 'run', ...settings }
+  const env = {
+    ...process.env,
+    REDIS_URL: h.redis.url,
+    REDIS_PREFIX: h.redis.prefix,
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    WORKER_KINDS: 'run',
+    ...settings,
+  }
   const worker: ChildProcess = spawn(process.execPath, [WORKER], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   h.onTeardown(() => worker.kill('SIGKILL'))
   if (!worker.stderr) throw new Error('no stderr')
@@ -92,7 +101,7 @@ t.test('[SOLVER-1] a worker whose machine lacks a program says so and does not s
 })
 
 t.test('[STATE-7] news of a solver’s queue are heard too: its end is told where its worker could not', async (t) => {
-  const h = await startHarness(t, { env: { SOLVERS_FILE: solversFile(t, { name: 'talk' }) } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), env: { SOLVERS_FILE: solversFile(t, { name: 'talk' }) } })
   const hub = h.nodes[0]?.hub
   if (!h.worker || !hub) throw new Error('no worker')
   h.worker.parts.queue.state = () => Promise.reject(new Error('gone'))

@@ -5,6 +5,7 @@ import { runEvents } from '../../src/protocol/run-events.js'
 import { eventually } from '../helpers/eventually.js'
 import { startHarness } from '../helpers/harness.js'
 import { proveProcesses } from '../helpers/process-proof.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import { hasEnded, openTab, submit, toldOf } from '../helpers/tab.js'
 
@@ -12,7 +13,7 @@ t.setTimeout(120_000)
 
 t.test('[PROC-5] [POS-7] subscriptions of the nodes that are killed while jobs begin and end: every tab has everything', async (t) => {
   const stage = new Stage()
-  const h = await startHarness(t, { nodes: 2, processor: stage.processor, env: { QUIET_MS: '60000' } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), nodes: 2, processor: stage.processor, env: { QUIET_MS: '60000' } })
   const tabs = [await openTab(h), await openTab(h, 1)]
   const admin = new Redis(h.redis.url)
   t.teardown(() => admin.disconnect())
@@ -38,7 +39,7 @@ t.test('[PROC-5] [POS-7] subscriptions of the nodes that are killed while jobs b
 })
 
 t.test('[POS-6] [PROC-5] a Redis that is started anew: each process opens in the new epoch, and the next one is announced', async (t) => {
-  const h = await startHarness(t, { nodes: 2, processor: null })
+  const h = await startHarness(t, { redis: await startTestRedis(t), nodes: 2, processor: null })
   const tabs = [await openTab(h), await openTab(h, 1)]
   const id = await submit(h, 'before')
   for (const tab of tabs) await tab.next('process_queued')

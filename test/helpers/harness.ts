@@ -6,7 +6,7 @@ import { buildHubNode, type HubNode } from '../../src/hub-node.js'
 import type { Processor } from '../../workers/processor.js'
 import { startProcessors } from '../../workers/processors.js'
 import { buildWorkerNode, type WorkerNode } from '../../workers/worker-node.js'
-import { startTestRedis, type TestRedis } from './redis.js'
+import { type RedisPlace, sharedTestRedis } from './redis.js'
 import { TestClient } from './test-client.js'
 
 export const SECRET = 'a-secret-that-only-the-tests-know-0123456789'
@@ -20,8 +20,8 @@ export interface Node {
   readonly ws: string
 }
 
-export interface Harness {
-  readonly redis: TestRedis
+export interface Harness<R extends RedisPlace = RedisPlace> {
+  readonly redis: R
   readonly config: Config
   readonly nodes: readonly Node[]
   readonly worker: WorkerNode | undefined
@@ -58,7 +58,9 @@ export interface Answer {
   readonly body: any
 }
 
-export interface HarnessOptions {
+export interface HarnessOptions<R extends RedisPlace = RedisPlace> {
+  /** Without it a place of its own in the Redis of the run. */
+  readonly redis?: R
   readonly nodes?: number
   /** Processor of runs; without it the solver. `null`: no worker. */
   readonly processor?: Processor<'run'> | null
@@ -69,8 +71,10 @@ export interface HarnessOptions {
 }
 
 /** Real Redis, real hub nodes on free ports, a real worker, all in this process, ended in the teardown. */
+export async function startHarness<R extends RedisPlace>(t: Test, options: HarnessOptions<R> & { redis: R }): Promise<Harness<R>>
+export async function startHarness(t: Test, options?: HarnessOptions): Promise<Harness>
 export async function startHarness(t: Test, options: HarnessOptions = {}): Promise<Harness> {
-  const redis = await startTestRedis(t)
+  const redis = options.redis ?? (await sharedTestRedis())
   const faults: unknown[] = []
   const logged: object[] = []
   const told = (fields: object, text: string) => logged.push({ ...fields, text })
@@ -88,6 +92,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   }
   const env = {
     REDIS_URL: redis.url,
+    REDIS_PREFIX: redis.prefix,
     JWT_SECRET: SECRET,
     LOG_LEVEL: 'silent',
     LINGER_MS: '100',

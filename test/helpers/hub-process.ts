@@ -14,7 +14,15 @@ export async function startHub(
 ): Promise<{ child: ChildProcess; ws: string }> {
   const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
   const port = await freePort()
-  const env = { ...process.env, PORT: `${port}`, REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', ...settings }
+  const env = {
+    ...process.env,
+    PORT: `${port}`,
+    REDIS_URL: redis.url,
+    REDIS_PREFIX: redis.prefix,
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    ...settings,
+  }
   const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return

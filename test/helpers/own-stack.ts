@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { signToken } from '../../src/cli/token.js'
 import { type Answer, SECRET } from './harness.js'
 import { startHub } from './hub-process.js'
-import { startTestRedis, type TestRedis } from './redis.js'
+import { type RedisPlace, sharedTestRedis } from './redis.js'
 import { TestClient } from './test-client.js'
 import { startWorkerProcess } from './worker-process.js'
 
@@ -34,14 +34,14 @@ export interface OwnHub {
 
 /** Hubs and a worker with kinds of their own, each a process, on a real Redis. */
 export interface OwnStack extends OwnHub {
-  readonly redis: TestRedis
+  readonly redis: RedisPlace
   readonly worker: ChildProcess
   /** Of these the stack itself is the first. */
   readonly hubs: readonly OwnHub[]
 }
 
 export async function startOwnStack(t: Test, { modules, kinds = '', hubs: count = 1, env }: OwnStackOptions): Promise<OwnStack> {
-  const redis = await startTestRedis(t)
+  const redis = await sharedTestRedis()
   const settings = { KINDS_MODULES: modules, WORKER_KINDS: kinds, DRAIN_MS: '0', WORKER_FINISH_MS: '0', ...env }
   const worker = startWorkerProcess(t, { redis }, settings)
   const ready = { ...settings, READY_NEEDS_WORKER: 'yes' }

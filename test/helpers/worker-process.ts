@@ -19,7 +19,15 @@ export function startWorkerProcess(
   processors: keyof typeof MAINS = 'product',
 ): ChildProcess {
   const main = fileURLToPath(new URL(MAINS[processors], import.meta.url))
-  const env = { ...process.env, REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', WORKER_KINDS: 'run', ...settings }
+  const env = {
+    ...process.env,
+    REDIS_URL: redis.url,
+    REDIS_PREFIX: redis.prefix,
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    WORKER_KINDS: 'run',
+    ...settings,
+  }
   const worker = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(() => killProcess(worker))
   return worker

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { type RedisPlace, sharedTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import { TestClient } from '../helpers/test-client.js'
 import { badTokens, tokenOf } from '../helpers/tokens.js'
@@ -189,8 +189,7 @@ t.test('with a hub that answers', async (t) => {
 })
 
 t.test('[CODE-2] no token and no secret appears in a log, at whatever level, nor in an error', async (t) => {
-  const redis = await startTestRedis(t)
-  const hub = await startHub(t, redis.url)
+  const hub = await startHub(t, await sharedTestRedis())
   const live = Math.floor(Date.now() / 1000) + 60
   const good = tokenOf({ sub: 'alice', exp: live })
   const tokens = { good, ...badTokens() }
@@ -248,9 +247,16 @@ function open(h: Harness, id: string, headers: Record<string, string>): TestClie
 }
 
 /** A hub process that logs everything. `stop` ends it and answers all that it wrote. */
-async function startHub(t: Test, redisUrl: string) {
+async function startHub(t: Test, redis: RedisPlace) {
   const port = await freePort()
-  const env = { REDIS_URL: redisUrl, JWT_SECRET: SECRET, PORT: `${port}`, LOG_LEVEL: 'trace', PATH: process.env.PATH }
+  const env = {
+    REDIS_URL: redis.url,
+    REDIS_PREFIX: redis.prefix,
+    JWT_SECRET: SECRET,
+    PORT: `${port}`,
+    LOG_LEVEL: 'trace',
+    PATH: process.env.PATH,
+  }
   const child = spawn(process.execPath, [fileURLToPath(new URL('../../src/main.js', import.meta.url))], { env, stdio: 'pipe' })
   t.teardown(() => child.kill('SIGKILL'))
   const written = Promise.all([text(child.stdout), text(child.stderr)])

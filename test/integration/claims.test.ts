@@ -12,6 +12,7 @@ import { Claimant, workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
 import { startLateWorker } from '../helpers/late-worker.js'
+import { startTestRedis, type TestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
 import { assertComplete } from '../helpers/wire.js'
@@ -24,8 +25,8 @@ const STALE = { status: 409, body: { error: 'stale_writer' } }
 const SHORT = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '200' }
 
 /** Nobody computes runs but whoever claims them. */
-function start(t: Test, env: Readonly<Record<string, string>> = {}): Promise<Harness> {
-  return startHarness(t, { processor: null, nodes: 2, env })
+function start(t: Test, env: Readonly<Record<string, string>> = {}, redis?: TestRedis): Promise<Harness> {
+  return startHarness(t, { ...(redis && { redis }), processor: null, nodes: 2, env })
 }
 
 async function untilStatus(client: TestClient, status: string): Promise<Message> {
@@ -381,15 +382,16 @@ t.test('[CLAIM-6] what a claim has lost a worker process takes up', async (t) =>
 })
 
 t.test('[CLAIM-4] Redis is away for a moment: come again, and the same post is done', async (t) => {
-  const h = await start(t)
+  const redis = await startTestRedis(t)
+  const h = await start(t, {}, redis)
   const worker = new Claimant(h)
   const id = await h.submit()
   await worker.claim()
   await worker.post([metric(1)])
-  await h.redis.kill()
+  await redis.kill()
   t.match(await worker.post([metric(2), COMPLETED]), { status: 503, body: { error: 'overloaded' } })
   t.match(await new Claimant(h).claim({ wait_s: 0 }), { status: 503, body: { error: 'overloaded' } })
-  await h.redis.restart()
+  await redis.restart()
   await eventually(async () => (await worker.post([metric(2), COMPLETED], { n: 2 })).status === 200, { everyMs: 200 })
   const { events } = (await h.call('GET', `/api/v2/runs/${id}/events`)).body
   t.same(

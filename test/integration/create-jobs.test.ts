@@ -6,13 +6,14 @@ import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { PlayedBenchmark } from '../helpers/played-benchmark.js'
 import { program, readmeExample, runProgram } from '../helpers/readme.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import { assertComplete, assertShapes, entriesOf } from '../helpers/wire.js'
 
 const INPUT = { ...HORN, material: 'ti-6al-4v', profile: 'uniform' } as const
 
 function jobsOf(t: Test, harness: Harness, options: Partial<JobsOptions> = {}): Jobs {
-  const jobs = createJobs({ redisUrl: harness.redis.url, owner: 'alice', ...options })
+  const jobs = createJobs({ redisUrl: harness.redis.url, redisPrefix: harness.redis.prefix, owner: 'alice', ...options })
   t.teardown(() => jobs.close())
   return jobs
 }
@@ -194,7 +195,7 @@ t.test('[SLOW-1] a slow reader gets the newest progress only', async (t) => {
 })
 
 t.test('the program of the README runs, and exits by itself', async (t) => {
-  const h = await startHarness(t)
+  const h = await startHarness(t, { redis: await startTestRedis(t) })
   const ran = runProgram(readmeExample(t, "jobs.submit('run', input)"), { REDIS_URL: h.redis.url })
   t.equal(await ran.code, 0, ran.output)
   t.match(ran.output, /metric_update[\s\S]*completed[\s\S]*natural_frequency_hz/)
@@ -217,7 +218,7 @@ t.test('a program whose Redis cannot be reached is refused, and exits by itself'
 
 t.test('[STATE-7] a processor of a real worker enqueues another job and watches it to its end', async (t) => {
   let processor: Processor<'run'> = async () => ({ metrics_summary: {} })
-  const h = await startHarness(t, { processor: (input, job) => processor(input, job) })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: (input, job) => processor(input, job) })
   process.env.REDIS_URL = h.redis.url
   // What the worker's author writes: the module of the README.
   const module = (await import(pathToFileURL(readmeExample(t, 'export async function')).href)) as {

@@ -5,13 +5,14 @@ import { startProcessors } from '../../workers/processors.js'
 import { buildWorkerNode } from '../../workers/worker-node.js'
 import { eventually } from '../helpers/eventually.js'
 import { startHarness } from '../helpers/harness.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 
 const READY = { status: 200, body: { status: 'ready', checks: { redis: true, serving: true } } }
 const LIVE = { status: 200, body: { status: 'live' } }
 
 t.test('[OPS-1] a node is ready while it hears itself through Redis, and live always', async (t) => {
-  const h = await startHarness(t, { processor: null })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: null })
   const ask = async (path: string) => {
     const { status, body } = await h.call('GET', path, { token: null })
     return { status, body }
@@ -60,7 +61,7 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
 })
 
 t.test('[OPS-1] a worker that Redis has lost and found again counts again', async (t) => {
-  const h = await startHarness(t, { processor: new Stage().processor, env: { READY_NEEDS_WORKER: 'yes' } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: new Stage().processor, env: { READY_NEEDS_WORKER: 'yes' } })
   const checks = async () => (await h.call('GET', '/readyz', { token: null })).body.checks
   await eventually(async () => (await checks()).worker)
   await h.redis.kill()

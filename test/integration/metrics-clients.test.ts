@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import type { MetricName } from '../../src/metrics/table.js'
 import { eventually } from '../helpers/eventually.js'
+import { startTestRedis } from '../helpers/redis.js'
 import { readExposition, type Scraped } from '../helpers/scraped.js'
 import { SseClient } from '../helpers/sse-client.js'
 import type { Play } from '../helpers/stage.js'
@@ -160,7 +161,7 @@ t.test('upgrades that are refused, by reason', async (t) => {
 })
 
 t.test('a job that is read again: with nothing new, with what was missed, and when it is gone', async (t) => {
-  const w = await watch(t, { env: { QUIET_MS: '100', FINAL_TTL_MS: '1000' } })
+  const w = await watch(t, { redis: await startTestRedis(t), env: { QUIET_MS: '100', FINAL_TTL_MS: '1000' } })
   const id = await w.h.submit()
   const { job, complete } = await w.stage.play(id)
   const client = await w.h.connect(id)
@@ -181,7 +182,8 @@ t.test('a job that is read again: with nothing new, with what was missed, and wh
 })
 
 t.test('Redis away: /metrics answers in time with what it knows, and nothing stale; back, all is there', async (t) => {
-  const w = await watch(t, { env: { QUIET_MS: '100' } })
+  const redis = await startTestRedis(t)
+  const w = await watch(t, { redis, env: { QUIET_MS: '100' } })
   const id = await w.h.submit()
   const { job } = await w.stage.play(id)
   const client = await w.h.connect(id)
@@ -189,7 +191,7 @@ t.test('Redis away: /metrics answers in time with what it knows, and nothing sta
   await w.counts('runcast_redis_ready', 1)
   await w.counts('runcast_redis_ready', 1, {}, 'worker')
   await w.counts('runcast_queue_jobs', 1, { queue: 'run', state: 'active' })
-  process.kill(w.h.redis.server.pid, 'SIGSTOP')
+  process.kill(redis.server.pid, 'SIGSTOP')
   await w.counts('runcast_redis_ready', 0)
   await w.counts('runcast_ready', 0)
   await w.counts('runcast_redis_ready', 0, {}, 'worker')
@@ -203,9 +205,9 @@ t.test('Redis away: /metrics answers in time with what it knows, and nothing sta
       `${name} is not known`,
     )
   t.equal(frozen.sum('runcast_connections'), 1)
-  process.kill(w.h.redis.server.pid, 'SIGCONT')
+  process.kill(redis.server.pid, 'SIGCONT')
 
-  await w.h.redis.kill()
+  await redis.kill()
   await w.counts('runcast_redis_ready', 0)
   job.metric('m', 1, 'Hz')
   job.metric('m', 2, 'Hz')
@@ -213,7 +215,7 @@ t.test('Redis away: /metrics answers in time with what it knows, and nothing sta
   job.metric('m', 3, 'Hz')
   await w.sees('runcast_reports_buffered', some, {}, 'worker')
   await w.sees('runcast_heals_total', some, { result: 'unreachable' })
-  await w.h.redis.restart()
+  await redis.restart()
   await w.counts('runcast_redis_ready', 1)
   await w.counts('runcast_ready', 1)
   await w.counts('runcast_ready', 1, {}, 'worker')
@@ -224,7 +226,7 @@ t.test('Redis away: /metrics answers in time with what it knows, and nothing sta
 })
 
 t.test('the answer is the text format, of Node as well, and asking costs Redis no more than once a second', async (t) => {
-  const w = await watch(t, { processor: null })
+  const w = await watch(t, { redis: await startTestRedis(t), processor: null })
   const response = await fetch(`${w.h.nodes[0]?.http}/metrics`)
   t.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
   const read = readExposition(await response.text())

@@ -8,7 +8,7 @@ import { buildHubNode } from '../../src/hub-node.js'
 import { workerToken } from '../helpers/claimant.js'
 import { eventually } from '../helpers/eventually.js'
 import { SECRET } from '../helpers/harness.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { sharedTestRedis, startTestRedis } from '../helpers/redis.js'
 import { SseClient } from '../helpers/sse-client.js'
 import { TestClient } from '../helpers/test-client.js'
 import { none, watch } from '../helpers/watched.js'
@@ -51,9 +51,12 @@ t.test('requests count at their end, however they end, and sockets are no reques
 })
 
 t.test('a stream whose client has left before it begins is counted as open and as gone, each once', async (t) => {
-  const redis = await startTestRedis(t)
+  const redis = await sharedTestRedis()
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const node = await buildHubNode(loadConfig({ REDIS_URL: redis.url, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', DRAIN_MS: '0' }), log)
+  const node = await buildHubNode(
+    loadConfig({ REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix, JWT_SECRET: SECRET, LOG_LEVEL: 'silent', DRAIN_MS: '0' }),
+    log,
+  )
   t.teardown(() => node.close())
   const { server } = node
   server.get('/left', (request, reply) => {
@@ -70,7 +73,7 @@ t.test('a stream whose client has left before it begins is counted as open and a
 })
 
 t.test('every connection to Redis that was lost and stands again is counted, once', async (t) => {
-  const w = await watch(t, { env: { WORKER_KINDS: 'run,optimization', SWEEP_INTERVAL_MS: '200' } })
+  const w = await watch(t, { redis: await startTestRedis(t), env: { WORKER_KINDS: 'run,optimization', SWEEP_INTERVAL_MS: '200' } })
   const id = await w.h.submit()
   await w.stage.play(id)
   await (await w.h.connect(id)).next('status')
@@ -107,7 +110,8 @@ t.test('a Redis that refuses one command: all else is told', async (t) => {
   await admin.call('ACL', 'SETUSER', 'hub', 'on', '>some-words', '~*', '&*', '+@all', '-client|list')
   const url = new URL(server.url)
   Object.assign(url, { username: 'hub', password: 'some-words' })
-  const w = await watch(t, { processor: null, env: { REDIS_URL: url.href, READY_NEEDS_WORKER: 'yes' } })
+  const redis = { url: url.href, prefix: server.prefix }
+  const w = await watch(t, { redis, processor: null, env: { READY_NEEDS_WORKER: 'yes' } })
   await w.h.submit()
   await w.counts('runcast_queue_jobs', 1, { queue: 'run', state: 'active' })
   await w.counts('runcast_redis_ready', 1)

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { Census } from '../../src/jobs/census.js'
 import { Lockless } from '../../src/jobs/lockless.js'
 import { lookAfter } from '../../src/jobs/look-after.js'
@@ -66,7 +67,7 @@ t.test('a job whose worker has another one: its writes are fenced', async (t) =>
   const id = await w.h.submit()
   const { job } = await w.stage.play(id)
   const admin = new Redis(w.h.redis.url)
-  await admin.hset(`runcast:{${id}}`, 'token', '99')
+  await admin.hset(new RedisKeys(w.h.redis.prefix).job(id), 'token', '99')
   admin.disconnect()
   job.metric('m', 1, 'Hz')
   await w.counts('runcast_fenced_writes_total', 1, { reason: 'stale_writer' }, 'worker')
@@ -85,7 +86,7 @@ t.test('an attempt counts once the queue has taken its end: one whose lock is go
   const { complete } = await w.stage.play(id)
   const admin = new Redis(w.h.redis.url)
   t.teardown(() => admin.disconnect())
-  t.equal(await admin.del(`{runcast:queue}:run:${id}~1:lock`), 1)
+  t.equal(await admin.del(`${new RedisKeys(w.h.redis.prefix).queues()}:run:${id}~1:lock`), 1)
   complete()
   const again = await eventually(() => w.stage.playsOf(id)[1], { timeoutMs: 20_000 })
   t.equal((await w.worker()).sum('runcast_attempts_ended_total'), 0)
@@ -159,7 +160,7 @@ t.test('steps of a queue of steps are counted while they go on', async (t) => {
     tally: new WorkTally(),
     parts,
     url,
-    prefix: '{runcast:queue}',
+    prefix: new RedisKeys(h.redis.prefix).queues(),
     lockDurationMs,
     onFault,
   })

@@ -150,7 +150,7 @@ t.test('[QUOTA-2] many at once: exactly so many are taken', async (t) => {
 t.test('[QUOTA-2] [QUOTA-3] a program is refused with code and time, too', async (t) => {
   const { h } = await open(t, {})
   const jobs = (settings: object) => {
-    const jobs = createJobs({ redisUrl: h.redis.url, owner: 'carol', settings })
+    const jobs = createJobs({ redisUrl: h.redis.url, redisPrefix: h.redis.prefix, owner: 'carol', settings })
     t.teardown(() => jobs.close())
     return jobs
   }

@@ -3,6 +3,7 @@ import t from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
+import { startTestRedis } from '../helpers/redis.js'
 
 const JOBS = 2000
 const OWNERS = ['alice', 'bob', 'carol', 'dave']
@@ -10,6 +11,7 @@ const OWNERS = ['alice', 'bob', 'carol', 'dave']
 t.setTimeout(280_000)
 t.test('[KEEP-1] 2,000 short jobs leave nothing behind', async (t) => {
   const h = await startHarness(t, {
+    redis: await startTestRedis(t),
     processor: async () => ({ metrics_summary: {} }),
     env: { FINAL_TTL_MS: '1000', WORKER_CONCURRENCY: '16' },
   })

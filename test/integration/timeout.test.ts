@@ -107,7 +107,7 @@ t.test('[TIMEOUT-3] a limit is no part of the input, and has bounds', async (t) 
 
 t.test('[TIMEOUT-3] a program gives one too', async (t) => {
   const h = await startHarness(t, { processor: null })
-  const jobs = createJobs({ redisUrl: h.redis.url, owner: 'alice' })
+  const jobs = createJobs({ redisUrl: h.redis.url, redisPrefix: h.redis.prefix, owner: 'alice' })
   t.teardown(() => jobs.close())
   const input = { ...HORN, material: 'ti-6al-4v', profile: 'uniform' } as const
   const { process_id } = await jobs.submit('run', input, { timeoutS: 12 })

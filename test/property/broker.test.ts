@@ -6,7 +6,7 @@ import { STATUSES } from '../../src/protocol/status.js'
 import { type Backend, openMemory, openRedis, readable } from '../contract/backend.js'
 import { entering, metric, newJob, progress } from '../contract/test-job.js'
 import { eventually } from '../helpers/eventually.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { sharedTestRedis } from '../helpers/redis.js'
 import { check } from './check.js'
 import { type Answer, JobModel } from './model.js'
 
@@ -128,7 +128,7 @@ t.test('[STATE-1] [STATE-2] [STATE-3] [STATE-4] [STATE-5] in memory: any writes 
 })
 
 t.test('[STATE-1] [STATE-2] [STATE-3] [STATE-4] [STATE-5] on Redis: the same, and byte for byte as in memory', async (t) => {
-  const { url } = await startTestRedis(t)
+  const { url } = await sharedTestRedis()
   const onRedis = openRedis(t, url)
   const property = fc.asyncProperty(writes, async (all) => {
     const outcome = await outcomeOf(onRedis, all, 'g')

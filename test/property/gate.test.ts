@@ -8,7 +8,7 @@ import { RedisDepths } from '../../src/broker/redis-depths.js'
 import { RedisGate } from '../../src/broker/redis-gate.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { GATE_LIMITS } from '../contract/open-gate.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { sharedTestRedis } from '../helpers/redis.js'
 import { check } from './check.js'
 import { GateModel } from './gate-model.js'
 
@@ -30,7 +30,7 @@ const acts: fc.Arbitrary<Act[]> = fc.array(
   { minLength: 1, maxLength: 100, size: 'max' },
 )
 
-const redis = await startTestRedis(t)
+const redis = await sharedTestRedis()
 const commands = connectCommands({ url: redis.url })
 t.teardown(() => commands.disconnect())
 

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, ok } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
+import { checkOptimizer } from '../../bench/accuracy/optimizer.js'
 import { type Checkpoint, candidates, fold } from '../../workers/optimization/optimizer.js'
 import type { Member, Outcome, Problem, Search, Variable } from '../../workers/optimization/problem.js'
 import { type Course, type Evaluate, foldAll, frozen, isBetter, minimising, searched } from '../helpers/search.js'
@@ -148,4 +149,10 @@ t.test('what was folded, is not of this generation or comes after the end is fol
     for (let index = 0; index < search.population * search.generations; index++) deepEqual(fold(problem, search, end, index, outcome), null)
   })
   await check(t, 'optimizer-idempotent', property, 200)
+})
+
+t.test('fronts of published problems are found to within 1 %', async (t) => {
+  const figures = await checkOptimizer(1)
+  t.equal(figures.length, 3)
+  for (const { what, figure, holds } of figures) t.ok(holds, `${what}: ${figure}`)
 })
