@@ -24,15 +24,21 @@ export async function compile(root) {
   // The compiler trusts its notes and would not write again what somebody has removed.
   if (before === undefined || !isWhole(root, before)) rmSync(join(root, 'build/.tsbuildinfo'), { force: true })
   await mustRun(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { cwd: root })
+  const assets = copyAssets(root)
+  const gone = (before?.assets ?? []).filter((asset) => !existsSync(join(root, asset)))
+  for (const asset of gone) rmSync(join(root, 'build', asset), { force: true })
+  const modules = removeOrphans(root)
+  writeFileSync(join(root, 'build/.stamp.json'), JSON.stringify({ sources, assets, modules }))
+}
+
+/** Copies to build/ what the program reads beside its compiled files; answers their paths. */
+export function copyAssets(root) {
   const assets = filesIn(root, FOLDERS).filter((file) => ASSET.test(file))
   for (const asset of assets) {
     mkdirSync(dirname(join(root, 'build', asset)), { recursive: true })
     copyFileSync(join(root, asset), join(root, 'build', asset))
   }
-  const gone = (before?.assets ?? []).filter((asset) => !existsSync(join(root, asset)))
-  for (const asset of gone) rmSync(join(root, 'build', asset), { force: true })
-  const modules = removeOrphans(root)
-  writeFileSync(join(root, 'build/.stamp.json'), JSON.stringify({ sources, assets, modules }))
+  return assets
 }
 
 function readStamp(root) {
