@@ -162,6 +162,12 @@ export const SETTINGS = {
   MAX_JOBS_PER_HOUR: integer('Jobs that one user may submit or retry within any hour.', 1000, 1, 1_000_000),
   MAX_WAITING_JOBS_PER_USER: integer('Jobs of one user that may wait.', 5000, 1, 9000),
   MAX_WAITING_JOBS: integer('Jobs of all users that may wait.', 100_000, 1, 10_000_000),
+  MAX_BYTES_PER_USER: integer(
+    'Memory in Redis that the jobs of one user take, until they expire. At the limit the user submits nothing more and optimizations wait.',
+    67_108_864,
+    65_536,
+    1_099_511_627_776,
+  ),
   WORKER_FINISH_MS: integer(
     'How long a worker that stops lets its jobs go on, before it hands back those that have not ended.',
     5000,
@@ -208,6 +214,12 @@ export const SETTINGS = {
   STALE_MS: integer('A job that is computed and gives no sign of life for so long is stale.', 30_000, 1000, 3_600_000),
   ACTIVE_TTL_MS: integer('How long Redis keeps a job that nobody looks after any more.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
   FINAL_TTL_MS: integer('How long Redis keeps a job after its end.', 24 * HOUR_MS, 1000, 90 * 24 * HOUR_MS),
+  EVALUATION_TTL_MS: integer(
+    'How long Redis keeps a run of an optimization after it has become an iteration.',
+    600_000,
+    1000,
+    90 * 24 * HOUR_MS,
+  ),
   DRAIN_MS: integer('How long clients may take to move to another node when a hub stops.', 10_000, 0, 600_000),
   DRAIN_MIN_MS: integer(
     'How long a hub that stops answers requests at least, so that a load balancer sees `/readyz` fail first; at most DRAIN_MS.',

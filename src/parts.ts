@@ -155,6 +155,7 @@ function brokerLimits(config: Config): BrokerLimits {
     staleMs: config.STALE_MS,
     activeTtlMs: config.ACTIVE_TTL_MS,
     finalTtlMs: config.FINAL_TTL_MS,
+    evaluationTtlMs: config.EVALUATION_TTL_MS,
   }
 }
 
@@ -164,6 +165,7 @@ function gateLimits(config: Config): GateLimits {
     maxPerHour: config.MAX_JOBS_PER_HOUR,
     maxWaitingPerUser: config.MAX_WAITING_JOBS_PER_USER,
     maxWaiting: config.MAX_WAITING_JOBS,
+    maxBytesPerUser: config.MAX_BYTES_PER_USER,
   }
 }
 

@@ -3,6 +3,7 @@ import type { Config } from '../src/config.js'
 import { definedWorks } from '../src/define-kind.js'
 import type { ReadinessChecks } from '../src/http/routes/health.js'
 import type { Scrape } from '../src/http/routes/metrics.js'
+import { RecentMap } from '../src/hub/recent-map.js'
 import { JobService } from '../src/jobs/job-service.js'
 import { workerMetrics } from '../src/metrics/worker-metrics.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
@@ -14,6 +15,9 @@ import { StepWorker } from './step-worker.js'
 import { stepOptimization } from './steps/optimization-step.js'
 import { WorkTally } from './work-tally.js'
 import { KindWorker, type WorkerOptions } from './worker.js'
+
+/** Optimizations whose wait has been logged: each one once, also where it waits for hours. */
+const MAX_WAITS_KEPT = 1000
 
 /** What differs between the workers of a process. */
 type Work<K extends ComputedKindName> = Pick<WorkerOptions<K>, 'queue' | 'processor' | 'concurrency'>
@@ -62,7 +66,12 @@ export function buildWorkerNode(
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
     })
-  const step = (id: string) => stepOptimization({ ...parts, jobs, maxEventBytes: config.MAX_EVENT_BYTES }, id)
+  const waits = new RecentMap<string>(MAX_WAITS_KEPT)
+  const onWait = (id: string, why: string) => {
+    if (waits.get(id) !== why) log.warn({ job: id, why }, 'an optimization waits')
+    waits.set(id, why)
+  }
+  const step = (id: string) => stepOptimization({ ...parts, jobs, maxEventBytes: config.MAX_EVENT_BYTES, onWait }, id)
   const stepWorker = () => new StepWorker({ ...common, queue: queueOf({ kind: 'optimization', solver: null }), step })
   const ownOf = <K extends ComputedKindName>(kind: K): Work<K> => ({
     queue: queueOf({ kind, solver: null }),

@@ -79,6 +79,8 @@ export interface BrokerLimits {
   readonly staleMs: number
   readonly activeTtlMs: number
   readonly finalTtlMs: number
+  /** How long a part of a job is kept once the whole has taken it in. */
+  readonly evaluationTtlMs: number
 }
 
 export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
@@ -89,4 +91,5 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   staleMs: 30_000,
   activeTtlMs: 7 * 24 * 3600 * 1000,
   finalTtlMs: 24 * 3600 * 1000,
+  evaluationTtlMs: 600_000,
 }

@@ -15,9 +15,13 @@ export interface QueuedRound extends QueueRef {
 /** `waiting`: it has not been let in. `admitted`: it has, and holds its owner's place, if it takes one, until it leaves. */
 export type GateState = 'waiting' | 'admitted'
 
-/** Why a round is not taken. `hour`: its owner has submitted too many; `waiting`: too many of the owner's wait; `full`: too many of all users wait. */
+/**
+ * Why a round is not taken. `hour`: its owner has submitted too many; `waiting`: too many of the owner's wait; `full`: too many of all users wait; `bytes`: the
+ * owner's jobs take as much memory as they may.
+ */
 export type Reserved =
   | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'bytes'; readonly bytes: number; readonly limit: number; readonly retryAfterMs: number }
   | { readonly ok: false; readonly reason: 'hour' | 'waiting' | 'full'; readonly retryAfterMs: number }
 
 export interface GateLimits {
@@ -27,6 +31,8 @@ export interface GateLimits {
   readonly maxPerHour: number
   readonly maxWaitingPerUser: number
   readonly maxWaiting: number
+  /** Most memory that the jobs of one user take. */
+  readonly maxBytesPerUser: number
 }
 
 /**
@@ -37,9 +43,10 @@ export interface GateLimits {
 export interface Gate {
   /**
    * Counts a round against its owner's hour, or says why not and when to ask again. For new rounds, before anything is written of them; the same round again is
-   * counted once. What waits is counted as it is now: submits that are under way at the same moment may pass that limit by their number.
+   * counted once. What waits and what it takes of memory is counted as it is now: submits that are under way at the same moment may pass these limits by their number.
+   * `isFree`: a part of a job that is counted; only its memory is looked at.
    */
-  reserve(owner: string, round: JobRound): Promise<Reserved>
+  reserve(owner: string, round: JobRound, isFree?: boolean): Promise<Reserved>
   /** Lets a round wait. One that is here already stays what it is. */
   enter(round: QueuedRound): Promise<GateState>
   /** Admits the next round of any queue; null where no window is free, or nobody has both a round and its place. Whoever gets it hands it to the workers. */

@@ -65,6 +65,12 @@ export interface JobStore {
   forget(owner: string, id: string): Promise<void>
 }
 
+/** Jobs that are parts of another one. */
+export interface JobParts {
+  /** Lets a part that has ended expire soon: the whole has what it needs of it. Any other job is left alone. */
+  expireSoon(id: string): Promise<void>
+}
+
 /**
  * The sweeper's index: rounds that have not ended. Each round stands in it by itself, so that the end of one, however late it is told, never takes
  * the next one out.

@@ -5,7 +5,7 @@ import { isComputed, isFinal } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
 import { DEFAULT_BROKER_LIMITS } from './broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
-import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
+import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 
 interface StoredJob {
   readonly state: JobState
@@ -19,7 +19,7 @@ interface StoredJob {
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
-export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, ActiveRounds {
+export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobParts, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
   readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()
@@ -173,6 +173,9 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, Activ
   async retire({ id, round }: JobRound): Promise<void> {
     this.#active.delete(`${id}~${round}`)
   }
+
+  /** Nothing expires here. */
+  async expireSoon(): Promise<void> {}
 
   async forget(owner: string, id: string): Promise<void> {
     const job = this.#jobs.get(id)

@@ -2,6 +2,7 @@ import type { Gate, GateLimits, GateState, QueuedRound, QueueRef, Reserved } fro
 import type { JobRound } from './job-store.js'
 import type { CommandConnection } from './redis-connection.js'
 import { memberOf, type RedisKeys, roundOf } from './redis-keys.js'
+import { RedisStorage } from './redis-storage.js'
 import { asked } from './store-fault.js'
 
 /** Admitted rounds of a queue that were not started. More would run ahead of the turns. */
@@ -17,15 +18,20 @@ export class RedisGate implements Gate {
   readonly #commands: CommandConnection
   readonly #keys: ReturnType<RedisKeys['gate']>
   readonly #limits: GateLimits
+  readonly #storage: RedisStorage
 
   constructor(commands: CommandConnection, keys: RedisKeys, limits: GateLimits) {
     this.#commands = commands
     this.#keys = keys.gate()
     this.#limits = limits
+    this.#storage = new RedisStorage(commands, keys)
   }
 
-  async reserve(owner: string, round: JobRound): Promise<Reserved> {
-    const { maxPerHour, maxWaitingPerUser, maxWaiting } = this.#limits
+  async reserve(owner: string, round: JobRound, isFree = false): Promise<Reserved> {
+    const { maxPerHour, maxWaitingPerUser, maxWaiting, maxBytesPerUser: limit } = this.#limits
+    const { bytes, belowLimitInMs } = await this.#storage.stored(owner, limit)
+    if (bytes >= limit) return { ok: false, reason: 'bytes', bytes, limit, retryAfterMs: belowLimitInMs }
+    if (isFree) return { ok: true }
     const limits = [maxPerHour, HOUR_MS, maxWaitingPerUser, maxWaiting]
     const [answer, ms] = await asked(this.#commands.runcastGateReserve(...this.#common(), owner, memberOf(round), ...limits))
     if (answer === 'ok') return { ok: true }

@@ -2,9 +2,10 @@ import type { JobEvent } from '../protocol/entry.js'
 import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
-import type { ActiveRounds, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
+import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
 import { memberOf, RedisKeys, roundOf } from './redis-keys.js'
+import { RedisStorage } from './redis-storage.js'
 import { asked } from './store-fault.js'
 
 /** Most jobs of one kind that a user's index holds; the oldest leave it first. */
@@ -14,15 +15,17 @@ const MAX_OWNED = 10_000
 const TRIM = { oldest: 4, looks: 16 } as const
 
 /** Records of jobs in Redis. Nothing here spans two hash slots in one script: what must has a fixed order, and the sweeper repairs the rest. */
-export class RedisJobStore implements JobStore, ActiveRounds {
+export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
+  readonly #storage: RedisStorage
 
   constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
     this.#commands = connectCommands(options)
     this.#keys = new RedisKeys(options.prefix)
     this.#limits = options.limits
+    this.#storage = new RedisStorage(this.#commands, this.#keys)
   }
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
@@ -36,6 +39,7 @@ export class RedisJobStore implements JobStore, ActiveRounds {
     // Also for a job that exists: its first submit may have died right here.
     await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
     if (reply[0] === 'created') await this.#trimOwned(owner, kind)
+    await this.#storage.weigh(id)
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
@@ -92,10 +96,18 @@ export class RedisJobStore implements JobStore, ActiveRounds {
       this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id), this.#limits.activeTtlMs),
     )
     if (alive) await this.#keepOwned(...alive)
+    await this.#storage.weigh(id)
   }
 
   async retire(round: JobRound): Promise<void> {
     await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
+    await this.#storage.weigh(round.id)
+  }
+
+  async expireSoon(id: string): Promise<void> {
+    const { evaluationTtlMs } = this.#limits
+    const isSooner = await asked(this.#commands.runcastExpire(this.#keys.job(id), this.#keys.log(id), evaluationTtlMs))
+    if (isSooner === 1) await this.#storage.weigh(id)
   }
 
   async forget(owner: string, id: string): Promise<void> {

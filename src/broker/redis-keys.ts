@@ -34,6 +34,12 @@ export class RedisKeys {
     return `${this.#prefix}:user:{${owner}}:${kind}`
   }
 
+  /** What a user's jobs take of Redis: a hash of their sizes, and a sorted set of when they expire. */
+  stored(owner: string): [sizes: string, ends: string] {
+    const base = `${this.#prefix}:stored:{${owner}}`
+    return [base, `${base}:ends`]
+  }
+
   /** What a user has: sorted sets of the jobs that run and of the last that have ended, the count of announcements, their channel. */
   feed(owner: string): { active: string; ended: string; count: string; channel: string } {
     const user = `${this.#prefix}:user:{${owner}}`

@@ -11,6 +11,9 @@ export const redisScripts = {
   runcastTouch: { numberOfKeys: 3, lua: load('touch') },
   runcastBeat: { numberOfKeys: 1, lua: load('beat') },
   runcastRead: { numberOfKeys: 2, lua: load('read') },
+  runcastWeigh: { numberOfKeys: 3, lua: load('weigh') },
+  runcastStored: { numberOfKeys: 2, lua: load('stored') },
+  runcastExpire: { numberOfKeys: 2, lua: load('expire') },
   runcastAnnounce: { numberOfKeys: 4, lua: load('announce') },
   runcastWithdraw: { numberOfKeys: 2, lua: load('withdraw') },
   runcastRoll: { numberOfKeys: 3, lua: load('roll') },
@@ -34,6 +37,9 @@ export interface ScriptCommands {
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
   runcastBeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>
+  runcastWeigh(...args: (string | number)[]): Promise<[owner: string, bytes: number, ms: number] | null>
+  runcastStored(...args: (string | number)[]): Promise<[bytes: number, ms: number]>
+  runcastExpire(...args: (string | number)[]): Promise<0 | 1>
   runcastAnnounce(...args: (string | number)[]): Promise<number>
   runcastWithdraw(...args: (string | number)[]): Promise<null>
   runcastRoll(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>

@@ -2,7 +2,7 @@ import type { Broker } from '../broker/broker.js'
 import type { Checkpoints } from '../broker/checkpoints.js'
 import type { Feeds } from '../broker/feeds.js'
 import type { QueueRef } from '../broker/gate.js'
-import type { ActiveRounds } from '../broker/job-store.js'
+import type { ActiveRounds, JobParts } from '../broker/job-store.js'
 import type { FailureCode } from '../protocol/codes.js'
 import { controlWriter, type JobEvent, type Writer } from '../protocol/entry.js'
 import { type JobState, timestampOf } from '../protocol/job-state.js'
@@ -14,7 +14,7 @@ import type { Backlog, Outcome, Queue } from './queue.js'
 
 export interface Finalizer {
   readonly broker: Broker & Checkpoints
-  readonly store: ActiveRounds
+  readonly store: ActiveRounds & JobParts
   readonly feeds: Feeds
   readonly queue: Queue
   readonly backlog: Pick<Backlog, 'step'>

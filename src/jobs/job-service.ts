@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import type { Gate, Reserved } from '../broker/gate.js'
-import type { ActiveRounds, HistoryPage, JobStore } from '../broker/job-store.js'
+import type { ActiveRounds, HistoryPage, JobParts, JobStore } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -58,10 +58,8 @@ const LIMITS = {
   full: { code: 'overloaded', message: 'As many jobs wait as are allowed to; try again later.' },
 } as const
 
-const ALWAYS: Reserved = { ok: true }
-
 export interface JobServiceParts extends Finalizer {
-  readonly store: JobStore & ActiveRounds
+  readonly store: JobStore & JobParts & ActiveRounds
   readonly gate: Pick<Gate, 'reserve'>
   readonly timeoutsMs: Timeouts
   /** Names of the solvers that are configured, beside those that a kind has of its own. */
@@ -208,11 +206,8 @@ export class JobService {
   async #open({ id, owner, parent }: Pick<JobState, 'id' | 'owner' | 'parent'>, number: number): Promise<void> {
     const { gate, store } = this.#parts
     const round = { id, round: number }
-    const reserved = parent === null ? await gate.reserve(owner, round) : ALWAYS
-    if (!reserved.ok) {
-      const { code, message } = LIMITS[reserved.reason]
-      throw new Refusal(code, message, [], reserved.retryAfterMs)
-    }
+    const reserved = await gate.reserve(owner, round, parent !== null)
+    if (!reserved.ok) throw refusalOf(reserved)
     await store.activate(round, Date.now())
   }
 
@@ -230,6 +225,16 @@ export class JobService {
     if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
     return state
   }
+}
+
+function refusalOf(reserved: Extract<Reserved, { ok: false }>): Refusal {
+  if (reserved.reason !== 'bytes') {
+    const { code, message } = LIMITS[reserved.reason]
+    return new Refusal(code, message, [], reserved.retryAfterMs)
+  }
+  const { bytes, limit, retryAfterMs } = reserved
+  const message = `The jobs of this user take ${bytes} bytes, which reaches MAX_BYTES_PER_USER (${limit}); they expire some time after their end.`
+  return new Refusal('quota', message, [], retryAfterMs)
 }
 
 function defaultTimeoutMs(job: { readonly kind: KindName; readonly solver: string | null }, timeoutsMs: Timeouts): number {

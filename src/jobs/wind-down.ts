@@ -15,10 +15,14 @@ export async function windDown(parts: Finalizer, { id, round }: JobRound): Promi
   return ended.every(Boolean)
 }
 
-/** Cancels a job that has not ended. Answers whether it has by now, or was never there. */
+/** Cancels a part that has not ended, and lets one that has expire soon. Answers whether it has ended by now, or was never there. */
 export async function endPart(parts: Finalizer, id: string): Promise<boolean> {
   const state = (await parts.broker.read(id))?.state
-  if (!state || isFinal(state.status)) return true
+  if (!state) return true
+  if (isFinal(state.status)) {
+    await parts.store.expireSoon(id)
+    return true
+  }
   if (state.status === 'cancelling') return false
   const read = async () => (await parts.broker.read(id))?.state ?? state
   const status = await cancelJob(parts, read).catch((error: unknown) => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Pulse } from '../../src/broker/broker.js'
 import type { Checkpoints } from '../../src/broker/checkpoints.js'
-import type { ActiveRounds, JobStore } from '../../src/broker/job-store.js'
+import type { ActiveRounds, JobParts, JobStore } from '../../src/broker/job-store.js'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { RedisBroker } from '../../src/broker/redis-broker.js'
 import { RedisJobStore } from '../../src/broker/redis-job-store.js'
@@ -11,7 +11,7 @@ import type { Entry } from '../../src/protocol/entry.js'
 /** What serves both ports. */
 export interface Backend {
   readonly broker: Broker & Pulse & Checkpoints
-  readonly store: JobStore & ActiveRounds
+  readonly store: JobStore & JobParts & ActiveRounds
   /** Begins every key, on Redis. */
   readonly prefix: string
 }

@@ -7,8 +7,10 @@ import { type DepthLimits, RedisDepths } from '../../src/broker/redis-depths.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { eventually } from '../helpers/eventually.js'
 import { sharedTestRedis, startTestRedis } from '../helpers/redis.js'
+import { openRedis } from './backend.js'
 import { inClusterMode } from './cluster.js'
 import { enterAll, openGate, roundOf, takeAll } from './open-gate.js'
+import { TestJob } from './test-job.js'
 
 const redis = await sharedTestRedis()
 const admin = new Redis(redis.url)
@@ -97,6 +99,40 @@ t.test('[QUOTA-3] parts of a job are not among the waiting of their owner', asyn
   const gate = open(t, { maxWaitingPerUser: 1 })
   await gate.enter({ ...roundOf('a-p1'), isFree: true })
   t.match(await gate.reserve('a', roundOf('a-1')), { ok: true })
+})
+
+t.test('[QUOTA-4] the memory that jobs take counts until they expire, also that of parts', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxBytesPerUser: 50_000 }, prefix)
+  const backend = openRedis(t, redis.url, { finalTtlMs: 60_000, evaluationTtlMs: 1500 }, prefix)
+  const create = (id: string, owner = 'a') =>
+    TestJob.create(backend, { id, owner, input: JSON.stringify({ id, text: 'x'.repeat(20_000) }) })
+  await create('a-1')
+  t.match(await gate.reserve('a', roundOf('a-2')), { ok: true })
+  const parts = [await create('a-2'), await create('a-3')]
+  for (const isFree of [false, true]) {
+    const refused = await gate.reserve('a', roundOf('a-4'), isFree)
+    t.match(refused, { ok: false, reason: 'bytes', limit: 50_000 })
+    t.ok(
+      !refused.ok && refused.reason === 'bytes' && refused.bytes > 60_000 && refused.bytes < 90_000,
+      `as much as they take: ${JSON.stringify(refused)}`,
+    )
+    t.ok(!refused.ok && refused.retryAfterMs > 3_500_000, 'those that run are looked at again, until they are gone')
+  }
+  t.match(await gate.reserve('b', roundOf('b-1')), { ok: true }, 'nobody else is concerned')
+  for (const part of parts) {
+    await part.enter('running')
+    await part.enter('completed')
+    await backend.store.retire({ id: part.id, round: 1 })
+  }
+  const kept = await gate.reserve('a', roundOf('a-4'))
+  t.ok(!kept.ok && kept.retryAfterMs > 50_000 && kept.retryAfterMs <= 60_000, 'until the first of them expires')
+  for (const id of ['a-1', 'a-2', 'a-3']) await backend.store.expireSoon(id)
+  const soon = await gate.reserve('a', roundOf('a-4'))
+  t.ok(!soon.ok && soon.retryAfterMs <= 1500, 'which is sooner for one that the whole has taken in')
+  await eventually(async () => (await gate.reserve('a', roundOf('a-4'))).ok)
+  t.ok(await backend.broker.read('a-1'), 'one that has not ended stays')
+  t.equal(await backend.broker.read('a-2'), null)
 })
 
 t.test('a round enters once, and is what it is', async (t) => {

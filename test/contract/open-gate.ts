@@ -5,7 +5,13 @@ import { connectCommands } from '../../src/broker/redis-connection.js'
 import { RedisGate } from '../../src/broker/redis-gate.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 
-export const GATE_LIMITS: GateLimits = { maxActivePerUser: 2, maxPerHour: 1000, maxWaitingPerUser: 1000, maxWaiting: 1000 }
+export const GATE_LIMITS: GateLimits = {
+  maxActivePerUser: 2,
+  maxPerHour: 1000,
+  maxWaitingPerUser: 1000,
+  maxWaiting: 1000,
+  maxBytesPerUser: 1_000_000,
+}
 
 /** A node's gate; on a prefix of its own, unless one is given: then it is another node of the same cluster. */
 export function openGate(t: Test, url: string, limits: Partial<GateLimits> = {}, prefix = `test-${randomUUID()}`): Gate {

@@ -2,8 +2,10 @@ import { Queue } from 'bullmq'
 import t from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { isFinal } from '../../src/protocol/status.js'
+import { solverQueue } from '../../src/worker-queues.js'
 import type { Processor } from '../../workers/processor.js'
 import { stepOptimization } from '../../workers/steps/optimization-step.js'
+import { buildWorkerNode } from '../../workers/worker-node.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
 import { endless, measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
@@ -202,6 +204,33 @@ t.test('[OPT-6] a paused optimization is cancelled at once, with the runs that i
   await h.call('POST', `/api/v2/optimizations/${id}/cancel`)
   await client.next('cancelled')
   await eventually(() => running.size === 0)
+})
+
+t.test('[OPT-3] without a worker that has its solver it waits and says why, in one line of the log', async (t) => {
+  const SOLVERS_FILE = solversFile(t, { name: 'parabola' })
+  const h = await startHarness(t, { processor: null, env: { ...KINDS, SOLVERS_FILE, SWEEP_INTERVAL_MS: '100' } })
+  const id = await optimize(h, 'stranded', { ...SMALL, solver: 'parabola' })
+  const client = await h.connect(id, { path: 'optimizations' })
+  const logged: object[] = []
+  const log = { info: () => {}, warn: (fields: object) => logged.push(fields), error: (fields: object) => h.faults.push(fields) }
+  const benchmark = () => Promise.reject(new Error('no benchmarks here'))
+  const ignorant = buildWorkerNode({ ...h.config, SOLVERS_FILE: '' }, { run: measured, benchmark }, log)
+  t.teardown(() => ignorant.close())
+  await ignorant.start()
+  const why = 'No worker with the solver parabola has taken a step (SOLVERS_FILE).'
+  t.match(await client.next('progress'), { message: `Waiting. ${why}`, evaluated: 0 })
+  const steps = async () => Number(/^runcast_steps_total (\d+)/m.exec(await ignorant.scrape.text())?.[1])
+  const before = await steps()
+  await eventually(async () => (await steps()) > before + 3)
+  t.same(logged, [{ job: id, why }], 'however often it is looked at')
+  t.equal(client.all('progress').length, 1)
+  await ignorant.close()
+  const solver = { queue: solverQueue('parabola'), concurrency: 1, processor: measured }
+  const able = buildWorkerNode(h.config, { run: measured, benchmark }, log, [solver])
+  t.teardown(() => able.close())
+  await able.start()
+  t.match(await client.next('completed'), { evaluated: TOTAL })
+  t.same(h.faults, [])
 })
 
 t.test('[OPT-6] one that runs out of its time fails, and ends its runs', async (t) => {

@@ -99,6 +99,31 @@ t.test('[OPT-3] its runs are jobs of its owner, run beside a full quota, and are
   t.same(h.faults, [])
 })
 
+t.test('[OPT-3] a run expires soon after it has become an iteration, and nothing misses it', async (t) => {
+  const h = await start(t, measured, { EVALUATION_TTL_MS: '1000' })
+  const id = await optimize(h, 'brief-runs')
+  const client = await h.connect(id, { path: 'optimizations' })
+  await client.next('completed')
+  const runs = client.all('optimization_iteration').map(({ run_id }) => run_id)
+  const statusOf = async (run: string) => (await h.call('GET', `/api/v2/runs/${run}`)).status
+  t.equal(await statusOf(runs.at(-1)), 200, 'it can still be looked at for a while')
+  await eventually(async () => (await Promise.all(runs.map(statusOf))).every((status) => status === 404))
+  t.equal((await h.call('GET', `/api/v2/optimizations/${id}/iterations`)).body.iterations.length, TOTAL)
+  t.match((await h.call('GET', `/api/v2/optimizations/${id}/pareto`)).body, { status: 'completed', best: { run_id: String } })
+  t.same(h.faults, [])
+})
+
+t.test('[OPT-3] an optimization whose owner has no memory left waits, says so, and goes on', async (t) => {
+  const h = await start(t, measured, { MAX_BYTES_PER_USER: '65536', EVALUATION_TTL_MS: '1000', SWEEP_INTERVAL_MS: '200' })
+  const id = await optimize(h, 'frugal')
+  const client = await h.connect(id, { path: 'optimizations' })
+  await client.next('completed')
+  const waits = client.all('progress').filter(({ message }) => message.startsWith('Waiting. The jobs of this user take '))
+  t.ok(waits.length > 0 && waits.every(({ evaluated }) => evaluated < TOTAL), `${waits.length} waits`)
+  t.same(numbersOf(client.all('optimization_iteration')), upTo(TOTAL))
+  t.same(h.faults, [])
+})
+
 t.test('[OPT-4] what failed or said nothing is infeasible with a reason, and never 0; the others go on', async (t) => {
   const processor: Processor<'run'> = async (input, job) => {
     if (input.width_mm > 40) throw new JobFailure('solver_error', 'too wide for this solver')

@@ -7,6 +7,7 @@ import { runEvents } from '../../src/protocol/run-events.js'
 import { JobFailure } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { solversFile } from '../helpers/solvers.js'
 import { type Play, Stage } from '../helpers/stage.js'
 
 const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const
@@ -54,6 +55,21 @@ t.test('[QUOTA-1] beyond the quota a job waits, is queued like any other, and st
     stage.plays.filter(({ job }) => job.id === waits),
     [],
   )
+  t.same(h.faults, [])
+})
+
+t.test('[QUOTA-4] who has as much in Redis as is allowed submits nothing more until some of it has expired', async (t) => {
+  const env = { MAX_BYTES_PER_USER: '65536', FINAL_TTL_MS: '1000', SOLVERS_FILE: solversFile(t, { name: 'talk' }) }
+  const h = await startHarness(t, { processor: null, env })
+  const submit = (sub: string) => h.call('POST', '/api/v2/runs', { sub, body: { solver: 'talk', input: { text: 'x'.repeat(40_000) } } })
+  const ids = [(await submit('alice')).body.run_id, (await submit('alice')).body.run_id]
+  const refused = await submit('alice')
+  t.match(refused, { status: 429, body: { error: 'quota', message: /take \d{5} bytes, which reaches MAX_BYTES_PER_USER \(65536\)/ } })
+  t.ok(Number(refused.headers.get('retry-after')) > 0)
+  t.equal((await submit('bob')).status, 202)
+  for (const id of ids) await h.call('POST', `/api/v2/runs/${id}/cancel`)
+  t.match(await h.call('POST', `/api/v2/runs/${ids[0]}/retry`), { status: 429 }, 'a retry is no way around it')
+  await eventually(async () => (await submit('alice')).status === 202)
   t.same(h.faults, [])
 })
 

@@ -21,7 +21,7 @@ t.test('[KEEP-1] 2,000 short jobs leave nothing behind', async (t) => {
   if (!hub) throw new Error('no node')
   const { store } = hub.parts
   const submit = (owner: string) => hub.jobs.submit({ owner, kind: 'run', input: HORN })
-  const keysOfJobs = async () => (await admin.keys('*')).filter((key) => /[0-9a-f]{8}-[0-9a-f]{4}-7|:ended$/.test(key))
+  const keysOfJobs = async () => (await admin.keys('*')).filter((key) => /[0-9a-f]{8}-[0-9a-f]{4}-7|:ended$|:stored:/.test(key))
   const allGone = async () => (await store.active(Number.MAX_SAFE_INTEGER, 1)).length === 0 && (await keysOfJobs()).length === 0
   const gone = { timeoutMs: 120_000, everyMs: 500 }
 

@@ -1,7 +1,8 @@
 import type { JobEvent } from '../../src/protocol/entry.js'
-import type { JobState } from '../../src/protocol/job-state.js'
+import { type JobState, messageOf } from '../../src/protocol/job-state.js'
 import { optimizationEvents } from '../../src/protocol/optimization-events.js'
 import type { OptimizationInput } from '../../src/protocol/optimization-input.js'
+import type { OptimizationMessages } from '../../src/protocol/optimization-messages.js'
 import { type Fold, fold, parametersOf } from '../optimization/optimizer.js'
 import type { Outcome } from '../optimization/problem.js'
 import { frontEvent } from './front.js'
@@ -76,6 +77,7 @@ function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint
     feasible: ledger.feasible + (evaluation.feasible ? 1 : 0),
     failed: ledger.failed + ('failure' in outcome || evaluation.reason !== undefined ? 1 : 0),
     open,
+    leaving: [...ledger.leaving, run_id],
     found,
     front: { ...ledger.front, hasChanged: ledger.front.hasChanged || paretoUpdated },
   }
@@ -98,14 +100,23 @@ function iterationEvent(id: string, input: OptimizationInput, ledger: Ledger, { 
   })
 }
 
-function progressEvent({ id, started_at }: JobState, input: OptimizationInput, { evaluated }: Ledger, now: number): JobEvent {
+/** Says why an optimization submits nothing; null where it says so already. */
+export function waitEvent({ state, input, ledger }: Whole, why: string, now: number): JobEvent | null {
+  const message = `Waiting. ${why}`
+  const told = state.latest.get('progress')
+  if (told && (messageOf(told) as OptimizationMessages['progress']).message === message) return null // of the kind `optimization`
+  return progressEvent(state, input, ledger, now, message)
+}
+
+function progressEvent(state: JobState, input: OptimizationInput, { evaluated }: Ledger, now: number, wait?: string): JobEvent {
+  const { id, started_at } = state
   const total = totalOf(input)
   const generation = Math.min(Math.floor(evaluated / input.population) + 1, input.generations)
   return optimizationEvents.progress(id, {
     // Only the final event says 100.
     percent: Math.min(Math.round((1000 * evaluated) / total) / 10, 99.9),
     phase: 'evaluating',
-    message: `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
+    message: wait ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
     elapsed_s: elapsedSeconds(started_at, now),
     evaluated,
     total,

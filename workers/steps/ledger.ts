@@ -9,7 +9,7 @@ export interface Ledger {
   readonly failed: number
   /** Candidates of which a run is under way, by index: its id. */
   readonly open: Readonly<Record<string, string>>
-  /** Runs that were taken back and may not have ended yet. */
+  /** Runs that are not waited for any more: they were taken back and may not have ended yet, or are iterations by now and may not expire soon yet. */
   readonly leaving: readonly string[]
   /** Where each point of the front was found, by index. */
   readonly found: Readonly<Record<string, { readonly iteration: number; readonly run_id: string }>>

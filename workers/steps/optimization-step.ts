@@ -10,7 +10,7 @@ import { optimizationEvents } from '../../src/protocol/optimization-events.js'
 import type { OptimizationInput } from '../../src/protocol/optimization-input.js'
 import { isFinal } from '../../src/protocol/status.js'
 import { begin, type Candidate, candidates } from '../optimization/optimizer.js'
-import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole } from './fold-runs.js'
+import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole, waitEvent } from './fold-runs.js'
 import { bestOf } from './front.js'
 import { firstLedger, type Ledger, partsOf } from './ledger.js'
 import { lookAtRun, type RunParts, type RunState } from './runs.js'
@@ -19,6 +19,8 @@ export interface StepParts extends Finalizer, RunParts {
   readonly broker: Finalizer['broker']
   /** Largest message of a job. */
   readonly maxEventBytes: number
+  /** An optimization can submit nothing now. Called by each step that finds it so. */
+  readonly onWait?: (id: string, why: string) => void
 }
 
 /** Of a message: what a front may take, beside the point that is shown as the best one. */
@@ -62,6 +64,8 @@ async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
   const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(parts, standing, run) })))
   if (await takeIn(parts, standing, looks)) return false
   if (ledger.search.end) return end(resultOf(standing))
+  const held = looks.find(({ look }) => look.at === 'held')?.look
+  if (held?.at === 'held') return wait(parts, standing, held.why)
   return state.status === 'paused' ? takeBack(parts, standing, looks) : submitMore(parts, standing)
 }
 
@@ -79,7 +83,7 @@ async function standingOf(parts: StepParts, state: JobState): Promise<Standing |
   const checkpoint = await parts.broker.load(state.id)
   if (checkpoint?.round !== state.round) return null
   const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
-  // Whoever took them back may have died before they were told to end.
+  // The step that took them back, or in, may have died before it told them to end, or to expire.
   const ended = await Promise.all(ledger.leaving.map((id) => endPart(parts, id)))
   const leaving = ledger.leaving.filter((_, i) => !ended[i])
   return { state, input: inputOf(state), version: checkpoint.version, ledger: { ...ledger, leaving } }
@@ -100,6 +104,15 @@ async function takeIn(parts: StepParts, standing: Standing, looks: readonly { ru
   if (ledger.front.hasChanged)
     await parts.backlog.step(queuedRoundOf(state), 'later', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
   return false
+}
+
+/** Says why nothing more can be submitted now. The sweeper has it looked at again. */
+async function wait(parts: StepParts, standing: Standing, why: string): Promise<true> {
+  const { state } = standing
+  parts.onWait?.(state.id, why)
+  const event = waitEvent(standing, why, Date.now())
+  if (event) await parts.broker.publish(state.id, [event], controlWriter(state.round))
+  return true
 }
 
 /** Fills the places that are free with candidates of this generation. What is noted down here the next turn submits. */

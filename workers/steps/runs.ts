@@ -16,12 +16,15 @@ export interface RunParts {
   readonly jobs: Pick<JobService, 'submit'>
 }
 
-/** Where the run of a candidate is: `waiting` for a worker, computed, or ended. */
-export type RunState = { readonly at: 'waiting' | 'computed' } | { readonly at: 'ended'; readonly outcome: Outcome }
+/** Where the run of a candidate is: `waiting` for a worker, computed, or ended; `held`: it is not submitted yet, since that is not possible now. */
+export type RunState =
+  | { readonly at: 'waiting' | 'computed' }
+  | { readonly at: 'held'; readonly why: string }
+  | { readonly at: 'ended'; readonly outcome: Outcome }
 
 /**
  * Looks where the run of a candidate is, and submits one that is not there: it is not yet, or a step died before it was. A run that can never be is an ended one.
- * Rejects where it cannot be said now.
+ * Rejects where Redis cannot be reached.
  */
 export async function lookAtRun(
   { broker, jobs }: RunParts,
@@ -38,9 +41,11 @@ export async function lookAtRun(
     const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id } as const
     return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
   } catch (error) {
-    if (error instanceof Refusal && LASTING.includes(error.code) && !isOfTheSolver(error))
-      return { at: 'ended', outcome: { failure: reasonOf(error) } }
-    throw error
+    if (!(error instanceof Refusal)) throw error
+    if (isOfTheSolver(error)) return { at: 'held', why: `No worker with the solver ${input.solver} has taken a step (SOLVERS_FILE).` }
+    if (error.code === 'quota') return { at: 'held', why: error.message }
+    if (!LASTING.includes(error.code)) throw error
+    return { at: 'ended', outcome: { failure: reasonOf(error) } }
   }
 }
 

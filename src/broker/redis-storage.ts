@@ -1,0 +1,40 @@
+import type { CommandConnection } from './redis-connection.js'
+import type { RedisKeys } from './redis-keys.js'
+import { asked } from './store-fault.js'
+
+/** A job that runs is weighed again and again by the sweeper; an older figure is of one that is gone. */
+const BELIEVED_MS = 3600_000
+
+/** What a user's jobs take in Redis, and how long it takes until that is below a limit, as far as is known. */
+export interface StoredBytes {
+  readonly bytes: number
+  readonly belowLimitInMs: number
+}
+
+/**
+ * How much memory the jobs of each user take: the size of a job as it was when it was weighed last, until the job expires. So an answer costs no look at the
+ * jobs, and a job that grows counts with what it was a few seconds ago.
+ */
+export class RedisStorage {
+  readonly #commands: CommandConnection
+  readonly #keys: RedisKeys
+
+  constructor(commands: CommandConnection, keys: RedisKeys) {
+    this.#commands = commands
+    this.#keys = keys
+  }
+
+  /** Weighs a job and notes that for its owner. One that has expired is left alone. */
+  async weigh(id: string): Promise<void> {
+    const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id)]
+    const weight = await asked(this.#commands.runcastWeigh(...keys, BELIEVED_MS))
+    if (!weight) return
+    const [owner, bytes, ms] = weight
+    await asked(this.#commands.runcastStored(...this.#keys.stored(owner), Number.MAX_SAFE_INTEGER, id, bytes, ms))
+  }
+
+  async stored(owner: string, limit: number): Promise<StoredBytes> {
+    const [bytes, belowLimitInMs] = await asked(this.#commands.runcastStored(...this.#keys.stored(owner), limit))
+    return { bytes, belowLimitInMs }
+  }
+}
