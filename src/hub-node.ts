@@ -3,6 +3,7 @@ import { DEFAULT_MAX_USERS, RedisDepths } from './broker/redis-depths.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import type { Config } from './config.js'
 import { metricsRoute } from './http/routes/metrics.js'
+import { DEFAULT_SESSION_LIMITS } from './hub/session.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { BullClaims } from './jobs/bull-claims.js'
 import { ClaimService } from './jobs/claim-service.js'
@@ -85,6 +86,7 @@ function serverSettings(config: Config, guards: HubGuards) {
       authTimeoutMs: config.AUTH_TIMEOUT_MS,
       pingIntervalMs: config.PING_INTERVAL_MS,
       idleMs: config.IDLE_MS,
+      answerMs: DEFAULT_SESSION_LIMITS.answerMs,
       expiryWarningMs: config.EXPIRY_WARNING_MS,
       expiryGraceMs: config.EXPIRY_GRACE_MS,
       maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE,

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type AuthOptions, auth } from './http/plugins/auth.js'
@@ -23,6 +22,7 @@ import { revocationRoutes } from './http/routes/revocations.js'
 import { sockets } from './http/routes/sockets.js'
 import { submitProcess } from './http/routes/submit-process.js'
 import type { Hub } from './hub/hub.js'
+import { Places } from './hub/places.js'
 import type { Policy } from './hub/policy.js'
 import { REVOKED } from './hub/revocations.js'
 import type { SessionLimits } from './hub/session.js'
@@ -127,14 +127,14 @@ function readableUrl({ url = '' }: IncomingMessage): string {
 
 /** Owners and admins see a job; for all others it does not exist. */
 function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revocations, upgrades }: Guards): Policy {
+  const places = new Places(admission)
   const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   return {
     authenticate: (token) => app.authenticate(token),
-    enter: async (identity) => {
-      const id = randomUUID()
+    enter: async (identity, probe) => {
+      const leave = await places.enter(identity.sub, probe)
       // A node that drains has given all places back, also one that was just being taken.
-      if (!(await admission.enter(identity.sub, id))) throw new Refusal(upgrades.draining ? 'restart' : 'too_many_sockets')
-      const leave = () => void admission.leave(identity.sub, id)
+      if (!leave) throw new Refusal(upgrades.draining ? 'restart' : 'too_many_sockets')
       // It may have been revoked while this waited.
       if (!revocations.isRevoked(identity)) return leave
       leave()

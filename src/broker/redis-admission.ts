@@ -3,20 +3,29 @@ import type { Admission } from '../hub/admission.js'
 import { Refusal } from '../protocol/codes.js'
 import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
+import { RedisLease } from './redis-lease.js'
 import { asked } from './store-fault.js'
 
 export interface AdmissionOptions {
   readonly maxPerUser: number
-  /** How long a share outlives its node, and how often a node renews its leases. */
+  /** How long a share lasts without renewal, and how often a node renews its shares. */
   readonly leaseMs: number
   readonly renewMs: number
+  /** How long a node that dies counts as alive: its shares are free after that. */
+  readonly nodeLeaseMs: number
   readonly onFault?: (error: unknown) => void
 }
 
-export const DEFAULT_ADMISSION_OPTIONS = { maxPerUser: 10, leaseMs: 24_000, renewMs: 8000 } as const
+export const DEFAULT_ADMISSION_OPTIONS = { maxPerUser: 10, leaseMs: 24_000, renewMs: 8000, nodeLeaseMs: 4000 } as const
 
 /** A node with many users renews them in so many portions, or Redis would stand still for the time of all of them. */
 const PORTIONS = 8
+/** A node renews its own lease so many times within it. */
+const NODE_RENEWALS = 4
+/** Marks nodes that have a lease of their own. The shares of hubs before 0.2 expire by their own leases only. */
+const LEASED = '@'
+/** Most shares of one user that are looked at for dead nodes; those that were renewed longest ago come first. */
+const MAX_INSPECTED = 1000
 
 /** The sockets of one user on this node. A share that is being taken is known but not renewed. */
 interface User {
@@ -24,36 +33,48 @@ interface User {
   renewAt: number
 }
 
-/** Shares in Redis, one sorted set a user. The connection is its owner's; commands on it keep their order, so a `leave` comes after its `enter`. */
+/**
+ * Shares in Redis, one sorted set per user, and one lease per node. A user who has no share left gets those of dead nodes. The connection is its owner's;
+ * commands on it keep their order, so a `leave` comes after its `enter`.
+ */
 export class RedisAdmission implements Admission {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #options: AdmissionOptions
-  readonly #nodeId = randomUUID()
+  readonly #nodeId = `${LEASED}${randomUUID()}`
+  readonly #lease: RedisLease
+  /** When the node's lease was renewed last. */
+  #leasedAt = Number.NEGATIVE_INFINITY
   readonly #users = new Map<string, User>()
-  readonly #timer: NodeJS.Timeout
+  readonly #timers: readonly NodeJS.Timeout[]
   #renewing: Promise<unknown> | undefined
+  #leasing: Promise<void> | undefined
 
   constructor(commands: CommandConnection, keys: RedisKeys, options: AdmissionOptions) {
     this.#commands = commands
     this.#keys = keys
     this.#options = options
-    this.#timer = setInterval(() => this.#renewDue(), options.renewMs / PORTIONS).unref()
+    this.#lease = new RedisLease(commands, keys.node(this.#nodeId), options.nodeLeaseMs)
+    const every = (ms: number, act: () => void) => setInterval(act, ms).unref()
+    this.#timers = [
+      every(options.renewMs / PORTIONS, () => this.#renewDue()),
+      every(options.nodeLeaseMs / NODE_RENEWALS, () => void this.#renewLease().catch((error: unknown) => this.#tell(error))),
+    ]
   }
 
   async enter(sub: string, socketId: string): Promise<boolean> {
-    const { maxPerUser, leaseMs, renewMs } = this.#options
-    const user = this.#users.get(sub) ?? { shares: new Map(), renewAt: Date.now() + renewMs }
+    const user = this.#users.get(sub) ?? { shares: new Map(), renewAt: performance.now() + this.#options.renewMs }
     const share = user.shares.get(socketId) ?? { admitted: false }
     user.shares.set(socketId, share)
     this.#users.set(sub, user)
     try {
-      const admitted = await asked(this.#commands.runcastAdmit(this.#keys.sockets(sub), this.#member(socketId), maxPerUser, leaseMs))
+      const isAdmitted = await this.#admit(sub, socketId)
       // It may have left while it was asking; then it has nothing any more.
       const isHere = this.#users.get(sub)?.shares.get(socketId) === share
-      if (isHere && admitted === 1) share.admitted = true
+      if (isHere && isAdmitted) share.admitted = true
       else if (isHere) this.#forget(sub, socketId)
-      return isHere && admitted === 1
+      else if (isAdmitted && !this.#users.get(sub)?.shares.has(socketId)) await this.#giveBack(sub, [socketId])
+      return isHere && isAdmitted
     } catch (error) {
       // Whether the share was taken is not known: if it was, it is given back, or its lease runs out.
       void this.leave(sub, socketId)
@@ -72,7 +93,44 @@ export class RedisAdmission implements Admission {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
+  }
+
+  async #admit(sub: string, socketId: string): Promise<boolean> {
+    const { maxPerUser, leaseMs, nodeLeaseMs } = this.#options
+    // Without it another node would take this one for dead, and its shares for free.
+    if (performance.now() - this.#leasedAt > nodeLeaseMs / 2) await this.#renewLease()
+    const key = this.#keys.sockets(sub)
+    const ask = (...dead: readonly string[]) =>
+      asked(this.#commands.runcastAdmit(key, this.#member(socketId), maxPerUser, leaseMs, ...dead))
+    if ((await ask()) === 1) return true
+    const dead = await this.#sharesOfDeadNodes(key)
+    return dead.length > 0 && (await ask(...dead)) === 1
+  }
+
+  async #sharesOfDeadNodes(key: string): Promise<string[]> {
+    const members = await asked(this.#commands.zrange(key, 0, String(MAX_INSPECTED - 1)))
+    const nodes = new Set(members.filter((member) => member.startsWith(LEASED)).map(nodeOf))
+    nodes.delete(this.#nodeId)
+    // One by one: in a cluster each key has its own slot.
+    const counts = await Promise.all(
+      [...nodes].map(async (node) => [node, await asked(this.#commands.exists(this.#keys.node(node)))] as const),
+    )
+    const dead = new Set(counts.filter(([, count]) => count === 0).map(([node]) => node))
+    return members.filter((member) => dead.has(nodeOf(member)))
+  }
+
+  #renewLease(): Promise<void> {
+    this.#leasing ??= this.#holdLease().finally(() => {
+      this.#leasing = undefined
+    })
+    return this.#leasing
+  }
+
+  async #holdLease(): Promise<void> {
+    const now = performance.now()
+    await this.#lease.hold()
+    this.#leasedAt = now
   }
 
   #member(socketId: string): string {
@@ -99,7 +157,7 @@ export class RedisAdmission implements Admission {
   /** One portion at a time: while Redis does not answer, calls must not pile up. What could not be renewed stays due. */
   #renewDue(): void {
     if (this.#renewing) return
-    const now = Date.now()
+    const now = performance.now()
     const due = [...this.#users].filter(([, user]) => user.renewAt <= now)
     this.#renewing = Promise.all(due.map(([sub, user]) => this.#renew(sub, user)))
       .catch((error: unknown) => this.#tell(error))
@@ -112,6 +170,11 @@ export class RedisAdmission implements Admission {
     const members = [...user.shares].filter(([, { admitted }]) => admitted).map(([socketId]) => this.#member(socketId))
     if (members.length === 0) return
     await asked(this.#commands.runcastRenew(this.#keys.sockets(sub), this.#options.leaseMs, ...members))
-    user.renewAt = Date.now() + this.#options.renewMs
+    user.renewAt = performance.now() + this.#options.renewMs
   }
+}
+
+/** The node of a share, `<node>:<socket>`. */
+function nodeOf(member: string): string {
+  return member.slice(0, member.indexOf(':'))
 }

@@ -74,6 +74,11 @@ export class RedisKeys {
     return `${this.#prefix}:sockets:{${sub}}`
   }
 
+  /** Text: the lease of a hub, which is there while the hub lives. */
+  node(nodeId: string): string {
+    return `${this.#prefix}:node:${nodeId}`
+  }
+
   /** Hash of what was revoked. */
   revocations(): string {
     return `${this.#prefix}:{revocations}:entries`

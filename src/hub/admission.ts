@@ -1,6 +1,6 @@
 /**
  * Sockets per user, counted over all nodes without a race: however many ask at the same moment, no more are admitted than there are shares.
- * A share is a lease that the node renews by itself; those of a node that dies come back when their leases run out.
+ * A share is a lease that the node renews by itself. The shares of a node that dies are free within seconds.
  */
 export interface Admission {
   /**

@@ -6,6 +6,7 @@ import type { Clock } from './clock.js'
 import { buildFrame } from './frame.js'
 import type { Hub } from './hub.js'
 import { Outbox } from './outbox.js'
+import { Place } from './place.js'
 import type { Identity, Policy } from './policy.js'
 import type { BuildScope, Scope } from './scope.js'
 import type { Transport } from './transport.js'
@@ -16,6 +17,8 @@ export interface SessionLimits {
   /** How often a client is asked for a sign of life, and how long it may give none. */
   readonly pingIntervalMs: number
   readonly idleMs: number
+  /** How long a client may take to answer before its place may go to another socket of its user. */
+  readonly answerMs: number
   /** How long before its end a token is said to run out, and how long after it the session lives on, for a renewal to come. */
   readonly expiryWarningMs: number
   readonly expiryGraceMs: number
@@ -27,8 +30,9 @@ export interface SessionLimits {
 
 export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   authTimeoutMs: 5000,
-  pingIntervalMs: 30_000,
+  pingIntervalMs: 15_000,
   idleMs: 90_000,
+  answerMs: 3000,
   expiryWarningMs: 30_000,
   expiryGraceMs: 25_000,
   maxBreachesPerMinute: 16,
@@ -57,19 +61,18 @@ export class Session {
   readonly #outbox: Outbox
   readonly #scope: Scope
   readonly #breaches: Breaches
+  readonly #place: Place
   #identity: Identity | undefined
-  /** Gives back the place that the session takes of its user's. */
-  #leave: (() => void) | undefined
   #closed = false
   #callOffTimer: (() => void) | undefined
   #callOffPing: (() => void) | undefined
-  #heardAt = 0
 
   constructor(transport: Transport, options: SessionOptions) {
     const { hub, policy, clock, limits } = options
     this.#transport = transport
     this.#options = options
     this.#breaches = new Breaches(clock, limits)
+    this.#place = new Place({ policy, clock, transport, answerMs: limits.answerMs })
     const owner = {
       overflowed: () => this.#scope.fallBehind(),
       drained: () => this.#run(this.#scope.resync()),
@@ -126,11 +129,13 @@ export class Session {
 
   /** The client has given a sign of life. */
   heard(): void {
-    this.#heardAt = this.#options.clock.now()
+    const comesBack = this.#closed ? null : this.#place.heard()
+    if (comesBack) this.#run(comesBack)
   }
 
   /** Tells the client to move to another node; whoever does so until the deadline loses nothing. */
   drain(reconnectInMs: number, deadlineMs: number): void {
+    this.#place.fix()
     this.#say({ type: 'drain', reconnect_in_ms: reconnectInMs, deadline_ms: deadlineMs })
   }
 
@@ -142,7 +147,7 @@ export class Session {
     this.#callOffPing?.()
     this.#outbox.close()
     this.#scope.release()
-    this.#leave?.()
+    this.#place.close()
   }
 
   /** Ends the session in order, with its reason. */
@@ -170,7 +175,7 @@ export class Session {
     if (!renewal) this.#options.onIdentified?.()
     this.#callOffTimer?.()
     this.#watchExpiry(identity)
-    if (!renewal) await this.#enter(identity)
+    if (!renewal) await this.#place.take(identity)
     if (this.#closed) return
     if (this.#options.token === undefined || renewal) {
       this.#say({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
@@ -188,13 +193,6 @@ export class Session {
       this.#refuse('auth', error.code, error.message)
       return null
     }
-  }
-
-  /** Takes one of the user's places. */
-  async #enter(identity: Identity): Promise<void> {
-    const leave = await this.#options.policy.enter(identity)
-    if (this.#closed) leave()
-    else this.#leave = leave
   }
 
   /** Warned, a client renews; one that has not done so when the grace is over is not served any more. */
@@ -222,8 +220,8 @@ export class Session {
   #watchLife(): void {
     const { clock, limits } = this.#options
     this.#callOffPing = clock.after(limits.pingIntervalMs, () => {
-      if (clock.now() - this.#heardAt >= limits.idleMs) return this.close('idle')
-      this.#transport.ping()
+      if (this.#place.silentMs >= limits.idleMs) return this.close('idle')
+      this.#place.ask(this.#identity)
       this.#watchLife()
     })
   }
@@ -253,8 +251,8 @@ export class Session {
 
   /** The socket's buffer empties in leaps: as long as the client speaks, it is slow and not dead. */
   #stalled(): void {
-    const { clock, hub } = this.#options
-    if (clock.now() - this.#heardAt < hub.limits.stallMs) return
+    const { hub } = this.#options
+    if (this.#place.silentMs < hub.limits.stallMs) return
     hub.tally.closes.add('stalled')
     this.ended()
     this.#transport.terminate()

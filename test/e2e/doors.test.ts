@@ -38,7 +38,7 @@ t.test(
   },
 )
 
-t.test('[LIMIT-1] a node that is killed with -9 gives its shares back within 30 s', async (t) => {
+t.test('[LIMIT-1] a node that is killed with -9 gives its shares back within 10 s', async (t) => {
   const h = await startHarness(t, { processor: null, env: { MAX_SOCKETS_PER_USER: '5' } })
   const doomed = await startHub(t, h, { MAX_SOCKETS_PER_USER: '5' })
   const clients = Array.from({ length: 5 }, () => new TestClient(`${doomed.ws}/ws?token=${h.token('alice')}`))
@@ -47,7 +47,7 @@ t.test('[LIMIT-1] a node that is killed with -9 gives its shares back within 30 
   doomed.child.kill('SIGKILL')
   const killedAt = Date.now()
   await eventually(async () => (await knock(h, 0, 'alice')).answer === 'in', { timeoutMs: 40_000, everyMs: 500 })
-  t.ok(Date.now() - killedAt < 30_000, `after ${Date.now() - killedAt} ms`)
+  t.ok(Date.now() - killedAt < 10_000, `after ${Date.now() - killedAt} ms`)
 })
 
 t.test('[REV-3] the sockets of a token that is revoked are gone on both nodes within a second, others stay', async (t) => {

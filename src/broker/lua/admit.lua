@@ -1,7 +1,7 @@
 --[[ Takes a share for a socket of a user, where one is left.
 
   KEYS  1 sorted set of the user's sockets over all nodes: <node>:<socket> by the end of its lease (ms)
-  ARGV  1 member  2 most members  3 lease (ms)
+  ARGV  1 member  2 most members  3 lease (ms)  4… members of nodes that are dead
   Returns 1, or 0 where there is none left
 
   Atomic, because of ten sockets that ask two nodes at the same moment only so many may be admitted as there are shares.
@@ -10,6 +10,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+for i = 4, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
