@@ -184,7 +184,12 @@ export const SETTINGS = {
   OPTIMIZATION_TIMEOUT_S: integer('The same for an optimization with all its runs; a pause counts.', 86_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
-  PING_INTERVAL_MS: integer('How often a client is asked for a sign of life.', 30_000, 100, 600_000),
+  PING_INTERVAL_MS: integer(
+    'How often a client is asked for a sign of life; also the interval of heartbeats in streams.',
+    15_000,
+    100,
+    600_000,
+  ),
   IDLE_MS: integer('A client that gives no sign of life for so long is disconnected.', 90_000, 100, 3_600_000),
   EXPIRY_WARNING_MS: integer('How long before its end a client is told that its token runs out.', 30_000, 0, 86_400_000),
   EXPIRY_GRACE_MS: integer('How long after the end of its token a client is still served, so that it can renew.', 25_000, 0, 600_000),

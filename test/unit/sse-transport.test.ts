@@ -150,8 +150,8 @@ t.test('[SLOW-2] a peer that does not read congests the stream; when it reads ag
   await eventually(() => drains > 0)
   t.notOk(slow.transport.congested)
   await eventually(() => alive > 1)
-  await eventually(() => slow.transport.bufferedBytes === 0 && slow.events().endsWith('event: heartbeat\ndata: {}\n\n'))
-  t.equal([...slow.events().matchAll(/^data: \{"type"/gm)].length, BIG.length)
+  await eventually(() => slow.transport.bufferedBytes === 0 && slow.events().endsWith('event: heartbeat\ndata: {"type":"heartbeat"}\n\n'))
+  t.equal([...slow.events().matchAll(/^data: \{"type":"(?!heartbeat)/gm)].length, BIG.length)
 })
 
 t.test('[SSE-4] a heartbeat is an event that a page sees, and a sign of life once it has left', async (t) => {
@@ -163,15 +163,19 @@ t.test('[SSE-4] a heartbeat is an event that a page sees, and a sign of life onc
   }
   transport.ping()
   await eventually(() => alive === 1)
-  await eventually(() => events() === 'event: heartbeat\ndata: {}\n\n')
+  await eventually(() => events() === 'event: heartbeat\ndata: {"type":"heartbeat"}\n\n')
   t.pass()
 })
 
 t.test('[SSE-5] a close says why and whether to come back, then the stream ends and nothing follows', async (t) => {
   const { open } = await startServer(t)
   const cases = [
-    ['restart', undefined, { code: 1012, name: 'restart', reason: 'This server is stopping; connect again.', reconnect: true }],
-    ['expired', 'Zu spät.', { code: 4001, name: 'expired', reason: 'Zu spät.', reconnect: false }],
+    [
+      'restart',
+      undefined,
+      { type: 'close', code: 1012, name: 'restart', reason: 'This server is stopping; connect again.', reconnect: true },
+    ],
+    ['expired', 'Zu spät.', { type: 'close', code: 4001, name: 'expired', reason: 'Zu spät.', reconnect: false }],
   ] as const
   for (const [code, detail, said] of cases) {
     const stream = await open()

@@ -27,7 +27,8 @@ export function openEventStream(reply: FastifyReply): SseTransport {
 
 /**
  * The other end of the corridor: a stream of server-sent events (HTML standard, section 9.2) on a response that is open already. Each message is
- * one event without a name; `heartbeat` and `close` have one, since a page sees no comments and no reasons.
+ * one event without a name; `heartbeat` and `close` have one, since a page sees no comments and no reasons. The data of each has a `type`, for readers that
+ * look at nothing else.
  */
 export class SseTransport implements Transport {
   readonly #response: ServerResponse
@@ -63,12 +64,12 @@ export class SseTransport implements Transport {
   }
 
   ping(): void {
-    this.#write('event: heartbeat\ndata: {}\n\n', (error) => !error && this.onAlive())
+    this.#write(HEARTBEAT, (error) => !error && this.onAlive())
   }
 
   close(code: CloseName, detail?: string): void {
     const { close, reconnect, text } = CODES[code]
-    const reason = { code: close, name: code, reason: detail ?? text, reconnect }
+    const reason = { type: 'close', code: close, name: code, reason: detail ?? text, reconnect }
     this.#write(`event: close\ndata: ${JSON.stringify(reason)}\n\n`)
     if (this.#response.writableEnded) return
     this.#response.end()
@@ -108,5 +109,6 @@ export class SseTransport implements Transport {
   }
 }
 
+const HEARTBEAT = `event: heartbeat\ndata: ${JSON.stringify({ type: 'heartbeat' })}\n\n`
 const END = Buffer.from('\n\n')
 const events = new WeakMap<Frame, { epoch: string | undefined; bytes: Buffer }>()
