@@ -36,7 +36,8 @@ function settingsTable() {
 }
 
 function codesTable() {
-  const row = (name, { close, http, reconnect, text }) => [code(name), close ?? '–', http, reconnect ? 'yes' : 'no', text]
+  const again = ({ reconnect, retries }) => (reconnect ? 'yes' : retries ? `${retries} more` : 'no')
+  const row = (name, reason) => [code(name), reason.close ?? '–', reason.http, again(reason), reason.text]
   const rows = Object.entries(CODES).map(([name, reason]) => row(name, reason))
   return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
 }

@@ -16,10 +16,12 @@ export interface Received {
   readonly type: string
 }
 
+export type WebSocketClass = new (url: string) => WebSocketLike
+
 export interface LineOptions {
   readonly url: string
   readonly token: () => string | Promise<string>
-  readonly WebSocket: new (url: string) => WebSocketLike
+  readonly WebSocket: WebSocketClass
 }
 
 /** Told by a line, until it is closed by this side. */
@@ -34,58 +36,71 @@ const RENEWAL_PAUSE_MS = 1000
 const PING_AFTER_MS = 25_000
 const ANSWER_MS = 10_000
 /** As a WebSocket says of a connection that was cut (RFC 6455, section 7.4.1). */
-const NO_CLOSE = 1006
+export const NO_CLOSE = 1006
 /** A line that does not open in this time is given up. */
 const OPENING_MS = 20_000
 /** Where no newer token was to be had. */
 const RENEWAL_RETRY_MS = 5000
 
-/** One socket: brings its token when it opens, and a new one when the hub warns that it runs out. */
+/** One socket: asks for its token before it opens, since a hub waits for it only a few seconds, and for a new one when the hub warns that it runs out. */
 export class Line {
-  readonly #socket: WebSocketLike
-  readonly #token: LineOptions['token']
+  readonly #options: LineOptions
+  readonly #owner: LineOwner
+  #socket: WebSocketLike | undefined
+  #isOpen = false
   #isClosed = false
   #warning = ''
   #renewedAt = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  readonly #owner: LineOwner
   #lifeTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor({ url, token, WebSocket }: LineOptions, owner: LineOwner) {
-    this.#token = token
+  constructor(options: LineOptions, owner: LineOwner) {
+    this.#options = options
     this.#owner = owner
-    this.#socket = new WebSocket(url)
+    this.#askToken(
+      (token) => this.#open(token),
+      (error) => this.#lose(error instanceof Error ? error.message : String(error)),
+    )
+  }
+
+  send(message: object): void {
+    this.#socket?.send(JSON.stringify(message))
+  }
+
+  /** A socket that is still opening is closed once it is open: browsers warn of one that is closed before. */
+  close(): void {
+    this.#end()
+    if (this.#isOpen) this.#socket?.close(1000)
+    else if (this.#socket) this.#lifeTimer = setTimeout(() => this.#socket?.close(), OPENING_MS)
+  }
+
+  #open(token: string): void {
+    const socket = new this.#options.WebSocket(this.#options.url)
+    this.#socket = socket
     this.#lifeTimer = setTimeout(() => this.#die(), OPENING_MS)
-    this.#socket.onopen = () => {
-      if (this.#isClosed) return
+    socket.onopen = () => {
+      this.#isOpen = true
+      clearTimeout(this.#lifeTimer)
+      if (this.#isClosed) return socket.close(1000)
       this.#watchLife()
-      // Without a token there is nothing to be had: a close follows, and another try.
-      this.#authenticate(() => this.#socket.close())
+      this.send({ type: 'auth', token })
     }
-    this.#socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }) => {
       const message = JSON.parse(String(data)) as Received & { readonly expires_at?: string; readonly request?: string }
       if (this.#isClosed) return
       this.#watchLife()
       if (message.type === 'pong') return
       if (message.type === 'token_expiring') this.#renew(message.expires_at ?? '')
       else if (message.type === 'refused' && message.request === 'auth') this.#renewIn(RENEWAL_RETRY_MS)
-      else owner.received(this, message)
+      else this.#owner.received(this, message)
     }
-    this.#socket.onerror = () => {} // a close follows
-    this.#socket.onclose = ({ code, reason }) => {
+    socket.onerror = () => {} // a close follows
+    socket.onclose = ({ code, reason }) => {
+      clearTimeout(this.#lifeTimer)
       if (this.#isClosed) return
       this.#end()
-      owner.closed(this, code, reason)
+      this.#owner.closed(this, code, reason)
     }
-  }
-
-  send(message: object): void {
-    this.#socket.send(JSON.stringify(message))
-  }
-
-  close(): void {
-    this.#end()
-    this.#socket.close(1000)
   }
 
   #watchLife(): void {
@@ -98,10 +113,14 @@ export class Line {
 
   /** Nothing is heard any more: what the socket itself will say of it may come in minutes, or never. */
   #die(): void {
+    this.#socket?.close()
+    this.#lose('no answer')
+  }
+
+  #lose(reason: string): void {
     if (this.#isClosed) return
     this.#end()
-    this.#socket.close()
-    this.#owner.closed(this, NO_CLOSE, 'nothing was heard')
+    this.#owner.closed(this, NO_CLOSE, reason)
   }
 
   /** Once per warning. One that tells of the same end again tells that the new token was no newer: then later. Where none comes, the hub closes in the end. */
@@ -116,19 +135,22 @@ export class Line {
     this.#timer = setTimeout(
       () => {
         this.#renewedAt = Date.now()
-        this.#authenticate(() => !this.#isClosed && this.#renewIn(RENEWAL_RETRY_MS))
+        this.#askToken(
+          (token) => this.send({ type: 'auth', token }),
+          () => this.#renewIn(RENEWAL_RETRY_MS),
+        )
       },
       Math.max(0, ms),
     )
   }
 
-  #authenticate(failed: () => unknown): void {
-    Promise.resolve()
-      .then(this.#token)
-      .then((token) => {
-        if (!this.#isClosed) this.send({ type: 'auth', token })
-      })
-      .catch(failed)
+  /** Does nothing once the line is closed. */
+  #askToken(answered: (token: string) => void, failed: (error: unknown) => void): void {
+    const unlessClosed =
+      <T>(act: (value: T) => void) =>
+      (value: T) =>
+        this.#isClosed ? undefined : act(value)
+    Promise.resolve().then(this.#options.token).then(unlessClosed(answered)).catch(unlessClosed(failed))
   }
 
   #end(): void {

@@ -10,6 +10,7 @@ import {
   replayProcess,
 } from './process-view.js'
 import { Proof } from './proof.js'
+import { SharedMap } from './shared-map.js'
 
 /** Fewest processes that have ended to be kept: more than a list names, so that none of a list is taken for a new one. */
 const MIN_FINISHED = 32
@@ -17,7 +18,7 @@ const MIN_FINISHED = 32
 /** What is known of a user's processes, each with the proof that nothing of it is missing. Pure: it asks for nothing, and says what has to be asked for. */
 export class ProcessLedger {
   readonly #maxFinished: number
-  readonly #view = new Map<string, Process>()
+  readonly #view = new SharedMap<Process>()
   readonly #proofs = new Map<string, Proof>()
   #hasList = false
 
@@ -25,9 +26,9 @@ export class ProcessLedger {
     this.#maxFinished = Math.max(maxFinished, MIN_FINISHED)
   }
 
-  /** Always the same map; the processes in it are replaced and never changed. */
+  /** An immutable snapshot: the same one until something changes, and each process in it too. */
   get view(): ReadonlyMap<string, Process> {
-    return this.#view
+    return this.#view.snapshot()
   }
 
   get hasList(): boolean {

@@ -1,5 +1,5 @@
 import { isFinal } from '../protocol/status.js'
-import { Connection, type ConnectionOptions } from './connection.js'
+import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
 import type { Received } from './line.js'
 import { Proof } from './proof.js'
@@ -32,12 +32,20 @@ export class JobWatch {
     return this.#view
   }
 
+  /** How the connection is. */
+  get state(): ConnectionState {
+    return this.#connection.state
+  }
+
+  /** Calls after each change of `view` or `state`, both immutable; the function that it returns calls that off. Bound, as stores of frameworks need it. */
+  readonly subscribe = (listener: () => void): (() => void) => this.#connection.subscribe(listener)
+
   start(): this {
     this.#connection.start()
     return this
   }
 
-  /** Resolves with the first state that satisfies a condition. Rejects when the watch ends before. */
+  /** Resolves with the first state that satisfies a condition. Rejects when the watch ends before; that need not be caught where nobody awaits it. */
   until(condition: (view: JobView) => boolean): Promise<JobView> {
     return this.#connection.when(() => (this.#view && condition(this.#view) ? this.#view : null))
   }
@@ -56,9 +64,9 @@ export class JobWatch {
     this.#connection.close()
   }
 
-  #query(): string {
+  #query(): Readonly<Record<string, string>> {
     const { position } = this.#proof
-    return position ? `?after=${position.seq}&epoch=${encodeURIComponent(position.epoch)}` : ''
+    return position ? { after: String(position.seq), epoch: position.epoch } : {}
   }
 
   #receive(message: Received): void {
@@ -81,7 +89,7 @@ export class JobWatch {
     if (!view) return
     const isEnd = isFinalMessage(message)
     const verdict = this.#proof.judge(message, isEnd)
-    if (verdict === 'gap') return this.#connection.reconnect()
+    if (verdict === 'gap') return this.#connection.reconnect('a message was missing')
     if (verdict === 'known') return
     if (message.seq > view.seq) this.#view = apply(view, message)
     // The state says as much as an older message; only the final message adds to it.

@@ -1,6 +1,7 @@
+import { CODES, type CodeName } from '../protocol/codes.js'
 import type { ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
-import { Connection, type ConnectionOptions } from './connection.js'
+import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import type { Received } from './line.js'
 import { ProcessLedger } from './process-ledger.js'
 import { isProcessList, isProcessSnapshot, type LiveProcessMessage, type Process } from './process-view.js'
@@ -15,7 +16,7 @@ export interface RefusedMessage {
   readonly message: string
 }
 
-/** All processes by id. Always the same map, brought up to date; the processes in it are replaced and never changed. */
+/** All processes by id: an immutable snapshot. What has not changed is the same object in the next one. */
 export type Processes = ReadonlyMap<string, Process>
 
 export type ProcessesMessage = ProcessList | ProcessSnapshot | LiveProcessMessage | RefusedMessage
@@ -27,6 +28,15 @@ export interface WatchProcessesOptions extends ConnectionOptions {
   readonly onMessage?: (message: ProcessesMessage, view: Processes) => void
   /** Most processes that have ended of which the view is kept; the oldest go first. At least 32. */
   readonly maxFinished?: number
+}
+
+export interface FollowOptions {
+  readonly fromStart?: boolean
+}
+
+interface Subscribe {
+  (listener: () => void): () => void
+  (processId: string, options?: FollowOptions): void
 }
 
 const DEFAULT_MAX_FINISHED = 100
@@ -50,7 +60,7 @@ export class ProcessesWatch {
     this.#options = options
     this.#ledger = new ProcessLedger(options.maxFinished ?? DEFAULT_MAX_FINISHED)
     this.#connection = new Connection(options, {
-      query: () => '',
+      query: () => ({}),
       isOpening: (message) => isProcessList(message) && !message.resync,
       receive: (message) => this.#receive(message),
     })
@@ -61,12 +71,17 @@ export class ProcessesWatch {
     return this.#ledger.view
   }
 
+  /** How the connection is. */
+  get state(): ConnectionState {
+    return this.#connection.state
+  }
+
   start(): this {
     this.#connection.start()
     return this
   }
 
-  /** Resolves with the view once there is a list and a condition holds. Rejects when the watch ends before. */
+  /** Resolves with the view once there is a list and a condition holds. Rejects when the watch ends before; that need not be caught where nobody awaits it. */
   until(condition: (view: Processes) => boolean): Promise<Processes> {
     return this.#connection.when(() => (this.#ledger.hasList && condition(this.view) ? this.view : null))
   }
@@ -77,16 +92,14 @@ export class ProcessesWatch {
   }
 
   /**
-   * Follows this process too: one that has ended, for an admin anybody's, or one that was unsubscribed. It comes with what is missing of it, else with its whole
-   * state. `fromStart`: of a process of the view its log is told once more from the first entry on, so that all results on the way are there.
+   * With a function: calls it after each change of `view` or `state`, both immutable, until the function that it returns is called. Bound, as stores of
+   * frameworks need it.
+   *
+   * With an id: follows this process too: one that has ended, for an admin anybody's, or one that was unsubscribed. It comes with what is missing of it, else
+   * with its whole state. `fromStart`: of a process of the view its log is told once more from the first entry on, so that all results on the way are there.
    */
-  subscribe(processId: string, { fromStart = false }: { readonly fromStart?: boolean } = {}): void {
-    this.#unwanted.delete(processId)
-    this.#wanted.add(processId)
-    if (fromStart) this.#ledger.rewind(processId)
-    this.#requests.answered(processId)
-    this.#ask(processId)
-  }
+  readonly subscribe: Subscribe = ((what: string | (() => void), options?: FollowOptions) =>
+    typeof what === 'string' ? this.#subscribe(what, options) : this.#connection.subscribe(what)) as Subscribe // one overload each
 
   /** Nothing more of this process comes, over this connection and those to come. */
   unsubscribe(processId: string): void {
@@ -101,6 +114,14 @@ export class ProcessesWatch {
   close(): void {
     this.#requests.clear()
     this.#connection.close()
+  }
+
+  #subscribe(processId: string, { fromStart = false }: FollowOptions = {}): void {
+    this.#unwanted.delete(processId)
+    this.#wanted.add(processId)
+    if (fromStart) this.#ledger.rewind(processId)
+    this.#requests.answered(processId)
+    this.#ask(processId)
   }
 
   #receive(message: Received): void {
@@ -147,7 +168,7 @@ export class ProcessesWatch {
     const { request, process_id: id, code } = message
     if (request === null) this.#requests.again()
     else if (request === 'subscribe' && id !== undefined) {
-      if (code === 'overloaded' || code === 'rate_limited') this.#requests.again(id)
+      if (CODES[code as CodeName]?.reconnect) this.#requests.again(id)
       else this.#requests.answered(id)
       if (code === 'not_found') {
         this.#wanted.delete(id)

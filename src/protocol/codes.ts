@@ -2,12 +2,14 @@
 export const FAILURE_CODES = ['solver_error', 'endpoint_error', 'timeout', 'worker_lost', 'invalid_input'] as const
 export type FailureCode = (typeof FAILURE_CODES)[number]
 
-interface Code {
+export interface Code {
   /** WebSocket close code; null for a reason that never ends a session. */
   readonly close: number | null
   readonly http: number
-  /** Whether a client may try again by itself. */
+  /** Whether a client may try again by itself, for as long as it takes. */
   readonly reconnect: boolean
+  /** Where it may not: how often a client should try in a row before it gives up, since the cause can pass. */
+  readonly retries?: number
   /** At most 123 bytes (RFC 6455, section 5.5). */
   readonly text: string
 }
@@ -22,11 +24,13 @@ export const CODES = {
   internal: { close: 1011, http: 500, reconnect: true, text: 'Something failed on this server; it has been logged.' },
   restart: { close: 1012, http: 503, reconnect: true, text: 'This server is stopping; connect again.' },
   overloaded: { close: 1013, http: 503, reconnect: true, text: 'This server cannot serve the job right now; try again later.' },
-  unauthenticated: { close: 4001, http: 401, reconnect: false, text: 'A valid token is needed.' },
-  expired: { close: 4001, http: 401, reconnect: false, text: 'The token has expired.' },
+  // A new token may be a good one.
+  unauthenticated: { close: 4001, http: 401, reconnect: false, retries: 1, text: 'A valid token is needed.' },
+  expired: { close: 4001, http: 401, reconnect: false, retries: 1, text: 'The token has expired.' },
   idle: { close: 4002, http: 408, reconnect: true, text: 'Nothing was heard from this client for too long.' },
   forbidden: { close: 4003, http: 403, reconnect: false, text: 'This token does not allow that.' },
-  not_found: { close: 4004, http: 404, reconnect: false, text: 'There is no such job.' },
+  // A job that is just being submitted, or whose kind this hub does not know yet.
+  not_found: { close: 4004, http: 404, reconnect: false, retries: 3, text: 'There is no such job.' },
   no_route: { close: null, http: 404, reconnect: false, text: 'There is nothing at this address.' },
   id_taken: { close: null, http: 409, reconnect: false, text: 'This id is in use.' },
   other_input: { close: null, http: 409, reconnect: false, text: 'A job with this id was submitted with another input.' },
@@ -45,8 +49,8 @@ export const CODES = {
   too_many_sockets: {
     close: 4008,
     http: 429,
-    reconnect: false,
-    text: 'This user has too many sockets open; close one, then connect again.',
+    reconnect: true,
+    text: 'This user has too many sockets open; close one, or connect again later.',
   },
   quota: { close: null, http: 429, reconnect: true, text: 'This user has submitted as much as is allowed for now; come again later.' },
   rate_limited: { close: 4029, http: 429, reconnect: true, text: 'Too many requests or invalid messages; slow down.' },

@@ -116,10 +116,10 @@ t.test('publint finds nothing', async (t) => {
   t.same(messages, [])
 })
 
-t.test('the types are right for whoever imports ESM', async (t) => {
-  // The package is ESM alone: neither old resolution, which knows no exports, nor `require` without a dynamic import is meant to find it.
+t.test('the types are right for all ways to resolve them, the oldest included', async (t) => {
+  // The package is ESM alone, which `require` loads from Node 20.19 on.
   const attw = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js')
-  const args = [attw, tarball, '--profile', 'esm-only', '--no-color', '--no-emoji']
+  const args = [attw, tarball, '--profile', 'strict', '--ignore-rules', 'cjs-resolves-to-esm', '--no-color', '--no-emoji']
   const { code, stdout, stderr } = await startCommand(t, process.execPath, args).ended
   t.equal(code, 0, `${stdout}${stderr}`)
   for (const entry of ['runcast', 'runcast/client', 'runcast/protocol', 'runcast/worker']) t.match(stdout, `"${entry}"`)

@@ -91,6 +91,7 @@ export async function startServer(t: Test) {
   const connection = (index: number) =>
     eventually(() => (connections[index]?.socket.readyState === WebSocket.OPEN ? connections[index] : null))
   return {
+    url: `ws://127.0.0.1:${port}/j`,
     connections,
     connection,
     watch,

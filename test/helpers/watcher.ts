@@ -20,7 +20,7 @@ function cuttable(harness: Harness, chooseNode: () => number): Cuttings {
   const sockets: WebSocket[] = []
   class Cuttable extends WebSocket {
     constructor(url: string) {
-      super(url.replace('node', harness.nodes[chooseNode()]?.ws ?? NOWHERE))
+      super(url.replace('ws://node', harness.nodes[chooseNode()]?.ws ?? NOWHERE))
       sockets.push(this)
     }
   }
@@ -53,7 +53,7 @@ export class Watcher {
   constructor(harness: Harness, id: string, chooseNode: () => number, tokenSeconds = 600) {
     this.#line = cuttable(harness, chooseNode)
     this.watch = new JobWatch({
-      url: `node/api/v2/ws/runs/${id}`,
+      url: `ws://node/api/v2/ws/runs/${id}`,
       token: () => harness.token('alice', { seconds: tokenSeconds }),
       WebSocket: this.#line.Cuttable,
       backoffMs: { first: 5, longest: 50 },
@@ -91,7 +91,7 @@ export class ProcessesWatcher {
   constructor(harness: Harness, chooseNode: () => number, sub = 'alice', tokenSeconds = 600) {
     this.#line = cuttable(harness, chooseNode)
     this.watch = new ProcessesWatch({
-      url: 'node/ws',
+      url: 'ws://node/ws',
       token: () => harness.token(sub, { seconds: tokenSeconds }),
       WebSocket: this.#line.Cuttable,
       backoffMs: { first: 5, longest: 50 },

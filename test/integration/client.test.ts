@@ -1,5 +1,10 @@
 import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { WebSocket } from 'ws'
+import type { ConnectionState } from '../../src/client/connection.js'
+import { watchJob } from '../../src/client/watch-job.js'
+import { CODES, type Code } from '../../src/protocol/codes.js'
 import { eventually } from '../helpers/eventually.js'
 import { completed, metric, SNAPSHOT, startServer } from '../helpers/scripted-server.js'
 
@@ -65,39 +70,152 @@ t.test('a lost connection is opened again and resumes, again and again', async (
   t.same(ends, [])
 })
 
-t.test('[CODE-1] a close that reconnecting cannot mend ends the watch; one that it can does not', async (t) => {
-  for (const code of [4001, 4003, 4004]) {
+t.test('[CODE-1] each code ends a watch after as many tries as the table says', async (t) => {
+  const codes = new Map(Object.values<Code>(CODES).flatMap((code) => (code.close === null ? [] : [[code.close, code]])))
+  for (const code of [1006, 1008, 4999]) codes.set(code, { close: code, http: 0, reconnect: true, text: 'of somebody between' })
+  for (const [close, { reconnect, retries = 0 }] of codes) {
     const server = await startServer(t)
     const { watch, ends } = server.watch()
-    const { socket } = await server.connection(0)
-    socket.close(code, 'because')
-    await t.rejects(watch.finished(), { message: `the watch has ended: ${code} because` })
-    t.same(ends, [{ code, reason: 'because' }])
-  }
-  for (const code of [1001, 1011, 1012, 1013]) {
-    const server = await startServer(t)
-    const { ends } = server.watch()
-    const { socket } = await server.connection(0)
-    socket.close(code)
-    await server.connection(1)
-    t.same(ends, [])
+    const tries = reconnect ? 6 : retries + 1
+    for (let i = 0; i < tries; i += 1) {
+      const { socket } = await server.connection(i)
+      if (close === 1006) socket.terminate()
+      else socket.close(close, 'because')
+    }
+    if (reconnect) {
+      await server.connection(tries)
+      t.same(ends, [], `${close}`)
+    } else {
+      await t.rejects(watch.finished(), { message: `the watch has ended: ${close} because` })
+      t.same(ends, [{ code: close, reason: 'because' }])
+      t.equal(server.connections.length, tries, `${close}`)
+    }
+    watch.close()
   }
 })
 
-t.test('[CONN-3] a token that ran out on a good connection is asked for anew, once', async (t) => {
+t.test('[CODE-1] [CONN-3] tries are counted in a row: a connection that was good begins anew, and a cut does not count', async (t) => {
   const server = await startServer(t)
-  const tokens = ['first', 'second', 'third']
-  const { watch, ends } = server.watch({ token: () => tokens.shift() ?? '' })
+  let asked = 0
+  const { watch, ends } = server.watch({ token: () => `token ${++asked}` })
+  const closeNext = async (i: number, code: number) => {
+    const { socket, heard } = await server.connection(i)
+    await eventually(() => heard.length === 1)
+    t.same(heard, [{ type: 'auth', token: `token ${i + 1}` }], 'asked for anew')
+    socket.close(code)
+  }
+  await closeNext(0, 1013)
+  await closeNext(1, 4001)
+  await closeNext(2, 1011)
+  await server.connection(3)
+  server.say(3, SNAPSHOT)
+  await watch.until(() => true)
+  await closeNext(3, 4001)
+  await closeNext(4, 4001)
+  t.same(ends, [])
+  await closeNext(5, 4001)
+  await eventually(() => ends.length === 1)
+  t.equal(server.connections.length, 6)
+})
+
+t.test('[CONN-1] a token that comes later than a hub waits for it does not end the watch', async (t) => {
+  const server = await startServer(t)
+  let tell = (_token: string) => {}
+  const { watch, ends } = server.watch({ token: () => new Promise((resolve) => (tell = resolve)) })
+  await eventually(() => watch.state.status === 'connecting')
+  t.equal(server.connections.length, 0, 'no socket waits for it')
+  tell('late')
+  const { heard } = await server.connection(0)
+  await eventually(() => heard.length === 1)
+  t.same(heard, [{ type: 'auth', token: 'late' }])
+  t.same(ends, [])
+})
+
+t.test('the URL may have a query of its own, and a fragment', async (t) => {
+  const server = await startServer(t)
+  const { watch } = server.watch({ url: `${server.url}?tenant=a%26b#here` })
   const first = await server.connection(0)
+  t.equal(first.url, '/j?tenant=a%26b')
   server.say(0, SNAPSHOT)
   await watch.until(() => true)
-  first.socket.close(4001)
-  const second = await server.connection(1)
-  await eventually(() => second.heard.length === 1)
-  t.same(second.heard, [{ type: 'auth', token: 'second' }])
-  second.socket.close(4001)
-  await eventually(() => ends.length === 1)
-  t.equal(server.connections.length, 2)
+  first.socket.terminate()
+  const { url } = await server.connection(1)
+  t.equal(url, '/j?tenant=a%26b&after=5&epoch=e1')
+})
+
+t.test('a URL that is none is refused at once; one of http is that of the socket', async (t) => {
+  const server = await startServer(t)
+  for (const url of ['/ws', 'nowhere', 'ftp://hub/ws'])
+    t.throws(() => server.watch({ url }), { name: 'TypeError', message: /^url: expected a ws:/ })
+  server.watch({ url: server.url.replace('ws:', 'http:') })
+  t.equal((await server.connection(0)).url, '/j')
+})
+
+t.test('the state of the connection, and each change of it, is told to all who subscribed', async (t) => {
+  const server = await startServer(t)
+  const { watch } = server.watch()
+  const states: ConnectionState[] = []
+  const note = () => states.at(-1) !== watch.state && states.push(watch.state)
+  const { subscribe } = watch
+  const stop = [subscribe(note), subscribe(note)]
+  t.same(watch.state, { status: 'connecting', reason: null, nextAttemptAt: null })
+  const first = await server.connection(0)
+  server.say(0, SNAPSHOT, metric(6))
+  await watch.until(({ seq }) => seq === 6)
+  first.socket.close(1013, 'full')
+  await server.connection(1)
+  server.say(1, { ...SNAPSHOT, seq: 6, recovered: true })
+  await eventually(() => watch.state.status === 'online')
+  stop[0]?.()
+  watch.close()
+  t.match(states, [
+    { status: 'online', reason: null },
+    { status: 'reconnecting', reason: { code: 1013, reason: 'full' }, nextAttemptAt: Number },
+    { status: 'reconnecting', reason: { code: 1013, reason: 'full' }, nextAttemptAt: null },
+    { status: 'online', reason: null, nextAttemptAt: null },
+    { status: 'ended', reason: { code: 1000, reason: 'closed by this side' }, nextAttemptAt: null },
+  ])
+  t.equal(states.length, 5)
+})
+
+t.test('the view of a job is a snapshot: another object for each change', async (t) => {
+  const server = await startServer(t)
+  const views = new Set<unknown>()
+  const { watch } = server.watch({ onMessage: (_message, view) => views.add(view) })
+  await server.connection(0)
+  server.say(0, SNAPSHOT, metric(6), metric(7))
+  const last = await watch.until(({ seq }) => seq === 7)
+  t.equal(views.size, 3)
+  t.equal(watch.view, last)
+})
+
+t.test('closing before it is open, and not awaiting a promise, raises nothing', async (t) => {
+  const server = await startServer(t)
+  const faults: unknown[] = []
+  const note = (error: unknown) => faults.push(error)
+  process.on('unhandledRejection', note)
+  t.teardown(() => process.off('unhandledRejection', note))
+  const { watch } = server.watch()
+  void watch.finished()
+  void watch.until(() => false)
+  watch.close()
+  await t.rejects(watch.finished(), /the watch has ended/)
+  await setImmediate()
+  t.same(faults, [])
+  t.equal(server.connections.length, 0)
+})
+
+t.test('without a WebSocket of its own a runtime needs one, and says so', async (t) => {
+  const { WebSocket: own } = globalThis as { WebSocket?: unknown }
+  const set = (value: unknown) => Object.assign(globalThis, { WebSocket: value })
+  t.teardown(() => set(own))
+  const server = await startServer(t)
+  set(undefined)
+  t.throws(() => watchJob({ url: server.url, token: () => '' }), { name: 'TypeError', message: /^WebSocket: / })
+  set(WebSocket)
+  const watch = watchJob({ url: server.url, token: () => '' })
+  t.teardown(() => watch.close())
+  await server.connection(0)
 })
 
 t.test('[POS-3] a replay that was cut off is asked for again: no durable entry is lost, none is told twice', async (t) => {

@@ -218,7 +218,7 @@ t.test('the example of the README follows all processes, and ends when nothing r
   const { job, complete } = await stage.play(id)
   // What a page has: its own WebSocket, a server that gives it tokens, something to show.
   const globals = `import { WebSocket as Ws } from 'ws'
-    const WebSocket = Ws
+    globalThis.WebSocket = Ws
     const fetch = async () => ({ text: async () => '${h.token('developer')}' })
     const document = { querySelector: () => ({ set textContent(text) { console.log(text) } }) }
     `

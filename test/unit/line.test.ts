@@ -1,6 +1,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
 import { Line, type Received, type WebSocketLike } from '../../src/client/line.js'
+import { settle } from '../helpers/manual.js'
 
 /** A socket whose other side is the test. */
 class Socket implements WebSocketLike {
@@ -30,20 +31,18 @@ class Socket implements WebSocketLike {
 }
 
 /** A line with its socket; what its owner was told. */
-async function setUp(t: { teardown(act: () => void): void }, opens = true) {
+async function setUp(t: { teardown(act: () => void): void }, opens = true, token: () => string | Promise<string> = () => 'a token') {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   t.teardown(() => mock.timers.reset())
   const closed: number[] = []
   const received: Received[] = []
   const line = new Line(
-    { url: 'ws://hub', token: () => 'a token', WebSocket: Socket },
+    { url: 'ws://hub', token, WebSocket: Socket },
     { received: (_line, message) => received.push(message), closed: (_line, code) => closed.push(code) },
   )
+  await settle()
   const socket = Socket.last
-  if (opens) {
-    socket.onopen?.({})
-    for (let i = 0; i < 5; i += 1) await Promise.resolve()
-  }
+  if (opens) socket.onopen?.({})
   const sent = (type: string) => socket.sent.filter((message) => message.type === type).length
   return { line, socket, closed, received, sent }
 }
@@ -92,7 +91,50 @@ t.test('[MSG-3] a renewal that the hub cannot look at is tried again', async (t)
   t.equal(sent('auth'), 1)
   socket.says({ type: 'refused', request: 'auth', code: 'overloaded', message: 'later' })
   mock.timers.tick(5000)
-  for (let i = 0; i < 5; i += 1) await Promise.resolve()
+  await settle()
   t.equal(sent('auth'), 2)
   t.same(received, [])
+})
+
+t.test('[CONN-1] a token that takes long is waited for before the socket is opened', async (t) => {
+  const before = Socket.last
+  let tell = (_token: string) => {}
+  const { socket, closed } = await setUp(t, false, () => new Promise((resolve) => (tell = resolve)))
+  t.equal(socket, before, 'no socket yet')
+  mock.timers.tick(60_000)
+  t.same(closed, [])
+  tell('late')
+  await settle()
+  Socket.last.onopen?.({})
+  t.same(Socket.last.sent, [{ type: 'auth', token: 'late' }])
+})
+
+t.test('[CONN-1] without a token a line is lost, with the reason', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  t.teardown(() => mock.timers.reset())
+  const reasons: string[] = []
+  const token = () => Promise.reject(new Error('the session is over'))
+  new Line(
+    { url: 'ws://hub', token, WebSocket: Socket },
+    { received: () => {}, closed: (_line, code, reason) => reasons.push(`${code} ${reason}`) },
+  )
+  await settle()
+  t.same(reasons, ['1006 the session is over'])
+})
+
+t.test('a line that is closed before it is open closes its socket once that is open', async (t) => {
+  const { line, socket } = await setUp(t, false)
+  line.close()
+  t.notOk(socket.isClosed, 'a browser would warn')
+  socket.onopen?.({})
+  t.ok(socket.isClosed)
+  t.same(socket.sent, [])
+})
+
+t.test('a line that is closed and never opens gives its socket up', async (t) => {
+  const { line, socket, closed } = await setUp(t, false)
+  line.close()
+  mock.timers.tick(20_000)
+  t.ok(socket.isClosed)
+  t.same(closed, [])
 })

@@ -3,11 +3,13 @@ import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { ProcessLedger } from '../../src/client/process-ledger.js'
 import { applyProcess, type LiveProcessMessage, MAX_RESULTS, newProcess, type Process } from '../../src/client/process-view.js'
 import { Proof } from '../../src/client/proof.js'
+import { SharedMap } from '../../src/client/shared-map.js'
 import { processDialect, processFinal, processView } from '../../src/protocol/dialect.js'
 import type { Entry, JobEvent } from '../../src/protocol/entry.js'
 import { processEvents } from '../../src/protocol/process-events.js'
 import type { ProcessList, ProcessSnapshot, ProcessView } from '../../src/protocol/process-messages.js'
 import { newJob } from '../contract/test-job.js'
+import { random } from '../helpers/random.js'
 
 const events = processEvents('benchmark')
 const ID = 'bench-1'
@@ -238,4 +240,56 @@ t.test('[POS-1] [POS-2] the proof: next, replay, known or gap', async (t) => {
   t.same(proof.position, { epoch: 'f', seq: 9 })
   t.equal(proof.open({ epoch: 'f', seq: 9, recovered: false, isFinal: true }), true, 'it has been told')
   t.equal(proof.judge({ seq: 9 }, true), 'known')
+})
+
+t.test('views are snapshots that share what has not changed, whatever is changed after', async (t) => {
+  const map = new SharedMap<number>()
+  const model = new Map<string, number>()
+  const kept: [view: ReadonlyMap<string, number>, entries: [string, number][]][] = []
+  const next = random(1)
+  for (let i = 1; i <= 2000; i += 1) {
+    const key = `k${Math.floor(next() * 60)}`
+    const isSet = next() < 0.7
+    for (const each of [map, model]) isSet ? each.set(key, i) : each.delete(key)
+    if (next() < 0.2) kept.push([map.snapshot(), [...model]])
+    if (map.size !== model.size || map.get(key) !== model.get(key) || map.has(key) !== model.has(key)) t.fail(`step ${i}`)
+  }
+  for (const [view, entries] of kept) {
+    if (view.size !== entries.length || JSON.stringify([...view]) !== JSON.stringify(entries)) t.fail('a snapshot has changed')
+  }
+  t.equal(map.snapshot(), map.snapshot(), 'the same one until something changes')
+  const told: string[] = []
+  map.forEach((value, key) => {
+    told.push(`${key} ${value}`)
+  })
+  t.same(
+    told,
+    [...model].map(([key, value]) => `${key} ${value}`),
+  )
+  t.same([[...map.keys()], [...map.values()]], [[...model.keys()], [...model.values()]])
+})
+
+t.test('a change of one process leaves all others, and earlier views, as they were', async (t) => {
+  const ledger = new ProcessLedger(100)
+  const base: Omit<ProcessView, 'process_id'> = {
+    process_type: 'benchmark',
+    status: 'running',
+    attempt: 1,
+    stale: false,
+    progress: null,
+    created_at: '',
+    started_at: null,
+    finished_at: null,
+    seq: 1,
+    epoch: 'e',
+  }
+  const processes = Array.from({ length: 500 }, (_, i) => ({ ...base, process_id: `p${i}` }))
+  ledger.list({ type: 'process_list', processes, recent: [], timestamp: '' })
+  const before = ledger.view
+  const progress = { current: 1, total: 2, detail: '' }
+  ledger.follow({ type: 'process_progress', process_id: 'p7', process_type: 'benchmark', progress, timestamp: '', seq: 2 })
+  const after = ledger.view
+  t.not(after, before)
+  t.same([before.get('p7')?.progress, after.get('p7')?.progress], [null, progress])
+  t.equal(after.get('p8'), before.get('p8'))
 })
