@@ -27,11 +27,13 @@ t.test('[KEEP-1] 2,000 short jobs leave nothing behind', async (t) => {
 
   for (const owner of OWNERS) await submit(owner)
   await eventually(allGone, gone)
-  const before = (await admin.keys('*')).toSorted()
+  // The queue's mark of its last look for stalled jobs comes and goes.
+  const keysThatStay = async () => (await admin.keys('*')).filter((key) => !key.endsWith(':stalled-check')).toSorted()
+  const before = await keysThatStay()
 
   for (let i = 0; i < JOBS; i += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => submit(OWNERS[(i + k) % OWNERS.length] ?? '')))
   await eventually(allGone, gone)
-  t.same((await admin.keys('*')).toSorted(), before)
+  t.same(await keysThatStay(), before)
 
   const keys = new RedisKeys(h.config.REDIS_PREFIX)
   const events = await admin.xlen(`${keys.queues()}:run:events`)
