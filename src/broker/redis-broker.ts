@@ -14,6 +14,7 @@ import {
   type RedisConnectionOptions,
 } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
+import { STORE } from './redis-stamped.js'
 import { RedisSubscriber } from './redis-subscriber.js'
 import { asked } from './store-fault.js'
 
@@ -81,7 +82,7 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
   /** What follows the keys in a publication; null where a message is too big. */
   #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | null {
     const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
-    const args = [writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
+    const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
       | string
       | number
     )[]
@@ -101,7 +102,9 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
 
   async read(id: string, since?: Position): Promise<Reading | null> {
     const keys = [this.#keys.job(id), this.#keys.log(id)]
-    const reply = await asked(this.#commands.runcastReadBuffer(...keys, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries))
+    const reply = await asked(
+      this.#commands.runcastReadBuffer(...keys, STORE, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries),
+    )
     if (!reply) return null
     const [fields, epoch, now, envelopes] = reply
     const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs })

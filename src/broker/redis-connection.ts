@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import { redisScripts, type ScriptCommands } from './redis-scripts.js'
+import { StampedRedis } from './redis-stamped.js'
 import { asked } from './store-fault.js'
 
 /** A connection for commands, with the broker's scripts on it. */
@@ -21,7 +22,7 @@ const reconnect = { retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.mi
  * Writes that were under way when a connection broke are sent again, so every write is one that may arrive twice.
  */
 export function connectCommands(options: RedisConnectionOptions): CommandConnection {
-  const connection = new Redis(options.url, {
+  const connection: Redis = new StampedRedis(options.url, {
     ...reconnect,
     scripts: redisScripts,
     enableAutoPipelining: true,

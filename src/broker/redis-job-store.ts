@@ -5,6 +5,7 @@ import { readEnvelope } from './envelope.js'
 import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
 import { memberOf, RedisKeys, roundOf } from './redis-keys.js'
+import { STORE } from './redis-stamped.js'
 import { RedisStorage } from './redis-storage.js'
 import { asked } from './store-fault.js'
 
@@ -32,7 +33,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs } = job
     const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
     const body = JSON.stringify(first.message)
-    const record = [kind, owner, input, digest, generation, created_at]
+    const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]
     const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
     if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import type { KindName } from '../protocol/kinds.js'
 import type { GateState } from './gate.js'
 
-/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `checkpoint.lua` what a publication has beside that replaces a checkpoint, `gate.lua` the one of the gate's. */
+/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `history.lua` the part of those that publish and of the one that reads, `checkpoint.lua` what a publication has beside that replaces a checkpoint, `gate.lua` the one of the gate's. */
 export const redisScripts = {
-  runcastPublish: { numberOfKeys: 3, lua: load('append', 'publish') },
-  runcastAdvance: { numberOfKeys: 4, lua: load('append', 'checkpoint', 'publish') },
+  runcastPublish: { numberOfKeys: 3, lua: load('history', 'append', 'publish') },
+  runcastAdvance: { numberOfKeys: 4, lua: load('history', 'append', 'checkpoint', 'publish') },
   runcastDrop: { numberOfKeys: 1, lua: load('drop') },
   runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
   runcastTouch: { numberOfKeys: 3, lua: load('touch') },
   runcastBeat: { numberOfKeys: 1, lua: load('beat') },
-  runcastRead: { numberOfKeys: 2, lua: load('read') },
+  runcastRead: { numberOfKeys: 2, lua: load('history', 'read') },
   runcastWeigh: { numberOfKeys: 3, lua: load('weigh') },
   runcastStored: { numberOfKeys: 2, lua: load('stored') },
   runcastExpire: { numberOfKeys: 2, lua: load('expire') },
@@ -20,7 +20,7 @@ export const redisScripts = {
   runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
   runcastLease: { numberOfKeys: 1, lua: load('lease') },
   runcastRenew: { numberOfKeys: 1, lua: load('renew') },
-  runcastRevoke: { numberOfKeys: 4, lua: load('revoke') },
+  runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
   runcastGateReserve: { numberOfKeys: 1, lua: load('gate', 'gate-reserve') },
   runcastGateEnter: { numberOfKeys: 1, lua: load('gate', 'gate-enter') },
   runcastGateNext: { numberOfKeys: 1, lua: load('gate', 'gate-next') },
@@ -46,7 +46,7 @@ export interface ScriptCommands {
   runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
   runcastLease(...args: (string | number)[]): Promise<0 | 1>
   runcastRenew(...args: (string | number)[]): Promise<1>
-  runcastRevoke(...args: (string | number)[]): Promise<0 | 1>
+  runcastRevoke(...args: (string | number)[]): Promise<1>
   runcastGateReserve(...args: (string | number)[]): Promise<['ok' | 'hour' | 'waiting' | 'full', ms: number]>
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>
   runcastGateNext(...args: (string | number)[]): Promise<[queue: string, round: string] | null>

@@ -62,7 +62,7 @@ export class ProcessLedger {
       this.#proofs.set(id, proof)
     }
     proof.open({ epoch, seq, recovered, isFinal: isFinal(process.status) })
-    this.#take(process)
+    this.#take(process, recovered)
   }
 
   /** Takes a message: `told`, it has changed the view; `known`, a duplicate; `gap`, something is missing before it. */
@@ -101,9 +101,10 @@ export class ProcessLedger {
     return this.#hasList
   }
 
-  /** Another hub may be a moment behind of what the last one has told. */
-  #take(state: ProcessView): void {
-    const before = this.#view.get(state.process_id)
+  /** Another hub may be a moment behind of what the last one has told. `recovered`: the same history, even in another epoch. */
+  #take(state: ProcessView, recovered = false): void {
+    const known = this.#view.get(state.process_id)
+    const before = recovered && known ? { ...known, epoch: state.epoch } : known
     if (before?.epoch !== state.epoch || state.seq >= before.seq) this.#put(processOf(state, before))
   }
 

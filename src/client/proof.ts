@@ -33,6 +33,8 @@ export class Proof {
   #replayUpTo = 0
   #replayedUpTo = 0
   #isRecovered = false
+  /** A list has named another epoch, and no snapshot has said yet what that means. */
+  #isInDoubt = false
   /** The final message of the state that is known has not come: only a whole state brings it. */
   #owesFinal = false
 
@@ -43,8 +45,10 @@ export class Proof {
 
   /** A snapshot, which its replay follows. Tells whether the final message that belongs to it has been told already. */
   open({ epoch, seq, recovered, isFinal }: Opening): boolean {
-    const told = this.position?.epoch === epoch ? this.#at : 0
+    // Recovered, it goes on from what has come, in whatever epoch.
+    const told = this.position && (recovered || this.position.epoch === epoch) ? this.#at : 0
     this.#epoch = epoch
+    this.#isInDoubt = false
     // Recovered, each entry of the replay brings it on. Else the snapshot says it all, but for the final message.
     this.#at = recovered ? told : Math.max(told, seq)
     this.#replayUpTo = seq
@@ -74,14 +78,14 @@ export class Proof {
   isBehind(epoch: string, seq: number): boolean {
     this.#replayUpTo = 0
     if (this.#epoch === epoch) return seq > this.#at
-    // Another count: what came in the old one says nothing about it.
-    this.#epoch = null
-    this.#at = 0
+    // Another count, or the same history in another epoch: the hub knows, when it is asked from where this client is.
+    this.#isInDoubt = true
     return true
   }
 
   /** Takes the next message; `isFinal`: it ends a round. */
   judge({ seq, prev = seq - 1 }: Place, isFinal: boolean): Verdict {
+    if (this.#isInDoubt) return 'gap'
     const isReplay = seq <= this.#replayUpTo
     if (seq <= (isReplay ? this.#replayedUpTo : this.#at)) return 'known'
     // What is live comes after the whole replay.

@@ -38,7 +38,7 @@ export class EntryFrames {
 
   /** Those who come while nothing happens share one; a state that moves on gets a new one. */
   snapshot(state: JobState, flags: SnapshotFlags): Frame {
-    const key = `${state.seq} ${flags.recovered} ${flags.resync}`
+    const key = `${state.epoch} ${state.seq} ${flags.recovered} ${flags.resync}`
     let known = this.#snapshots.get(state)
     if (known?.key !== key) {
       known = { key, frame: buildFrame(this.#dialect.snapshot(state, flags), { seq: state.seq, epoch: state.epoch }) }

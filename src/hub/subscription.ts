@@ -31,6 +31,8 @@ export class Subscription {
   #position: Position | undefined
   /** Goes out with the next message: no snapshot has said it. */
   #untoldEpoch: string | null = null
+  /** The state of a history that goes on in an epoch that no snapshot has said. */
+  #continued: JobState | null = null
 
   /** `ended` is called once when a final message has left, or was there already, with its seq. */
   constructor(frames: EntryFrames, outbox: Outbox, ended: (seq: number) => void = () => {}) {
@@ -61,7 +63,11 @@ export class Subscription {
     // What is enqueued while a backlog is being dropped is lost with it: then the resync begins this one too.
     this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
     this.#untoldEpoch = null
-    if (opening === 'log' && missed) {
+    this.#continued = null
+    const isSameEpoch = this.#position?.epoch === state.epoch
+    // A client may take `recovered` in another epoch for position 0 where no replay follows.
+    if (!isSameEpoch && !missed?.some((entry) => this.#frames.inStep(entry))) missed = null
+    if (opening === 'log' && missed && isSameEpoch) {
       this.#untoldEpoch = state.epoch
       // Each message brings the client one further, and what the dialect has no message for does not.
       for (const entry of missed) this.#take(entry, false)
@@ -78,10 +84,18 @@ export class Subscription {
     if (this.#phase === 'live') this.begin(state, null, 'snapshot', false)
   }
 
+  /** The history goes on in another epoch. The next entry brings a snapshot that says so, so that a client can resume with what follows. */
+  goOn(state: JobState): void {
+    if (this.#phase === 'live') this.#continued = state
+  }
+
   accept(entry: Entry): void {
     if (this.#phase !== 'live' || entry.seq <= this.#accepted) return
     this.#accepted = entry.seq
-    this.#take(entry, true, entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined)
+    if (this.#continued && this.#frames.inStep(entry)) {
+      this.#tellState(this.#continued, [entry], { recovered: true })
+      this.#continued = null
+    } else this.#take(entry, true, entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined)
   }
 
   /** The backlog was dropped: nothing more is taken until the next `begin`. */

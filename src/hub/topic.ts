@@ -101,13 +101,16 @@ export class Topic implements Kept {
    * moment of its call, so that no entry falls between the answer and a subscription that begins with it; null where the log does not provably reach back.
    */
   async catchUp(epoch: string, after: number): Promise<CatchUp> {
-    if (this.#state?.epoch !== epoch || after > this.#state.seq) return () => null
-    if (after >= this.#recentAfter) return () => this.#missed(epoch, after, [], after)
+    const isCurrent = this.#state?.epoch === epoch
+    if (isCurrent && after > (this.#state?.seq ?? 0)) return () => null
+    if (isCurrent && after >= this.#recentAfter) return () => this.#missed(epoch, after, [], after)
+    // An earlier epoch may be the beginning of this history: the store knows.
     const reading = await this.#read({ epoch, seq: after })
     if (!reading?.missed) return () => null
-    if (reading.state.seq > (this.#state?.seq ?? 0)) await this.heal()
+    const { state } = reading
+    if (state.epoch !== this.#state?.epoch || state.seq > this.#state.seq) await this.heal()
     const older = reading.missed.filter((entry) => entry.class !== 'tick')
-    return () => this.#missed(epoch, after, older, reading.state.seq)
+    return () => this.#missed(state.epoch, after, older, state.seq)
   }
 
   close(): void {
@@ -162,6 +165,7 @@ export class Topic implements Kept {
       for (const subscriber of [...this.subscribers]) subscriber.gone()
     } else if (reading.missed) {
       this.#heals[reading.missed.length > 0 ? 'entries' : 'nothing'] += 1
+      if (reading.state.epoch !== state.epoch) this.#goOn(state, reading.state)
       for (const entry of reading.missed) this.#deliver(state, entry)
       state.seq = reading.state.seq
       state.silentMs = reading.state.silentMs
@@ -171,6 +175,13 @@ export class Topic implements Kept {
       const fresh = this.#replace(reading.state)
       for (const subscriber of [...this.subscribers]) subscriber.reopened(fresh)
     }
+  }
+
+  /** What this node knows is the beginning of the history that the store has now. */
+  #goOn(state: JobState, { epoch, generation }: JobState): void {
+    state.epoch = epoch
+    state.generation = generation
+    for (const { subscription } of this.subscribers) subscription.goOn(state)
   }
 
   #replace(state: JobState): JobState {

@@ -26,9 +26,10 @@ export interface JobState {
   readonly created_at: string
   started_at: string | null
   finished_at: string | null
-  readonly generation: string
-  /** Identity of the count as clients see it: `generation` and the Redis that serves it. */
-  readonly epoch: string
+  /** Identity of the stored history that the newest entry belongs to. */
+  generation: string
+  /** Identity of the history as clients see it: another one where the store may lack the last entries that clients know. */
+  epoch: string
   seq: number
   /** Fencing token of the last worker that wrote in this round, 0 before; as it was when the state was read, since entries do not carry it. */
   token: number

@@ -52,12 +52,12 @@ export function readContract(t: Test, open: OpenBackend): void {
   t.test('[POS-5] without a position, or with one of another count, there is the state alone', async (t) => {
     const backend = open(t)
     const job = await TestJob.in(backend, 'running')
-    const { epoch, seq, generation } = await job.state()
+    const { epoch, seq } = await job.state()
     for (const since of [
       undefined,
       { epoch: '', seq: 0 },
       { epoch: `${epoch}x`, seq },
-      { epoch: generation, seq },
+      { epoch: epoch.slice(1), seq },
       { epoch, seq: seq + 1 },
       { epoch, seq: Number.MAX_SAFE_INTEGER },
     ]) {

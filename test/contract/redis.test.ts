@@ -12,8 +12,8 @@ import { entering, metric, newJob, progress, TestJob } from './test-job.js'
 t.setTimeout(120_000)
 const redis = await startTestRedis(t)
 
-function open(t: Test, limits?: Partial<BrokerLimits>): Backend {
-  return openRedis(t, redis.url, limits)
+function open(t: Test, limits?: Partial<BrokerLimits>, url = redis.url): Backend {
+  return openRedis(t, url, limits)
 }
 
 function adminOf(t: Test, url = redis.url): Redis {
@@ -238,20 +238,76 @@ t.test('[STATE-4] connections may be killed at any moment: the caller repeats a 
   )
 })
 
-t.test('[POS-6] a restarted Redis has another epoch, with the same data', async (t) => {
+t.test('[POS-6] a restarted Redis that has lost nothing goes on with the history in another epoch', async (t) => {
   const backend = open(t)
+  const { broker } = backend
   const job = await TestJob.in(backend, 'running')
   await job.write(metric(job.id, 'a', 1))
-  const before = await job.state()
-  t.equal((await openRedis(t, redis.url, {}, backend.prefix).broker.read(job.id))?.state.epoch, before.epoch, 'each node sees the same')
-  t.same(seqsOf(await job.since(2)), [3])
+  const first = await job.state()
+  t.equal((await openRedis(t, redis.url, {}, backend.prefix).broker.read(job.id))?.state.epoch, first.epoch, 'each node sees the same')
   await redis.restart()
-  const after = await eventually(() => job.state())
-  t.not(after.epoch, before.epoch)
-  t.same({ ...after, epoch: '', silentMs: 0 }, { ...before, epoch: '', silentMs: 0 })
-  const reading = await backend.broker.read(job.id, { epoch: before.epoch, seq: 2 })
-  t.equal(reading?.missed, undefined, 'nobody is told that the old position is good')
-  t.same(seqsOf(await job.since(2)), [3])
+  const second = await eventually(() => job.state())
+  t.not(second.epoch, first.epoch)
+  t.same({ ...second, epoch: '', silentMs: 0 }, { ...first, epoch: '', silentMs: 0 })
+  t.same(seqsOf((await broker.read(job.id, { epoch: first.epoch, seq: 2 }))?.missed), [3])
+  await redis.restart()
+  const third = await eventually(() => job.state())
+  t.equal(third.generation, first.generation, 'nothing was written since')
+  t.match(await job.write(metric(job.id, 'a', 2)), { ok: true, seq: 4 })
+  t.not((await job.state()).generation, first.generation)
+  for (const { epoch } of [first, second, third]) {
+    t.same(seqsOf((await broker.read(job.id, { epoch, seq: 2 }))?.missed), [3, 4])
+    t.same(seqsOf((await broker.read(job.id, { epoch, seq: 3 }))?.missed), [4])
+    t.equal((await broker.read(job.id, { epoch, seq: 4 }))?.missed, undefined, 'no client of that epoch has the fourth')
+  }
+  t.same(seqsOf(await job.since(2)), [3, 4])
+})
+
+t.test('[POS-6] A fails over to B and back: what only A had is not taken for what B wrote', async (t) => {
+  const [a, b] = [await startTestRedis(t), await startTestRedis(t)]
+  const [adminA, adminB] = [adminOf(t, a.url), adminOf(t, b.url)]
+  const follow = async (admin: Redis, { url }: { url: string }) => {
+    await admin.config('SET', 'repl-diskless-sync-delay', '0')
+    await admin.replicaof('127.0.0.1', new URL(url).port)
+    await eventually(async () => (await admin.info('replication')).includes('master_link_status:up'))
+  }
+  for (const admin of [adminA, adminB]) await admin.config('SET', 'repl-diskless-sync-delay', '0')
+  const onA = open(t, {}, a.url)
+  const job = await TestJob.in(onA, 'running')
+  await follow(adminB, a)
+  // Connected while B is a replica, and promoted with the connection open.
+  const onB = openRedis(t, b.url, {}, onA.prefix)
+  await eventually(async () => (await onB.broker.read(job.id))?.state.seq === 2)
+  await adminB.replicaof('NO', 'ONE')
+  await job.write(metric(job.id, 'a', 1), metric(job.id, 'a', 2))
+  const { epoch } = await job.state()
+  const events = [metric(job.id, 'b', 1), metric(job.id, 'b', 2), metric(job.id, 'b', 3)]
+  t.match(await onB.broker.publish(job.id, events, { round: 1, token: 2, n: 1 }), { ok: true, seq: 5 })
+  await follow(adminA, b)
+  await adminA.replicaof('NO', 'ONE')
+  for (const { broker } of [onA, onB]) {
+    const reading = await broker.read(job.id, { epoch, seq: 4 })
+    t.equal(reading?.missed, undefined)
+    t.not(reading?.state.epoch, epoch)
+    t.same(seqsOf((await broker.read(job.id, { epoch, seq: 2 }))?.missed), [3, 4, 5], 'what both had goes on')
+  }
+})
+
+t.test('[POS-4] a job that an earlier version has stored is read, resumed and finished', async (t) => {
+  const backend = open(t)
+  const job = await TestJob.in(backend, 'running')
+  const asBefore = () => adminOf(t).hdel(new RedisKeys(backend.prefix).job(job.id), 'store', 'forks')
+  await asBefore()
+  const { epoch, generation } = await job.state()
+  t.same(seqsOf(await job.since(1)), [2])
+  await job.write(metric(job.id, 'a', 1))
+  t.not((await job.state()).generation, generation, 'what follows names its store')
+  t.same(seqsOf((await backend.broker.read(job.id, { epoch, seq: 1 }))?.missed), [2, 3])
+  await asBefore()
+  t.equal(await job.enter('failed'), 4)
+  t.same(seqsOf((await job.history()).entries), [1, 2, 3, 4])
+  await job.retry()
+  t.match(await job.state(), { status: 'queued', round: 2, seq: 5 })
 })
 
 t.test('[OPS-1] [POS-7] a broker is ready when it hears itself, not while Redis is down, and again after', async (t) => {

@@ -38,21 +38,23 @@ t.test('[PROC-5] [POS-7] subscriptions of the nodes that are killed while jobs b
   }
 })
 
-t.test('[POS-6] [PROC-5] a Redis that is started anew: each process opens in the new epoch, and the next one is announced', async (t) => {
+t.test('[POS-6] [PROC-5] a Redis that is started anew: each process goes on in a new epoch, and the next one is announced', async (t) => {
   const h = await startHarness(t, { redis: await startTestRedis(t), nodes: 2, processor: null })
   const tabs = [await openTab(h), await openTab(h, 1)]
   const id = await submit(h, 'before')
   for (const tab of tabs) await tab.next('process_queued')
   await h.redis.restart()
+  const next = await eventually(() => submit(h, 'after', { node: 1 }))
+  await eventually(async () => (await h.call('POST', `/api/v2/runs/${id}/cancel`)).status === 202)
   const epochs = await Promise.all(tabs.map(async (tab) => (await tab.next('subscribed')).epoch))
   t.equal(new Set(epochs).size, 1)
-  const next = await eventually(() => submit(h, 'after', { node: 1 }))
   for (const tab of tabs) {
     await eventually(() => toldOf(tab, next).some(({ type }) => type === 'process_queued'))
     t.match(
       tab.messages.findLast(({ type }) => type === 'subscribed'),
-      { process_id: id, recovered: false, process: { status: 'queued' } },
+      { process_id: id, recovered: true, process: { status: 'cancelled' } },
     )
+    t.equal(toldOf(tab, id).filter(({ type }) => type === 'process_cancelled').length, 1)
     proveProcesses(tab.messages)
   }
 })

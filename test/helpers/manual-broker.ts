@@ -17,8 +17,10 @@ export class ManualBroker implements Broker {
   failsReads = false
   /** What every job is read as. */
   kind: KindName = 'run'
-  /** Added to each epoch: another server answers. */
+  /** Added to each epoch: another server answers, with another history. */
   server = ''
+  /** What `server` was before, of the same history. */
+  readonly #continued: string[] = []
   #heldEntries: Entry[] | undefined
   #heldReads: (() => void)[] | undefined
   #listener: BrokerListener = { entry: () => {}, gap: () => {} }
@@ -73,6 +75,12 @@ export class ManualBroker implements Broker {
     return this.memory.publish(id, [{ ...runEvents.status(id, 'queued'), clears: 'round' }], controlWriter(round))
   }
 
+  /** The server is another one that has lost nothing. */
+  restart(): void {
+    this.#continued.push(this.server)
+    this.server += '-again'
+  }
+
   holdEntries(): void {
     this.#heldEntries = []
   }
@@ -120,10 +128,8 @@ export class ManualBroker implements Broker {
   async read(id: string, since?: Position): Promise<Reading | null> {
     this.reads += 1
     if (this.failsReads) throw new Refusal('overloaded')
-    const own = since && {
-      ...since,
-      epoch: since.epoch.endsWith(this.server) ? since.epoch.slice(0, since.epoch.length - this.server.length) : '',
-    }
+    const [, epoch = '', server = ''] = /^(.*\.memory)(.*)$/.exec(since?.epoch ?? '') ?? []
+    const own = since && { ...since, epoch: [this.server, ...this.#continued].includes(server) ? epoch : '' }
     const reading = await this.memory.read(id, own)
     const held = this.#heldReads
     if (held) await new Promise<void>((resolve) => held.push(resolve))

@@ -35,8 +35,6 @@ async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issu
     isRevoked: () => false,
     listen: () => {},
     revoke: async () => {},
-    undo: async () => false,
-    list: () => [],
     close: () => {},
   }
   await app.register(origins, { allowed: [] })

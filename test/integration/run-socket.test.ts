@@ -266,9 +266,9 @@ t.test('a run on a stage', async (t) => {
       'after=1&epoch=',
       'after=1&epoch=another',
       `after=1&epoch=${epoch}x`,
-      `after=1&epoch=${epoch.toUpperCase()}`,
+      `after=1&epoch=${epoch.slice(0, -1)}G`,
     )
-    queries.push(`after=1&epoch=${epoch}&epoch=${epoch}`, `after=1&epoch=${epoch.split('.')[0]}`)
+    queries.push(`after=1&epoch=${epoch}&epoch=${epoch}`, `after=1&epoch=${epoch.slice(1)}`, `after=1&epoch=-${epoch}`)
     for (const query of queries) {
       for (const node of [0, 1]) {
         const client = await h.connect(id, { node, query })

@@ -222,6 +222,99 @@ t.test('[POS-6] another Redis answers: every client gets a fresh snapshot in the
   t.equal(resumed.snapshot.recovered, false)
 })
 
+t.test('[POS-6] a Redis came back with all entries: an open socket gets the new epoch with the next entry', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const [early, late] = [world.connect('j'), world.connect('j')]
+  await world.settle()
+  const { epoch } = early.snapshot
+  for (const goesOnBefore of [true, false]) {
+    world.broker.restart()
+    world.broker.gap('j')
+    await world.settle()
+    t.equal(early.messages.filter(({ type }) => type === 'status').length, goesOnBefore ? 1 : 2, 'nothing is sent where nothing is missing')
+    await world.broker.metric('j', 'a', 1)
+    await world.broker.metric('j', 'b', 2)
+  }
+  await world.settle()
+  for (const client of [early, late]) {
+    t.same(
+      client.messages.slice(1).map(({ type, seq, recovered }) => [type, seq, recovered]),
+      [
+        ['status', 3, true],
+        ['metric_update', 3, undefined],
+        ['metric_update', 4, undefined],
+        ['status', 5, true],
+        ['metric_update', 5, undefined],
+        ['metric_update', 6, undefined],
+      ],
+    )
+    t.equal(client.snapshot.epoch, `${epoch}-again-again`)
+    prove(client.messages)
+  }
+})
+
+t.test('[POS-6] entries that were written before the hub was back follow in the new epoch, each once', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  world.broker.restart()
+  world.broker.loses = 2
+  await world.broker.metric('j', 'a', 1)
+  await world.broker.metric('j', 'b', 2)
+  world.broker.gap('j')
+  await client.settle()
+  t.same(
+    client.messages.slice(1).map(({ type, seq, recovered }) => [type, seq, recovered]),
+    [
+      ['status', 3, true],
+      ['metric_update', 3, undefined],
+      ['metric_update', 4, undefined],
+    ],
+  )
+  prove(client.messages)
+})
+
+t.test('[POS-4] [POS-6] a position of an earlier epoch of the same history resumes', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const first = world.connect('j')
+  await first.settle()
+  const { epoch } = first.snapshot
+  world.broker.restart()
+  await world.broker.metric('j', 'a', 1)
+  world.broker.gap('j')
+  await world.settle()
+  const resumed = world.connect('j', { after: { epoch, seq: 2 } })
+  const whole = world.connect('j', { after: { epoch, seq: 3 } })
+  const ahead = world.connect('j', { after: { epoch, seq: 4 } })
+  await world.settle()
+  t.same([resumed.snapshot.recovered, ...resumed.seqs], [true, 3, 3])
+  t.not(resumed.snapshot.epoch, epoch)
+  t.same([whole.snapshot.recovered, ...whole.seqs], [false, 3, 3], 'a client may take recovered without a replay for position 0')
+  t.equal(ahead.snapshot.recovered, false)
+})
+
+t.test('[SLOW-2] [POS-6] a slow client of an earlier epoch gets what it has missed', async (t) => {
+  const world = new HubWorld({ maxOutboxBytes: 10_000 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  client.transport.fill(9000)
+  for (let i = 0; i < 4; i += 1) await world.broker.metric('j', `m${i}`, i)
+  world.broker.restart()
+  world.broker.gap('j')
+  await client.settle()
+  for (let i = 4; i < 12; i += 1) await world.broker.metric('j', `m${i}`, i)
+  await client.settle()
+  client.transport.drain()
+  await client.settle()
+  t.match(client.snapshot, { recovered: true, resync: true, seq: 14 })
+  t.match(client.snapshot.epoch, /-again$/)
+  prove(client.messages)
+})
+
 t.test('[JOB-3] a job of another user does not exist, and in a new epoch that is asked again', async (t) => {
   const world = new HubWorld()
   await world.broker.run('j')

@@ -10,6 +10,6 @@ if (tonumber(redis.call('HGET', KEYS[4], 'version')) or 0) ~= version - 1 then
   return { 'stale_checkpoint', 0, redis.call('HGET', KEYS[1], 'status') or '' }
 end
 keep_checkpoint = function(ttl)
-  redis.call('HSET', KEYS[4], 'version', version, 'round', ARGV[1], 'parts', parts, 'data', data)
+  redis.call('HSET', KEYS[4], 'version', version, 'round', ARGV[2], 'parts', parts, 'data', data)
   redis.call('PEXPIRE', KEYS[4], ttl)
 end

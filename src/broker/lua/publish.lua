@@ -1,8 +1,8 @@
 --[[ Writes events of one job, all or none.
 
   KEYS  1 hash  2 log  3 channel (one slot)
-  ARGV  1 round  2 token  3 n
-        4 most durable entries in the log  5 most conflation keys  6 TTL of an active job  7 TTL of a final one (ms)
+  ARGV  1 identity of this store  2 round  3 token  4 n
+        5 most durable entries in the log  6 most conflation keys  7 TTL of an active job  8 TTL of a final one (ms)
         then nine per event: class, key, body, to, sources (',queued,running,'), clears, stamp, at (ISO 8601), optional ('1' or '')
   Returns {'ok', seq of the last event, status} or {reason, 0, status}
 
@@ -10,17 +10,17 @@
   a cancel and a completion, a write sent twice.
 ]]
 local hash, log, channel = KEYS[1], KEYS[2], KEYS[3]
-local f = redis.call('HMGET', hash, 'generation', 'seq', 'durables', 'round', 'attempt', 'status', 'token', 'n', 'n_seq')
+local f = redis.call('HMGET', hash, 'generation', 'seq', 'durables', 'round', 'attempt', 'status', 'token', 'n', 'n_seq', 'store', 'forks')
 if not f[1] then return { 'unknown_job', 0, '' } end
 local job = {
   generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]),
-  round = tonumber(f[4]), attempt = tonumber(f[5]), status = f[6]
+  round = tonumber(f[4]), attempt = tonumber(f[5]), status = f[6], store = f[10], forks = f[11]
 }
-local round, token, n = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local limits = { log = ARGV[4], active_ttl = ARGV[6], final_ttl = ARGV[7] }
+local store, round, token, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local limits = { log = ARGV[5], active_ttl = ARGV[7], final_ttl = ARGV[8] }
 
 local events = {}
-for i = 8, #ARGV, 9 do
+for i = 9, #ARGV, 9 do
   events[#events + 1] = {
     class = ARGV[i], key = ARGV[i + 1], body = ARGV[i + 2], to = ARGV[i + 3],
     sources = ARGV[i + 4], clears = ARGV[i + 5], stamp = ARGV[i + 6], at = ARGV[i + 7], optional = ARGV[i + 8] == '1'
@@ -53,11 +53,13 @@ for _, event in ipairs(events) do
     return { final and 'final' or 'transition', 0, job.status }
   end
 end
-if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[5]) then return { 'too_many_keys', 0, job.status } end
+if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[6]) then return { 'too_many_keys', 0, job.status } end
 
 if keep_checkpoint then keep_checkpoint(limits.active_ttl) end
 local seq = job.seq
+if #accepted > 0 then take_over(hash, job, store) end
 for _, event in ipairs(accepted) do seq = append(hash, log, channel, job, event, limits) end
+if #accepted > 0 then redis.call('HSET', hash, 'store', store .. ' ' .. seq) end
 if n > 0 then
   -- Who writes lives.
   local time = redis.call('TIME')

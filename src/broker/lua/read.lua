@@ -1,22 +1,21 @@
 --[[ Reads the state of a job and, where it can be proved, exactly what was missed since a position.
 
   KEYS  1 hash  2 log (one slot)
-  ARGV  1 epoch ('' = state only)  2 seq of the position  3 most entries that may have been missed
+  ARGV  1 identity of this store  2 epoch ('' = state only)  3 seq of the position  4 most entries that may have been missed
   Returns false, or {hash as flat list, epoch, time of this Redis (ms), missed or false}; missed = durable entries after the position
 
-  Atomic, because state and log must be of the same moment. The epoch is the generation of the count and the run id of this Redis: a restarted
-  or replaced server is never taken for the one that gave out a position.
+  Atomic, because state and log must be of the same moment. Reads only, so that it works where writes are refused.
 ]]
 local fields = redis.call('HGETALL', KEYS[1])
 if #fields == 0 then return false end
 local job = {}
 for i = 1, #fields, 2 do job[fields[i]] = fields[i + 1] end
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-local epoch = job.generation .. '.' .. string.sub(run_id, 1, 12)
+job.seq = tonumber(job.seq)
+local epoch = epoch_of(job, ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local after = tonumber(ARGV[2])
-if ARGV[1] ~= epoch or after > tonumber(job.seq) then return { fields, epoch, now, false } end
+local after = tonumber(ARGV[3])
+if after > good_until(job, ARGV[1], ARGV[2]) then return { fields, epoch, now, false } end
 
 -- The log reaches back where nothing was trimmed yet, or its first entry is not behind the position's next.
 if redis.call('XLEN', KEYS[2]) < tonumber(job.durables) then
@@ -24,7 +23,7 @@ if redis.call('XLEN', KEYS[2]) < tonumber(job.durables) then
   local first_seq = first and tonumber(string.match(first[1], '^%d+'))
   if not first_seq or after < first_seq - 1 then return { fields, epoch, now, false } end
 end
-local limit = tonumber(ARGV[3])
+local limit = tonumber(ARGV[4])
 local found = redis.call('XRANGE', KEYS[2], '(' .. after .. '-0', '+', 'COUNT', limit + 1)
 if #found > limit then return { fields, epoch, now, false } end
 local missed = {}
