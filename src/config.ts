@@ -200,6 +200,12 @@ export const SETTINGS = {
   MAX_SOCKETS_PER_USER: integer('Sockets of one user, over all hubs.', 10, 1, 100_000),
   MAX_SOCKETS: integer('Sockets of one hub.', 20_000, 1, 10_000_000),
   MAX_UPGRADES_PER_SECOND: integer('New sockets of one address in a second, on one hub.', 200, 1, 1_000_000),
+  MAX_CONNECTIONS: integer(
+    'TCP connections of one hub, of sockets, streams and requests; 0: 5000 more than MAX_SOCKETS.',
+    0,
+    0,
+    10_000_000,
+  ),
   MAX_PENDING_SOCKETS: integer('Sockets of one hub whose clients have not sent a token yet.', 2000, 1, 1_000_000),
   MAX_PENDING_SOCKETS_PER_ADDRESS: integer('The same of one address.', 500, 1, 1_000_000),
   MAX_PENDING_BYTES: integer(

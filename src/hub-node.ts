@@ -20,6 +20,9 @@ import { workerQueues } from './worker-queues.js'
 /** How long the last post of a claim may be repeated after its lease. */
 const KEEP_ANSWER_MS = 60_000
 
+/** Connections that are left for requests where every socket is taken. */
+const SPARE_CONNECTIONS = 5000
+
 /** A hub in this process: adapters, hub and server, put together. */
 export interface HubNode {
   readonly server: FastifyInstance
@@ -94,6 +97,7 @@ function serverSettings(config: Config, guards: HubGuards) {
     },
     userLimits: { maxSubscriptions: config.MAX_SUBSCRIPTIONS },
     maxInboundBytes: config.MAX_INBOUND_BYTES,
+    maxConnections: config.MAX_CONNECTIONS || config.MAX_SOCKETS + SPARE_CONNECTIONS,
     maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
     drainLeastMs: Math.min(config.DRAIN_MIN_MS, config.DRAIN_MS),

@@ -4,7 +4,8 @@ import { metricsRoute, type Scrape } from './http/routes/metrics.js'
 
 /** What a process serves for those who run it, not yet listening: `/livez`, `/readyz` and `/metrics`, on a port that no client knows. It logs nothing, since it is asked all the time. */
 export async function buildOperations(checks: ReadinessChecks, scrape: Scrape): Promise<FastifyInstance> {
-  const app = Fastify({ logger: false, forceCloseConnections: true })
+  const http = { headersTimeout: 10_000 }
+  const app = Fastify({ logger: false, forceCloseConnections: true, requestTimeout: 15_000, http })
   await app.register(health, { checks })
   await app.register(metricsRoute, { scrape })
   return app

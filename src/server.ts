@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type AuthOptions, auth } from './http/plugins/auth.js'
+import { bodies, DEFAULT_BODIES_OPTIONS } from './http/plugins/bodies.js'
 import { counting } from './http/plugins/counting.js'
 import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
 import { origins } from './http/plugins/origins.js'
 import { parting } from './http/plugins/parting.js'
+import { answerMalformed } from './http/plugins/raw-answer.js'
 import { requestLogging } from './http/plugins/request-logging.js'
 import { type Guards, sessions } from './http/plugins/sessions.js'
 import { upgrades } from './http/plugins/upgrades.js'
@@ -66,9 +68,15 @@ export interface ServerOptions {
   /** How long this node, when it stops, answers requests at least. */
   readonly drainLeastMs: number
   readonly maxInboundBytes: number
+  /** Most TCP connections; another one is closed at once. */
+  readonly maxConnections: number
   /** Most bytes of a post about a claimed job. */
   readonly maxPostBytes: number
 }
+
+/** How long the head of a request may take, and how often that is looked at. */
+const HEADERS_TIMEOUT_MS = 10_000
+const HEADERS_CHECK_MS = 2500
 
 /** A hub's HTTP side, not yet listening: a table of contents. Closing it closes its sessions with 1012; the parts handed in stay open. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
@@ -77,12 +85,17 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     bodyLimit: options.maxInboundBytes,
     // What is under way is answered, see `parting`.
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerMalformed,
+    // Of bodies `bodies` takes care: Node's own time for a request would end large uploads.
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: HEADERS_CHECK_MS, requireHostHeader: false },
     trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     rewriteUrl: readableUrl,
     // More than Node lets through: an id that is too long is answered like any other that is no id.
     routerOptions: { maxParamLength: 65_536 },
   })
   await app.register(counting)
+  app.server.maxConnections = options.maxConnections
+  await app.register(bodies, DEFAULT_BODIES_OPTIONS)
   await app.register(errors)
   await app.register(validation)
   await app.register(origins, { allowed: options.allowedOrigins })

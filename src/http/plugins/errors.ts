@@ -26,6 +26,12 @@ export const errors = fp(
       if (CODES[refusal.code].http === 401) void reply.header('www-authenticate', 'Bearer')
       return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
     })
+    // Node's own answer to this has no body.
+    app.addHook('onRequest', ({ raw }, reply, done) => {
+      if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return done()
+      void reply.header('connection', 'close')
+      done(new Refusal('bad_request', 'The header Host is missing.'))
+    })
     app.setNotFoundHandler((_request, reply) => {
       app.tally.refusals.add('no_route')
       return reply.code(404).send(bodyOf(new Refusal('no_route')))
@@ -34,7 +40,8 @@ export const errors = fp(
   { name: 'errors', dependencies: ['counting'] },
 )
 
-function bodyOf(refusal: Refusal): ErrorBody {
+/** What an error answer says. */
+export function bodyOf(refusal: Refusal): ErrorBody {
   const { code, message, detail, reason } = refusal
   return { error: code, message, detail, ...(reason !== undefined && { reason }) }
 }
