@@ -1,44 +1,54 @@
 import { Writable } from 'node:stream'
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import t from 'tap'
-import { requestLogging, withoutToken } from '../../src/http/plugins/request-logging.js'
+import { requestLogging } from '../../src/http/plugins/request-logging.js'
 import { health } from '../../src/http/routes/health.js'
 
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl_-'
 
-t.test('[CODE-2] tokens in URLs are blotted out, and nothing else', async (t) => {
-  const cases: Record<string, string> = {
-    '/api': '/api',
-    '/api?': '/api?',
-    '/api?after=1&epoch=a.b': '/api?after=1&epoch=a.b',
-    [`/api?token=${JWT}`]: '/api?token=***',
-    '/api?token=abc': '/api?token=***',
-    '/api?token': '/api?token=***',
-    '/api?token=': '/api?token=***',
-    '/api?token=a=b': '/api?token=***',
-    '/api?a=1&token=abc&b=2': '/api?a=1&token=***&b=2',
-    '/api?token=abc&token=def': '/api?token=***&token=***',
-    '/api?TOKEN=abc&Token=def': '/api?token=***&token=***',
-    '/api?%74oken=abc': '/api?token=***',
-    '/api?%74%6F%6B%65%6E=abc': '/api?token=***',
-    '/api?%zz=abc': '/api?token=***',
-    '/api?tokens=3': '/api?tokens=3',
-    '/api?note=token': '/api?note=token',
-    '/token?a=1': '/token?a=1',
-    '/api?a=1?token=abc': '/api?a=1?token=abc',
-    [`/api?a=1?token=${JWT}`]: '/api?a=1?token=***',
-    [`/api?access_token=${JWT}`]: '/api?access_token=***',
-    [`/api%3Ftoken%3D${JWT}`]: '/api%3Ftoken%3D***',
-    [`/${JWT}/${JWT}`]: '/***/***',
-    [`/v1.2.${JWT}`]: '/v1.2.***',
-    '/eyJ.job': '/eyJ.job',
-    '/a.b.c-eyJ?x=1.2.3': '/a.b.c-eyJ?x=1.2.3',
-    '': '',
+/** One URL for each way to write a token that a client has found so far. */
+function urlsWith(token: string): string[] {
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  const percent = (text: string) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16)}`).join('')
+  const encodings = [
+    token,
+    token.replaceAll('.', '%2e'),
+    token.replaceAll('.', '%2E'),
+    token.replaceAll('.', '%252e'),
+    token.replace('y', '%79'),
+    token.replace('eyJ', 'eyJ%25'),
+    percent(token),
+    percent(percent(token)),
+    encodeURIComponent(`Bearer ${token}`),
+    `"${token}"`,
+    [header, payload, signature].join('/'),
+    [header, payload, signature].join('&'),
+    Buffer.from(token).toString('base64url'),
+  ]
+  return encodings.flatMap((text) => [`/api/${text}`, `/api/x?token=${text}`, `/api/x?jwt=${text}`, `/nowhere/${text}`])
+}
+
+t.test('[CODE-2] of a URL only the route is logged, however a token in it is written', async (t) => {
+  const urls = urlsWith(JWT)
+  t.ok(urls.length > 40)
+  const { app, lines } = logged()
+  t.teardown(() => app.close())
+  app.get('/api/:id', async () => ({}))
+  for (const url of urls) {
+    lines.length = 0
+    await app.inject({ method: 'GET', url })
+    const { req } = JSON.parse(lines[0] ?? '')
+    const route = /^\/api\/[^/?]+($|\?)/.test(url) ? '/api/:id' : 'unmatched'
+    t.same(req, { method: 'GET', route, remoteAddress: '127.0.0.1' }, url)
+    const parts = url.split(/[/?&=]/).filter((part) => part.length > 8)
+    t.notOk(
+      parts.some((part) => lines.join('').includes(part)),
+      url,
+    )
   }
-  for (const [url, expected] of Object.entries(cases)) t.equal(withoutToken(url), expected, url)
 })
 
-t.test('[CODE-2] a request is logged by method, address and blotted URL: no header, no body', async (t) => {
+t.test('[CODE-2] a request is logged by method, route and address: no header, no body', async (t) => {
   const { app, lines } = logged()
   t.teardown(() => app.close())
   app.post('/echo', async () => ({}))
@@ -50,7 +60,7 @@ t.test('[CODE-2] a request is logged by method, address and blotted URL: no head
   await app.inject({ method: 'GET', url: '/fails?token=abc-def', headers })
   const log = lines.join('')
   const [incoming] = lines.map((line) => JSON.parse(line))
-  t.same(incoming.req, { method: 'POST', url: '/echo?token=***', remoteAddress: '127.0.0.1' })
+  t.same(incoming.req, { method: 'POST', route: '/echo', remoteAddress: '127.0.0.1' })
   t.match(log, 'on purpose')
   for (const secret of [JWT, 'abc-def', 'in the body', 'Bearer']) t.notOk(log.includes(secret), secret)
 })
@@ -63,12 +73,6 @@ t.test('[CODE-2] the bytes of a request that cannot be parsed are not logged', a
   app.log.trace({ err: error }, 'client error')
   t.match(JSON.parse(lines.at(-1) ?? ''), { msg: 'client error', err: { code: 'HPE_INVALID', message: 'Parse Error' } })
   t.notMatch(lines.at(-1), 'rawPacket')
-})
-
-t.test('[CODE-2] blotting out costs no more than the length of the URL', async (t) => {
-  // Some 20 ms. At a cost by the square of it this would not end before the time of this file has.
-  const url = `/x?${'eyJ'.repeat(1_000_000)}`
-  t.equal(withoutToken(url), url, 'which is no token')
 })
 
 t.test('[CODE-2] of an error of Redis, the command with its arguments is not logged', async (t) => {
@@ -95,8 +99,11 @@ function logged() {
     },
   })
   const { logger } = requestLogging('trace')
-  const options: FastifyServerOptions = { logger: { ...Object(logger), stream } }
-  return { app: Fastify(options), lines }
+  const options: FastifyServerOptions = { logger: { ...Object(logger), stream }, routerOptions: { maxParamLength: 65_536 } }
+  const app = Fastify(options)
+  // Fastify's own answer to what there is not logs the address.
+  app.setNotFoundHandler(async () => ({}))
+  return { app, lines }
 }
 
 t.test('[OPS-1] probes, which come each second, leave no line in the log', async (t) => {

@@ -4,6 +4,10 @@ import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
 import { Refusal } from '../../protocol/codes.js'
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A WebSocket is served here. */
+    isSocket?: boolean
+  }
   interface FastifyInstance {
     /** Asks for a place on this node for a live connection: null, or the reason why there is none, with `Retry-After` set on the answer. `isStranger`: its client is still to prove who it is. */
     turnAway(request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): Refusal | null
@@ -23,7 +27,15 @@ export const upgrades = fp(
     // Not async: between this look and the socket that is added no other request may come.
     app.addHook('onRequest', (request, reply, done) => {
       const isUpgrade = request.headers.upgrade?.toLowerCase() === 'websocket'
-      done((isUpgrade && app.turnAway(request, reply, true)) || undefined)
+      if (!isUpgrade) return done()
+      const refusal = app.turnAway(request, reply, true)
+      if (refusal) return done(refusal)
+      // The WebSocket plugin would accept it, close it without a code, and log its address with the token.
+      done(
+        request.routeOptions.config.isSocket || request.is404
+          ? undefined
+          : new Refusal('no_route', 'There is no WebSocket at this address.'),
+      )
     })
   },
   // After the WebSocket plugin, whose own hook has to know the request: it closes the TCP socket of an upgrade that was refused.

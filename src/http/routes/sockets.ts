@@ -40,6 +40,8 @@ export const sockets = fp(
       maxFragments: MAX_FRAGMENTS,
       maxBufferedChunks: MAX_BUFFERED_CHUNKS,
       perMessageDeflate: false,
+      // No subprotocol is spoken here; `ws` would answer the first that is asked for (RFC 6455, section 4.2.2).
+      handleProtocols: () => false as const,
       clientTracking: false,
       closeTimeout: CLOSE_TIMEOUT_MS,
     }
@@ -56,6 +58,7 @@ export const sockets = fp(
         method: 'GET',
         url,
         schema: { tags, summary },
+        config: { isSocket: true },
         handler: () => {
           throw new Refusal('no_route', 'Only a WebSocket is served at this address.')
         },
