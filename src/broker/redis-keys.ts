@@ -89,6 +89,11 @@ export class RedisKeys {
     return `${this.#prefix}:{revocations}:ends`
   }
 
+  /** Hash of the same: when each was revoked and undone. */
+  revocationMarks(): string {
+    return `${this.#prefix}:{revocations}:marks`
+  }
+
   /** Text that changes with each revocation. */
   revocationVersion(): string {
     return `${this.#prefix}:{revocations}:version`

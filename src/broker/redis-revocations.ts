@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { Identity } from '../hub/policy.js'
-import { type Revocation, RevocationList, type Revocations } from '../hub/revocations.js'
+import { idOf, isAhead, isHolding, type Revocation, RevocationList, type Revocations, type StoredRevocation } from '../hub/revocations.js'
 import { Refusal } from '../protocol/codes.js'
 import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
@@ -20,7 +20,8 @@ export interface RevocationsOptions {
 
 /**
  * Revocations in Redis, with a mirror of them in this process, so that asking costs nothing. Word comes over a channel; the mirror is read anew at start, after each
- * reconnect, and whenever the version in Redis, which is looked at twice a second, is not the mirror's own: then a message was lost. What Redis has lost the mirror keeps.
+ * reconnect, and whenever the version in Redis, which is looked at twice a second, is not the mirror's own: then a message was lost. What Redis has lost the mirror
+ * writes back.
  * While Redis cannot be reached a node goes on with what it knows.
  */
 export class RedisRevocations implements Revocations {
@@ -55,12 +56,29 @@ export class RedisRevocations implements Revocations {
   }
 
   async revoke(revocation: Revocation): Promise<void> {
-    const { commands, keys } = this.#options
-    const [field, before] = 'jti' in revocation ? [`jti:${revocation.jti}`, 0] : [`sub:${revocation.sub}`, revocation.before]
-    const args = [keys.revocations(), keys.revocationEnds(), keys.revocationVersion(), keys.revoked()]
-    await asked(commands.runcastRevoke(...args, field, before, revocation.until, randomUUID()))
+    const id = idOf(revocation)
+    const before = 'before' in revocation ? revocation.before : 0
+    const { until } = revocation
+    // By both clocks, so that it holds on this node too.
+    const isStored = until > Date.now() && (await this.#write('revoke', { id, before, until }))
+    if (!isStored) throw new Refusal('invalid', undefined, [{ path: '/expires_at', expected: 'a time in the future' }])
     // Here it holds at once, even where the channel is slow.
-    this.#add([revocation])
+    const undoneAt = this.#list.find(id)?.undoneAt ?? 0
+    this.#add([{ id, before, until, revokedAt: undoneAt + 1, undoneAt }])
+  }
+
+  async undo(id: string): Promise<boolean> {
+    await this.ready()
+    const isDone = await this.#write('undo', { id, before: 0, until: 0 })
+    const known = this.#list.find(id)
+    if (isDone && known) this.#add([{ ...known, undoneAt: known.revokedAt }])
+    return isDone
+  }
+
+  list(): readonly StoredRevocation[] {
+    const now = Date.now()
+    const holding = this.#list.all.filter((entry) => isHolding(entry) && entry.until > now)
+    return holding.sort((a, b) => b.revokedAt - a.revokedAt || (a.id < b.id ? -1 : 1))
   }
 
   close(): void {
@@ -69,10 +87,25 @@ export class RedisRevocations implements Revocations {
     this.#options.subscriptions.disconnect()
   }
 
+  /** With what this node knows of it: the Redis may have lost that. Answers whether there was anything to do. */
+  async #write(
+    act: 'revoke' | 'undo' | 'restore',
+    { id, before, until }: Pick<StoredRevocation, 'id' | 'before' | 'until'>,
+  ): Promise<boolean> {
+    const { commands, keys } = this.#options
+    const { revokedAt, undoneAt } = this.#list.find(id) ?? { revokedAt: 0, undoneAt: 0 }
+    const names = [keys.revocations(), keys.revocationEnds(), keys.revocationVersion(), keys.revocationMarks(), keys.revoked()]
+    return (await asked(commands.runcastRevoke(...names, id, before, until, randomUUID(), act, revokedAt, undoneAt))) === 1
+  }
+
   #receive(message: string): void {
     const [from, to = '', before, until, ...rest] = message.split(' ')
-    const revocation = readEntry(rest.join(' '), `${before} ${until}`)
-    if (revocation) this.#add([revocation])
+    const text = rest.join(' ')
+    const isUndone = text.startsWith(UNDONE)
+    const at = Number(/@(\d+)$/.exec(to)?.[1] ?? 1)
+    const marks = isUndone ? `0 ${at}` : `${at} 0`
+    const entry = readEntry(isUndone ? text.slice(UNDONE.length) : text, `${before} ${until}`, marks)
+    if (entry) this.#add([entry])
     // A message before this one is missing: the version stays what it was, and the next look reads everything.
     if (from === this.#version) this.#version = to
     else this.#lookAgain()
@@ -113,22 +146,35 @@ export class RedisRevocations implements Revocations {
     const version = (await asked(commands.get(keys.revocationVersion()))) ?? '-'
     if (version === this.#version) return
     // Read after the version: what comes between is read now and once more at the next look, but never missed.
-    const entries = await asked(commands.hgetall(keys.revocations()))
-    this.#add(Object.entries(entries).flatMap(([field, value]) => readEntry(field, value) ?? []))
+    const [values, marks] = await asked(Promise.all([commands.hgetall(keys.revocations()), commands.hgetall(keys.revocationMarks())]))
+    const stored = Object.entries(values).flatMap(([id, value]) => readEntry(id, value, marks[id]) ?? [])
+    this.#add(stored)
+    await this.#restoreLost(new Map(stored.map((entry) => [entry.id, entry])))
     this.#version = version
   }
 
-  #add(revocations: readonly Revocation[]): void {
-    const news = revocations.filter((revocation) => revocation.until > Date.now() && this.#list.add(revocation))
+  /** A Redis that has failed over, or was restored, may lack what this node knows: it is written back, for nodes that start later. */
+  async #restoreLost(stored: ReadonlyMap<string, StoredRevocation>): Promise<void> {
+    for (const entry of this.#list.all) {
+      const there = stored.get(entry.id)
+      if (!there || isAhead(entry, there)) await this.#write('restore', entry)
+    }
+  }
+
+  #add(entries: readonly StoredRevocation[]): void {
+    const news = entries.filter((entry) => entry.until > Date.now() && this.#list.add(entry))
     if (news.length > 0) this.#listener()
   }
 }
 
-/** Null for what is no entry: somebody else has written there. */
-function readEntry(field: string, value: string): Revocation | null {
-  const [before, until] = value.split(' ').map(Number)
-  const [kind, id] = [field.slice(0, 4), field.slice(4)]
-  if (before === undefined || until === undefined || !Number.isFinite(before) || !Number.isFinite(until)) return null
-  if (kind === 'jti:') return { jti: id, until }
-  return kind === 'sub:' ? { sub: id, before, until } : null
+/** Begins the field of a message that undoes. */
+const UNDONE = 'undo:'
+
+/** Null for what is no entry: somebody else has written there. `marks`: absent where an older version has written it. */
+function readEntry(id: string, value: string, marks = '1 0'): StoredRevocation | null {
+  const numbers = `${value} ${marks}`.split(' ').map(Number)
+  const [before, until, revokedAt, undoneAt] = numbers
+  if (!/^(jti|sub):/.test(id) || numbers.length !== 4 || !numbers.every(Number.isFinite)) return null
+  if (before === undefined || until === undefined || revokedAt === undefined || undoneAt === undefined) return null
+  return { id, before, until, revokedAt, undoneAt }
 }

@@ -20,7 +20,7 @@ export const redisScripts = {
   runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
   runcastLease: { numberOfKeys: 1, lua: load('lease') },
   runcastRenew: { numberOfKeys: 1, lua: load('renew') },
-  runcastRevoke: { numberOfKeys: 3, lua: load('revoke') },
+  runcastRevoke: { numberOfKeys: 4, lua: load('revoke') },
   runcastGateReserve: { numberOfKeys: 1, lua: load('gate', 'gate-reserve') },
   runcastGateEnter: { numberOfKeys: 1, lua: load('gate', 'gate-enter') },
   runcastGateNext: { numberOfKeys: 1, lua: load('gate', 'gate-next') },
@@ -46,7 +46,7 @@ export interface ScriptCommands {
   runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
   runcastLease(...args: (string | number)[]): Promise<0 | 1>
   runcastRenew(...args: (string | number)[]): Promise<1>
-  runcastRevoke(...args: (string | number)[]): Promise<1>
+  runcastRevoke(...args: (string | number)[]): Promise<0 | 1>
   runcastGateReserve(...args: (string | number)[]): Promise<['ok' | 'hour' | 'waiting' | 'full', ms: number]>
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>
   runcastGateNext(...args: (string | number)[]): Promise<[queue: string, round: string] | null>

@@ -31,7 +31,7 @@ export interface Harness<R extends RedisPlace = RedisPlace> {
   readonly logged: readonly object[]
   token(sub?: string, options?: { seconds?: number; claims?: object }): string
   /** A REST call to a node, as a user. */
-  call(method: 'GET' | 'POST', path: string, options?: CallOptions): Promise<Answer>
+  call(method: 'GET' | 'POST' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
   /** Submits a run and answers its id. */
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
   /** Before the nodes end. */

@@ -82,6 +82,8 @@ t.test('[REV-5] POST /api/revocations is for admins, and says what it has done',
     [{ sub: 'alice', issued_before: '1969-01-01T00:00:00Z' }, '/issued_before'],
     [{ jti: 'j', expires_at: '2026-13-01T00:00:00Z' }, '/expires_at'],
     [{ jti: 'j', expires_at: 1_800_000_000 }, '/expires_at'],
+    [{ jti: 'j', expires_at: new Date(Date.now() - 1).toISOString() }, '/expires_at'],
+    [{ sub: 'alice', expires_at: '2026-01-01T00:00:00Z' }, '/expires_at'],
   ]
   for (const [body, path] of wrong) {
     const answer = await revoke(body)
@@ -116,6 +118,40 @@ t.test('[REV-1] [REV-2] [REV-3] a revoked token is refused by every node within 
     t.match(await ask(renewed, node), { status: 200 }, 'one that was issued in the same second or after it is good')
     t.match(await ask(bob, node), { status: 200 })
   }
+  t.same(h.faults, [])
+})
+
+t.test('[REV-6] revocations are listed page by page, and undone on every node within a second; both for admins', async (t) => {
+  const h = await startHarness(t, { processor: null, nodes: 2 })
+  const as = (bearer: string) => ({ token: bearer, node: 1 })
+  const revoke = (body: object) => h.call('POST', '/api/revocations', { body, token: admin })
+  const mallory = {
+    sub: 'mallory/ü ?',
+    issued_before: '2026-01-01T00:00:00.500Z',
+    expires_at: new Date(Date.now() + 600_000).toISOString(),
+  }
+  for (const body of [{ jti: '1' }, { jti: '2' }, { sub: 'alice' }, mallory]) t.equal((await revoke(body)).status, 202)
+  const listed = (query: string) => h.call('GET', `/api/revocations?${query}`, as(admin)).then(({ body }) => body)
+  const ids = ({ revocations }: Awaited<ReturnType<typeof listed>>) => revocations.map(({ id }: { id: string }) => id)
+  await eventually(async () => (await listed('')).revocations.length === 4, SECOND)
+  const first = await listed('limit=3')
+  t.same(ids(first).slice(0, 2), ['sub:mallory/ü ?', 'sub:alice'], 'the newest first')
+  t.match(first.revocations[0], { ...mallory, revoked_at: String })
+  const second = await listed(`limit=3&cursor=${first.cursor}`)
+  t.same([...ids(first), ...ids(second)].toSorted(), ['jti:1', 'jti:2', 'sub:alice', 'sub:mallory/ü ?'])
+  t.equal(second.cursor, null)
+
+  const alice = token()
+  await eventually(async () => (await h.call('GET', '/api/v2/runs', as(alice))).status === 401, SECOND)
+  const path = `/api/revocations/${encodeURIComponent('sub:alice')}`
+  for (const [method, at] of [['GET', '/api/revocations'], ['DELETE', path]] as const) // biome-ignore format: a table
+    t.match(await h.call(method, at, as(token({ sub: 'bob' }))), { status: 403 }, method)
+  t.equal((await h.call('DELETE', path, { token: admin })).status, 204)
+  t.equal((await h.call('GET', '/api/v2/runs', { token: alice })).status, 200, 'at once where it was asked for')
+  await eventually(async () => (await h.call('GET', '/api/v2/runs', as(alice))).status === 200, SECOND)
+  t.match(await h.call('DELETE', path, { token: admin }), { status: 404, body: { message: 'There is no such revocation.' } })
+  t.equal((await listed('')).revocations.length, 3)
+  t.match(await h.call('GET', '/api/revocations?cursor=x', { token: admin }), { status: 422, body: { detail: [{ path: '/cursor' }] } })
   t.same(h.faults, [])
 })
 

@@ -35,6 +35,8 @@ async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issu
     isRevoked: () => false,
     listen: () => {},
     revoke: async () => {},
+    undo: async () => false,
+    list: () => [],
     close: () => {},
   }
   await app.register(origins, { allowed: [] })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { DEFAULT_PENDING_LIMITS, PendingSockets } from '../../src/hub/pending-sockets.js'
 import type { Identity } from '../../src/hub/policy.js'
-import { RevocationList } from '../../src/hub/revocations.js'
+import { isHolding, RevocationList, type StoredRevocation } from '../../src/hub/revocations.js'
 import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from '../../src/hub/upgrade-limit.js'
 import { ManualClock } from '../helpers/manual.js'
 
@@ -11,23 +11,27 @@ function identity(claims: Partial<Identity> = {}): Identity {
   return { sub: 'alice', role: 'user', issuedAt: NOON, expiresAt: NOON + 3600_000, ...claims }
 }
 
+function entry(fields: Partial<StoredRevocation> = {}): StoredRevocation {
+  return { id: 'sub:alice', before: 0, until: NOON + 3600_000, revokedAt: 1, undoneAt: 0, ...fields }
+}
+
 t.test('[REV-1] a revoked jti is one token, of whatever user; it is forgotten when it would have expired', async (t) => {
   const list = new RevocationList()
-  t.ok(list.add({ jti: 'a', until: NOON + 1000 }))
+  t.ok(list.add(entry({ id: 'jti:a', until: NOON + 1000 })))
   t.ok(list.isRevoked(identity({ jti: 'a' })))
   t.ok(list.isRevoked(identity({ jti: 'a', sub: 'bob' })))
   t.notOk(list.isRevoked(identity({ jti: 'b' })))
   t.notOk(list.isRevoked(identity()), 'a token without a jti')
-  t.notOk(list.add({ jti: 'a', until: NOON + 500 }), 'nothing new')
+  t.notOk(list.add(entry({ id: 'jti:a', until: NOON + 500 })), 'nothing new')
   list.forget(NOON + 999)
-  t.equal(list.size, 1)
+  t.equal(list.all.length, 1)
   list.forget(NOON + 1000)
-  t.equal(list.size, 0)
+  t.equal(list.all.length, 0)
 })
 
 t.test('[REV-2] issued before a moment: by whole seconds the second of the moment stays, finer times are compared exactly', async (t) => {
   const list = new RevocationList()
-  list.add({ sub: 'alice', before: NOON + 700, until: NOON + 3600_000 })
+  list.add(entry({ before: NOON + 700 }))
   const cases: [issuedAt: number, revoked: boolean][] = [
     [0, true],
     [NOON - 1000, true],
@@ -48,11 +52,29 @@ t.test('[REV-2] of two moments for one user the later holds, in whatever order t
     [NOON + 5000, NOON],
   ]) {
     const list = new RevocationList()
-    for (const before of moments) list.add({ sub: 'alice', before, until: before + 3600_000 })
+    for (const before of moments) list.add(entry({ before, until: before + 3600_000 }))
     t.ok(list.isRevoked(identity({ issuedAt: NOON + 4000 })))
     t.notOk(list.isRevoked(identity({ issuedAt: NOON + 5000 })))
     list.forget(NOON + 3600_000)
-    t.equal(list.size, 1, 'and so does the later end')
+    t.equal(list.all.length, 1, 'and so does the later end')
+  }
+})
+
+t.test('[REV-6] revoked, undone and revoked again: in whatever order a node learns of it, the same holds', async (t) => {
+  const known = [
+    entry({ before: NOON + 2000, revokedAt: 10 }),
+    entry({ revokedAt: 10, undoneAt: 20 }),
+    entry({ before: NOON + 1000, revokedAt: 30 }),
+  ]
+  const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] // biome-ignore format: a table
+  for (const order of orders) {
+    const list = new RevocationList()
+    for (const i of order) list.add(known[i] ?? entry())
+    t.ok(list.isRevoked(identity()), order.join())
+    t.same(list.all, [entry({ before: NOON + 2000, revokedAt: 30, undoneAt: 20 })])
+    list.add(entry({ undoneAt: 40 }))
+    t.notOk(list.isRevoked(identity()))
+    t.same(list.all.map(isHolding), [false], 'and stays known until its end')
   }
 })
 

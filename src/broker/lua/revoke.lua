@@ -1,33 +1,61 @@
---[[ Stores a revocation and tells all nodes.
+--[[ Stores a revocation, or its undoing, and tells all nodes.
 
-  KEYS  1 hash of revocations: jti:<jti> or sub:<sub> → "<before> <until>"  2 sorted set of the same fields by until (ms)  3 version (one slot)
-  ARGV  1 channel  2 field  3 before (ms, 0 for a jti)  4 until (ms)  5 next version
-  Returns nothing of use
+  KEYS  1 hash of revocations: jti:<jti> or sub:<sub> → "<before> <until>"  2 sorted set of the same fields by until (ms)  3 version
+        4 hash of the same fields → "<revoked at> <undone at>" (ms; one slot)
+  ARGV  1 channel  2 field  3 before (ms, 0 for a jti)  4 until (ms)  5 what begins the next version
+        6 'revoke' | 'undo' | 'restore'  7 revoked at  8 undone at, as far as the caller knows (ms; 0: never)
+  Returns 1, or 0 where nothing was to be done: it ends in the past, there is nothing to undo, or all of it is known
+
+  A revocation holds where it was revoked after it was undone. Of two that say something about one field the larger of each number holds, so a repeated call
+  changes nothing and nodes may write back what this Redis has lost ('restore') in any order. An undone one stays until its end, as a tombstone: else a node
+  or a replica that knows only the revocation would bring it back.
 
   Atomic, because a node that sees the version change must find the entry, and one that applies the message must have had everything before it: the message
-  "<version before> <next version> <before> <until> <field>" says so. Of two revocations of one field the wider holds, so a repeated call changes nothing.
-  What has expired leaves with the next call; the keys expire with their last entry.
+  "<version before> <next version> <before> <until> <field>" says so. The version ends in "@<ms>", when it was revoked or undone; an undone field begins with
+  "undo:". What has expired leaves with the next call; the keys expire with their last entry.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1000)) do
   redis.call('HDEL', KEYS[1], field)
+  redis.call('HDEL', KEYS[4], field)
   redis.call('ZREM', KEYS[2], field)
 end
-local before, till = tonumber(ARGV[3]), tonumber(ARGV[4])
-local known = redis.call('HGET', KEYS[1], ARGV[2])
-if known then
-  local b, u = string.match(known, '^(%d+) (%d+)$')
-  before, till = math.max(before, tonumber(b)), math.max(till, tonumber(u))
+
+local function numbers(text, ...)
+  local a, b = string.match(text or '', '^(%d+) (%d+)$')
+  if a then return tonumber(a), tonumber(b) end
+  return ...
 end
+local field, what = ARGV[2], ARGV[6]
+local known = redis.call('HGET', KEYS[1], field)
+local before, till = numbers(known, 0, 0)
+-- Written by an older version it was revoked at some time.
+local revoked, undone = numbers(redis.call('HGET', KEYS[4], field), known and 1 or 0, 0)
+revoked, undone = math.max(revoked, tonumber(ARGV[7])), math.max(undone, tonumber(ARGV[8]))
+
+if what == 'undo' then
+  if not known or undone >= revoked then return 0 end
+  undone = math.max(now, revoked)
+else
+  before, till = math.max(before, tonumber(ARGV[3])), math.max(till, tonumber(ARGV[4]))
+  if tonumber(ARGV[4]) <= now then return 0 end
+  if what == 'revoke' then revoked = math.max(now, undone + 1) end
+end
+
 local value = string.format('%.0f %.0f', before, till)
-redis.call('HSET', KEYS[1], ARGV[2], value)
-redis.call('ZADD', KEYS[2], till, ARGV[2])
+local marks = string.format('%.0f %.0f', revoked, undone)
+if what == 'restore' and value == known and marks == redis.call('HGET', KEYS[4], field) then return 0 end
+redis.call('HSET', KEYS[1], field, value)
+redis.call('HSET', KEYS[4], field, marks)
+redis.call('ZADD', KEYS[2], till, field)
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 local ends = string.format('%.0f', math.max(tonumber(last[2]), now + 1000))
-redis.call('PEXPIREAT', KEYS[1], ends)
-redis.call('PEXPIREAT', KEYS[2], ends)
+for _, key in ipairs({ KEYS[1], KEYS[2], KEYS[4] }) do redis.call('PEXPIREAT', key, ends) end
+
+local is_undone = undone >= revoked
 local version = redis.call('GET', KEYS[3]) or '-'
-redis.call('SET', KEYS[3], ARGV[5])
-redis.call('PUBLISH', ARGV[1], table.concat({ version, ARGV[5], value, ARGV[2] }, ' '))
+local next = ARGV[5] .. '@' .. string.format('%.0f', is_undone and undone or revoked)
+redis.call('SET', KEYS[3], next)
+redis.call('PUBLISH', ARGV[1], table.concat({ version, next, value, (is_undone and 'undo:' or '') .. field }, ' '))
 return 1

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import type { Revocation, Revocations } from '../../hub/revocations.js'
+import { idOf, type Revocation, type Revocations, type StoredRevocation } from '../../hub/revocations.js'
 import { Refusal } from '../../protocol/codes.js'
 
 export interface RevocationRoutesOptions {
@@ -19,7 +19,17 @@ type Body = Type.Static<typeof Body>
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
 
-/** `POST /api/revocations`, for admins: one token by its `jti`, or all of a user's that were issued before a moment. 202: it is stored and on its way to all nodes. */
+const Page = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+  cursor: Type.Optional(Type.String({ maxLength: 2048, description: 'from the page before' })),
+  token: Type.Optional(Type.String()),
+})
+const Path = Type.Object({ id: Type.String() })
+
+/**
+ * Revocations, for admins. POST: one token by its `jti`, or all of a user's that were issued before a moment; 202: it is stored and on its way to all nodes.
+ * GET: those that hold. DELETE: takes one back.
+ */
 export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions> = async (app, { revocations, keepMs }) => {
   app.addHook('onRequest', app.identify)
   app.addHook('onRequest', async ({ identity }) => {
@@ -32,11 +42,50 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     await revocations.revoke(revocation)
     const { until, ...what } = revocation
     request.log.info({ ...what, until, by: request.identity.sub }, 'tokens revoked')
-    return reply.code(202).send({
-      ...('jti' in what ? { jti: what.jti } : { sub: what.sub, issued_before: new Date(what.before).toISOString() }),
-      expires_at: new Date(until).toISOString(),
-    })
+    return reply.code(202).send(shown({ id: idOf(revocation), before: 0, ...revocation }))
   })
+
+  const list = { tags: ['operations'], summary: 'Revocations that hold, newest first', querystring: Page }
+  app.get('', { schema: list }, async ({ query: { limit, cursor } }) => {
+    await revocations.ready()
+    const all = revocations.list()
+    const from = cursor === undefined ? 0 : all.findIndex((entry) => isBehind(entry, cursor))
+    const page = from < 0 ? [] : all.slice(from, from + limit)
+    const last = page.at(-1)
+    return {
+      revocations: page.map((entry) => ({ ...shown(entry), revoked_at: new Date(entry.revokedAt).toISOString() })),
+      cursor: last && from + limit < all.length ? cursorOf(last) : null,
+    }
+  })
+
+  const undo = { tags: ['operations'], summary: 'Take a revocation back', params: Path }
+  app.delete('/:id', { schema: undo }, async (request, reply) => {
+    const { id } = request.params
+    if (!(await revocations.undo(id))) throw new Refusal('not_found', 'There is no such revocation.')
+    request.log.info({ revocation: id, by: request.identity.sub }, 'revocation undone')
+    return reply.code(204).send()
+  })
+}
+
+function shown({ id, before, until }: Pick<StoredRevocation, 'id' | 'before' | 'until'>): Record<string, string> {
+  const [kind, what] = [id.slice(0, 3), id.slice(4)]
+  return {
+    id,
+    ...(kind === 'jti' ? { jti: what } : { sub: what, issued_before: new Date(before).toISOString() }),
+    expires_at: new Date(until).toISOString(),
+  }
+}
+
+function cursorOf({ revokedAt, id }: StoredRevocation): string {
+  return Buffer.from(`${revokedAt} ${id}`).toString('base64url')
+}
+
+/** Whether an entry comes after the one of a cursor, the newest first. */
+function isBehind({ revokedAt, id }: StoredRevocation, cursor: string): boolean {
+  const text = Buffer.from(cursor, 'base64url').toString()
+  const at = Number(text.split(' ', 1)[0])
+  if (!Number.isFinite(at) || !text.includes(' ')) throw faultAt('/cursor', 'the cursor of a page')
+  return revokedAt < at || (revokedAt === at && id > text.slice(text.indexOf(' ') + 1))
 }
 
 function revocationOf({ jti, sub, issued_before, expires_at }: Body, now: number, keepMs: number): Revocation {
