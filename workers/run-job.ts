@@ -1,7 +1,7 @@
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import { attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../src/jobs/attempt.js'
 import type { Settled } from '../src/jobs/queue.js'
-import type { JobState } from '../src/protocol/job-state.js'
+import { inputOf, type JobState } from '../src/protocol/job-state.js'
 import type { ComputedKindName, InputOf, ResultOf } from '../src/protocol/kinds.js'
 import { isFinal } from '../src/protocol/status.js'
 import { deadlineOf } from '../src/protocol/timeout.js'
@@ -50,7 +50,8 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
   context.startBeating()
   const timer = stopAtDeadline(context, state)
   try {
-    const result = await compute(task, processor, context, { last: lastOf(state), graceMs: runner.cancelGraceMs })
+    const input = inputOf(state, task.input) as InputOf<K> // checked when it was submitted
+    const result = await compute({ ...task, input }, processor, context, { last: lastOf(state), graceMs: runner.cancelGraceMs })
     await context.close()
     const compute_time_s = context.elapsedSeconds
     const fault = faultOfResult(task, result, compute_time_s)

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { Static, TSchema } from 'typebox'
-import type { Validator } from 'typebox/compile'
-import Value from 'typebox/value'
-import { describeFaults } from '../protocol/faults.js'
+import type { Checker } from '../protocol/checker.js'
+import { Refusal } from '../protocol/codes.js'
+import { NestedTooDeep, parseJson, plainJson } from '../protocol/json.js'
 
 /** A file that a setting names. */
 export interface SettingsFile {
@@ -24,13 +24,12 @@ export class SettingsFileError extends Error {
 /** Reads a JSON file, fills in the defaults and checks it. Throws what `refuse` makes of every fault: its path, and what is expected there. */
 export function readSettingsFile<T extends TSchema>(
   path: string,
-  schema: T,
-  validator: Validator<Record<never, never>, T>,
+  checker: Checker<T>,
   refuse: (faults: readonly string[]) => Error,
 ): Static<T> {
-  const content: unknown = Value.Default(schema, parse(path, refuse))
-  if (validator.Check(content)) return content
-  throw refuse(describeFaults(validator.Errors(content)).map(({ path: at, expected }) => `${at || '/'}: expected ${expected}`))
+  const content = checker.fill(parse(path, refuse))
+  if (checker.check(content)) return content
+  throw refuse(linesOf(checker.faults(content)))
 }
 
 function parse(path: string, refuse: (faults: readonly string[]) => Error): unknown {
@@ -41,9 +40,16 @@ function parse(path: string, refuse: (faults: readonly string[]) => Error): unkn
     throw refuse([`the file cannot be read: ${error instanceof Error && 'code' in error ? error.code : error}`])
   }
   try {
-    return JSON.parse(text)
-  } catch {
+    return plainJson(parseJson(text), '', 'double')
+  } catch (error) {
+    if (error instanceof NestedTooDeep) throw refuse([`the file is ${error.message}`])
+    if (error instanceof Refusal) throw refuse(linesOf(error.detail))
     // Without the text of the error: it quotes the file, and somebody may have put a key there.
-    throw refuse(['the file is not JSON'])
+    if (error instanceof SyntaxError) throw refuse(['the file is not JSON'])
+    throw error
   }
+}
+
+function linesOf(faults: Refusal['detail']): string[] {
+  return faults.map(({ path, expected }) => `${path || '/'}: expected ${expected}`)
 }

@@ -1,10 +1,8 @@
 import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
-import Value from 'typebox/value'
+import { Checker } from '../protocol/checker.js'
 import { CLAIM_EVENTS, type ClaimEnd, type ClaimEvent, type ClaimPost } from '../protocol/claim-messages.js'
 import { Refusal } from '../protocol/codes.js'
 import type { JobEvent } from '../protocol/entry.js'
-import { describeFaults } from '../protocol/faults.js'
 import type { JobState } from '../protocol/job-state.js'
 import { COMPUTED_KIND_NAMES, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { REPORT_EVENTS } from './report-events.js'
@@ -21,11 +19,11 @@ type Posted = ClaimPost['events'][number]
 
 const ENDS: readonly string[] = ['completed', 'failed', 'released', 'cancelled'] satisfies ClaimEnd['type'][]
 
-const schemas = new Map<KindName, Map<string, TSchema>>(
-  COMPUTED_KIND_NAMES.map((kind) => [kind, new Map(Object.entries<TSchema>(CLAIM_EVENTS[kind]))]),
-)
-const validators = new Map(
-  [...schemas].map(([kind, byType]) => [kind, new Map([...byType].map(([type, schema]) => [type, Compile(schema)]))]),
+const checkers = new Map<KindName, Map<string, Checker<TSchema>>>(
+  COMPUTED_KIND_NAMES.map((kind) => {
+    const byType = Object.entries<TSchema>(CLAIM_EVENTS[kind])
+    return [kind, new Map(byType.map(([type, schema]) => [type, new Checker(schema)]))]
+  }),
 )
 
 /** Reads the events of a post about this job. Throws `invalid` with the path of each faulty field; `elapsed_s` is told where progress is. */
@@ -43,11 +41,11 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
 }
 
 function check(kind: KindName, event: Posted, path: string): ClaimEvent {
-  const [schema, validator] = [schemas.get(kind)?.get(event.type), validators.get(kind)?.get(event.type)]
-  if (!schema || !validator) throw faultAt(`${path}/type`, `one of ${[...(schemas.get(kind)?.keys() ?? [])].join(', ')}`)
-  const filled: unknown = Value.Default(schema, event)
-  if (!validator.Check(filled)) throw new Refusal('invalid', undefined, describeFaults(validator.Errors(filled), path))
-  return filled as ClaimEvent // the validator of this type has just said so
+  const checker = checkers.get(kind)?.get(event.type)
+  if (!checker) throw faultAt(`${path}/type`, `one of ${[...(checkers.get(kind)?.keys() ?? [])].join(', ')}`)
+  const filled = checker.fill(event)
+  if (!checker.check(filled)) throw new Refusal('invalid', undefined, checker.faults(filled, path))
+  return filled as ClaimEvent // the checker of this type has just said so
 }
 
 function reportsOf(state: JobState, events: readonly ClaimEvent[], elapsed_s: number): JobEvent[] {

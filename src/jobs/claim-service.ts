@@ -1,5 +1,6 @@
 import type { Assignment, ClaimAnswer, ClaimPost } from '../protocol/claim-messages.js'
 import { Refusal } from '../protocol/codes.js'
+import { inputOf } from '../protocol/job-state.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
 import { deadlineOf } from '../protocol/timeout.js'
@@ -117,7 +118,10 @@ export class ClaimService {
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
     this.#parts.attempts?.started.add(taken.queue)
     this.taken.add(taken.queue)
-    return assignmentOf(taken, state.kind, attempt, { lockMs, deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs })
+    return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, state.kind, attempt, {
+      lockMs,
+      deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs,
+    })
   }
 
   /** Whether there is somebody to start it for; else it goes back, and costs no attempt. Rejects as `confirm` throws. */

@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { TSchema } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
-import Value from 'typebox/value'
+import { Checker } from '../protocol/checker.js'
 import { Refusal } from '../protocol/codes.js'
-import { describeFaults } from '../protocol/faults.js'
+import { ExactNumber, plainJson, stringifyJson } from '../protocol/json.js'
 import { type InputOf, KINDS, type Kind, type KindName } from '../protocol/kinds.js'
 
-const validators = new Map<KindName, Validator>()
+const checkers = new Map<KindName, Checker<TSchema>>()
 
-/** Fills in the defaults and checks an input; `solvers`: those that are configured. Throws `invalid` with the path of each faulty field and what is expected there. */
+/**
+ * A copy of an input with its defaults, checked; `solvers`: those that are configured. Throws `invalid` with the path of each faulty field and what is expected
+ * there, also for a number that a double cannot hold.
+ */
 export function normaliseInput<K extends KindName>(kind: K, input: unknown, solvers: readonly string[] = []): InputOf<K> {
-  const filled: unknown = Value.Default(KINDS[kind].input, structuredClone(input))
-  const validator = validatorOf(kind)
-  if (!validator.Check(filled)) throw new Refusal('invalid', undefined, describeFaults(validator.Errors(filled), '/input'))
-  const valid = filled as InputOf<K> // the validator of this kind has just said so
+  const checker = checkerOf(kind)
+  const filled = checker.fill(plainJson(input, '/input', 'double'))
+  if (!checker.check(filled)) throw new Refusal('invalid', undefined, checker.faults(filled, '/input'))
+  const valid = filled as InputOf<K> // the checker of this kind has just said so
   const { inputFaults }: Kind = KINDS[kind]
   const faults = inputFaults(valid, solvers)
   if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
@@ -21,30 +23,24 @@ export function normaliseInput<K extends KindName>(kind: K, input: unknown, solv
 }
 
 /** Compiled when it is first asked for: kinds may be added. */
-function validatorOf(kind: KindName): Validator {
-  const known = validators.get(kind)
+function checkerOf(kind: KindName): Checker<TSchema> {
+  const known = checkers.get(kind)
   if (known) return known
-  const validator = Compile<TSchema>(KINDS[kind].input)
-  validators.set(kind, validator)
-  return validator
+  const checker = new Checker<TSchema>(KINDS[kind].input)
+  checkers.set(kind, checker)
+  return checker
 }
 
-/** The input of a configured solver, which alone knows what is in it. Throws `invalid` for what is no object. */
+/** The input of a configured solver, which alone knows what is in it: numbers keep their text. Throws `invalid` for what is no object, or what JSON cannot hold. */
 export function objectOf(input: unknown): object {
-  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input
+  const plain = plainJson(input, '/input', 'exact')
+  if (typeof plain === 'object' && plain !== null && !Array.isArray(plain) && !(plain instanceof ExactNumber)) return plain
   throw new Refusal('invalid', undefined, [{ path: '/input', expected: 'an object' }])
 }
 
-/** Digest of an input: the same for the same content, whatever the order of its fields. */
+/** Digest of an input: the same for the same content, whatever the order of its fields. A number that a double would change counts by its text. */
 export function digestOf(kind: KindName, input: unknown): string {
   return createHash('sha256')
-    .update(`${kind} ${canonical(input)}`)
+    .update(`${kind} ${stringifyJson(input, true)}`)
     .digest('base64url')
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join()}}`
 }

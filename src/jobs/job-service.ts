@@ -6,6 +6,7 @@ import { Refusal } from '../protocol/codes.js'
 import { controlWriter } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
+import { stringifyJson } from '../protocol/json.js'
 import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
@@ -98,13 +99,13 @@ export class JobService {
     const parent = rest.parent ?? null
     const solver = solverOf(kind, rest.solver, this.solvers)
     const normalised = solver === null ? normaliseInput(kind, input, this.solvers) : objectOf(input)
-    const digest = digestOf(kind, solver === null ? normalised : { solver, input })
+    const digest = digestOf(kind, solver === null ? normalised : { solver, input: normalised })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
     const first = lifecycleOf(kind).status(id, 'queued')
     // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
     const created_at = String(first.message.timestamp)
-    const job = { id, kind, owner, solver, parent, input: JSON.stringify(normalised), digest, timeoutMs, generation, created_at }
+    const job = { id, kind, owner, solver, parent, input: stringifyJson(normalised), digest, timeoutMs, generation, created_at }
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)

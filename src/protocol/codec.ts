@@ -1,5 +1,7 @@
-import { Compile, type Validator } from 'typebox/compile'
+import type { TSchema } from 'typebox'
+import { Checker } from './checker.js'
 import { CLIENT_MESSAGES, type ClientMessage, type ClientMessageType } from './client-messages.js'
+import { NestedTooDeep, parseJson } from './json.js'
 
 /** What came in was no message: `reason` says to the client what was wrong, `request` names the type as far as it could be read. */
 export interface Breach {
@@ -8,7 +10,7 @@ export interface Breach {
   readonly reason: string
 }
 
-const validators = new Map<string, Validator>(Object.entries(CLIENT_MESSAGES).map(([type, schema]) => [type, Compile(schema)]))
+const checkers = new Map(Object.entries(CLIENT_MESSAGES).map(([type, schema]) => [type, new Checker<TSchema>(schema)]))
 
 /** Reads what a client sent, of the types that its socket takes. Never throws: what is no valid message comes back as a breach. */
 export function decodeClientMessage(
@@ -16,22 +18,26 @@ export function decodeClientMessage(
   accepts: readonly ClientMessageType[] = Object.keys(CLIENT_MESSAGES) as ClientMessageType[],
 ): ClientMessage | Breach {
   const value = parse(text)
+  if (value instanceof NestedTooDeep) return breach(null, `The message is ${value.message}.`)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return breach(null, 'A message is a JSON object.')
   const type = 'type' in value && typeof value.type === 'string' ? value.type.slice(0, 64) : null
   if (type === null) return breach(null, 'A message has a field "type" with a text.')
   const known = accepts.find((name) => name === type)
-  const validator = known && validators.get(known)
-  if (!validator) return breach(type, `There is no message of type ${JSON.stringify(type)}; known are ${accepts.join(', ')}.`)
-  if (validator.Check(value)) return value as ClientMessage
-  const [fault] = validator.Errors(value)
+  const checker = known && checkers.get(known)
+  if (!checker) return breach(type, `There is no message of type ${JSON.stringify(type)}; known are ${accepts.join(', ')}.`)
+  if (checker.check(value)) return value as ClientMessage // of the type that was just looked up
+  const fault = checker.first(value)
   return breach(type, `${fault?.instancePath || 'The message'} ${fault?.message ?? 'is not valid'}.`)
 }
 
+/** Undefined for what is not JSON. */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    return parseJson(text)
+  } catch (error) {
+    if (error instanceof NestedTooDeep) return error
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }
 

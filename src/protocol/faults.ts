@@ -1,3 +1,6 @@
+/** Most faults of one value that are told. */
+export const MAX_FAULTS = 8
+
 /** A fault of a validator (JSON Schema): `params` says what would have been right, in the words of its keyword. */
 export interface SchemaFault {
   readonly keyword: string
@@ -40,7 +43,7 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
 }
 
 /** A name as a part of a JSON Pointer. */
-function pointerPart(name: string): string {
+export function pointerPart(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 

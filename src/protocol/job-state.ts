@@ -1,4 +1,5 @@
 import { type Entry, isCleared } from './entry.js'
+import { readJson } from './json.js'
 import type { KindName } from './kinds.js'
 import { isComputed, STAMPS, type Status } from './status.js'
 
@@ -62,6 +63,11 @@ export function advance(state: JobState, entry: Entry): void {
   state.seq = entry.seq
   state.silentMs = isComputed(state.status) ? 0 : null
   state.stale = false
+}
+
+/** The input of a job, of which the queue has handed out a copy: for a configured solver as it is stored, since the queue's copy has lost the text of its numbers. */
+export function inputOf({ solver, input }: JobState, queued: unknown): unknown {
+  return solver === null ? queued : readJson(input)
 }
 
 /** The message of an entry, parsed. The broker's script has spliced it together from validated JSON. */

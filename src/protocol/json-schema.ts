@@ -1,14 +1,16 @@
-import type { TObject } from 'typebox'
+import type { TObject, TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
 
 /** What a member of a JSON Schema is to TypeBox, which fills in defaults only in what it has marked itself. */
-const MARK = '~kind'
+export const MARK = '~kind'
 const MARKS: readonly [mark: string, isIt: (schema: Schema) => boolean][] = [
   ['Object', ({ type, properties }) => type === 'object' && isSchema(properties)],
   ['Array', ({ type, items }) => type === 'array' && isSchema(items)],
   ['Union', ({ anyOf }) => Array.isArray(anyOf)],
 ]
 
-type Schema = Readonly<Record<string, unknown>>
+/** A JSON Schema, or any other object that is no array. */
+export type Schema = Readonly<Record<string, unknown>>
 
 /** Whether it is the JSON Schema of an object with named fields, by TypeBox or plain. */
 export function isObjectSchema(schema: unknown): schema is Schema {
@@ -36,6 +38,33 @@ function markedIn(keyword: string, value: unknown): unknown {
   return value
 }
 
-function isSchema(value: unknown): value is Schema {
+export function isSchema(value: unknown): value is Schema {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** The schemas in the value of `anyOf` and the like. */
+export function schemasOf(value: unknown): readonly Schema[] {
+  return Array.isArray(value) ? value.filter(isSchema) : []
+}
+
+/** A question about a schema and all within it, answered once. */
+export function memoized<T>(answer: (schema: Schema) => T): (schema: Schema) => T {
+  const answers = new WeakMap<Schema, { readonly value: T }>()
+  return (schema) => {
+    let known = answers.get(schema)
+    if (!known) {
+      known = { value: answer(schema) }
+      answers.set(schema, known)
+    }
+    return known.value
+  }
+}
+
+/** Whether one of these keywords is anywhere in a schema. */
+export function mentions(schema: unknown, keywords: readonly string[]): boolean {
+  if (Array.isArray(schema)) return schema.some((member) => mentions(member, keywords))
+  return isSchema(schema) && Object.entries(schema).some(([name, value]) => keywords.includes(name) || mentions(value, keywords))
+}
+
+/** The validator of a schema, compiled when it is first asked for. Throws for one that cannot be compiled. */
+export const validatorOf: (schema: Schema) => Validator = memoized((schema) => Compile(schema as TSchema))

@@ -1,7 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { Compile } from 'typebox/compile'
-import Value from 'typebox/value'
-import { describeFaults } from './faults.js'
+import { Checker } from './checker.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './run-input.js'
 
 const MAX_EVALUATIONS = 5000
@@ -109,7 +107,7 @@ function duplicates(field: string, names: readonly string[]): Fault[] {
   )
 }
 
-const horn = Compile(HornInput)
+const horn = new Checker(HornInput)
 
 /** The built-in solver tells beforehand what it takes: a point at each end of all variables must be a valid input. */
 function hornFaults({ base, variables }: OptimizationInput): Fault[] {
@@ -117,8 +115,8 @@ function hornFaults({ base, variables }: OptimizationInput): Fault[] {
   if (broken.length > 0) return broken
   for (const end of ['min', 'max'] as const) {
     const values = variables.map((variable) => [variable.name, variable[end]] as const)
-    const input: unknown = Value.Default(HornInput, runInputOf(base, values))
-    const found = horn.Check(input) ? hornInputFaults(input) : describeFaults(horn.Errors(input), '/input')
+    const input = horn.fill(runInputOf(base, values))
+    const found = horn.check(input) ? hornInputFaults(input) : horn.faults(input, '/input')
     if (found.length > 0) return found.map(({ path, expected }) => faultOf(path, expected, variables, end))
   }
   return []
@@ -143,15 +141,16 @@ function faultOf(path: string, expected: string, variables: OptimizationInput['v
 
 /** The input of a run: the fixed part, with these fields set. The fixed part is left as it is. */
 export function runInputOf(base: object, values: Iterable<readonly [name: string, value: number]>): Record<string, unknown> {
-  const input = structuredClone(base) as Record<string, unknown> // JSON
+  const input: Record<string, unknown> = { ...base }
   for (const [name, value] of values) {
     const path = name.split('.')
     const last = path.pop() ?? name
     let at = input
     for (const part of path) {
       const inner = Object.hasOwn(at, part) ? at[part] : undefined
-      at[part] = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {}
-      at = at[part] as Record<string, unknown> // just made sure
+      const copy: Record<string, unknown> = typeof inner === 'object' && !Array.isArray(inner) ? { ...inner } : {}
+      at[part] = copy
+      at = copy
     }
     at[last] = value
   }

@@ -1,8 +1,8 @@
-import { Compile } from 'typebox/compile'
 import { readSettingsFile, SettingsFileError } from '../files/settings-file.js'
+import { Checker } from '../protocol/checker.js'
 import { LOCAL_PROVIDER, type Provider, ProvidersFile } from './provider.js'
 
-const validator = Compile(ProvidersFile)
+const checker = new Checker(ProvidersFile)
 
 /** The providers cannot be used as they are configured. The message has a line per fault and no secret. */
 export class ProvidersError extends SettingsFileError {
@@ -15,7 +15,7 @@ export class ProvidersError extends SettingsFileError {
 /** Reads the providers from a JSON file; none for an empty path. Throws `ProvidersError` with every fault, its path and what is expected there. */
 export function loadProviders(path: string): readonly Provider[] {
   if (path === '') return []
-  const { providers } = readSettingsFile(path, ProvidersFile, validator, (faults) => new ProvidersError(path, faults))
+  const { providers } = readSettingsFile(path, checker, (faults) => new ProvidersError(path, faults))
   const faults = namingFaults(providers)
   if (faults.length > 0) throw new ProvidersError(path, faults)
   return providers

@@ -1,10 +1,10 @@
 import { dirname, resolve } from 'node:path'
-import { Compile } from 'typebox/compile'
 import { readSettingsFile, SettingsFileError } from '../files/settings-file.js'
+import { Checker } from '../protocol/checker.js'
 import { BUILT_IN_SOLVER } from '../protocol/run-input.js'
 import { type Solver, SolversFile } from './solver.js'
 
-const validator = Compile(SolversFile)
+const checker = new Checker(SolversFile)
 
 /** The solvers cannot be used as they are configured. The message has a line per fault. */
 export class SolversError extends SettingsFileError {
@@ -17,7 +17,7 @@ export class SolversError extends SettingsFileError {
 /** Reads the solvers from a JSON file; none for an empty path. Throws `SolversError` with every fault, its path and what is expected there. It does not look whether their programs are there: hubs need none. */
 export function loadSolvers(path: string): readonly Solver[] {
   if (path === '') return []
-  const { solvers } = readSettingsFile(path, SolversFile, validator, (faults) => new SolversError(path, faults))
+  const { solvers } = readSettingsFile(path, checker, (faults) => new SolversError(path, faults))
   const faults = namingFaults(solvers)
   if (faults.length > 0) throw new SolversError(path, faults)
   return solvers.map((solver) => ({ ...solver, cwd: resolve(dirname(path), solver.cwd) }))

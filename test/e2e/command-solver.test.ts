@@ -48,6 +48,14 @@ t.test('[SOLVER-1] [SOLVER-2] a run names a solver of the file; its program gets
   const { solver_log_tail: log } = await client.next('error')
   t.same(JSON.parse(/^input (.*)$/m.exec(log)?.[1] ?? ''), HORN)
   t.match(log, new RegExp(`^run ${id}$`, 'm'))
+  const exact = '{"big":9007199254740993,"huge":1e400,"zero":-0,"__proto__":{"constructor":1}}'
+  const submit = (input: string) =>
+    harness.call('POST', '/api/v2/runs', { body: `{"run_id":"exact","solver":"echo-and-fail","input":${input}}` })
+  t.equal((await submit(exact)).status, 202)
+  const again = await harness.connect('exact')
+  t.equal(/^input (.*)$/m.exec((await again.next('error')).solver_log_tail)?.[1], exact)
+  t.equal((await submit(exact)).status, 202)
+  t.match(await submit(exact.replace('93', '92')), { status: 409, body: { error: 'other_input' } })
   const variables = /^variables (.*)$/m.exec(log)?.[1]?.split(' ') ?? []
   t.ok(variables.includes('PATH'))
   t.same(

@@ -13,6 +13,7 @@ import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
 import { startLateWorker } from '../helpers/late-worker.js'
 import { startTestRedis, type TestRedis } from '../helpers/redis.js'
+import { solversFile } from '../helpers/solvers.js'
 import { Stage } from '../helpers/stage.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
 import { assertComplete } from '../helpers/wire.js'
@@ -121,6 +122,20 @@ t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told 
   t.match(await h.call('POST', '/api/v2/jobs/nobody/events', { token: workerToken(), body: unknown }), { status: 404 })
   t.match(await worker.post([COMPLETED], { n: 50 }), { status: 200 }, 'and the claim has outlived all of it')
   t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'completed')
+})
+
+t.test('[CLAIM-1] [SOLVER-1] a claim gets the input of a configured solver as it was written', async (t) => {
+  const h = await start(t, { SOLVERS_FILE: solversFile(t, { name: 'talk' }) })
+  const input = '{"big":9007199254740993,"huge":1e400,"zero":-0,"__proto__":1}'
+  const submit = (solver: string) => h.call('POST', '/api/v2/runs', { body: `{"solver":"${solver}","input":${input}}` })
+  t.equal((await submit('talk')).status, 202)
+  t.match(await submit('horn-2d'), { status: 422, body: { detail: [{ path: '/input/big' }, { path: '/input/huge' }] } })
+  const answer = await fetch(`${h.nodes[1]?.http}/api/v2/jobs/claim`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${workerToken()}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'run', solver: 'talk' }),
+  })
+  t.ok((await answer.text()).includes(`"input":${input},`))
 })
 
 t.test('[CLAIM-3] a claim waits for a job, and ends at once when the client goes away or the hub drains', async (t) => {

@@ -1,3 +1,4 @@
+import { stringifyJson } from '../../src/protocol/json.js'
 import type { Solver } from '../../src/solvers/solver.js'
 import type { Processor } from '../processor.js'
 import { type Environment, environmentOf } from './environment.js'
@@ -26,7 +27,7 @@ export function commandProcessor(solver: Solver, worker: Environment): Processor
     // From here on its lines are the signs of life: one that is silent for long is told as stale.
     job.alive()
     try {
-      program.stdin.end(JSON.stringify(input))
+      program.stdin.end(stringifyJson(input))
       const [exit] = await Promise.all([program.ended, output.read()])
       return resultOf({ exit, result: output.result, fault: output.fault, wasSignalled: program.wasSignalled })
     } catch (error) {

@@ -1,7 +1,5 @@
 import Type, { type Static, type TObject } from 'typebox'
-import { Compile } from 'typebox/compile'
-import Value from 'typebox/value'
-import { describeFaults } from '../../src/protocol/faults.js'
+import { Checker } from '../../src/protocol/checker.js'
 import { RUN_MESSAGES } from '../../src/protocol/run-messages.js'
 import { JobFailure } from '../processor.js'
 
@@ -23,20 +21,20 @@ const EVENTS = {
 type EventName = keyof typeof EVENTS
 export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[EventName]
 
-const validators = {
-  progress: Compile(EVENTS.progress),
-  metric_update: Compile(EVENTS.metric_update),
-  completed: Compile(EVENTS.completed),
+const checkers = {
+  progress: new Checker(EVENTS.progress),
+  metric_update: new Checker(EVENTS.metric_update),
+  completed: new Checker(EVENTS.completed),
 }
 
 /** The event that a line is, or null: then it is log. Throws `JobFailure` for one that is an event by its type and is not valid, with the path of each fault. */
 export function programEvent(line: string): ProgramEvent | null {
   const type = typeOf(line)
   if (type === null) return null
-  const event: unknown = Value.Default(EVENTS[type.name], type.content)
-  const validator = validators[type.name]
-  if (validator.Check(event)) return event
-  const faults = describeFaults(validator.Errors(event)).map(({ path, expected }) => `${path}: expected ${expected}`)
+  const checker = checkers[type.name]
+  const event = checker.fill(type.content)
+  if (checker.check(event)) return event
+  const faults = checker.faults(event).map(({ path, expected }) => `${path}: expected ${expected}`)
   throw new JobFailure('solver_error', `The program reported a ${type.name} that is not valid: ${faults.join('; ')}.`)
 }
 

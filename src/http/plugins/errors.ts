@@ -1,7 +1,6 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { CODES, type CodeName, Refusal, type StoreReason } from '../../protocol/codes.js'
-import { describeFaults, type SchemaFault } from '../../protocol/faults.js'
 
 /** The body of every error answer. */
 export interface ErrorBody {
@@ -48,10 +47,6 @@ export function bodyOf(refusal: Refusal): ErrorBody {
 
 function asRefusal(error: FastifyError | Refusal): Refusal {
   if (error instanceof Refusal) return error
-  if (error.validation) {
-    const base = error.validationContext === 'body' ? '' : `/${error.validationContext}`
-    return new Refusal('invalid', undefined, describeFaults(error.validation as SchemaFault[], base))
-  }
   if (error.statusCode === 413) return new Refusal('too_big')
   if (error.statusCode && error.statusCode < 500) return new Refusal('bad_request', error.message)
   return new Refusal('internal')

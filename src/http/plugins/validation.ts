@@ -1,28 +1,75 @@
-import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
-import Value from 'typebox/value'
+import { Checker } from '../../protocol/checker.js'
+import { Refusal } from '../../protocol/codes.js'
+import { NestedTooDeep, parseJson, plainJson } from '../../protocol/json.js'
 
-/** Validates what comes in by the TypeBox schemas: defaults filled in, integers of query and path read. Answers keep their shape by their types. */
+/**
+ * Reads what comes in: bodies by the one parser, then each part by its TypeBox schema, with defaults filled in and integers of query and path read. Answers keep
+ * their shape by their types.
+ */
 export const validation = fp(
   async (app: FastifyInstance) => {
+    app.removeContentTypeParser('application/json')
+    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => readBody(body))
     app.setValidatorCompiler(compileSchema)
     app.setSerializerCompiler(() => JSON.stringify)
   },
   { name: 'validation' },
 )
 
-/** A validator for one part of a request. */
-export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  const validator = Compile(schema)
-  const readsTexts = httpPart !== 'body'
-  return (data: unknown) => {
-    const filled = Value.Default(schema, readsTexts ? withIntegers(schema, { ...(data as object) }) : data)
-    if (validator.Check(filled)) return { value: filled }
-    // Fastify wants an error that carries its faults in `validation`.
-    return { error: [...validator.Errors(filled)] as unknown as Error }
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** The value of a JSON body; undefined where there is no body. Throws `bad_request` for what is not JSON in UTF-8, `invalid` for what nests too deep. */
+function readBody(body: Buffer): unknown {
+  if (body.length === 0) return undefined
+  try {
+    return parseJson(decoder.decode(body))
+  } catch (error) {
+    if (error instanceof NestedTooDeep) throw new Refusal('invalid', `The body is ${error.message}.`)
+    // A TypeError of the decoder, a SyntaxError of the parser: either quotes some characters of the body.
+    if (error instanceof TypeError) throw new Refusal('bad_request', 'The body is not valid UTF-8.')
+    if (error instanceof SyntaxError) throw new Refusal('bad_request', `The body is not JSON: ${error.message}`)
+    throw error
   }
+}
+
+/** A validator for one part of a request. Its error is a `Refusal`. */
+export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  return httpPart === 'body' ? bodyValidator(schema) : textsValidator(schema, `/${httpPart}`)
+}
+
+type Validate = (data: unknown) => { value: unknown } | { error: Refusal }
+
+/** A validator of bodies. `exact`: a field that keeps its numbers as they were written; whoever it is for checks it. */
+export function bodyValidator(schema: TSchema, exact?: string): Validate {
+  const checker = new Checker(schema)
+  return (data) => {
+    try {
+      return validated(checker, exact === undefined ? plainJson(data, '', 'double') : plainBut(data, exact), '')
+    } catch (error) {
+      if (error instanceof Refusal) return { error }
+      throw error
+    }
+  }
+}
+
+/** A validator of the texts of a query, a path or headers. */
+function textsValidator(schema: TSchema, at: string): Validate {
+  const checker = new Checker(schema)
+  return (data) => validated(checker, withIntegers(schema, { ...(data as object) }), at)
+}
+
+function validated(checker: Checker<TSchema>, data: unknown, at: string): ReturnType<Validate> {
+  const filled = checker.fill(data)
+  return checker.check(filled) ? { value: filled } : { error: new Refusal('invalid', undefined, checker.faults(filled, at)) }
+}
+
+function plainBut(data: unknown, exact: string): unknown {
+  if (typeof data !== 'object' || data === null || !Object.hasOwn(data, exact)) return plainJson(data, '', 'double')
+  const { [exact]: kept, ...rest } = data as Record<string, unknown>
+  return { ...(plainJson(rest, '', 'double') as object), [exact]: kept }
 }
 
 /** Texts of query or path, those that are integers as the schema wants them read. Nothing is guessed: `1.9`, `true` and nothing at all stay what they are. */

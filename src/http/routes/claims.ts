@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
-import { Compile } from 'typebox/compile'
 import type { ClaimService } from '../../jobs/claim-service.js'
 import { Assignment, ClaimAnswer, ClaimPost, ClaimPostInFull, ClaimRequest } from '../../protocol/claim-messages.js'
 import { Refusal } from '../../protocol/codes.js'
-import { describeFaults } from '../../protocol/faults.js'
+import { stringifyJson } from '../../protocol/json.js'
+import { bodyValidator } from '../plugins/validation.js'
 
 export interface ClaimRoutesOptions {
   readonly claims: ClaimService
@@ -14,7 +14,7 @@ export interface ClaimRoutesOptions {
 }
 
 const Path = Type.Object({ id: Type.String() })
-const posts = Compile(ClaimPost)
+const checkPost = bodyValidator(ClaimPost)
 
 /** `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`, for the role `worker`: jobs for workers in any language, over HTTP. */
 export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { claims, maxPostBytes }) => {
@@ -30,7 +30,8 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     body: ClaimRequest,
     response: { 200: Assignment, 204: Type.Null({ description: 'none came within wait_s' }) },
   }
-  app.post('/claim', { schema: claimed }, async (request, reply) => {
+  // An input keeps the text of its numbers.
+  app.post('/claim', { schema: claimed, serializerCompiler: () => (answer: unknown) => stringifyJson(answer) }, async (request, reply) => {
     const { identity } = request
     const { kind, solver, wait_s } = request.body
     const confirm = () => app.confirm(identity)
@@ -51,11 +52,6 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
   app.post('/:id/events', { schema: told, validatorCompiler, bodyLimit: maxPostBytes }, async ({ params, body, identity }) => {
     return claims.post(params.id, identity.sub, body as ClaimPost) // checkPost has let it through
   })
-}
-
-function checkPost(data: unknown): { value: unknown } | { error: Refusal } {
-  if (posts.Check(data)) return { value: data }
-  return { error: new Refusal('invalid', undefined, describeFaults(posts.Errors(data))) }
 }
 
 /** Aborted when the line to whoever asked is gone before the answer. */

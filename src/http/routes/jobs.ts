@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
+import Type, { type TSchema } from 'typebox'
 import { JobId } from '../../protocol/job-id.js'
 import { KINDS, type RunKindName } from '../../protocol/kinds.js'
 import { JobTimeout } from '../../protocol/timeout.js'
+import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { type JobResourceOptions, jobResource } from './job-resource.js'
@@ -17,28 +18,31 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const { idField, path, solvers: own, input } = KINDS[kind]
   const takesSolver = own.length > 0
   const solvers = [...own, ...jobs.solvers]
-  // What a configured solver takes it alone knows; the kind's own input is checked in full by the submit. The first that fits has its defaults filled in, so
-  // the one without any comes first.
-  const anyInput = takesSolver && jobs.solvers.length > 0 ? Type.Union([Type.Object({}, { additionalProperties: true }), input]) : input
+  const AnyObject = Type.Object({}, { additionalProperties: true })
+  const takesAny = takesSolver && jobs.solvers.length > 0
   const resource = runDialectResource(kind)
   await app.register(jobResource, { resource, jobs, policy })
 
-  const Submit = Type.Object(
-    {
-      [idField]: Type.Optional(JobId),
-      job_timeout_s: JobTimeout,
-      ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
-      input: anyInput,
-    },
-    { additionalProperties: false },
-  )
+  const submitOf = (input: TSchema) =>
+    Type.Object(
+      {
+        [idField]: Type.Optional(JobId),
+        job_timeout_s: JobTimeout,
+        ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
+        input,
+      },
+      { additionalProperties: false },
+    )
   const schema = {
     tags: [path],
     summary: 'Enqueue. With Accept: text/event-stream state and live progress up to the final message',
     headers: IdempotencyHeaders,
-    body: Submit,
+    body: submitOf(takesAny ? Type.Union([AnyObject, input]) : input),
   }
-  app.post('', { schema, onRequest: app.identify }, async (request, reply) => {
+  // What a configured solver takes it alone knows, with numbers as they were written; the kind's own input is checked in full by the submit.
+  const checkBody = takesAny ? bodyValidator(submitOf(AnyObject), 'input') : bodyValidator(submitOf(input))
+  const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
+  app.post('', { schema, validatorCompiler, onRequest: app.identify }, async (request, reply) => {
     const body = request.body as { [field: string]: unknown }
     const id = body[idField] as string | undefined // JobId, by the schema
     const timeoutS = body.job_timeout_s as number | undefined // JobTimeout, by the schema

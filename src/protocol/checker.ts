@@ -1,0 +1,168 @@
+import type { Static, TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import Value from 'typebox/value'
+import { withDefaults } from './defaults.js'
+import { describeFaults, MAX_FAULTS, pointerPart, type SchemaFault } from './faults.js'
+import { isSchema, memoized, mentions, type Schema, schemasOf, validatorOf } from './json-schema.js'
+
+/**
+ * A schema that checks what somebody sent. Each of its answers costs time linear in the value, however wrong it is, and an array that is too long is not looked
+ * into. TypeBox's own `Errors` goes through all keywords of all values, and through `uniqueItems` in quadratic time.
+ */
+export class Checker<T extends TSchema> {
+  readonly schema: T
+  readonly #validator: Validator
+
+  /** Throws for a schema that cannot be compiled, such as one whose pattern is no regular expression. */
+  constructor(schema: T) {
+    this.schema = schema
+    this.#validator = Compile<TSchema>(schema)
+  }
+
+  /** The value with the defaults of the schema; what was given is left as it was. */
+  fill(value: unknown): unknown {
+    return withDefaults(this.schema as Schema, value)
+  }
+
+  check(value: unknown): value is Static<T> {
+    return this.#validator.Check(value)
+  }
+
+  /** The first fault of a value that `check` refuses, in TypeBox's words. */
+  first(value: unknown): SchemaFault | undefined {
+    return this.#search(value).faults[0]
+  }
+
+  /** What is wrong with a value that `check` refuses: at most `MAX_FAULTS`, each with its path below `base`. */
+  faults(value: unknown, base = ''): { path: string; expected: string }[] {
+    return describeFaults(this.#search(value).faults, base)
+  }
+
+  #search(value: unknown): FaultSearch {
+    const search = new FaultSearch()
+    search.look(this.schema as Schema, value, '')
+    return search
+  }
+}
+
+/** Goes down into what is not valid, and only there. */
+class FaultSearch {
+  readonly faults: SchemaFault[] = []
+
+  /** Finds the faults of a value that is not valid by this schema. */
+  look(schema: Schema, value: unknown, path: string): void {
+    const before = this.faults.length
+    const { maxItems, maxProperties } = schema
+    if (Array.isArray(value) && typeof maxItems === 'number' && value.length > maxItems)
+      return this.#add({ keyword: 'maxItems', instancePath: path, message: `must not have more than ${maxItems} items` })
+    if (isSchema(value) && typeof maxProperties === 'number' && Object.keys(value).length > maxProperties)
+      return this.#add({ keyword: 'maxProperties', instancePath: path, message: `must not have more than ${maxProperties} properties` })
+    for (const fault of Value.Errors(ownKeywords(schema), value)) this.#add({ ...fault, instancePath: path + fault.instancePath })
+    if (refers(schema)) return
+    if (Array.isArray(value)) this.#items(schema, value, path)
+    else if (isSchema(value)) this.#fields(schema, value, path)
+    this.#alternatives(schema, value, path)
+    if (this.faults.length > before) return
+    const message = Array.isArray(value) && schema.uniqueItems === true ? 'must not have duplicate items' : 'must be valid'
+    this.#add({ keyword: 'valid', instancePath: path, message })
+  }
+
+  get #isFull(): boolean {
+    return this.faults.length >= MAX_FAULTS
+  }
+
+  #add(fault: SchemaFault): void {
+    if (!this.#isFull) this.faults.push(fault)
+  }
+
+  #items({ items }: Schema, values: readonly unknown[], path: string): void {
+    if (!isSchema(items)) return
+    const validator = validatorOf(items)
+    for (const [i, value] of values.entries()) {
+      if (this.#isFull) return
+      if (!validator.Check(value)) this.look(items, value, `${path}/${i}`)
+    }
+  }
+
+  #fields(schema: Schema, value: Schema, path: string): void {
+    for (const [name, field] of Object.entries(value)) {
+      if (this.#isFull) return
+      for (const own of fieldSchemasOf(schema, name)) {
+        if (own === false) this.#add({ keyword: 'additionalProperties', instancePath: path, params: { additionalProperties: [name] } })
+        else if (isSchema(own) && !validatorOf(own).Check(field)) this.look(own, field, `${path}/${pointerPart(name)}`)
+      }
+    }
+  }
+
+  #alternatives({ allOf, anyOf, oneOf }: Schema, value: unknown, path: string): void {
+    for (const schema of schemasOf(allOf)) if (!validatorOf(schema).Check(value)) this.look(schema, value, path)
+    for (const any of [schemasOf(anyOf), schemasOf(oneOf)]) {
+      if (any.some((schema) => validatorOf(schema).Check(value))) continue
+      const likely = any.filter((schema) => isOfType(schema, value))
+      for (const schema of likely.length > 0 ? likely : any) if (!this.#isFull) this.look(schema, value, path)
+    }
+  }
+}
+
+/** Whether an alternative is meant: one of another type is not. */
+function isOfType({ type }: Schema, value: unknown): boolean {
+  return typeof type !== 'string' || Value.Check({ type }, value)
+}
+
+/** The schemas of one field. */
+function fieldSchemasOf(schema: Schema, name: string): readonly unknown[] {
+  const { properties, additionalProperties } = schema
+  const own = isSchema(properties) && Object.hasOwn(properties, name) ? [properties[name]] : []
+  const schemas = [...own, ...patternsOf(schema).flatMap(({ pattern, schema }) => (pattern.test(name) ? [schema] : []))]
+  return schemas.length > 0 ? schemas : [additionalProperties]
+}
+
+/** Keywords that the search goes into by itself. */
+const SEARCHED: readonly string[] = [
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'items',
+  'maxItems',
+  'maxProperties',
+  'allOf',
+  'anyOf',
+  'oneOf',
+]
+/** Keywords whose value is data and no schema. */
+const DATA: readonly string[] = ['default', 'const', 'enum', 'examples']
+
+/** Whether a part of a schema cannot be checked by itself. */
+const refers = memoized((schema) => mentions(schema, ['$ref', '$dynamicRef', '$recursiveRef', 'unevaluatedItems', 'unevaluatedProperties']))
+
+/** A schema with its keywords about the value itself; one that refers to others with all but `uniqueItems`. */
+const ownKeywords = memoized((schema): TSchema => {
+  const searched = SEARCHED.filter((keyword) => keyword !== 'items' || isSchema(schema.items))
+  return without(schema, refers(schema) ? [] : searched)
+})
+
+/** The patterns of `patternProperties`. */
+const patternsOf = memoized(({ patternProperties }) => {
+  const patterns = isSchema(patternProperties) ? Object.entries(patternProperties) : []
+  return patterns.map(([pattern, schema]) => ({ pattern: new RegExp(pattern, 'u'), schema }))
+})
+
+/** A copy without these keywords and without `uniqueItems`, with what TypeBox has hidden in it. */
+function without(schema: Schema, keywords: readonly string[]): Schema {
+  const copy = Object.create(Object.getPrototypeOf(schema), Object.getOwnPropertyDescriptors(schema)) as Record<string, unknown>
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keywords.includes(keyword) || (keyword === 'uniqueItems' && value === true)) delete copy[keyword]
+    else if (!DATA.includes(keyword)) copy[keyword] = withoutUnique(value)
+  }
+  return copy
+}
+
+function withoutUnique(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutUnique)
+  return isPlain(value) ? without(value, []) : value
+}
+
+/** Not, say, a regular expression. */
+function isPlain(value: unknown): value is Schema {
+  return isSchema(value) && Object.getPrototypeOf(value) === Object.prototype
+}
