@@ -15,6 +15,8 @@ export type KindDefinition<S extends TSchema, D extends KindDialect> = {
   readonly timeoutS?: number
   /** Jobs of the kind that one worker process computes at a time, 1 to 64; 1 without it. */
   readonly concurrency?: number
+  /** The patterns in `input` are safe although the check takes them for ones that may backtrack, as it does some that are linear. False without it. */
+  readonly trustPatterns?: boolean
 } & DialectFields[D] &
   Computation<S, D>
 
@@ -61,7 +63,7 @@ const handles = new WeakSet<object>()
 export function defineKind<const S extends TSchema, D extends KindDialect>(definition: KindDefinition<S, D>): DefinedKind<Static<S>, D> {
   try {
     const { processor, thread, ...given } = definition
-    const fields: Readonly<Record<string, unknown>> = { attempts: 1, timeoutS: 3600, concurrency: 1, ...given }
+    const fields: Readonly<Record<string, unknown>> = { attempts: 1, timeoutS: 3600, concurrency: 1, trustPatterns: false, ...given }
     assertKindFields(fields)
     const computedBy = computationOf(processor, thread)
     addDefinedKind(fields)

@@ -6,6 +6,7 @@ import { type AddedKind, addKind, KIND_NAMES, KINDS, type Kind } from './kinds.j
 import { processEvents } from './process-events.js'
 import { computedEvents, snapshotFields } from './run-events.js'
 import { jobMessages } from './run-messages.js'
+import { unsafePatterns } from './safe-pattern.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from './timeout.js'
 
 /** What a kind of one's own speaks: `run`, with sockets and a place in the REST interface of its own, or `process`, on `/ws` and `/api/processes` alone. */
@@ -18,6 +19,7 @@ export type KindFields = {
   readonly attempts: number
   readonly timeoutS: number
   readonly concurrency: number
+  readonly trustPatterns: boolean
 } & (
   | { readonly dialect: 'run'; readonly path: string; readonly idField: string; readonly phases: readonly string[] }
   | { readonly dialect: 'process' }
@@ -30,6 +32,7 @@ const Common = {
   attempts: Type.Integer({ minimum: 1, maximum: 100 }),
   timeoutS: Type.Number({ minimum: MIN_TIMEOUT_S, maximum: MAX_TIMEOUT_S }),
   concurrency: Type.Integer({ minimum: 1, maximum: 64 }),
+  trustPatterns: Type.Boolean(),
 }
 const RunFields = {
   path: Name,
@@ -76,10 +79,15 @@ function speech(idField: string, phases: readonly string[]): Pick<AddedKind, 'ev
 }
 
 /** Compiled once here, so that a pattern that is none is a fault of the definition and not of the first submit. */
-function inputOf({ input }: KindFields): Kind['input'] {
+function inputOf({ input, trustPatterns }: KindFields): Kind['input'] {
   try {
     const schema = asTypeBox(input)
     Compile(schema)
+    const [unsafe] = trustPatterns ? [] : unsafePatterns(schema)
+    if (unsafe !== undefined)
+      throw new TypeError(
+        `the pattern ${unsafe} may backtrack: expected one whose parts cannot match the same characters (or a format), or trustPatterns: true`,
+      )
     return schema
   } catch (error) {
     throw new TypeError(`input: ${error instanceof Error ? error.message : error}`, { cause: error })

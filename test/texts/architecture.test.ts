@@ -14,7 +14,7 @@ interface Part {
 
 /** Who may import whom. A file belongs to the first part that it matches; imports of types count too. */
 const PARTS: readonly Part[] = [
-  { name: 'protocol', files: /^src\/protocol\//, imports: [], npm: ['typebox'], node: false },
+  { name: 'protocol', files: /^src\/protocol\//, imports: [], npm: ['redos-detector', 'typebox'], node: false },
   { name: 'tally', files: /^src\/tally\//, imports: [], npm: [], node: false },
   { name: 'client', files: /^src\/client\//, imports: ['protocol'], npm: [], node: false },
   { name: 'broker redis', files: /^src\/broker\/redis-/, imports: ['protocol', 'broker', 'hub ports'], npm: ['ioredis'], node: true },

@@ -4,6 +4,7 @@ import { loadConfig, SETTINGS } from '../../src/config.js'
 import { defineKind } from '../../src/index.js'
 import { normaliseInput } from '../../src/jobs/input.js'
 import { isKindName, KIND_NAMES, RUN_KIND_NAMES } from '../../src/protocol/kinds.js'
+import { unsafePatterns } from '../../src/protocol/safe-pattern.js'
 
 const PROCESS = { name: 'one', dialect: 'process', input: Type.Object({}), processor: async () => ({}) } as const
 const work = { processor: async () => ({ metrics_summary: {} }) }
@@ -27,6 +28,11 @@ t.test('[KIND-6] a definition that is wrong throws, says which field, and adds n
     [{ ...PROCESS, input: Type.String() }, /^defineKind: input: expected the JSON Schema of an object/],
     [{ ...PROCESS, input: { type: 'object' } }, /^defineKind: input: /],
     [{ ...PROCESS, input: Type.Object({ a: Type.String({ pattern: '(' }) }) }, /^defineKind: input: .*regular expression/i],
+    ...[
+      Type.Object({ a: Type.String({ pattern: '^(a+)+$' }) }),
+      Type.Object({ a: Type.Array(Type.Union([Type.Null(), Type.String({ pattern: '^(a|aa)+$' })])) }),
+      { type: 'object', properties: {}, patternProperties: { '^\\S+@\\S+$': {} } },
+    ].map((input): [object, RegExp] => [{ ...PROCESS, input }, /^defineKind: input: the pattern \^\S+ may backtrack: .*trustPatterns/]),
     [{ ...PROCESS, attempts: 0 }, /^defineKind: attempts: expected >= 1$/],
     [{ ...PROCESS, attempts: 1.5 }, /^defineKind: attempts: expected of type integer$/],
     [{ ...PROCESS, timeoutS: 0.5 }, /^defineKind: timeoutS: expected >= 1$/],
@@ -48,6 +54,21 @@ t.test('[KIND-6] a definition that is wrong throws, says which field, and adds n
   ]
   for (const [definition, message] of cases) t.throws(() => define(definition), { name: 'TypeError', message }, String(message))
   t.same(KIND_NAMES, before)
+})
+
+t.test('[KIND-6] usual patterns are safe, and a pattern may be trusted', async (t) => {
+  const patterns = [
+    '^[a-z][a-z0-9-]{0,31}$',
+    '^[A-Z]{2}\\d{2}[A-Z0-9]{1,30}$',
+    '^[a-z0-9]+(-[a-z0-9]+)*$',
+    '^\\d{4}-\\d\\d-\\d\\d$',
+    '^https?://\\S+$',
+    '^[\\p{L}\\p{N} _-]{1,200}$',
+    '\\.csv$',
+  ]
+  t.same(unsafePatterns(Type.Object({ a: Type.Union(patterns.map((pattern) => Type.String({ pattern }))) })), [])
+  const input = Type.Object({ a: Type.String({ pattern: '^(a+)+$' }) })
+  t.ok(define({ ...PROCESS, name: 'trusting', input, trustPatterns: true }))
 })
 
 t.test('[KIND-6] two kinds have no name in common', async (t) => {
