@@ -109,7 +109,20 @@ export const SETTINGS = {
     'an https:// or http:// URL',
   ),
   JWT_ISSUER: text('The `iss` that a token must have; empty: any.', '', /^.+$/, 'a text'),
-  JWT_AUDIENCE: text('The `aud` that a token must have; empty: any.', '', /^.+$/, 'a text'),
+  JWT_AUDIENCE: text(
+    'The `aud` that a token must have; empty or `any`: any. With JWT_JWKS_URL it is required, since an identity provider signs tokens for others too.',
+    '',
+    /^.+$/,
+    'a text',
+  ),
+  JWT_ROLE_CLAIM: text(
+    'Claim of a token that holds the role, a text or a list: its name, or a path such as `realm_access.roles`.',
+    'role',
+    /^\S+$/,
+    'a name or a path',
+  ),
+  JWT_ADMIN_ROLE: text('What that claim says, or has in its list, for an admin.', 'admin', /^.+$/, 'a text'),
+  JWT_WORKER_ROLE: text('The same for a worker over HTTP.', 'worker', /^.+$/, 'a text'),
   AUTH_COOKIE: text(
     'Name of a cookie that may bring the token, from pages of ALLOWED_ORIGINS only; empty: none.',
     '',
@@ -241,6 +254,9 @@ export const SETTINGS = {
   SWEEP_INTERVAL_MS: integer('How often jobs are looked after whose process died.', 5000, 100, 600_000),
 } as const satisfies Record<string, Setting<unknown>>
 
+/** The JWT_AUDIENCE that asks for none. */
+export const ANY_AUDIENCE = 'any'
+
 const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
 
 export type SettingName = keyof typeof SETTINGS
@@ -265,6 +281,10 @@ export function loadConfig(
   })
   for (const name of required) if (!isSet(name)) faults.push(`${name}: expected to be set`)
   if (needsKey && isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
+  if (needsKey && isSet('JWT_JWKS_URL') && !isSet('JWT_AUDIENCE'))
+    faults.push(
+      'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to take tokens for others too',
+    )
   if (env.AUTH_COOKIE && !env.ALLOWED_ORIGINS) faults.push('ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read

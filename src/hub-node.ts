@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { DEFAULT_MAX_USERS, RedisDepths } from './broker/redis-depths.js'
 import { RedisKeys } from './broker/redis-keys.js'
-import type { Config } from './config.js'
+import { ANY_AUDIENCE, type Config } from './config.js'
 import { metricsRoute } from './http/routes/metrics.js'
 import { DEFAULT_SESSION_LIMITS } from './hub/session.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
@@ -77,7 +77,11 @@ function serverSettings(config: Config, guards: HubGuards) {
   return {
     auth: {
       keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },
-      expected: { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE },
+      expected: {
+        issuer: config.JWT_ISSUER,
+        audience: config.JWT_AUDIENCE === ANY_AUDIENCE ? '' : config.JWT_AUDIENCE,
+        roles: { claim: config.JWT_ROLE_CLAIM, admin: config.JWT_ADMIN_ROLE, worker: config.JWT_WORKER_ROLE },
+      },
       cookie: config.AUTH_COOKIE,
       revocations: guards.revocations,
     },

@@ -143,7 +143,7 @@ function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revoca
   const places = new Places(admission)
   const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   return {
-    authenticate: (token) => app.authenticate(token),
+    authenticate: (token) => app.authenticateUser(token),
     enter: async (identity, probe) => {
       const leave = await places.enter(identity.sub, probe)
       // A node that drains has given all places back, also one that was just being taken.

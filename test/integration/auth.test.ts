@@ -131,12 +131,29 @@ t.test('with a hub that answers', async (t) => {
     t.match(await (await h.connect(longest)).next(), { type: 'status', run_id: longest }, 'the longest id is one')
   })
 
-  t.test('[JOB-3] an admin may watch the job of another, a worker may not', async (t) => {
+  t.test('[JOB-3] [AUTH-5] an admin may watch the job of another, a worker none at all', async (t) => {
     const exp = Math.floor(Date.now() / 1000) + 60
     const admin = await h.connect(id, { token: tokenOf({ sub: 'carol', exp, role: 'admin' }) })
     t.match(await admin.next(), { type: 'status', run_id: id })
-    const worker = await h.connect(id, { token: tokenOf({ sub: 'carol', exp, role: 'worker' }) })
-    t.match(await worker.closed, { code: 4004 })
+    const token = tokenOf({ sub: 'alice', exp, role: 'worker' })
+    const reason = 'The token of a worker claims jobs, and does nothing else.'
+    t.same(await (await h.connect(id, { token })).closed, { code: 4003, reason }, 'of its own name neither')
+    const tab = new TestClient(`${h.nodes[0]?.ws}/ws?token=${token}`)
+    t.match(await tab.closed, { code: 4003 })
+    const renewed = await h.connect(id)
+    await renewed.next('status')
+    renewed.send({ type: 'auth', token })
+    t.match(await renewed.closed, { code: 4003 })
+    const calls = [
+      ['POST', '/api/v2/runs', { input: HORN }],
+      ['POST', `/api/v2/runs/${id}/cancel`],
+      ['GET', `/api/v2/runs/${id}`],
+      ['GET', '/api/processes'],
+      ['GET', '/api/models'],
+      ['GET', '/api/revocations'],
+    ] as const
+    for (const [method, path, body] of calls)
+      t.match(await h.call(method, path, { token, body }), { status: 403, body: { error: 'forbidden' } }, path)
   })
 
   t.test('[MSG-3] auth renews the token of a live socket, which then outlives the old one', async (t) => {

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { type AuthOptions, auth } from '../../src/http/plugins/auth.js'
 import { keyServerSource, publicKeySource } from '../../src/http/plugins/keys.js'
 import { origins } from '../../src/http/plugins/origins.js'
+import type { RoleNames } from '../../src/http/plugins/roles.js'
 import { SECRET, startHarness } from '../helpers/harness.js'
 import { newKey, startKeyServer } from '../helpers/key-server.js'
 import { badTokens, tokenOf } from '../helpers/tokens.js'
@@ -24,10 +25,11 @@ interface Settings {
   readonly jwksUrl?: string
   readonly issuer?: string
   readonly audience?: string
+  readonly roles?: RoleNames
 }
 
 /** A server that reads tokens, and nothing is revoked. */
-async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issuer = '', audience = '' }: Settings) {
+async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issuer = '', audience = '', roles }: Settings) {
   const app = Fastify()
   t.teardown(() => app.close())
   const revocations: AuthOptions['revocations'] = {
@@ -40,7 +42,12 @@ async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issu
     close: () => {},
   }
   await app.register(origins, { allowed: [] })
-  await app.register(auth, { keys: { secret, publicKey, jwksUrl }, expected: { issuer, audience }, cookie: '', revocations })
+  await app.register(auth, {
+    keys: { secret, publicKey, jwksUrl },
+    expected: { issuer, audience, ...(roles && { roles }) },
+    cookie: '',
+    revocations,
+  })
   return (token: string) => app.authenticate(token)
 }
 
@@ -150,6 +157,53 @@ t.test('[AUTH-2] issuer and audience are asked for where they are set; role, jti
   for (const change of wrong) await t.rejects(read(await ec.sign({ ...good, ...change })), REFUSED, JSON.stringify(change))
 })
 
+t.test('[AUTH-2] the claim of the role and its values are settings; unknown roles of others are users', async (t) => {
+  const read = async (roles: RoleNames | undefined, claims: object) =>
+    (await reader(t, { publicKey: ec.pem, ...(roles && { roles }) }))(await ec.sign({ ...ALICE, ...claims })).then(
+      ({ role }) => role,
+      ({ code }) => code,
+    )
+  const keycloak = { claim: 'realm_access.roles', admin: 'runcast-admin', worker: 'runcast-worker' }
+  const cases: [roles: RoleNames | undefined, claims: object, role: string][] = [
+    [keycloak, { realm_access: { roles: ['offline_access', 'runcast-admin'] } }, 'admin'],
+    [keycloak, { realm_access: { roles: ['runcast-worker'] } }, 'worker'],
+    [keycloak, { realm_access: { roles: ['admin'] } }, 'user'],
+    [keycloak, { role: 'admin', realm_access: 5 }, 'user'],
+    [keycloak, { realm_access: { roles: [1] } }, 'unauthenticated'],
+    [{ ...keycloak, claim: 'https://app.example/roles' }, { 'https://app.example/roles': 'runcast-admin' }, 'admin'],
+    [{ ...keycloak, claim: 'groups' }, { groups: 'staff' }, 'user'],
+    [undefined, { role: ['user', 'worker'] }, 'worker'],
+    [undefined, { role: 'root' }, 'unauthenticated'],
+    [undefined, {}, 'user'],
+  ]
+  for (const [roles, claims, role] of cases) t.equal(await read(roles, claims), role, JSON.stringify(claims))
+})
+
+t.test('[AUTH-2] of an identity provider only access tokens are taken: no ID token, no token of another type', async (t) => {
+  const server = await startKeyServer(t, KEYS)
+  const readers = [await reader(t, { publicKey: ec.pem }), await reader(t, { jwksUrl: server.url })]
+  const other: [claims: object, header?: object][] = [
+    [{ nonce: 'n' }],
+    [{ at_hash: 'h' }],
+    [{ c_hash: 'h' }],
+    [{ typ: 'ID' }],
+    [{ typ: 'Refresh' }],
+    [{ token_use: 'id' }],
+    [{}, { typ: 'logout+jwt' }],
+    [{}, { typ: 'dpop+jwt' }],
+  ]
+  for (const read of readers) {
+    for (const [claims, header] of other)
+      await t.rejects(read(await ec.sign({ ...ALICE, ...claims }, header)), { ...REFUSED, message: /^The token is no access token: its / })
+    for (const typ of ['JWT', 'jwt', 'at+jwt', 'application/at+jwt', undefined])
+      t.match(
+        await read(await ec.sign({ ...ALICE, typ: 'Bearer', token_use: 'access', nonce: 'n' }, { typ })),
+        { sub: 'alice' },
+        String(typ),
+      )
+  }
+})
+
 t.test('[AUTH-3] the keys of a server that rotates them: a new one is fetched, one that was withdrawn goes', async (t) => {
   const server = await startKeyServer(t, KEYS)
   const read = await reader(t, { jwksUrl: server.url })
@@ -240,7 +294,13 @@ t.test('[AUTH-1] a public key is PEM or the path of a PEM file; what is no such 
 
 t.test('[AUTH-4] [ORIGIN-1] a whole hub: keys of a server, a cookie of an allowed page, foreign pages refused', async (t) => {
   const server = await startKeyServer(t, [ec])
-  const env = { JWT_SECRET: '', JWT_JWKS_URL: server.url, AUTH_COOKIE: 'session', ALLOWED_ORIGINS: 'https://app.example' }
+  const env = {
+    JWT_SECRET: '',
+    JWT_JWKS_URL: server.url,
+    JWT_AUDIENCE: 'any',
+    AUTH_COOKIE: 'session',
+    ALLOWED_ORIGINS: 'https://app.example',
+  }
   const h = await startHarness(t, { processor: null, env })
   const token = await ec.sign(ALICE)
   const get = (headers: Record<string, string>, query = '') => fetch(`${h.nodes[0]?.http}/api/v2/runs${query}`, { headers })

@@ -92,7 +92,12 @@ t.test('one key of the tokens is required with REDIS_URL, since others sign with
   for (const env of [{ REDIS_URL }, { REDIS_URL, JWT_SECRET: '' }, { REDIS_URL, JWT_ISSUER: 'https://login.example' }]) {
     t.equal(faultOf(env).message, `The settings are not valid:\n  ${expected}`)
   }
-  const keys = [{ JWT_SECRET: SECRET }, { JWT_PUBLIC_KEY: '-----BEGIN\nPUBLIC' }, { JWT_JWKS_URL: 'https://login.example/keys' }]
+  const JWKS = { JWT_JWKS_URL: 'https://login.example/keys' }
+  const audience =
+    'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to take tokens for others too'
+  t.equal(faultOf({ REDIS_URL, ...JWKS }).message, `The settings are not valid:\n  ${audience}`)
+  t.doesNotThrow(() => loadConfig({ REDIS_URL, ...JWKS }, ['REDIS_URL'], false), 'a worker checks no token')
+  const keys = [{ JWT_SECRET: SECRET }, { JWT_PUBLIC_KEY: '-----BEGIN\nPUBLIC' }, { ...JWKS, JWT_AUDIENCE: 'any' }]
   for (const key of keys) t.match(loadConfig({ REDIS_URL, ...key }), key)
   t.doesNotThrow(() => loadConfig({ JWT_SECRET: SECRET }))
   t.doesNotThrow(() => loadConfig({ REDIS_URL }, ['REDIS_URL'], false), 'who checks no token needs none')

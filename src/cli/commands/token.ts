@@ -1,4 +1,5 @@
-import { loadConfig } from '../../config.js'
+import { ANY_AUDIENCE, loadConfig } from '../../config.js'
+import { claimOf } from '../../http/plugins/roles.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { signToken } from '../token.js'
@@ -14,17 +15,18 @@ export const token = defineCommand({
     role: { value: '<role>', about: `${ROLES.join(' or ')}; without it an ordinary user` },
     seconds: { value: '<seconds>', about: `how long it is good for; ${HOUR_S} without it` },
   },
-  notes: ['Where JWT_ISSUER and JWT_AUDIENCE are set, as for the hubs, the token has them.'],
+  notes: ['Where JWT_ISSUER, JWT_AUDIENCE and the names of the roles are set, as for the hubs, the token has them.'],
   run: async ({ sub }, { role, seconds }) => {
     if (sub === '') throw usageError('token', 'expected <sub>')
-    if (role !== undefined && !ROLES.includes(role)) throw usageError('token', `--role: expected ${ROLES.join(' or ')}`)
+    if (role !== undefined && role !== 'admin' && role !== 'worker') throw usageError('token', `--role: expected ${ROLES.join(' or ')}`)
     const life = countOf('token', 'seconds', seconds, HOUR_S)
-    const { JWT_SECRET, JWT_SECRET_FILE, JWT_ISSUER, JWT_AUDIENCE } = process.env
-    const config = loadConfig({ JWT_SECRET, JWT_SECRET_FILE, JWT_ISSUER, JWT_AUDIENCE }, ['JWT_SECRET'])
+    const names = ['JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_ROLE_CLAIM', 'JWT_ADMIN_ROLE', 'JWT_WORKER_ROLE']
+    const config = loadConfig(Object.fromEntries(names.map((name) => [name, process.env[name]])), ['JWT_SECRET'])
+    const roles = { claim: config.JWT_ROLE_CLAIM, admin: config.JWT_ADMIN_ROLE, worker: config.JWT_WORKER_ROLE }
     const claims = {
-      ...(role !== undefined && { role }),
+      ...(role !== undefined && claimOf(roles, role)),
       ...(config.JWT_ISSUER !== '' && { iss: config.JWT_ISSUER }),
-      ...(config.JWT_AUDIENCE !== '' && { aud: config.JWT_AUDIENCE }),
+      ...(config.JWT_AUDIENCE !== '' && config.JWT_AUDIENCE !== ANY_AUDIENCE && { aud: config.JWT_AUDIENCE }),
     }
     process.stdout.write(`${signToken(config.JWT_SECRET, sub, life, claims)}\n`)
     return EXIT.ok

@@ -30,8 +30,12 @@ declare module 'fastify' {
     authenticate(token: string): Promise<Identity>
     /** Throws `expired` or `unauthenticated` where an identity that was good when it was read is so no longer. */
     confirm(identity: Identity): void
+    /** The user of a token. Throws as `authenticate`, and `forbidden` for a worker, whose token claims jobs and does nothing else. */
+    authenticateUser(token: string): Promise<Identity>
     /** Hook for routes that need a user: sets `request.identity`, or throws `forbidden`, `unauthenticated`, `expired` or `overloaded` before anything else of the request is read. */
     identify(request: FastifyRequest): Promise<void>
+    /** The same for routes that need a worker. */
+    identifyWorker(request: FastifyRequest): Promise<void>
     /** The token in a page's cookie; only of a page that is trusted by name, since a browser sends cookies whoever asks it to. */
     cookieTokenOf(request: FastifyRequest): string | undefined
   }
@@ -67,12 +71,26 @@ export const auth = fp(
       return cookie !== '' && app.isTrustedPage(request) ? cookieOf(request.headers.cookie, cookie) : undefined
     })
     app.decorateRequest('identity')
-    app.decorate('identify', async (request: FastifyRequest) => {
+    app.decorate('authenticateUser', async (token: string) => {
+      const identity = await app.authenticate(token)
+      if (identity.role === 'worker') throw new Refusal('forbidden', 'The token of a worker claims jobs, and does nothing else.')
+      return identity
+    })
+    const identifiedBy = (authenticate: (token: string) => Promise<Identity>) => async (request: FastifyRequest) => {
       if (!app.mayConnectFrom(request)) throw new Refusal('forbidden', 'Pages of this origin are not allowed.')
       const token = tokenOf(request)
       if (token === undefined) throw new Refusal('unauthenticated')
-      request.identity = await app.authenticate(token)
-    })
+      request.identity = await authenticate(token)
+    }
+    app.decorate('identify', identifiedBy(app.authenticateUser))
+    app.decorate(
+      'identifyWorker',
+      identifiedBy(async (token) => {
+        const identity = await app.authenticate(token)
+        if (identity.role !== 'worker') throw new Refusal('forbidden', 'Only a worker may claim jobs.')
+        return identity
+      }),
+    )
   },
   { name: 'auth', dependencies: ['origins'] },
 )
@@ -103,7 +121,8 @@ async function claimsOf(token: string, sources: readonly KeySource[]): Promise<u
       return await source.claims(token)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      if (error.code !== 'unauthenticated') refusal = error
+      // The most telling one: that a source cannot tell, else the reason of the last.
+      if (refusal.code === 'unauthenticated') refusal = error
     }
   }
   throw refusal

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Identity } from '../../hub/policy.js'
 import { Refusal } from '../../protocol/codes.js'
+import { DEFAULT_ROLE_NAMES, type RoleNames, roleIn } from './roles.js'
 
 /** The last second that a `Date` can tell. */
 const MAX_DATE_S = 8_640_000_000_000
@@ -12,7 +13,6 @@ const Claims = Compile(
   Type.Object({
     sub: Type.String({ minLength: 1, maxLength: 256 }),
     exp: Type.Number({ maximum: MAX_DATE_S }),
-    role: Type.Optional(Type.Enum(['user', 'admin', 'worker'])),
     iat: Type.Optional(Type.Number({ minimum: 0, maximum: MAX_DATE_S })),
     nbf: Type.Optional(Type.Number()),
     jti: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
@@ -26,18 +26,22 @@ export interface ExpectedClaims {
   readonly issuer: string
   /** One of the token's, where it has several. */
   readonly audience: string
+  /** Without it those of our own tokens. */
+  readonly roles?: RoleNames
 }
 
 /** Whom the claims of a genuine token (RFC 7519, section 4.1) speak for at `now`. Throws `unauthenticated` or `expired`. */
 export function identityOf(claims: unknown, expected: ExpectedClaims, now: number): Identity {
-  if (!Claims.Check(claims))
-    throw new Refusal('unauthenticated', 'The claims sub, exp, role, iat, nbf or jti of the token are missing or wrong.')
+  const { roles = DEFAULT_ROLE_NAMES } = expected
+  const role = Claims.Check(claims) ? roleIn(claims, roles) : null
+  if (!Claims.Check(claims) || role === null)
+    throw new Refusal('unauthenticated', `The claims sub, exp, ${roles.claim}, iat, nbf or jti of the token are missing or wrong.`)
   if (expected.issuer !== '' && claims.iss !== expected.issuer) throw new Refusal('unauthenticated', 'The token is of another issuer.')
   if (expected.audience !== '' && ![claims.aud].flat().includes(expected.audience))
     throw new Refusal('unauthenticated', 'The token is for another audience.')
   const issuedAt = (claims.iat ?? 0) * 1000
   if (issuedAt > now + MAX_AHEAD_MS || (claims.nbf ?? 0) * 1000 > now) throw new Refusal('unauthenticated', 'The token is not valid yet.')
   if (claims.exp * 1000 <= now) throw new Refusal('expired')
-  const { sub, role = 'user', jti } = claims
+  const { sub, jti } = claims
   return { sub, role, expiresAt: claims.exp * 1000, issuedAt, ...(jti !== undefined && { jti }) }
 }

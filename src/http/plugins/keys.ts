@@ -22,7 +22,7 @@ const FETCH_TIMEOUT_MS = 3000
 const RETRY_MS = 1000
 
 const MIN_RSA_BITS = 2048
-const HeaderSchema = Type.Object({ alg: Type.String(), kid: Type.Optional(Type.String()) })
+const HeaderSchema = Type.Object({ alg: Type.String(), kid: Type.Optional(Type.String()), typ: Type.Optional(Type.String()) })
 const Header = Compile(HeaderSchema)
 type TokenHeader = Static<typeof HeaderSchema>
 
@@ -129,9 +129,33 @@ async function verified(token: string, keys: readonly (CryptoKey | KeyObject)[],
       (result) => result.payload,
       () => undefined,
     )
-    if (payload) return parse(decoder.decode(payload))
+    if (payload) return accessClaims(headerOf(token), parse(decoder.decode(payload)))
   }
   throw new Refusal('unauthenticated')
+}
+
+/** The header `typ` of access tokens: the general one, and those of RFC 9068. */
+const ACCESS_TYPES = ['jwt', 'at+jwt', 'application/at+jwt']
+/** Claims of ID tokens (OpenID Connect Core 1.0, section 2). */
+const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash']
+/** How Keycloak (`typ`) and Cognito (`token_use`) mark their tokens. */
+const ACCESS_USES: Readonly<Record<string, unknown>> = { typ: 'Bearer', token_use: 'access' }
+const OTHER_USES: Readonly<Record<string, readonly unknown[]>> = { typ: ['ID', 'Refresh', 'Offline', 'Logout'], token_use: ['id'] }
+
+/**
+ * The claims of an access token. An identity provider signs other tokens with the same keys, of which an ID token goes to every client that a user signs in to (RFC
+ * 8725, sections 2.8, 3.11 and 3.12): refused is what says that it is one of them.
+ */
+function accessClaims({ typ = 'JWT' }: TokenHeader, payload: unknown): unknown {
+  const claims = new Map(typeof payload === 'object' && payload !== null ? Object.entries(payload) : [])
+  const isMarked = typ.toLowerCase() !== 'jwt' || Object.entries(ACCESS_USES).some(([name, use]) => claims.get(name) === use)
+  const mark = ACCESS_TYPES.includes(typ.toLowerCase())
+    ? (Object.keys(OTHER_USES).find((name) => OTHER_USES[name]?.includes(claims.get(name))) ??
+      // Some providers write the nonce into access tokens too, and say there what they are.
+      (isMarked ? undefined : ID_TOKEN_CLAIMS.find((name) => claims.has(name))))
+    : 'typ'
+  if (mark !== undefined) throw new Refusal('unauthenticated', `The token is no access token: its ${mark} says so.`)
+  return payload
 }
 
 /** The header of a token, not verified in any way. Throws `unauthenticated` where there is none. */

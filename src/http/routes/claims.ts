@@ -19,10 +19,7 @@ const checkPost = bodyValidator(ClaimPost)
 /** `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`, for the role `worker`: jobs for workers in any language, over HTTP. */
 export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { claims, maxPostBytes }) => {
   const tags = ['workers']
-  app.addHook('onRequest', app.identify)
-  app.addHook('onRequest', async ({ identity }) => {
-    if (identity.role !== 'worker') throw new Refusal('forbidden', 'Only a worker may claim jobs.')
-  })
+  app.addHook('onRequest', app.identifyWorker)
 
   const claimed = {
     tags,
