@@ -3,7 +3,6 @@ import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import type { ClaimService } from '../../jobs/claim-service.js'
 import { Assignment, ClaimAnswer, ClaimPost, ClaimPostInFull, ClaimRequest } from '../../protocol/claim-messages.js'
-import { Refusal } from '../../protocol/codes.js'
 import { stringifyJson } from '../../protocol/json.js'
 import { bodyValidator } from '../plugins/validation.js'
 
