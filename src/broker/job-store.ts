@@ -21,6 +21,9 @@ export interface NewJob {
 /** `existing`: a job with this id was there before and nothing was written. */
 export type Created = { readonly created: true } | { readonly created: false; readonly existing: { owner: string; digest: string } }
 
+/** Jobs that have not ended, or those that have. */
+export type Phase = 'active' | 'final'
+
 export interface ListPage {
   /** Newest first. */
   readonly ids: readonly string[]
@@ -57,8 +60,11 @@ export interface JobStore {
   create(job: NewJob, first: JobEvent): Promise<Created>
   /** Makes the present round of a job known: the sweeper's index, then the owner's. May be done again. */
   reactivate(job: KnownJob): Promise<void>
-  /** Of one kind, or of all together in one order. */
-  list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage>
+  /**
+   * Of one kind, or of all together in one order. `active`: those in the user's index of active jobs, which one that has just ended may
+   * still be in, in the order in which their rounds began; `final`: those that have ended.
+   */
+  list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
   /** Durable entries after a seq, at most `limit`; null where there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
   /** Takes a job that has expired out of its owner's index. */

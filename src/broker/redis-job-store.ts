@@ -1,8 +1,9 @@
 import type { JobEvent } from '../protocol/entry.js'
 import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
+import { isFinal, type Status } from '../protocol/status.js'
 import type { BrokerLimits } from './broker.js'
 import { readEnvelope } from './envelope.js'
-import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
+import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob, Phase } from './job-store.js'
 import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './redis-connection.js'
 import { memberOf, RedisKeys, roundOf } from './redis-keys.js'
 import { STORE } from './redis-stamped.js'
@@ -52,13 +53,19 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     await this.#keepOwned(owner, kind)
   }
 
-  /** Newest first; the cursor is `<ms>:<id>` of the last one given. All kinds are merged here, so that there is no second index to keep in step. */
-  async list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage> {
+  /** Newest first; the cursor is `<ms>:<id>` of the last one given, in microseconds for active jobs. All kinds are merged here, so that there is no second index to keep in step. */
+  async list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
+    const { active } = this.#keys.feed(owner)
+    if (phase === 'active') {
+      const page = await this.#page([active], limit, cursor && inMicroseconds(cursor))
+      if (!kind) return page
+      const isOfKind = await this.#areIn(this.#keys.owned(owner, kind), page.ids)
+      return { ...page, ids: page.ids.filter((_, i) => isOfKind[i]) }
+    }
     const kinds = kind ? [kind] : KIND_NAMES
-    const rows = (await Promise.all(kinds.map((kind) => this.#owned(this.#keys.owned(owner, kind), limit + 1, cursor)))).flat()
-    const page = rows.sort((a, b) => Number(b.ms) - Number(a.ms) || (a.id < b.id ? 1 : -1)).slice(0, limit)
-    const last = page.at(-1)
-    return { ids: page.map(({ id }) => id), ...(rows.length > limit && last && { cursor: `${last.ms}:${last.id}` }) }
+    const keys = kinds.map((kind) => this.#keys.owned(owner, kind))
+    const page = await this.#page(keys, limit, cursor)
+    return phase === 'final' ? { ...page, ids: await this.#withoutActive(active, page.ids) } : page
   }
 
   async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
@@ -119,6 +126,28 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     this.#commands.disconnect()
   }
 
+  /** The newest of some indices in one order. */
+  async #page(keys: readonly string[], limit: number, cursor: string | undefined): Promise<ListPage> {
+    const rows = (await Promise.all(keys.map((key) => this.#owned(key, limit + 1, cursor)))).flat()
+    const page = rows.sort((a, b) => Number(b.ms) - Number(a.ms) || (a.id < b.id ? 1 : -1)).slice(0, limit)
+    const last = page.at(-1)
+    return { ids: page.map(({ id }) => id), ...(rows.length > limit && last && { cursor: `${last.ms}:${last.id}` }) }
+  }
+
+  /** Of each of these ids whether it is in an index. */
+  async #areIn(key: string, ids: readonly string[]): Promise<boolean[]> {
+    const scores = await asked(Promise.all(ids.map((id) => this.#commands.zscore(key, id))))
+    return scores.map((score) => score !== null)
+  }
+
+  /** Those that the index of active jobs does not have, and those that have ended and are still in it. */
+  async #withoutActive(active: string, ids: readonly string[]): Promise<string[]> {
+    const isActive = await this.#areIn(active, ids)
+    const ofActive = ids.map((id, i) => (isActive[i] ? this.#commands.hget(this.#keys.job(id), 'status') : null))
+    const statuses = await asked(Promise.all(ofActive))
+    return ids.filter((_, i) => !isActive[i] || isFinal(statuses[i] as Status)) // as the scripts write it
+  }
+
   /** The newest of one index, at most `count`, from behind the cursor on. */
   async #owned(key: string, count: number, cursor: string | undefined): Promise<{ ms: string; id: string }[]> {
     const [score, after] = cursor ? splitCursor(cursor) : ['+inf', undefined]
@@ -166,6 +195,12 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   async #keepOwned(owner: string, kind: KindName): Promise<void> {
     await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
   }
+}
+
+/** The cursor of a list of active jobs. Hubs of an earlier version gave it in ms. */
+function inMicroseconds(cursor: string): string {
+  const [score, id] = splitCursor(cursor)
+  return score.length < 15 ? `${score}999:${id}` : cursor
 }
 
 function splitCursor(cursor: string): [score: string, id: string] {

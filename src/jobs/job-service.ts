@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import type { Gate, Reserved } from '../broker/gate.js'
-import type { ActiveRounds, HistoryPage, JobParts, JobStore } from '../broker/job-store.js'
+import type { ActiveRounds, HistoryPage, JobParts, JobStore, Phase } from '../broker/job-store.js'
 import { Refusal } from '../protocol/codes.js'
-import { controlWriter } from '../protocol/entry.js'
+import { controlWriter, type Entry } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { stringifyJson } from '../protocol/json.js'
@@ -46,11 +46,18 @@ export interface JobPage {
 /** Whether a user may see a job of this owner. To whom it is not shown, it does not exist. */
 export type View = (owner: string) => boolean
 
-/** Which jobs of a list: all, or those that have (not) ended. */
-export type Phase = 'active' | 'final'
+/** Which entries of a log. */
+export interface HistoryQuery {
+  readonly after: number
+  readonly limit: number
+  /** All without it. */
+  isWanted?(entry: Entry): boolean
+}
 
 /** How often one page of a filtered list asks for more jobs to look at. */
 const MAX_LOOKS = 20
+/** Most entries of a log that are read at once. */
+const MAX_HISTORY = 1000
 
 /** What is said where a limit is reached, by which. */
 const LIMITS = {
@@ -127,14 +134,14 @@ export class JobService {
   }
 
   /**
-   * Own jobs of one kind or of all, newest first. A page may hold fewer than `limit`, also none, and yet have a cursor: what has expired is left out, and
-   * with a `phase` only so many jobs are looked at.
+   * Own jobs of one kind or of all, newest first; of the active ones those first whose round began last. A page may hold fewer than `limit`, also none, and yet
+   * have a cursor: what has expired is left out. With a `phase` only jobs are read that the index of the active ones has in it, or not.
    */
   async list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
     const jobs: JobState[] = []
     let next = cursor
     for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const page = await this.#parts.store.list(owner, kind, limit - jobs.length, next)
+      const page = await this.#parts.store.list(owner, kind, limit - jobs.length, next, phase)
       jobs.push(...(await this.#owned(owner, page.ids, phase)))
       next = page.cursor
       if (phase === undefined || next === undefined || jobs.length === limit) break
@@ -142,18 +149,32 @@ export class JobService {
     return { jobs, ...(next !== undefined && { cursor: next }) }
   }
 
-  /** The durable entries after a seq, and the state that they lead to. */
+  /**
+   * The durable entries after a seq that are wanted, at most `limit`, and the state that they lead to. Fewer than `limit`, also none, are there only at the end of
+   * the log; else `next` is the seq to go on from.
+   */
   async history(
     kind: KindName | null,
     id: string,
     view: View,
-    after: number,
-    limit: number,
-  ): Promise<{ state: JobState; page: HistoryPage }> {
+    { after, limit, isWanted = () => true }: HistoryQuery,
+  ): Promise<{ state: JobState; page: HistoryPage; next: number | null }> {
     const state = await this.#require(id, view, kind)
-    const page = await this.#parts.store.history(id, after, limit)
-    if (!page) throw new Refusal('not_found')
-    return { state, page }
+    const entries: Entry[] = []
+    let from = after
+    let truncated = false
+    // Where few are wanted the next look is for more.
+    for (let size = limit; ; size = Math.min(2 * size, MAX_HISTORY)) {
+      const page = await this.#parts.store.history(id, from, size)
+      if (!page) throw new Refusal('not_found')
+      truncated ||= page.truncated
+      entries.push(...page.entries.filter(isWanted).slice(0, limit - entries.length))
+      const last = page.entries.at(-1)
+      const isFull = entries.length === limit
+      if (isFull || !last || page.entries.length < size)
+        return { state, page: { ...page, entries, truncated }, next: (isFull && entries.at(-1)?.seq) || null }
+      from = last.seq
+    }
   }
 
   /** A job that waits ends at once; one that runs is told to, wherever it runs. Answers with the status now. */

@@ -65,7 +65,7 @@ t.test(
       t.equal(cell.inter_chunk_ms.n, 3 * 127)
     }
     const { jobs } = harness.nodes[0]?.hub ?? {}
-    const history = await jobs?.history('benchmark', job.id, () => true, 0, 1000)
+    const history = await jobs?.history('benchmark', job.id, () => true, { after: 0, limit: 1000 })
     const stored = history?.page.entries.map((entry) => JSON.parse(entry.body.toString()))
     t.same(resultsOf(stored?.filter(({ type }) => type === 'process_result') ?? []), results, 'the log has the same results')
     t.same(stored?.at(-1), final)

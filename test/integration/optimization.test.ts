@@ -39,8 +39,10 @@ t.test('[OPT-1] [OPT-10] every evaluation is an iteration, in order, live; paret
   for (let after: number | null = 0; after !== null; ) {
     const { body } = await h.call('GET', `/api/v2/optimizations/${id}/iterations?limit=7&after=${after}`, { node: 1 })
     pages.push(...body.iterations)
+    t.equal(body.iterations.length, Math.min(7, TOTAL - pages.length + body.iterations.length), 'full up to the end')
     after = body.next_after
   }
+  t.equal((await h.call('GET', `/api/v2/optimizations/${id}/iterations?limit=2`)).body.iterations.length, 2)
   t.same(pages, iterations, 'page by page the same')
   t.same(h.faults, [])
 })

@@ -18,6 +18,7 @@ async function store(h: Harness, id: string, fields: { kind?: KindName; owner?: 
   const created_at = new Date(Date.now() - 3_600_000 + second * 1000).toISOString()
   const record = { id, kind, owner, input: JSON.stringify(HORN), digest: '', generation: randomBytes(6).toString('hex'), created_at }
   await partsOf(h).store.create({ ...record, timeoutMs: 3600_000, solver: null, parent: null }, lifecycleOf(kind).status(id, 'queued'))
+  await partsOf(h).feeds.announce(owner, id)
 }
 
 function partsOf(h: Harness) {
@@ -123,6 +124,7 @@ t.test('[REST-2] [REST-3] a run as a process: state, entries, cancel', async (t)
   const paged: unknown[] = []
   for (let after: number | null = 0; after !== null; ) {
     const page = await events(`after=${after}&limit=1`)
+    t.equal(page.events.length, page.next_after === null ? 0 : 1, 'empty at the end alone')
     paged.push(...page.events)
     after = page.next_after
   }
@@ -134,6 +136,44 @@ t.test('[REST-2] [REST-3] a run as a process: state, entries, cancel', async (t)
   }
   t.match(await h.call('POST', `/api/processes/${id}/cancel`, { sub: 'bob' }), { status: 404, body: { error: 'not_found' } })
   t.same(h.faults, [])
+})
+
+t.test('[REST-1] active jobs are read from their index, whatever else there is', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { SWEEP_INTERVAL_MS: '600000' } })
+  const { broker, feeds } = partsOf(h)
+  const active = ['active-0', 'active-1', 'active-2']
+  for (const id of active) await store(h, id, { kind: id === 'active-1' ? 'benchmark' : 'run' })
+  for (let second = 1; second <= 30; second += 1) {
+    await store(h, `ended-${second}`, { second })
+    await feeds.withdraw('alice', `ended-${second}`)
+  }
+  // As one that ended a moment ago.
+  await h.call('POST', '/api/processes/ended-30/cancel')
+  await feeds.announce('alice', 'ended-30')
+  let reads = 0
+  const read = broker.read.bind(broker)
+  broker.read = (id) => {
+    reads += 1
+    return read(id)
+  }
+  const list = async (path: string) => {
+    reads = 0
+    return (await h.call('GET', path)).body
+  }
+  t.same(idsOf(await list('/api/processes?status=active&limit=4')), [...active].reverse())
+  t.equal(reads, 4, 'the three and the one that has just ended')
+  const page = await list('/api/processes?status=active&limit=2')
+  t.same(idsOf(page), ['active-2', 'active-1'])
+  t.match(page.cursor, /^\d{16}:active-1$/)
+  const rest = await list(`/api/processes?status=active&limit=2&cursor=${page.cursor}`)
+  t.same([idsOf(rest), rest.cursor], [['active-0'], null])
+  t.same(idsOf(await list(`/api/processes?status=active&cursor=${Date.now()}:older-hub`)), [...active].reverse(), 'a cursor in ms')
+  const { runs } = await list('/api/v2/runs?status=active&limit=1')
+  t.same(
+    runs.map(({ run_id }: { run_id: string }) => run_id),
+    ['active-2'],
+  )
+  t.same(idsOf(await list('/api/processes?status=final')), ['ended-30'], 'and the others are final by their state alone')
 })
 
 t.test('[REST-2] [REST-3] a benchmark is a process, and no run', async (t) => {

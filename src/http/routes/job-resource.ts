@@ -5,6 +5,7 @@ import { jobScope } from '../../hub/job-scope.js'
 import type { Policy } from '../../hub/policy.js'
 import type { JobService, View } from '../../jobs/job-service.js'
 import type { Dialect } from '../../protocol/dialect.js'
+import type { Entry } from '../../protocol/entry.js'
 import type { JobState } from '../../protocol/job-state.js'
 import type { KindName } from '../../protocol/kinds.js'
 import { wantsEventStream } from './negotiate.js'
@@ -81,8 +82,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
       return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...(after && { after }) }))
     }
     const { after = 0, limit } = request.query
-    const { state, page } = await jobs.history(kind, request.params.id, viewOf(policy, request), after, limit)
-    const last = page.entries.at(-1)
+    const isWanted = (entry: Entry) => dialect.body(entry) !== null
+    const view = viewOf(policy, request)
+    const { state, page, next } = await jobs.history(kind, request.params.id, view, { after, limit, isWanted })
     return {
       [idField]: state.id,
       epoch: state.epoch,
@@ -90,7 +92,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
       oldest_seq: page.oldestSeq,
       truncated: page.truncated,
       events: page.entries.flatMap((entry) => messagesOf(dialect.body(entry))),
-      next_after: page.entries.length === limit && last ? last.seq : null,
+      next_after: next,
     }
   })
 

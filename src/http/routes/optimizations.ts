@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import type { Entry } from '../../protocol/entry.js'
 import { JobId } from '../../protocol/job-id.js'
 import { messageOf } from '../../protocol/job-state.js'
 import { frontOf } from '../../protocol/optimization-events.js'
@@ -18,12 +19,7 @@ const Submit = Type.Object(
 const Path = Type.Object({ id: Type.String() })
 const IterationsPage = Type.Object({
   after: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0, description: '`next_after` of the page before' }),
-  limit: Type.Integer({
-    minimum: 1,
-    maximum: 1000,
-    default: 100,
-    description: 'most entries that are looked at: a page may hold fewer iterations',
-  }),
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
   token: Type.Optional(Type.String()),
 })
 
@@ -55,13 +51,14 @@ export const optimizationRoutes: FastifyPluginAsyncTypebox<Omit<JobResourceOptio
   const iterations = { tags, summary: 'Iterations in their order, page by page', params: Path, querystring: IterationsPage }
   app.get('/:id/iterations', { schema: iterations }, async (request) => {
     const { after, limit } = request.query
-    const { state, page } = await jobs.history(KIND, request.params.id, viewOf(policy, request), after, limit)
-    const last = page.entries.at(-1)
+    const isWanted = ({ key }: Entry) => key === 'iteration'
+    const view = viewOf(policy, request)
+    const { state, page, next } = await jobs.history(KIND, request.params.id, view, { after, limit, isWanted })
     return {
       optimization_id: state.id,
-      iterations: page.entries.filter(({ key }) => key === 'iteration').map((entry) => messageOf(entry)),
+      iterations: page.entries.map(messageOf),
       truncated: page.truncated,
-      next_after: page.entries.length === limit && last ? last.seq : null,
+      next_after: next,
     }
   })
 
