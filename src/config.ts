@@ -80,6 +80,13 @@ export const SETTINGS = {
     65_535,
   ),
   HOST: text('Address to listen on.', '127.0.0.1', /^\S+$/, 'an address or host name'),
+  PUBLIC_URL: text(
+    "Where browsers reach the hubs, as `https://app.example/runcast`; a proxy takes the path off again. Without it links begin at `/`, and the hub's own pages are those of the host that a request names.",
+    '',
+    /^https?:\/\/[^\s?#]+$/,
+    'an https:// or http:// URL without query',
+  ),
+  DOCS: oneOf('Whether `/docs` is served.', 'on', ['on', 'off']),
   REDIS_URL: text(
     'Redis to use, `redis://` or `rediss://`. Without it `npm start` and the demo start their own.',
     '',
@@ -124,13 +131,13 @@ export const SETTINGS = {
   JWT_ADMIN_ROLE: text('What that claim says, or has in its list, for an admin.', 'admin', /^.+$/, 'a text'),
   JWT_WORKER_ROLE: text('The same for a worker over HTTP.', 'worker', /^.+$/, 'a text'),
   AUTH_COOKIE: text(
-    'Name of a cookie that may bring the token, from pages of ALLOWED_ORIGINS only; empty: none.',
+    "Name of a cookie that may bring the token, from pages of ALLOWED_ORIGINS and the hub's own only; empty: none.",
     '',
     /^[A-Za-z0-9_.-]+$/,
     'a name of A-Z a-z 0-9 _ . -',
   ),
   ALLOWED_ORIGINS: list(
-    'Pages that may connect, as `https://app.example`, with commas between; empty: all, with a token that is no cookie.',
+    'Pages of other origins that may connect, as `https://app.example`, with commas between; empty: all, with a token that is no cookie.',
     isOrigin,
     'origins such as https://app.example',
   ),

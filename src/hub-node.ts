@@ -86,6 +86,8 @@ function serverSettings(config: Config, guards: HubGuards) {
       revocations: guards.revocations,
     },
     allowedOrigins: config.ALLOWED_ORIGINS,
+    publicUrl: config.PUBLIC_URL,
+    hasDocs: config.DOCS === 'on',
     trustedProxies: config.TRUSTED_PROXIES,
     keepRevocationsMs: config.REVOCATION_TTL_MS,
     logLevel: config.LOG_LEVEL,

@@ -7,8 +7,10 @@ import { docs } from './http/plugins/docs.js'
 import { errors } from './http/plugins/errors.js'
 import { origins } from './http/plugins/origins.js'
 import { parting } from './http/plugins/parting.js'
+import { query } from './http/plugins/query.js'
 import { answerMalformed } from './http/plugins/raw-answer.js'
 import { requestLogging } from './http/plugins/request-logging.js'
+import { securityHeaders } from './http/plugins/security-headers.js'
 import { type Guards, sessions } from './http/plugins/sessions.js'
 import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
@@ -53,6 +55,10 @@ export interface ServerOptions {
   readonly auth: AuthOptions
   /** Pages that may connect; empty for all. */
   readonly allowedOrigins: readonly string[]
+  /** Where clients reach the hub, with the prefix that a proxy takes off its paths; empty where that is what their requests say. */
+  readonly publicUrl: string
+  /** Whether `/docs` is served. */
+  readonly hasDocs: boolean
   /** Proxies whose `X-Forwarded-For` is believed; empty for none. */
   readonly trustedProxies: readonly string[]
   /** How long a revocation is kept where its end is not told. */
@@ -98,9 +104,11 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(bodies, DEFAULT_BODIES_OPTIONS)
   await app.register(errors)
   await app.register(validation)
-  await app.register(origins, { allowed: options.allowedOrigins })
+  await app.register(query)
+  await app.register(securityHeaders, { isHttps: options.publicUrl.startsWith('https:') })
+  await app.register(origins, { allowed: options.allowedOrigins, publicUrl: options.publicUrl })
   await app.register(auth, options.auth)
-  await app.register(docs)
+  if (options.hasDocs) await app.register(docs, { publicUrl: options.publicUrl })
 
   const { drainMs, drainLeastMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)

@@ -45,6 +45,8 @@ export const CODES = {
   not_running: { close: null, http: 409, reconnect: false, text: 'The job cannot be paused or go on: it is not running, or not paused.' },
   stale_writer: { close: null, http: 409, reconnect: false, text: 'This job has another worker by now, or is over.' },
   invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },
+  method_not_allowed: { close: null, http: 405, reconnect: false, text: 'This address is not for this method.' },
+  unsupported_type: { close: null, http: 415, reconnect: false, text: 'The body has another content type than application/json.' },
   request_timeout: { close: null, http: 408, reconnect: true, text: 'The request did not arrive in time.' },
   headers_too_big: { close: null, http: 431, reconnect: false, text: 'The headers of the request are larger than this server accepts.' },
   bad_request: { close: null, http: 400, reconnect: false, text: 'The request cannot be read.' },

@@ -41,7 +41,7 @@ async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issu
     list: () => [],
     close: () => {},
   }
-  await app.register(origins, { allowed: [] })
+  await app.register(origins, { allowed: [], publicUrl: '' })
   await app.register(auth, {
     keys: { secret, publicKey, jwksUrl },
     expected: { issuer, audience, ...(roles && { roles }) },

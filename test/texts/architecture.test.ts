@@ -54,6 +54,8 @@ const PARTS: readonly Part[] = [
     npm: [
       'fastify',
       'fastify-plugin',
+      '@fastify/cors',
+      '@fastify/helmet',
       '@fastify/jwt',
       '@fastify/swagger',
       '@fastify/type-provider-typebox',

@@ -15,6 +15,12 @@ export interface ErrorBody {
 /** Turns whatever is thrown into the one table of codes. What is no fault of the caller is logged and answered without its text. */
 export const errors = fp(
   async (app: FastifyInstance) => {
+    // No body is no body, whatever the client says that it would be, where none is read: many libraries always say so.
+    app.addHook('onRequest', ({ raw: { headers }, routeOptions }, _reply, done) => {
+      const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
+      if (isEmpty && routeOptions.schema?.body === undefined) delete headers['content-type']
+      done()
+    })
     app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
       const refusal = asRefusal(error)
       app.tally.refusals.add(refusal.code)
@@ -31,13 +37,30 @@ export const errors = fp(
       void reply.header('connection', 'close')
       done(new Refusal('bad_request', 'The header Host is missing.'))
     })
-    app.setNotFoundHandler((_request, reply) => {
-      app.tally.refusals.add('no_route')
-      return reply.code(404).send(bodyOf(new Refusal('no_route')))
+    const methods = knownMethods(app)
+    app.setNotFoundHandler(({ method, url }, reply) => {
+      const allowed = methods(url.split('?', 1)[0] ?? '')
+      const isWrongMethod = allowed.length > 0 && !allowed.includes(method)
+      if (isWrongMethod) void reply.header('allow', allowed.join(', '))
+      const refusal = new Refusal(isWrongMethod ? 'method_not_allowed' : 'no_route')
+      app.tally.refusals.add(refusal.code)
+      return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
     })
   },
   { name: 'errors', dependencies: ['counting'] },
 )
+
+/** Answers the methods of the routes at a path, of those that are registered after this. */
+function knownMethods(app: FastifyInstance): (path: string) => string[] {
+  const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    // The one that takes the preflights of all.
+    if (url.includes('*')) return
+    const pattern = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')
+    routes.push({ pattern: new RegExp(`^${pattern}$`), methods: [method].flat() })
+  })
+  return (path) => [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))].toSorted()
+}
 
 /** What an error answer says. */
 export function bodyOf(refusal: Refusal): ErrorBody {
@@ -48,6 +71,7 @@ export function bodyOf(refusal: Refusal): ErrorBody {
 function asRefusal(error: FastifyError | Refusal): Refusal {
   if (error instanceof Refusal) return error
   if (error.statusCode === 413) return new Refusal('too_big')
+  if (error.statusCode === 415) return new Refusal('unsupported_type')
   if (error.statusCode && error.statusCode < 500) return new Refusal('bad_request', error.message)
   return new Refusal('internal')
 }

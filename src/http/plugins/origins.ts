@@ -1,21 +1,59 @@
+import cors from '@fastify/cors'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
+export interface OriginsOptions {
+  /** Origins of pages that may connect, beside the hub's own; empty for all. */
+  readonly allowed: readonly string[]
+  /** Where clients reach the hub, with the prefix of its paths; empty where that is what a request says itself. */
+  readonly publicUrl: string
+}
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** False for a request of a page whose origin is not allowed. A request without the header `Origin` comes from no page. */
+    /** What a proxy takes off the beginning of each path, without a slash at its end. */
+    publicPath: string
+    /** False for a request of a page whose origin is not allowed. A request without the header `Origin` comes from no page, or from one of the hub's own. */
     mayConnectFrom(request: FastifyRequest): boolean
     /** True for a request of a page that is trusted by name: whatever a browser adds by itself, a cookie, counts only then. */
     isTrustedPage(request: FastifyRequest): boolean
   }
 }
 
-/** Which pages may speak to the hub from a browser, by exact origin (RFC 6454). An empty list lets all in, since a token is what counts, and trusts none. */
+const CORS = {
+  methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID'],
+  exposedHeaders: ['Location', 'Retry-After'],
+  /** Seconds for which a browser need not ask again. */
+  maxAge: 600,
+  strictPreflight: false,
+}
+
+/**
+ * Which pages may speak to the hub from a browser, by exact origin (RFC 6454), and what a browser is told of it (CORS). The hub's own pages may always. An empty
+ * list lets all in, since a token is what counts, and lets none bring a cookie.
+ */
 export const origins = fp(
-  async (app: FastifyInstance, { allowed }: { allowed: readonly string[] }) => {
-    app.decorate('isTrustedPage', ({ headers: { origin } }: FastifyRequest) => origin !== undefined && allowed.includes(origin))
+  async (app: FastifyInstance, { allowed, publicUrl }: OriginsOptions) => {
+    const own = publicUrl === '' ? null : new URL(publicUrl)
+    app.decorate('publicPath', own?.pathname.replace(/\/$/, '') ?? '')
+    const isOwn = (request: FastifyRequest, origin: string) => origin === (own?.origin ?? `${request.protocol}://${request.host}`)
+    app.decorate('isTrustedPage', (request: FastifyRequest) => {
+      const { origin, 'sec-fetch-site': site } = request.headers
+      // A browser sends no Origin with a GET of the same origin, and no page can make it send this instead (Fetch Metadata).
+      if (origin === undefined) return ['GET', 'HEAD'].includes(request.method) && site === 'same-origin'
+      return allowed.includes(origin) || isOwn(request, origin)
+    })
     app.decorate('mayConnectFrom', (request: FastifyRequest) => {
       return allowed.length === 0 || request.headers.origin === undefined || app.isTrustedPage(request)
+    })
+    if (allowed.length === 0) return app.register(cors, { ...CORS, origin: '*' })
+    await app.register(cors, {
+      delegator: (request: FastifyRequest, done) => {
+        const { origin } = request.headers
+        if (origin === undefined || !app.isTrustedPage(request)) return done(null, { origin: false })
+        done(null, { ...CORS, origin, credentials: allowed.includes(origin) })
+      },
     })
   },
   { name: 'origins' },

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { jobScope } from '../../hub/job-scope.js'
 import type { JobState } from '../../protocol/job-state.js'
 import { acceptedOf, type JobResource } from './job-resource.js'
-import { wantsEventStream } from './negotiate.js'
+import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { serveStream, takePlace } from './stream.js'
 
 /** The parts of one request. */
@@ -24,8 +24,9 @@ export async function enqueue(
   const streams = wantsEventStream(request)
   if (streams) takePlace(app, request, reply)
   const state = await submit()
-  const accepted = acceptedOf(resource, state)
-  void reply.header('location', accepted.links.self).header('vary', 'accept')
+  const accepted = acceptedOf(resource, state, app.publicPath)
+  void reply.header('location', accepted.links.self)
+  varyByAccept(reply)
   const { kind, idField, dialect } = resource
   // From its first entry on, since a quick worker may have begun before this line.
   const after = { epoch: state.epoch, seq: 0 }

@@ -8,7 +8,7 @@ import type { Dialect } from '../../protocol/dialect.js'
 import type { Entry } from '../../protocol/entry.js'
 import type { JobState } from '../../protocol/job-state.js'
 import type { KindName } from '../../protocol/kinds.js'
-import { wantsEventStream } from './negotiate.js'
+import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { resumeFrom } from './position.js'
 import { serveStream, takePlace } from './stream.js'
 
@@ -74,7 +74,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
 
   const summary = 'Durable entries after a seq: the missed data. With Accept: text/event-stream state and live progress'
   app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
-    void reply.header('vary', 'accept')
+    varyByAccept(reply)
     if (wantsEventStream(request)) {
       takePlace(app, request, reply)
       const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
@@ -104,15 +104,15 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   app.post('/:id/retry', { schema: { tags, summary: 'Run again what failed or was cancelled', params: Path } }, async (request, reply) => {
     const view = viewOf(policy, request)
     const { id } = await jobs.read(kind, request.params.id, view)
-    return reply.code(202).send(acceptedOf(resource, await jobs.retry(id, view)))
+    return reply.code(202).send(acceptedOf(resource, await jobs.retry(id, view), app.publicPath))
   })
 }
 
-/** What is said of a job that was enqueued. */
-export function acceptedOf({ base, nameOf, socketOf }: JobResource, state: JobState): AcceptedJob {
+/** What is said of a job that was enqueued. `publicPath` begins each path. */
+export function acceptedOf({ base, nameOf, socketOf }: JobResource, state: JobState, publicPath: string): AcceptedJob {
   const { id, status, created_at } = state
-  const self = `${base}/${id}`
-  const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, retry: `${self}/retry`, socket: socketOf(id) }
+  const self = `${publicPath}${base}/${id}`
+  const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, retry: `${self}/retry`, socket: `${publicPath}${socketOf(id)}` }
   return { ...nameOf(state), status, created_at, links }
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const STREAM = 'text/event-stream'
 const JSON_TYPE = 'application/json'
@@ -11,6 +11,11 @@ export function wantsEventStream({ method, headers }: Pick<FastifyRequest, 'meth
   if (stream.quality === 0) return false
   // Liked the same, but named where the other is only meant by a wildcard.
   return stream.quality > json.quality || (stream.quality === json.quality && stream.precision > json.precision)
+}
+
+/** Says that the answer depends on `Accept`, beside what it depends on already. */
+export function varyByAccept(reply: FastifyReply): void {
+  void reply.header('vary', [reply.getHeader('vary') ?? [], 'accept'].flat().join(', '))
 }
 
 interface Range {

@@ -1,0 +1,233 @@
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { SseClient } from '../helpers/sse-client.js'
+
+/** What a submit is answered with. */
+interface Accepted {
+  readonly run_id: string
+  readonly links: Readonly<Record<'self' | 'events' | 'cancel' | 'retry' | 'socket', string>>
+}
+
+const PAGE = 'https://app.example'
+
+/** A request as a browser makes it for a page, with headers that `fetch` would not let through. */
+async function ask(h: Harness, method: string, path: string, headers: Record<string, string> = {}, body = '') {
+  const sent = request(`${h.nodes[0]?.http}${path}`, { method, headers, agent: false }).end(body)
+  const [response] = await once(sent, 'response')
+  let text = ''
+  for await (const chunk of response.setEncoding('latin1')) text += chunk
+  return { status: response.statusCode as number, headers: response.headers as Record<string, string>, text }
+}
+
+t.test('[CORS-1] without ALLOWED_ORIGINS any page may read, and none with its cookies', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit()
+  const bearer = { authorization: `Bearer ${h.token()}` }
+  const origin = { origin: PAGE }
+  for (const [path, headers, status] of [
+    ['/api/v2/runs', { ...origin, ...bearer }, 200],
+    ['/api/v2/runs', origin, 401],
+    ['/nowhere', origin, 404],
+    ['/livez', origin, 200],
+  ] as const) {
+    const answer = await ask(h, 'GET', path, headers)
+    t.equal(answer.status, status)
+    t.equal(answer.headers['access-control-allow-origin'], '*', `${path} ${status}`)
+    t.equal(answer.headers['access-control-allow-credentials'], undefined)
+    t.equal(answer.headers['access-control-expose-headers'], 'Location, Retry-After')
+  }
+  const preflight = await ask(h, 'OPTIONS', '/api/v2/runs', {
+    ...origin,
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization,content-type,idempotency-key,last-event-id',
+  })
+  t.match(preflight, { status: 204, headers: { 'access-control-allow-methods': /POST/, 'access-control-max-age': '600' } })
+  t.equal(preflight.headers['access-control-allow-headers'], 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID')
+  const stream = new SseClient(`${h.nodes[0]?.http}/api/v2/runs/${id}/events`, { headers: { ...origin, ...bearer } })
+  t.equal((await stream.opened).headers['access-control-allow-origin'], '*', 'a stream too')
+  stream.terminate()
+  t.same(h.faults, [])
+})
+
+t.test('[CORS-2] with ALLOWED_ORIGINS its pages may read with cookies, the hub’s own may connect, others are refused', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { ALLOWED_ORIGINS: PAGE, AUTH_COOKIE: 'token' } })
+  const cookie = { cookie: `token=${h.token()}` }
+  const listed = await ask(h, 'GET', '/api/v2/runs', { origin: PAGE, ...cookie })
+  t.match(listed, { status: 200, headers: { 'access-control-allow-origin': PAGE, 'access-control-allow-credentials': 'true' } })
+  t.match(listed.headers.vary, /origin/i)
+  const other = await ask(h, 'GET', '/api/v2/runs', { origin: 'https://evil.example', authorization: `Bearer ${h.token()}` })
+  t.equal(other.status, 403)
+  t.equal(other.headers['access-control-allow-origin'], undefined)
+  const preflight = { 'access-control-request-method': 'POST' }
+  t.equal((await ask(h, 'OPTIONS', '/api/v2/runs', { origin: PAGE, ...preflight })).status, 204)
+  t.not((await ask(h, 'OPTIONS', '/api/v2/runs', { origin: 'https://evil.example', ...preflight })).status, 204)
+  const own = await ask(h, 'POST', '/api/v2/runs/x/cancel', { origin: h.nodes[0]?.http ?? '', ...cookie })
+  t.equal(own.status, 404, 'a page of its own may write')
+  t.equal(own.headers['access-control-allow-credentials'], undefined)
+  t.same(h.faults, [])
+})
+
+t.test('[AUTH-4] a GET without Origin brings a cookie where the browser says that it is of the same origin', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { ALLOWED_ORIGINS: PAGE, AUTH_COOKIE: 'token' } })
+  const cookie = { cookie: `token=${h.token()}` }
+  const status = async (method: string, site?: string) =>
+    (
+      await ask(h, method, method === 'POST' ? '/api/v2/runs/x/cancel' : '/api/v2/runs', {
+        ...cookie,
+        ...(site && { 'sec-fetch-site': site }),
+      })
+    ).status
+  t.equal(await status('GET', 'same-origin'), 200)
+  t.equal(await status('HEAD', 'same-origin'), 200)
+  for (const site of ['same-site', 'cross-site', 'none', undefined]) t.equal(await status('GET', site), 401, `${site}`)
+  t.equal(await status('POST', 'same-origin'), 401, 'with what writes a browser sends Origin')
+})
+
+t.test('[HTTP-3] every answer has the headers that keep a browser from using it for anything else', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  for (const path of ['/api/v2/runs', '/livez', '/nowhere']) {
+    const { headers } = await ask(h, 'GET', path, { authorization: `Bearer ${h.token()}` })
+    t.match(
+      headers,
+      {
+        'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'referrer-policy': 'no-referrer',
+        'cache-control': 'no-store',
+      },
+      path,
+    )
+    t.equal(headers['strict-transport-security'], undefined, 'which is for https')
+  }
+})
+
+t.test('[HTTP-2] another method is 405 with Allow, another content type 415', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  for (const [method, path, allow] of [
+    ['PUT', '/api/v2/runs', 'GET, HEAD, POST'],
+    ['GET', '/api/v2/runs/x/cancel', 'POST'],
+    ['POST', '/api/v2/runs/x', 'GET, HEAD'],
+    ['DELETE', '/livez', 'GET, HEAD'],
+  ] as const) {
+    const answer = await ask(h, method, path)
+    t.match(
+      { ...answer, body: JSON.parse(answer.text) },
+      { status: 405, headers: { allow }, body: { error: 'method_not_allowed', detail: [] } },
+      path,
+    )
+  }
+  const headers = { authorization: `Bearer ${h.token()}`, 'content-type': 'application/xml' }
+  const answer = await ask(h, 'POST', '/api/v2/runs', headers, '<a/>')
+  t.match({ ...answer, body: JSON.parse(answer.text) }, { status: 415, body: { error: 'unsupported_type', detail: [] } })
+})
+
+t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422 with those that it does', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const id = await h.submit()
+  for (const [method, path, known] of [
+    ['GET', '/api/processes?owner=bob', 'cursor, limit, status, token'],
+    ['GET', '/api/v2/runs?owner=bob&limit=1', 'cursor, limit, status, token'],
+    ['GET', `/api/v2/runs/${id}/events?from=1&owner=bob`, 'after, epoch, last_event_id, limit, token'],
+    ['POST', '/api/v2/runs/x/cancel?force=1&owner=bob', 'token'],
+  ] as const) {
+    const { status, body } = await h.call(method, path)
+    t.equal(status, 422, path)
+    const fault = { path: '/querystring/owner', expected: `to be absent: the parameters of this address are ${known}` }
+    t.match(body, { error: 'invalid' })
+    t.match(body.detail.at(-1), fault)
+  }
+  t.equal((await h.call('GET', `/api/v2/runs?token=${h.token()}`, { token: null })).status, 200)
+  t.equal((await h.call('GET', `/api/v2/runs/${id}?_=1`)).status, 200, 'a state has no page')
+  const stream = new SseClient(`${h.nodes[0]?.http}/api/v2/runs/${id}/events?_=1&token=${h.token()}`)
+  t.equal((await stream.opened).statusCode, 200)
+  stream.terminate()
+  const client = await h.connect(id, { query: '_=1' })
+  await client.next('status')
+})
+
+t.test('[HTTP-5] no body is no body where none is read, whatever content type is named', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain']) {
+    const id = await h.submit()
+    for (const [path, status] of [
+      [`/api/v2/runs/${id}/cancel`, 202],
+      [`/api/processes/${id}/retry`, 202],
+      ['/api/v2/optimizations/x/pause', 404],
+      ['/api/v2/optimizations/x/resume', 404],
+    ] as const) {
+      const answer = await h.call('POST', path, { headers: { 'content-type': type } })
+      t.equal(answer.status, status, `${type} ${path}`)
+    }
+  }
+  t.equal(
+    (await h.call('POST', '/api/v2/runs', { headers: { 'content-type': 'application/json' } })).status >= 400,
+    true,
+    'where one is read it is missing',
+  )
+})
+
+t.test('[HTTP-6] behind a proxy that takes a prefix off, links and Location have it', async (t) => {
+  const proxy = createServer()
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => proxy.close())
+  const publicUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/jobs`
+  const h = await startHarness(t, { processor: null, env: { PUBLIC_URL: `${publicUrl}/`, ALLOWED_ORIGINS: PAGE } })
+  proxyTo(t, proxy, '/jobs', h.nodes[0]?.http ?? '')
+  const headers = { authorization: `Bearer ${h.token()}`, 'content-type': 'application/json' }
+  const submitted = await fetch(`${publicUrl}/api/v2/runs`, { method: 'POST', headers, body: JSON.stringify({ input: HORN }) })
+  const { run_id, links } = (await submitted.json()) as Accepted
+  t.equal(submitted.headers.get('location'), `/jobs/api/v2/runs/${run_id}`)
+  t.equal(links.socket, `/jobs/api/v2/ws/runs/${run_id}`)
+  for (const link of [links.self, links.events]) t.equal((await fetch(new URL(link, publicUrl), { headers })).status, 200, link)
+  t.equal((await fetch(new URL(links.cancel, publicUrl), { method: 'POST', headers })).status, 202)
+  const retried = await fetch(new URL(links.retry, publicUrl), { method: 'POST', headers })
+  t.equal(((await retried.json()) as Accepted).links.self, links.self)
+  const page = await fetch(`${publicUrl}/docs`)
+  t.match(page.url, /\/jobs\/docs\/$/)
+  const api = (await (await fetch(`${publicUrl}/docs/openapi.json`)).json()) as { servers: object }
+  t.same(api.servers, [{ url: publicUrl }])
+  const own = await fetch(`${publicUrl}/api/v2/runs`, { headers: { ...headers, origin: new URL(publicUrl).origin } })
+  t.equal(own.status, 200, 'the page at PUBLIC_URL is one of the hub’s own')
+})
+
+t.test('[OPS-2] the pages of /docs are made once: compressed, with ETag, and off where DOCS is', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  for (const path of ['/docs/', '/docs/js/scalar.js', '/docs/openapi.json', '/docs/openapi.yaml']) {
+    const first = await ask(h, 'GET', path)
+    const plain = await ask(h, 'GET', path)
+    t.equal(plain.status, 200)
+    t.equal(plain.headers['content-type'], first.headers['content-type'])
+    t.ok(plain.text === first.text, `${path} says the same the second time`)
+    const small = await ask(h, 'GET', path, { 'accept-encoding': 'gzip, br' })
+    t.match(small.headers, { 'content-encoding': 'gzip', vary: /accept-encoding/, 'cache-control': 'public, max-age=600' })
+    t.ok(small.text.length < plain.text.length)
+    const { etag = '' } = small.headers
+    const again = await ask(h, 'GET', path, { 'if-none-match': etag })
+    t.match({ status: again.status, text: again.text }, { status: 304, text: '' })
+    t.match(small.headers['content-security-policy'], /frame-ancestors 'none'/)
+  }
+  const without = await startHarness(t, { processor: null, env: { DOCS: 'off' } })
+  for (const path of ['/docs', '/docs/', '/docs/openapi.json']) t.equal((await ask(without, 'GET', path)).status, 404, path)
+  t.same(h.faults, [])
+})
+
+/** Makes a server pass requests on, without the prefix of their paths. */
+function proxyTo(t: Test, proxy: ReturnType<typeof createServer>, prefix: string, target: string): void {
+  proxy.on('request', (incoming, outgoing) => {
+    const passed = request(`${target}${incoming.url?.slice(prefix.length)}`, {
+      method: incoming.method ?? 'GET',
+      headers: incoming.headers,
+    })
+    passed.on('response', (response) => {
+      outgoing.writeHead(response.statusCode ?? 0, response.headers)
+      response.pipe(outgoing)
+    })
+    passed.on('error', (error) => t.fail(error))
+    incoming.pipe(passed)
+  })
+}
