@@ -19,6 +19,17 @@ export const CALCULIX = {
   packages: { 'apt-get': 'calculix-ccx' },
 }
 
+/** A browser for the tests of pages, by any of its names. */
+export const CHROMIUM = {
+  what: 'Chromium (chromium)',
+  source: 'https://www.chromium.org',
+  runs: async () => {
+    const versions = await Promise.all(['chromium', 'chromium-browser', 'google-chrome'].map((name) => run(name, ['--version'])))
+    return versions.some(({ status }) => status === 0)
+  },
+  packages: { 'apt-get': 'chromium', dnf: 'chromium', yum: 'chromium', apk: 'chromium', pacman: 'chromium' },
+}
+
 /** What renders the manifests of Kubernetes: older ones know no components. */
 export const KUSTOMIZE = {
   what: 'kubectl 1.21 or later, or kustomize 3.7 or later',

@@ -3,11 +3,11 @@ import { BootstrapError, say } from './command.mjs'
 import { compile, isCompiled } from './compile.mjs'
 import { ensureRedis, unless } from './ensure-redis.mjs'
 import { arePackagesInstalled, installPackages } from './packages.mjs'
-import { CALCULIX, installProgram, KUSTOMIZE, PYTHON } from './programs.mjs'
+import { CALCULIX, CHROMIUM, installProgram, KUSTOMIZE, PYTHON } from './programs.mjs'
 import { fetchPromtool, hasPromtool } from './promtool.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--kustomize', '--promtool']
+const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--chromium', '--kustomize', '--promtool']
 
 /** The steps in their order. What the user can mend is told in one line and ends with exit code 1. */
 export async function bootstrap(flags, env) {
@@ -36,6 +36,6 @@ export async function bootstrap(flags, env) {
 
 /** The example that needs CalculiX is a Python program. */
 function programsFor(flags) {
-  const asked = { '--calculix': [PYTHON, CALCULIX], '--python': [PYTHON], '--kustomize': [KUSTOMIZE] }
+  const asked = { '--calculix': [PYTHON, CALCULIX], '--python': [PYTHON], '--chromium': [CHROMIUM], '--kustomize': [KUSTOMIZE] }
   return [...new Set(flags.flatMap((flag) => asked[flag] ?? []))]
 }
