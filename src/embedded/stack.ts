@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { type RedisServer, startRedisServer } from './redis-server.js'
 
@@ -73,7 +74,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await Promise.all(hubs.map(end))
     await redis?.stop()
   }
-  const nodes = options.ports.map((port) => `http://${options.host}:${port}`)
+  const nodes = options.ports.map((port) => `http://${hostInUrl(options.host)}:${port}`)
   try {
     await Promise.race([broken, Promise.all(nodes.map(waitUntilReady))])
   } catch (error) {
@@ -81,6 +82,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     throw error
   }
   return { nodes, redisUrl, jwtSecret, broken, stop }
+}
+
+/** A host to listen on as a URL has it: an IPv6 address in brackets; for all addresses the one of this machine. */
+export function hostInUrl(host: string): string {
+  if (host === '::') return '[::1]'
+  return isIPv6(host) ? `[${host}]` : host
 }
 
 interface Started {
