@@ -10,6 +10,7 @@ import { JobStream } from './program/job-stream.js'
 import { Refusal } from './protocol/codes.js'
 import { processDialect, processFinal, processView, runDialect } from './protocol/dialect.js'
 import type { Position } from './protocol/entry.js'
+import { isJobId } from './protocol/job-id.js'
 import type { JobState } from './protocol/job-state.js'
 import { type InputOf, isKindName, isRunKind, type KindName, type RunKindName } from './protocol/kinds.js'
 import type { ProcessSnapshot, ProcessView } from './protocol/process-messages.js'
@@ -171,7 +172,7 @@ export class Jobs {
 
   async #state(id: string): Promise<JobState> {
     this.#mustBeOpen()
-    const state = (await this.#adapters.broker.read(id))?.state
+    const state = isJobId(id) ? (await this.#adapters.broker.read(id))?.state : undefined
     if (!state) throw new Refusal('not_found')
     return state
   }

@@ -10,6 +10,7 @@ import { stringifyJson } from '../protocol/json.js'
 import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
+import { isUserId } from '../protocol/user-id.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
@@ -100,6 +101,7 @@ export class JobService {
         { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
       ])
     }
+    if (!isUserId(owner)) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: '1 to 256 characters, well formed' }])
     if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
       throw new Refusal('invalid', undefined, [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }])
     }

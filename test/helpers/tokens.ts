@@ -2,10 +2,12 @@ import { createHmac } from 'node:crypto'
 import { SECRET } from './harness.js'
 
 /** A JWT, made by hand so that anything may be wrong with it. */
-export function tokenOf(payload: object | string, header: object = { alg: 'HS256', typ: 'JWT' }, secret = SECRET): string {
+export function tokenOf(payload: object | string | Buffer, header: object = { alg: 'HS256', typ: 'JWT' }, secret = SECRET): string {
   const alg = 'alg' in header ? String(header.alg) : ''
-  const part = (content: object | string) =>
-    Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)).toString('base64url')
+  const part = (content: object | string | Buffer) => {
+    const bytes = Buffer.isBuffer(content) ? content : Buffer.from(typeof content === 'string' ? content : JSON.stringify(content))
+    return bytes.toString('base64url')
+  }
   const signed = `${part(header)}.${part(payload)}`
   const hash = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' }[alg]
   return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
@@ -33,6 +35,8 @@ export function badTokens(): Record<string, string> {
     'not valid yet': tokenOf({ ...good, nbf: exp }),
     'no sub': tokenOf({ exp }),
     'an empty sub': tokenOf({ sub: '', exp }),
+    'a sub with half a surrogate pair': tokenOf({ sub: 'al\ud800ice', exp }),
+    'a sub that is not UTF-8': tokenOf(Buffer.from(JSON.stringify({ sub: 'al\u00ffice', exp }), 'latin1')),
     'sub as a number': tokenOf({ sub: 5, exp }),
     'an unknown role': tokenOf({ ...good, role: 'root' }),
     'claims that are no object': tokenOf('"alice"'),

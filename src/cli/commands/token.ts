@@ -1,5 +1,6 @@
 import { ANY_AUDIENCE, loadConfig } from '../../config.js'
 import { claimOf } from '../../http/plugins/roles.js'
+import { isUserId } from '../../protocol/user-id.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { signToken } from '../token.js'
@@ -17,7 +18,7 @@ export const token = defineCommand({
   },
   notes: ['Where JWT_ISSUER, JWT_AUDIENCE and the names of the roles are set, as for the hubs, the token has them.'],
   run: async ({ sub }, { role, seconds }) => {
-    if (sub === '') throw usageError('token', 'expected <sub>')
+    if (!isUserId(sub)) throw usageError('token', 'expected <sub>: 1 to 256 characters')
     if (role !== undefined && role !== 'admin' && role !== 'worker') throw usageError('token', `--role: expected ${ROLES.join(' or ')}`)
     const life = countOf('token', 'seconds', seconds, HOUR_S)
     const names = ['JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_ROLE_CLAIM', 'JWT_ADMIN_ROLE', 'JWT_WORKER_ROLE']

@@ -5,7 +5,7 @@ import type { Identity } from '../../hub/policy.js'
 import { REVOKED, type Revocations } from '../../hub/revocations.js'
 import { Refusal } from '../../protocol/codes.js'
 import { type ExpectedClaims, identityOf } from './claims.js'
-import { headerOf, type KeySource, keyServerSource, publicKeySource } from './keys.js'
+import { headerOf, type KeySource, keyServerSource, partOf, publicKeySource } from './keys.js'
 
 /** What tokens are verified with: any of the three; an empty text is none. */
 export interface TokenKeys {
@@ -115,6 +115,7 @@ function cookieOf(header: string | undefined, name: string): string | undefined 
 /** Asks the sources of the token's algorithm one after the other. Where one of them cannot tell right now, that is the answer, unless another knows the token. */
 async function claimsOf(token: string, sources: readonly KeySource[]): Promise<unknown> {
   const { alg } = headerOf(token)
+  partOf(token, 1) // its claims are UTF-8
   let refusal = new Refusal('unauthenticated')
   for (const source of sources.filter(({ algorithms }) => algorithms.includes(alg))) {
     try {

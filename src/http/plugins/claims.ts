@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Identity } from '../../hub/policy.js'
 import { Refusal } from '../../protocol/codes.js'
+import { UserId } from '../../protocol/user-id.js'
 import { DEFAULT_ROLE_NAMES, type RoleNames, roleIn } from './roles.js'
 
 /** The last second that a `Date` can tell. */
@@ -11,11 +12,11 @@ const MAX_AHEAD_MS = 5 * 60_000
 
 const Claims = Compile(
   Type.Object({
-    sub: Type.String({ minLength: 1, maxLength: 256 }),
+    sub: UserId,
     exp: Type.Number({ maximum: MAX_DATE_S }),
     iat: Type.Optional(Type.Number({ minimum: 0, maximum: MAX_DATE_S })),
     nbf: Type.Optional(Type.Number()),
-    jti: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    jti: Type.Optional(UserId),
     iss: Type.Optional(Type.Unknown()),
     aud: Type.Optional(Type.Unknown()),
   }),

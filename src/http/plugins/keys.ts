@@ -28,7 +28,7 @@ type TokenHeader = Static<typeof HeaderSchema>
 
 const KeySet = Compile(Type.Object({ keys: Type.Array(Type.Object({ kty: Type.String() })) }))
 
-const decoder = new TextDecoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** One public key, as PEM or as the path of a PEM file. Its kind alone says the algorithm. Throws where it is no such key. */
 export function publicKeySource(pemOrPath: string): KeySource {
@@ -129,7 +129,7 @@ async function verified(token: string, keys: readonly (CryptoKey | KeyObject)[],
       (result) => result.payload,
       () => undefined,
     )
-    if (payload) return accessClaims(headerOf(token), parse(decoder.decode(payload)))
+    if (payload) return accessClaims(headerOf(token), parse(textOf(payload)))
   }
   throw new Refusal('unauthenticated')
 }
@@ -158,9 +158,24 @@ function accessClaims({ typ = 'JWT' }: TokenHeader, payload: unknown): unknown {
   return payload
 }
 
+/** A part of a token as text, not verified in any way. Throws `unauthenticated` where it is not UTF-8. */
+export function partOf(token: string, index: number): string {
+  return textOf(Buffer.from(token.split('.')[index] ?? '', 'base64url'))
+}
+
+/** Other decoders put U+FFFD for what is not UTF-8, which would be another user's name. */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (error) {
+    if (error instanceof TypeError) throw new Refusal('unauthenticated')
+    throw error
+  }
+}
+
 /** The header of a token, not verified in any way. Throws `unauthenticated` where there is none. */
 export function headerOf(token: string): TokenHeader {
-  const header = parse(Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString())
+  const header = parse(partOf(token, 0))
   if (!Header.Check(header)) throw new Refusal('unauthenticated')
   return header
 }

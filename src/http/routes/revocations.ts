@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { idOf, type Revocation, type Revocations, type StoredRevocation } from '../../hub/revocations.js'
 import { Refusal } from '../../protocol/codes.js'
+import { UserId } from '../../protocol/user-id.js'
 
 export interface RevocationRoutesOptions {
   readonly revocations: Revocations
@@ -9,10 +10,9 @@ export interface RevocationRoutesOptions {
   readonly keepMs: number
 }
 
-const Id = Type.String({ minLength: 1, maxLength: 256 })
 const Time = Type.String({ maxLength: 40, description: 'ISO 8601, with its zone' })
 const Body = Type.Object(
-  { jti: Type.Optional(Id), sub: Type.Optional(Id), issued_before: Type.Optional(Time), expires_at: Type.Optional(Time) },
+  { jti: Type.Optional(UserId), sub: Type.Optional(UserId), issued_before: Type.Optional(Time), expires_at: Type.Optional(Time) },
   { additionalProperties: false },
 )
 type Body = Type.Static<typeof Body>
