@@ -175,7 +175,7 @@ export const SETTINGS = {
   MAX_EVENT_BYTES: integer('Largest message of a job.', 262_144, 65_536, 16_777_216),
   MAX_LOG_ENTRIES: integer('Durable entries that a job keeps in its log.', 10_000, 100, 1_000_000),
   MAX_MISSED_ENTRIES: integer('Most entries that a client can have missed and still resume.', 1000, 10, 100_000),
-  MAX_KEYS: integer('Most different metrics and other conflation keys of a job.', 512, 16, 100_000),
+  MAX_KEYS: integer('Most different metrics and other conflation keys of a job.', 1024, 16, 100_000),
   STALE_MS: integer('A job that is computed and gives no sign of life for so long is stale.', 30_000, 1000, 3_600_000),
   ACTIVE_TTL_MS: integer('How long Redis keeps a job that nobody looks after any more.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
   FINAL_TTL_MS: integer('How long Redis keeps a job after its end.', 24 * HOUR_MS, 1000, 90 * 24 * HOUR_MS),

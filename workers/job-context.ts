@@ -1,56 +1,58 @@
 import type { Publisher, Pulse, Refused, WriteRefusal, Written } from '../src/broker/broker.js'
 import { logTailOf } from '../src/jobs/attempt.js'
+import { Refusal } from '../src/protocol/codes.js'
 import type { JobEvent, Writer } from '../src/protocol/entry.js'
+import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
 import { Stop, type StopCause } from './processor.js'
+import { ReportQueue } from './report-queue.js'
 import { WorkTally } from './work-tally.js'
 
-const TICK_INTERVAL_MS = 100
-const BATCH = 64
-/** Durable events that may wait: for a Redis that cannot be reached, or of a processor that does not wait for `flush`. More, and the attempt is given up. */
+/** Events that may wait: of a processor that does not await its report calls. One more, and the attempt fails. */
 const MAX_WAITING = 10_000
 const RETRY_MS = 200
-/** Writes that fail for so long end the attempt; the queue starts another one when it can. */
 const UNREACHABLE_MS = 60_000
-/** And for so long, where the job is stopped anyway. */
+/** How long writes may fail where the job is stopped anyway. */
 const STOPPING_MS = 5000
 /** Refusals that are about what is written; any other but `transition` means that the job has another writer, or is over. */
-const REFUSED: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
+const OF_THE_EVENTS: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
 
 export interface JobContextOptions {
   readonly id: string
   readonly publisher: Publisher & Pulse
   readonly writer: Writer
   readonly onFenced?: (reason: WriteRefusal) => void
+  /** Writes that fail for so long end the attempt; the queue starts another one when it can. */
+  readonly unreachableMs?: number | undefined
   /** Where reports are counted. */
   readonly tally?: WorkTally
 }
 
 /**
- * hop 2: from processor, to publisher. Takes reports at once and sends them in the background, one write at a time:
- * ticks coalesced per key (the last wins, at most 10 a second), durable events all and in order. A write that failed is sent again with its number.
+ * hop 2: from processor, to publisher. Takes reports at once and sends them in the background, one write at a time; a write that failed is sent again with its
+ * number. What is written is always all that was reported up to some point. Where a report after that point is dropped, `givenUp` says why, and the attempt must not
+ * end as if nothing were missing.
  */
 export class JobContext {
   readonly id: string
   readonly #publisher: Publisher & Pulse
   readonly #tally: WorkTally
   readonly #onFenced: (reason: WriteRefusal) => void
+  readonly #unreachableMs: number
   readonly #stop = new AbortController()
   readonly #kill = new AbortController()
   readonly #heartbeat = new Heartbeat()
   readonly #startedAt = Date.now()
   #logTail: readonly string[] = []
-  /** In the order of sending; a tick has its key, a durable event a number. */
-  readonly #waiting = new Map<string | number, JobEvent>()
+  readonly #waiting = new ReportQueue()
   #writer: Writer
-  #counter = 0
   #pump: Promise<void> | undefined
   #tickTimer: NodeJS.Timeout | undefined
-  #lastTickAt = 0
   #closed = false
   /** When writes began to fail; null while they do not. */
   #failingSince: number | null = null
-  #isGivenUp = false
+  #givenUp: Stop | undefined
+  #isSilenced = false
   #isFenced = false
   #hasWritten = false
 
@@ -61,6 +63,7 @@ export class JobContext {
     this.#writer = options.writer
     this.#tally = options.tally ?? new WorkTally()
     this.#onFenced = options.onFenced ?? (() => {})
+    this.#unreachableMs = options.unreachableMs ?? UNREACHABLE_MS
   }
 
   get signal(): AbortSignal {
@@ -77,6 +80,11 @@ export class JobContext {
     return this.#waiting.size
   }
 
+  /** Why reports of the processor were dropped; undefined while none was. */
+  get givenUp(): Stop | undefined {
+    return this.#givenUp
+  }
+
   get elapsedSeconds(): number {
     return Math.round((Date.now() - this.#startedAt) / 10) / 100
   }
@@ -90,7 +98,7 @@ export class JobContext {
   }
 
   stop(cause: StopCause): void {
-    if (!this.signal.aborted) this.#stop.abort(new Stop(cause))
+    this.#abort(new Stop(cause))
   }
 
   kill(): void {
@@ -126,28 +134,42 @@ export class JobContext {
   /** Writes events of the runner itself, after all reports. Answers why it was refused, or null. */
   async write(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
     await this.#flushAll()
-    return this.#publish(events)
+    const answer = await this.#publish(events)
+    return answer === 'unreachable' ? answer : this.#obey(answer)
   }
 
   async #flushAll(): Promise<void> {
-    this.#lastTickAt = 0
+    this.#waiting.hurry()
     while (this.#pump || this.#waiting.size > 0) await this.#startPump()
   }
 
-  /** Takes an event of the processor. */
-  report(event: JobEvent): void {
-    // What a stopped processor still says has no reader any more.
-    if (this.signal.aborted || this.#closed || this.#isGivenUp) return
-    if (event.class === 'tick') {
-      this.#tally.ticks += 1
-      if (this.#waiting.delete(event.key)) this.#tally.coalesced += 1
-      this.#waiting.set(event.key, event)
-    } else {
-      this.#tally.durables += 1
-      this.#waiting.set(this.#counter++, event)
-      if (this.#waiting.size > MAX_WAITING) this.stop(this.#failingSince === null ? 'refused' : 'unreachable')
+  /**
+   * Takes an event of the processor, also of one that is to stop, since its result may still stand. Never throws. Resolves when there is room for another
+   * report, or the job is stopped meanwhile. Rejects where the event cannot be made, or reports are given up; a rejection that nobody awaits is silent.
+   */
+  report(make: () => JobEvent): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    if (this.#givenUp) return rejected(this.#givenUp)
+    try {
+      this.#take(make())
+    } catch (error) {
+      const why = error instanceof Stop ? error : new Stop('refused', { cause: asError(error) })
+      this.#giveUp(why)
+      return rejected(asError(error))
     }
     this.#startPump()
+    return this.#waiting.room()
+  }
+
+  /** Throws where no more may wait. */
+  #take(event: JobEvent): void {
+    if (event.class !== 'tick' && this.#waiting.size >= MAX_WAITING) {
+      if (this.#failingSince !== null) throw new Stop('unreachable')
+      throw new Error(`more than ${MAX_WAITING} reports wait to be written: await the report calls`)
+    }
+    if (event.class === 'tick') this.#tally.ticks += 1
+    else this.#tally.durables += 1
+    if (this.#waiting.add(event)) this.#tally.coalesced += 1
   }
 
   #startPump(): Promise<void> {
@@ -155,8 +177,7 @@ export class JobContext {
     this.#pump ??= this.#drain().finally(() => {
       this.#pump = undefined
       // Only ticks that are not due can be left.
-      const wait = this.#lastTickAt + TICK_INTERVAL_MS - Date.now()
-      if (this.#waiting.size > 0) this.#tickTimer = setTimeout(() => void this.#startPump(), Math.max(wait, 1))
+      if (this.#waiting.size > 0) this.#tickTimer = setTimeout(() => void this.#startPump(), Math.max(this.#waiting.dueInMs, 1))
     })
     return this.#pump
   }
@@ -165,75 +186,109 @@ export class JobContext {
     for (;;) {
       // A microtask later, so that what is reported together leaves together.
       await Promise.resolve()
-      const batch = this.#takeBatch()
+      const batch = this.#waiting.takeBatch()
       if (batch.length === 0) return
-      await this.#publish(batch)
+      await this.#send(batch)
+      this.#waiting.written()
     }
   }
 
-  /** What could not be written is left out to its end, never in the middle. */
-  #giveUp(): 'unreachable' {
-    this.#isGivenUp = true
-    this.#waiting.clear()
-    this.stop('unreachable')
-    return 'unreachable'
-  }
-
-  /** The next events in order. A tick that came too soon after the last one stays until it is due, unless it is superseded. */
-  #takeBatch(): JobEvent[] {
-    const tickIsDue = Date.now() - this.#lastTickAt >= TICK_INTERVAL_MS
-    const batch: JobEvent[] = []
-    for (const [key, event] of this.#waiting) {
-      if (batch.length === BATCH) break
-      if (event.class === 'tick' && !tickIsDue) continue
-      if (event.class === 'tick') this.#lastTickAt = Date.now()
-      batch.push(event)
-      this.#waiting.delete(key)
+  /** Writes reports. Of a batch that is refused for one of them those before that one are kept. Answers whether all were written. */
+  async #send(events: readonly JobEvent[]): Promise<boolean> {
+    if (this.#isSilenced) return false
+    try {
+      const answer = await this.#publish(events)
+      if (answer === 'unreachable') return false
+      if (answer.ok || !OF_THE_EVENTS.has(answer.reason)) return this.#obey(answer) === null
+      if (events.length === 1) this.#silence(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
+      else for (const event of events) if (!(await this.#send([event]))) break
+    } catch (error) {
+      // No fault of Redis, so it would fail again.
+      this.#silence(new Stop('refused', { cause: asError(error) }))
     }
-    return batch
+    return false
   }
 
-  async #publish(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
-    if (this.#isGivenUp) return 'unreachable'
+  /** No report is taken any more; those that wait are written. */
+  #giveUp(why: Stop): void {
+    this.#givenUp ??= why
+    this.#abort(why)
+  }
+
+  /** Nor is any that waits written: what is left out is left out to its end, never in the middle. */
+  #silence(why: Stop): void {
+    this.#isSilenced = true
+    this.#giveUp(why)
+    this.#waiting.clear(why)
+  }
+
+  #abort(why: Stop): void {
+    if (this.signal.aborted) return
+    // Before those who wait for room go on, so that they see it.
+    this.#stop.abort(why)
+    if (!this.#givenUp) this.#waiting.release()
+  }
+
+  /** Rejects with what is no fault of Redis. */
+  async #publish(events: readonly JobEvent[]): Promise<Written | Refused | 'unreachable'> {
+    if (this.#isUnreachable) return 'unreachable'
     this.#writer = { ...this.#writer, n: this.#writer.n + 1 }
     for (;;) {
       try {
         const answer = await this.#publisher.publish(this.id, events, this.#writer)
         this.#failingSince = null
         this.#hasWritten = true
-        return this.#heed(answer)
-      } catch {
-        // Redis cannot be reached or did not answer. The number is the same, so the write is done once however often it arrives.
+        return answer
+      } catch (error) {
+        if (!isOverloaded(error)) throw error
+        // Redis cannot be reached, or refuses. The number is the same, so the write is done once however often it arrives.
         this.#failingSince ??= Date.now()
-        const patience = this.signal.aborted ? STOPPING_MS : UNREACHABLE_MS
-        if (Date.now() - this.#failingSince > patience) return this.#giveUp()
+        const patience = this.signal.aborted ? Math.min(STOPPING_MS, this.#unreachableMs) : this.#unreachableMs
+        if (Date.now() - this.#failingSince > patience) {
+          this.#silence(new Stop('unreachable'))
+          return 'unreachable'
+        }
         this.#tally.retries += 1
         await pause(RETRY_MS)
       }
     }
   }
 
+  get #isUnreachable(): boolean {
+    return this.#isSilenced && this.#givenUp?.why === 'unreachable'
+  }
+
   /** One that does not come through is made up for by the next. */
   async #beat(alive: boolean): Promise<void> {
-    const answer = await this.#publisher.beat(this.id, this.#writer, alive).catch(() => null)
-    if (answer) this.#heed(answer)
+    try {
+      this.#obey(await this.#publisher.beat(this.id, this.#writer, alive))
+    } catch (error) {
+      if (!isOverloaded(error)) this.#giveUp(new Stop('refused', { cause: asError(error) }))
+    }
   }
 
   /** What an answer says about the job. Answers why it was refused, or null. */
-  #heed(answer: Written | Refused): WriteRefusal | null {
+  #obey(answer: Written | Refused): WriteRefusal | null {
     if (answer.status === 'cancelling') this.stop('cancelled')
     if (answer.ok) return null
-    if (REFUSED.has(answer.reason)) this.stop('refused')
-    else if (answer.reason !== 'transition') this.#fence(answer.reason)
+    if (!OF_THE_EVENTS.has(answer.reason) && answer.reason !== 'transition') this.#fence(answer.reason)
     return answer.reason
   }
 
   #fence(reason: WriteRefusal): void {
-    this.stop('lost')
+    this.#silence(new Stop('lost'))
     this.#heartbeat.stop()
     if (!this.#isFenced) this.#onFenced(reason)
     this.#isFenced = true
   }
+}
+
+function isOverloaded(error: unknown): boolean {
+  return error instanceof Refusal && error.code === 'overloaded'
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 function pause(ms: number): Promise<void> {

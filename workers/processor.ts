@@ -3,7 +3,7 @@ import type { KindDialect } from '../src/protocol/defined-kind.js'
 import type { ComputedKindName, InputOf, ResultOf, Results } from '../src/protocol/kinds.js'
 import type { ProcessReports, Reports, RunReports } from './reports.js'
 
-/** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background: they never block the computation. */
+/** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background. */
 export type Job<K extends ComputedKindName> = Reports[K] & AnyJob
 
 /** What a processor sees of any job. */
@@ -11,7 +11,7 @@ export interface AnyJob {
   readonly id: string
   /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
-  /** Resolves when what was reported so far has been written. Awaited now and then by a processor that reports faster than Redis takes it: at most 10,000 reports may wait. */
+  /** Resolves when what was reported so far has been written, or is given up. */
   flush(): Promise<void>
   /** A line of the job's log; the last ten go into the error message if the job fails. */
   log(line: string): void
@@ -46,21 +46,25 @@ export type OwnProcessor<I, D extends KindDialect> = (input: I, job: OwnJob<D>) 
 export class JobFailure extends Error {
   readonly code: FailureCode
 
-  constructor(code: FailureCode, message: string) {
-    super(message)
+  constructor(code: FailureCode, message: string, options?: ErrorOptions) {
+    super(message, options)
     this.name = 'JobFailure'
     this.code = code
   }
 }
 
-/** Why a job's signal was aborted. `lost`: the round has another writer, or is over; `refused`: it reported more than a job may. */
+/**
+ * Why a job's signal was aborted. `lost`: the round has another writer, or is over; `unreachable`: its reports could not be written for too long; `refused`: one
+ * of its reports cannot be published, and the cause of the `Stop` says why.
+ */
 export type StopCause = 'cancelled' | 'timeout' | 'lost' | 'stopping' | 'unreachable' | 'refused'
 
 export class Stop extends Error {
   readonly why: StopCause
+  declare readonly cause?: Error
 
-  constructor(why: StopCause) {
-    super(`the job was stopped: ${why}`)
+  constructor(why: StopCause, options?: { readonly cause: Error }) {
+    super(`the job was stopped: ${options?.cause.message ?? why}`, options)
     this.name = 'Stop'
     this.why = why
   }

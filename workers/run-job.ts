@@ -1,12 +1,13 @@
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
-import { attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../src/jobs/attempt.js'
+import { type Attempt, attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../src/jobs/attempt.js'
 import type { Settled } from '../src/jobs/queue.js'
 import { inputOf, type JobState } from '../src/protocol/job-state.js'
+import { jsonValueOf, NotJson } from '../src/protocol/json-value.js'
 import type { ComputedKindName, InputOf, ResultOf } from '../src/protocol/kinds.js'
 import { isFinal } from '../src/protocol/status.js'
 import { deadlineOf } from '../src/protocol/timeout.js'
 import { JobContext } from './job-context.js'
-import { type Job, JobFailure, type Processor } from './processor.js'
+import { type Job, JobFailure, type Processor, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settle.js'
 import type { WorkTally } from './work-tally.js'
@@ -21,6 +22,13 @@ export interface Task<K extends ComputedKindName> {
   readonly input: InputOf<K>
 }
 
+/** Why an attempt has failed: what the processor threw, or the `Stop` that ended it. */
+export interface AttemptFailure {
+  readonly attempt: Attempt
+  readonly error: unknown
+  readonly logTail: string
+}
+
 export interface Runner {
   readonly broker: Broker & Pulse
   /** How long a processor may ignore its signal before it is ended by force, or left behind where it cannot be. Its writes are fenced from then on. */
@@ -31,6 +39,10 @@ export interface Runner {
   onFenced?(reason: WriteRefusal): void
   /** Its start was written. */
   onStarted?(): void
+  /** The attempt has failed: not by a cancel, nor because the worker stops. */
+  onFailed?(failure: AttemptFailure): void
+  /** See `JobContextOptions`. */
+  readonly unreachableMs?: number
   /** Where reports are counted. */
   readonly tally?: WorkTally
 }
@@ -51,15 +63,19 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
   const timer = stopAtDeadline(context, state)
   try {
     const input = inputOf(state, task.input) as InputOf<K> // checked when it was submitted
-    const result = await compute({ ...task, input }, processor, context, { last: lastOf(state), graceMs: runner.cancelGraceMs })
+    const settings = { last: lastOf(state), graceMs: runner.cancelGraceMs }
+    const result = plainResult(await compute({ ...task, input }, processor, context, settings))
     await context.close()
+    if (context.givenUp) throw context.givenUp
     const compute_time_s = context.elapsedSeconds
     const fault = faultOfResult(task, result, compute_time_s)
     if (fault !== null) throw new JobFailure('solver_error', fault)
     return { how: 'done', result, compute_time_s }
   } catch (error) {
     await context.close()
-    return settleFailure(attempt, context, context.signal.aborted ? context.signal.reason : error)
+    const cause = context.signal.aborted ? context.signal.reason : error
+    if (!isHarmless(cause)) runner.onFailed?.({ attempt, error: cause, logTail: context.logTail })
+    return settleFailure(attempt, context, cause)
   } finally {
     clearTimeout(timer)
   }
@@ -79,8 +95,9 @@ export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, 
   }
 }
 
-function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced, tally }: Runner): JobContext {
-  return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...(onFenced && { onFenced }), ...(tally && { tally }) })
+function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced, unreachableMs, tally }: Runner): JobContext {
+  const writer = { round, token, n: 0 }
+  return new JobContext({ id, publisher: broker, writer, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) })
 }
 
 /** Stops the job when the time of its round runs out. A round that begins now has all of it. */
@@ -89,7 +106,24 @@ function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | 
   return Number.isFinite(leftMs) ? setTimeout(() => context.stop('timeout'), leftMs).unref() : undefined
 }
 
-/** Runs the processor. Rejects when it has not obeyed its signal in time, and ends it by force; what it may say then is not heard. */
+/** Whether an attempt that ended so has not failed. */
+function isHarmless(cause: unknown): boolean {
+  return cause instanceof Stop && (cause.why === 'cancelled' || cause.why === 'stopping')
+}
+
+/** What the processor returned, as the queue will hand it out: plain JSON. What is none another attempt would return again. */
+function plainResult<R extends object>(result: R): R {
+  try {
+    return jsonValueOf(result, 'The result is not valid') as R // the same, as JSON
+  } catch (error) {
+    throw error instanceof NotJson ? new JobFailure('solver_error', error.message, { cause: error }) : error
+  }
+}
+
+/**
+ * Runs the processor. Rejects when it has not obeyed its signal in time, and at once where one of its reports is refused; what it may say then is not heard.
+ * In either case it is ended by force when its time to obey is over.
+ */
 async function compute<K extends ComputedKindName>(
   { kind, input }: Task<K>,
   processor: Processor<K>,
@@ -100,19 +134,21 @@ async function compute<K extends ComputedKindName>(
   const { promise: deaf, reject } = withReject()
   let grace: NodeJS.Timeout | undefined
   const wait = () => {
+    if (signal.reason instanceof Stop && signal.reason.why === 'refused') reject(signal.reason)
     grace = setTimeout(() => {
       context.kill()
       reject(signal.reason)
     }, graceMs)
   }
-  if (signal.aborted) wait()
-  else signal.addEventListener('abort', wait)
-  try {
-    return await Promise.race([processor(input, jobOf(kind, context, last)), deaf])
-  } finally {
+  const leave = () => {
     signal.removeEventListener('abort', wait)
     clearTimeout(grace)
   }
+  if (signal.aborted) wait()
+  else signal.addEventListener('abort', wait)
+  const running = (async () => processor(input, jobOf(kind, context, last)))()
+  running.then(leave, leave)
+  return Promise.race([running, deaf])
 }
 
 function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {

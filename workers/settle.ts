@@ -21,7 +21,8 @@ async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Pr
     case 'timeout':
       return timedOut(attempt, context.logTail)
     case 'refused':
-      return failed('solver_error', 'The job reported more, or faster, than a job may.', context.logTail)
+      // It would be refused again.
+      return failed('solver_error', (stop.cause ?? stop).message, context.logTail)
     case 'stopping': {
       const { event, settled } = handBack(attempt)
       return settleWrite(attempt, context, await context.write([event]), settled)

@@ -9,6 +9,7 @@ import { workerMetrics } from '../src/metrics/worker-metrics.js'
 import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../src/protocol/kinds.js'
 import { ownKinds } from '../src/worker-queues.js'
+import { failedAttempt } from './failed-attempt.js'
 import type { Processors } from './processors.js'
 import type { SolverProcessor } from './solver-processors.js'
 import { StepWorker } from './step-worker.js'
@@ -65,6 +66,7 @@ export function buildWorkerNode(
       cancelGraceMs: config.CANCEL_GRACE_MS,
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
+      onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),
     })
   const waits = new RecentMap<string>(MAX_WAITS_KEPT)
   const onWait = (id: string, why: string) => {

@@ -10,7 +10,7 @@ import type { Settled } from '../src/jobs/queue.js'
 import type { ComputedKindName, InputOf } from '../src/protocol/kinds.js'
 import type { JobContext } from './job-context.js'
 import type { Processor } from './processor.js'
-import { runJob } from './run-job.js'
+import { type AttemptFailure, runJob } from './run-job.js'
 import type { WorkTally } from './work-tally.js'
 
 export interface WorkerOptions<K extends ComputedKindName> {
@@ -35,6 +35,8 @@ export interface WorkerOptions<K extends ComputedKindName> {
   readonly onReconnect?: () => void
   /** A job was found to have another writer, or to be over. */
   readonly onFenced: (id: string, reason: WriteRefusal) => void
+  /** An attempt at a job has failed. */
+  readonly onFailed: (id: string, failure: AttemptFailure) => void
 }
 
 /** Pause before BullMQ tries again what a broken connection has cut off. */
@@ -189,7 +191,8 @@ export class KindWorker<K extends ComputedKindName> {
       this.#options.onFenced(id, reason)
     }
     const onStarted = () => parts.attempts.started.add(queue)
-    const runner = { broker: parts.broker, cancelGraceMs, onStart, onStarted, onFenced, tally }
+    const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
+    const runner = { broker: parts.broker, cancelGraceMs, onStart, onStarted, onFenced, onFailed, tally }
     const settled = await runJob(task, processor, runner).finally(() => {
       // After a lost lock another try of the same round may stand here already.
       if (this.#running.get(name) === own) this.#running.delete(name)

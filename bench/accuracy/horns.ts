@@ -87,8 +87,8 @@ function silentJob(): Job<'run'> {
     killed: new AbortController().signal,
     flush: async () => {},
     alive: () => {},
-    progress: () => {},
-    metric: () => {},
+    progress: async () => {},
+    metric: async () => {},
     log: () => {},
   }
 }

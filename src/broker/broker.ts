@@ -16,7 +16,30 @@ export type WriteRefusal =
 
 /** `seq` is that of the last event written; `status` the job's state after the write, so a writer learns that it shall stop (`cancelling`). */
 export type Written = { readonly ok: true; readonly seq: number; readonly status: Status }
-export type Refused = { readonly ok: false; readonly reason: WriteRefusal; readonly status: Status | null }
+export type Refused = {
+  readonly ok: false
+  readonly reason: WriteRefusal
+  readonly status: Status | null
+  /** For people, where the reason is about what is written: the event, its value and the limit. */
+  readonly text?: string
+  /** Which of the events it is about, where that is one. */
+  readonly index?: number
+}
+
+/** An event whose message is larger than a message may be. `bytes`: its JSON as it would be stored, lacking only `seq`. */
+export function tooBig(events: readonly JobEvent[], index: number, bytes: number, { maxEventBytes }: BrokerLimits): Refused {
+  const event = events[index]
+  const name = event?.class === 'final' ? event.to : event?.key.split(':', 1)[0]
+  const text = `${name}: message of ${bytes} bytes exceeds MAX_EVENT_BYTES (${maxEventBytes})`
+  return { ok: false, reason: 'too_big', status: null, text, index }
+}
+
+/** Events with new keys, for which a job has no room. */
+export function tooManyKeys(events: readonly JobEvent[], status: Status | null, { maxKeys }: BrokerLimits): Refused {
+  const names = events.flatMap(({ message }) => ('metric_name' in message ? [`metric ${JSON.stringify(message.metric_name)}`] : []))
+  const text = `${names.at(-1) ?? 'event'}: one more metric or other key than MAX_KEYS (${maxKeys}) allows`
+  return { ok: false, reason: 'too_many_keys', status, text }
+}
 
 export interface Publisher {
   /**
@@ -86,7 +109,7 @@ export interface BrokerLimits {
 export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   maxEventBytes: 256 * 1024,
   maxLogEntries: 10_000,
-  maxKeys: 512,
+  maxKeys: 1024,
   maxMissedEntries: 1000,
   staleMs: 30_000,
   activeTtlMs: 7 * 24 * 3600 * 1000,

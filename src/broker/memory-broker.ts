@@ -3,7 +3,7 @@ import { advance, type JobState } from '../protocol/job-state.js'
 import type { KindName } from '../protocol/kinds.js'
 import { isComputed, isFinal } from '../protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
-import { DEFAULT_BROKER_LIMITS } from './broker.js'
+import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from './broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob } from './job-store.js'
 
@@ -69,8 +69,10 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
 
   #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Refused {
     const job = this.#jobs.get(id)
-    const tooBig = events.some((event) => Buffer.byteLength(JSON.stringify(event.message)) > this.#limits.maxEventBytes)
-    if (tooBig) return { ok: false, reason: 'too_big', status: null }
+    for (const [i, { message }] of events.entries()) {
+      const bytes = Buffer.byteLength(JSON.stringify(message))
+      if (bytes > this.#limits.maxEventBytes) return tooBig(events, i, bytes, this.#limits)
+    }
     if (!job) return { ok: false, reason: 'unknown_job', status: null }
     const refuse = (reason: WriteRefusal): Refused => ({ ok: false, reason, status: job.state.status })
     const opens = events[0]?.clears === 'round'
@@ -91,7 +93,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
     }
     // A job that is full must still be able to end.
     const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
-    if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return refuse('too_many_keys')
+    if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return tooManyKeys(events, job.state.status, this.#limits)
     for (const event of accepted) this.#append(job, event)
     if (writer.n > 0) {
       job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }

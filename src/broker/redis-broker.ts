@@ -3,7 +3,18 @@ import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Wri
 import type { JobState } from '../protocol/job-state.js'
 import { isKindName } from '../protocol/kinds.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../protocol/status.js'
-import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from './broker.js'
+import {
+  type Broker,
+  type BrokerLimits,
+  type BrokerListener,
+  type Pulse,
+  type Reading,
+  type Refused,
+  tooBig,
+  tooManyKeys,
+  type WriteRefusal,
+  type Written,
+} from './broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import { readEnvelope } from './envelope.js'
 import {
@@ -18,7 +29,6 @@ import { STORE } from './redis-stamped.js'
 import { RedisSubscriber } from './redis-subscriber.js'
 import { asked } from './store-fault.js'
 
-const TOO_BIG: Refused = { ok: false, reason: 'too_big', status: null }
 /** Fields of a job's hash that are no conflation keys, rounded up. */
 const RECORD_FIELDS = 24
 
@@ -50,7 +60,8 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
 
   async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
     const args = this.#argumentsOf(events, writer)
-    return args ? answerOf(...(await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))) : TOO_BIG
+    if (!Array.isArray(args)) return args
+    return this.#answerOf(events, await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))
   }
 
   async advance(
@@ -60,9 +71,9 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
     { version, parts, data }: NextCheckpoint,
   ): Promise<Written | Refused> {
     const args = this.#argumentsOf(events, writer)
-    if (!args) return TOO_BIG
+    if (!Array.isArray(args)) return args
     const keys = [...this.#keysOf(id), this.#keys.checkpoint(id)]
-    return answerOf(...(await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(parts), data))))
+    return this.#answerOf(events, await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(parts), data)))
   }
 
   async load(id: string): Promise<Checkpoint | null> {
@@ -79,16 +90,22 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
     return [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
   }
 
-  /** What follows the keys in a publication; null where a message is too big. */
-  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | null {
+  #answerOf(events: readonly JobEvent[], reply: Parameters<typeof answerOf>): Written | Refused {
+    const answer = answerOf(...reply)
+    return !answer.ok && answer.reason === 'too_many_keys' ? tooManyKeys(events, answer.status, this.#limits) : answer
+  }
+
+  /** What follows the keys in a publication, or the refusal of a message that is too big. */
+  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Refused {
     const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
     const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
       | string
       | number
     )[]
-    for (const event of events) {
+    for (const [i, event] of events.entries()) {
       const body = JSON.stringify(event.message)
-      if (Buffer.byteLength(body) > this.#limits.maxEventBytes) return null
+      const bytes = Buffer.byteLength(body)
+      if (bytes > this.#limits.maxEventBytes) return tooBig(events, i, bytes, this.#limits)
       const { to } = event
       args.push(event.class, event.key, body, to ?? '', to ? `,${sourcesOf(event).join()},` : '')
       args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')

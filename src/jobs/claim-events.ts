@@ -4,13 +4,15 @@ import { CLAIM_EVENTS, type ClaimEnd, type ClaimEvent, type ClaimPost } from '..
 import { Refusal } from '../protocol/codes.js'
 import type { JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
-import { COMPUTED_KIND_NAMES, type KindName, lifecycleOf } from '../protocol/kinds.js'
+import { COMPUTED_KIND_NAMES, type KindName, lifecycleOf, type PhaseOf } from '../protocol/kinds.js'
 import { REPORT_EVENTS } from './report-events.js'
 
 /** What a post says, in its order. */
 export interface Told {
   /** A tick that another one of the post supersedes is left out. */
   readonly reports: readonly JobEvent[]
+  /** Where each of them stands in the post. */
+  readonly paths: readonly string[]
   readonly lines: readonly string[]
   readonly end: ClaimEnd | null
 }
@@ -33,8 +35,12 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
   const at = valid.findIndex(isEnd)
   if (ends.length > 1 || (at >= 0 && at < valid.length - 1)) throw faultAt(`/events/${at}`, 'the last event: nothing follows an end')
   const reported = reportsOf(state, valid, elapsed_s)
+  const kept = reported.filter(
+    ({ event }, i) => event.class !== 'tick' || !reported.slice(i + 1).some(({ event: { key } }) => key === event.key),
+  )
   return {
-    reports: reported.filter((event, i) => event.class !== 'tick' || !reported.slice(i + 1).some(({ key }) => key === event.key)),
+    reports: kept.map(({ event }) => event),
+    paths: kept.map(({ path }) => path),
     lines: valid.flatMap((event) => (event.type === 'log' ? [event.line] : [])),
     end: ends[0] ?? null,
   }
@@ -48,23 +54,27 @@ function check(kind: KindName, event: Posted, path: string): ClaimEvent {
   return filled as ClaimEvent // the checker of this type has just said so
 }
 
-function reportsOf(state: JobState, events: readonly ClaimEvent[], elapsed_s: number): JobEvent[] {
+function reportsOf(state: JobState, events: readonly ClaimEvent[], elapsed_s: number): { event: JobEvent; path: string }[] {
   const last = lifecycleOf(state.kind).last(state)
   const run = REPORT_EVENTS.run(state.id, last)
   const benchmark = REPORT_EVENTS.benchmark(state.id, last)
-  return events.flatMap((event) => {
+  const reportOf = (event: ClaimEvent): JobEvent | null => {
     switch (event.type) {
       case 'progress':
-        return [run.progress({ percent: event.percent, phase: event.phase, message: event.message }, elapsed_s)]
+        return run.progress({ percent: event.percent, phase: event.phase as PhaseOf<'run'>, message: event.message }, elapsed_s) // another one leaves the last
       case 'metric_update':
-        return [run.metric(event.metric_name, event.value, event.unit)]
+        return run.metric(event.metric_name, event.value, event.unit)
       case 'process_progress':
-        return [benchmark.progress(event.progress)]
+        return benchmark.progress(event.progress)
       case 'process_result':
-        return [benchmark.result(event.result)]
+        return benchmark.result(event.result)
       default:
-        return []
+        return null
     }
+  }
+  return events.flatMap((said, i) => {
+    const event = reportOf(said)
+    return event ? [{ event, path: `/events/${i}` }] : []
   })
 }
 

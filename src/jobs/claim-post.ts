@@ -1,4 +1,4 @@
-import type { Pulse, WriteRefusal } from '../broker/broker.js'
+import type { Pulse, Refused } from '../broker/broker.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../protocol/claim-messages.js'
 import { Refusal } from '../protocol/codes.js'
 import { GIVEN_UP, type JobEvent, type Writer } from '../protocol/entry.js'
@@ -76,10 +76,11 @@ function write(parts: ClaimParts, writing: Writing): Promise<ClaimAnswer | null>
   return end ? writeEnd(parts, writing, end) : writeReports(parts, writing)
 }
 
-async function writeReports(parts: ClaimParts, { claim, state, record, writer, told }: Writing): Promise<ClaimAnswer | null> {
+async function writeReports(parts: ClaimParts, writing: Writing): Promise<ClaimAnswer | null> {
+  const { claim, state, writer, told } = writing
   const { broker } = parts
   const written = await (told.reports.length > 0 ? broker.publish(claim.id, told.reports, writer) : broker.beat(claim.id, writer, true))
-  if (!written.ok) return refused(parts, claim, record.lock, written.reason)
+  if (!written.ok) return refused(parts, writing, written)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, Date.now())
   return { status: written.status, seq: written.seq, cancel_requested, lease_s: parts.lockMs / 1000 }
 }
@@ -92,20 +93,21 @@ async function writeEnd(parts: ClaimParts, writing: Writing, end: ClaimEnd): Pro
   // From here on the same post again is known for an end that has begun, also where the lock has gone with its commit.
   if (!(await parts.claims.write(claim, record))) return null
   const refusal = await publish(parts, writing, event ? [...told.reports, event] : told.reports)
-  if (refusal !== null && refusal !== 'transition') return refused(parts, claim, record.lock, refusal)
+  const isCancelled = refusal?.reason === 'transition'
+  if (refusal !== null && !isCancelled) return refused(parts, writing, refusal)
   // Cancelled since the state was read: the reports are written without the transition.
-  const late = refusal === 'transition' ? await publish(parts, writing, told.reports) : null
-  if (late !== null) return refused(parts, claim, record.lock, late)
-  const isOurs = await conclude(parts, claim, record.lock, refusal === 'transition' ? cancelled() : settled)
+  const late = isCancelled ? await publish(parts, writing, told.reports) : null
+  if (late !== null) return refused(parts, writing, late)
+  const isOurs = await conclude(parts, claim, record.lock, isCancelled ? cancelled() : settled)
   // Another copy of this post may have been faster.
   return isOurs ? endedNow(parts, claim) : committed(parts, writing, end)
 }
 
-/** Answers why it was refused, or null. */
-async function publish({ broker }: ClaimParts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<WriteRefusal | null> {
+/** The refusal, or null. */
+async function publish({ broker }: ClaimParts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Refused | null> {
   if (events.length === 0) return null
   const written = await broker.publish(claim.id, events, writer)
-  return written.ok ? null : written.reason
+  return written.ok ? null : written
 }
 
 /** An end that was begun and whose lock is gone: this post has brought it about, or it never happened (null). */
@@ -137,13 +139,25 @@ async function endedNow({ broker }: ClaimParts, { id }: Claim): Promise<ClaimAns
   return { status: state.status, seq: state.seq, cancel_requested: false, lease_s: 0 }
 }
 
-/** A write that was not done. Whoever is fenced has nothing to hold on to; a late copy of an earlier post (`stale_write`) says nothing of the claim. */
-async function refused(parts: ClaimParts, claim: Claim, lock: string, reason: WriteRefusal): Promise<null> {
-  if (reason === 'too_big') throw new Refusal('too_big')
-  if (reason === 'too_many_keys') throw new Refusal('invalid', 'The job has as many different metrics as a job may have.')
+/**
+ * A write that was not done. Throws for an event that cannot be published, with its path. Whoever is fenced has nothing to hold on to; a late copy of an earlier
+ * post (`stale_write`) says nothing of the claim.
+ */
+async function refused(parts: ClaimParts, writing: Writing, { reason, text, index }: Refused): Promise<null> {
+  const { claim, record, state, told } = writing
+  if (reason === 'too_big') throw new Refusal('too_big', text, faultsAt([told.paths[index ?? -1] ?? '/events'], 'a smaller message'))
+  if (reason === 'too_many_keys') {
+    const added = told.paths.filter((_path, i) => !state.latest.has(told.reports[i]?.key ?? ''))
+    throw new Refusal('invalid', text, faultsAt(added, 'a metric that the job has'))
+  }
+  const { lock } = record
   const isLate = reason === 'stale_write' && ((await parts.broker.read(claim.id))?.state.n ?? GIVEN_UP) < GIVEN_UP
   if (!isLate) await letGo(parts, claim, lock)
   return null
+}
+
+function faultsAt(paths: readonly string[], expected: string): Refusal['detail'] {
+  return paths.map((path) => ({ path, expected }))
 }
 
 /** Takes a round out of the queue that is over, or another's, so that nobody keeps its lock by posting on. */

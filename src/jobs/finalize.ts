@@ -58,7 +58,7 @@ export async function finalize(
   if (state?.round === ref.round && !isFinal(state.status)) {
     const written = await broker.publish(ref.id, finalEvents(state, outcome), writer)
     if (!written.ok && written.reason === 'too_big') {
-      const error = 'The result is larger than a message may be.'
+      const error = `The result cannot be published: ${written.text}`
       return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
     if (written.ok)

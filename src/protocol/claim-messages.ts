@@ -1,8 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { BenchmarkResult, BenchmarkSummary } from './benchmark-result.js'
 import { COMPUTED_KIND_NAMES, type ComputedKindName } from './kinds.js'
-import { ProcessProgress } from './process-messages.js'
-import { RUN_MESSAGES } from './run-messages.js'
+import { RUN_MESSAGES, RUN_PHASES } from './run-messages.js'
 import { STATUSES } from './status.js'
 
 /** Most seconds that a claim waits for a job, and most events of one post. */
@@ -30,20 +29,32 @@ const ENDS = {
   cancelled: event('cancelled', {}),
 }
 
-const { percent, phase, message } = RUN_MESSAGES.progress.properties
-const { metric_name, value, unit } = RUN_MESSAGES.metric_update.properties
+const { metric_name, value } = RUN_MESSAGES.metric_update.properties
+/** For display: the hub clamps numbers and shortens texts, and a phase that the kind does not have leaves the last one. */
+const RunProgress = {
+  percent: Type.Number(),
+  phase: Type.String({ description: RUN_PHASES.join(', ') }),
+  message: Type.String(),
+}
+const LooseProgress = Type.Object({
+  current: Type.Number(),
+  total: Type.Union([Type.Number(), Type.Null()], { description: 'null or 0: not known' }),
+  detail: Type.String(),
+  model: Type.Optional(Type.String()),
+  phase: Type.Optional(Type.String()),
+})
 
 /** What a claimed job may be told of, by kind: the messages of its dialect, less what the hub knows itself, its log, and its ends. */
 export const CLAIM_EVENTS = {
   run: {
-    progress: event('progress', { percent, phase, message }),
-    metric_update: event('metric_update', { metric_name, value, unit }),
+    progress: event('progress', RunProgress),
+    metric_update: event('metric_update', { metric_name, value, unit: Type.String() }),
     log,
     completed: event('completed', { metrics_summary: RUN_MESSAGES.completed.properties.metrics_summary }),
     ...ENDS,
   },
   benchmark: {
-    process_progress: event('process_progress', { progress: ProcessProgress }),
+    process_progress: event('process_progress', { progress: LooseProgress }),
     process_result: event('process_result', { result: BenchmarkResult }),
     log,
     completed: event('completed', BenchmarkSummary.properties),

@@ -73,7 +73,7 @@ export function addDefinedKind(fields: KindFields): void {
 /** The events and the snapshot of a kind in the run dialect. */
 function speech(idField: string, phases: readonly string[]): Pick<AddedKind, 'events' | 'snapshot'> {
   return {
-    events: computedEvents(idField, jobMessages(idField, phases)),
+    events: computedEvents(idField, phases as [string, ...string[]], jobMessages(idField, phases)), // its schema wants one at least
     snapshot: (state) => ({ type: 'status', [idField]: state.id, ...snapshotFields(state) }),
   }
 }

@@ -110,8 +110,10 @@ function translate(stored: RunMessage): ProcessMessage | null {
       const { metrics_summary, compute_time_s } = stored
       return { type: 'process_completed', ...head, result: metrics_summary, compute_time_s, ...endOf(stored), timestamp }
     }
-    case 'error':
-      return { type: 'process_failed', ...head, error: stored.error, code: stored.code, ...endOf(stored), timestamp }
+    case 'error': {
+      const { error, code, solver_log_tail: log_tail } = stored
+      return { type: 'process_failed', ...head, error, code, ...(log_tail !== '' && { log_tail }), ...endOf(stored), timestamp }
+    }
     case 'cancelled':
       return { type: 'process_cancelled', ...head, ...(stored.forced && { forced: stored.forced }), ...endOf(stored), timestamp }
     default:

@@ -42,6 +42,16 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
   }
 }
 
+/** What stands at a place of a value (JSON Pointer); undefined where there is none. */
+export function valueAt(value: unknown, path: string): unknown {
+  const names = path.split('/').slice(1)
+  const inside = (at: unknown, name: string) =>
+    typeof at === 'object' && at !== null
+      ? (at as Readonly<Record<string, unknown>>)[name.replaceAll('~1', '/').replaceAll('~0', '~')]
+      : undefined
+  return names.reduce(inside, value)
+}
+
 /** A name as a part of a JSON Pointer. */
 export function pointerPart(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')

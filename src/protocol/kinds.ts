@@ -8,6 +8,7 @@ import { OptimizationInput, optimizationInputFaults } from './optimization-input
 import { processEvents } from './process-events.js'
 import { runEvents, runSnapshot } from './run-events.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './run-input.js'
+import { RUN_PHASES } from './run-messages.js'
 
 /** What is known of every kind of job, and, of those with the run dialect, how it is addressed in it. */
 export interface Kind {
@@ -43,7 +44,7 @@ export const KINDS = {
     idField: 'run_id',
     processType: 'solver',
     path: 'runs',
-    phases: ['meshing', 'solving', 'postprocessing'],
+    phases: RUN_PHASES,
     solvers: [BUILT_IN_SOLVER],
     input: HornInput,
     inputFaults: hornInputFaults,

@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
+import { invalidMessage } from './json-value.js'
 import { effortOf, type Failure, type RetryNotice } from './lifecycle.js'
 import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from './process-messages.js'
 import type { FinalStatus, Status } from './status.js'
@@ -34,12 +35,9 @@ const validators = {
 /** What happens to a job of a kind that speaks the process dialect itself, as events. Each throws `TypeError` on a body that its schema refuses. */
 export function processEvents(processType: string) {
   const message = <const T extends keyof ProcessMessages>(type: T, id: string, body: Body<T>): ProcessMessages[T] => {
-    const whole: unknown = { type, process_id: id, process_type: processType, ...body, timestamp: new Date().toISOString() }
+    const whole: object = { type, process_id: id, process_type: processType, ...body, timestamp: new Date().toISOString() }
     const validator = validators[type]
-    if (!validator.Check(whole)) {
-      const [fault] = validator.Errors(whole)
-      throw new TypeError(`${type} of ${id}: ${fault?.instancePath ?? ''} ${fault?.message ?? 'not valid'}`)
-    }
+    if (!validator.Check(whole)) throw invalidMessage(whole, validator.Errors(whole))
     return whole as ProcessMessages[T]
   }
   return {
@@ -71,11 +69,11 @@ export function processEvents(processType: string) {
       message: message('process_completed', id, { result, compute_time_s, ...last }),
     }),
 
-    failed: (id: string, { error, code }: Failure, last: ProcessEnd): JobEvent => ({
+    failed: (id: string, { error, code, log_tail }: Failure, last: ProcessEnd): JobEvent => ({
       key: 'final',
       class: 'final',
       to: 'failed',
-      message: message('process_failed', id, { error, code, ...last }),
+      message: message('process_failed', id, { error, code, ...(log_tail !== '' && { log_tail }), ...last }),
     }),
 
     cancelled: (id: string, last: ProcessEnd, forced?: true): JobEvent => ({

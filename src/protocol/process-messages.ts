@@ -8,13 +8,16 @@ const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC
 const Seconds = Type.Number({ minimum: 0 })
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
+/** Longest texts of a progress, in UTF-16 units. What is longer is shortened before it is published. */
+export const MAX_TEXT = { detail: 1000, model: 200, phase: 64 } as const
+
 /** How far a process is: `current` of `total` steps; a solver run counts its percent. */
 export const ProcessProgress = Type.Object({
   current: Type.Number({ minimum: 0 }),
-  total: Type.Number({ minimum: 0 }),
-  detail: Type.String({ maxLength: 1000 }),
-  model: Type.Optional(Type.String({ maxLength: 200, description: 'of a benchmark: the model that is measured' })),
-  phase: Type.Optional(Type.String({ maxLength: 64, description: 'of a run: the phase that is computed' })),
+  total: Type.Union([Type.Number({ minimum: 0 }), Type.Null()], { description: 'null: not known' }),
+  detail: Type.String({ maxLength: MAX_TEXT.detail }),
+  model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'of a benchmark: the model that is measured' })),
+  phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the phase that is computed' })),
 })
 export type ProcessProgress = Static<typeof ProcessProgress>
 
@@ -47,7 +50,12 @@ export const PROCESS_MESSAGES = {
     compute_time_s: Seconds,
     ...Last,
   }),
-  process_failed: message('process_failed', { error: Type.String(), code: Type.Enum([...FAILURE_CODES]), ...Last }),
+  process_failed: message('process_failed', {
+    error: Type.String(),
+    code: Type.Enum([...FAILURE_CODES]),
+    log_tail: Type.Optional(Type.String({ description: 'the last lines of the log of the job, where it has any' })),
+    ...Last,
+  }),
   process_cancelled: message('process_cancelled', { forced: Forced, ...Last }),
 } as const
 

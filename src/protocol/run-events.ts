@@ -2,8 +2,9 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
+import { invalidMessage } from './json-value.js'
 import { type Effort, effortOf, type Failure, type RetryNotice } from './lifecycle.js'
-import { RUN_MESSAGES, type RunMessages, type RunSnapshot } from './run-messages.js'
+import { RUN_MESSAGES, RUN_PHASES, type RunMessages, type RunSnapshot } from './run-messages.js'
 import type { Status } from './status.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
@@ -26,9 +27,10 @@ export function jobEvents(
     last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...effortOf(state) }),
 
     metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
-      key: `metric:${name}`,
-      class: 'durable',
+      // First, since a name that the schema refuses may have no key.
       message: message('metric_update', id, { metric_name: name, value, unit }),
+      key: metricKey(name),
+      class: 'durable',
     }),
 
     status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => ({
@@ -64,11 +66,14 @@ export function jobEvents(
 /** The same of a job that one worker computes from start to end, in phases `P`. */
 export function computedEvents<P extends string>(
   idField: string,
+  phases: readonly [P, ...P[]],
   messages: Readonly<Record<'progress' | 'metric_update' | 'status' | 'completed' | 'error' | 'cancelled', TSchema>>,
 ) {
   const message = messageBuilder(idField, messages)
   return {
     ...jobEvents(idField, messages),
+
+    phases,
 
     progress: (id: string, body: Omit<Body<'progress'>, 'phase'> & { phase: P }): JobEvent => ({
       key: 'progress',
@@ -79,7 +84,7 @@ export function computedEvents<P extends string>(
 }
 
 /** What happens to a run. */
-export const runEvents = computedEvents<RunMessages['progress']['phase']>('run_id', RUN_MESSAGES)
+export const runEvents = computedEvents('run_id', RUN_PHASES, RUN_MESSAGES)
 
 /** The last-known state as the one message that opens a socket (shape: `RunSnapshot`). */
 export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'resync'> {
@@ -108,6 +113,11 @@ export function snapshotFields(state: JobState): Omit<RunSnapshot, 'type' | 'run
   }
 }
 
+/** A key has no blanks and is ASCII, since it is a word in the head of an envelope. Names that need no encoding are their own key. */
+function metricKey(name: string): string {
+  return `metric:${encodeURIComponent(name)}`
+}
+
 /** The last progress that a state knows. */
 export function lastProgress(state: JobState): LastProgress {
   const progress = latest<'progress'>(state, 'progress')
@@ -115,13 +125,9 @@ export function lastProgress(state: JobState): LastProgress {
 }
 
 function metricsOf(state: JobState): RunSnapshot['metrics'] {
-  const metrics: RunSnapshot['metrics'] = {}
-  for (const key of state.latest.keys()) {
-    if (!key.startsWith('metric:')) continue
-    const update = latest<'metric_update'>(state, key)
-    if (update) metrics[update.metric_name] = { value: update.value, unit: update.unit }
-  }
-  return metrics
+  const updates = [...state.latest.keys()].filter((key) => key.startsWith('metric:')).map((key) => latest<'metric_update'>(state, key))
+  // Not by assignment: a metric may be named `__proto__`.
+  return Object.fromEntries(updates.flatMap((update) => (update ? [[update.metric_name, { value: update.value, unit: update.unit }]] : [])))
 }
 
 /** A stored message is what its builder has validated, so the type holds. */
@@ -136,10 +142,7 @@ export function messageBuilder<M extends Readonly<Record<string, TSchema>>>(idFi
   return (type: keyof M & string, id: string, body: object): Readonly<Record<string, unknown>> => {
     const whole = { type, [idField]: id, ...body, timestamp: new Date().toISOString() }
     const validator = validators.get(type)
-    if (!validator?.Check(whole)) {
-      const [fault] = validator?.Errors(whole) ?? []
-      throw new TypeError(`${type} of ${id}: ${fault?.instancePath ?? ''} ${fault?.message ?? 'not valid'}`)
-    }
+    if (!validator?.Check(whole)) throw invalidMessage(whole, validator?.Errors(whole) ?? [])
     return whole
   }
 }

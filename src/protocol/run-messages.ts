@@ -7,7 +7,10 @@ import { STATUSES } from './status.js'
 export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
 export const Seconds = Type.Number({ minimum: 0 })
-const Name = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' })
+/** Any text of 1 to 128 characters without control characters, and well-formed. */
+export const MetricName = Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,128}$' })
+/** Longest texts of a message, in UTF-16 units. What is longer is shortened before it is published. */
+export const MAX_TEXT = { message: 1000, unit: 32 } as const
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** Where a job was, last: rides on final messages, so that a bar can stop where the job stopped. */
@@ -27,16 +30,16 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       ...head,
       percent: Percent,
       phase: Type.Enum([...phases]),
-      message: Type.String({ maxLength: 1000 }),
+      message: Type.String({ maxLength: MAX_TEXT.message }),
       elapsed_s: Seconds,
       timestamp: Timestamp,
     }),
     metric_update: Type.Object({
       type: Type.Literal('metric_update'),
       ...head,
-      metric_name: Name,
+      metric_name: MetricName,
       value: Type.Number(),
-      unit: Type.String({ maxLength: 32 }),
+      unit: Type.String({ maxLength: MAX_TEXT.unit }),
       timestamp: Timestamp,
     }),
     status: Type.Object({
@@ -78,7 +81,10 @@ export function jobMessages<const F extends string, const P extends string>(idFi
   } as const
 }
 
-export const RUN_MESSAGES = jobMessages('run_id', ['meshing', 'solving', 'postprocessing'])
+/** In their order. */
+export const RUN_PHASES = ['meshing', 'solving', 'postprocessing'] as const
+
+export const RUN_MESSAGES = jobMessages('run_id', RUN_PHASES)
 
 export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN_MESSAGES)[T]> }
 

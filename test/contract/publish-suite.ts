@@ -1,4 +1,6 @@
 import type { Test } from 'tap'
+import { messageOf } from '../../src/protocol/job-state.js'
+import { runSnapshot } from '../../src/protocol/run-events.js'
 import { eventually } from '../helpers/eventually.js'
 import { listenTo, type OpenBackend, readable, seqsOf } from './backend.js'
 import { entering, metric, newJob, progress, TestJob } from './test-job.js'
@@ -47,6 +49,29 @@ export function publishContract(t: Test, open: OpenBackend): void {
     const { entries } = await job.history()
     t.same(seqsOf(entries), [1, 2, 4, 5, 6], 'the log has no ticks')
     for (const entry of entries) t.same(readable(entry), bySeq.get(entry.seq))
+  })
+
+  t.test('[REPORT-5] a metric of any name is stored, delivered and cleared under its own', async (t) => {
+    const backend = open(t)
+    const heard = listenTo(backend.broker)
+    const job = await TestJob.in(backend, 'running')
+    await backend.broker.subscribe(job.id)
+    const names = ['max σ / MPa', 'Q', '__proto__', 'a\u2028b', '%20', ' ']
+    await job.write(...names.map((name, i) => metric(job.id, name, i)))
+    await eventually(() => heard.entries.length === names.length)
+    t.same(
+      heard.entries.map((entry) => messageOf(entry).metric_name),
+      names,
+    )
+    const { metrics } = runSnapshot(await job.state())
+    t.same(
+      Object.entries(metrics)
+        .map(([name, { value }]) => [name, value])
+        .toSorted(),
+      names.map((name, i) => [name, i]).toSorted(),
+    )
+    await job.write({ ...entering(job.id, 'retrying'), clears: 'attempt' })
+    t.same([...(await job.state()).latest.keys()], ['status'])
   })
 
   t.test('events of one write are all done or none', async (t) => {
@@ -110,8 +135,12 @@ export function publishContract(t: Test, open: OpenBackend): void {
       const { message, ...rest } = entering(job.id, 'queued')
       return { ...rest, message: { ...message, reason: 'ä'.repeat((bytes - size) / 2) + 'x'.repeat((bytes - size) % 2) } }
     }
-    t.match(await job.write(event(maxEventBytes + 1)), { ok: false, reason: 'too_big' })
-    t.match(await job.write(progress(job.id, 1), event(maxEventBytes + 1)), { ok: false, reason: 'too_big' })
+    t.match(await job.write(event(maxEventBytes + 1)), {
+      ok: false,
+      reason: 'too_big',
+      text: 'status: message of 401 bytes exceeds MAX_EVENT_BYTES (400)',
+    })
+    t.match(await job.write(progress(job.id, 1), event(maxEventBytes + 1)), { ok: false, reason: 'too_big', index: 1 })
     t.equal((await job.state()).seq, 2)
     t.match(await job.write(event(maxEventBytes)), { ok: true, seq: 3 })
   })
@@ -122,7 +151,7 @@ export function publishContract(t: Test, open: OpenBackend): void {
     let keys = 1
     let answer = await job.write(metric(job.id, 'metric_1', 1))
     while (answer.ok && keys < 100) answer = await job.write(metric(job.id, `metric_${++keys}`, 1))
-    t.same(answer, { ok: false, reason: 'too_many_keys', status: 'running' })
+    t.match(answer, { ok: false, reason: 'too_many_keys', status: 'running', text: /^metric "metric_\d+": .*MAX_KEYS \(30\)/ })
     t.ok(keys >= maxKeys && keys <= maxKeys + 20, `the key with number ${keys} was one too many`)
     t.equal((await job.state()).latest.size, keys, 'status and all metrics before')
     t.match(await job.write(metric(job.id, 'metric_1', 2)), { ok: true }, 'a key that is there already costs nothing')

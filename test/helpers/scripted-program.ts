@@ -130,7 +130,7 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
   nothing: () => {},
   'bad-event': () => {
     another('deaf')
-    tell({ type: 'metric_update', metric_name: 'Not A Name', value: '1', unit: 'Hz' })
+    tell({ type: 'metric_update', metric_name: 'no\nname', value: '1', unit: 'Hz' })
     complete()
     deaf()
   },

@@ -604,6 +604,27 @@ t.test('[CLAIM-10] more posts in a second than a claim may make are refused, ove
   )
 })
 
+t.test('[REPORT-1] an event that cannot be published is told with its path, and writes nothing', async (t) => {
+  const h = await start(t, { MAX_KEYS: '16' })
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  const many = Array.from({ length: 60 }, (_, i) => ({ type: 'metric_update', metric_name: `m ${i}`, value: i, unit: '' }))
+  const refused = await worker.post([metric(1), ...many], { n: 1 })
+  t.match(refused, {
+    status: 422,
+    body: { error: 'invalid', message: /MAX_KEYS \(16\)/, detail: [{ path: '/events/0' }, { path: '/events/1' }] },
+  })
+  t.match((await h.call('GET', `/api/v2/runs/${id}`)).body, { metrics: {} })
+  const odd = [
+    { ...progress(250), phase: 'training', message: 'x'.repeat(1001) },
+    { ...metric(1), metric_name: 'max σ', unit: 'u'.repeat(33) },
+  ]
+  t.equal((await worker.post(odd, { n: 1 })).status, 200)
+  const { body } = await h.call('GET', `/api/v2/runs/${id}`)
+  t.match(body, { percent: 99.9, phase: 'meshing', message: `${'x'.repeat(999)}…`, metrics: { 'max σ': { value: 1 } } })
+})
+
 t.test('[CLAIM-2] a post may be as large as a message, and no larger', async (t) => {
   const h = await start(t)
   const worker = new Claimant(h)

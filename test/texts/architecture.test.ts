@@ -95,7 +95,7 @@ const PARTS: readonly Part[] = [
   { name: 'processors', files: /^workers\/[a-z-]+\//, imports: ['protocol', 'processor'], npm: [], node: true },
   {
     name: 'runner',
-    files: /^workers\/(heartbeat|job-context|reports|run-job|settle|work-tally)\.ts$/,
+    files: /^workers\/(deferred|heartbeat|job-context|report-queue|reports|run-job|settle|work-tally)\.ts$/,
     imports: ['protocol', 'broker', 'queue port', 'attempt', 'processor'],
     npm: [],
     node: true,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Publisher, Pulse, Refused, Written } from '../../src/broker/broker.js'
+import { Refusal } from '../../src/protocol/codes.js'
 import type { JobEvent, Writer } from '../../src/protocol/entry.js'
 import { runEvents } from '../../src/protocol/run-events.js'
 import { JobContext } from '../../workers/job-context.js'
@@ -14,7 +15,10 @@ interface Write {
 }
 
 /** A publisher that keeps what it is given and answers as it is told. */
-function setUp(answer: (write: Write) => Written | Refused | Error = () => ({ ok: true, seq: 1, status: 'running' })) {
+function setUp(
+  answer: (write: Write) => Written | Refused | Error = () => ({ ok: true, seq: 1, status: 'running' }),
+  options: { unreachableMs?: number } = {},
+) {
   const writes: Write[] = []
   let underWay = 0
   let mostUnderWay = 0
@@ -32,7 +36,7 @@ function setUp(answer: (write: Write) => Written | Refused | Error = () => ({ ok
       return answered
     },
   }
-  const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 } })
+  const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 }, ...options })
   const context = Object.assign(plain, reportsOf('run', plain, {}))
   return { context, writes, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
 }
@@ -98,7 +102,7 @@ t.test('a tick that is not due does not hold back what is durable', async (t) =>
 
 t.test('[STATE-4] a write that failed is sent again with its number, and nothing overtakes it', async (t) => {
   let failures = 3
-  const { context, writes, events } = setUp(() => (failures-- > 0 ? new Error('no connection') : { ok: true, seq: 1, status: 'running' }))
+  const { context, writes, events } = setUp(() => (failures-- > 0 ? new Refusal('overloaded') : { ok: true, seq: 1, status: 'running' }))
   context.metric('a', 1, 'Hz')
   await eventually(() => writes.length === 2)
   context.metric('b', 2, 'Hz')
@@ -128,9 +132,12 @@ t.test('[STATE-3] [STATE-8] the answer to a write stops the job: cancel asked fo
     await context.flush()
     t.ok(context.signal.reason instanceof Stop)
     t.equal(context.signal.reason.why, why)
-    context.metric('m', 2, 'Hz')
+    const next = context.metric('m', 2, 'Hz')
+    if (why === 'cancelled') await next
+    else await t.rejects(next, { name: 'Stop', why })
     await context.close()
-    t.equal(writes.length, 1, 'a stopped job says nothing more')
+    t.equal(writes.length, why === 'cancelled' ? 2 : 1, 'a result of a cancelled job may still stand, so its reports count')
+    t.equal(context.givenUp?.why, why === 'cancelled' ? undefined : why)
   }
 })
 
@@ -143,22 +150,95 @@ t.test('what the processor says after its end is not taken', async (t) => {
   t.same(writes, [])
 })
 
-t.test('what waits is bounded', async (t) => {
-  const { context } = setUp(() => new Error('no connection'))
+t.test('what waits is bounded: a Redis that is away ends the attempt, and another one may follow', async (t) => {
+  const { context } = setUp(() => new Refusal('overloaded'), { unreachableMs: 1 })
   context.metric('m', 0, 'Hz')
-  await new Promise((resolve) => setImmediate(resolve))
-  await new Promise((resolve) => setImmediate(resolve))
-  for (let i = 0; i <= 10_001; i += 1) context.metric('m', i, 'Hz')
-  t.equal(context.signal.reason.why, 'unreachable')
-  await context.close()
+  await eventually(() => context.signal.aborted)
+  t.equal(context.givenUp?.why, 'unreachable')
+  const full = setUp(() => new Refusal('overloaded'))
+  full.context.metric('m', 0, 'Hz')
+  await eventually(() => full.writes.length === 2)
+  for (let i = 0; i <= 10_001; i += 1) full.context.metric('m', i, 'Hz')
+  t.equal(full.context.givenUp?.why, 'unreachable')
 })
 
-t.test('a report that is not valid is the processor’s error, at once and where it was made', async (t) => {
-  const { context, writes } = setUp()
-  t.throws(() => context.metric('Not A Name', 1, 'Hz'), { name: 'TypeError', message: /metric_name/ })
-  t.throws(() => context.metric('m', Number.NaN, 'Hz'), { name: 'TypeError', message: /value/ })
+t.test('[REPORT-2] more than 10,000 unawaited reports fail the attempt, and those before are kept', async (t) => {
+  const { context, events } = setUp()
+  for (let i = 1; i <= 15_000; i += 1) context.metric('m', i, 'Hz')
+  t.match(context.givenUp, {
+    why: 'refused',
+    message: 'the job was stopped: more than 10000 reports wait to be written: await the report calls',
+  })
   await context.close()
-  t.same(writes, [])
+  t.equal(events().length, 10_000)
+  t.equal(events().at(-1)?.message.value, 10_000)
+})
+
+t.test('[REPORT-2] an awaited report call waits for room, so that any number arrives', async (t) => {
+  const { context, events } = setUp()
+  let most = 0
+  for (let i = 1; i <= 15_000; i += 1) {
+    await context.metric('m', i, 'Hz')
+    most = Math.max(most, context.buffered)
+  }
+  await context.close()
+  t.equal(events().length, 15_000)
+  t.ok(most <= 256, `${most} waited`)
+  t.equal(context.givenUp, undefined)
+})
+
+t.test('[REPORT-2] a report call that waits for room ends when the job is stopped', async (t) => {
+  const { context } = setUp(() => new Refusal('overloaded'))
+  for (let i = 1; i < 256; i += 1) context.metric('m', i, 'Hz')
+  const last = [context.metric('m', 256, 'Hz'), context.metric('m', 257, 'Hz')]
+  context.stop('cancelled')
+  await Promise.all(last)
+  t.ok(context.signal.aborted)
+})
+
+t.test('[REPORT-1] a report that is not valid fails the attempt at once, awaited or not', async (t) => {
+  const cases: [report: (context: Reports['run']) => Promise<void>, message: string][] = [
+    [(context) => context.metric('line\nbreak', 1, 'Hz'), 'the job was stopped: metric_update: /metric_name must match pattern'],
+    [(context) => context.metric('m', Number.NaN, 'Hz'), 'the job was stopped: metric "m": /value: NaN is not a finite number'],
+  ]
+  for (const [report, message] of cases) {
+    const { context, events } = setUp()
+    context.metric('before', 1, 'Hz')
+    const promise = report(context)
+    t.ok(context.signal.aborted, 'in the same turn')
+    await t.rejects(promise, { name: 'TypeError' })
+    await t.rejects(context.metric('after', 1, 'Hz'), { name: 'Stop', why: 'refused' })
+    await context.close()
+    t.match(context.givenUp?.message, message)
+    t.same(
+      events().map(({ key }) => key),
+      ['metric:before'],
+    )
+  }
+})
+
+t.test('[REPORT-1] what is reported before the refused event of a batch is kept, what follows is not', async (t) => {
+  const text = 'metric: message of 70000 bytes exceeds MAX_EVENT_BYTES (65536)'
+  const { context, writes } = setUp(({ events }) =>
+    events.some(({ key }) => key === 'metric:big')
+      ? { ok: false, reason: 'too_big', status: null, text }
+      : { ok: true, seq: 1, status: 'running' },
+  )
+  for (const name of ['a', 'b', 'big', 'c']) context.metric(name, 1, 'Hz')
+  await context.close()
+  t.same(
+    writes.map(({ events }) => events.map(({ key }) => key.slice('metric:'.length))),
+    [['a', 'b', 'big', 'c'], ['a'], ['b'], ['big']],
+  )
+  t.match(context.givenUp, { why: 'refused', message: `the job was stopped: ${text}` })
+})
+
+t.test('[REPORT-1] an error of a program is not taken for an absent Redis', async (t) => {
+  const { context, writes } = setUp(() => new TypeError('Do not know how to serialize a BigInt'))
+  context.metric('m', 1, 'Hz')
+  await context.flush()
+  t.equal(writes.length, 1, 'it is not tried again')
+  t.match(context.givenUp, { why: 'refused', cause: { name: 'TypeError' } })
 })
 
 t.test('the runner’s own events follow all reports', async (t) => {
@@ -176,7 +256,9 @@ t.test('the runner’s own events follow all reports', async (t) => {
 
 t.test('[STATE-3] a stopped job whose writes fail gives up as a whole: nothing is left out in the middle', async (t) => {
   let failing = false
-  const { context, writes } = setUp(() => (failing ? new Error('no connection') : { ok: true, seq: 1, status: 'running' }))
+  const { context, writes } = setUp(() => (failing ? new Refusal('overloaded') : { ok: true, seq: 1, status: 'running' }), {
+    unreachableMs: 300,
+  })
   for (let i = 0; i < 200; i += 1) context.metric(`m${i}`, i, 'Hz')
   failing = true
   context.stop('stopping')

@@ -90,10 +90,21 @@ t.test('[PROC-3] the ends of a run', async (t) => {
     ...RUN,
     error: 'no',
     code: 'timeout',
+    log_tail: 'x',
     seq: 2,
   })
   t.match(processFinal(await failed.state()), { type: 'process_failed', error: 'no' })
   t.match(processFinal(await completed.state()), { type: 'process_completed', seq: 3 })
+})
+
+t.test('[STATE-10] a failure carries the last lines of the log in the process dialect too, where there are any', async (t) => {
+  for (const kind of ['run', 'benchmark'] as const) {
+    for (const log_tail of ['first line\nlast line', '']) {
+      const job = await jobOf(kind, 'j')
+      await job.write(lifecycleOf(kind).failed('j', { error: 'no', code: 'solver_error', log_tail }, {}))
+      t.equal(processFinal(await job.state())?.log_tail, log_tail === '' ? undefined : log_tail)
+    }
+  }
 })
 
 t.test('[STATE-12] the effort of a round, told in either dialect', async (t) => {

@@ -1,12 +1,14 @@
 import t from 'tap'
 import { type Line, LineSplitter } from '../../workers/command/line-splitter.js'
-import { type ProgramEvent, programEvent } from '../../workers/command/program-event.js'
+import { faultOfLongLine, type ProgramEvent, readLine } from '../../workers/command/program-event.js'
 import { JobFailure } from '../../workers/processor.js'
 
 function split(maxBytes: number, ...chunks: (string | Buffer)[]): Line[] {
   const splitter = new LineSplitter(maxBytes)
   return [...chunks.flatMap((chunk) => [...splitter.push(Buffer.from(chunk))]), ...splitter.rest()]
 }
+
+const read = (line: string, number = 1) => [...readLine(line, number)]
 
 const whole = (...texts: string[]) => texts.map((text) => ({ text, isWhole: true }))
 
@@ -29,7 +31,7 @@ t.test('[SOLVER-3] the three events, with what may be left out', async (t) => {
   const cases: [line: object, event: ProgramEvent][] = [
     [
       { type: 'progress', percent: 3 },
-      { type: 'progress', percent: 3, phase: 'solving', message: '' },
+      { type: 'progress', percent: 3 },
     ],
     [
       { type: 'progress', percent: 300, phase: 'meshing', message: 'm' },
@@ -45,31 +47,55 @@ t.test('[SOLVER-3] the three events, with what may be left out', async (t) => {
     ],
   ]
   for (const [line, event] of cases) {
-    t.same(programEvent(JSON.stringify(line)), event)
-    t.match(programEvent(`  ${JSON.stringify({ ...line, more: 1 })} `), event, 'with fields that nobody knows')
+    t.same(read(JSON.stringify(line)), [{ event }])
+    t.match(read(`  ${JSON.stringify({ ...line, more: 1 })} `), [{ event }], 'with fields that nobody knows')
   }
 })
 
 t.test('[SOLVER-3] everything else is log', async (t) => {
   const texts = ['', 'text', '12', '"progress"', '[{"type":"progress"}]', 'null', '{}', '{"type":"progress"', '{"type":"toString"}']
-  for (const text of [...texts, '{"type":["progress"]}', '{"type":"status"}', '{"type":"completed","value":NaN}'])
-    t.equal(programEvent(text), null, text)
+  for (const text of [...texts, '{"type":["progress"]}', '{"type":"status"}', '{ broken', '{"type":"status"} and more', 'NaN'])
+    t.same(read(text), [{ log: text }], text)
 })
 
 t.test('[SOLVER-3] what is an event by its type and not valid fails the run, with the path of each fault', async (t) => {
   const cases: [line: string, ...paths: string[]][] = [
-    ['{"type":"progress"}', '/percent'],
-    ['{"type":"progress","percent":"50"}', '/percent'],
-    ['{"type":"progress","percent":1e999}', '/percent'],
-    ['{"type":"progress","percent":1,"phase":"resting"}', '/phase'],
-    [JSON.stringify({ type: 'progress', percent: 1, message: 'x'.repeat(1001) }), '/message'],
-    ['{"type":"metric_update","metric_name":"Hz","value":null}', '/metric_name', '/value', '/unit'],
-    ['{"type":"completed"}', '/metrics_summary'],
-    ['{"type":"completed","metrics_summary":{"a":"1"}}', '/metrics_summary/a'],
+    ['{"type":"metric_update","metric_name":"a\\nb","value":null}', '/metric_name', '/value: expected of type number, not null', '/unit'],
+    ['{"type":"metric_update","metric_name":"a","value":1e999,"unit":""}', '/value: expected of type number, not Infinity'],
+    ['{"type":"completed"}', '/metrics_summary: expected to be present'],
+    ['{"type":"completed","metrics_summary":{"a":"1"}}', '/metrics_summary/a: expected of type number, not "1"'],
+    ['{"type":"completed","metrics_summary":{"NaN":1,"b":NaN}}', '/metrics_summary/b: expected of type number, not NaN'],
+    ['{"metrics_summary":{"a":-Infinity},"type" : "completed"}', '/metrics_summary/a: expected of type number, not -Infinity'],
+    ['{"type":"completed","metrics_summary":{"a":1', ' in JSON at position 44'],
+    ['{"type":"completed","metrics_summary":{"a":oops}}', "Unexpected token 'o'"],
+    [[...'{"type":"completed"}'].join('\0'), 'it looks like UTF-16'],
   ]
-  for (const [line, ...paths] of cases) {
-    const fault = t.throws(() => programEvent(line), { code: 'solver_error' })
+  for (const [line, ...parts] of cases) {
+    const fault = t.throws(() => read(line, 7), { code: 'solver_error', message: /^Line 7 of stdout is a \w+ that is not valid: / })
     t.ok(fault instanceof JobFailure)
-    for (const path of paths) t.match(fault, { message: `${path}: expected ` }, line.slice(0, 80))
+    for (const part of parts) t.ok((fault as Error).message.includes(part), (fault as Error).message)
   }
+  t.match(faultOfLongLine('{"type":"completed","metrics_summary":{"a":', 7, 100), { message: /Line 7 .* longer than 100 bytes/ })
+  t.equal(faultOfLongLine('{"type":"progress","message":"x', 7, 100), null)
+})
+
+t.test('[SOLVER-3] a progress never fails a run, whatever it holds', async (t) => {
+  for (const fields of ['', ',"percent":"50"', ',"percent":1e999', ',"percent":NaN', ',"phase":"resting"', ',"message":null'])
+    t.match(read(`{"type":"progress"${fields}}`), [{ event: { type: 'progress' } }], fields)
+  t.match(read('{"type":"progress","percent":5'), [{ log: /^{/ }], 'one that cannot be read is log')
+})
+
+t.test('[SOLVER-3] byte order marks, bars before a carriage return and several objects on a line are understood', async (t) => {
+  const metric = '{"type":"metric_update","metric_name":"a","value":1,"unit":"}{"}'
+  const event = { type: 'metric_update', metric_name: 'a', value: 1 }
+  const cases: [line: string, said: object[]][] = [
+    [`\uFEFF${metric}`, [{ event }]],
+    [` 10 %\r 20 %\r${metric}`, [{ event }]],
+    [`${metric}\r 20 %\r 30 %`, [{ event }, { log: ' 30 %' }]],
+    [`${metric}${metric}`, [{ event }, { event }]],
+    [`${metric} {"type":"status"} text`, [{ event }, { log: / {"type":"status"} text/ }]],
+    [`{"type":"progress","percent":NaN}${metric}`, [{ event: { type: 'progress' } }, { event }]],
+  ]
+  for (const [line, said] of cases) t.match(read(line), said, line)
+  t.equal(read(`${metric}${metric}`).length, 2)
 })

@@ -36,8 +36,8 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
     killed: new AbortController().signal,
     flush: async () => {},
     alive: () => {},
-    progress: (at) => void progress.push(at),
-    metric: (name, value, unit) => void metrics.push({ name, value, unit }),
+    progress: async (at) => void progress.push(at),
+    metric: async (name, value, unit) => void metrics.push({ name, value, unit }),
     log: (line) => void lines.push(line),
   }
   return {

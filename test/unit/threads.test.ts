@@ -17,8 +17,8 @@ function play(id: string, input: unknown = {}) {
     id,
     signal: stop.signal,
     killed: kill.signal,
-    progress: ({ percent }) => void told.push(`progress ${percent}`),
-    metric: (name, value) => {
+    progress: async ({ percent }) => void told.push(`progress ${percent}`),
+    metric: async (name, value) => {
       if (Number.isNaN(value)) throw new TypeError('a metric is a number')
       told.push(`${name} ${value}`)
     },

@@ -1,55 +1,100 @@
 import Type, { type Static, type TObject } from 'typebox'
 import { Checker } from '../../src/protocol/checker.js'
+import { valueAt } from '../../src/protocol/faults.js'
+import { shown } from '../../src/protocol/json-value.js'
 import { RUN_MESSAGES } from '../../src/protocol/run-messages.js'
 import { JobFailure } from '../processor.js'
+import { cutAfterObject, parseLenient } from './lenient-json.js'
 
-const { progress, metric_update, completed } = RUN_MESSAGES
+const { metric_update, completed } = RUN_MESSAGES
 
-/** What a program may tell, as a line of its stdout: what becomes a message of its run, as far as the program knows it. Other fields are passed over. */
+const Anything = Type.Optional(Type.Unknown())
+
+/**
+ * What a program may say as a line of its stdout: what becomes a message of its run, as far as the program knows it. Other fields are passed over. A progress
+ * is for display: whatever it holds, the report makes the best of it.
+ */
 const EVENTS = {
-  progress: Type.Object({
-    type: progress.properties.type,
-    // Without bounds: the reports keep it from falling and within 0 to 100.
-    percent: Type.Number(),
-    phase: Type.Enum([...progress.properties.phase.enum], { default: 'solving' }),
-    message: Type.String({ ...progress.properties.message, default: '' }),
+  progress: Type.Object({ type: Type.Literal('progress'), percent: Anything, phase: Anything, message: Anything }),
+  metric_update: Type.Object({
+    type: metric_update.properties.type,
+    metric_name: metric_update.properties.metric_name,
+    value: metric_update.properties.value,
+    // The report shortens it.
+    unit: Type.String(),
   }),
-  metric_update: Type.Pick(metric_update, ['type', 'metric_name', 'value', 'unit']),
   completed: Type.Pick(completed, ['type', 'metrics_summary']),
 } as const satisfies Record<string, TObject>
 
 type EventName = keyof typeof EVENTS
 export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[EventName]
 
-const checkers = {
-  progress: new Checker(EVENTS.progress),
-  metric_update: new Checker(EVENTS.metric_update),
-  completed: new Checker(EVENTS.completed),
-}
+const checkers = { metric_update: new Checker(EVENTS.metric_update), completed: new Checker(EVENTS.completed) }
 
-/** The event that a line is, or null: then it is log. Throws `JobFailure` for one that is an event by its type and is not valid, with the path of each fault. */
-export function programEvent(line: string): ProgramEvent | null {
-  const type = typeOf(line)
-  if (type === null) return null
-  const checker = checkers[type.name]
-  const event = checker.fill(type.content)
-  if (checker.check(event)) return event
-  const faults = checker.faults(event).map(({ path, expected }) => `${path}: expected ${expected}`)
-  throw new JobFailure('solver_error', `The program reported a ${type.name} that is not valid: ${faults.join('; ')}.`)
-}
+/** A part of a line that is an event, or log. */
+export type Said = { readonly event: ProgramEvent } | { readonly log: string }
 
-function typeOf(line: string): { name: EventName; content: object } | null {
+const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|completed)"/
+
+/**
+ * What a line of stdout says, part by part. A byte order mark before it, the bars before a carriage return, and several objects on one line are taken as they
+ * are meant. Throws `JobFailure` for a measurement or a result that cannot be read or is not valid: with the number of the line, the place and the value.
+ */
+export function* readLine(line: string, number: number): Generator<Said, void> {
+  const text = line.replace(/^\uFEFF/, '')
   // Most of what programs write is text: no need to try it.
-  if (!line.trimStart().startsWith('{')) return null
-  try {
-    const content: unknown = JSON.parse(line)
-    const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
-    return isEventName(name) ? { name, content: content as object } : null // as just seen
-  } catch {
-    return null
+  if (!text.includes('{')) return yield { log: text }
+  if (text.includes('\0')) return yield readUtf16(text, number)
+  const parts = text.split('\r').filter((part) => part.trim() !== '')
+  for (const part of parts) {
+    if (part.trimStart().startsWith('{')) yield* readObjects(part, number)
+    // Of bars that overwrite one another the last is log.
+    else if (part === parts.at(-1)) yield { log: part }
   }
 }
 
-function isEventName(name: unknown): name is EventName {
-  return typeof name === 'string' && Object.hasOwn(EVENTS, name)
+/** The fault of a line that is too long and begins like a measurement or a result. Null: it is log. */
+export function faultOfLongLine(begin: string, number: number, maxBytes: number): JobFailure | null {
+  const name = begin.trimStart().startsWith('{') ? EVENT_TYPE.exec(begin.slice(0, 1000))?.[1] : undefined
+  return name === undefined || name === 'progress' ? null : failure(name, number, `it is longer than ${maxBytes} bytes`)
+}
+
+/** Text of two bytes a character cannot be read; that it holds an event shall not pass unseen. */
+function readUtf16(text: string, number: number): Said {
+  const name = EVENT_TYPE.exec(text.replaceAll('\0', ''))?.[1]
+  if (name === undefined || name === 'progress') return { log: text }
+  throw failure(name, number, 'it looks like UTF-16; write UTF-8')
+}
+
+/** JSON objects, one after the other, and the text after them. */
+function* readObjects(part: string, number: number): Generator<Said, void> {
+  const whole = parseLenient(part)
+  if (whole.ok) return yield saidBy(whole.value, part, number)
+  const name = EVENT_TYPE.exec(part)?.[1]
+  if (name === undefined) return yield { log: part }
+  const [object, rest] = cutAfterObject(part) ?? [part, '']
+  const first = parseLenient(object)
+  if (first.ok) {
+    yield saidBy(first.value, object, number)
+    if (rest.trim() !== '') yield* readLine(rest, number)
+  } else if (name === 'progress') yield { log: part }
+  else throw failure(name, number, first.reason)
+}
+
+/** The event that a JSON value is; anything else is log. */
+function saidBy(content: unknown, text: string, number: number): Said {
+  const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
+  if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } } // its fields may be anything
+  if (name !== 'metric_update' && name !== 'completed') return { log: text }
+  const checker = checkers[name]
+  if (checker.check(content)) return { event: content }
+  const faults = checker.faults(content).map(({ path, expected }) => {
+    const value = valueAt(content, path)
+    return `${path}: expected ${expected}${value === undefined ? '' : `, not ${shown(value)}`}`
+  })
+  throw failure(name, number, faults.join('; '))
+}
+
+function failure(name: string, number: number, reason: string): JobFailure {
+  return new JobFailure('solver_error', `Line ${number} of stdout is a ${name} that is not valid: ${reason}`)
 }

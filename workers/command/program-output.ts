@@ -1,15 +1,13 @@
 import type { Readable } from 'node:stream'
-import type { ResultOf } from '../../src/protocol/kinds.js'
+import type { PhaseOf, ResultOf } from '../../src/protocol/kinds.js'
 import { type Job, JobFailure } from '../processor.js'
 import type { GuardedProgram } from './guarded-program.js'
 import type { Line } from './line-splitter.js'
-import { type ProgramEvent, programEvent } from './program-event.js'
-import { readLines } from './read-lines.js'
+import { faultOfLongLine, type ProgramEvent, readLine, type Said } from './program-event.js'
+import { MAX_LINE_BYTES, readLines } from './read-lines.js'
 
 /** How long a program may take to end by itself once it has told its result. */
 const EXIT_MS = 5000
-/** As many events leave in one write. */
-const EVENTS_PER_FLUSH = 64
 
 /** What a program says, made into reports and log lines of its job. A program that says more than Redis takes waits in its own writes. */
 export class ProgramOutput {
@@ -17,7 +15,8 @@ export class ProgramOutput {
   readonly #job: Job<'run'>
   #result: ResultOf<'run'> | undefined
   #fault: JobFailure | undefined
-  #events = 0
+  /** Lines of stdout so far. */
+  #lines = 0
 
   constructor(program: GuardedProgram, job: Job<'run'>) {
     this.#program = program
@@ -39,9 +38,9 @@ export class ProgramOutput {
     const { stdout, stderr, ended } = this.#program
     await Promise.all([
       readLines(stdout, ended, (line) => this.#take(line)),
-      readLines(stderr, ended, ({ text }) => {
-        this.#log(text)
-        return undefined
+      readLines(stderr, ended, async ({ text }) => {
+        this.#job.alive()
+        this.#job.log(text)
       }),
     ])
   }
@@ -52,40 +51,39 @@ export class ProgramOutput {
     for (const stream of streams) stream.destroy()
   }
 
-  #take({ text, isWhole }: Line): Promise<void> | undefined {
-    const event = isWhole ? this.#eventOf(text) : null
-    if (!event) {
-      this.#log(text)
-      return undefined
-    }
+  /** Resolves when there is room for another line. */
+  async #take(line: Line): Promise<void> {
+    this.#lines += 1
     this.#job.alive()
-    this.#report(event)
-    this.#events += 1
-    return this.#events % EVENTS_PER_FLUSH === 0 ? this.#job.flush() : undefined
-  }
-
-  #log(line: string): void {
-    this.#job.alive()
-    this.#job.log(line)
-  }
-
-  /** After its result, or an event that was not valid, a program has no more events to tell. */
-  #eventOf(line: string): ProgramEvent | null {
-    if (this.#result || this.#fault) return null
     try {
-      return programEvent(line)
+      for (const said of this.#read(line)) {
+        if ('log' in said) this.#job.log(said.log)
+        else await this.#report(said.event)
+      }
     } catch (error) {
       if (!(error instanceof JobFailure)) throw error
       this.#fault = error
+      this.#job.log(line.text)
       this.#program.end()
-      return null
     }
   }
 
-  #report(event: ProgramEvent): void {
+  /** After its result, or an event that was not valid, a program has no more events to tell. */
+  *#read({ text, isWhole }: Line): Generator<Said, void> {
+    if (this.#result || this.#fault) return yield { log: text }
+    if (isWhole) return yield* readLine(text, this.#lines)
+    const fault = faultOfLongLine(text, this.#lines, MAX_LINE_BYTES)
+    if (fault) throw fault
+    yield { log: text }
+  }
+
+  async #report(event: ProgramEvent): Promise<void> {
     switch (event.type) {
-      case 'progress':
-        return this.#job.progress({ percent: event.percent, phase: event.phase, message: event.message })
+      case 'progress': {
+        const { percent, phase, message } = event
+        // For display: the report makes the best of what is none of these.
+        return this.#job.progress({ percent: percent as number, phase: phase as PhaseOf<'run'>, message: message as string })
+      }
       case 'metric_update':
         return this.#job.metric(event.metric_name, event.value, event.unit)
       case 'completed':

@@ -1,14 +1,14 @@
 import type { Readable } from 'node:stream'
 import { type Line, LineSplitter } from './line-splitter.js'
 
-const MAX_LINE_BYTES = 1_048_576
+export const MAX_LINE_BYTES = 1_048_576
 const LOOK_MS = 250
 
 /**
  * Hands on the lines of a program's stream, and reads no further while `take` is waited for. Resolves at the end of the stream, or once it was read empty after
  * `over`: what has left the program's group may hold it open, and write to it, for ever. Rejects with what `take` throws.
  */
-export async function readLines(stream: Readable, over: Promise<unknown>, take: (line: Line) => Promise<void> | undefined): Promise<void> {
+export async function readLines(stream: Readable, over: Promise<unknown>, take: (line: Line) => Promise<void>): Promise<void> {
   const splitter = new LineSplitter(MAX_LINE_BYTES)
   const stopWatch = closeWhenRead(stream, over)
   try {

@@ -1,12 +1,12 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { JobFailure, type StopCause } from '../processor.js'
-import type { FromThread, ThreadData, ToThread } from './messages.js'
+import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
 /** A job of any kind, as a thread deals with it. */
 export interface ThreadJob {
   readonly id: string
   readonly signal: AbortSignal
-  readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => void>>
+  readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => Promise<void>>>
   flush(): Promise<void>
   log(line: string): void
   alive(): void
@@ -29,15 +29,12 @@ export class ProcessorThread {
     const workerData: ThreadData = { taken: this.#taken.buffer as SharedArrayBuffer } // as made above
     // None of the options of this process, such as a debugger's port.
     this.#worker = new Worker(module, { workerData, execArgv: [], resourceLimits })
-    this.#worker.on('message', (message: FromThread) => {
-      this.#receive(message)
+    this.#worker.on('message', async (message: FromThread) => {
+      await this.#receive(message)
       Atomics.add(this.#taken, 0, 1)
       Atomics.notify(this.#taken, 0)
     })
-    this.#worker.on('messageerror', (error) => {
-      this.#die(error)
-      void this.end()
-    })
+    this.#worker.on('messageerror', (error) => this.#fail(error))
     this.#worker.on('error', (error) => this.#die(new Error(`The thread of the processor died: ${error.message}`, { cause: error })))
     this.#worker.on('exit', (code) => this.#die(new Error(`The thread of the processor has ended (exit code ${code}).`)))
   }
@@ -66,7 +63,8 @@ export class ProcessorThread {
     await this.#worker.terminate()
   }
 
-  #receive(message: FromThread): void {
+  /** Resolves when there is room for another message; never rejects. */
+  async #receive(message: FromThread): Promise<void> {
     const running = this.#running
     if (!running) return
     const { job } = running
@@ -74,6 +72,8 @@ export class ProcessorThread {
     switch (message.type) {
       case 'report':
         return this.#report(running, message.name, message.args)
+      case 'invalid':
+        return this.#fail(errorOf(message.fault))
       case 'log':
         return job.log(message.line)
       case 'flush':
@@ -84,20 +84,24 @@ export class ProcessorThread {
       case 'failed': {
         this.#running = undefined
         // What nobody foresaw may have left anything behind.
-        if (message.code === undefined && !job.signal.aborted) void this.end()
-        return running.reject(message.code === undefined ? new Error(message.message) : new JobFailure(message.code, message.message))
+        if (message.fault.code === undefined && !job.signal.aborted) void this.end()
+        return running.reject(errorOf(message.fault))
       }
     }
   }
 
-  /** A report that its schema refuses fails the attempt, as it does where the processor is called in process. */
-  #report({ job }: Running, name: string, args: readonly unknown[]): void {
+  /** A report that is refused fails the attempt, as it does where the processor is called in process. */
+  async #report({ job }: Running, name: string, args: readonly unknown[]): Promise<void> {
     try {
-      job.reports[name]?.(...args)
+      await job.reports[name]?.(...args)
     } catch (error) {
-      this.#die(error instanceof Error ? error : new Error(String(error)))
-      void this.end()
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  #fail(error: Error): void {
+    this.#die(error)
+    void this.end()
   }
 
   #post(message: ToThread): void {
@@ -109,6 +113,13 @@ export class ProcessorThread {
     this.#running?.reject(error)
     this.#running = undefined
   }
+}
+
+function errorOf({ name, message, stack, code }: Fault): Error {
+  const error = code === undefined ? Object.assign(new Error(message), { name }) : new JobFailure(code, message)
+  // Of the thread, where it was thrown.
+  if (stack !== undefined) error.stack = stack
+  return error
 }
 
 /** A job's signal is only ever aborted with a `Stop`; another reason is a cancel to the thread. */

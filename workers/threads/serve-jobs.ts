@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { KindDialect } from '../../src/protocol/defined-kind.js'
+import { jsonValueOf, NotJson } from '../../src/protocol/json-value.js'
 import type { ComputedKindName } from '../../src/protocol/kinds.js'
 import { JobFailure, type OwnProcessor, type Processor, Stop } from '../processor.js'
-import type { FromThread, ThreadData, ToThread } from './messages.js'
+import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
 const SIGN_MS = 1000
 /** Messages that may wait to be taken. Past it the thread stands still, so that a processor that never awaits is bounded as well. */
@@ -53,13 +54,20 @@ async function compute(
   try {
     const job = jobOf(id, reports, current, say)
     // As the runner has handed it in, and as the table of reports names them.
-    say({ type: 'done', result: await processor(input as never, job as never) })
+    say({ type: 'done', result: jsonValueOf(await processor(input as never, job as never), 'The result is not valid') })
   } catch (error) {
-    const code = error instanceof JobFailure ? { code: error.code } : {}
-    say({ type: 'failed', message: error instanceof Error ? error.message : String(error), ...code })
+    say({ type: 'failed', fault: faultOf(error) })
   }
   hasEnded = true
   clearInterval(signs)
+}
+
+/** `NotJson` is a fault of the processor that another attempt would repeat. */
+function faultOf(error: unknown): Fault {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  const { name, message, stack } = error
+  const code = error instanceof JobFailure ? error.code : error instanceof NotJson ? 'solver_error' : undefined
+  return { name, message, ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) }
 }
 
 let flushCount = 0
@@ -71,8 +79,18 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
       flushes.set(flush, () => flushes.delete(flush) && resolve())
       say({ type: 'flush', flush })
     })
+  // Where too much has not been taken, `say` stands still: a call that returns has room.
+  const report = async (name: string, args: readonly unknown[]) => {
+    try {
+      // As JSON: a copy between threads would lose what an object has of its class.
+      say({ type: 'report', name, args: name === 'result' ? args.map((value) => jsonValueOf(value, name)) : args })
+    } catch (error) {
+      say({ type: 'invalid', fault: faultOf(error) })
+      throw error
+    }
+  }
   return {
-    ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => say({ type: 'report', name, args })])),
+    ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => silent(report(name, args))])),
     id,
     signal: stop.signal,
     killed: new AbortController().signal, // who is killed here does not hear of it
@@ -80,6 +98,12 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
     log: (line: string) => say({ type: 'log', line }),
     alive: () => {},
   }
+}
+
+/** A rejection that nobody awaits is silent. */
+function silent(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {})
+  return promise
 }
 
 /** Sends messages, and stands still while too many have not been taken. */

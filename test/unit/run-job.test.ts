@@ -1,0 +1,209 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { BrokerLimits, Publisher } from '../../src/broker/broker.js'
+import { MemoryBroker } from '../../src/broker/memory-broker.js'
+import type { Settled } from '../../src/jobs/queue.js'
+import { Refusal } from '../../src/protocol/codes.js'
+import { controlWriter } from '../../src/protocol/entry.js'
+import { messageOf } from '../../src/protocol/job-state.js'
+import { processEvents } from '../../src/protocol/process-events.js'
+import type { JobContext } from '../../workers/job-context.js'
+import { JobFailure, type OwnJob, type Processor } from '../../workers/processor.js'
+import { type AttemptFailure, type Runner, runJob } from '../../workers/run-job.js'
+
+const events = processEvents('benchmark')
+
+interface Plan {
+  readonly limits?: Partial<BrokerLimits>
+  /** Stands before the broker. */
+  readonly publish?: (
+    write: () => ReturnType<Publisher['publish']>,
+    args: Parameters<Publisher['publish']>,
+  ) => ReturnType<Publisher['publish']>
+  readonly runner?: Partial<Runner>
+  readonly onStart?: (context: JobContext, broker: MemoryBroker) => void
+}
+
+/** One attempt at a job in the process dialect, on a broker in memory. */
+async function attempt(processor: (job: OwnJob<'process'>) => Promise<unknown>, { limits, publish, runner, onStart }: Plan = {}) {
+  const broker = new MemoryBroker(limits)
+  const record = {
+    kind: 'benchmark',
+    owner: 'alice',
+    input: '{}',
+    digest: '',
+    generation: 'g',
+    created_at: '2026-01-01T00:00:00.000Z',
+  } as const
+  await broker.create({ id: 'j', ...record, timeoutMs: 3600_000, solver: null, parent: null }, events.status('j', 'queued'))
+  if (publish) {
+    const write = broker.publish.bind(broker)
+    broker.publish = (...args) => publish(() => write(...args), args)
+  }
+  const failures: AttemptFailure[] = []
+  const task = { kind: 'benchmark', id: 'j', round: 1, token: 1, input: {} as never } as const
+  const run = ((_input: unknown, job: unknown) => processor(job as OwnJob<'process'>)) as unknown as Processor<'benchmark'> // of any kind in this dialect
+  const settled: Settled = await runJob(task, run, {
+    broker,
+    cancelGraceMs: 200,
+    onStart: (context) => onStart?.(context, broker),
+    onFailed: (failure) => failures.push(failure),
+    ...runner,
+  })
+  const page = await broker.history('j', 0, 100_000)
+  const results = (page?.entries ?? []).map(messageOf).flatMap((message) => ('result' in message ? [message.result] : []))
+  return { settled, results, failures }
+}
+
+async function reportsOnce(job: OwnJob<'process'>) {
+  job.result({ ok: 1 })
+  return { done: true }
+}
+
+/** For good, with this text: no other attempt follows. */
+const failedWith = (error: string | RegExp) => ({ how: 'ended', outcome: { status: 'failed', code: 'solver_error', error } })
+
+t.test('[REPORT-1] an oversize result fails the job with its size, and what was reported before is kept', async (t) => {
+  const reports = [{ ok: 1 }, { big: 'x'.repeat(300_000) }, { ok: 2 }]
+  const bytes = Buffer.byteLength(JSON.stringify(events.result('j', { big: 'x'.repeat(300_000) }).message))
+  const text = `result: message of ${bytes} bytes exceeds MAX_EVENT_BYTES (262144)`
+  for (const pauseMs of [0, 5]) {
+    const { settled, results, failures } = await attempt(async (job) => {
+      for (const report of reports) {
+        job.result(report)
+        if (pauseMs > 0) await sleep(pauseMs)
+      }
+      return { done: true }
+    })
+    t.match(settled, failedWith(text))
+    t.same(results, [{ ok: 1 }], pauseMs === 0 ? 'also of the same batch' : 'with pauses')
+    t.match(failures, [{ attempt: { number: 1 } }])
+  }
+})
+
+t.test('[REPORT-1] a report that is refused ends the attempt at once, whatever the processor does', async (t) => {
+  const begun = Date.now()
+  let killed = 0
+  const { settled } = await attempt(
+    async (job) => {
+      job.killed.addEventListener('abort', () => {
+        killed = Date.now()
+      })
+      job.result({ big: 'x'.repeat(300_000) })
+      return new Promise(() => {})
+    },
+    { runner: { cancelGraceMs: 1000 } },
+  )
+  t.match(settled, failedWith(/exceeds MAX_EVENT_BYTES/))
+  t.ok(Date.now() - begun < 900, 'the time to obey is not waited for')
+  await sleep(1050)
+  t.ok(killed > 0, 'and one that does not obey is ended by force')
+})
+
+t.test('[REPORT-3] a value that JSON cannot hold fails the job with path and value, and the stack of the call', async (t) => {
+  const loop: Record<string, unknown> = {}
+  loop.again = { loop }
+  const cases: [value: Record<string, unknown>, text: string][] = [
+    [{ b: 10n }, 'result: /b: 10n is not a JSON value'],
+    [loop, 'result: /again/loop: a reference to an object around it is not a JSON value'],
+    [{ list: [1, Number.NaN] }, 'result: /list/1: NaN is not a JSON value'],
+  ]
+  for (const [value, text] of cases) {
+    for (const isCaught of [false, true]) {
+      const { settled, results, failures } = await attempt(async (job) => {
+        job.result({ ok: 1 })
+        if (isCaught) await job.result(value).catch(() => {})
+        else job.result(value)
+        return { done: true }
+      })
+      t.match(settled, failedWith(text))
+      t.same(results, [{ ok: 1 }])
+      const [failure] = failures
+      const cause = failure?.error instanceof Error ? failure.error.cause : undefined
+      t.match(cause, { name: 'TypeError', message: text, stack: /run-job\.test/ })
+    }
+  }
+})
+
+t.test('[REPORT-3] a returned value that JSON cannot hold fails the job with its path, without another attempt', async (t) => {
+  const cases: [value: unknown, text: string][] = [
+    [{ n: 10n }, 'The result is not valid: /n: 10n is not a JSON value'],
+    [{ of: { a: new Map() } }, 'The result is not valid: /of/a: an object of the type Map is not a JSON value'],
+    [undefined, 'The result is not valid: undefined is not a JSON value'],
+  ]
+  for (const [value, text] of cases) t.match((await attempt(async () => value)).settled, failedWith(text))
+  t.match((await attempt(async () => ({ at: new Date(0) }))).settled, { how: 'done', result: { at: '1970-01-01T00:00:00.000Z' } })
+})
+
+t.test('[REPORT-1] more keys than a job may have fail it, and those before are kept', async (t) => {
+  const { settled } = await attempt(reportsOnce, { limits: { maxKeys: 1 } })
+  t.match(settled, failedWith(/MAX_KEYS \(1\)/))
+})
+
+t.test('[REPORT-1] reports that cannot be written for too long end the attempt, though the processor returns a result', async (t) => {
+  let isStarted = false
+  const { settled, failures } = await attempt(reportsOnce, {
+    runner: { unreachableMs: 20 },
+    publish: async (write) => {
+      if (isStarted) throw new Refusal('overloaded')
+      isStarted = true
+      return write()
+    },
+  })
+  t.match(settled, { how: 'retry' })
+  t.match(failures, [{ error: { why: 'unreachable' } }])
+})
+
+t.test('[REPORT-1] a job that has another writer does not complete by this one', async (t) => {
+  const { settled } = await attempt(
+    async (job) => {
+      await job.flush()
+      job.result({ ok: 1 })
+      await job.flush()
+      return { done: true }
+    },
+    {
+      publish: async (write, [, [event]]) => (event?.key === 'result' ? { ok: false, reason: 'stale_writer', status: 'running' } : write()),
+    },
+  )
+  t.match(settled, { how: 'refused' })
+})
+
+t.test('[CANCEL-2] a result that stands although the job was cancelled has all its reports', async (t) => {
+  const { settled, results } = await attempt(
+    async (job) => {
+      await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }))
+      job.result({ late: 1 })
+      return { done: true }
+    },
+    {
+      onStart: (context, broker) => {
+        setTimeout(async () => {
+          await broker.publish('j', [events.status('j', 'cancelling')], controlWriter(1))
+          context.stop('cancelled')
+        }, 10)
+      },
+    },
+  )
+  t.match(settled, { how: 'done' })
+  t.same(results, [{ late: 1 }])
+})
+
+t.test('each failed attempt is handed to the log, an orderly end is not', async (t) => {
+  const thrown = await attempt(async (job) => {
+    job.log('the last line')
+    throw new RangeError('row 8')
+  })
+  t.match(thrown.failures, [{ attempt: { kind: 'benchmark', number: 1, of: 2 }, error: { name: 'RangeError' }, logTail: 'the last line' }])
+  const failure = await attempt(async () => {
+    throw new JobFailure('invalid_input', 'no')
+  })
+  t.match(failure.failures, [{ error: { message: 'no' } }])
+  const untilStopped = (job: OwnJob<'process'>) =>
+    new Promise((_, reject) => job.signal.addEventListener('abort', () => reject(job.signal.reason)))
+  for (const why of ['cancelled', 'stopping', 'timeout'] as const) {
+    const { failures } = await attempt(untilStopped, { onStart: (context) => void setTimeout(() => context.stop(why), 10) })
+    t.equal(failures.length, why === 'timeout' ? 1 : 0, why)
+  }
+  t.same((await attempt(async () => ({ done: true }))).failures, [])
+})
