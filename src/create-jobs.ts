@@ -83,7 +83,7 @@ export class Jobs {
     this.#options = options
     this.#adapters = buildAdapters(config, {
       info: () => {},
-      warn: () => {},
+      warn: (fields) => 'err' in fields && onFault(fields.err),
       error: (fields) => onFault('err' in fields ? fields.err : fields),
     })
     this.#hub = buildHub(config, this.#adapters)

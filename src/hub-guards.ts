@@ -8,7 +8,7 @@ import { systemClock } from './hub/clock.js'
 import { DEFAULT_PENDING_LIMITS, PendingSockets } from './hub/pending-sockets.js'
 import type { Revocations } from './hub/revocations.js'
 import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from './hub/upgrade-limit.js'
-import type { PartsLog } from './parts.js'
+import { faultsTo, type Parts, type PartsLog } from './parts.js'
 
 /** What a hub, unlike a worker, decides about who comes in and who may stay. */
 export interface HubGuards {
@@ -19,10 +19,9 @@ export interface HubGuards {
   close(): Promise<void>
 }
 
-/** `onReconnect`: one of its connections was lost and stands again. */
-export function buildHubGuards(config: Config, log: PartsLog, onReconnect?: () => void): HubGuards {
-  const onFault = (error: unknown) => log.error({ err: error }, 'redis fault')
-  const connection = { url: config.REDIS_URL, onFault, ...(onReconnect && { onReconnect }) }
+export function buildHubGuards(config: Config, log: PartsLog, { health, reconnects }: Pick<Parts, 'health' | 'reconnects'>): HubGuards {
+  const onFault = faultsTo(log, health, 'redis fault')
+  const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const commands = connectCommands(connection)
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const admission = new RedisAdmission(commands, keys, { ...DEFAULT_ADMISSION_OPTIONS, maxPerUser: config.MAX_SOCKETS_PER_USER, onFault })

@@ -10,7 +10,7 @@ import { ClaimService } from './jobs/claim-service.js'
 import { JobService } from './jobs/job-service.js'
 import { hubMetrics } from './metrics/hub-metrics.js'
 import { buildOperations } from './operations.js'
-import { buildHub, buildParts, type Parts, type PartsLog } from './parts.js'
+import { buildHub, buildParts, faultsTo, type Parts, type PartsLog, storeOf } from './parts.js'
 import { catalogueOf } from './providers/catalogue.js'
 import { loadProviders } from './providers/load-providers.js'
 import { buildServer } from './server.js'
@@ -41,7 +41,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
   const parts = buildParts(config, log)
-  const guards = buildHubGuards(config, log, () => parts.reconnects.add())
+  const guards = buildHubGuards(config, log, parts)
   const hub = buildHub(config, parts)
   const jobs = new JobService(parts)
   const claims = buildClaims(config, parts, log)
@@ -49,14 +49,15 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
     const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
     return counts.every((count) => count > 0)
   }
-  const checks = { redis: () => parts.broker.ready(), ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
-  const server = await buildServer({ hub, jobs, claims, models, checks, guards, ...serverSettings(config, guards) })
+  const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
+  const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
+  const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...serverSettings(config, guards) })
   const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX), {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
     maxUsers: DEFAULT_MAX_USERS,
   })
   const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
-  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, scrape)
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, redis.report, scrape)
   if (!operations) await server.register(metricsRoute, { scrape })
   const close = async () => {
     await claims.drain()
@@ -112,10 +113,18 @@ function serverSettings(config: Config, guards: HubGuards) {
 
 /** What a hub has for workers that are no process of ours. */
 function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService {
-  const onFault = (error: unknown) => log.error({ err: error }, 'claim fault')
+  const onFault = faultsTo(log, parts.health, 'claim fault')
   const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
   const prefix = new RedisKeys(config.REDIS_PREFIX).queues()
   const onReconnect = () => parts.reconnects.add()
-  const claims = new BullClaims({ url, prefix, lockMs, keepMs: Math.min(KEEP_ANSWER_MS, config.FINAL_TTL_MS), onFault, onReconnect })
+  const claims = new BullClaims({
+    url,
+    prefix,
+    lockMs,
+    keepMs: Math.min(KEEP_ANSWER_MS, config.FINAL_TTL_MS),
+    onFault,
+    onReconnect,
+    store: parts.health,
+  })
   return new ClaimService({ ...parts, claims, lockMs, onFault })
 }

@@ -1,13 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import type { BrokerLimits } from './broker/broker.js'
 import type { GateLimits } from './broker/gate.js'
 import { RedisBroker } from './broker/redis-broker.js'
-import { connectCommands, inspectRedis, type RedisConnectionOptions } from './broker/redis-connection.js'
+import { connectCommands, inspectRedis, probeOf, type RedisConnectionOptions } from './broker/redis-connection.js'
 import { RedisFeeds } from './broker/redis-feeds.js'
 import { RedisGate } from './broker/redis-gate.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
 import { RedisKeys } from './broker/redis-keys.js'
 import { RedisLease } from './broker/redis-lease.js'
+import { storeFaultOf } from './broker/store-fault.js'
+import { StoreHealth } from './broker/store-health.js'
 import type { Config } from './config.js'
+import type { StoreReport } from './http/routes/health.js'
 import { systemClock } from './hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub } from './hub/hub.js'
 import { AttemptTally } from './jobs/attempt-tally.js'
@@ -18,7 +22,7 @@ import type { Final } from './jobs/finalize.js'
 import type { Timeouts } from './jobs/job-service.js'
 import { JobTally } from './jobs/job-tally.js'
 import { Sweeper } from './jobs/sweeper.js'
-import { Refusal } from './protocol/codes.js'
+import { Refusal, type StoreReason } from './protocol/codes.js'
 import { KIND_NAMES } from './protocol/kinds.js'
 import { loadSolvers } from './solvers/load-solvers.js'
 import type { Solver } from './solvers/solver.js'
@@ -44,6 +48,8 @@ export interface Adapters {
   readonly tally: JobTally
   readonly attempts: AttemptTally
   readonly reconnects: Tally<[]>
+  /** Whether Redis takes the writes of this process. */
+  readonly health: StoreHealth
   readonly timeoutsMs: Timeouts
   /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
@@ -64,7 +70,8 @@ export interface PartsLog {
 /** Throws `SolversError` where the solvers are not valid; it does not need their programs. */
 export function buildParts(config: Config, log: PartsLog): Parts {
   const adapters = buildAdapters(config, log)
-  const onFault = faultsTo(log)
+  const { health } = adapters
+  const onFault = faultsTo(log, health, 'redis or queue fault')
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
   const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
@@ -74,6 +81,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
     queues: [...KIND_NAMES, ...adapters.solvers.map(solverQueue)],
     onFault,
     onReconnect: () => adapters.reconnects.add(),
+    store: health,
   })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
@@ -87,12 +95,14 @@ export function buildParts(config: Config, log: PartsLog): Parts {
 /** Throws `SolversError` likewise. */
 export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const solvers = loadSolvers(config.SOLVERS_FILE)
-  const onFault = faultsTo(log)
+  const health = new StoreHealth({ log, lockMs: config.WORKER_LOCK_MS })
+  const onFault = faultsTo(log, health, 'redis or queue fault')
   const reconnects = new Tally<[]>()
-  const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add() }
+  const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
   const keys = new RedisKeys(config.REDIS_PREFIX)
   const broker = new RedisBroker(options)
+  health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
   const store = new RedisJobStore(options)
   const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
   const gate = new RedisGate(broker.commands, keys, gateLimits(config))
@@ -111,11 +121,12 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     log.info(final, 'job ended')
   }
   const close = async () => {
+    health.close()
     await queue.close()
     store.close()
     await broker.close()
   }
-  const counted = { tally, attempts: new AttemptTally(), reconnects }
+  const counted = { tally, attempts: new AttemptTally(), reconnects, health }
   const names = solvers.map(({ name }) => name)
   return { broker, store, feeds, gate, queue, backlog, onFinal, ...counted, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
 }
@@ -142,8 +153,36 @@ function timeoutsOf(config: Config, solvers: readonly Solver[]): Timeouts {
   }
 }
 
-function faultsTo(log: PartsLog): (error: unknown) => void {
-  return (error) => log.error({ err: error }, 'redis or queue fault')
+/** Logs faults of ours; those of Redis are the business of its health, which logs each change once. */
+export function faultsTo(log: PartsLog, health: StoreHealth, text: string): (error: unknown) => void {
+  return (error) => {
+    if (storeFaultOf(error) === null) log.error({ err: error }, text)
+    else health.refused(error)
+  }
+}
+
+/** What Redis is to a process: whether it serves it, also where it takes no writes, and what `/readyz` says of that. */
+export function storeOf(
+  health: StoreHealth,
+  isHeard: () => Promise<boolean>,
+  needsWrite: boolean,
+): { serves: () => Promise<boolean>; report: () => Promise<StoreReport> } {
+  const look = async (): Promise<{ reason: StoreReason | null; isLocal: boolean }> => {
+    const [reason, heard] = await Promise.all([health.look(), isHeard()])
+    if (reason !== null) return { reason, isLocal: health.isLocal }
+    return heard ? { reason, isLocal: false } : { reason: 'store_deaf', isLocal: true }
+  }
+  return {
+    serves: async () => {
+      const { reason, isLocal } = await look()
+      return needsWrite ? reason === null : !isLocal
+    },
+    report: async () => {
+      const { reason } = await look()
+      const writable = reason === null || reason === 'store_deaf'
+      return { writable, ...(reason !== null && { reason }) }
+    },
+  }
 }
 
 function brokerLimits(config: Config): BrokerLimits {

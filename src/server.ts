@@ -16,7 +16,7 @@ import { upgrades } from './http/plugins/upgrades.js'
 import { validation } from './http/plugins/validation.js'
 import { benchmarkRoute } from './http/routes/benchmark.js'
 import { claimRoutes } from './http/routes/claims.js'
-import { health, type ReadinessChecks } from './http/routes/health.js'
+import { health, type ReadinessChecks, type StoreReport } from './http/routes/health.js'
 import { jobResource } from './http/routes/job-resource.js'
 import { jobRoutes } from './http/routes/jobs.js'
 import { modelsRoute } from './http/routes/models.js'
@@ -52,6 +52,8 @@ export interface ServerOptions {
   /** What benchmarks may name. */
   readonly models: readonly Model[]
   readonly checks: ReadinessChecks
+  /** Whether Redis takes the writes of this node. */
+  readonly store: () => Promise<StoreReport>
   readonly auth: AuthOptions
   /** Pages that may connect; empty for all. */
   readonly allowedOrigins: readonly string[]
@@ -116,7 +118,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(parting, { limit: guards.upgrades })
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
-  await app.register(health, { checks: readiness })
+  await app.register(health, { checks: readiness, store: options.store })
   await app.register(sockets, { limit: guards.upgrades, maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
   await app.register(upgrades, { limit: guards.upgrades })
   for (const kind of RUN_KIND_NAMES) {

@@ -1,5 +1,6 @@
 import { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
+import type { StoreWatch } from '../src/broker/store-health.js'
 import { connectBull } from '../src/jobs/bull-connection.js'
 import type { BullData } from '../src/jobs/bull-queue.js'
 import type { Queue } from '../src/jobs/queue.js'
@@ -18,6 +19,8 @@ export interface StepWorkerOptions {
   readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
   readonly onReconnect?: () => void
+  /** What this process knows of Redis. */
+  readonly store?: StoreWatch
 }
 
 /** Steps are short, and wait for Redis most of the time. */

@@ -1,12 +1,12 @@
 import { RedisKeys } from '../src/broker/redis-keys.js'
 import type { Config } from '../src/config.js'
 import { definedWorks } from '../src/define-kind.js'
-import type { ReadinessChecks } from '../src/http/routes/health.js'
+import type { ReadinessChecks, StoreReport } from '../src/http/routes/health.js'
 import type { Scrape } from '../src/http/routes/metrics.js'
 import { RecentMap } from '../src/hub/recent-map.js'
 import { JobService } from '../src/jobs/job-service.js'
 import { workerMetrics } from '../src/metrics/worker-metrics.js'
-import { buildParts, type Parts, type PartsLog } from '../src/parts.js'
+import { buildParts, faultsTo, type Parts, type PartsLog, storeOf } from '../src/parts.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../src/protocol/kinds.js'
 import { ownKinds } from '../src/worker-queues.js'
 import { failedAttempt } from './failed-attempt.js'
@@ -33,6 +33,8 @@ export interface WorkerNode {
   readonly queues: readonly string[]
   /** What it needs to be ready: `redis` answers, and it takes `jobs` from every one of its queues. */
   readonly readiness: ReadinessChecks
+  /** What its `/readyz` says of Redis. */
+  readonly store: () => Promise<StoreReport>
   /** Its `/metrics`. */
   readonly scrape: Scrape
   start(): Promise<void>
@@ -53,9 +55,9 @@ export function buildWorkerNode(
   const own = Object.fromEntries(definedWorks().map(({ name, concurrency }) => [name, concurrency]))
   const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
   const tally = new WorkTally()
-  const onFault = (error: unknown) => log.error({ err: error }, 'worker fault')
+  const onFault = faultsTo(log, parts.health, 'worker fault')
   const onReconnect = () => parts.reconnects.add()
-  const redis = { url: config.REDIS_URL, onFault, onReconnect }
+  const redis = { url: config.REDIS_URL, onFault, onReconnect, store: parts.health }
   const common = { parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
   const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Taker =>
     new KindWorker<K>({
@@ -91,6 +93,8 @@ export function buildWorkerNode(
   const start = async () => {
     await Promise.all(workers.map((worker) => worker.start()))
   }
-  const readiness = { redis: () => parts.broker.answers(), jobs: async () => workers.every(({ isTaking }) => isTaking) }
-  return { parts, queues, readiness, scrape: workerMetrics({ parts, workers, tally, readiness }), start, close }
+  // A worker publishes, and subscribes to nothing that it would have to hear.
+  const store = storeOf(parts.health, async () => true, config.READY_NEEDS_WRITE === 'yes')
+  const readiness = { redis: store.serves, jobs: async () => workers.every(({ isTaking }) => isTaking) }
+  return { parts, queues, readiness, store: store.report, scrape: workerMetrics({ parts, workers, tally, readiness }), start, close }
 }

@@ -26,7 +26,7 @@ export async function startWorkerProcess(
   await checkRedis({ url: config.REDIS_URL }, log)
   const { processors, solvers, close } = await startProcessors(config, env)
   const node = buildWorkerNode(config, processors, log, solvers)
-  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(node.readiness, node.scrape)
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(node.readiness, node.store, node.scrape)
   const delay = config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + CLOSE_MS
   const grace = closeWithGrace({ delay, logger: log }, async () => {
     await node.close()

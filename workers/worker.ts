@@ -1,9 +1,10 @@
 import { type Job as BullJob, DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { QueueRef } from '../src/broker/gate.js'
+import type { StoreWatch } from '../src/broker/store-health.js'
 import type { AttemptTally } from '../src/jobs/attempt-tally.js'
-import { connectBull, hearReconnects } from '../src/jobs/bull-connection.js'
+import { connectBull, connectControl } from '../src/jobs/bull-connection.js'
 import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
 import type { Settled } from '../src/jobs/queue.js'
@@ -33,6 +34,8 @@ export interface WorkerOptions<K extends ComputedKindName> {
   readonly onFault: (error: unknown) => void
   /** One of its connections was lost and stands again. */
   readonly onReconnect?: () => void
+  /** What this process knows of Redis. */
+  readonly store?: StoreWatch
   /** A job was found to have another writer, or to be over. */
   readonly onFenced: (id: string, reason: WriteRefusal) => void
   /** An attempt at a job has failed. */
@@ -71,10 +74,7 @@ export class KindWorker<K extends ComputedKindName> {
     this.#options = options
     const { queue, url, prefix, concurrency, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { ...options, maxRetries: null })
-    // It subscribes itself after each connect: ioredis would do so too, but nobody could see that fail.
-    this.#control = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
-    this.#control.on('error', onFault)
-    hearReconnects(this.#control, options.onReconnect ?? (() => {}))
+    this.#control = connectControl(url, options)
     this.#control.on('message', (_channel, message) => this.#obey(message))
     this.#control.on('ready', () => this.#control.subscribe(options.controlChannel).catch(() => {}))
     this.#worker = new Worker<BullData, BullReturn>(queue, (job, token) => this.#track(this.#process(job, token ?? '')), {

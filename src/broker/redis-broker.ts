@@ -17,13 +17,7 @@ import {
 } from './broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from './checkpoints.js'
 import { readEnvelope } from './envelope.js'
-import {
-  type CommandConnection,
-  connectCommands,
-  connectSubscriptions,
-  isAnswering,
-  type RedisConnectionOptions,
-} from './redis-connection.js'
+import { type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './redis-connection.js'
 import { RedisKeys } from './redis-keys.js'
 import { STORE } from './redis-stamped.js'
 import { RedisSubscriber } from './redis-subscriber.js'
@@ -150,11 +144,6 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
 
   ready(): Promise<boolean> {
     return this.channels.ready()
-  }
-
-  /** Whether Redis answers a command within two seconds: for who only publishes, and has no channels to hear itself on. */
-  answers(): Promise<boolean> {
-    return isAnswering(this.#commands)
   }
 
   async close(): Promise<void> {

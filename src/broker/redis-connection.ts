@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import { redisScripts, type ScriptCommands } from './redis-scripts.js'
 import { StampedRedis } from './redis-stamped.js'
 import { asked } from './store-fault.js'
+import { moveWithMaster, type Probe, reconnectRule, type StoreWatch } from './store-health.js'
 
 /** A connection for commands, with the broker's scripts on it. */
 export type CommandConnection = Redis & ScriptCommands
@@ -12,6 +13,8 @@ export interface RedisConnectionOptions {
   readonly onFault?: (error: Error) => void
   /** Called each time that a connection was lost and stands again. */
   readonly onReconnect?: () => void
+  /** What this process knows of the server. */
+  readonly store?: StoreWatch
 }
 
 const reconnect = { retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 6), 2000) }
@@ -29,6 +32,7 @@ export function connectCommands(options: RedisConnectionOptions): CommandConnect
     commandTimeout: 5000,
     socketTimeout: 5000,
     maxRetriesPerRequest: 2,
+    reconnectOnError: reconnectRule(options.store, 2),
   })
   listen(connection, options)
   return connection as CommandConnection // `scripts` has defined exactly the commands of ScriptCommands
@@ -41,26 +45,23 @@ export function connectSubscriptions(options: RedisConnectionOptions): Redis {
   return connection
 }
 
-function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {} }: RedisConnectionOptions): void {
+function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {}, store }: RedisConnectionOptions): void {
+  moveWithMaster(connection, store)
   connection.on('error', onFault)
   connection.once('ready', () => connection.on('ready', onReconnect))
 }
 
-/** How long an answer may take where the question is whether there is one. */
-const ANSWER_MS = 2000
+/** How long the key of a probe is kept. */
+const SCRATCH_MS = 10_000
+/** A probe does not wait for these: whether the server comes back is not asked. */
+const GONE: ReadonlySet<string> = new Set(['close', 'reconnecting', 'end'])
 
-/** Whether a server answers on this connection now. A command would wait longer, for a connection that may come back. */
-export async function isAnswering(connection: Redis): Promise<boolean> {
-  if (connection.status !== 'ready') return false
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ANSWER_MS)
-  })
-  const answer = connection.ping().then(
-    () => true,
-    () => false,
-  )
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+/** Proves over this connection that the server takes writes. */
+export function probeOf(connection: CommandConnection, key: string): Probe {
+  return async () => {
+    if (GONE.has(connection.status)) throw new Error('Connection is closed.')
+    return connection.runcastProbe(key, SCRATCH_MS)
+  }
 }
 
 /** Major version and eviction policy of a server; the policy is null where the server does not tell (managed Redis without CONFIG). */

@@ -114,6 +114,11 @@ export class RedisKeys {
     return `${this.#prefix}:probe:${nodeId}`
   }
 
+  /** Text: written by a node to prove that it can write. */
+  scratch(nodeId: string): string {
+    return `${this.#prefix}:scratch:${nodeId}`
+  }
+
   /** Prefix of BullMQ's keys, hash-tagged as its scripts need it in a cluster. */
   queues(): string {
     return `{${this.#prefix}:queue}`

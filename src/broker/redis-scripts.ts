@@ -21,6 +21,7 @@ export const redisScripts = {
   runcastLease: { numberOfKeys: 1, lua: load('lease') },
   runcastRenew: { numberOfKeys: 1, lua: load('renew') },
   runcastRevoke: { numberOfKeys: 4, lua: load('revoke') },
+  runcastProbe: { numberOfKeys: 1, lua: load('probe') },
   runcastGateReserve: { numberOfKeys: 1, lua: load('gate', 'gate-reserve') },
   runcastGateEnter: { numberOfKeys: 1, lua: load('gate', 'gate-enter') },
   runcastGateNext: { numberOfKeys: 1, lua: load('gate', 'gate-next') },
@@ -47,6 +48,7 @@ export interface ScriptCommands {
   runcastLease(...args: (string | number)[]): Promise<0 | 1>
   runcastRenew(...args: (string | number)[]): Promise<1>
   runcastRevoke(...args: (string | number)[]): Promise<0 | 1>
+  runcastProbe(key: string, keepMs: number): Promise<number>
   runcastGateReserve(...args: (string | number)[]): Promise<['ok' | 'hour' | 'waiting' | 'full', ms: number]>
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>
   runcastGateNext(...args: (string | number)[]): Promise<[queue: string, round: string] | null>

@@ -43,6 +43,11 @@ export function storeFaultOf(error: unknown): StoreReason | null {
   return isAway ? 'store_unreachable' : null
 }
 
+/** Whether the server behind a connection is no master any more: another connection may reach the one that is. */
+export function hasLostMaster(error: unknown): boolean {
+  return storeFaultOf(error) === 'store_read_only' || (error instanceof Error && /^MASTERDOWN\b/.test(error.message))
+}
+
 /** The error for a caller: `overloaded` with its reason where the store is at fault, the error itself where a program is. */
 export function refusalOf(error: unknown): unknown {
   if (error instanceof Refusal) return error

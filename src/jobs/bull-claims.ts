@@ -1,6 +1,7 @@
 import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { asked } from '../broker/store-fault.js'
+import type { StoreWatch } from '../broker/store-health.js'
 import { connectBull } from './bull-connection.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
 import { countPost, readRecord, writeRecord } from './bull-records.js'
@@ -17,6 +18,8 @@ export interface BullClaimsOptions {
   readonly keepMs: number
   readonly onFault: (error: unknown) => void
   readonly onReconnect?: () => void
+  /** What this process knows of Redis. */
+  readonly store?: StoreWatch
 }
 
 type RoundQueue = BullMq<BullData, BullReturn>

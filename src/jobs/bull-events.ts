@@ -1,6 +1,7 @@
 import { QueueEvents } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { QueueRef } from '../broker/gate.js'
+import type { StoreWatch } from '../broker/store-health.js'
 import { connectBull } from './bull-connection.js'
 import type { QueueWatch } from './queue-watch.js'
 
@@ -11,6 +12,8 @@ export interface BullEventsOptions {
   readonly queues: readonly string[]
   readonly onFault: (error: Error) => void
   readonly onReconnect?: () => void
+  /** What this process knows of Redis. */
+  readonly store?: StoreWatch
 }
 
 /** The event streams of BullMQ's queues. They are trimmed, and begin where they are opened. */

@@ -2,6 +2,7 @@ import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { QueueRef } from '../broker/gate.js'
 import { asked, storeFaultOf } from '../broker/store-fault.js'
+import type { StoreWatch } from '../broker/store-health.js'
 import { connectBull } from './bull-connection.js'
 import type { Backlog, Outcome, QueueState, StepCause, Work } from './queue.js'
 
@@ -33,6 +34,8 @@ export interface BullQueueOptions {
   readonly controlChannel: string
   readonly onFault: (error: Error) => void
   readonly onReconnect?: () => void
+  /** What this process knows of Redis. */
+  readonly store?: StoreWatch
 }
 
 /** The way to wait before the next attempt, as BullMQ knows it: the worker has it. */

@@ -10,7 +10,7 @@ import type { ClaimService } from '../jobs/claim-service.js'
 import type { Backlog } from '../jobs/queue.js'
 import { CODES } from '../protocol/codes.js'
 import { Exposition, type Sample, type Samples } from './exposition.js'
-import { type JobSources, jobSamples, measureJobs } from './job-samples.js'
+import { type JobSources, jobSamples, measureJobs, storeQuestions } from './job-samples.js'
 import { buildScrape, isThere, type Question } from './scrape.js'
 
 export interface HubSources {
@@ -91,7 +91,7 @@ function questionsOf({ server, parts, depths, queues }: HubSources): Question[] 
   }
   return [
     isThere('runcast_ready', areAllThere(server.readiness)),
-    isThere('runcast_redis_ready', parts.broker.ready()),
+    ...storeQuestions(parts.health, () => parts.broker.ready()),
     {
       answer: reading.then((read) => depthSamples(read, queues)),
       unknown: { runcast_queue_jobs: [], runcast_queue_head_wait_seconds: [] },

@@ -1,8 +1,15 @@
 import type { AttemptTally } from '../jobs/attempt-tally.js'
 import type { JobTally } from '../jobs/job-tally.js'
 import type { Sweeper } from '../jobs/sweeper.js'
+import type { StoreReason } from '../protocol/codes.js'
 import type { Tally } from '../tally/tally.js'
 import type { Exposition, Samples } from './exposition.js'
+import { isThere, type Question } from './scrape.js'
+
+/** Looks at Redis: why it takes no writes, or null. */
+interface StoreLook {
+  look(): Promise<StoreReason | null>
+}
 
 /** What hubs and workers have in common. */
 export interface JobSources {
@@ -10,6 +17,7 @@ export interface JobSources {
   readonly attempts: AttemptTally
   readonly reconnects: Tally<[]>
   readonly sweeper: Pick<Sweeper, 'census'>
+  readonly health: StoreLook
 }
 
 export function jobSamples({ tally, attempts, reconnects, sweeper }: JobSources): Samples {
@@ -29,4 +37,19 @@ export function jobSamples({ tally, attempts, reconnects, sweeper }: JobSources)
 /** Hands what is measured on to the histograms. */
 export function measureJobs(exposition: Exposition, { tally }: JobSources): void {
   tally.cancelling.listen((seconds, labels) => exposition.observe('runcast_cancel_seconds', seconds, labels))
+}
+
+/** What Redis is to this process now. `isReady`: beside that it answers. */
+export function storeQuestions(health: StoreLook, isReady: () => Promise<boolean> = async () => true): Question[] {
+  const looked = health.look()
+  return [
+    isThere(
+      'runcast_redis_ready',
+      Promise.all([looked, isReady()]).then(([reason, ready]) => ready && reason !== 'store_unreachable'),
+    ),
+    isThere(
+      'runcast_redis_writable',
+      looked.then((reason) => reason === null),
+    ),
+  ]
 }

@@ -8,7 +8,7 @@ export interface Question {
 }
 
 /** A check as a metric: 1 where it is passed. */
-export function isThere(name: 'runcast_ready' | 'runcast_redis_ready', check: Promise<boolean>): Question {
+export function isThere(name: 'runcast_ready' | 'runcast_redis_ready' | 'runcast_redis_writable', check: Promise<boolean>): Question {
   const told = (value: number): Samples => ({ [name]: [[[], value]] })
   return { answer: check.then((passed) => told(passed ? 1 : 0)), unknown: told(0) }
 }

@@ -199,6 +199,7 @@ export const METRICS = {
   runcast_steps_total: { type: 'counter', of: 'worker', labels: [], help: 'Steps of optimizations that were done.' },
   runcast_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while `/readyz` answers 200, else 0.' },
   runcast_redis_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while Redis answers this process, else 0.' },
+  runcast_redis_writable: { type: 'gauge', of: 'both', labels: [], help: '1 while Redis takes the writes of this process, else 0.' },
   runcast_redis_reconnects_total: {
     type: 'counter',
     of: 'both',

@@ -2,7 +2,7 @@ import type { WorkTally } from '../../workers/work-tally.js'
 import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import { Exposition, type Samples } from './exposition.js'
-import { type JobSources, jobSamples, measureJobs } from './job-samples.js'
+import { type JobSources, jobSamples, measureJobs, storeQuestions } from './job-samples.js'
 import { buildScrape, isThere } from './scrape.js'
 
 /** One queue's worker of this process. */
@@ -14,7 +14,7 @@ export interface RunningWorker {
 }
 
 export interface WorkerSources {
-  readonly parts: JobSources & { readonly broker: { answers(): Promise<boolean> } }
+  readonly parts: JobSources
   readonly workers: readonly RunningWorker[]
   readonly tally: WorkTally
   readonly readiness: ReadinessChecks
@@ -26,10 +26,7 @@ export function workerMetrics(sources: WorkerSources): Scrape {
   measureJobs(exposition, sources.parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(sources.parts), ...workSamples(sources) }),
-    questions: () => [
-      isThere('runcast_ready', areAllThere(sources.readiness)),
-      isThere('runcast_redis_ready', sources.parts.broker.answers()),
-    ],
+    questions: () => [isThere('runcast_ready', areAllThere(sources.readiness)), ...storeQuestions(sources.parts.health)],
   })
 }
 

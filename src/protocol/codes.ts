@@ -75,6 +75,7 @@ export function mayClose(name: CodeName): name is CloseName {
  */
 export const STORE_REASONS = {
   store_unreachable: 'Redis cannot be reached; try again later.',
+  store_deaf: 'This server does not receive what Redis publishes; try again later.',
   store_full: 'Redis is out of memory and takes no writes (OOM); try again later.',
   store_not_saving: 'Redis cannot save to its disk and takes no writes (MISCONF); try again later.',
   store_lacks_replicas: 'Redis has too few replicas and takes no writes (NOREPLICAS); try again later.',

@@ -9,15 +9,17 @@ export interface RedisProxy {
   cutAtNextAnswer(): Promise<void>
   /** The connections that are open now stay open and hear nothing more of Redis. */
   deafen(): void
+  /** New connections lead to another Redis; those that are open stay where they are. */
+  turnTo(redisUrl: string): void
 }
 
 export async function startRedisProxy(t: Test, redisUrl: string): Promise<RedisProxy> {
-  const { hostname, port } = new URL(redisUrl)
+  let target = new URL(redisUrl)
   const sockets = new Set<Socket>()
   const deaf = new Set<Socket>()
   let cut: (() => void) | undefined
   const server = createServer((client) => {
-    const redis = connect(Number(port), hostname)
+    const redis = connect(Number(target.port), target.hostname)
     sockets.add(client)
     const end = () => {
       client.destroy()
@@ -49,6 +51,9 @@ export async function startRedisProxy(t: Test, redisUrl: string): Promise<RedisP
     },
     deafen: () => {
       for (const socket of sockets) deaf.add(socket)
+    },
+    turnTo: (url) => {
+      target = new URL(url)
     },
   }
 }

@@ -53,6 +53,12 @@ export const CASES: Readonly<Record<string, AlertCase>> = {
     labels: HUB,
     quiet: { [`runcast_redis_ready{${ON_HUB}}`]: '1 1 1 1 1 0 1x30' },
   },
+  RuncastRedisRefusesWrites: {
+    fires: { [`runcast_redis_writable{${ON_HUB}}`]: '1 0x30', [`runcast_redis_ready{${ON_HUB}}`]: '1x30' },
+    at: 5,
+    labels: HUB,
+    quiet: { [`runcast_redis_writable{${ON_HUB}}`]: '1 0x30', [`runcast_redis_ready{${ON_HUB}}`]: '1 0x30' },
+  },
   RuncastNoWorker: {
     fires: { 'runcast_queue_workers{queue="run"}': '0x30', 'runcast_queue_head_wait_seconds{queue="run"}': '0+60x30' },
     at: 10,

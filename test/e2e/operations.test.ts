@@ -34,7 +34,7 @@ t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, als
   const worker = startWorkerProcess(t, harness, settings, 'scripted')
   const ask = askAt(port)
   await eventually(async () => (await ask('/readyz')).status === 200, { timeoutMs: 30_000 })
-  t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, jobs: true } } })
+  t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, jobs: true }, writable: true } })
   t.same(await ask('/livez'), LIVE)
 
   process.kill(harness.redis.server.pid, 'SIGSTOP')
@@ -42,7 +42,7 @@ t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, als
   process.kill(harness.redis.server.pid, 'SIGCONT')
   await harness.redis.kill()
   await eventually(async () => !(await ask('/readyz')).body.checks.jobs)
-  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, jobs: false } } })
+  t.match(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, jobs: false }, writable: false } })
   t.same(await ask('/livez'), LIVE)
   await harness.redis.restart()
   await eventually(async () => (await ask('/readyz')).status === 200)
@@ -93,7 +93,7 @@ t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port, and has 
   const { child, ws } = await startHub(t, harness, { METRICS_PORT: `${port}`, DRAIN_MS: '0' })
   for (const ask of [askAt(port), askAt(Number(new URL(ws).port))]) {
     t.same(await ask('/livez'), LIVE)
-    t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, serving: true } } })
+    t.same(await ask('/readyz'), { status: 200, body: { status: 'ready', checks: { redis: true, serving: true }, writable: true } })
   }
   t.equal((await fetch(`http://127.0.0.1:${port}/api/v2/runs`)).status, 404, 'and nothing else is there')
   t.equal((await metricsAt(port))?.sum('runcast_redis_ready'), 1)

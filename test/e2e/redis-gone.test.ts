@@ -16,7 +16,7 @@ for (const job of ['an idle worker', 'a worker with a job']) {
     }
     await harness.redis.kill()
     // The worker's connections know it now, and wait for their next try.
-    await eventually(() => harness.faults.some((fault) => /ECONNREFUSED/.test(String((fault as { err: Error }).err.message))))
+    await eventually(() => harness.logged.some((line) => 'reason' in line && line.reason === 'store_unreachable'))
     await t.resolves(harness.worker?.close() ?? Promise.reject(new Error('there is no worker')))
     await t.resolves(harness.nodes[0]?.hub.close() ?? Promise.reject(new Error('there is no hub')))
   })

@@ -8,7 +8,11 @@ import { startHarness } from '../helpers/harness.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 
-const READY = { status: 200, body: { status: 'ready', checks: { redis: true, serving: true } } }
+const READY = { status: 200, body: { status: 'ready', checks: { redis: true, serving: true }, writable: true } }
+const AWAY = {
+  status: 503,
+  body: { status: 'not ready', checks: { redis: false, serving: true }, writable: false, reason: 'store_unreachable' },
+}
 const LIVE = { status: 200, body: { status: 'live' } }
 
 t.test('[OPS-1] a node is ready while it hears itself through Redis, and live always', async (t) => {
@@ -24,7 +28,7 @@ t.test('[OPS-1] a node is ready while it hears itself through Redis, and live al
 
   await h.redis.kill()
   await eventually(async () => (await ask('/readyz')).status === 503)
-  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, serving: true } } })
+  t.same(await ask('/readyz'), AWAY)
   t.same(await ask('/livez'), LIVE)
   await h.redis.restart()
   await eventually(async () => (await ask('/readyz')).status === 200)
@@ -32,7 +36,7 @@ t.test('[OPS-1] a node is ready while it hears itself through Redis, and live al
 
   // A frozen server keeps its connections: only an answer proves anything.
   process.kill(h.redis.server.pid, 'SIGSTOP')
-  t.same(await ask('/readyz'), { status: 503, body: { status: 'not ready', checks: { redis: false, serving: true } } })
+  t.same(await ask('/readyz'), AWAY)
   t.same(await ask('/livez'), LIVE)
   process.kill(h.redis.server.pid, 'SIGCONT')
   await eventually(async () => (await ask('/readyz')).status === 200)
@@ -47,13 +51,16 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
     return { status, body }
   }
   await eventually(async () => (await ready()).body.checks.redis)
-  t.same(await ready(), { status: 503, body: { status: 'not ready', checks: { redis: true, worker: false, serving: true } } })
+  t.same(await ready(), {
+    status: 503,
+    body: { status: 'not ready', checks: { redis: true, worker: false, serving: true }, writable: true },
+  })
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => h.faults.push(fields) }
   const { processors } = await startProcessors(h.config, {})
   const worker = buildWorkerNode(h.config, { ...processors, run: new Stage().processor }, log)
   await worker.start()
   await eventually(async () => (await ready()).status === 200)
-  t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true, serving: true } } })
+  t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true, serving: true }, writable: true } })
   await worker.close()
   await eventually(async () => (await ready()).status === 503)
   t.same((await ready()).body.checks, { redis: true, worker: false, serving: true })

@@ -110,7 +110,7 @@ t.test('[OPS-1] probes, which come each second, leave no line in the log', async
   const lines: string[] = []
   const stream = new Writable({ write: (chunk, _encoding, done) => done(void lines.push(`${chunk}`)) })
   const app = Fastify({ logger: { level: 'info', stream } })
-  await app.register(health, { checks: { redis: async () => false } })
+  await app.register(health, { checks: { redis: async () => false }, store: async () => ({ writable: false }) })
   app.get('/api', async () => 'ok')
   for (const url of ['/livez', '/readyz', '/api']) await app.inject(url)
   t.equal(lines.length, 2)
