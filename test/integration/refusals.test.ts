@@ -38,7 +38,7 @@ function changes(h: Harness): string[] {
 }
 
 t.test('[OPS-1] [CODE-3] a Redis without memory: reads go on, writes are overloaded with their reason', async (t) => {
-  const h = await startHarness(t, { processor: null })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: null })
   const admin = adminOf(t, h.redis.url)
   const id = await h.submit()
   await admin.config('SET', 'maxmemory', '1')
@@ -56,7 +56,7 @@ t.test('[OPS-1] [CODE-3] a Redis without memory: reads go on, writes are overloa
 })
 
 t.test('[OPS-1] with READY_NEEDS_WRITE=yes a Redis without memory makes nobody ready', async (t) => {
-  const h = await startHarness(t, { processor: null, env: { READY_NEEDS_WRITE: 'yes' } })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: null, env: { READY_NEEDS_WRITE: 'yes' } })
   const admin = adminOf(t, h.redis.url)
   await eventually(async () => (await readyz(h)).status === 200)
   await admin.config('SET', 'maxmemory', '1')
@@ -67,7 +67,7 @@ t.test('[OPS-1] with READY_NEEDS_WRITE=yes a Redis without memory makes nobody r
 })
 
 t.test('[OPS-1] [CODE-3] a Redis that cannot save: hub and worker are ready, a new socket is told to come again', async (t) => {
-  const h = await startHarness(t, { processor: new Stage().processor })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: new Stage().processor })
   const admin = adminOf(t, h.redis.url)
   const id = await h.submit()
   const snapshot = join(h.redis.server.dataDir, 'dump.rdb', 'in-the-way')
@@ -91,7 +91,7 @@ t.test('[OPS-1] [CODE-3] a Redis that cannot save: hub and worker are ready, a n
 })
 
 t.test('[OPS-1] [CODE-3] a Redis that was demoted in place: not ready, and back by itself', async (t) => {
-  const h = await startHarness(t, { processor: new Stage().processor })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: new Stage().processor })
   const admin = adminOf(t, h.redis.url)
   const id = await h.submit()
   await eventually(async () => (await readyz(h)).status === 200)
@@ -112,7 +112,7 @@ t.test('a failover with open connections: every process moves to the new master'
   const next = await startTestRedis(t)
   const proxy = await startRedisProxy(t, old.url)
   const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor, env: { REDIS_URL: proxy.url } })
+  const h = await startHarness(t, { redis: { url: proxy.url, prefix: 'runcast' }, processor: stage.processor })
   const [admin, promoted] = [adminOf(t, old.url), adminOf(t, next.url)]
   const id = await h.submit()
   const { job, complete } = await stage.play(id)
@@ -144,7 +144,10 @@ t.test('[OPS-1] a Redis that does not let a node write: not ready, with the righ
   const redis = await startTestRedis(t)
   const admin = adminOf(t, redis.url)
   await admin.call('ACL', 'SETUSER', 'runcast', 'on', '>secret', '~*', '&*', '+@all', '-set')
-  const h = await startHarness(t, { processor: null, env: { REDIS_URL: redis.url.replace('//', '//runcast:secret@') } })
+  const h = await startHarness(t, {
+    redis: { url: redis.url.replace('//', '//runcast:secret@'), prefix: 'runcast' },
+    processor: null,
+  })
   await eventually(async () => (await readyz(h)).body.reason === 'store_denies')
   t.match(await readyz(h), { status: 503, body: { checks: { redis: false }, writable: false } })
   t.match(h.logged, [{ reason: 'store_denies', err: { message: /script/ } }])
