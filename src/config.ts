@@ -136,11 +136,7 @@ export const SETTINGS = {
   ),
   BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
   OPTIMIZATION_TIMEOUT_S: integer('The same for an optimization with all its runs; a pause counts.', 86_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
-  READY_NEEDS_WRITE: oneOf(
-    'Whether `/readyz` is 503 too where Redis refuses every node’s writes (out of memory, cannot save); `no`: 200 with `"writable":false`.',
-    'no',
-    ['yes', 'no'],
-  ),
+  READY_NEEDS_WRITE: oneOf('Whether `/readyz` is 503 too while Redis refuses the writes of every node.', 'no', ['yes', 'no']),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
   PING_INTERVAL_MS: integer(

@@ -54,6 +54,8 @@ function endable(connection: Redis, store: StoreWatch | undefined): Redis {
     // BullMQ's blocking command is silent for longer than a live server else is; BullMQ watches over it itself.
     delete copy.options.socketTimeout
     endable(copy as Redis, store)
+    // With it end its copies, and what waits on them.
+    connection.once('end', () => copy.disconnect())
     return copy
   }
   return connection

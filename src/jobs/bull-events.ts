@@ -16,6 +16,9 @@ export interface BullEventsOptions {
   readonly store?: StoreWatch
 }
 
+/** How long closing may take before the connection is cut. */
+const CLOSE_MS = 1000
+
 /** The event streams of BullMQ's queues. They are trimmed, and begin where they are opened. */
 export class BullEvents implements QueueWatch {
   readonly #options: BullEventsOptions
@@ -47,7 +50,10 @@ export class BullEvents implements QueueWatch {
     const [queues, connection] = [this.#queues, this.#connection]
     this.#queues = []
     this.#connection = undefined
+    // BullMQ takes its leave of a Redis that may be away, and would wait for it without limit.
+    const timer = setTimeout(() => connection?.disconnect(), CLOSE_MS)
     await Promise.allSettled(queues.map((events) => events.close()))
+    clearTimeout(timer)
     connection?.disconnect()
   }
 }
