@@ -138,6 +138,12 @@ const begun =
     return then(response)
   }
 
+/** Answers 200 with a body that is no stream. */
+const answering =
+  (type: string, body: unknown): Script =>
+  (response) =>
+    void response.writeHead(200, { 'content-type': type }).end(typeof body === 'string' ? body : JSON.stringify(body))
+
 /** Each way to fail: what the endpoint does, and what the outcome says. */
 const FAILURES: readonly [name: string, script: Script, code: RequestFailureCode, error: RegExp][] = [
   ['hangs before the answer', () => {}, 'timeout', /Not a single token came within 0\.3 s/],
@@ -182,7 +188,57 @@ const FAILURES: readonly [name: string, script: Script, code: RequestFailureCode
       response.end()
     }),
     'bad_answer',
-    /cannot be read/,
+    /cannot be read: \{"choices": \[$/,
+  ],
+  [
+    'counts the tokens of a stream that it ends too early',
+    (response) => {
+      openStream(response)
+      for (const n of [1, 2, 3])
+        writeEvent(response, { ...deltaOf({ content: 'a' }), usage: { prompt_tokens: 7, completion_tokens: n, total_tokens: 7 + n } })
+      response.end()
+    },
+    'stream_cut',
+    /after 3 chunks/,
+  ],
+  [
+    'answers with an error and 200',
+    answering('application/json', { error: { message: `You exceeded your quota, ${KEY}` } }),
+    'stream_error',
+    /error instead of a stream \(application\/json\): You exceeded your quota, \*\*\*$/,
+  ],
+  [
+    'answers with an error of another form',
+    answering('text/event-stream', { object: 'error', message: 'context too long' }),
+    'stream_error',
+    /context too long$/,
+  ],
+  [
+    'answers with JSON that is no stream',
+    answering('application/json', { choices: [{ message: { content: 'hello' } }] }),
+    'bad_answer',
+    /sent no stream \(application\/json\): \{"choices"/,
+  ],
+  [
+    'answers with a page',
+    answering('text/html; charset=utf-8', `<html><title>Sign in ${KEY}</title></html>`),
+    'bad_answer',
+    /sent no stream \(text\/html\): <html><title>Sign in \*\*\*</,
+  ],
+  ['answers with nothing at all', (response) => void response.writeHead(204).end(), 'bad_answer', /answered 204 without a stream\.$/],
+  [
+    'redirects',
+    (response) => void response.writeHead(302, { location: `https://login.example/?key=${KEY}` }).end(),
+    'bad_answer',
+    /redirects \(302\), which is not followed: base_url .*: https:\/\/login\.example\/\?key=\*\*\*$/,
+  ],
+  [
+    'sends an event of an error',
+    begun((response) => {
+      response.end('event: error\ndata: {"message":"overloaded"}\n\n')
+    }),
+    'stream_error',
+    /error in the stream: \{"message":"overloaded"\}$/,
   ],
   [
     'answers with nothing',
@@ -205,6 +261,75 @@ for (const [name, script, code, error] of FAILURES) {
     t.match(outcome.failure.error, error)
     t.notOk(outcome.failure.error.includes(KEY.slice(0, 10)), 'the key is not repeated')
     t.equal(endpoint.served.length, 1, 'no hidden second try')
+  })
+}
+
+t.test('[BENCH-4] zero usage beside content is estimated; two names of one reasoning count once', async (t) => {
+  const zero = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
+  const uncounted = await startEndpoint(t, (response) => {
+    openStream(response)
+    for (const _ of [1, 2, 3, 4]) writeEvent(response, { ...deltaOf({ content: 'word' }), usage: zero })
+    closeStream(response)
+  })
+  t.match(measure(timelineOf(await ask(uncounted)), null), { is_estimated: true, output_tokens: 4 })
+  const doubled = await startEndpoint(t, (response) => {
+    openStream(response)
+    for (const _ of [1, 2, 3, 4]) writeEvent(response, deltaOf({ reasoning: 'word', reasoning_content: 'word' }))
+    closeStream(response)
+  })
+  t.match(measure(timelineOf(await ask(doubled)), null), { is_estimated: true, output_tokens: 4 })
+})
+
+/** Healthy answers in forms that some endpoints give them: 16 characters in four chunks each. */
+const HEALTHY: readonly [name: string, script: Script][] = [
+  ...['data:', 'data: ', 'data: : keepalive', 'data: null', ': comment', 'event: ping', 'retry: 5', 'id: 7'].map(
+    (line): [string, Script] => [
+      `sends ${JSON.stringify(line)} between chunks`,
+      (response) => {
+        openStream(response)
+        for (const _ of [1, 2, 3, 4]) {
+          response.write(`${line}\n\n`)
+          writeEvent(response, deltaOf({ content: 'word' }))
+        }
+        closeStream(response)
+      },
+    ],
+  ),
+  [
+    'sends content as a list of parts',
+    (response) => {
+      openStream(response)
+      writeEvent(response, deltaOf({ content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'word' }] }] }))
+      writeEvent(response, deltaOf({ content: [{ type: 'text', text: 'wo' }, { type: 'text', text: 'rd' }] })) // biome-ignore format: a list
+      for (const _ of [1, 2]) writeEvent(response, deltaOf({ content: 'word' }))
+      closeStream(response)
+    },
+  ],
+  [
+    'holds the line after [DONE]',
+    (response) => {
+      openStream(response)
+      for (const _ of [1, 2, 3, 4]) writeEvent(response, deltaOf({ content: 'word' }))
+      writeEvent(response, deltaOf({}, 'stop'))
+      writeEvent(response, '[DONE]')
+    },
+  ],
+  [
+    'ends by [DONE] without a finish reason, and by carriage returns, as text/plain',
+    (response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      for (const _ of [1, 2, 3, 4]) response.write(`data: ${JSON.stringify(deltaOf({ content: 'word' }))}\r\n\r\n`)
+      response.end('data: [DONE]\r\n\r\n')
+    },
+  ],
+]
+
+for (const [name, script] of HEALTHY) {
+  t.test(`[BENCH-4] an endpoint that ${name} is measured`, async (t) => {
+    const endpoint = await startEndpoint(t, script)
+    const timeline = timelineOf(await ask(endpoint))
+    t.match([timeline.contentAt.length, timeline.contentChars], [4, 16])
+    await eventually(() => endpoint.served.every(({ leftAt }) => leftAt !== null) || !name.startsWith('holds'))
   })
 }
 

@@ -72,7 +72,7 @@ const PARTS: readonly Part[] = [
     name: 'benchmark',
     files: /^workers\/benchmark\//,
     imports: ['protocol', 'processor', 'providers'],
-    npm: ['openai', 'typebox'],
+    npm: ['eventsource-parser', 'openai', 'typebox'],
     node: true,
   },
   {

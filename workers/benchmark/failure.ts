@@ -1,6 +1,7 @@
 import { APIConnectionError, APIError } from 'openai'
 import type { RequestFailureCode } from '../../src/protocol/benchmark-result.js'
 import type { Secrets } from './secrets.js'
+import { AnswerFault } from './stream.js'
 
 /** A request that failed: why, for programs and for people. Never with a key in it. */
 export interface Failure {
@@ -21,6 +22,11 @@ const BY_STATUS: Readonly<Record<number, { code: RequestFailureCode; says: strin
 
 /** What an error of the client library says about a request. `hasAnswered`: the answer had begun. What the endpoint says is quoted without secrets. */
 export function failureOf(error: unknown, hasAnswered: boolean, secrets: Secrets): Failure {
+  const fault = faultIn(error)
+  if (fault) {
+    const words = quote(fault.words, secrets)
+    return { code: fault.code, error: `${fault.message}${words === '' ? '.' : `: ${words}`}` }
+  }
   if (error instanceof APIConnectionError) return { code: 'unreachable', error: `The endpoint cannot be reached${causeOf(error)}.` }
   if (error instanceof APIError) {
     const { code, says } = kindOf(error.status)
@@ -30,6 +36,12 @@ export function failureOf(error: unknown, hasAnswered: boolean, secrets: Secrets
   return hasAnswered
     ? { code: 'stream_cut', error: `The connection ended before the answer did${causeOf(error)}.` }
     : { code: 'unreachable', error: `The endpoint cannot be reached${causeOf(error)}.` }
+}
+
+/** The fault below an error of the client library, which wraps what its `fetch` throws. */
+function faultIn(error: unknown): AnswerFault | null {
+  if (error instanceof AnswerFault) return error
+  return error instanceof Error && error.cause instanceof AnswerFault ? error.cause : null
 }
 
 function kindOf(status: number | undefined): { code: RequestFailureCode; says: string } {

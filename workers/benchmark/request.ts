@@ -3,6 +3,7 @@ import type { RequestOk } from '../../src/protocol/benchmark-result.js'
 import { type Failure, failureOf } from './failure.js'
 import type { Timeline } from './measure.js'
 import type { Secrets } from './secrets.js'
+import { chunksOf } from './stream.js'
 import type { Target } from './target.js'
 
 /** What a request asks for. */
@@ -28,6 +29,8 @@ interface Received {
   readonly contentAt: number[]
   contentChars: number
   finishReason: RequestOk['finish_reason'] | null
+  /** Whether the endpoint has said that this is all. */
+  isDone: boolean
   usage: Timeline['usage'] | null
 }
 
@@ -46,12 +49,17 @@ export async function send(target: Target, request: BenchRequest, secrets: Secre
     abort()
   }, request.timeoutMs)
   let sentAt = performance.now()
-  const received: Received = { contentAt: [], contentChars: 0, finishReason: null, usage: null }
+  const received: Received = { contentAt: [], contentChars: 0, finishReason: null, isDone: false, usage: null }
   let hasAnswered = false
   let failure: Failure | null = null
   try {
-    const client = clientOf(target, () => {
-      sentAt = performance.now()
+    const client = clientOf(target, {
+      onSend: () => {
+        sentAt = performance.now()
+      },
+      onDone: () => {
+        received.isDone = true
+      },
     })
     const stream = await client.chat.completions.create(bodyOf(target, request), { signal: stop.signal })
     hasAnswered = true
@@ -74,13 +82,17 @@ export async function send(target: Target, request: BenchRequest, secrets: Secre
     contentChars,
     promptChars: request.prompt.length,
     finishReason: finishReason ?? 'other',
-    ...(usage && { usage }),
+    // Some endpoints write zeros where they have not counted.
+    ...(usage && usage.completion > 0 && { usage }),
   }
   return { timeline, ...times }
 }
 
-/** `onSend` is called right before the request goes out: what the library prepares is not the endpoint's time. Nothing is logged. */
-function clientOf({ baseUrl, key }: Target, onSend: () => void): OpenAI {
+/**
+ * `onSend` is called right before the request goes out: what the library prepares is not the endpoint's time. Nothing is logged. A redirect is not followed: the
+ * file of the providers says where requests go, and nobody else.
+ */
+function clientOf({ baseUrl, key }: Target, { onSend, onDone }: { onSend: () => void; onDone: () => void }): OpenAI {
   return new OpenAI({
     baseURL: baseUrl,
     // The library wants one; the header is set below.
@@ -89,10 +101,10 @@ function clientOf({ baseUrl, key }: Target, onSend: () => void): OpenAI {
     maxRetries: 0,
     timeout: 3_600_000,
     logLevel: 'off',
-    fetch: (url, init) => {
-      const own = { ...init, headers: headersOf(key) }
+    fetch: async (url, init) => {
+      const own = { ...init, headers: headersOf(key), redirect: 'manual' as const }
       onSend()
-      return fetch(url, own)
+      return chunksOf(await fetch(url, own), onDone)
     },
   })
 }
@@ -132,10 +144,19 @@ function take(chunk: Chunk, received: Received): void {
 
 const FINISH_REASONS = ['stop', 'length', 'content_filter'] as const
 
-/** Characters of content and of reasoning, which has no field in the interface but two names in the field. */
+/** Characters of content and of reasoning. Reasoning has no field in the interface but two names in use; an endpoint that writes both repeats it. */
 function textOf(delta: Delta | undefined): number {
   const { content, reasoning_content, reasoning }: Record<string, unknown> = { ...delta }
-  return [content, reasoning_content, reasoning].reduce<number>((sum, part) => sum + (typeof part === 'string' ? part.length : 0), 0)
+  return charsOf(content) + Math.max(charsOf(reasoning_content), charsOf(reasoning))
+}
+
+/** Characters of a text, or of a list of parts, each a text or a thought. */
+function charsOf(content: unknown): number {
+  if (typeof content === 'string') return content.length
+  if (Array.isArray(content)) return content.reduce<number>((sum, part) => sum + charsOf(part), 0)
+  if (typeof content !== 'object' || content === null) return 0
+  const { text, thinking }: Record<string, unknown> = { ...content }
+  return charsOf(text) + charsOf(thinking)
 }
 
 /** The endpoint's own count, if it is one. */
@@ -152,9 +173,12 @@ function timeoutOf(timeoutMs: number, { contentAt }: Received): Failure {
 }
 
 /** A stream that ended without an error and yet too early, or with nothing in it. */
-function incompleteOf({ contentAt, finishReason, usage }: Received): Failure | null {
-  if (finishReason === null && usage === null) {
-    return { code: 'stream_cut', error: `The stream ended after ${contentAt.length} chunks with content, without a finish reason.` }
+function incompleteOf({ contentAt, finishReason, isDone }: Received): Failure | null {
+  if (finishReason === null && !isDone) {
+    return {
+      code: 'stream_cut',
+      error: `The stream ended after ${contentAt.length} chunks with content, without a finish reason or [DONE].`,
+    }
   }
   return contentAt.length === 0 ? { code: 'empty', error: 'The answer has no content.' } : null
 }
