@@ -4,14 +4,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const POLL_MS = 10
 const SILENCE_MS = 30_000
 
+/** A server that has been started. */
+export interface StartedRedis {
+  readonly port: number
+  readonly pid: number
+  readonly password: string | undefined
+}
+
 /**
  * Resolves once the Redis on this port is the process `pid` and answers PING; a stranger that holds the port does not count. Reading a large
  * data folder back may take as long as it needs; 30 s without an answer from `pid` reject. Stops without a verdict when `signal` is aborted.
  */
-export async function redisReady(port: number, pid: number, signal: AbortSignal): Promise<void> {
+export async function redisReady({ port, pid, password }: StartedRedis, signal: AbortSignal): Promise<void> {
   let heard = Date.now()
   while (!signal.aborted) {
-    const answer = await ask(port)
+    const answer = await ask(port, password)
     if (answer.includes(`process_id:${pid}\r\n`)) {
       if (answer.includes('+PONG')) return
       heard = Date.now()
@@ -21,12 +28,12 @@ export async function redisReady(port: number, pid: number, signal: AbortSignal)
   }
 }
 
-/** Everything that the server says to three commands, the last of which ends the connection; empty when nobody listens. */
-function ask(port: number): Promise<string> {
+/** Everything that the server says to a few commands, the last of which ends the connection; empty when nobody listens. */
+function ask(port: number, password: string | undefined): Promise<string> {
   return new Promise((resolve) => {
     let answer = ''
     const socket = connect({ port, host: '127.0.0.1', timeout: 1000 })
-    socket.setEncoding('utf8').write('INFO server\r\nPING\r\nQUIT\r\n')
+    socket.setEncoding('utf8').write(`${password === undefined ? '' : `AUTH ${password}\r\n`}INFO server\r\nPING\r\nQUIT\r\n`)
     socket.on('timeout', () => socket.destroy())
     socket.on('data', (chunk) => {
       answer += chunk

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,6 +19,8 @@ export interface RedisServerOptions {
   readonly dataDir?: string
   /** Without it, a free one. */
   readonly port?: number
+  /** What clients have to say, letters and digits; the url has it. Without it everybody on this machine may use the server. */
+  readonly password?: string
   /** Takes the lines of the server's log. */
   readonly logger?: (line: string) => void
   /** For redis-server, after ours and stronger: `['--appendfsync', 'no']`. */
@@ -58,8 +60,10 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
 async function launch(binary: string, port: number, options: RedisServerOptions): Promise<RedisServer> {
   const isTemporary = options.dataDir === undefined
   const dataDir = isTemporary ? await mkdtemp(join(tmpdir(), 'runcast-redis-')) : resolve(options.dataDir)
-  await mkdir(dataDir, { recursive: true })
-  const args = [binary, isTemporary ? 'temporary' : 'kept', ...redisArguments(port, dataDir), ...(options.extraArgs ?? [])]
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const { password, extraArgs = [] } = options
+  const files = password === undefined ? [] : [await writePassword(dataDir, password)]
+  const args = [binary, isTemporary ? 'temporary' : 'kept', ...files, ...redisArguments(port, dataDir), ...extraArgs]
   const guard = fork(GUARD, args, { cwd: dataDir, detached: true, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const lines = readLines(guard, options.logger)
   const ended = new AbortController()
@@ -78,14 +82,23 @@ async function launch(binary: string, port: number, options: RedisServerOptions)
     if (pid !== undefined) {
       // Only a guard that was killed leaves its server behind.
       guard.once('exit', (_code, signal) => signal !== null && endOrphan(pid))
-      await redisReady(port, pid, ended.signal)
-      if (!ended.signal.aborted) return { url: `redis://127.0.0.1:${port}`, port, pid, dataDir, exited, stop }
+      await redisReady({ port, pid, password }, ended.signal)
+      if (!ended.signal.aborted)
+        return { url: `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`, port, pid, dataDir, exited, stop }
     }
     throw new Error(`redis-server ended before it answered on port ${port}:\n${lines.join('\n')}`)
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** A configuration with the password, for its owner alone: the arguments of a process are there for every user to read. Answers its path. */
+async function writePassword(dataDir: string, password: string): Promise<string> {
+  const path = join(dataDir, 'password.conf')
+  await rm(path, { force: true })
+  await writeFile(path, `requirepass ${password}\n`, { mode: 0o600 })
+  return path
 }
 
 function redisArguments(port: number, dataDir: string): string[] {

@@ -40,7 +40,10 @@ const POLL_MS = 50
 export async function startStack(options: StackOptions): Promise<Stack> {
   const redis: RedisServer | undefined = options.redisUrl
     ? undefined
-    : await startRedisServer(options.dataDir === undefined ? {} : { dataDir: options.dataDir })
+    : await startRedisServer({
+        ...(options.dataDir !== undefined && { dataDir: options.dataDir }),
+        password: randomBytes(24).toString('hex'),
+      })
   const redisUrl = options.redisUrl ?? redis?.url ?? ''
   const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url')
   const env = {
@@ -61,7 +64,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     WORKER_KINDS: options.kinds.join(),
   }
   const hubs = options.ports.map((port) => start('../main.js', `hub on port ${port}`, { ...env, PORT: String(port) }))
-  const workers = options.kinds.map((kind) => start('../../workers/main.js', `worker of kind ${kind}`, { ...env, WORKER_KINDS: kind }))
+  // A worker checks no token: a program that it runs shall not find the secret, and sign itself one.
+  const workers = options.kinds.map((kind) =>
+    start('../../workers/main.js', `worker of kind ${kind}`, { ...env, JWT_SECRET: '', WORKER_KINDS: kind }),
+  )
   const processes = [...hubs, ...workers]
   let stopping = false
   const broken = Promise.race(processes.map(({ ended }) => ended)).then((text): Promise<never> => {

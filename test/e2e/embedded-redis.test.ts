@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -31,6 +31,25 @@ t.test('starts with nothing evicted and an append-only file; stop leaves no proc
   t.notOk(isAlive(server.pid))
   t.notOk(existsSync(server.dataDir))
   t.ok(lines.length > 0, 'the log was handed on')
+})
+
+t.test('with a password nobody gets in without it, and no list of processes or readable file shows it', async (t) => {
+  const password = 'a0b1c2d3e4f5a6b7'
+  const server = await startRedisServer({ password })
+  t.teardown(() => server.stop())
+  t.equal(server.url, `redis://:${password}@127.0.0.1:${server.port}`)
+  t.equal(await clientOf(t, server.url).ping(), 'PONG')
+  await t.rejects(clientOf(t, `redis://127.0.0.1:${server.port}`).ping(), { message: /NOAUTH/ })
+  t.equal(statSync(join(server.dataDir, 'password.conf')).mode & 0o777, 0o600)
+  if (process.platform !== 'linux') return
+  const lines = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(commandLineOf)
+  t.ok(
+    lines.some((line) => line.includes(server.dataDir)),
+    'its own is among them',
+  )
+  t.notOk(lines.some((line) => line.includes(password)))
 })
 
 t.test('a process that has stopped its server comes to its end: no handle is left', async (t) => {
@@ -146,4 +165,10 @@ function isAlive(pid: number): boolean {
 
 function parentOf(pid: number): number {
   return Number(/PPid:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+}
+
+/** Empty where it has ended meanwhile. */
+function commandLineOf(pid: string): string {
+  const path = `/proc/${pid}/cmdline`
+  return existsSync(path) ? readFileSync(path, 'utf8') : ''
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -132,4 +133,20 @@ t.test('[SOLVER-1] the stack on one machine has the solvers of the file', async 
     (await (await fetch(`${stack.nodes[1]}/api/v2/runs/r`, { headers })).json()) as { status: string; result: object }
   await eventually(async () => (await stateOf()).status === 'completed')
   t.match(await stateOf(), { result: { metrics_summary: { f: 1.5 } } })
+  t.match(stack.redisUrl, /^redis:\/\/:[0-9a-f]{48}@127\.0\.0\.1:\d+$/, 'its Redis has a password')
+  if (process.platform !== 'linux') return
+  const environments = readdirSync('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? environmentOf(pid) : []))
+  const own = environments.filter((lines) => lines.includes(`SOLVERS_FILE=${solvers}`))
+  const holders = own.filter((lines) => lines.includes(`JWT_SECRET=${SECRET}`))
+  t.same([own.length, holders.length], [3, 2], 'the hubs have the secret of the tokens, the worker does not')
 })
+
+/** Empty where it is of another user, or has ended meanwhile. */
+function environmentOf(pid: string): string[][] {
+  try {
+    return [readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')]
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return []
+    throw error
+  }
+}
