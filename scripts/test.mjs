@@ -11,13 +11,17 @@ import { parseArgs } from 'node:util'
 import { runTests, testFiles } from './test-files.mjs'
 
 const SLOWEST = 10
+/** Characters that are shown of one failure. */
+const SHOWN = 4000
 const { values, positionals } = parseArgs({
   options: { jobs: { type: 'string' }, timeout: { type: 'string' }, budget: { type: 'string' } },
   allowPositionals: true,
 })
 const start = performance.now()
-const onResult = ({ file, passed, failures, seconds }) =>
+const onResult = ({ file, passed, failures, seconds }) => {
   console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '} ${file} (${passed} in ${seconds.toFixed(1)} s)`)
+  for (const failure of failures) console.log(`     ${failure.split('\n', 1).join().slice(0, 300)}`)
+}
 
 const results = await runTests(testFiles(positionals), {
   ...(values.jobs && { jobs: Number(values.jobs) }),
@@ -33,7 +37,7 @@ const over = values.budget !== undefined && took > Number(values.budget)
 console.log(`${results.length} files in ${took.toFixed(0)} s${over ? `, over the budget of ${values.budget} s` : ''}`)
 
 const failures = results.flatMap(({ failures }) => failures)
-if (failures.length > 0) console.log(`\nFailures:\n\n${failures.join('\n')}`)
+if (failures.length > 0) console.log(`\nFailures:\n\n${failures.map((failure) => failure.slice(0, SHOWN)).join('\n')}`)
 const passed = results.reduce((sum, result) => sum + result.passed, 0)
 console.log(`\n${passed} passed, ${failures.length} failed`)
 if (passed === 0 || failures.length > 0) process.exitCode = 1

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { backup } from './backup.js'
 import { importBases } from './base-images.js'
 import { type Docker, findDocker } from './docker.js'
@@ -58,7 +57,6 @@ async function onEngine(engine: Docker): Promise<EngineStack> {
   return stack
 }
 
-startProcessesPlainly()
 t.setTimeout(LONGEST_MS)
 // Stays registered: the test runner ends the process at once where nobody listens.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void endAll().finally(() => process.exit(1)))

@@ -10,11 +10,8 @@ import { type CommandOptions, RUNCAST, runcast, startCommand } from '../helpers/
 import { eventually } from '../helpers/eventually.js'
 import { HORN, SECRET, startHarness } from '../helpers/harness.js'
 import { ROOT } from '../helpers/packed.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { PlayedBenchmark } from '../helpers/played-benchmark.js'
 import { solversFile } from '../helpers/solvers.js'
-
-startProcessesPlainly()
 
 /** What a run does is said by its width. */
 const WIDTHS = { completes: 25, fails: 26, waits: 27 }

@@ -8,10 +8,7 @@ import { commandProcessor } from '../../workers/command/command-processor.js'
 import { type Job, JobFailure, Stop } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { isRunning } from '../helpers/is-running.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { allEnded } from '../helpers/solvers.js'
-
-startProcessesPlainly()
 
 const PROGRAM = fileURLToPath(new URL('../helpers/scripted-program.js', import.meta.url))
 

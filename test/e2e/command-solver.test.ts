@@ -5,11 +5,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
 import { HORN } from '../helpers/harness.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { allEnded, pidsOf, runSolver, solversFile, startSolvers } from '../helpers/solvers.js'
 import { killProcess } from '../helpers/worker-process.js'
-
-startProcessesPlainly()
 
 const EXAMPLE = fileURLToPath(new URL('../../../examples/python-solver/solvers.json', import.meta.url))
 

@@ -7,10 +7,7 @@ import { eventually } from '../helpers/eventually.js'
 import { HORN, SECRET } from '../helpers/harness.js'
 import { MARK, marked } from '../helpers/marked.js'
 import { emptyFolder, ROOT } from '../helpers/packed.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { readmeCode, readmeShell } from '../helpers/readme.js'
-
-startProcessesPlainly()
 
 /** Where the lines of the README make the program. */
 const temporary = emptyFolder(t)

@@ -6,9 +6,6 @@ import ts from 'typescript'
 import { startCommand } from '../helpers/command.js'
 import { HORN } from '../helpers/harness.js'
 import { pack, ROOT } from '../helpers/packed.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
-
-startProcessesPlainly()
 
 const MAX_PACKED_BYTES = 600_000
 const tarball = await pack(t)

@@ -12,12 +12,9 @@ import { KIND_NAMES } from '../../src/protocol/kinds.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, SECRET, startHarness } from '../helpers/harness.js'
 import { isRunning } from '../helpers/is-running.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { allEnded, pidsOf, runSolver, solversFile, startSolvers } from '../helpers/solvers.js'
 import { startWorkerProcess } from '../helpers/worker-process.js'
-
-startProcessesPlainly()
 
 const WORKER = fileURLToPath(new URL('../../workers/main.js', import.meta.url))
 

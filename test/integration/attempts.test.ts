@@ -6,6 +6,9 @@ import { startLateWorker } from '../helpers/late-worker.js'
 import { Stage } from '../helpers/stage.js'
 import { type Message, TestClient } from '../helpers/test-client.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 /** As if workers had taken the job and been lost, so that it runs in this attempt and nobody computes it. */
 async function lose(h: Harness, id: string, attempt: number): Promise<void> {
   const { broker } = h.nodes[0]?.hub.parts ?? {}

@@ -11,6 +11,9 @@ import { eventually } from '../helpers/eventually.js'
 import { closeStream, deltaOf, openStream, refusing, startEndpoint, steady, writeEvent } from '../helpers/scripted-endpoint.js'
 import { type Message, TestClient } from '../helpers/test-client.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const isResult = Compile(BenchmarkResult)
 const isSummary = Compile(BenchmarkSummary)
 

@@ -10,6 +10,10 @@ import { runEvents } from '../../src/protocol/run-events.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, startHarness } from '../helpers/harness.js'
 import { overriding } from '../helpers/overriding.js'
+import { startTestRedis } from '../helpers/redis.js'
+
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
 
 const COMPLETED = { type: 'completed', metrics_summary: { f: 3 } }
 const NOBODY = new AbortController().signal
@@ -225,7 +229,7 @@ t.test('[CLAIM-3] a hub lets so many claims wait and no more, until one of them 
 })
 
 t.test('[CLAIM-4] only a Redis that does not answer, or not now, is told as overloaded; any other fault as what it is', async (t) => {
-  const h = await startHarness(t, { processor: null })
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: null })
   const redis = new Redis(h.redis.url)
   t.teardown(() => redis.disconnect())
   const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()

@@ -18,6 +18,9 @@ import { Stage } from '../helpers/stage.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
 import { assertComplete } from '../helpers/wire.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const progress = (percent: number) => ({ type: 'progress', percent, phase: 'solving', message: `${percent}` })
 const metric = (value: number) => ({ type: 'metric_update', metric_name: 'f', value, unit: 'Hz' })
 const COMPLETED = { type: 'completed', metrics_summary: { f: 3 } }

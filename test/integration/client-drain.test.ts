@@ -6,6 +6,9 @@ import { completed, metric, SNAPSHOT, startServer } from '../helpers/scripted-se
 import { Stage } from '../helpers/stage.js'
 import { ProcessesWatcher, Watcher } from '../helpers/watcher.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const drain = (reconnect_in_ms = 0) => ({ type: 'drain', reconnect_in_ms, deadline_ms: 10_000 })
 const expiring = (expires_at: string) => ({ type: 'token_expiring', expires_at })
 const entries = (told: readonly { seq?: number }[]) => told.filter((message) => !('recovered' in message)).map(({ seq }) => seq)

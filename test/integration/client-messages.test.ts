@@ -6,6 +6,9 @@ import { Stage } from '../helpers/stage.js'
 import type { Message } from '../helpers/test-client.js'
 import { assertComplete, assertShapes, entriesOf, isSnapshot } from '../helpers/wire.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 t.test('what a client may say', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { nodes: 2, processor: stage.processor })

@@ -14,6 +14,9 @@ import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { overriding } from '../helpers/overriding.js'
 import { Stage } from '../helpers/stage.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 /** Without the help of the sweeper. */
 const UNSWEPT = { SWEEP_INTERVAL_MS: '600000' }
 const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const

@@ -8,6 +8,9 @@ import { startHarness } from '../helpers/harness.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const READY = { status: 200, body: { status: 'ready', checks: { redis: true, serving: true }, writable: true } }
 const AWAY = {
   status: 503,

@@ -6,6 +6,9 @@ import { JobFailure, type Processor } from '../../workers/processor.js'
 import { eventually } from '../helpers/eventually.js'
 import { HORN, startHarness } from '../helpers/harness.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 /** Some seconds of real solving. */
 const LONG = { ...HORN, mesh: { elements_x: 16, elements_y: 80 }, sweep: { points: 401 } }
 const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const

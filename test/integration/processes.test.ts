@@ -9,6 +9,9 @@ import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { Stage } from '../helpers/stage.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const view = Compile(ProcessView)
 const benchmarkEvents = processEvents('benchmark')
 

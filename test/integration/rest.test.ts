@@ -5,6 +5,9 @@ import { type Answer, HORN, startHarness } from '../helpers/harness.js'
 import { Stage } from '../helpers/stage.js'
 import { tokenOf } from '../helpers/tokens.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const UNKNOWN = { status: 404, body: { error: 'not_found', message: 'There is no such job.', detail: [] } }
 

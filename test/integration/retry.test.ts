@@ -10,6 +10,9 @@ import { Stage } from '../helpers/stage.js'
 import { TestClient } from '../helpers/test-client.js'
 import { assertComplete, assertShapes } from '../helpers/wire.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const NOT_FINAL = { status: 409, body: { error: 'not_final' } }
 const everyone = () => true
 

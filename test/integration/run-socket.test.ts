@@ -7,6 +7,9 @@ import { type Play, Stage } from '../helpers/stage.js'
 import type { TestClient } from '../helpers/test-client.js'
 import { assertComplete, assertShapes, entriesOf, isSnapshot, missed, textsBySeq, wholeState } from '../helpers/wire.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 t.test('[CONN-5] [CONN-6] [CONN-8] a real run, watched from its beginning on two nodes', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, {

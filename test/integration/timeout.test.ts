@@ -6,6 +6,9 @@ import { type Harness, HORN, startHarness } from '../helpers/harness.js'
 import { Stage } from '../helpers/stage.js'
 import { startWorkerProcess } from '../helpers/worker-process.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const post = (h: Harness, body: object) => h.call('POST', '/api/v2/runs', { body: { input: HORN, ...body } })
 const timeoutOf = async (h: Harness, id: string) => (await h.nodes[0]?.hub.parts.broker.read(id))?.state.timeoutMs
 

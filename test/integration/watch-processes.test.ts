@@ -10,6 +10,9 @@ import { readmeExample, runProgram } from '../helpers/readme.js'
 import { Stage } from '../helpers/stage.js'
 import { drainOne, ProcessesWatcher } from '../helpers/watcher.js'
 
+// They mostly wait, each on a harness of its own.
+t.jobs = 4
+
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1e9)
 
 async function stored(harness: Harness, id: string) {

@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
 import { SETTINGS } from '../../src/config.js'
-import { startProcessesPlainly } from '../helpers/plain-processes.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -204,7 +203,6 @@ t.test('the image runs the command as another user than root, under an init that
 })
 
 t.test('the health check of the image follows /readyz on METRICS_PORT, and on PORT without one', async (t) => {
-  startProcessesPlainly()
   let status = 200
   const asked: (string | undefined)[] = []
   const server = createServer((request, response) => {
@@ -224,7 +222,6 @@ t.test('the health check of the image follows /readyz on METRICS_PORT, and on PO
 })
 
 t.test('the secret is made once, in a folder closed to others, and never changed', async (t) => {
-  startProcessesPlainly()
   const folder = join(t.testdir({}), 'secrets')
   t.equal(await exitCodeOf('deploy/image/secret.mjs', [folder]), 0)
   const secret = readFileSync(join(folder, 'jwt'), 'utf8')
@@ -238,7 +235,6 @@ t.test('the secret is made once, in a folder closed to others, and never changed
 })
 
 t.test('what the load balancer reads is opened, keys beside it are not, and the secret belongs to whoever has the clone', async (t) => {
-  startProcessesPlainly()
   const [folder, shared] = [join(t.testdir({}), 'secrets'), join(t.testdir({}), 'haproxy')]
   mkdirSync(shared)
   for (const name of ['haproxy.cfg', 'site.pem']) writeFileSync(join(shared, name), '', { mode: 0o600 })
@@ -255,7 +251,6 @@ t.test('what the load balancer reads is opened, keys beside it are not, and the 
 })
 
 t.test('a folder that cannot be changed is one line, without a stack', async (t) => {
-  startProcessesPlainly()
   const file = join(t.testdir({ file: '' }), 'file')
   const child = spawn(process.execPath, [join(ROOT, 'deploy/image/secret.mjs'), file])
   let said = ''
