@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
@@ -17,6 +18,7 @@ t.jobs = 4
 
 const COMPLETED = { type: 'completed', metrics_summary: { f: 3 } }
 const NOBODY = new AbortController().signal
+setMaxListeners(0, NOBODY)
 
 function partsOf(h: Harness) {
   const parts = h.nodes[0]?.hub.parts

@@ -19,7 +19,7 @@ import type { Message, TestClient } from '../helpers/test-client.js'
 import { assertComplete } from '../helpers/wire.js'
 
 // They mostly wait, each on a harness of its own.
-t.jobs = 4
+t.jobs = 2
 
 const progress = (percent: number) => ({ type: 'progress', percent, phase: 'solving', message: `${percent}` })
 const metric = (value: number) => ({ type: 'metric_update', metric_name: 'f', value, unit: 'Hz' })
@@ -698,7 +698,7 @@ t.test('[KEEP-1] [CLAIM-4] of a claimed job nothing stays, however it ended', as
     const keys = await redis.keys(`*${h.config.REDIS_PREFIX}*`)
     // What there is once for each queue, and for the hubs.
     return keys.filter(
-      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|\{gate\}:(served|hour|turn|queues)/.test(key),
+      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|:node:|\{gate\}:(served|hour|turn|queues)/.test(key),
     )
   }
   t.same(await own(), [])
