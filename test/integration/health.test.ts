@@ -111,10 +111,12 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
   t.same(routes.sort(), [
+    'DELETE /api/revocations/{id}',
     'GET /api/models',
     'GET /api/processes',
     'GET /api/processes/{id}',
     'GET /api/processes/{id}/events',
+    'GET /api/revocations',
     'GET /api/v2/optimizations',
     'GET /api/v2/optimizations/{id}',
     'GET /api/v2/optimizations/{id}/events',

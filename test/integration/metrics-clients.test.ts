@@ -223,7 +223,7 @@ t.test('Redis away: /metrics answers in time with what it knows, and nothing sta
   await w.counts('runcast_redis_ready', 1)
   await w.counts('runcast_ready', 1)
   await w.counts('runcast_ready', 1, {}, 'worker')
-  await w.sees('runcast_heals_total', some, { result: 'state' })
+  await eventually(() => client.all('metric_update').some(({ value }) => value === 3))
   await w.counts('runcast_reports_buffered', 0, {}, 'worker')
   await w.sees('runcast_redis_reconnects_total', some, {}, 'worker')
   await w.counts('runcast_queue_jobs', 1, { queue: 'run', state: 'active' })
