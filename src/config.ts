@@ -24,8 +24,8 @@ export const SETTINGS = {
   REDIS_URL: text(
     'Redis to use, `redis://` or `rediss://`. Without it `npm start` and the demo start their own.',
     '',
-    /^rediss?:\/\/\S+$/,
-    'a redis:// or rediss:// URL',
+    /^rediss?:\/\/[^\s/?]+(?:\/\d*)?(?:\?\S*)?$/,
+    'a redis:// or rediss:// URL, such as redis://127.0.0.1:6379/0',
   ),
   REDIS_URL_FILE: text('Path of a file that holds REDIS_URL, instead of it.', '', /^.+$/, 'a path'),
   REDIS_PREFIX: text('Begins every key.', 'runcast', /^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : -'),

@@ -23,7 +23,7 @@ export function buildHubGuards(config: Config, log: PartsLog, { health, reconnec
   const onFault = faultsTo(log, health, 'redis fault')
   const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const commands = connectCommands(connection)
-  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const admission = new RedisAdmission(commands, keys, { ...DEFAULT_ADMISSION_OPTIONS, maxPerUser: config.MAX_SOCKETS_PER_USER, onFault })
   const revocations = new RedisRevocations({ commands, subscriptions: connectSubscriptions(connection), keys, onFault })
   const { MAX_SOCKETS: maxSockets, MAX_UPGRADES_PER_SECOND: maxPerSecond } = config

@@ -52,7 +52,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...serverSettings(config, guards) })
-  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX), {
+  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
     maxUsers: DEFAULT_MAX_USERS,
   })
@@ -115,7 +115,7 @@ function serverSettings(config: Config, guards: HubGuards) {
 function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService {
   const onFault = faultsTo(log, parts.health, 'claim fault')
   const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
-  const prefix = new RedisKeys(config.REDIS_PREFIX).queues()
+  const prefix = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL).queues()
   const onReconnect = () => parts.reconnects.add()
   const claims = new BullClaims({
     url,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { BrokerLimits } from './broker/broker.js'
 import type { GateLimits } from './broker/gate.js'
 import { RedisBroker } from './broker/redis-broker.js'
-import { connectCommands, inspectRedis, probeOf, type RedisConnectionOptions } from './broker/redis-connection.js'
+import { connectCommands, inspectRedis, openDatabase, probeOf, type RedisConnectionOptions } from './broker/redis-connection.js'
 import { RedisFeeds } from './broker/redis-feeds.js'
 import { RedisGate } from './broker/redis-gate.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
@@ -72,7 +72,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
   const adapters = buildAdapters(config, log)
   const { health } = adapters
   const onFault = faultsTo(log, health, 'redis or queue fault')
-  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
   const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
   const watch = new BullEvents({
@@ -100,7 +100,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const reconnects = new Tally<[]>()
   const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
-  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const broker = new RedisBroker(options)
   health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
   const store = new RedisJobStore(options)
@@ -213,6 +213,7 @@ export async function checkRedis(options: RedisConnectionOptions, log: PartsLog)
   const connection = connectCommands(options)
   try {
     const { major, policy } = await inspectRedis(connection)
+    await openDatabase(connection, options.url)
     if (major < MIN_REDIS_MAJOR) throw new Error(`This Redis is version ${major}; runcast needs ${MIN_REDIS_MAJOR} or later.`)
     if (policy !== null && policy !== 'noeviction') {
       log.warn({ policy }, 'REDIS MAY EVICT JOBS: its maxmemory-policy must be noeviction, or states and queues will vanish under load')

@@ -51,7 +51,7 @@ export function buildWorkerNode(
 ): WorkerNode {
   const parts = buildParts(config, log)
   const jobs = new JobService(parts)
-  const keys = new RedisKeys(config.REDIS_PREFIX)
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const own = Object.fromEntries(definedWorks().map(({ name, concurrency }) => [name, concurrency]))
   const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
   const tally = new WorkTally()

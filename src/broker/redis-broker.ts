@@ -37,15 +37,14 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
 
   constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
     this.#commands = connectCommands(options)
-    this.#keys = new RedisKeys(options.prefix)
+    this.#keys = new RedisKeys(options.prefix, options.url)
     this.#limits = options.limits
     this.#options = options
   }
 
-  /** The channels of this process, on a connection of their own: opened when they are first asked for, since who only publishes needs none. */
+  /** The channels of this process, on a connection of their own: it opens for who listens, since who only publishes needs none. */
   get channels(): RedisSubscriber {
-    this.#subscriber ??= new RedisSubscriber(connectSubscriptions(this.#options), this.#commands, this.#keys)
-    return this.#subscriber
+    return this.#open()
   }
 
   get commands(): CommandConnection {
@@ -127,6 +126,12 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
 
   listen(listener: BrokerListener): void {
     this.#listener = listener
+    this.#open()
+  }
+
+  #open(): RedisSubscriber {
+    this.#subscriber ??= new RedisSubscriber(connectSubscriptions(this.#options), this.#commands, this.#keys)
+    return this.#subscriber
   }
 
   subscribe(id: string): Promise<void> {

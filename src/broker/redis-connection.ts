@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { databaseOf } from './redis-keys.js'
 import { redisScripts, type ScriptCommands } from './redis-scripts.js'
 import { StampedRedis } from './redis-stamped.js'
 import { asked } from './store-fault.js'
@@ -62,6 +63,15 @@ export function probeOf(connection: CommandConnection, key: string): Probe {
     if (GONE.has(connection.status)) throw new Error('Connection is closed.')
     return connection.runcastProbe(key, SCRATCH_MS)
   }
+}
+
+/** Rejects where the server does not open the database that a URL names: a connection would go on in database 0. */
+export async function openDatabase(connection: Redis, url: string): Promise<void> {
+  const database = databaseOf(url)
+  if (database === 0) return
+  await connection.select(database).catch((cause: Error) => {
+    throw new Error(`Redis at ${new URL(url).host} does not open database ${database} (REDIS_URL): ${cause.message}`, { cause })
+  })
 }
 
 /** Major version and eviction policy of a server; the policy is null where the server does not tell (managed Redis without CONFIG). */

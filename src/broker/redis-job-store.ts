@@ -25,7 +25,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
 
   constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
     this.#commands = connectCommands(options)
-    this.#keys = new RedisKeys(options.prefix)
+    this.#keys = new RedisKeys(options.prefix, options.url)
     this.#limits = options.limits
     this.#storage = new RedisStorage(this.#commands, this.#keys)
   }

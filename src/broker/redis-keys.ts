@@ -1,12 +1,18 @@
 import type { KindName } from '../protocol/kinds.js'
 import type { JobRound } from './job-store.js'
 
-/** Every key of runcast. The braces are the hash tag of Redis Cluster: all keys of one job lie in one slot, so one script may hold them. */
+/**
+ * Every key and channel of runcast. The braces are the hash tag of Redis Cluster: all keys of one job lie in one slot, so one script may hold them.
+ * Redis has one set of channels for all its databases, so the names of those of another database than 0 end with `@` and its number.
+ */
 export class RedisKeys {
   readonly #prefix: string
+  readonly #suffix: string
 
-  constructor(prefix: string) {
+  constructor(prefix: string, url = '') {
+    const database = databaseOf(url)
     this.#prefix = prefix
+    this.#suffix = database === 0 ? '' : `@${database}`
   }
 
   /** Hash: record, counters and the latest entry per key. */
@@ -26,7 +32,7 @@ export class RedisKeys {
 
   /** Channel of all entries. */
   live(id: string): string {
-    return `${this.#prefix}:{${id}}:live`
+    return this.#channel(`{${id}}:live`)
   }
 
   /** Sorted set of a user's jobs of one kind, by time of submit. */
@@ -43,7 +49,7 @@ export class RedisKeys {
   /** What a user has: sorted sets of the jobs that run and of the last that have ended, the count of announcements, their channel. */
   feed(owner: string): { active: string; ended: string; count: string; channel: string } {
     const user = `${this.#prefix}:user:{${owner}}`
-    return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: `${user}:live` }
+    return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: this.#channel(`user:{${owner}}:live`) }
   }
 
   /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the sweeper's last look. */
@@ -101,17 +107,17 @@ export class RedisKeys {
 
   /** Channel of revocations. */
   revoked(): string {
-    return `${this.#prefix}:{revocations}:news`
+    return this.#channel('{revocations}:news')
   }
 
   /** Channel on which hubs tell workers to cancel. */
   control(): string {
-    return `${this.#prefix}:control`
+    return this.#channel('control')
   }
 
   /** Channel on which a node hears itself: its probe of life. */
   probe(nodeId: string): string {
-    return `${this.#prefix}:probe:${nodeId}`
+    return this.#channel(`probe:${nodeId}`)
   }
 
   /** Text: written by a node to prove that it can write. */
@@ -122,6 +128,10 @@ export class RedisKeys {
   /** Prefix of BullMQ's keys, hash-tagged as its scripts need it in a cluster. */
   queues(): string {
     return `{${this.#prefix}:queue}`
+  }
+
+  #channel(name: string): string {
+    return `${this.#prefix}:${name}${this.#suffix}`
   }
 }
 
@@ -134,6 +144,12 @@ export interface GateKeys {
   window(queue: string): string
   /** Sorted set of the rounds that a user has submitted in the last hour, by time. */
   hour(owner: string): string
+}
+
+/** The number of the database that a URL names. */
+export function databaseOf(url: string): number {
+  const [, path, query] = /^rediss?:\/\/[^/?]*\/?(\d*)(?:\?(.*))?$/.exec(url) ?? []
+  return Number(path || new URLSearchParams(query).get('db')) || 0
 }
 
 /** A round as a member of a set; an id holds no tilde. */

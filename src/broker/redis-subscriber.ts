@@ -26,6 +26,9 @@ export class RedisSubscriber {
   readonly #wanted = new Map<string, ChannelHandler>()
   readonly #probeTimer: NodeJS.Timeout
   #restored = false
+  /** Resolves once the first connection stands or has failed: a process that has just started is asked before. */
+  readonly #opened: Promise<void>
+  #isOpen: () => void = () => {}
   /** Counts connections, so that what was begun on one is not ended on the next. */
   #connects = 0
   #probe: { promise: Promise<boolean>; heard: () => void } | undefined
@@ -36,6 +39,11 @@ export class RedisSubscriber {
     this.#commands = commands
     this.#probeChannel = keys.probe(randomUUID())
     connection.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#receive(channel.toString(), message))
+    this.#opened = new Promise((resolve) => {
+      this.#isOpen = resolve
+      connection.once('close', resolve)
+      setTimeout(resolve, PROBE_TIMEOUT_MS).unref()
+    })
     connection.on('ready', () => void this.#restore())
     connection.on('close', () => {
       this.#restored = false
@@ -64,6 +72,7 @@ export class RedisSubscriber {
 
   /** Whether this node hears what it publishes, over both of its connections. Concurrent callers share one probe. */
   async ready(): Promise<boolean> {
+    await this.#opened
     if (!this.#restored) return false
     this.#probe ??= this.#startProbe()
     return this.#probe.promise
@@ -91,6 +100,7 @@ export class RedisSubscriber {
       }
       if (connect !== this.#connects) return
       this.#restored = true
+      this.#isOpen()
       for (const [, handler] of wanted) handler.gap()
     } catch {
       // It broke again in the middle; what is half subscribed is of no use. The next `ready` starts over.

@@ -51,7 +51,10 @@ t.test('each kind of fault is told with what is expected', async (t) => {
       'one or more of run, optimization, benchmark, with commas between them',
     ]),
     HOST: [['a b', 'an address or host name']],
-    REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b'].map((value) => [value, 'a redis:// or rediss:// URL']),
+    REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b', 'redis://a/b', 'redis://a/1/2'].map((value) => [
+      value,
+      'a redis:// or rediss:// URL, such as redis://127.0.0.1:6379/0',
+    ]),
     REDIS_PREFIX: ['a b', '{a}', 'x'.repeat(65)].map((value) => [value, '1 to 64 of A-Z a-z 0-9 _ . : -']),
     JWT_SECRET: [['x'.repeat(31), 'at least 32 characters']],
     JWT_JWKS_URL: ['login.example', 'file:///etc/passwd'].map((value) => [value, 'an https:// or http:// URL']),
@@ -79,7 +82,7 @@ t.test('all faults come in one error, each on a line, and no value in it: one ma
   t.same(error.message.split('\n'), [
     'The settings are not valid:',
     '  PORT: expected an integer from 1 to 65535',
-    '  REDIS_URL: expected a redis:// or rediss:// URL',
+    '  REDIS_URL: expected a redis:// or rediss:// URL, such as redis://127.0.0.1:6379/0',
     '  JWT_SECRET: expected at least 32 characters',
     '  LOG_LEVEL: expected one of fatal, error, warn, info, debug, trace, silent',
   ])
@@ -136,7 +139,10 @@ t.test('a secret may lie in a file: its content counts, without the white space 
     [{ JWT_SECRET_FILE: folder }, 'JWT_SECRET_FILE: expected the path of a file that can be read'],
     [{ JWT_SECRET_FILE: at('empty') }, 'JWT_SECRET_FILE: expected a file that is not empty'],
     [{ JWT_SECRET_FILE: at('short') }, 'JWT_SECRET_FILE: expected at least 32 characters'],
-    [{ JWT_SECRET: SECRET, REDIS_URL_FILE: at('short') }, 'REDIS_URL_FILE: expected a redis:// or rediss:// URL'],
+    [
+      { JWT_SECRET: SECRET, REDIS_URL_FILE: at('short') },
+      'REDIS_URL_FILE: expected a redis:// or rediss:// URL, such as redis://127.0.0.1:6379/0',
+    ],
     [{ REDIS_URL_FILE: at('url') }, 'JWT_SECRET or JWT_PUBLIC_KEY or JWT_JWKS_URL: expected one to be set, since REDIS_URL is'],
   ]
   for (const [env, fault] of faults) t.equal(faultOf(env).message, `The settings are not valid:\n  ${fault}`)

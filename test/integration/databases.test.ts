@@ -1,0 +1,60 @@
+import t from 'tap'
+import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { checkRedis } from '../../src/parts.js'
+import { startHarness } from '../helpers/harness.js'
+import { sharedTestRedis } from '../helpers/redis.js'
+import { Stage } from '../helpers/stage.js'
+import { openTab } from '../helpers/tab.js'
+import { tokenOf } from '../helpers/tokens.js'
+
+const ID = 'the-same-id'
+
+t.test('two databases of one Redis: a cancel and a revocation in one do not touch the other', async (t) => {
+  const { url, prefix } = await sharedTestRedis()
+  const [first, second] = await Promise.all(
+    [1, 2].map(async (database) => {
+      const stage = new Stage()
+      const h = await startHarness(t, { redis: { url: `${url}/${database}`, prefix }, processor: stage.processor })
+      await h.submit({ id: ID })
+      const play = await stage.play(ID)
+      return { h, play, client: await h.connect(ID), tab: await openTab(h) }
+    }),
+  )
+  if (!first || !second) throw new Error('there are two')
+  const sessions = second.h.nodes[0]?.hub.server.sessions
+  t.equal(sessions?.size, 2)
+  await first.h.call('POST', `/api/v2/runs/${ID}/cancel`)
+  await first.client.next('cancelled')
+  const token = tokenOf({ sub: 'root', role: 'admin', exp: Math.ceil(Date.now() / 1000) + 600 })
+  t.equal((await first.h.call('POST', '/api/revocations', { token, body: { sub: 'alice' } })).status, 202)
+  await Promise.all([first.client.closed, first.tab.closed])
+  t.notOk(second.play.job.signal.aborted)
+  t.equal(sessions?.size, 2)
+  second.play.complete({ answer: 2 })
+  t.match(await second.client.next('completed'), { seq: 3, metrics_summary: { answer: 2 } })
+  await second.tab.next('process_completed')
+  t.same([...first.h.faults, ...second.h.faults], [])
+})
+
+t.test('every channel names the database, and those of database 0 are as they were', async (t) => {
+  const channels = (url: string) => {
+    const keys = new RedisKeys('p', url)
+    return [keys.live('j'), keys.feed('alice').channel, keys.control(), keys.probe('n'), keys.revoked()]
+  }
+  const plain = ['p:{j}:live', 'p:user:{alice}:live', 'p:control', 'p:probe:n', 'p:{revocations}:news']
+  for (const url of ['', 'redis://h', 'redis://h/', 'redis://h:1/0', 'rediss://u:w@h/?family=6']) t.same(channels(url), plain, url)
+  for (const url of ['redis://h/12', 'rediss://:w%2F3@h:1/12?family=6', 'redis://h?db=12', 'redis://h/12?db=3'])
+    t.same(
+      channels(url),
+      plain.map((name) => `${name}@12`),
+      url,
+    )
+})
+
+t.test('a database that Redis does not have ends the start', async (t) => {
+  const { url } = await sharedTestRedis()
+  const log = { info: () => {}, warn: () => {}, error: () => {} }
+  const message = /^Redis at 127\.0\.0\.1:\d+ does not open database 99 \(REDIS_URL\): ERR DB index is out of range$/
+  await t.rejects(checkRedis({ url: `${url}/99` }, log), { message })
+  await t.resolves(checkRedis({ url: `${url}/15` }, log))
+})
