@@ -149,6 +149,27 @@ t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422
   await client.next('status')
 })
 
+t.test('[HTTP-7] an upgrade where no WebSocket is served is 404, and no subprotocol is chosen', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const upgrade = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+    'sec-websocket-protocol': 'evil, chat',
+  }
+  for (const path of ['/livez', '/api/v2/runs', '/nowhere']) {
+    const answer = await ask(h, 'GET', path, upgrade)
+    t.match({ status: answer.status, body: JSON.parse(answer.text) }, { status: 404, body: { error: 'no_route' } }, path)
+  }
+  const sent = request(`${h.nodes[0]?.http}/ws`, { headers: upgrade, agent: false }).end()
+  const [response, socket] = await once(sent, 'upgrade')
+  socket.destroy()
+  t.equal(response.statusCode, 101)
+  t.equal(response.headers['sec-websocket-protocol'], undefined)
+  t.same(h.faults, [])
+})
+
 t.test('[HTTP-5] no body is no body where none is read, whatever content type is named', async (t) => {
   const h = await startHarness(t, { processor: null })
   for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain']) {

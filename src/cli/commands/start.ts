@@ -47,7 +47,7 @@ export const start = defineCommand({
 
 function print(stack: Stack, config: Config): void {
   const isDevelopment = config.REDIS_URL === ''
-  for (const node of stack.nodes) process.stdout.write(`hub      ${node}   API reference ${node}/docs\n`)
+  for (const node of stack.nodes) process.stdout.write(`hub      ${node}${config.DOCS === 'on' ? `   API reference ${node}/docs` : ''}\n`)
   // A token is printed where nobody else can use it: on loopback, with a Redis that ends with this process.
   if (isDevelopment && LOOPBACK.has(config.HOST))
     process.stdout.write(`token    ${signToken(stack.jwtSecret, 'developer', TOKEN_SECONDS)}\n`)
