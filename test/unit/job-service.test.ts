@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Gate } from '../../src/broker/gate.js'
 import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { MemoryFeeds } from '../../src/broker/memory-feeds.js'
 import { JobService } from '../../src/jobs/job-service.js'
@@ -62,7 +63,9 @@ t.test('[JOB-2] [JOB-4] a configured solver has a queue of its own, takes any ob
 t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its submit is not counted', async (t) => {
   const free: boolean[] = []
   const store = new MemoryBroker()
-  const refuses = { reserve: async () => ({ ok: false, reason: 'hour', retryAfterMs: 1 }) as const }
+  const refuses: Pick<Gate, 'reserve'> = {
+    reserve: async (_owner, _round, isFree) => (isFree ? { ok: true } : { ok: false, reason: 'hour', retryAfterMs: 1 }),
+  }
   const queue: Queue = { ...QUEUE, add: async ({ isFree }) => void free.push(isFree) }
   const timeoutsMs = { run: 1000, optimization: 1000, benchmark: 1000 }
   const jobs = new JobService({
