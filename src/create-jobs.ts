@@ -73,6 +73,8 @@ export class Jobs {
   #closing: Promise<void> | undefined
 
   constructor(options: JobsOptions) {
+    refuseUnknown(options, ['redisUrl', 'redisPrefix', 'owner', 'settings', 'onFault'])
+    refuseUnknown(options.settings ?? {}, Object.keys(SETTINGS), '/settings')
     const { redisUrl, redisPrefix, settings, onFault = () => {} } = options
     const config = {
       ...loadConfig({}),
@@ -96,6 +98,7 @@ export class Jobs {
   async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#mustBeOpen()
+    refuseUnknown(options, ['id', 'owner', 'solver', 'timeoutS'])
     const kind = typeof named === 'string' ? named : named.name
     if (!isKindName(kind)) throw new Refusal('invalid', undefined, [{ path: '/kind', expected: 'a kind that this program knows' }])
     const { owner = this.#options.owner, ...given } = options
@@ -133,8 +136,10 @@ export class Jobs {
    */
   async *watch<K extends KindName | DefinedKind = KindName>(
     id: string,
-    { after, signal }: WatchJobOptions = {},
+    options: WatchJobOptions = {},
   ): AsyncGenerator<JobMessage<K>, void> {
+    refuseUnknown(options, ['after', 'signal'])
+    const { after, signal } = options
     signal?.throwIfAborted()
     const { kind } = await this.#state(id)
     signal?.throwIfAborted()
@@ -185,6 +190,14 @@ export class Jobs {
 /** Jobs for any Node program, also for one that computes jobs itself; see `Jobs`. Whoever creates them closes them. Throws `invalid` for a URL or prefix that is none. */
 export function createJobs(options: JobsOptions): Jobs {
   return new Jobs(options)
+}
+
+/** Throws `invalid` for an option that there is not, which only JavaScript can give: it would have no effect. */
+function refuseUnknown(options: object, known: readonly string[], at = ''): void {
+  const unknown = Object.keys(options).filter((name) => !known.includes(name))
+  if (unknown.length === 0) return
+  const detail = unknown.map((name) => ({ path: `${at}/${name}`, expected: `to be one of ${known.join(', ')}` }))
+  throw new Refusal('invalid', `unknown option ${unknown.join(', ')}: there are ${known.join(', ')}`, detail)
 }
 
 function closed(): Refusal {

@@ -13,6 +13,7 @@ export interface BarState {
 export class BarLine {
   readonly #out: NodeJS.WriteStream
   #lastLine = ''
+  #lastState: BarState | undefined
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out
@@ -22,13 +23,20 @@ export class BarLine {
     return this.#out.isTTY
   }
 
-  bar({ percent, label, text }: BarState): void {
+  bar(state: BarState): void {
+    this.#lastState = state
+    const { percent, label, text } = state
     const filled = Math.round((percent / 100) * BAR_WIDTH)
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
     const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${plainLine(label).padEnd(14)} ${plainLine(text)}`
     if (!this.#out.isTTY) return this.line(line)
     this.#lastLine = line.slice(0, this.#out.columns || 80)
     this.#out.write(`\r\u001b[K${this.#lastLine}`)
+  }
+
+  /** A bar that was drawn reaches its end. */
+  complete(): void {
+    if (this.#lastState && this.#lastState.percent < 100) this.bar({ ...this.#lastState, percent: 100 })
   }
 
   /** A line that stays, above the bar. */

@@ -1,3 +1,5 @@
+import { constants } from 'node:os'
+
 /** How `runcast` ends. `watch`, and `submit` with `--watch`, tell by it how the job ended. */
 export const EXIT = {
   ok: 0,
@@ -9,9 +11,14 @@ export const EXIT = {
   cancelled: 3,
   /** The hub refused or could not be reached: how the job ends is not known. */
   unknown: 4,
-  /** Ended by Ctrl-C or a signal before the job was. */
+  /** Ended by Ctrl-C before the job was, or since nobody reads any more. */
   interrupted: 130,
 } as const
+
+/** Ended by a signal: 128 and its number, as shells have it. */
+export function exitOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal]
+}
 
 /** What ends a command: one line for stderr, and an exit code. */
 export class CommandError extends Error {

@@ -1,10 +1,10 @@
 import { WebSocket } from 'ws'
 import type { FinalProcessMessage } from '../client/process-view.js'
-import { watchJob } from '../client/watch-job.js'
+import { type JobWatch, watchJob } from '../client/watch-job.js'
 import { watchProcesses } from '../client/watch-processes.js'
 import { KINDS, RUN_KIND_NAMES, type RunKindName } from '../protocol/kinds.js'
 import type { ProcessView } from '../protocol/process-messages.js'
-import { CommandError, EXIT } from './exit-code.js'
+import { CommandError, EXIT, exitOf } from './exit-code.js'
 import { callHub, type HubAccess, socketUrl } from './hub-access.js'
 import { ProcessDisplay } from './process-display.js'
 import { ProgressDisplay } from './progress-display.js'
@@ -21,14 +21,20 @@ type Shown = ProcessView & { readonly result: FinalProcessMessage | null }
 
 /**
  * Watches a job of any kind up to its end, on stdout: a live bar in a terminal, a line for each message elsewhere, JSON lines with `json`. Answers the exit
- * code that tells how it ended; `interrupted` after Ctrl-C, or where nobody reads any more, and the job goes on. Throws `CommandError` where that cannot be told.
+ * code that tells how it ended; that of the signal after Ctrl-C or SIGTERM, `interrupted` where nobody reads any more, and the job goes on. Throws `CommandError` where that cannot be told.
  */
 export async function followJob(hub: HubAccess, id: string, json: boolean): Promise<number> {
   const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown // as every hub shows it
   const kind = RUN_KIND_NAMES.find((name) => KINDS[name].processType === shown.process_type)
   const following = kind ? followRun(hub, kind, id, json) : followProcess(hub, shown, json)
   const interrupted = new Promise<number>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(EXIT.interrupted))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        following.close()
+        process.stderr.write(`The job goes on; "runcast watch ${id}" shows it again, "runcast cancel ${id}" ends it.\n`)
+        resolve(exitOf(signal))
+      })
+    }
     process.stdout.once('error', () => resolve(EXIT.interrupted))
   })
   try {
@@ -53,6 +59,7 @@ function followRun(hub: HubAccess, kind: RunKindName, id: string, json: boolean)
     WebSocket,
     onMessage: (message, view) => (json ? printLine(message) : display.show(message, view)),
   })
+  tellLosses(watch, display, json)
   const ended = watch.finished().then(({ status, final }) => {
     if (!json) display.finish(final)
     return status
@@ -80,6 +87,7 @@ function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown
       else if (process && message.type !== 'refused') display.show(message, process)
     },
   })
+  tellLosses(watch, display, json)
   const follow = async () => {
     await watch.until(() => true)
     // What was told before this watch, and what a list leaves out.
@@ -90,6 +98,20 @@ function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown
     return end?.status ?? status
   }
   return { ended: follow(), close: () => end(watch, display) }
+}
+
+/** Says once that the connection was lost, and why: a hub that refuses for now would look like a job that stands still. */
+function tellLosses(watch: Pick<JobWatch, 'state' | 'subscribe'>, display: { note(text: string): void }, json: boolean): void {
+  let wasOnline = true
+  watch.subscribe(() => {
+    const { status, reason } = watch.state
+    if (status === 'reconnecting' && wasOnline) {
+      const line = `No connection (${[reason?.code, reason?.reason].filter(Boolean).join(' ')}); trying again …`
+      if (json) process.stderr.write(`${line}\n`)
+      else display.note(line)
+    }
+    wasOnline = status !== 'reconnecting'
+  })
 }
 
 /** A bar that was left in the middle gets its line end. */

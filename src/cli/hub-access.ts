@@ -21,10 +21,17 @@ const DEFAULT_URL = 'http://127.0.0.1:8501'
 export function hubOf(name: string, given: { readonly url?: string; readonly token?: string }): HubAccess {
   const url = given.url ?? (process.env.RUNCAST_URL || DEFAULT_URL)
   const token = given.token ?? process.env.RUNCAST_TOKEN
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw usageError(name, '--url (RUNCAST_URL): expected an http:// or https:// URL')
+  if (!isBase(url)) throw usageError(name, '--url (RUNCAST_URL): expected an http:// or https:// URL without user, query and fragment')
   // Anything else could not be sent in a header, and `fetch` would not say why.
   if (!token || !/^[!-~]+$/.test(token)) throw usageError(name, `--token (RUNCAST_TOKEN): expected a token, as "runcast start" prints one`)
   return { url: url.replace(/\/+$/, ''), token }
+}
+
+/** Whether paths can be put behind it. */
+function isBase(text: string): boolean {
+  if (!/^https?:\/\/[^?#]+$/.test(text) || !URL.canParse(text)) return false
+  const { username, password } = new URL(text)
+  return username === '' && password === ''
 }
 
 /** The address of a socket of the hub. */
@@ -32,7 +39,23 @@ export function socketUrl({ url }: HubAccess, path: string): string {
   return `${url.replace(/^http/, 'ws')}${path}`
 }
 
-/** What the hub answers. Throws `CommandError` with one line where it refuses, or cannot be reached. */
+/** A refusal of the hub. */
+export class HubRefusal extends CommandError {
+  readonly code: unknown
+  /** The fields that are wrong, and what is expected there. */
+  readonly faults: readonly { readonly path: string; readonly expected: string }[]
+
+  constructor(answer: Record<string, unknown>, request: string) {
+    const faults = Array.isArray(answer.detail) ? answer.detail : []
+    const detail = faults.map(({ path, expected }) => `${path}: expected ${expected}`).join('; ')
+    const line = plainLine([`${answer.error}: ${answer.message}`, detail].join(' ').trimEnd())
+    super(`runcast: ${line}${answer.error === 'no_route' ? ` (${request})` : ''}`, EXIT.unknown)
+    this.code = answer.error
+    this.faults = faults
+  }
+}
+
+/** What the hub answers. Throws `HubRefusal`, or `CommandError` where it cannot be reached, each with one line. */
 export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${hub.token}`, ...(body && { 'content-type': 'application/json' }) }
   const response = await fetch(`${hub.url}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch((error) => {
@@ -40,8 +63,7 @@ export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: stri
   })
   const answer: unknown = await response.json().catch(() => null)
   if (!isObject(answer)) throw new CommandError(`runcast: ${hub.url} does not answer as a hub does (${response.status})`, EXIT.unknown)
-  if (!response.ok)
-    throw new CommandError(`runcast: ${refusalOf(answer)}${answer.error === 'no_route' ? ` (${method} ${path})` : ''}`, EXIT.unknown)
+  if (!response.ok) throw new HubRefusal(answer, `${method} ${path}`)
   return answer
 }
 
@@ -51,12 +73,6 @@ function reasonOf(error: unknown): string {
   if (isObject(cause) && typeof cause.code === 'string') return cause.code
   if (cause instanceof Error) return cause.message
   return error instanceof Error ? error.message : String(error)
-}
-
-/** `invalid: The request is not valid. /input/width_mm: expected …` */
-function refusalOf({ error, message, detail }: Record<string, unknown>): string {
-  const faults = Array.isArray(detail) ? detail.map(({ path, expected }) => `${path}: expected ${expected}`) : []
-  return plainLine([`${error}: ${message}`, faults.join('; ')].join(' ').trimEnd())
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

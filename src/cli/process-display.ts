@@ -1,10 +1,12 @@
 import type { FinalProcessMessage, LiveProcessMessage, Process } from '../client/process-view.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { BarLine } from './bar-line.js'
+import { benchmarkTable } from './benchmark-table.js'
 
 /** Draws a job of any kind in the process dialect: a bar, results above it. Where the output is no terminal, one plain line a message. */
 export class ProcessDisplay {
   readonly #line: BarLine
+  #status = ''
 
   constructor(out: NodeJS.WriteStream) {
     this.#line = new BarLine(out)
@@ -15,14 +17,27 @@ export class ProcessDisplay {
       const { current, total, detail, phase = message.progress.model ?? '' } = message.progress
       this.#line.bar({ percent: total ? Math.min((100 * current) / total, 100) : 0, label: phase, text: detail })
     } else if (message.type === 'process_result') this.#line.line(`  ${JSON.stringify(message.result)}`)
-    else if (process.finished_at === null) this.#line.line(`  ${process.status}`)
+    else if (process.finished_at === null) this.#showStatus(process.status)
+  }
+
+  /** A line of the command's own. */
+  note(text: string): void {
+    this.#line.line(`  ${text}`)
   }
 
   finish(final: FinalProcessMessage | null): void {
+    if (final?.type === 'process_completed') this.#line.complete()
     this.#line.end()
     if (final?.type === 'process_completed') {
-      this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.\n${JSON.stringify(final.result, null, 2)}`)
-    } else if (final?.type === 'process_failed') this.#line.paragraph(final.error)
+      const table = final.process_type === 'benchmark' ? benchmarkTable(final.result) : null
+      this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.\n${table ?? JSON.stringify(final.result, null, 2)}`)
+    } else if (final?.type === 'process_failed') this.#line.paragraph(`Failed: ${final.error}`)
     else if (final?.type === 'process_cancelled') this.#line.paragraph('Cancelled.')
+  }
+
+  /** What is told from its beginning comes with the status of now. */
+  #showStatus(status: string): void {
+    if (status !== this.#status) this.#line.line(`  ${status}`)
+    this.#status = status
   }
 }

@@ -5,6 +5,7 @@ import { BarLine, formatNumber } from './bar-line.js'
 export class ProgressDisplay {
   readonly #line: BarLine
   readonly #shown = new Map<string, number>()
+  #status = ''
 
   constructor(out: NodeJS.WriteStream) {
     this.#line = new BarLine(out)
@@ -18,13 +19,19 @@ export class ProgressDisplay {
     }
     if (message.type === 'progress') {
       this.#line.bar({ percent: view.percent ?? 0, label: view.phase ?? '', text: view.message ?? '' })
-    } else if (message.type === 'status') this.#line.line(`  ${view.status}`)
+    } else if (message.type === 'status') this.#showStatus(view.status)
     else if (message.type === 'optimization_iteration' && (message.pareto_updated || !this.#line.isTerminal)) {
       this.#line.line(`  iteration ${message.iteration}${message.pareto_updated ? ', on the front' : ''}: ${fieldsOf(message.metrics)}`)
     }
   }
 
+  /** A line of the command's own. */
+  note(text: string): void {
+    this.#line.line(`  ${text}`)
+  }
+
   finish(final: FinalMessage | null): void {
+    if (final?.type === 'completed') this.#line.complete()
     this.#line.end()
     if (final?.type === 'completed') {
       this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.`)
@@ -32,10 +39,16 @@ export class ProgressDisplay {
         this.#line.line(`  ${name.padEnd(28)} ${formatNumber(value).padStart(12)}`)
       }
     } else if (final?.type === 'error') {
-      this.#line.paragraph(`${final.error}\n${final.solver_log_tail}`.trimEnd())
+      this.#line.paragraph(`Failed: ${final.error}\n${final.solver_log_tail}`.trimEnd())
     } else if (final?.type === 'cancelled') {
       this.#line.paragraph('Cancelled.')
     }
+  }
+
+  /** A snapshot says it again after each reconnect. */
+  #showStatus(status: string): void {
+    if (status !== this.#status) this.#line.line(`  ${status}`)
+    this.#status = status
   }
 }
 

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
 
 /**
  * Why a single request failed. `timeout`: it was not done within `timeout_s`. `rate_limited`: 429. `unauthorized`: 401. `forbidden`: 403. `not_found`: 404.
@@ -113,3 +114,10 @@ export const BenchmarkSummary = Type.Object({
   cells: Type.Array(Type.Union([CellSummary, CellSkipped])),
 })
 export type BenchmarkSummary = Static<typeof BenchmarkSummary>
+
+let validator: { Check(value: unknown): boolean } | undefined
+
+export function isBenchmarkSummary(value: unknown): value is BenchmarkSummary {
+  validator ??= Compile(BenchmarkSummary)
+  return validator.Check(value)
+}

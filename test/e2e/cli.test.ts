@@ -74,7 +74,7 @@ t.test('watch tells each message in a line, and by its exit code how the job end
   t.match(await cli(t, ['watch', 'good']), { code: 0, stdout: /Completed/ }, 'also what has ended')
 
   const failed = await cli(t, ['submit', 'run', '--input', '-', '--watch'], { input: inputOf('fails') })
-  t.match(failed, { code: 1, stdout: /It does not converge\./ })
+  t.match(failed, { code: 1, stdout: /\nFailed: It does not converge\./ })
 })
 
 t.test('cancel ends a job; who watches it hears of it', async (t) => {
@@ -119,12 +119,18 @@ t.test('watch tells a job in the process dialect from its beginning, and what ha
   }
 })
 
-t.test('Ctrl-C, and a reader that goes, end the watch and not the job', async (t) => {
+t.test('Ctrl-C, SIGTERM and a reader that goes end the watch and not the job, and say how to come back', async (t) => {
   await h.submit({ id: 'left', input: JSON.parse(inputOf('waits')) })
-  const watch = startCommand(t, process.execPath, [RUNCAST, 'watch', 'left'], { env: access })
-  await watch.printed(/Half of it/)
-  watch.child.kill('SIGINT')
-  t.match(await watch.ended, { code: 130, stderr: '' })
+  const hint = 'The job goes on; "runcast watch left" shows it again, "runcast cancel left" ends it.\n'
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const watch = startCommand(t, process.execPath, [RUNCAST, 'watch', 'left'], { env: access })
+    await watch.printed(/Half of it/)
+    watch.child.kill(signal)
+    t.match(await watch.ended, { code, stderr: hint })
+  }
   const piped = startCommand(t, process.execPath, [RUNCAST, 'watch', 'left'], { env: access })
   piped.child.stdout?.destroy()
   t.match(await piped.ended, { code: 130, stderr: '' })
@@ -149,7 +155,7 @@ t.test('what the hub refuses, or that there is none, is one line and exit code 4
     [['watch', 'good', '--token', h.token('bob')], /^runcast: not_found/],
     [['watch', 'good'], /^runcast: http:\/\/127\.0\.0\.1:2 cannot be reached: ECONNREFUSED\n$/, { RUNCAST_URL: 'http://127.0.0.1:2' }],
     [['submit', 'run'], /^runcast: invalid: The request is not valid\. \/input\/\S+: expected [^\n]+\n$/],
-    [['submit', 'nothing'], /^runcast: no_route: [^\n]+ \(POST \/api\/processes\)\n$/],
+    [['submit', 'nothing'], /^runcast: no kind "nothing"; there are run, optimization, benchmark\n$/],
   ]
   for (const [args, line, env] of cases) t.match(await refused(t, args, env), { code: 4, stderr: line }, args.join(' '))
 })
@@ -171,6 +177,14 @@ t.test('a wrong command line is one line and exit code 2', async (t) => {
     [['watch', 'a'], /^runcast watch: --token \(RUNCAST_TOKEN\): expected a token, as "runcast start" prints one/, { RUNCAST_TOKEN: '…' }],
     [['watch', 'a', '--token', 'a\nb'], /^runcast watch: --token \(RUNCAST_TOKEN\): expected a token/],
     [['watch', 'a', '--url', 'hub:1'], /^runcast watch: --url \(RUNCAST_URL\): expected an http:\/\/ or https:\/\/ URL/],
+    [
+      ['watch', 'a', '--url', 'http://hub?a=b'],
+      /^runcast watch: --url \(RUNCAST_URL\): expected an http:\/\/ or https:\/\/ URL without user/,
+    ],
+    [
+      ['watch', 'a', '--url', 'http://me:pw@hub'],
+      /^runcast watch: --url \(RUNCAST_URL\): expected an http:\/\/ or https:\/\/ URL without user/,
+    ],
     [['submit', 'run', '--input', broken], /^runcast submit: --input: expected the JSON of an object in \S+broken\.json/],
     [['submit', 'run', '--input', `${broken}.not`], /^runcast submit: --input: \S+ cannot be read: ENOENT\n$/],
     [['submit', 'run', '--timeout', '0'], /^runcast submit: --timeout: expected an integer from 1/],

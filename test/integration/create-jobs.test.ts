@@ -89,6 +89,20 @@ t.test('what a program does wrong is a refusal', async (t) => {
   t.throws(() => createJobs({ redisUrl: h.redis.url, redisPrefix: 'a b' }), refusal('invalid', { detail: [{ path: '/redisPrefix' }] }))
 })
 
+t.test('an option that there is not is refused: from JavaScript it would have no effect', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const jobs = jobsOf(t, h)
+  const unknown = (...paths: string[]) => ({ name: 'Refusal', code: 'invalid', detail: paths.map((path) => ({ path })) })
+  const given = { delay: 60_000, priority: 1 } as object
+  await t.rejects(jobs.submit('run', INPUT, given), unknown('/delay', '/priority'))
+  await t.rejects(jobs.submit('run', INPUT, given), { message: 'unknown option delay, priority: there are id, owner, solver, timeoutS' })
+  t.same((await h.call('GET', '/api/processes')).body.processes, [], 'nothing was submitted')
+  await t.rejects(all(jobs.watch('any', { from: 0 } as object)), unknown('/from'))
+  const options = { redisUrl: h.redis.url, prefix: 'a' } as JobsOptions
+  t.throws(() => createJobs(options), unknown('/prefix'))
+  t.throws(() => createJobs({ redisUrl: h.redis.url, settings: { FINAL_TTL: 1 } as object }), unknown('/settings/FINAL_TTL'))
+})
+
 t.test('[POS-4] a watch goes on from a position, through an earlier end of the same job, and ends with its own', async (t) => {
   const h = await startHarness(t, { processor: null })
   const jobs = jobsOf(t, h)

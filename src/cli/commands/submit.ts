@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { loadKinds } from '../../load-kinds.js'
+import { isKindName, KIND_NAMES } from '../../protocol/kinds.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { CommandError, EXIT } from '../exit-code.js'
 import { followJob } from '../follow.js'
-import { callHub, HUB_OPTIONS, hubOf } from '../hub-access.js'
+import { callHub, HUB_OPTIONS, HubRefusal, hubOf } from '../hub-access.js'
+import { plainLine } from '../plain-text.js'
 import { requestFor } from '../submission.js'
 import { WATCH_EXITS } from './watch.js'
 
@@ -38,12 +40,24 @@ export const submit = defineCommand({
       ...(solver !== undefined && { solver }),
       ...(timeoutS !== undefined && { timeoutS }),
     })
-    const accepted = await callHub(hub, 'POST', path, body)
+    const accepted = await callHub(hub, 'POST', path, body).catch((error: unknown) => {
+      throw unknownKind(kind, error) ?? error
+    })
     const idNow = idOf(accepted)
     process.stdout.write(`${given.json ? JSON.stringify(accepted) : idNow}\n`)
     return given.watch ? followJob(hub, idNow, given.json === true) : EXIT.ok
   },
 })
+
+/** What to say where the hub does not know the kind: all kinds that there are. Null for any other error. */
+function unknownKind(kind: string, error: unknown): CommandError | null {
+  if (isKindName(kind) || !(error instanceof HubRefusal)) return null
+  const fault = error.faults.find(({ path }) => path === '/process_type')
+  if (!fault && error.code !== 'no_route') return null
+  const own = fault?.expected.replace(/^one of /, '').split(', ') ?? []
+  const known = [...new Set([...KIND_NAMES, ...own])]
+  return new CommandError(`runcast: no kind "${plainLine(kind)}"; there are ${known.join(', ')}`, EXIT.unknown)
+}
 
 /** The address of the job ends with its id, whatever the kind calls it. */
 function idOf({ links }: Record<string, unknown>): string {

@@ -5,7 +5,7 @@ import { HUB_OPTIONS, hubOf } from '../hub-access.js'
 
 /** What the exit code of a watch says, for the help. */
 export const WATCH_EXITS =
-  'Exit code: 0 completed, 1 failed, 2 wrong command line, 3 cancelled, 4 not known (the hub refuses or cannot be reached), 130 Ctrl-C; the job goes on.'
+  'Exit code: 0 completed, 1 failed, 2 wrong command line, 3 cancelled, 4 not known (the hub refuses or cannot be reached), 130 Ctrl-C, 143 SIGTERM; the job goes on.'
 
 /** Watches a job of any kind. */
 export const watch = defineCommand({
