@@ -42,7 +42,7 @@ class JobScope implements Scope {
   async open(): Promise<void> {
     const { hub, policy, outbox, identity, close } = this.#context
     const { id, kind, dialect, after, endsWithJob } = this.#options
-    if (!isJobId(id)) return close('not_found')
+    if (!isJobId(id)) throw new Refusal('not_found')
     const hold = await hub.hold({
       id,
       dialect,
@@ -53,7 +53,7 @@ class JobScope implements Scope {
       // In a later turn, since the message is only just leaving.
       ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),
     })
-    if (!hold) return close('not_found')
+    if (!hold) throw new Refusal('not_found')
     if (this.#released) return hold.release()
     this.#hold = hold
     hold.begin('snapshot')

@@ -64,6 +64,7 @@ export class Place {
   close(): void {
     this.#isClosed = true
     this.#leave?.()
+    this.#leave = undefined
     this.#displaced = undefined
     this.#question?.settle(true)
   }

@@ -39,6 +39,12 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   maxMessagesPerSecond: 50,
 }
 
+/** Where refusals of one client are told, at once or later; see `RepeatedRefusals`. */
+export interface ClientRefusals {
+  refuse(token: string, tell: () => void): () => void
+  forget(token: string): void
+}
+
 export interface SessionOptions {
   readonly hub: Hub
   readonly policy: Policy
@@ -50,9 +56,14 @@ export interface SessionOptions {
   readonly token?: string
   /** The client has proved who it is; called once. */
   readonly onIdentified?: () => void
+  /** Without it every refusal is told at once. */
+  readonly refusals?: ClientRefusals
   /** Faults that are nobody's request: for the log. */
   readonly onFault: (error: unknown) => void
 }
+
+/** Reasons that are the client's own, and not a state of the hub. */
+const OF_CLIENT: ReadonlySet<CodeName> = new Set(['unauthenticated', 'expired', 'forbidden', 'not_found', 'too_many_sockets'])
 
 /** One client's life on the hub: connecting ──► authenticated ──► following its scope ──► closed. Its transport calls `receive`, `heard` and `ended`. */
 export class Session {
@@ -63,6 +74,8 @@ export class Session {
   readonly #breaches: Breaches
   readonly #place: Place
   #identity: Identity | undefined
+  /** It was not let in, and is to be closed. */
+  #isRefused = false
   #closed = false
   #callOffTimer: (() => void) | undefined
   #callOffPing: (() => void) | undefined
@@ -105,12 +118,12 @@ export class Session {
     this.heard()
     this.#watchLife()
     this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token came in time.'))
-    if (token !== undefined) this.#run(this.#authenticate(token))
+    if (token !== undefined) this.#enter(token)
   }
 
   /** The way back: decode, then one switch. `null` is a frame that is no text. */
   receive(text: string | null): void {
-    if (this.#closed) return
+    if (this.#closed || this.#isRefused) return
     this.heard()
     if (this.#breaches.isTooFast()) return this.#breach(null, 'Too many messages in one second.')
     if (text === null) return this.#breach(null, 'Only text frames are read.')
@@ -121,7 +134,7 @@ export class Session {
       case 'ping':
         return this.#say({ type: 'pong' })
       case 'auth':
-        return this.#run(this.#authenticate(message.token))
+        return this.#enter(message.token)
       default:
         return this.#run(this.#ask(message))
     }
@@ -164,6 +177,11 @@ export class Session {
     return this.#identity
   }
 
+  /** A renewal that is refused ends the session at once; a client that was never let in may come again and again. */
+  #enter(token: string): void {
+    this.#run(this.#authenticate(token), this.#identity ? undefined : token)
+  }
+
   async #authenticate(token: string): Promise<void> {
     const identity = await this.#identify(token)
     if (!identity) return
@@ -180,8 +198,20 @@ export class Session {
     if (this.#options.token === undefined || renewal) {
       this.#say({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
     }
-    if (renewal) this.#scope.recheck()
-    else await this.#scope.open()
+    if (renewal) return this.#scope.recheck()
+    await this.#scope.open()
+    if (!this.#closed) this.#options.refusals?.forget(token)
+  }
+
+  /** Closes with a reason that is the client's own, later where it has been refused before. */
+  #turnAway(token: string, code: CloseName, message: string): void {
+    if (this.#closed || this.#isRefused) return
+    const { refusals } = this.#options
+    if (!refusals) return this.close(code, message)
+    this.#isRefused = true
+    this.#callOffTimer?.()
+    this.#place.close()
+    this.#callOffTimer = refusals.refuse(token, () => this.close(code, message))
   }
 
   /** Null where the token of a renewal cannot be looked at right now: the old one is still good. */
@@ -241,9 +271,12 @@ export class Session {
   }
 
   /** What a session does in the background ends in a close with its reason, never in an unhandled rejection. */
-  #run(work: Promise<void>): void {
+  #run(work: Promise<void>, newToken?: string): void {
     work.catch((error: unknown) => {
-      if (error instanceof Refusal && mayClose(error.code)) return this.close(error.code, error.message)
+      if (error instanceof Refusal && mayClose(error.code)) {
+        const { code, message } = error
+        return newToken !== undefined && OF_CLIENT.has(code) ? this.#turnAway(newToken, code, message) : this.close(code, message)
+      }
       this.#options.onFault(error)
       this.close('internal')
     })

@@ -2,7 +2,7 @@ import type { Clock } from '../../src/hub/clock.js'
 import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from '../../src/hub/hub.js'
 import { jobScope } from '../../src/hub/job-scope.js'
 import type { Identity, Policy } from '../../src/hub/policy.js'
-import { DEFAULT_SESSION_LIMITS, Session } from '../../src/hub/session.js'
+import { type ClientRefusals, DEFAULT_SESSION_LIMITS, Session } from '../../src/hub/session.js'
 import { userScope } from '../../src/hub/user-scope.js'
 import { Refusal } from '../../src/protocol/codes.js'
 import { runDialect } from '../../src/protocol/dialect.js'
@@ -39,6 +39,7 @@ export class HubClient {
           ? userScope({ maxSubscriptions })
           : jobScope({ id: jobId, kind: 'run', idField: 'run_id', dialect: runDialect, ...(after && { after }) }),
       ...(token !== null && { token }),
+      ...(world.refusals && { refusals: world.refusals }),
       onFault: (error) => this.faults.push(error),
     })
     this.session.start()
@@ -81,6 +82,7 @@ export class HubWorld {
   /** Token → who it is; a token that is not here is not valid. */
   readonly identities = new Map<string, Identity>()
   readonly policy: Policy
+  refusals: ClientRefusals | undefined
 
   constructor(limits: Partial<HubLimits> = {}) {
     this.hub = new Hub({ broker: this.broker, feeds: this.feeds, clock: this.clock satisfies Clock }, { ...DEFAULT_HUB_LIMITS, ...limits })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { eventually } from '../helpers/eventually.js'
@@ -268,4 +269,28 @@ t.test('[LIMIT-5] an address with too many sockets without a token gets 503; who
   first.send(JSON.stringify({ type: 'auth', token: h.token() }))
   await eventually(async () => (await upgrade(t, h)).status === 101)
   t.same(h.faults, [])
+})
+
+t.test('[CONN-11] over real sockets: the fourth refusal of a token, or of an origin, comes later', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { ALLOWED_ORIGINS: 'https://runs.example' } })
+  const proofs = [
+    { code: 4001, url: `${h.nodes[0]?.ws}/ws?token=none`, origin: 'https://runs.example' },
+    { code: 4003, url: `${h.nodes[0]?.ws}/ws?token=${token()}`, origin: 'https://evil.example' },
+  ]
+  const held: { opened: Promise<unknown>; closed: Promise<number>; socket: WebSocket; code: number }[] = []
+  for (const { code, url, origin } of proofs) {
+    const connectOnce = () => {
+      const socket = new WebSocket(url, { origin })
+      t.teardown(() => socket.terminate())
+      return { socket, code, opened: once(socket, 'open'), closed: once(socket, 'close').then(([came]) => came as number) }
+    }
+    for (let i = 0; i < 3; i += 1) t.equal(await connectOnce().closed, code)
+    held.push(connectOnce())
+  }
+  await Promise.all(held.map(({ opened }) => opened))
+  await eventually(() => h.nodes[0]?.hub.server.sessions.size === 1)
+  await sleep(200) // nothing is to happen
+  t.ok(held.every(({ socket }) => socket.readyState === socket.OPEN))
+  await h.nodes[0]?.hub.server.drain()
+  for (const { closed, code } of held) t.equal(await closed, code, 'a node that stops tells it at once')
 })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Admission } from '../../hub/admission.js'
@@ -5,6 +6,7 @@ import { systemClock } from '../../hub/clock.js'
 import { drain } from '../../hub/drain.js'
 import type { Hub } from '../../hub/hub.js'
 import type { Policy } from '../../hub/policy.js'
+import { RepeatedRefusals } from '../../hub/repeated-refusals.js'
 import { REVOKED, type Revocations } from '../../hub/revocations.js'
 import type { BuildScope } from '../../hub/scope.js'
 import { Session, type SessionLimits } from '../../hub/session.js'
@@ -37,6 +39,8 @@ declare module 'fastify' {
     sessions: ReadonlySet<Session>
     /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Requests are answered meanwhile. Resolves when nobody is left. */
     drain(): Promise<void>
+    /** Refuses a connection to whoever has this proof, a token or an origin: at once, or later where that repeats. The function that it returns calls that off. */
+    refuse(request: FastifyRequest, proof: string, tell: () => void): () => void
     /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. `onIdentified`: its client has proved who it is. */
     buildSession(
       via: Via,
@@ -54,6 +58,8 @@ export const sessions = fp(
     const open = new Set<Session>()
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
+    const refusals = new RepeatedRefusals(systemClock)
+    app.decorate('refuse', ({ ip }: FastifyRequest, proof: string, tell: () => void) => refusals.refuse(ip, digestOf(proof), tell))
     app.decorate(
       'buildSession',
       (via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope, onIdentified?: () => void) => {
@@ -66,6 +72,10 @@ export const sessions = fp(
           scope,
           ...(token !== undefined && { token }),
           ...(onIdentified && { onIdentified }),
+          refusals: {
+            refuse: (proof, tell) => app.refuse(request, proof, tell),
+            forget: (proof) => refusals.forget(request.ip, digestOf(proof)),
+          },
           onFault: (error) => request.log.error(error),
         })
         open.add(session)
@@ -88,6 +98,7 @@ export const sessions = fp(
       guards.upgrades.drain()
       // From here on an upgrade is an ordinary request. To one that comes while it closes Fastify answers 503 itself, without the hook that ends its socket.
       app.server.removeAllListeners('upgrade')
+      refusals.release()
       // The shares go back first, so that the clients find places on the nodes that they move to; a Redis that is away delays nobody.
       drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, drainLeastMs)])
       await drained
@@ -99,3 +110,8 @@ export const sessions = fp(
   },
   { name: 'sessions', dependencies: ['auth', 'counting'] },
 )
+
+/** What is remembered of a token: short, and no secret. */
+function digestOf(proof: string): string {
+  return createHash('sha256').update(proof).digest('base64url').slice(0, 22)
+}

@@ -85,7 +85,14 @@ function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, 
   webSocket.on('close', () => pending.leave())
   if (!app.mayConnectFrom(request)) {
     app.tally.refusals.add('forbidden')
-    return transport.close('forbidden', 'This page may not connect.')
+    // Nothing of it is read meanwhile.
+    webSocket.pause()
+    const callOff = app.refuse(request, request.headers.origin ?? '', () => {
+      webSocket.resume()
+      transport.close('forbidden', 'This page may not connect.')
+    })
+    webSocket.on('close', callOff)
+    return
   }
   const { session, forget } = app.buildSession('websocket', transport, request, scope, () => pending.leave())
   let isCut = false
