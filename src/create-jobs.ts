@@ -5,7 +5,7 @@ import type { DefinedKind } from './define-kind.js'
 import { systemClock } from './hub/clock.js'
 import type { Hub } from './hub/hub.js'
 import { JobService } from './jobs/job-service.js'
-import { type Adapters, buildAdapters, buildHub } from './parts.js'
+import { type Adapters, buildAdapters, buildHub, type PartsLog } from './parts.js'
 import { JobStream } from './program/job-stream.js'
 import { Refusal } from './protocol/codes.js'
 import { processDialect, processFinal, processView, runDialect } from './protocol/dialect.js'
@@ -83,12 +83,13 @@ export class Jobs {
       REDIS_PREFIX: required('redisPrefix', redisPrefix ?? SETTINGS.REDIS_PREFIX.fallback, SETTINGS.REDIS_PREFIX),
     }
     this.#options = options
-    this.#adapters = buildAdapters(config, {
+    const log: PartsLog = {
       info: () => {},
       warn: (fields) => 'err' in fields && onFault(fields.err),
       error: (fields) => onFault('err' in fields ? fields.err : fields),
-    })
-    this.#hub = buildHub(config, this.#adapters)
+    }
+    this.#adapters = buildAdapters(config, log)
+    this.#hub = buildHub(config, this.#adapters, log)
     this.#service = new JobService(this.#adapters)
   }
 

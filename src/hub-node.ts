@@ -42,7 +42,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
   const parts = buildParts(config, log)
   const guards = buildHubGuards(config, log, parts)
-  const hub = buildHub(config, parts)
+  const hub = buildHub(config, parts, log)
   const jobs = new JobService(parts)
   const claims = buildClaims(config, parts, log)
   const hasWorkers = async () => {

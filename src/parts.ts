@@ -132,7 +132,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */
-export function buildHub(config: Config, { broker, feeds }: Adapters): Hub {
+export function buildHub(config: Config, { broker, feeds }: Adapters, log: PartsLog): Hub {
   const limits = {
     ...DEFAULT_HUB_LIMITS,
     maxOutboxBytes: config.MAX_OUTBOX_BYTES,
@@ -140,7 +140,7 @@ export function buildHub(config: Config, { broker, feeds }: Adapters): Hub {
     quietMs: config.QUIET_MS,
     lingerMs: config.LINGER_MS,
   }
-  return new Hub({ broker, feeds, clock: systemClock }, limits)
+  return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub fault') }, limits)
 }
 
 function timeoutsOf(config: Config, solvers: readonly Solver[]): Timeouts {

@@ -1,6 +1,6 @@
 import type { Publisher, Pulse, Refused, WriteRefusal, Written } from '../src/broker/broker.js'
 import { logTailOf } from '../src/jobs/attempt.js'
-import { Refusal } from '../src/protocol/codes.js'
+import { isOverloaded } from '../src/protocol/codes.js'
 import type { JobEvent, Writer } from '../src/protocol/entry.js'
 import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
@@ -281,10 +281,6 @@ export class JobContext {
     if (!this.#isFenced) this.#onFenced(reason)
     this.#isFenced = true
   }
-}
-
-function isOverloaded(error: unknown): boolean {
-  return error instanceof Refusal && error.code === 'overloaded'
 }
 
 function asError(error: unknown): Error {

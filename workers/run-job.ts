@@ -22,7 +22,7 @@ export interface Task<K extends ComputedKindName> {
   readonly input: InputOf<K>
 }
 
-/** Why an attempt has failed: what the processor threw, or the `Stop` that ended it. */
+/** Why an attempt has failed: what the processor threw, the error of a refused report, or the `Stop` that ended it. */
 export interface AttemptFailure {
   readonly attempt: Attempt
   readonly error: unknown
@@ -71,10 +71,12 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
     const fault = faultOfResult(task, result, compute_time_s)
     if (fault !== null) throw new JobFailure('solver_error', fault)
     return { how: 'done', result, compute_time_s }
-  } catch (error) {
+  } catch (thrown) {
     await context.close()
-    const cause = context.signal.aborted ? context.signal.reason : error
-    if (!isHarmless(cause)) runner.onFailed?.({ attempt, error: cause, logTail: context.logTail })
+    const cause: unknown = context.signal.aborted ? context.signal.reason : thrown
+    // Of a refused report the error itself, with the stack of its call.
+    const error = cause instanceof Stop ? (cause.cause ?? cause) : cause
+    if (!isHarmless(cause)) runner.onFailed?.({ attempt, error, logTail: context.logTail })
     return settleFailure(attempt, context, cause)
   } finally {
     clearTimeout(timer)

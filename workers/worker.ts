@@ -2,6 +2,7 @@ import { type Job as BullJob, DelayedError, UnrecoverableError, WaitingError, Wo
 import type { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { QueueRef } from '../src/broker/gate.js'
+import { storeFaultOf } from '../src/broker/store-fault.js'
 import type { StoreWatch } from '../src/broker/store-health.js'
 import type { AttemptTally } from '../src/jobs/attempt-tally.js'
 import { connectBull, connectControl } from '../src/jobs/bull-connection.js'
@@ -76,7 +77,12 @@ export class KindWorker<K extends ComputedKindName> {
     this.#connection = connectBull(url, { ...options, maxRetries: null })
     this.#control = connectControl(url, options)
     this.#control.on('message', (_channel, message) => this.#obey(message))
-    this.#control.on('ready', () => this.#control.subscribe(options.controlChannel).catch(() => {}))
+    this.#control.on('ready', () => {
+      // A connection that breaks again subscribes with its next `ready`.
+      this.#control.subscribe(options.controlChannel).catch((error: unknown) => {
+        if (storeFaultOf(error) !== 'store_unreachable') onFault(error)
+      })
+    })
     this.#worker = new Worker<BullData, BullReturn>(queue, (job, token) => this.#track(this.#process(job, token ?? '')), {
       connection: this.#connection,
       prefix,
@@ -247,7 +253,8 @@ async function commit(job: BullJob<BullData, BullReturn>, settled: Exclude<Settl
 function readControl(message: string): ControlMessage | null {
   try {
     return JSON.parse(message) as ControlMessage | null
-  } catch {
-    return null
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
   }
 }

@@ -1,4 +1,5 @@
 import type { Announcement, Feeds, Roll } from '../broker/feeds.js'
+import { isOverloaded } from '../protocol/codes.js'
 import type { Clock } from './clock.js'
 import type { Kept } from './registry.js'
 
@@ -11,6 +12,13 @@ export interface Follower {
   announced(id: string, isNews: boolean): void
 }
 
+interface FeedPorts {
+  readonly feeds: Feeds
+  readonly clock: Clock
+  /** Faults that are no outage of Redis. */
+  readonly onFault: (error: unknown) => void
+}
+
 const RETRY_MS = 500
 const MAX_AHEAD = 1000
 
@@ -21,6 +29,7 @@ export class Feed implements Kept {
   readonly #feeds: Feeds
   readonly #clock: Clock
   readonly #quietMs: number
+  readonly #onFault: (error: unknown) => void
   #count: Pick<Roll, 'generation' | 'seq'> | null = null
   /** What came in while the roll was being read. */
   #ahead: Announcement[] = []
@@ -32,10 +41,11 @@ export class Feed implements Kept {
   #callOffRetry: (() => void) | undefined
   #closed = false
 
-  constructor(owner: string, feeds: Feeds, clock: Clock, quietMs: number) {
+  constructor(owner: string, { feeds, clock, onFault }: FeedPorts, quietMs: number) {
     this.owner = owner
     this.#feeds = feeds
     this.#clock = clock
+    this.#onFault = onFault
     this.#quietMs = quietMs
   }
 
@@ -126,7 +136,13 @@ export class Feed implements Kept {
       this.#healAgain = false
       try {
         await this.#read()
-      } catch {
+      } catch (error) {
+        // No outage, so it would fail again at once: the next look at a quiet feed tries once more.
+        if (!isOverloaded(error)) {
+          this.#onFault(error)
+          this.#watchQuiet()
+          break
+        }
         this.#healAgain = true
         await new Promise<void>((resolve) => {
           this.#callOffRetry = this.#clock.after(RETRY_MS, resolve)

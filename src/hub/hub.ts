@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.js'
 import type { Feeds, Roll } from '../broker/feeds.js'
-import { Refusal } from '../protocol/codes.js'
+import { isOverloaded, Refusal } from '../protocol/codes.js'
 import type { Dialect } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
@@ -36,6 +36,14 @@ export interface Following {
   leave(): void
 }
 
+export interface HubPorts {
+  readonly broker: Broker
+  readonly feeds: Feeds
+  readonly clock: Clock
+  /** Faults that no client is told of, and that are no outage of Redis. */
+  readonly onFault?: (error: unknown) => void
+}
+
 /**
  * hop 6: from redis-subscriber, to subscription. Finds the job's topic on this node. The hub knows entries, keys and classes, not what a mesh or a
  * model is: keyed publish and subscribe, with a state that is replayed to whoever comes.
@@ -48,22 +56,25 @@ export class Hub {
   readonly #topics: Registry<Topic>
   readonly #feeds: Registry<Feed>
 
-  constructor(ports: { readonly broker: Broker; readonly feeds: Feeds; readonly clock: Clock }, limits: HubLimits) {
-    const { broker, feeds, clock } = ports
+  constructor(ports: HubPorts, limits: HubLimits) {
+    const { broker, feeds, clock, onFault = () => {} } = ports
+    const fault = (error: unknown) => {
+      if (!isOverloaded(error)) onFault(error)
+    }
     const { lingerMs, quietMs } = limits
     this.#limits = limits
     // A channel that could not be left is one that the next reconnect does not ask for again.
     this.#topics = new Registry({
       clock,
       lingerMs,
-      create: (id) => new Topic(id, { broker, clock, tally: this.tally }, limits),
-      dropped: (id) => void broker.unsubscribe(id).catch(() => {}),
+      create: (id) => new Topic(id, { broker, clock, tally: this.tally, onFault }, limits),
+      dropped: (id) => void broker.unsubscribe(id).catch(fault),
     })
     this.#feeds = new Registry({
       clock,
       lingerMs,
-      create: (owner) => new Feed(owner, feeds, clock, quietMs),
-      dropped: (owner) => void feeds.unsubscribe(owner).catch(() => {}),
+      create: (owner) => new Feed(owner, { feeds, clock, onFault }, quietMs),
+      dropped: (owner) => void feeds.unsubscribe(owner).catch(fault),
     })
     this.#broker = broker
     broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.find(id)?.heal() })

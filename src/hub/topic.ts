@@ -1,4 +1,5 @@
 import type { Broker, Reading } from '../broker/broker.js'
+import { isOverloaded } from '../protocol/codes.js'
 import type { Entry } from '../protocol/entry.js'
 import { advance, type JobState } from '../protocol/job-state.js'
 import type { Clock } from './clock.js'
@@ -27,6 +28,14 @@ export type CatchUp = () => readonly Entry[] | null
 const RETRY_MS = 500
 const MAX_HELD = 1000
 
+export interface TopicPorts {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly tally: HubTally
+  /** Faults that are no outage of Redis. */
+  readonly onFault: (error: unknown) => void
+}
+
 /** A job on this node: its state, kept complete, for any number of subscribers. It alone reads Redis, once for all of them. */
 export class Topic implements Kept {
   readonly id: string
@@ -35,6 +44,7 @@ export class Topic implements Kept {
   readonly #clock: Clock
   readonly #limits: TopicLimits
   readonly #heals: HubTally['heals']
+  readonly #onFault: (error: unknown) => void
   #state: JobState | null = null
   #loading: Promise<JobState | null> | undefined
   #healing: Promise<void> | undefined
@@ -49,12 +59,13 @@ export class Topic implements Kept {
   #callOffQuiet: (() => void) | undefined
   #closed = false
 
-  constructor(id: string, ports: { readonly broker: Broker; readonly clock: Clock; readonly tally: HubTally }, limits: TopicLimits) {
+  constructor(id: string, ports: TopicPorts, limits: TopicLimits) {
     this.id = id
     this.#broker = ports.broker
     this.#clock = ports.clock
     this.#heals = ports.tally.heals
     this.#limits = limits
+    this.#onFault = ports.onFault
   }
 
   get isIdle(): boolean {
@@ -146,7 +157,12 @@ export class Topic implements Kept {
         this.#absorb(state, reading)
         if (!this.#healAgain) break
         this.#healAgain = false
-      } catch {
+      } catch (error) {
+        // No outage, so it would fail again at once: the next look at a silent job tries once more.
+        if (!isOverloaded(error)) {
+          this.#onFault(error)
+          break
+        }
         this.#heals.unreachable += 1
         // Redis cannot be reached: the state stays what it is, and readiness says so.
         await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))

@@ -58,7 +58,7 @@ export class Sweeper {
     await Promise.all([this.#turning, this.#sweeping])
     await this.#stopHearing()
     // Not asked of a Redis that did not even let it be held.
-    if (this.#isHolder) await this.#lease.release().catch(() => {})
+    if (this.#isHolder) await this.#lease.release().catch(this.#options.onFault)
   }
 
   async #turn(): Promise<void> {

@@ -111,3 +111,8 @@ export class Refusal extends Error {
     this.reason = reason
   }
 }
+
+/** Whether an error says that the store is away or refuses, so that the same may be asked again. Any other is a fault of a program. */
+export function isOverloaded(error: unknown): boolean {
+  return error instanceof Refusal && error.code === 'overloaded'
+}

@@ -79,13 +79,16 @@ export class HubWorld {
   readonly feeds = new ManualFeeds()
   readonly clock = new ManualClock()
   readonly hub: Hub
+  readonly faults: unknown[] = []
   /** Token → who it is; a token that is not here is not valid. */
   readonly identities = new Map<string, Identity>()
   readonly policy: Policy
   refusals: ClientRefusals | undefined
 
   constructor(limits: Partial<HubLimits> = {}) {
-    this.hub = new Hub({ broker: this.broker, feeds: this.feeds, clock: this.clock satisfies Clock }, { ...DEFAULT_HUB_LIMITS, ...limits })
+    const clock: Clock = this.clock
+    const onFault = (error: unknown) => this.faults.push(error)
+    this.hub = new Hub({ broker: this.broker, feeds: this.feeds, clock, onFault }, { ...DEFAULT_HUB_LIMITS, ...limits })
     for (const sub of ['alice', 'bob']) this.identities.set(sub, { sub, role: 'user', issuedAt: 0, expiresAt: this.clock.now() + 3600_000 })
     this.policy = {
       authenticate: async (token) => {

@@ -14,7 +14,8 @@ export class ManualBroker implements Broker {
   reads = 0
   /** Entries that the channel loses from now on. */
   loses = 0
-  failsReads = false
+  /** True: Redis is away. An error: a read fails by a fault of a program. */
+  failsReads: boolean | Error = false
   /** What every job is read as. */
   kind: KindName = 'run'
   /** Added to each epoch: another server answers, with another history. */
@@ -127,7 +128,7 @@ export class ManualBroker implements Broker {
   /** Reads at the moment of the call; the answer may be held back. */
   async read(id: string, since?: Position): Promise<Reading | null> {
     this.reads += 1
-    if (this.failsReads) throw new Refusal('overloaded')
+    if (this.failsReads) throw this.failsReads === true ? new Refusal('overloaded') : this.failsReads
     const [, epoch = '', server = ''] = /^(.*\.memory)(.*)$/.exec(since?.epoch ?? '') ?? []
     const own = since && { ...since, epoch: [this.server, ...this.#continued].includes(server) ? epoch : '' }
     const reading = await this.memory.read(id, own)

@@ -43,9 +43,21 @@ t.test('[ATTEMPT-1] each new attempt is told with its number, how many there are
     t.ok(Date.parse(running.timestamp) - Date.parse(retrying.timestamp) >= Number(delay_ms) - 50)
     await eventually(() => stage.playsOf(id).length === attempt)
   }
-  ;(await stage.play(id)).fail(new Error('the last'))
-  t.match(await client.next('error'), { code: 'solver_error', error: 'the last', attempts: 3 })
+  const last = new Error('no route to redis://alice:hunter2@db:6379')
+  ;(await stage.play(id)).fail(last)
+  t.match(await client.next('error'), { code: 'solver_error', error: last.message, attempts: 3 })
   t.equal(stage.plays.length, 3)
+  const lines = h.logged.filter((line) => 'text' in line && line.text === 'attempt failed')
+  t.match(
+    lines,
+    [1, 2, 3].map((attempt) => ({ job: id, kind: 'run', attempt, max_attempts: 3, error: String, stack: /attempts\.test/ })),
+    'a line each',
+  )
+  t.match(
+    lines.at(-1),
+    { error: 'no route to redis://alice:***@db:6379', stack: /^Error: no route to redis:\/\/alice:\*\*\*@db/ },
+    'no secret',
+  )
 })
 
 async function untilRetrying(client: TestClient): Promise<Message> {

@@ -490,6 +490,26 @@ t.test('Redis that cannot be asked closes with a code that says: try again', asy
   t.equal(again.snapshot.status, 'running')
 })
 
+t.test('a fault of a program while a gap is healed is told once, and not tried again as if Redis were away', async (t) => {
+  const world = new HubWorld({ quietMs: 1e9 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await client.settle()
+  const before = world.broker.reads
+  world.broker.failsReads = new TypeError('x is not a function')
+  world.broker.gap('j')
+  await world.settle()
+  world.clock.advance(10_000)
+  await world.settle()
+  t.match(world.faults, [{ name: 'TypeError' }])
+  t.equal(world.faults.length, 1)
+  t.equal(world.broker.reads, before + 1)
+  world.broker.failsReads = false
+  await world.broker.metric('j', 'a')
+  await client.settle()
+  t.match(client.seqs.at(-1), 3, 'the client goes on')
+})
+
 t.test('[CONN-9] a client that only listens lives by its pongs; one that gives no sign of life is closed', async (t) => {
   const world = new HubWorld({ quietMs: 1e9 })
   await world.broker.run('j')

@@ -49,7 +49,7 @@ t.test('a failure keeps its kind: of the job itself, or to be tried again', asyn
   t.match(failure, { code: 'invalid_input', message: 'not this one' })
   const fault = await play('throws').result.catch((error: unknown) => error)
   t.notOk(fault instanceof JobFailure)
-  t.match(fault, { message: 'a hiccup' })
+  t.match(fault, { name: 'TypeError', message: 'a hiccup', stack: /scripted-thread/ }, 'with the stack of the thread')
 })
 
 t.test('a report that its schema refuses fails the attempt', async (t) => {
