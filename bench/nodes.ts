@@ -20,6 +20,8 @@ const UNDISTURBED = {
   SWEEP_INTERVAL_MS: '600000',
   MAX_SOCKETS_PER_USER: '100000',
   MAX_UPGRADES_PER_SECOND: '100000',
+  MAX_REQUESTS_PER_SECOND: '100000',
+  MAX_STRANGER_REQUESTS_PER_SECOND: '100000',
 }
 
 /** A server under measurement, with the clients that listen to it and a publisher that reaches it through Redis alone. */

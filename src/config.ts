@@ -155,6 +155,13 @@ export const SETTINGS = {
   MAX_SOCKETS_PER_USER: integer('Sockets of one user, over all hubs.', 10, 1, 100_000),
   MAX_SOCKETS: integer('Sockets of one hub.', 20_000, 1, 10_000_000),
   MAX_UPGRADES_PER_SECOND: integer('New sockets of one address in a second, on one hub.', 200, 1, 1_000_000),
+  MAX_REQUESTS_PER_SECOND: integer('HTTP requests of one user in a second, on one hub.', 200, 1, 1_000_000),
+  MAX_STRANGER_REQUESTS_PER_SECOND: integer(
+    'HTTP requests of one address in a second without a good token, on one hub.',
+    200,
+    1,
+    1_000_000,
+  ),
   MAX_CONNECTIONS: integer(
     'TCP connections of one hub, of sockets, streams and requests; 0: 5000 more than MAX_SOCKETS.',
     0,

@@ -76,6 +76,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
 /** Of what a server needs, what the settings say. */
 function serverSettings(config: Config, guards: HubGuards) {
   return {
+    rateLimits: { maxPerUser: config.MAX_REQUESTS_PER_SECOND, maxPerAddress: config.MAX_STRANGER_REQUESTS_PER_SECOND },
     auth: {
       keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },
       expected: {

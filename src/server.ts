@@ -8,6 +8,7 @@ import { errors } from './http/plugins/errors.js'
 import { origins } from './http/plugins/origins.js'
 import { parting } from './http/plugins/parting.js'
 import { query } from './http/plugins/query.js'
+import { type RateLimitOptions, rateLimit } from './http/plugins/rate-limit.js'
 import { answerMalformed } from './http/plugins/raw-answer.js'
 import { requestLogging } from './http/plugins/request-logging.js'
 import { securityHeaders } from './http/plugins/security-headers.js'
@@ -55,6 +56,7 @@ export interface ServerOptions {
   /** Whether Redis takes the writes of this node. */
   readonly store: () => Promise<StoreReport>
   readonly auth: AuthOptions
+  readonly rateLimits: RateLimitOptions
   /** Pages that may connect; empty for all. */
   readonly allowedOrigins: readonly string[]
   /** Where clients reach the hub, with the prefix that a proxy takes off its paths; empty where that is what their requests say. */
@@ -109,6 +111,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(query)
   await app.register(securityHeaders, { isHttps: options.publicUrl.startsWith('https:') })
   await app.register(origins, { allowed: options.allowedOrigins, publicUrl: options.publicUrl })
+  await app.register(rateLimit, options.rateLimits)
   await app.register(auth, options.auth)
   if (options.hasDocs) await app.register(docs, { publicUrl: options.publicUrl })
 

@@ -1,6 +1,7 @@
 import { Tally } from '../tally/tally.js'
 import type { Clock } from './clock.js'
 import { PendingSockets } from './pending-sockets.js'
+import { TokenBuckets } from './token-buckets.js'
 
 export interface UpgradeLimits {
   /** Most sockets of a node. */
@@ -21,10 +22,8 @@ const PENALTY = 20
 
 /** Whether a node takes another socket: not when it drains, not when it is full, and of one address only so many in a second (token bucket). Costs a map lookup. */
 export class UpgradeLimit {
-  readonly #clock: Clock
   readonly #limits: UpgradeLimits
-  /** Tokens left and when they were counted; in the order of that time. */
-  readonly #buckets = new Map<string, { tokens: number; at: number }>()
+  readonly #buckets: TokenBuckets
   #draining = false
   /** The sockets that were let through and whose clients have not proved who they are. */
   readonly pending: PendingSockets
@@ -32,8 +31,8 @@ export class UpgradeLimit {
   readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>([['draining'], ['full'], ['pending'], ['rate']])
 
   constructor(clock: Clock, limits: UpgradeLimits = DEFAULT_UPGRADE_LIMITS, pending = new PendingSockets()) {
-    this.#clock = clock
     this.#limits = limits
+    this.#buckets = new TokenBuckets(clock, { perSecond: limits.maxPerSecond, maxKeys: limits.maxAddresses })
     this.pending = pending
   }
 
@@ -60,35 +59,13 @@ export class UpgradeLimit {
 
   /** A client of this address has sent what no client sends before its token: that counts as `PENALTY` upgrades, in debt of a second's at most. */
   penalise(address: string): void {
-    this.#keep(address, Math.max(this.#tokensOf(address) - PENALTY, -this.#limits.maxPerSecond))
+    this.#buckets.charge(address, PENALTY)
   }
 
   #reasonAgainst(address: string, sockets: number, isStranger: boolean): keyof typeof RETRY_AFTER_S | null {
     if (this.#draining) return 'draining'
     if (sockets >= this.#limits.maxSockets) return 'full'
     if (isStranger && !this.pending.hasRoom(address)) return 'pending'
-    return this.#take(address) ? null : 'rate'
-  }
-
-  #take(address: string): boolean {
-    const tokens = this.#tokensOf(address)
-    const isAllowed = tokens >= 1
-    this.#keep(address, isAllowed ? tokens - 1 : tokens)
-    return isAllowed
-  }
-
-  /** A clock that was set back gives nothing and takes nothing. */
-  #tokensOf(address: string): number {
-    const { maxPerSecond } = this.#limits
-    const bucket = this.#buckets.get(address)
-    if (!bucket) return maxPerSecond
-    return Math.min(maxPerSecond, bucket.tokens + (Math.max(0, this.#clock.now() - bucket.at) / 1000) * maxPerSecond)
-  }
-
-  #keep(address: string, tokens: number): void {
-    this.#buckets.delete(address)
-    this.#buckets.set(address, { tokens, at: this.#clock.now() })
-    const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size > this.#limits.maxAddresses && oldest !== undefined) this.#buckets.delete(oldest)
+    return this.#buckets.take(address) ? null : 'rate'
   }
 }

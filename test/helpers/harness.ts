@@ -87,6 +87,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const crowd = {
     MAX_SOCKETS_PER_USER: '1000',
     MAX_UPGRADES_PER_SECOND: '10000',
+    MAX_REQUESTS_PER_SECOND: '100000',
+    MAX_STRANGER_REQUESTS_PER_SECOND: '100000',
     MAX_ACTIVE_JOBS_PER_USER: '1000',
     MAX_JOBS_PER_HOUR: '100000',
   }

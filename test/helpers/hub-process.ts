@@ -21,6 +21,8 @@ export async function startHub(
     REDIS_PREFIX: redis.prefix,
     JWT_SECRET: SECRET,
     LOG_LEVEL: 'silent',
+    MAX_REQUESTS_PER_SECOND: '100000',
+    MAX_STRANGER_REQUESTS_PER_SECOND: '100000',
     ...settings,
   }
   const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })

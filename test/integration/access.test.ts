@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
+import { type Answer, type Harness, startHarness } from '../helpers/harness.js'
 import { tokenOf } from '../helpers/tokens.js'
 
 const SECOND = { timeoutMs: 1000, everyMs: 5 }
@@ -199,6 +199,42 @@ t.test('[LIMIT-3] an address that comes too often gets 503 and Retry-After, also
   t.teardown(() => other.terminate())
   await once(other, 'upgrade')
   t.pass('behind a trusted proxy it is the client’s address that counts')
+})
+
+t.test('[LIMIT-7] a user, or an address without a token, that asks too often gets 429', async (t) => {
+  const env = { MAX_REQUESTS_PER_SECOND: '3', MAX_STRANGER_REQUESTS_PER_SECOND: '3', TRUSTED_PROXIES: '127.0.0.1' }
+  const h = await startHarness(t, { processor: null, nodes: 2, env })
+  const burst = (path: string, options: object = {}) => Promise.all(Array.from({ length: 20 }, () => h.call('GET', path, options)))
+  const limited = (answers: readonly Answer[]) => answers.filter(({ status }) => status === 429)
+  const refused = limited(await burst('/api/v2/runs'))
+  t.ok(refused.length >= 10, `${refused.length} of 20 were refused`)
+  for (const answer of refused) {
+    t.match(answer.body, { error: 'rate_limited' })
+    t.equal(answer.headers.get('retry-after'), '1')
+  }
+  t.equal((await h.call('GET', '/api/v2/runs', { sub: 'bob' })).status, 200, 'another user')
+  t.equal((await h.call('GET', '/api/v2/runs', { node: 1 })).status, 200, 'another node')
+  for (const [path, status] of [
+    ['/api/v2/runs', 401],
+    ['/nowhere', 404],
+  ] as const) {
+    const from = (address: string) => ({ token: null, headers: { 'x-forwarded-for': address } })
+    const answers = await burst(path, from('203.0.113.7'))
+    t.ok(limited(answers).length >= 10, `${path} without a token`)
+    t.ok(answers.every((answer) => [status, 429].includes(answer.status)))
+    t.equal((await h.call('GET', path, from('203.0.113.8'))).status, status, 'another address')
+    t.equal((await h.call('GET', '/api/v2/runs', { sub: `at ${path}`, headers: { 'x-forwarded-for': '203.0.113.7' } })).status, 200)
+    await eventually(async () => (await h.call('GET', path, from('203.0.113.8'))).status === status)
+  }
+  for (const path of ['/livez', '/readyz', '/metrics']) {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => fetch(`${h.nodes[0]?.http}${path}`)))
+    t.ok(
+      answers.every(({ status }) => status !== 429),
+      path,
+    )
+  }
+  await eventually(async () => (await h.call('GET', '/api/v2/runs')).status === 200)
+  t.same(h.faults, [])
 })
 
 t.test('[LIMIT-4] a node that drains takes no more sockets; those that are there stay', async (t) => {

@@ -79,8 +79,13 @@ export const auth = fp(
     const identifiedBy = (authenticate: (token: string) => Promise<Identity>) => async (request: FastifyRequest) => {
       if (!app.mayConnectFrom(request)) throw new Refusal('forbidden', 'Pages of this origin are not allowed.')
       const token = tokenOf(request)
-      if (token === undefined) throw new Refusal('unauthenticated')
-      request.identity = await authenticate(token)
+      try {
+        if (token === undefined) throw new Refusal('unauthenticated')
+        request.identity = await authenticate(token)
+      } catch (error) {
+        app.countStranger(request)
+        throw error
+      }
     }
     app.decorate('identify', identifiedBy(app.authenticateUser))
     app.decorate(
@@ -92,7 +97,7 @@ export const auth = fp(
       }),
     )
   },
-  { name: 'auth', dependencies: ['origins'] },
+  { name: 'auth', dependencies: ['origins', 'rate-limit'] },
 )
 
 /** The token of a request: `Authorization: Bearer`, else `?token=`, since a browser's WebSocket sends no headers of its own, else a trusted page's cookie. */

@@ -45,9 +45,13 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
   // What its events have to be is known once the job is: here they are only events.
   const validatorCompiler = ({ httpPart }: { httpPart?: string }) =>
     httpPart === 'body' ? checkPost : (data: unknown) => ({ value: data })
-  app.post('/:id/events', { schema: told, validatorCompiler, bodyLimit: maxPostBytes }, async ({ params, body, identity }) => {
-    return claims.post(params.id, identity.sub, body as ClaimPost) // checkPost has let it through
-  })
+  app.post(
+    '/:id/events',
+    { schema: told, config: { isUnlimited: true }, validatorCompiler, bodyLimit: maxPostBytes },
+    async ({ params, body, identity }) => {
+      return claims.post(params.id, identity.sub, body as ClaimPost) // checkPost has let it through
+    },
+  )
 }
 
 /** Aborted when the line to whoever asked is gone before the answer. */

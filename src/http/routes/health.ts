@@ -37,9 +37,10 @@ export const health: FastifyPluginAsync<{ checks: ReadinessChecks; store: () => 
   const open = { tags: ['operations'], security: [] }
   // Asked for each second by whoever runs it: no answer is worth a line, only a fault of our own.
   const logLevel = 'warn'
-  app.get('/livez', { logLevel, schema: { ...open, response: { 200: Live } } }, async () => ({ status: 'live' }))
+  const config = { isUnlimited: true }
+  app.get('/livez', { logLevel, config, schema: { ...open, response: { 200: Live } } }, async () => ({ status: 'live' }))
 
-  app.get('/readyz', { logLevel, schema: { ...open, response: { 200: Ready, 503: Ready } } }, async (_request, reply) => {
+  app.get('/readyz', { logLevel, config, schema: { ...open, response: { 200: Ready, 503: Ready } } }, async (_request, reply) => {
     const [results, report] = await Promise.all([lookAt(checks), store()])
     const isReady = results.every(([, isThere]) => isThere)
     const body = { status: isReady ? ('ready' as const) : ('not ready' as const), checks: Object.fromEntries(results), ...report }

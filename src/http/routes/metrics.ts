@@ -11,7 +11,7 @@ export interface Scrape {
 /** `/metrics`: numbers of this process, in the text format of Prometheus. Open to all who reach the port: it names no user and no job. */
 export const metricsRoute: FastifyPluginAsync<{ scrape: Scrape }> = async (app, { scrape }) => {
   const schema = { tags: ['operations'], security: [], summary: 'Metrics for Prometheus', response: { 200: Type.String() } }
-  app.get('/metrics', { schema }, async (_request, reply) =>
+  app.get('/metrics', { schema, config: { isUnlimited: true } }, async (_request, reply) =>
     reply
       .type(scrape.contentType)
       .serializer(String)
