@@ -124,7 +124,8 @@ t.test('[OPT-6] [RETRY-1] a run of an optimization is not retried by itself', as
     const { parts = [] } = (await broker.load(id)) ?? {}
     return parts.length > 0 && parts
   })
-  await h.call('POST', `/api/v2/runs/${run}/cancel`)
+  // It stands in the checkpoint before it is submitted.
+  await eventually(async () => (await h.call('POST', `/api/v2/runs/${run}/cancel`)).status === 202)
   await eventually(async () => isFinal((await broker.read(run ?? ''))?.state.status ?? 'queued'))
   t.match(await h.call('POST', `/api/v2/runs/${run}/retry`), { status: 409, body: { error: 'is_part' } })
 })

@@ -319,7 +319,7 @@ const HEALTHY: readonly [name: string, script: Script][] = [
     (response) => {
       response.writeHead(200, { 'content-type': 'text/plain' })
       for (const _ of [1, 2, 3, 4]) response.write(`data: ${JSON.stringify(deltaOf({ content: 'word' }))}\r\n\r\n`)
-      response.end('data: [DONE]\r\n\r\n')
+      response.end('data: [DONE] bye\r\n\r\n')
     },
   ],
 ]

@@ -42,7 +42,8 @@ export function chunksOf(response: Response, onDone: () => void): Response {
     transform({ event, data }, controller) {
       seen.isStream = true
       const text = data.trim()
-      if (text === DONE) {
+      // Some write more behind it.
+      if (text.startsWith(DONE)) {
         onDone()
         controller.enqueue(`data: ${DONE}\n\n`)
         return controller.terminate()
