@@ -41,8 +41,11 @@ export interface Dialogue {
 const DEFAULT_BACKOFF_MS = { first: 250, longest: 15_000 }
 
 /** How often a watch tries again before one of these codes ends it. */
-const TRIES = new Map<number, number>()
-for (const code of Object.values<Code>(CODES)) if (code.close !== null && !code.reconnect) TRIES.set(code.close, code.retries ?? 0)
+const TRIES: ReadonlyMap<number, number> = new Map(
+  Object.values<Code>(CODES).flatMap(({ close, reconnect, retries = 0 }) =>
+    close === null || reconnect ? [] : [[close, retries] as const],
+  ),
+)
 
 /**
  * A watch's way to any hub, kept up over cuts, renewals and hubs that stop:

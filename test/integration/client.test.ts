@@ -72,6 +72,18 @@ t.test('a lost connection is opened again and resumes, again and again', async (
 
 t.test('[CODE-1] each code ends a watch after as many tries as the table says', async (t) => {
   const codes = new Map(Object.values<Code>(CODES).flatMap((code) => (code.close === null ? [] : [[code.close, code]])))
+  const ends = [...codes.values()].filter(({ reconnect }) => !reconnect).map(({ close, retries = 0 }) => [close, retries])
+  t.same(
+    ends.toSorted(([a], [b]) => Number(a) - Number(b)),
+    [
+      [1000, 0],
+      [1009, 0],
+      [4001, 1],
+      [4003, 0],
+      [4004, 3],
+    ],
+    'all others are retried, 4008 among them',
+  )
   for (const code of [1006, 1008, 4999]) codes.set(code, { close: code, http: 0, reconnect: true, text: 'of somebody between' })
   for (const [close, { reconnect, retries = 0 }] of codes) {
     const server = await startServer(t)
