@@ -126,6 +126,7 @@ function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService 
     onFault,
     onReconnect,
     store: parts.health,
+    mayJudge: () => parts.health.mayJudge,
   })
   return new ClaimService({ ...parts, claims, lockMs, onFault })
 }

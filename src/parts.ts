@@ -83,7 +83,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
     onReconnect: () => adapters.reconnects.add(),
     store: health,
   })
-  const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS }
+  const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS, mayJudge: () => health.mayJudge }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
   const close = async () => {
     await sweeper.close()

@@ -1,12 +1,15 @@
-import { type Job as BullJob, DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Job as BullJob, DelayedError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Broker, Pulse, WriteRefusal } from '../src/broker/broker.js'
 import type { QueueRef } from '../src/broker/gate.js'
 import { storeFaultOf } from '../src/broker/store-fault.js'
 import type { StoreWatch } from '../src/broker/store-health.js'
 import type { AttemptTally } from '../src/jobs/attempt-tally.js'
+import { commit, isLost } from '../src/jobs/bull-commit.js'
 import { connectBull, connectControl } from '../src/jobs/bull-connection.js'
-import { BACKOFF, type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
+import { type Held, holdLock } from '../src/jobs/bull-locks.js'
+import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../src/jobs/bull-queue.js'
 import { type Finalizer, finalize } from '../src/jobs/finalize.js'
 import type { Settled } from '../src/jobs/queue.js'
 import type { ComputedKindName, InputOf } from '../src/protocol/kinds.js'
@@ -35,8 +38,8 @@ export interface WorkerOptions<K extends ComputedKindName> {
   readonly onFault: (error: unknown) => void
   /** One of its connections was lost and stands again. */
   readonly onReconnect?: () => void
-  /** What this process knows of Redis. */
-  readonly store?: StoreWatch
+  /** What this process knows of Redis; `mayJudge`: whether a worker without a lock is lost. */
+  readonly store: StoreWatch & { readonly mayJudge: boolean }
   /** A job was found to have another writer, or to be over. */
   readonly onFenced: (id: string, reason: WriteRefusal) => void
   /** An attempt at a job has failed. */
@@ -45,18 +48,10 @@ export interface WorkerOptions<K extends ComputedKindName> {
 
 /** Pause before BullMQ tries again what a broken connection has cut off. */
 const RETRY_MS = 1000
+/** How often a lock is renewed in its life. A timer of Node, which runs by a clock that is never set. */
+const RENEWALS_PER_LOCK = 4
 /** How long a stopping worker without jobs waits for a Redis that does not answer. What it could not tell the queue, the stalled check finds. */
 const CLOSE_MS = 5000
-
-/** A failure that is tried again after a time that the runner has announced. */
-class Again extends Error {
-  readonly delayMs: number
-
-  constructor(cause: Error, delayMs: number) {
-    super(cause.message, { cause })
-    this.delayMs = delayMs
-  }
-}
 
 /** A worker process's hold on one queue: BullMQ and the control channel on one side, the runner on the other. */
 export class KindWorker<K extends ComputedKindName> {
@@ -67,8 +62,10 @@ export class KindWorker<K extends ComputedKindName> {
   readonly #running = new Map<string, JobContext>()
   readonly #processing = new Set<Promise<BullReturn>>()
   readonly #settling = new Set<Promise<void>>()
-  /** How attempts have ended that the queue has not committed yet. */
-  readonly #ways = new WeakMap<object, Settled['how']>()
+  /** What this worker holds, from its start to its commit. */
+  readonly #held = new Map<string, Held>()
+  readonly #renewing: NodeJS.Timeout
+  #checking: NodeJS.Timeout | undefined
   #stopping = false
 
   constructor(options: WorkerOptions<K>) {
@@ -88,22 +85,20 @@ export class KindWorker<K extends ComputedKindName> {
       prefix,
       concurrency,
       // A dead worker's lock is gone after `lockDuration` at the latest. Each check marks what is active and gives back what it finds marked and without a lock,
-      // so the first check after that does it: within one and a half times `lockDuration`, 15 s by default. A lock is renewed when it is between a quarter and a
-      // half of that old (`lockRenewTime`, its default), so an event loop may stand still for half of it without losing its jobs.
+      // so the first check after that does it: within one and a half times `lockDuration`, 15 s by default. Locks and checks are this class's own: BullMQ
+      // renews by a clock that may be set, never takes a lapsed lock again, and checks right after Redis was away.
       lockDuration: lockDurationMs,
+      skipLockRenewal: true,
+      skipStalledCheck: true,
       stalledInterval: lockDurationMs / 2,
       // The hash counts lost workers; the runner ends what has lost too many.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
-      settings: { backoffStrategy: (_attempts, type, error) => (type === BACKOFF && error instanceof Again ? error.delayMs : 1000) },
       runRetryDelay: RETRY_MS,
       autorun: false,
     })
     this.#worker.on('error', onFault)
-    this.#worker.on('completed', (job) => this.#committed(job))
     this.#worker.on('failed', (job) => job && this.#committed(job))
-    this.#worker.on('lockRenewalFailed', (ids: string[]) => {
-      for (const id of ids) this.#running.get(id)?.stop('lost')
-    })
+    this.#renewing = setInterval(() => void this.#renew(), lockDurationMs / RENEWALS_PER_LOCK).unref()
   }
 
   get queue(): string {
@@ -135,6 +130,9 @@ export class KindWorker<K extends ComputedKindName> {
   async start(): Promise<void> {
     await this.#control.subscribe(this.#options.controlChannel)
     await this.#worker.waitUntilReady()
+    const check = () => void this.#check()
+    check()
+    this.#checking = setInterval(check, this.#options.lockDurationMs / 2).unref()
     this.#worker.run().catch(this.#options.onFault)
   }
 
@@ -144,13 +142,17 @@ export class KindWorker<K extends ComputedKindName> {
    */
   async close(): Promise<void> {
     this.#stopping = true
+    clearInterval(this.#checking)
     const closed = this.#worker.close()
     await this.#finish()
     for (const context of this.#running.values()) context.stop('stopping')
+    // What cannot be committed by then, the stalled check of another worker finds.
+    const graceMs = this.#processing.size > 0 ? this.#options.cancelGraceMs : 0
+    const timer = setTimeout(() => this.#connection.disconnect(), graceMs + CLOSE_MS)
     await Promise.allSettled(this.#processing)
-    const timer = setTimeout(() => this.#connection.disconnect(), CLOSE_MS)
     await closed
     clearTimeout(timer)
+    clearInterval(this.#renewing)
     await Promise.allSettled(this.#settling)
     this.#control.disconnect()
     this.#connection.disconnect()
@@ -199,25 +201,61 @@ export class KindWorker<K extends ComputedKindName> {
     const onStarted = () => parts.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
     const runner = { broker: parts.broker, cancelGraceMs, onStart, onStarted, onFenced, onFailed, tally }
-    const settled = await runJob(task, processor, runner).finally(() => {
-      // After a lost lock another try of the same round may stand here already.
-      if (this.#running.get(name) === own) this.#running.delete(name)
-    })
-    if (settled.how === 'handed back') {
-      await job.moveToWait(token)
-      parts.attempts.settled(queue, settled.how)
-      throw new WaitingError()
+    const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
+    this.#held.set(name, held)
+    try {
+      const settled = await runJob(task, processor, runner).finally(() => {
+        // After a lost lock another try of the same round may stand here already.
+        if (this.#running.get(name) === own) this.#running.delete(name)
+      })
+      if (await this.#commit(job, held, settled)) parts.attempts.settled(queue, settled.how)
+    } finally {
+      if (this.#held.get(name) === held) this.#held.delete(name)
     }
-    this.#ways.set(job, settled.how)
-    return commit(job, settled)
+    this.#committed(job)
+    // It is where it belongs: BullMQ has nothing to do with it any more.
+    throw new WaitingError()
+  }
+
+  /**
+   * Commits the end of a try, however long Redis is away or refuses: until then the result is here alone. False where somebody else has the round by now, or
+   * this very commit has been done before its answer was lost.
+   */
+  async #commit(job: BullJob<BullData, BullReturn>, held: Held, settled: Settled): Promise<boolean> {
+    for (;;) {
+      try {
+        if (!(await holdLock(this.#connection, held, this.#options.lockDurationMs))) return false
+        await commit(job, held.lock, settled)
+        return true
+      } catch (error) {
+        if (isLost(error)) return false
+        // This worker was closed meanwhile: the queue gives the job to another one.
+        if (storeFaultOf(error) === null || this.#connection.status === 'end') throw error
+      }
+      await pause(RETRY_MS)
+    }
+  }
+
+  /** Keeps the locks of what this worker holds. */
+  async #renew(): Promise<void> {
+    const { lockDurationMs, onFault } = this.#options
+    if (this.#connection.status !== 'ready') return
+    const renew = async (held: Held) => {
+      const isHeld = await holdLock(this.#connection, held, lockDurationMs)
+      if (!isHeld && this.#held.get(held.name) === held) this.#running.get(held.name)?.stop('lost')
+    }
+    await Promise.all([...this.#held.values()].map((held) => renew(held).catch(onFault)))
+  }
+
+  /** Gives back what dead workers held. Not while those that live may lack a lock too. */
+  async #check(): Promise<void> {
+    if (!this.#options.store.mayJudge || this.#connection.status !== 'ready') return
+    await this.#worker.getBackend().moveStalledJobsToWait().catch(this.#options.onFault)
   }
 
   /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
   #committed(job: BullJob<BullData, BullReturn>): void {
     const { queue, parts } = this.#options
-    const how = this.#ways.get(job)
-    // The queue tells of a job that another worker has lost as well.
-    if (how !== undefined) parts.attempts.settled(queue, how)
     const ref: QueueRef = { queue, id: job.data.id, round: job.data.round }
     this.#follow(parts.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined)))
   }
@@ -230,22 +268,6 @@ export class KindWorker<K extends ComputedKindName> {
 
   #obey(message: string): void {
     this.#running.get(readControl(message)?.cancel ?? '')?.stop('cancelled')
-  }
-}
-
-/** What comes out of the runner, in BullMQ's words. */
-async function commit(job: BullJob<BullData, BullReturn>, settled: Exclude<Settled, { how: 'handed back' }>): Promise<BullReturn> {
-  switch (settled.how) {
-    case 'done':
-      return { result: settled.result, compute_time_s: settled.compute_time_s }
-    case 'ended':
-      // Before the job fails, so that the outcome outlives this process.
-      await job.updateData({ ...job.data, outcome: settled.outcome })
-      throw new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled')
-    case 'refused':
-      throw new UnrecoverableError('not to be run')
-    case 'retry':
-      throw new Again(settled.error, settled.delayMs)
   }
 }
 

@@ -1,8 +1,10 @@
-import { Job as BullJob, Queue as BullMq, type QueueOptions, UnrecoverableError, type WorkerOptions } from 'bullmq'
+import { Job as BullJob, Queue as BullMq, type QueueOptions, type WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { asked } from '../broker/store-fault.js'
 import type { StoreWatch } from '../broker/store-health.js'
+import { commit, isLost } from './bull-commit.js'
 import { connectBull } from './bull-connection.js'
+import { holdLock } from './bull-locks.js'
 import { type BullData, type BullReturn, bullJobId } from './bull-queue.js'
 import { countPost, readRecord, writeRecord } from './bull-records.js'
 import { CHECKS_PER_LOCK, type Claim, type ClaimRecord, type Claims, type PostCounter, type Taken } from './claims.js'
@@ -20,6 +22,8 @@ export interface BullClaimsOptions {
   readonly onReconnect?: () => void
   /** What this process knows of Redis. */
   readonly store?: StoreWatch
+  /** Whether a worker without a lock is lost: Redis may have been away, or have refused to renew it. */
+  readonly mayJudge?: () => boolean
 }
 
 type RoundQueue = BullMq<BullData, BullReturn>
@@ -46,7 +50,14 @@ export class BullClaims implements Claims, PostCounter {
   }
 
   async renew(claim: Claim, lock: string): Promise<boolean> {
-    return (await asked(this.#queue(claim.queue).getBackend().extendLock(bullJobId(claim), lock, this.#options.lockMs))) === 1
+    const queue = this.#queue(claim.queue)
+    const job = await asked(queue.getJob(bullJobId(claim)))
+    if (!job || job.data.base + job.attemptsStarted !== claim.token) return false
+    return holdLock(
+      this.#redis(),
+      { base: queue.toKey(''), name: bullJobId(claim), lock, start: job.attemptsStarted },
+      this.#options.lockMs,
+    )
   }
 
   async settle(claim: Claim, lock: string, settled: Settled): Promise<boolean> {
@@ -75,6 +86,7 @@ export class BullClaims implements Claims, PostCounter {
   }
 
   async recover(queue: string): Promise<void> {
+    if (this.#options.mayJudge?.() === false) return
     await asked(this.#queue(queue).getBackend().moveStalledJobsToWait())
   }
 
@@ -113,30 +125,4 @@ export class BullClaims implements Claims, PostCounter {
     this.#queues.set(name, queue)
     return queue
   }
-}
-
-async function commit(job: RoundJob, lock: string, settled: Settled): Promise<void> {
-  switch (settled.how) {
-    case 'done':
-      await job.moveToCompleted({ result: settled.result, compute_time_s: settled.compute_time_s }, lock, false)
-      return
-    case 'ended':
-      // Before the job fails, so that the outcome outlives this process.
-      await job.updateData({ ...job.data, outcome: settled.outcome })
-      await job.moveToFailed(new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled'), lock)
-      return
-    case 'handed back':
-      await job.moveToWait(lock)
-      return
-    case 'refused':
-      await job.moveToFailed(new UnrecoverableError('not to be run'), lock)
-      return
-    case 'retry':
-      await job.moveToDelayed(Date.now() + settled.delayMs, lock)
-  }
-}
-
-/** BullMQ's codes for: no such job, no lock, not active, another's lock. */
-function isLost(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && [-1, -2, -3, -6].includes(Number(error.code))
 }

@@ -20,6 +20,8 @@ export interface CareLimits {
   readonly lockMs: number
   /** How long a job that only waits for its turn is not looked at. */
   readonly heldMs: number
+  /** Whether a worker without a lock, or without a sign of life, is lost: Redis may have been away, or have refused what it wrote. */
+  readonly mayJudge?: () => boolean
 }
 
 export interface Care extends CareLimits {
@@ -28,8 +30,8 @@ export interface Care extends CareLimits {
   readonly census: Census
 }
 
-/** Of `lockMs`: for how long a round is seen without a lock before it is lost. While any worker is there, the queue gives it back within half of it. */
-const LOST_SHARE = 0.75
+/** Of `lockMs`: for how long a round is seen without a lock before it is lost. While any worker is there, the queue gives it back within two checks, each half of it. */
+const LOST_SHARE = 1.5
 
 /**
  * Sees to it that a round ends, whatever process died at whatever moment: submitted but not in the queue, ended in the queue but not told, cancelled but deaf,
@@ -76,7 +78,8 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
     await restore(parts, state, ref, source)
     return touch()
   }
-  if (isComputed(state.status) && (state.silentMs ?? 0) > lockMs) {
+  const mayBeLost = care.mayJudge?.() !== false && isComputed(state.status)
+  if (mayBeLost && (state.silentMs ?? 0) > lockMs) {
     const loss = await lossOf(parts, state, queued, { round, since: locklessSince, lockMs, lockless })
     if (loss !== null) return end(lost(state, loss), fencingWriter(state, 'round'))
   }

@@ -154,3 +154,31 @@ t.test('[OPS-1] a Redis that does not let a node write: not ready, with the righ
   await admin.call('ACL', 'SETUSER', 'runcast', '+set')
   await eventually(async () => (await readyz(h)).status === 200)
 })
+
+t.test('[STATE-9] a Redis that refuses writes for longer than a lock lives costs no attempt and no result', async (t) => {
+  const stage = new Stage()
+  const env = { WORKER_LOCK_MS: '1000', SWEEP_INTERVAL_MS: '200', WORKER_CONCURRENCY: '3' }
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: stage.processor, env })
+  const admin = adminOf(t, h.redis.url)
+  const ids = [await h.submit(), await h.submit(), await h.submit()] as const
+  const plays = await Promise.all(ids.map((id) => stage.play(id)))
+  const locks = async () => (await admin.keys('*:lock')).length
+  await eventually(async () => (await locks()) === 3)
+  await admin.config('SET', 'maxmemory', '1')
+  await eventually(async () => (await locks()) === 0)
+  const [first, second, third] = plays
+  first?.complete({ f: 1 })
+  second?.job.metric('frequency', 2, 'Hz')
+  second?.complete({ f: 2 })
+  await eventually(async () => (await readyz(h)).body.reason === 'store_full')
+  await admin.config('SET', 'maxmemory', '0')
+  const state = async (id: string) => (await h.call('GET', `/api/v2/runs/${id}`)).body
+  for (const id of ids.slice(0, 2)) await eventually(async () => (await state(id)).status === 'completed')
+  await eventually(async () => (await locks()) === 1)
+  third?.job.metric('frequency', 3, 'Hz')
+  third?.complete({ f: 3 })
+  await eventually(async () => (await state(ids[2])).status === 'completed')
+  for (const id of ids) t.match(await state(id), { status: 'completed', attempt: 1 })
+  t.equal(stage.plays.length, 3, 'each was computed once')
+  t.same(h.faults, [])
+})

@@ -215,6 +215,7 @@ t.test('BullMQ and Redis stay behind their ports', async (t) => {
   const importers = (name: string) => filesWith((file) => importsOf(file).npm.includes(name)).toSorted()
   t.same(importers('bullmq'), [
     'src/jobs/bull-claims.ts',
+    'src/jobs/bull-commit.ts',
     'src/jobs/bull-events.ts',
     'src/jobs/bull-queue.ts',
     'workers/step-worker.ts',
@@ -226,6 +227,7 @@ t.test('BullMQ and Redis stay behind their ports', async (t) => {
       'src/jobs/bull-claims.ts',
       'src/jobs/bull-connection.ts',
       'src/jobs/bull-events.ts',
+      'src/jobs/bull-locks.ts',
       'src/jobs/bull-queue.ts',
       'src/jobs/bull-records.ts',
       'workers/step-worker.ts',
