@@ -22,6 +22,8 @@ const UNDISTURBED = {
   MAX_UPGRADES_PER_SECOND: '100000',
   MAX_REQUESTS_PER_SECOND: '100000',
   MAX_STRANGER_REQUESTS_PER_SECOND: '100000',
+  MAX_PENDING_SOCKETS: '100000',
+  MAX_PENDING_SOCKETS_PER_ADDRESS: '100000',
 }
 
 /** A server under measurement, with the clients that listen to it and a publisher that reaches it through Redis alone. */
