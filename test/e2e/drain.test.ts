@@ -19,11 +19,11 @@ function follow(h: Harness, id: string, nodeNow: () => string) {
   let since = -1
   class Balanced extends WebSocket {
     constructor(url: string) {
-      super(url.replace('balancer', nodeNow()))
+      super(url.replace('ws://balancer', nodeNow()))
     }
   }
   const watch = new JobWatch({
-    url: `balancer/api/v2/ws/runs/${id}`,
+    url: `ws://balancer/api/v2/ws/runs/${id}`,
     token: () => h.token(),
     WebSocket: Balanced,
     backoffMs: { first: 50, longest: 500 },
