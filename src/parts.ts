@@ -84,7 +84,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
     store: health,
   })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS, mayJudge: () => health.mayJudge }
-  const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault })
+  const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault, isInStep: () => health.isInStep })
   const close = async () => {
     await sweeper.close()
     await adapters.close()

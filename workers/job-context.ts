@@ -42,7 +42,8 @@ export class JobContext {
   readonly #stop = new AbortController()
   readonly #kill = new AbortController()
   readonly #heartbeat = new Heartbeat()
-  readonly #startedAt = Date.now()
+  /** Spans are measured by a clock that is never set. */
+  readonly #startedAt = performance.now()
   #logTail: readonly string[] = []
   readonly #waiting = new ReportQueue()
   #writer: Writer
@@ -86,7 +87,7 @@ export class JobContext {
   }
 
   get elapsedSeconds(): number {
-    return Math.round((Date.now() - this.#startedAt) / 10) / 100
+    return Math.round((performance.now() - this.#startedAt) / 10) / 100
   }
 
   get logTail(): string {
@@ -242,9 +243,9 @@ export class JobContext {
       } catch (error) {
         if (!isOverloaded(error)) throw error
         // Redis cannot be reached, or refuses. The number is the same, so the write is done once however often it arrives.
-        this.#failingSince ??= Date.now()
+        this.#failingSince ??= performance.now()
         const patience = this.signal.aborted ? Math.min(STOPPING_MS, this.#unreachableMs) : this.#unreachableMs
-        if (Date.now() - this.#failingSince > patience) {
+        if (performance.now() - this.#failingSince > patience) {
           this.#silence(new Stop('unreachable'))
           return 'unreachable'
         }

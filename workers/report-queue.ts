@@ -13,7 +13,7 @@ export class ReportQueue {
   /** A tick has its key, a durable event a number. */
   readonly #waiting = new Map<string | number, JobEvent>()
   #counter = 0
-  #lastTickAt = 0
+  #lastTickAt = Number.NEGATIVE_INFINITY
   /** Who awaits room for more. */
   #room: Deferred | undefined
 
@@ -23,7 +23,7 @@ export class ReportQueue {
 
   /** When the next tick is due, in ms from now. */
   get dueInMs(): number {
-    return Math.max(this.#lastTickAt + TICK_INTERVAL_MS - Date.now(), 0)
+    return Math.max(this.#lastTickAt + TICK_INTERVAL_MS - performance.now(), 0)
   }
 
   /** Answers whether it supersedes a tick that waited. */
@@ -40,7 +40,7 @@ export class ReportQueue {
     for (const [key, event] of this.#waiting) {
       if (batch.length === BATCH) break
       if (event.class === 'tick' && !tickIsDue) continue
-      if (event.class === 'tick') this.#lastTickAt = Date.now()
+      if (event.class === 'tick') this.#lastTickAt = performance.now()
       batch.push(event)
       this.#waiting.delete(key)
     }
@@ -49,7 +49,7 @@ export class ReportQueue {
 
   /** Every tick is due now. */
   hurry(): void {
-    this.#lastTickAt = 0
+    this.#lastTickAt = Number.NEGATIVE_INFINITY
   }
 
   /** Resolves when there is room for more, or `release` is called; rejects with the reason of `clear`. */

@@ -19,6 +19,8 @@ export interface StoreHealthOptions {
   readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
   /** ms of a clock that is never set. */
   readonly elapsed?: () => number
+  /** ms since the epoch, as this machine has it. */
+  readonly wallClock?: () => number
 }
 
 /** Refusals that are the same for every node, while reads go on. */
@@ -30,6 +32,8 @@ const MAX_INTERVAL_MS = 1000
 const ANSWER_MS = 2000
 /** Where connections that were made anew lead to no master either, they are made anew again after this time, then after twice that, up to the most. */
 const RECONNECT_MS = { first: 1000, most: 5000 }
+/** How far a machine's clock may be from that of Redis. */
+const MAX_SKEW_MS = 5000
 /** Different refusals of rights that are logged. */
 const MAX_DENIALS = 100
 
@@ -40,6 +44,7 @@ const MAX_DENIALS = 100
 export class StoreHealth implements StoreWatch {
   readonly #options: StoreHealthOptions
   readonly #elapsed: () => number
+  readonly #wallClock: () => number
   readonly #lost = new Set<() => void>()
   readonly #denials = new Set<string>()
   #probe: Probe | undefined
@@ -49,6 +54,7 @@ export class StoreHealth implements StoreWatch {
   /** Since when the store has taken writes without a break that a lock may not have survived. */
   #writableSince = Number.NEGATIVE_INFINITY
   #provenAt: number | undefined
+  #isInStep = true
   /** When the connections may be made anew again, and how long after that the next time. */
   #mayMoveAt = Number.NEGATIVE_INFINITY
   #moveAfterMs = RECONNECT_MS.first
@@ -56,6 +62,7 @@ export class StoreHealth implements StoreWatch {
   constructor(options: StoreHealthOptions) {
     this.#options = options
     this.#elapsed = options.elapsed ?? (() => performance.now())
+    this.#wallClock = options.wallClock ?? Date.now
   }
 
   /** Why the last look failed; null where the store takes writes. */
@@ -74,6 +81,11 @@ export class StoreHealth implements StoreWatch {
    */
   get mayJudge(): boolean {
     return this.#reason === null && this.#elapsed() - this.#writableSince > this.#options.lockMs
+  }
+
+  /** Whether this machine's clock agrees with that of Redis, as far as the last look tells. Who is out of step must not judge by the time. */
+  get isInStep(): boolean {
+    return this.#isInStep
   }
 
   /** Probes from now on. */
@@ -116,8 +128,10 @@ export class StoreHealth implements StoreWatch {
     if (!probe) return this.#reason
     const begun = this.#elapsed()
     try {
-      await inTime(probe())
-      if (this.#probe === probe) this.#proven(begun)
+      const time = await inTime(probe())
+      if (this.#probe !== probe) return this.#reason
+      this.#proven(begun)
+      this.#compareClocks(time, this.#elapsed() - begun)
     } catch (error) {
       if (this.#probe === probe) this.#failed(error)
     }
@@ -135,6 +149,20 @@ export class StoreHealth implements StoreWatch {
     if (this.#reason === null) return
     log.info({ reason: this.#reason }, 'Redis takes writes again')
     this.#reason = null
+  }
+
+  #compareClocks(time: number, tookMs: number): void {
+    const aheadMs = this.#wallClock() - time
+    const isInStep = Math.abs(aheadMs) - tookMs <= MAX_SKEW_MS
+    if (isInStep === this.#isInStep) return
+    this.#isInStep = isInStep
+    const { log } = this.#options
+    if (isInStep) log.info({}, 'The clock of this machine agrees with that of Redis again')
+    else
+      log.warn(
+        { ahead_ms: Math.round(aheadMs) },
+        'THE CLOCK OF THIS MACHINE IS NOT THAT OF REDIS: this process does not sweep until they agree',
+      )
   }
 
   #failed(error: unknown): void {

@@ -5,7 +5,7 @@ import type { Claims, Taken } from './claims.js'
 interface Waiter {
   /** Which of its line it was. */
   readonly number: number
-  /** Epoch ms. */
+  /** By the clock that is never set. */
   readonly until: number
   resolve(taken: Taken | null): void
   reject(error: unknown): void
@@ -57,7 +57,7 @@ export class ClaimDesk {
     this.#lines.set(queue, line)
     return new Promise<Taken | null>((resolve, reject) => {
       line.count += 1
-      const waiter = { number: line.count, until: Date.now() + waitMs, resolve, reject }
+      const waiter = { number: line.count, until: performance.now() + waitMs, resolve, reject }
       line.waiters.add(waiter)
       gone.addEventListener('abort', () => line.waiters.delete(waiter) && resolve(null), { once: true })
       this.#serve(queue, line)
@@ -93,7 +93,7 @@ export class ClaimDesk {
           await this.#give(taken, line)
           continue
         }
-        const now = Date.now()
+        const now = performance.now()
         for (const waiter of lookedFor(line, asked)) if (waiter.until <= now && line.waiters.delete(waiter)) waiter.resolve(null)
       } catch (error) {
         for (const waiter of lookedFor(line, asked)) if (line.waiters.delete(waiter)) waiter.reject(error)

@@ -26,7 +26,7 @@ export class ClaimRecovery {
 
   /** Somebody claims from this queue, or computes what was claimed from it. */
   attend(queue: string): void {
-    this.#seen.set(queue, Date.now())
+    this.#seen.set(queue, performance.now())
     if (this.#timer) return
     this.#timer = setInterval(() => this.#check(), this.#options.lockMs / CHECKS_PER_LOCK).unref()
     this.#check()
@@ -39,7 +39,8 @@ export class ClaimRecovery {
 
   #check(): void {
     const { lockMs, isWanted, onFault } = this.#options
-    const isAttended = (queue: string) => isWanted(queue) || Date.now() - (this.#seen.get(queue) ?? 0) <= lockMs
+    const isAttended = (queue: string) =>
+      isWanted(queue) || performance.now() - (this.#seen.get(queue) ?? Number.NEGATIVE_INFINITY) <= lockMs
     const attended = [...this.#seen.keys()].filter(isAttended)
     if (attended.length === 0) {
       clearInterval(this.#timer)

@@ -66,10 +66,10 @@ export class ClaimService {
     if (this.#draining) throw new Refusal('restart')
     const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#parts.solvers) })
     this.#recovery.attend(queue)
-    const until = Date.now() + waitMs
+    const until = performance.now() + waitMs
     // Where the client leaves, the next wait ends at once.
     for (;;) {
-      const taken = await this.#desk.wait(queue, Math.max(0, until - Date.now()), gone)
+      const taken = await this.#desk.wait(queue, Math.max(0, until - performance.now()), gone)
       if (!taken) return null
       const assignment = await this.#begin(taken, request)
       if (assignment) return assignment

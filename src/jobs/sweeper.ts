@@ -11,6 +11,8 @@ import type { QueueWatch } from './queue-watch.js'
 export interface SweeperOptions extends CareLimits {
   readonly intervalMs: number
   readonly onFault: (error: unknown) => void
+  /** Whether this process's clock is right: deadlines are judged by it, so it neither sweeps nor holds the lease where it is not. */
+  readonly isInStep?: () => boolean
 }
 
 const BATCH = 200
@@ -62,7 +64,12 @@ export class Sweeper {
   }
 
   async #turn(): Promise<void> {
+    const wasHolder = this.#isHolder
     this.#isHolder = false
+    if (this.#options.isInStep?.() === false) {
+      if (wasHolder) await this.#lease.release()
+      return this.#stopHearing()
+    }
     this.#isHolder = await this.#lease.hold()
     if (!this.#isHolder || this.#closed) return this.#stopHearing()
     this.#watch.open((ref) => this.#hear(ref))

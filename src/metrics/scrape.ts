@@ -31,7 +31,7 @@ const KEEP_MS = 1000
 export function buildScrape(exposition: Exposition, { own, questions, begin }: ScrapeSources): Scrape {
   let last: { readonly at: number; readonly samples: Promise<Samples> } | undefined
   const ask = () => {
-    const now = Date.now()
+    const now = performance.now()
     if (!last || now - last.at >= KEEP_MS || now < last.at) last = { at: now, samples: answersTo(questions()) }
     return last.samples
   }
