@@ -1,6 +1,6 @@
 import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
-import { asked } from './store-fault.js'
+import { asked, storeFaultOf } from './store-fault.js'
 
 /** A job that runs is weighed again and again by the sweeper; an older figure is of one that is gone. */
 const BELIEVED_MS = 3600_000
@@ -24,10 +24,10 @@ export class RedisStorage {
     this.#keys = keys
   }
 
-  /** Weighs a job and notes that for its owner. One that has expired is left alone. */
+  /** Weighs a job and notes that for its owner. One that has expired is left alone, and so is every job where Redis denies the command for it. */
   async weigh(id: string): Promise<void> {
     const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id)]
-    const weight = await asked(this.#commands.runcastWeigh(...keys, BELIEVED_MS))
+    const weight = await asked(this.#commands.runcastWeigh(...keys, BELIEVED_MS)).catch(unlessDenied)
     if (!weight) return
     const [owner, bytes, ms] = weight
     await asked(this.#commands.runcastStored(...this.#keys.stored(owner), Number.MAX_SAFE_INTEGER, id, bytes, ms))
@@ -37,4 +37,10 @@ export class RedisStorage {
     const [bytes, belowLimitInMs] = await asked(this.#commands.runcastStored(...this.#keys.stored(owner), limit))
     return { bytes, belowLimitInMs }
   }
+}
+
+/** Jobs go on uncounted where the user of Redis lacks the right to MEMORY: the health of the store logs that once. */
+function unlessDenied(error: unknown): null {
+  if (storeFaultOf(error) !== 'store_denies') throw error
+  return null
 }

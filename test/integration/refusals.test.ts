@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { startRedisProxy } from '../contract/redis-proxy.js'
 import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, startHarness } from '../helpers/harness.js'
+import { docsShell } from '../helpers/readme.js'
 import { startTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 
@@ -153,6 +154,46 @@ t.test('[OPS-1] a Redis that does not let a node write: not ready, with the righ
   t.match(h.logged, [{ reason: 'store_denies', err: { message: /script/ } }])
   await admin.call('ACL', 'SETUSER', 'runcast', '+set')
   await eventually(async () => (await readyz(h)).status === 200)
+})
+
+t.test('the rights that the docs name are enough for a job from submit to end', async (t) => {
+  const redis = await startTestRedis(t)
+  const [line = ''] = docsShell('ACL SETUSER')
+  const [, name = '', ...rights] = line
+    .split(' ')
+    .slice(2)
+    .map((part) => part.replaceAll("'", ''))
+  await adminOf(t, redis.url).call('ACL', 'SETUSER', name, ...rights)
+  const url = redis.url.replace('//', `//${name}:a-long-password@`)
+  const stage = new Stage()
+  const env = { SWEEP_INTERVAL_MS: '100', READY_NEEDS_WORKER: 'yes' }
+  const h = await startHarness(t, { redis: { url, prefix: 'runcast' }, processor: stage.processor, env })
+  const [done, cancelled] = [await h.submit(), await h.submit()]
+  const client = await h.connect(done)
+  const play = await stage.play(done)
+  play.job.metric('frequency', 1, 'Hz')
+  play.complete()
+  await client.next('completed')
+  t.equal((await h.call('POST', `/api/v2/runs/${cancelled}/cancel`)).status, 202)
+  await eventually(async () => (await h.call('GET', `/api/v2/runs/${cancelled}`)).body.status === 'cancelled')
+  t.match(await readyz(h), { body: { writable: true } })
+  t.same([h.faults, changes(h)], [[], []])
+})
+
+t.test('[QUOTA-4] a Redis that denies MEMORY costs no request: jobs go on uncounted, and one line says so', async (t) => {
+  const redis = await startTestRedis(t)
+  const admin = adminOf(t, redis.url)
+  await admin.call('ACL', 'SETUSER', 'runcast', 'on', '>secret', '~*', '&*', '+@all', '-memory')
+  const h = await startHarness(t, {
+    redis: { url: redis.url.replace('//', '//runcast:secret@'), prefix: 'runcast' },
+    processor: null,
+    env: { MAX_BYTES_PER_USER: '65536' },
+  })
+  const submit = () => h.call('POST', '/api/v2/runs', SUBMIT)
+  t.same([(await submit()).status, (await submit()).status], [202, 202])
+  t.match(await readyz(h), { status: 200, body: { writable: true } })
+  t.match(changes(h), [/^Redis does not let this server/])
+  t.same(h.faults, [])
 })
 
 t.test('[STATE-9] a Redis that refuses writes for longer than a lock lives costs no attempt and no result', async (t) => {
