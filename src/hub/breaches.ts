@@ -17,7 +17,7 @@ export class Breaches {
 
   /** Counts a message. */
   isTooFast(): boolean {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     if (now - this.#second.from >= 1000) this.#second = { from: now, count: 0 }
     this.#second.count += 1
     return this.#second.count > this.#limits.maxMessagesPerSecond
@@ -25,7 +25,7 @@ export class Breaches {
 
   /** Counts a breach; true where it is the one that ends the session. */
   isOneTooMany(): boolean {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     this.#breaches = [...this.#breaches.filter((at) => at > now - MINUTE_MS), now]
     return this.#breaches.length >= this.#limits.maxBreachesPerMinute
   }

@@ -13,20 +13,20 @@ const CLOSING = 0.8
  */
 export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, leastMs: number): Promise<void> {
   const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
-  const begun = clock.now()
+  const begun = clock.elapsed()
   const told = [...sessions]
   for (const [i, session] of told.entries()) session.drain(Math.round((i / told.length) * MOVING * windowMs), windowMs)
   // Looked at often, so that a node that is empty need not wait.
   const step = Math.max(10, windowMs / 100)
-  while (sessions.size > 0 && clock.now() - begun < CLOSING * windowMs) await wait(step)
+  while (sessions.size > 0 && clock.elapsed() - begun < CLOSING * windowMs) await wait(step)
   const late = [...sessions]
-  const closingFrom = clock.now()
+  const closingFrom = clock.elapsed()
   const closingMs = Math.max(0, begun + windowMs - closingFrom)
   for (const [i, session] of late.entries()) {
     const due = closingFrom + (i / late.length) * closingMs
-    if (due > clock.now()) await wait(due - clock.now())
+    if (due > clock.elapsed()) await wait(due - clock.elapsed())
     session.close('restart')
   }
-  const rest = leastMs - (clock.now() - begun)
+  const rest = leastMs - (clock.elapsed() - begun)
   if (rest > 0) await wait(rest)
 }

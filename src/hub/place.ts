@@ -33,7 +33,7 @@ export class Place {
 
   /** How long ago the client gave a sign of life. */
   get silentMs(): number {
-    return this.#options.clock.now() - this.#heardAt
+    return this.#options.clock.elapsed() - this.#heardAt
   }
 
   /** Rejects as `Policy.enter`. */
@@ -45,7 +45,7 @@ export class Place {
 
   /** The client has given a sign of life. Where it had lost its place it takes another: see `#takeAgain`. */
   heard(): Promise<void> | null {
-    this.#heardAt = this.#options.clock.now()
+    this.#heardAt = this.#options.clock.elapsed()
     this.#question?.settle(false)
     return this.#displaced ? this.#takeAgain(this.#displaced) : null
   }

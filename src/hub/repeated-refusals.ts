@@ -79,7 +79,7 @@ export class RepeatedRefusals {
 
   #count(key: string): number {
     const { free, firstMs, longestMs, forgetMs, maxClients } = this.#delays
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     const before = this.#clients.get(key)
     const count = before && now - before.at < forgetMs ? before.count + 1 : 1
     this.#clients.delete(key)

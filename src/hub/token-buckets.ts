@@ -36,17 +36,16 @@ export class TokenBuckets {
     this.#keep(key, Math.max(this.#tokensOf(key) - count, -this.#limits.perSecond))
   }
 
-  /** A clock that was set back gives nothing and takes nothing. */
   #tokensOf(key: string): number {
     const { perSecond } = this.#limits
     const bucket = this.#buckets.get(key)
     if (!bucket) return perSecond
-    return Math.min(perSecond, bucket.tokens + (Math.max(0, this.#clock.now() - bucket.at) / 1000) * perSecond)
+    return Math.min(perSecond, bucket.tokens + ((this.#clock.elapsed() - bucket.at) / 1000) * perSecond)
   }
 
   #keep(key: string, tokens: number): void {
     this.#buckets.delete(key)
-    this.#buckets.set(key, { tokens, at: this.#clock.now() })
+    this.#buckets.set(key, { tokens, at: this.#clock.elapsed() })
     const [oldest] = this.#buckets.keys()
     if (this.#buckets.size > this.#limits.maxKeys && oldest !== undefined) this.#buckets.delete(oldest)
   }

@@ -7,12 +7,22 @@ import type { Message } from './test-client.js'
 /** Time that stands still until a test turns it. */
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000
+  #setBy = 0
   #turn: (() => void)[] = []
   readonly #timers = new Map<number, { at: number; act: () => void }>()
   #counter = 0
 
   now(): number {
+    return this.#now + this.#setBy
+  }
+
+  elapsed(): number {
     return this.#now
+  }
+
+  /** Sets the clock forward or back. No time passes. */
+  set(ms: number): void {
+    this.#setBy += ms
   }
 
   after(ms: number, act: () => void): () => void {

@@ -87,8 +87,10 @@ t.test('[LIMIT-3] upgrades of one address: as many at once as in a second, then 
   t.equal(limit.refuse('10.0.0.1', 0), 1, 'seconds to wait')
   clock.advance(500)
   t.equal(taken('10.0.0.1'), 5)
-  clock.advance(-60_000)
-  t.equal(taken('10.0.0.1'), 0, 'a clock that is set back gives nothing')
+  for (const ms of [-3600_000, 7200_000]) {
+    clock.set(ms)
+    t.equal(taken('10.0.0.1'), 0, 'a clock that is set gives nothing')
+  }
   clock.advance(60_000)
   t.equal(taken('10.0.0.1'), 10, 'never more than a second’s')
 })

@@ -525,6 +525,20 @@ t.test('[CONN-9] a client that only listens lives by its pongs; one that gives n
   t.equal(silent.transport.pings, 5)
 })
 
+t.test('[CONN-9] a clock that is set forward or back disconnects nobody', async (t) => {
+  const world = new HubWorld({ quietMs: 1e9 })
+  await world.broker.run('j')
+  const client = world.connect('j')
+  await world.settle()
+  for (const ms of [3600_000, -7200_000]) {
+    world.clock.set(ms)
+    world.clock.advance(15_000)
+    t.equal(client.transport.closedWith, undefined)
+  }
+  world.clock.advance(75_000)
+  t.equal(client.transport.closedWith, 'idle')
+})
+
 t.test(
   '[POS-4] [SLOW-4] a replay that was dropped half way was not delivered: the next resync begins where the client really is',
   async (t) => {

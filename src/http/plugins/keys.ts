@@ -107,7 +107,7 @@ async function candidates(error: unknown): Promise<readonly CryptoKey[]> {
 function withPauses(fetchKeys: typeof fetch, onFault: (error: unknown) => void): (url: string, init: RequestInit) => Promise<Response> {
   let failed: { at: number; error: unknown } | undefined
   return async (url, init) => {
-    if (failed && Date.now() < failed.at + RETRY_MS) throw failed.error
+    if (failed && performance.now() < failed.at + RETRY_MS) throw failed.error
     try {
       const response = await fetchKeys(url, init)
       const body: unknown = await response.json().catch(() => undefined)
@@ -116,7 +116,7 @@ function withPauses(fetchKeys: typeof fetch, onFault: (error: unknown) => void):
       failed = undefined
       return Response.json(body)
     } catch (error) {
-      failed = { at: Date.now(), error }
+      failed = { at: performance.now(), error }
       onFault(error)
       throw error
     }
