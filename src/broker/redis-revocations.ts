@@ -60,19 +60,18 @@ export class RedisRevocations implements Revocations {
     const before = 'before' in revocation ? revocation.before : 0
     const { until } = revocation
     // By both clocks, so that it holds on this node too.
-    const isStored = until > Date.now() && (await this.#write('revoke', { id, before, until }))
-    if (!isStored) throw new Refusal('invalid', undefined, [{ path: '/expires_at', expected: 'a time in the future' }])
+    const revokedAt = until > Date.now() ? await this.#write('revoke', { id, before, until }) : 0
+    if (revokedAt === 0) throw new Refusal('invalid', undefined, [{ path: '/expires_at', expected: 'a time in the future' }])
     // Here it holds at once, even where the channel is slow.
-    const undoneAt = this.#list.find(id)?.undoneAt ?? 0
-    this.#add([{ id, before, until, revokedAt: undoneAt + 1, undoneAt }])
+    this.#add([{ id, before, until, revokedAt, undoneAt: 0 }])
   }
 
   async undo(id: string): Promise<boolean> {
     await this.ready()
-    const isDone = await this.#write('undo', { id, before: 0, until: 0 })
+    const undoneAt = await this.#write('undo', { id, before: 0, until: 0 })
     const known = this.#list.find(id)
-    if (isDone && known) this.#add([{ ...known, undoneAt: known.revokedAt }])
-    return isDone
+    if (undoneAt > 0 && known) this.#add([{ ...known, undoneAt }])
+    return undoneAt > 0
   }
 
   list(): readonly StoredRevocation[] {
@@ -87,15 +86,15 @@ export class RedisRevocations implements Revocations {
     this.#options.subscriptions.disconnect()
   }
 
-  /** With what this node knows of it: the Redis may have lost that. Answers whether there was anything to do. */
+  /** With what this node knows of it: the Redis may have lost that. Answers when it was revoked or undone, by Redis; 0 where there was nothing to do. */
   async #write(
     act: 'revoke' | 'undo' | 'restore',
     { id, before, until }: Pick<StoredRevocation, 'id' | 'before' | 'until'>,
-  ): Promise<boolean> {
+  ): Promise<number> {
     const { commands, keys } = this.#options
     const { revokedAt, undoneAt } = this.#list.find(id) ?? { revokedAt: 0, undoneAt: 0 }
     const names = [keys.revocations(), keys.revocationEnds(), keys.revocationVersion(), keys.revocationMarks(), keys.revoked()]
-    return (await asked(commands.runcastRevoke(...names, id, before, until, randomUUID(), act, revokedAt, undoneAt))) === 1
+    return asked(commands.runcastRevoke(...names, id, before, until, randomUUID(), act, revokedAt, undoneAt))
   }
 
   #receive(message: string): void {

@@ -47,7 +47,7 @@ export interface ScriptCommands {
   runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
   runcastLease(...args: (string | number)[]): Promise<0 | 1>
   runcastRenew(...args: (string | number)[]): Promise<1>
-  runcastRevoke(...args: (string | number)[]): Promise<0 | 1>
+  runcastRevoke(...args: (string | number)[]): Promise<number>
   runcastProbe(key: string, keepMs: number): Promise<number>
   runcastGateReserve(...args: (string | number)[]): Promise<['ok' | 'hour' | 'waiting' | 'full', ms: number]>
   runcastGateEnter(...args: (string | number)[]): Promise<GateState>

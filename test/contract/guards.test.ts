@@ -256,6 +256,8 @@ t.test('[REV-6] an undone revocation is undone on all nodes, and no store that l
   await Promise.all([one.revocations.ready(), other.revocations.ready()])
   t.equal(await one.revocations.undo('sub:alice'), false, 'there is nothing to undo')
   await one.revocations.revoke({ sub: 'alice', before: Date.now(), until: soon() })
+  const [listed] = one.revocations.list()
+  t.ok(listed && Math.abs(listed.revokedAt - Date.now()) < 60_000, 'it says when right away')
   const before = await Promise.all([keys.revocations(), keys.revocationEnds(), keys.revocationMarks()].map((key) => admin.dumpBuffer(key)))
   await eventually(() => isRevoked(other), SECOND)
   t.equal(await other.revocations.undo('sub:alice'), true)

@@ -4,7 +4,7 @@
         4 hash of the same fields → "<revoked at> <undone at>" (ms; one slot)
   ARGV  1 channel  2 field  3 before (ms, 0 for a jti)  4 until (ms)  5 what begins the next version
         6 'revoke' | 'undo' | 'restore'  7 revoked at  8 undone at, as far as the caller knows (ms; 0: never)
-  Returns 1, or 0 where nothing was to be done: it ends in the past, there is nothing to undo, or all of it is known
+  Returns when it was revoked or undone (ms), or 0 where nothing was to be done: it ends in the past, there is nothing to undo, or all of it is known
 
   A revocation holds where it was revoked after it was undone. Of two that say something about one field the larger of each number holds, so a repeated call
   changes nothing and nodes may write back what this Redis has lost ('restore') in any order. An undone one stays until its end, as a tombstone: else a node
@@ -55,7 +55,8 @@ for _, key in ipairs({ KEYS[1], KEYS[2], KEYS[4] }) do redis.call('PEXPIREAT', k
 
 local is_undone = undone >= revoked
 local version = redis.call('GET', KEYS[3]) or '-'
-local next = ARGV[5] .. '@' .. string.format('%.0f', is_undone and undone or revoked)
+local at = is_undone and undone or revoked
+local next = ARGV[5] .. '@' .. string.format('%.0f', at)
 redis.call('SET', KEYS[3], next)
 redis.call('PUBLISH', ARGV[1], table.concat({ version, next, value, (is_undone and 'undo:' or '') .. field }, ' '))
-return 1
+return at
