@@ -130,7 +130,7 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
   }
 
   #open(): RedisSubscriber {
-    this.#subscriber ??= new RedisSubscriber(connectSubscriptions(this.#options), this.#commands, this.#keys)
+    this.#subscriber ??= new RedisSubscriber(connectSubscriptions(this.#options), this.#commands, this.#keys, this.#options.onFault)
     return this.#subscriber
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { CommandConnection } from './redis-connection.js'
 import type { RedisKeys } from './redis-keys.js'
-import { asked } from './store-fault.js'
+import { asked, storeFaultOf } from './store-fault.js'
 
 /** Who listens to a channel. `gap`: messages may have been missed. */
 export interface ChannelHandler {
@@ -23,6 +23,7 @@ export class RedisSubscriber {
   readonly #connection: Redis
   readonly #commands: CommandConnection
   readonly #probeChannel: string
+  readonly #onFault: (error: Error) => void
   readonly #wanted = new Map<string, ChannelHandler>()
   readonly #probeTimer: NodeJS.Timeout
   #restored = false
@@ -34,7 +35,9 @@ export class RedisSubscriber {
   #probe: { promise: Promise<boolean>; heard: () => void } | undefined
   #closed = false
 
-  constructor(connection: Redis, commands: CommandConnection, keys: RedisKeys) {
+  /** `onFault`: faults that are no outage of Redis. */
+  constructor(connection: Redis, commands: CommandConnection, keys: RedisKeys, onFault: (error: Error) => void = () => {}) {
+    this.#onFault = onFault
     this.#connection = connection
     this.#commands = commands
     this.#probeChannel = keys.probe(randomUUID())
@@ -102,7 +105,8 @@ export class RedisSubscriber {
       this.#restored = true
       this.#isOpen()
       for (const [, handler] of wanted) handler.gap()
-    } catch {
+    } catch (error) {
+      if (error instanceof Error && storeFaultOf(error) === null) this.#onFault(error)
       // It broke again in the middle; what is half subscribed is of no use. The next `ready` starts over.
       if (!this.#closed && connect === this.#connects) this.#connection.disconnect(true)
     }

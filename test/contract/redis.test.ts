@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import type { BrokerLimits } from '../../src/broker/broker.js'
+import { type BrokerLimits, DEFAULT_BROKER_LIMITS } from '../../src/broker/broker.js'
+import { RedisBroker } from '../../src/broker/redis-broker.js'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { eventually } from '../helpers/eventually.js'
 import { startTestRedis } from '../helpers/redis.js'
@@ -159,6 +161,22 @@ t.test('[POS-7] a lost subscription is told as a gap once it stands again, and w
   t.same(delivered, [3, 7], 'what was published meanwhile was lost')
   t.same(gaps.toSorted(), [job.id, other.id].toSorted())
   t.same(seqsOf(await job.since(3)), [4, 5, 6, 7])
+})
+
+t.test('[POS-7] a fault of a program while subscriptions are restored is reported, and they are restored again', async (t) => {
+  const faults: string[] = []
+  const onFault = ({ message }: Error) => void faults.push(message)
+  const broker = new RedisBroker({ url: redis.url, prefix: `test-${randomUUID()}`, limits: DEFAULT_BROKER_LIMITS, onFault })
+  t.teardown(() => broker.close())
+  const gap = () => {
+    if (!faults.includes('a bug')) throw new TypeError('a bug')
+  }
+  broker.listen({ entry: () => {}, gap })
+  await eventually(() => broker.ready())
+  await broker.subscribe('job')
+  await adminOf(t).call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await eventually(() => faults.includes('a bug'))
+  await eventually(() => broker.ready())
 })
 
 t.test('[POS-7] what is no entry is taken for a gap, and the node lives on', async (t) => {
