@@ -234,7 +234,8 @@ export function loadConfig(
     faults.push(
       'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to take tokens for others too',
     )
-  if (env.AUTH_COOKIE && !env.ALLOWED_ORIGINS) faults.push('ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is')
+  if (isSet('AUTH_COOKIE') && !isSet('ALLOWED_ORIGINS') && !isSet('PUBLIC_URL'))
+    faults.push('ALLOWED_ORIGINS or PUBLIC_URL: expected one to be set, since AUTH_COOKIE is: whose pages may use the cookie')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read
 }

@@ -114,9 +114,10 @@ t.test('lists are read at their commas; a cookie needs a list of origins', async
   t.same(ALLOWED_ORIGINS, ['https://app.example', 'http://127.0.0.1:8501'])
   t.same(TRUSTED_PROXIES, ['10.0.0.0/8', '::1'])
   t.same(loadConfig({}).ALLOWED_ORIGINS, [])
-  const missing = 'ALLOWED_ORIGINS: expected to be set, since AUTH_COOKIE is'
+  const missing = 'ALLOWED_ORIGINS or PUBLIC_URL: expected one to be set, since AUTH_COOKIE is: whose pages may use the cookie'
   t.equal(faultOf({ AUTH_COOKIE: 'session' }).message, `The settings are not valid:\n  ${missing}`)
   t.match(loadConfig({ AUTH_COOKIE: 'session', ALLOWED_ORIGINS: 'https://app.example' }), { AUTH_COOKIE: 'session' })
+  t.match(loadConfig({ AUTH_COOKIE: 'session', PUBLIC_URL: 'https://app.example' }), { AUTH_COOKIE: 'session' })
 })
 
 t.test('what a process cannot do without has to be set', async (t) => {
