@@ -49,7 +49,12 @@ t.test(
       return { metrics_summary: {} }
     }
     const h = await startHarness(t, { processor: busy, env: { WORKER_CONCURRENCY: String(JOBS) } })
-    const settings = { MAX_SOCKETS_PER_USER: '5000', MAX_UPGRADES_PER_SECOND: '10000', MAX_PENDING_SOCKETS_PER_ADDRESS: '2000', DRAIN_MS: `${DRAIN_MS}` }
+    const settings = {
+      MAX_SOCKETS_PER_USER: '5000',
+      MAX_UPGRADES_PER_SECOND: '10000',
+      MAX_PENDING_SOCKETS_PER_ADDRESS: '2000',
+      DRAIN_MS: `${DRAIN_MS}`,
+    }
     const [stays, leaves] = await Promise.all([startHub(t, h, settings), startHub(t, h, settings)])
     const ids = await Promise.all(Array.from({ length: JOBS }, () => h.submit()))
     let now = leaves.ws
