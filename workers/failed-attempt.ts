@@ -1,5 +1,6 @@
 import { shortened } from '../src/protocol/json-value.js'
 import type { AttemptFailure } from './run-job.js'
+import { asError } from './thrown.js'
 
 /** Causes of an error that are shown, one below the other. */
 const MAX_CAUSES = 5
@@ -16,7 +17,7 @@ export function failedAttempt(job: string, { attempt, error, logTail }: AttemptF
     kind,
     attempt: number,
     max_attempts,
-    error: shownText(error instanceof Error ? error.message : String(error)),
+    error: shownText(asError(error).message),
     ...(error instanceof Error && { stack: shownText(stackOf(error)) }),
     ...(logTail !== '' && { log_tail: shownText(logTail) }),
   }

@@ -6,6 +6,7 @@ import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
 import { Stop, type StopCause } from './processor.js'
 import { ReportQueue } from './report-queue.js'
+import { asError, lineOf } from './thrown.js'
 import { WorkTally } from './work-tally.js'
 
 /** Events that may wait: of a processor that does not await its report calls. One more, and the attempt fails. */
@@ -94,8 +95,8 @@ export class JobContext {
     return this.#logTail.join('\n')
   }
 
-  log(line: string): void {
-    this.#logTail = logTailOf([...this.#logTail, line])
+  log(line: unknown): void {
+    this.#logTail = logTailOf([...this.#logTail, lineOf(line)])
   }
 
   stop(cause: StopCause): void {
@@ -282,10 +283,6 @@ export class JobContext {
     if (!this.#isFenced) this.#onFenced(reason)
     this.#isFenced = true
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }
 
 function pause(ms: number): Promise<void> {

@@ -43,6 +43,8 @@ export interface Runner {
   onFailed?(failure: AttemptFailure): void
   /** See `JobContextOptions`. */
   readonly unreachableMs?: number
+  /** Largest message, in bytes of JSON: a result that is larger fails the attempt. */
+  readonly maxEventBytes?: number
   /** Where reports are counted. */
   readonly tally?: WorkTally
 }
@@ -68,7 +70,7 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
     await context.close()
     if (context.givenUp) throw context.givenUp
     const compute_time_s = context.elapsedSeconds
-    const fault = faultOfResult(task, result, compute_time_s)
+    const fault = faultOfResult(task, result, compute_time_s, runner.maxEventBytes)
     if (fault !== null) throw new JobFailure('solver_error', fault)
     return { how: 'done', result, compute_time_s }
   } catch (thrown) {

@@ -3,12 +3,13 @@ import { type Attempt, again, cancelled, failed, handBack, retryDelayMs, timedOu
 import type { Settled } from '../src/jobs/queue.js'
 import type { JobContext } from './job-context.js'
 import { JobFailure, Stop } from './processor.js'
+import { asError } from './thrown.js'
 
 /** What becomes of a job whose processor has not returned a result: `error` is the `Stop` that ended it, or what it threw. */
 export async function settleFailure(attempt: Attempt, context: JobContext, error: unknown): Promise<Settled> {
   if (error instanceof Stop) return settleStop(attempt, context, error)
   if (error instanceof JobFailure) return failed(error.code, error.message, context.logTail)
-  const fault = error instanceof Error ? error : new Error(String(error))
+  const fault = asError(error)
   const retry = again(attempt, fault)
   if (!retry) return failed('solver_error', fault.message, context.logTail)
   return settleWrite(attempt, context, await context.write([retry.event]), retry.settled)

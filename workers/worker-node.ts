@@ -66,6 +66,7 @@ export function buildWorkerNode(
       ...common,
       controlChannel: keys.control(),
       cancelGraceMs: config.CANCEL_GRACE_MS,
+      maxEventBytes: config.MAX_EVENT_BYTES,
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),

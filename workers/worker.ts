@@ -31,6 +31,8 @@ export interface WorkerOptions<K extends ComputedKindName> {
   readonly controlChannel: string
   readonly concurrency: number
   readonly cancelGraceMs: number
+  /** See `Runner`. */
+  readonly maxEventBytes: number
   /** How long jobs may go on when the worker stops, before they are handed back. */
   readonly finishMs: number
   /** A worker whose lock is not renewed for so long counts as dead. */
@@ -177,7 +179,7 @@ export class KindWorker<K extends ComputedKindName> {
 
   /** Runs what BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, parts, tally, cancelGraceMs } = this.#options
+    const { kind, queue, processor, parts, tally, cancelGraceMs, maxEventBytes } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
@@ -200,7 +202,7 @@ export class KindWorker<K extends ComputedKindName> {
     }
     const onStarted = () => parts.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
-    const runner = { broker: parts.broker, cancelGraceMs, onStart, onStarted, onFenced, onFailed, tally }
+    const runner = { broker: parts.broker, cancelGraceMs, maxEventBytes, onStart, onStarted, onFenced, onFailed, tally }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {

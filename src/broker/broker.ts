@@ -30,8 +30,11 @@ export type Refused = {
 export function tooBig(events: readonly JobEvent[], index: number, bytes: number, { maxEventBytes }: BrokerLimits): Refused {
   const event = events[index]
   const name = event?.class === 'final' ? event.to : event?.key.split(':', 1)[0]
-  const text = `${name}: message of ${bytes} bytes exceeds MAX_EVENT_BYTES (${maxEventBytes})`
-  return { ok: false, reason: 'too_big', status: null, text, index }
+  return { ok: false, reason: 'too_big', status: null, text: textOfTooBig(`${name}`, bytes, maxEventBytes), index }
+}
+
+export function textOfTooBig(name: string, bytes: number, maxEventBytes: number): string {
+  return `${name}: message of ${bytes} bytes exceeds MAX_EVENT_BYTES (${maxEventBytes})`
 }
 
 /** Events with new keys, for which a job has no room. */

@@ -1,3 +1,4 @@
+import { textOfTooBig } from '../broker/broker.js'
 import type { FailureCode } from '../protocol/codes.js'
 import type { JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
@@ -91,11 +92,17 @@ export function cancelled(forced = false): Settled {
 }
 
 /** Why no `completed` message can carry this result; null where one can. So it is a fault now, and not a job that never ends. */
-export function faultOfResult({ kind, id }: Pick<Attempt, 'kind' | 'id'>, result: object, compute_time_s: number): string | null {
+export function faultOfResult(
+  { kind, id }: Pick<Attempt, 'kind' | 'id'>,
+  result: object,
+  compute_time_s: number,
+  maxEventBytes = Number.POSITIVE_INFINITY,
+): string | null {
   try {
     if (typeof result !== 'object' || result === null || Array.isArray(result)) throw new TypeError('it is no object')
-    lifecycleOf(kind).completed(id, { ...result, compute_time_s }, {})
-    return null
+    const event = lifecycleOf(kind).completed(id, { ...result, compute_time_s }, {})
+    const bytes = Buffer.byteLength(JSON.stringify(event.message))
+    return bytes <= maxEventBytes ? null : `The result cannot be published: ${textOfTooBig('completed', bytes, maxEventBytes)}`
   } catch (error) {
     return `The result is not valid: ${error instanceof Error ? error.message : error}`
   }

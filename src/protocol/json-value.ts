@@ -75,7 +75,8 @@ class Copier {
   readonly #around: object[] = []
   readonly #names: (string | number)[] = []
 
-  copy(value: unknown, name: string | number): unknown {
+  /** `isConverted`: its `toJSON` was called, which happens once. */
+  copy(value: unknown, name: string | number, isConverted = false): unknown {
     switch (typeof value) {
       case 'string':
       case 'boolean':
@@ -84,16 +85,17 @@ class Copier {
         if (!Number.isFinite(value)) throw this.#fault(name, String(value))
         return value
       case 'object':
-        return value === null ? null : this.#copyObject(value, name)
+        return value === null ? null : this.#copyObject(value, name, isConverted)
       default:
         throw this.#fault(name, shown(value))
     }
   }
 
-  #copyObject(value: object, name: string | number): unknown {
+  #copyObject(value: object, name: string | number, isConverted: boolean): unknown {
     if (this.#around.includes(value)) throw this.#fault(name, 'a reference to an object around it')
     if (this.#around.length === MAX_DEPTH) throw this.#fault(name, `a value nested deeper than ${MAX_DEPTH} levels`)
-    if ('toJSON' in value && typeof value.toJSON === 'function') return this.#converted(value, value.toJSON(String(name)), name)
+    if (!isConverted && 'toJSON' in value && typeof value.toJSON === 'function')
+      return this.#converted(value, value.toJSON(String(name)), name)
     if (!Array.isArray(value) && !isRecord(value)) throw this.#fault(name, shown(value))
     this.#around.push(value)
     this.#names.push(name)
@@ -105,8 +107,7 @@ class Copier {
 
   #converted(value: object, converted: unknown, name: string | number): unknown {
     if (converted === null && value instanceof Date) throw this.#fault(name, 'an invalid Date')
-    if (converted === value) throw this.#fault(name, 'an object whose toJSON answers itself')
-    return this.copy(converted, name)
+    return this.copy(converted, name, true)
   }
 
   #contentOf(value: object): unknown {

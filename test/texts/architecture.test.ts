@@ -67,7 +67,7 @@ const PARTS: readonly Part[] = [
     ],
     node: true,
   },
-  { name: 'processor', files: /^workers\/processor\.ts$/, imports: ['protocol', 'runner'], npm: [], node: false },
+  { name: 'processor', files: /^workers\/(processor|thrown)\.ts$/, imports: ['protocol', 'runner'], npm: [], node: true },
   {
     name: 'benchmark',
     files: /^workers\/benchmark\//,

@@ -108,9 +108,16 @@ t.test('[REPORT-3] what JSON would lose is refused with path and value, what it 
       return this.x + this.#hidden
     }
   }
+  class Copying {
+    x = 1
+    toJSON() {
+      return Object.assign(new Copying(), this)
+    }
+  }
   const converted: [value: unknown, json: unknown][] = [
     [new Date(0), '1970-01-01T00:00:00.000Z'],
     [{ toJSON: () => ({ a: new Date(0) }) }, { a: '1970-01-01T00:00:00.000Z' }],
+    [new Copying(), { x: 1 }],
     [{ a: undefined, b: [null, -0, 1e300, 'x', true] }, { b: [null, 0, 1e300, 'x', true] }],
     [new Point(), { x: 1 }],
     [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
@@ -126,6 +133,7 @@ t.test('[REPORT-3] what JSON would lose is refused with path and value, what it 
   t.same(jsonValueOf([shared, shared], 'v'), [{ a: 1 }, { a: 1 }], 'the same twice is no cycle')
   const loop: unknown[] = []
   loop.push(loop)
+  const spread = { a: 1, toJSON: () => ({ ...spread }) }
   let deep: unknown = 1
   for (let i = 0; i < 1000; i += 1) deep = [deep]
   const refused: [value: unknown, text: string][] = [
@@ -133,6 +141,7 @@ t.test('[REPORT-3] what JSON would lose is refused with path and value, what it 
     [{ 'a/b': { '~': Number.NEGATIVE_INFINITY } }, 'v: /a~1b/~0: -Infinity is not a JSON value'],
     [[1, undefined], 'v: /1: undefined is not a JSON value'],
     [new Array(2), 'v: /0: undefined is not a JSON value'],
+    [spread, 'v: /toJSON: a function is not a JSON value'],
     [{ f: () => 1 }, 'v: /f: a function is not a JSON value'],
     [{ s: Symbol('x') }, 'v: /s: Symbol(x) is not a JSON value'],
     [{ m: new Map() }, 'v: /m: an object of the type Map is not a JSON value'],

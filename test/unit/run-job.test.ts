@@ -7,6 +7,7 @@ import { Refusal } from '../../src/protocol/codes.js'
 import { controlWriter } from '../../src/protocol/entry.js'
 import { messageOf } from '../../src/protocol/job-state.js'
 import { processEvents } from '../../src/protocol/process-events.js'
+import { failedAttempt } from '../../workers/failed-attempt.js'
 import type { JobContext } from '../../workers/job-context.js'
 import { JobFailure, type OwnJob, type Processor } from '../../workers/processor.js'
 import { type AttemptFailure, type Runner, runJob } from '../../workers/run-job.js'
@@ -132,6 +133,38 @@ t.test('[REPORT-3] a returned value that JSON cannot hold fails the job with its
   ]
   for (const [value, text] of cases) t.match((await attempt(async () => value)).settled, failedWith(text))
   t.match((await attempt(async () => ({ at: new Date(0) }))).settled, { how: 'done', result: { at: '1970-01-01T00:00:00.000Z' } })
+})
+
+t.test('[REPORT-1] a returned result that is too big fails the attempt, with its log', async (t) => {
+  const big = async (job: OwnJob<'process'>) => {
+    job.log('computed')
+    return { big: 'x'.repeat(300_000) }
+  }
+  const { settled, failures } = await attempt(big, { runner: { maxEventBytes: 262_144 } })
+  const error = /^The result cannot be published: completed: message of 300\d{3} bytes exceeds MAX_EVENT_BYTES \(262144\)$/
+  t.match(settled, failedWith(error))
+  t.match(settled, { outcome: { log_tail: 'computed' } })
+  t.match(failures, [{ attempt: { number: 1 }, error: { message: error } }])
+})
+
+t.test('[ATTEMPT-1] whatever a processor throws or logs, the attempt fails with a text', async (t) => {
+  const cases: [thrown: unknown, error: string][] = [
+    ['a text', 'a text'],
+    [null, 'null'],
+    [Object.create(null), 'an object of the type Object'],
+    [{ message: 'no Error' }, 'no Error'],
+    [Object.assign(new Error('x'), { message: 5 }), 'an object of the type Error'],
+  ]
+  for (const [thrown, error] of cases) {
+    const { settled, failures } = await attempt(async (job) => {
+      const lines: unknown[] = [42, undefined, { a: Object.create(null) }]
+      for (const line of lines) job.log(line as string)
+      throw thrown
+    })
+    t.match(settled, { how: 'retry', error: { message: error } })
+    const log_tail = '42\nundefined\n{ a: [Object: null prototype] {} }'
+    t.match(failedAttempt('j', failures[0] as AttemptFailure), { job: 'j', error, log_tail })
+  }
 })
 
 t.test('[REPORT-1] more keys than a job may have fail it, and those before are kept', async (t) => {

@@ -1,5 +1,6 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { JobFailure, type StopCause } from '../processor.js'
+import { asError } from '../thrown.js'
 import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
 /** A job of any kind, as a thread deals with it. */
@@ -95,7 +96,7 @@ export class ProcessorThread {
     try {
       await job.reports[name]?.(...args)
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      this.#fail(asError(error))
     }
   }
 

@@ -3,6 +3,7 @@ import type { KindDialect } from '../../src/protocol/defined-kind.js'
 import { jsonValueOf, NotJson } from '../../src/protocol/json-value.js'
 import type { ComputedKindName } from '../../src/protocol/kinds.js'
 import { JobFailure, type OwnProcessor, type Processor, Stop } from '../processor.js'
+import { asError, lineOf } from '../thrown.js'
 import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
 const SIGN_MS = 1000
@@ -64,8 +65,7 @@ async function compute(
 
 /** `NotJson` is a fault of the processor that another attempt would repeat. */
 function faultOf(error: unknown): Fault {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
-  const { name, message, stack } = error
+  const { name, message, stack } = asError(error)
   const code = error instanceof JobFailure ? error.code : error instanceof NotJson ? 'solver_error' : undefined
   return { name, message, ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) }
 }
@@ -95,7 +95,7 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
     signal: stop.signal,
     killed: new AbortController().signal, // who is killed here does not hear of it
     flush,
-    log: (line: string) => say({ type: 'log', line }),
+    log: (line: unknown) => say({ type: 'log', line: lineOf(line) }),
     alive: () => {},
   }
 }
