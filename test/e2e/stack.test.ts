@@ -81,7 +81,10 @@ t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends eve
   const [nodeA, nodeB] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`]
   for (const node of [nodeA, nodeB]) {
     const ready = await fetch(`${node}/readyz`)
-    t.same([ready.status, await ready.json()], [200, { status: 'ready', checks: { redis: true, worker: true, serving: true } }])
+    t.same(
+      [ready.status, await ready.json()],
+      [200, { status: 'ready', checks: { redis: true, worker: true, serving: true }, writable: true }],
+    )
   }
   const response = await fetch(`${nodeA}/api/v2/runs`, {
     method: 'POST',

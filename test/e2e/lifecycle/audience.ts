@@ -81,7 +81,7 @@ export class Audience {
     const told: Told[] = []
     const { sockets, Cuttable } = cuttable(() => this.#hub())
     const watch = watchJob({
-      url: `hub/api/v2/ws/${path}/${id}`,
+      url: `ws://hub/api/v2/ws/${path}/${id}`,
       token: () => this.#world.token(owner),
       WebSocket: Cuttable,
       backoffMs: BACKOFF_MS,

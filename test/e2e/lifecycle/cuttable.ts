@@ -12,7 +12,7 @@ export function cuttable(hubUrl: () => string, onMessage?: (message: Message, so
   const sockets: WebSocket[] = []
   class Cuttable extends WebSocket {
     constructor(url: string) {
-      super(url.replace('hub', hubUrl()))
+      super(url.replace('ws://hub', hubUrl()))
       sockets.push(this)
       if (sockets.length > 4) sockets.shift()
       if (onMessage) this.on('message', (data: Buffer) => onMessage(JSON.parse(data.toString()), this))

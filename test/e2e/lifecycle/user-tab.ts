@@ -32,7 +32,7 @@ export class UserTab {
     const { sockets, Cuttable } = cuttable(options.hubUrl, (message, socket) => this.#take(message, socket))
     this.#sockets = sockets
     this.#watch = watchProcesses({
-      url: 'hub/ws',
+      url: 'ws://hub/ws',
       token: options.token,
       WebSocket: Cuttable,
       backoffMs: BACKOFF_MS,
