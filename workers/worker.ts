@@ -96,10 +96,16 @@ export class KindWorker<K extends ComputedKindName> {
       // The hash counts lost workers; the runner ends what has lost too many.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: RETRY_MS,
+      // Of a fault of this worker; what the runner wants tried again it puts off itself.
+      settings: { backoffStrategy: () => RETRY_MS },
       autorun: false,
     })
     this.#worker.on('error', onFault)
-    this.#worker.on('failed', (job) => job && this.#committed(job))
+    // What BullMQ calls a failure is a fault of this worker: how an attempt ends, `#commit` says.
+    this.#worker.on('failed', (job, error) => {
+      onFault(error)
+      if (job) this.#committed(job)
+    })
     this.#renewing = setInterval(() => void this.#renew(), lockDurationMs / RENEWALS_PER_LOCK).unref()
   }
 

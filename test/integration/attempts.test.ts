@@ -67,6 +67,22 @@ async function untilRetrying(client: TestClient): Promise<Message> {
   }
 }
 
+t.test('[ATTEMPT-1] a fault of the worker before the start costs a second and no attempt', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: null })
+  const { parts } = await startLateWorker(t, h, stage.processor)
+  const { read } = parts.broker
+  parts.broker.read = () => {
+    parts.broker.read = read
+    return Promise.reject(new Error('a fault'))
+  }
+  const id = await h.submit()
+  const client = await h.connect(id)
+  ;(await stage.play(id)).complete()
+  t.match(await client.next('completed'), { attempts: 1 })
+  t.match(h.faults, [{ err: { message: 'a fault' } }])
+})
+
 t.test('[ATTEMPT-2] a failure counts on top of lost workers', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: null })
