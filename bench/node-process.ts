@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../src/embedded/redis-port.js'
 
-const READY_TIMEOUT_MS = 10_000
+const READY_TIMEOUT_MS = 30_000
 const POLL_MS = 20
 
 /** A server in a process of its own. It ends with this one, however this one ends: the channel between them closes. */

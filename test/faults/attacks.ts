@@ -20,6 +20,8 @@ const many = (count: number, item: string) => Array(count).fill(item).join()
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 /** A request that does not get on is cut within 20 s; the rest is for a busy machine. */
 const CUT_WITHIN_MS = 30_000
+/** How long an attacker waits whose socket was refused: six thousand of them still ask a thousand times a second. */
+const REFUSED_PAUSE_MS = 5000
 const UPGRADE_KEY = 'AAAAAAAAAAAAAAAAAAAAAA=='
 
 const BODIES: readonly (readonly [path: string, body: string])[] = [
@@ -49,7 +51,7 @@ const GARBAGE = [
 const fragments: Attack = (attacker, strength) =>
   loops(attacker, strength, async () => {
     const socket = await upgraded(attacker, '/ws')
-    if (!socket) return
+    if (!socket) return void (await sleep(REFUSED_PAUSE_MS))
     const fragment = (opcode: number) => Buffer.from([opcode, 129, 0, 0, 0, 0, 97]) // not final, masked with zeros
     socket.write(Buffer.concat([fragment(1), ...Array(16_000).fill(fragment(0))]))
     await ended(socket, 10_000, attacker.signal)

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url'
 import { type NodeProcess, startNode } from '../../bench/node-process.js'
 import { signToken } from '../../src/cli/token.js'
 import { type RedisServer, startRedisServer } from '../../src/embedded/redis-server.js'
-import { killProcess } from '../helpers/worker-process.js'
 import type { Order } from './attack-process.js'
 
 export type Outcomes = Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -29,7 +28,7 @@ export class Stage {
   static async start(): Promise<Stage> {
     const redis = await startRedisServer()
     const secret = randomBytes(32).toString('base64url')
-    const env = { PATH: process.env.PATH ?? '', REDIS_URL: redis.url, KINDS_MODULES: BEACON, WORKER_KINDS: 'beacon', LOG_LEVEL: 'fatal' }
+    const env = { PATH: process.env.PATH ?? '', REDIS_URL: redis.url, KINDS_MODULES: BEACON, WORKER_KINDS: 'beacon', LOG_LEVEL: 'warn' }
     const worker = fork(fileURLToPath(new URL('../../workers/main.js', import.meta.url)), {
       env,
       execArgv: [],
@@ -52,7 +51,9 @@ export class Stage {
   }
 
   async stop(): Promise<void> {
-    await killProcess(this.#worker)
+    const exit = once(this.#worker, 'exit')
+    this.#worker.kill('SIGKILL')
+    await exit
     await this.hub.stop()
     await this.#redis.stop()
   }
