@@ -23,7 +23,7 @@ async function main(): Promise<void> {
 /** Every test of a file by its title, and whether it passed. */
 async function run(file: string): Promise<ReadonlyMap<string, boolean>> {
   const path = fileURLToPath(new URL(`../${file}.test.js`, import.meta.url))
-  const child = spawn(process.execPath, [path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [path], { env: { ...process.env, TAP_TIMEOUT: '180' }, stdio: ['ignore', 'pipe', 'inherit'] })
   const tests = new Map<string, boolean>()
   for await (const line of createInterface({ input: child.stdout })) {
     const [, not, title] = /^ *(not )?ok \d+ - (.*?)(?: # time=.*)?(?: \{)?$/.exec(line) ?? []

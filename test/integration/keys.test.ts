@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { type AuthOptions, auth } from '../../src/http/plugins/auth.js'
 import { keyServerSource, publicKeySource } from '../../src/http/plugins/keys.js'
 import { origins } from '../../src/http/plugins/origins.js'
+import { rateLimit } from '../../src/http/plugins/rate-limit.js'
 import type { RoleNames } from '../../src/http/plugins/roles.js'
 import { SECRET, startHarness } from '../helpers/harness.js'
 import { newKey, startKeyServer } from '../helpers/key-server.js'
@@ -42,6 +43,7 @@ async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issu
     close: () => {},
   }
   await app.register(origins, { allowed: [], publicUrl: '' })
+  await app.register(rateLimit, { maxPerUser: 1000, maxPerAddress: 1000 })
   await app.register(auth, {
     keys: { secret, publicKey, jwksUrl },
     expected: { issuer, audience, ...(roles && { roles }) },
