@@ -1,13 +1,13 @@
 import type { Static, TSchema } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
+import type { Validator } from 'typebox/compile'
 import Value from 'typebox/value'
 import { withDefaults } from './defaults.js'
 import { describeFaults, MAX_FAULTS, pointerPart, type SchemaFault } from './faults.js'
-import { isSchema, memoized, mentions, type Schema, schemasOf, validatorOf } from './json-schema.js'
+import { isSchema, memoized, mentions, type Schema, schemasOf, validatorOf, without } from './json-schema.js'
 
 /**
  * A schema that checks what somebody sent. Each of its answers costs time linear in the value, however wrong it is, and an array that is too long is not looked
- * into. TypeBox's own `Errors` goes through all keywords of all values, and through `uniqueItems` in quadratic time.
+ * into. TypeBox's own `Errors` goes through all keywords of all values.
  */
 export class Checker<T extends TSchema> {
   readonly schema: T
@@ -16,7 +16,7 @@ export class Checker<T extends TSchema> {
   /** Throws for a schema that cannot be compiled, such as one whose pattern is no regular expression. */
   constructor(schema: T) {
     this.schema = schema
-    this.#validator = Compile<TSchema>(schema)
+    this.#validator = validatorOf(schema as Schema)
   }
 
   /** The value with the defaults of the schema; what was given is left as it was. */
@@ -63,8 +63,7 @@ class FaultSearch {
     else if (isSchema(value)) this.#fields(schema, value, path)
     this.#alternatives(schema, value, path)
     if (this.faults.length > before) return
-    const message = Array.isArray(value) && schema.uniqueItems === true ? 'must not have duplicate items' : 'must be valid'
-    this.#add({ keyword: 'valid', instancePath: path, message })
+    this.#add({ keyword: 'valid', instancePath: path, message: 'must be valid' })
   }
 
   get #isFull(): boolean {
@@ -129,13 +128,10 @@ const SEARCHED: readonly string[] = [
   'anyOf',
   'oneOf',
 ]
-/** Keywords whose value is data and no schema. */
-const DATA: readonly string[] = ['default', 'const', 'enum', 'examples']
-
 /** Whether a part of a schema cannot be checked by itself. */
 const refers = memoized((schema) => mentions(schema, ['$ref', '$dynamicRef', '$recursiveRef', 'unevaluatedItems', 'unevaluatedProperties']))
 
-/** A schema with its keywords about the value itself; one that refers to others with all but `uniqueItems`. */
+/** A schema with its keywords about the value itself; one that refers to others with all of them. */
 const ownKeywords = memoized((schema): TSchema => {
   const searched = SEARCHED.filter((keyword) => keyword !== 'items' || isSchema(schema.items))
   return without(schema, refers(schema) ? [] : searched)
@@ -146,23 +142,3 @@ const patternsOf = memoized(({ patternProperties }) => {
   const patterns = isSchema(patternProperties) ? Object.entries(patternProperties) : []
   return patterns.map(([pattern, schema]) => ({ pattern: new RegExp(pattern, 'u'), schema }))
 })
-
-/** A copy without these keywords and without `uniqueItems`, with what TypeBox has hidden in it. */
-function without(schema: Schema, keywords: readonly string[]): Schema {
-  const copy = Object.create(Object.getPrototypeOf(schema), Object.getOwnPropertyDescriptors(schema)) as Record<string, unknown>
-  for (const [keyword, value] of Object.entries(schema)) {
-    if (keywords.includes(keyword) || (keyword === 'uniqueItems' && value === true)) delete copy[keyword]
-    else if (!DATA.includes(keyword)) copy[keyword] = withoutUnique(value)
-  }
-  return copy
-}
-
-function withoutUnique(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutUnique)
-  return isPlain(value) ? without(value, []) : value
-}
-
-/** Not, say, a regular expression. */
-function isPlain(value: unknown): value is Schema {
-  return isSchema(value) && Object.getPrototypeOf(value) === Object.prototype
-}

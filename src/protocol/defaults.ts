@@ -8,7 +8,9 @@ import { isSchema, MARK, memoized, mentions, type Schema, schemasOf, validatorOf
  */
 export function withDefaults(schema: Schema, value: unknown): unknown {
   if (!hasDefaults(schema)) return value
-  const given = value === undefined ? Value.Default(onlyDefault(schema), undefined) : value
+  const given = value === undefined ? defaultOf(schema) : value
+  // There is no place in it for another default.
+  if (given === null || !['object', 'undefined'].includes(typeof given)) return given
   switch (Reflect.get(schema, MARK)) {
     case 'Object':
       return isSchema(given) ? withFields(schema, given) : given
@@ -23,21 +25,33 @@ export function withDefaults(schema: Schema, value: unknown): unknown {
 
 const hasDefaults = memoized((schema) => mentions(schema, ['default']))
 
-/** A schema of anything, with the default of this one. */
-const onlyDefault = memoized((schema): TSchema => ('default' in schema ? { default: schema.default } : {}))
+/** The default of a schema; of one that can be changed a copy. */
+function defaultOf({ default: value }: Schema): unknown {
+  return typeof value === 'object' || typeof value === 'function' ? Value.Default({ default: value }, undefined) : value
+}
 
-function withFields({ properties, additionalProperties }: Schema, value: Schema): Schema {
-  const known = isSchema(properties) ? properties : {}
-  const filled: [name: string, field: unknown][] = []
+/** The named fields in which there are defaults. */
+const fieldsOf = memoized(({ properties }) =>
+  Object.entries(isSchema(properties) ? properties : {}).flatMap(([name, schema]): [name: string, schema: Schema][] =>
+    isSchema(schema) && hasDefaults(schema) ? [[name, schema]] : [],
+  ),
+)
+
+function withFields(schema: Schema, value: Schema): Schema {
+  const { properties = {}, additionalProperties } = schema
+  let filled: Record<string, unknown> | undefined
   const fill = (name: string, schema: Schema) => {
     const given = Object.hasOwn(value, name) ? value[name] : undefined
     const field = withDefaults(schema, given)
-    if (field !== given) filled.push([name, field])
+    if (field === given) return
+    filled ??= { ...value }
+    if (name === '__proto__') Object.defineProperty(filled, name, { value: field, enumerable: true, configurable: true, writable: true })
+    else filled[name] = field
   }
-  for (const [name, schema] of Object.entries(known)) if (isSchema(schema)) fill(name, schema)
+  for (const [name, field] of fieldsOf(schema)) fill(name, field)
   if (isSchema(additionalProperties) && hasDefaults(additionalProperties))
-    for (const name of Object.keys(value)) if (!Object.hasOwn(known, name)) fill(name, additionalProperties)
-  return filled.length > 0 ? { ...value, ...Object.fromEntries(filled) } : value
+    for (const name of Object.keys(value)) if (!Object.hasOwn(properties as object, name)) fill(name, additionalProperties)
+  return filled ?? value
 }
 
 function withItems({ items, maxItems }: Schema, values: readonly unknown[]): readonly unknown[] {

@@ -1,5 +1,6 @@
 import type { TObject, TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
+import { isUnique } from './unique.js'
 
 /** What a member of a JSON Schema is to TypeBox, which fills in defaults only in what it has marked itself. */
 export const MARK = '~kind'
@@ -66,5 +67,38 @@ export function mentions(schema: unknown, keywords: readonly string[]): boolean 
   return isSchema(schema) && Object.entries(schema).some(([name, value]) => keywords.includes(name) || mentions(value, keywords))
 }
 
+/** Keywords whose value is data and no schema. */
+const DATA: readonly string[] = ['default', 'const', 'enum', 'examples']
+
+/** A copy without these keywords, in which `uniqueItems` costs linear time, with what TypeBox has hidden in it. */
+export function without(schema: Schema, keywords: readonly string[]): Schema {
+  const copy = Object.create(Object.getPrototypeOf(schema), Object.getOwnPropertyDescriptors(schema)) as Record<string, unknown>
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keywords.includes(keyword)) delete copy[keyword]
+    else if (keyword === 'uniqueItems' && value === true) {
+      delete copy[keyword]
+      Object.assign(copy, UNIQUE)
+    } else if (!DATA.includes(keyword)) copy[keyword] = linear(value)
+  }
+  return copy
+}
+
+function linear(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(linear)
+  return isPlain(value) ? without(value, []) : value
+}
+
+/** Not, say, a regular expression. */
+function isPlain(value: unknown): value is Schema {
+  return isSchema(value) && Object.getPrototypeOf(value) === Object.prototype
+}
+
+/** `uniqueItems` that ends at the first item that repeats. TypeBox's own hashes every one, and its errors take quadratic time. */
+const UNIQUE: Schema = {
+  '~refine': [{ check: (value: unknown) => !Array.isArray(value) || isUnique(value), error: () => 'must not have duplicate items' }],
+}
+
 /** The validator of a schema, compiled when it is first asked for. Throws for one that cannot be compiled. */
-export const validatorOf: (schema: Schema) => Validator = memoized((schema) => Compile(schema as TSchema))
+export const validatorOf: (schema: Schema) => Validator = memoized((schema) => {
+  return Compile((mentions(schema, ['uniqueItems']) ? without(schema, []) : schema) as TSchema)
+})

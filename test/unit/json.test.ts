@@ -115,6 +115,19 @@ t.test('[JOB-2] the digest counts a number by its text where a double would chan
   t.equal(digest('{"a":1.0,"b":10}'), digest('{"b":1e1,"a":1}'), 'and by its value where it would not')
 })
 
+t.test('[KIND-1] items are unique by their value, whatever the order of their fields', async (t) => {
+  const List = Type.Object({ a: Type.Array(Type.Unknown(), { uniqueItems: true }) })
+  const Nested = { anyOf: [{ type: 'array', items: { type: 'array', uniqueItems: true } }] }
+  const isValid = (schema: object, text: string) => new Checker(schema as TSchema).check(parseJson(text))
+  for (const items of ['', '0,"0",false,null,"",[],{}', '{"a":1},{"a":2}', '"[1]",[1]', '[1,2],[2,1]'])
+    t.ok(isValid(List, `{"a":[${items}]}`), items)
+  for (const items of ['0,1,0', '1,1.0', '0,-0', 'null,null', '{},{}', '{"a":1,"b":[2]},{"b":[2],"a":1}', '"é","\\u00e9"'])
+    t.notOk(isValid(List, `{"a":[${items}]}`), items)
+  t.ok(isValid(Nested, '[[1,2],[1,2]]'))
+  t.notOk(isValid(Nested, '[[1,1]]'))
+  t.same(new Checker(Nested as TSchema).faults([[1, 1]]), [{ path: '/0', expected: 'not have duplicate items' }])
+})
+
 t.test('[JOB-4] the worst of bodies and frames costs milliseconds, and a few faults', async (t) => {
   const many = (item: string, bytes = 65_000) =>
     Array(Math.floor(bytes / (item.length + 1)))
