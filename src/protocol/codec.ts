@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox'
 import { Checker } from './checker.js'
 import { CLIENT_MESSAGES, type ClientMessage, type ClientMessageType } from './client-messages.js'
+import { Refusal } from './codes.js'
 import { NestedTooDeep, parseJson } from './json.js'
 
 /** What came in was no message: `reason` says to the client what was wrong, `request` names the type as far as it could be read. */
@@ -36,7 +37,8 @@ function parse(text: string): unknown {
     return parseJson(text)
   } catch (error) {
     if (error instanceof NestedTooDeep) return error
-    if (error instanceof SyntaxError) return undefined
+    // NaN and infinities are not JSON.
+    if (error instanceof SyntaxError || error instanceof Refusal) return undefined
     throw error
   }
 }

@@ -23,7 +23,8 @@ export class ExactNumber {
 
 /**
  * Parses a JSON text that somebody sent. A number that a double would change becomes an `ExactNumber`. Any name of a field is plain data, also `__proto__`; of
- * fields with the same name the last one counts. Costs time linear in the length. Throws `NestedTooDeep`, or `SyntaxError` for a text that is not JSON.
+ * fields with the same name the last one counts. Costs time linear in the length. Throws `NestedTooDeep`, or `SyntaxError` for a text that is not JSON; where it
+ * is not because of NaN and infinities, as Python and JavaScript write them, `invalid` with the path of each.
  */
 export function parseJson(text: string): unknown {
   return parse(text, MAX_JSON_DEPTH)
@@ -112,14 +113,34 @@ class Copier {
 }
 
 function parse(text: string, maxDepth: number): unknown {
-  const { depth, inexact } = scan(text, maxDepth)
+  const { depth, inexact, nonFinite } = scan(text, maxDepth)
   if (depth > maxDepth) throw new NestedTooDeep()
-  const value: unknown = JSON.parse(text) // also where it is parsed once more: marks would make JSON of some texts that are none
-  if (inexact.length === 0) return value
-  // Node 20 does not tell a reviver the text of a number: each of these is parsed as a text that nobody else can write.
+  let value: unknown
+  try {
+    value = JSON.parse(text) // also where it is parsed once more: marks would make JSON of some texts that are none
+  } catch (error) {
+    if (nonFinite.length > 0) refuseNumbers(text, inexact.concat(nonFinite))
+    throw error
+  }
+  return inexact.length === 0 ? value : parseMarked(text, inexact)
+}
+
+/** Does nothing for a text that is not JSON for another reason too. */
+function refuseNumbers(text: string, numbers: readonly Range[]): void {
+  const inOrder = numbers.toSorted(([a], [b]) => a - b)
+  try {
+    plainJson(parseMarked(text, inOrder), '', 'exact')
+  } catch (error) {
+    const isOtherwiseJson = error instanceof Refusal && !error.detail.some(({ path }) => path.includes(MARK)) // {NaN: NaN}
+    if (isOtherwiseJson || !(error instanceof Refusal || error instanceof SyntaxError)) throw error
+  }
+}
+
+/** Node 20 does not tell a reviver the text of a number: each of these is parsed as a text that nobody else can write. */
+function parseMarked(text: string, numbers: readonly Range[]): unknown {
   const parts: string[] = []
   let from = 0
-  for (const [start, end] of inexact) {
+  for (const [start, end] of numbers) {
     parts.push(text.slice(from, start), text.slice(start, end))
     from = end
   }
@@ -129,9 +150,11 @@ function parse(text: string, maxDepth: number): unknown {
 
 const MARK = crypto.randomUUID()
 
-/** The same value, with `ExactNumber`s for what was marked. */
+type Range = readonly [start: number, end: number]
+
+/** The same value, with numbers for what was marked. */
 function unmarked(value: unknown): unknown {
-  if (typeof value === 'string') return value.startsWith(MARK) ? new ExactNumber(value.slice(MARK.length)) : value
+  if (typeof value === 'string') return value.startsWith(MARK) ? numberOf(value.slice(MARK.length)) : value
   if (typeof value !== 'object' || value === null) return value
   const holder = value as Record<string, unknown> // also an array's indices are names
   for (const name of Object.keys(holder)) {
@@ -141,11 +164,20 @@ function unmarked(value: unknown): unknown {
   return value
 }
 
+function numberOf(text: string): number | ExactNumber {
+  return NON_FINITE.some((name) => text.endsWith(name)) ? Number(text) : new ExactNumber(text)
+}
+
+const NON_FINITE = ['NaN', 'Infinity']
 const [QUOTE, BACKSLASH, MINUS, PLUS, DOT] = [0x22, 0x5c, 0x2d, 0x2b, 0x2e]
 
-/** How deep a text nests, up to one more than `maxDepth`, and where it has numbers that a double would change. A text that is not JSON gets some answer. */
-function scan(text: string, maxDepth: number): { depth: number; inexact: [start: number, end: number][] } {
-  const inexact: [start: number, end: number][] = []
+/**
+ * How deep a text nests, up to one more than `maxDepth`, and where it has numbers that a double would change, or that JSON lacks. A text that is not JSON gets
+ * some answer.
+ */
+function scan(text: string, maxDepth: number): { depth: number; inexact: Range[]; nonFinite: Range[] } {
+  const inexact: Range[] = []
+  const nonFinite: Range[] = []
   let deepest = 0
   let depth = 0
   for (let at = 0; at < text.length && depth <= maxDepth; at += 1) {
@@ -159,8 +191,14 @@ function scan(text: string, maxDepth: number): { depth: number; inexact: [start:
       depth += 1
       deepest = Math.max(deepest, depth)
     } else if (code === 0x5d || code === 0x7d) depth -= 1
+    else if (code === 0x4e || code === 0x49) {
+      const name = NON_FINITE.find((name) => text.startsWith(name, at))
+      if (name === undefined) continue
+      nonFinite.push([text.charCodeAt(at - 1) === MINUS ? at - 1 : at, at + name.length])
+      at += name.length - 1
+    }
   }
-  return { depth: deepest, inexact }
+  return { depth: deepest, inexact, nonFinite }
 }
 
 function endOfString(text: string, start: number): number {

@@ -120,6 +120,13 @@ t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told 
   t.match(await worker.post([COMPLETED, progress(1)]), { status: 422, body: { detail: [{ path: '/events/0' }] } })
   t.match(await worker.post(Array.from({ length: 65 }, () => metric(1))), { status: 422, body: { detail: [{ path: '/events' }] } })
   t.match(await worker.post([], { n: 0 }), { status: 422, body: { detail: [{ path: '/n' }] } })
+  const { round, token } = worker.job
+  // As Python writes it.
+  const body = JSON.stringify({ round, token, n: 1, events: [metric(1), metric(2)] }).replace('"value":2', '"value":NaN')
+  t.match(await h.call('POST', `/api/v2/jobs/${id}/events`, { token: workerToken(), body }), {
+    status: 422,
+    body: { error: 'invalid', detail: [{ path: '/events/1/value', expected: 'a number that JSON can hold, not NaN' }] },
+  })
   t.match(await worker.post([{ type: 'cancelled' }]), { status: 422, body: { message: /Nobody has cancelled/ } })
   const unknown = { round: 1, token: 1, n: 1, events: [] }
   t.match(await h.call('POST', '/api/v2/jobs/nobody/events', { token: workerToken(), body: unknown }), { status: 404 })
@@ -698,7 +705,7 @@ t.test('[KEEP-1] [CLAIM-4] of a claimed job nothing stays, however it ended', as
     const keys = await redis.keys(`*${h.config.REDIS_PREFIX}*`)
     // What there is once for each queue, and for the hubs.
     return keys.filter(
-      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|:node:|\{gate\}:(served|hour|turn|queues)/.test(key),
+      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|:scratch:|\{gate\}:(served|hour|turn|queues)/.test(key),
     )
   }
   t.same(await own(), [])

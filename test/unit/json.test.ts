@@ -87,6 +87,25 @@ t.test('[JOB-4] what JSON cannot hold is refused with its path, not changed', as
     )
 })
 
+t.test('[JOB-4] NaN and infinities in a text are refused with their paths', async (t) => {
+  const text = '{"events":[{"value":NaN,"text":"NaN, \\"Infinity"},{"value":-Infinity},1e400],"a/b":Infinity}'
+  const said = (name: string) => `a number that JSON can hold, not ${name}`
+  const faults = [
+    { path: '/events/0/value', expected: said('NaN') },
+    { path: '/events/1/value', expected: said('-Infinity') },
+    { path: '/a~1b', expected: said('Infinity') },
+  ]
+  t.same(
+    faultsOf(() => parseJson(text)),
+    faults,
+  )
+  for (const broken of ['{"a":NaN', '[NaNs]', '[1NaN]', '[--Infinity]', '{NaN:1}', '{NaN:NaN}', '[NaN,oops]', '{"a":NaN,"a":1}'])
+    t.throws(() => parseJson(broken), SyntaxError, broken)
+  const many = '\\"'.repeat(500_000)
+  t.throws(() => parseJson(`[NaN,"${many}`), SyntaxError, 'in linear time')
+  t.match(decodeClientMessage('{"type":NaN}'), { type: 'breach', request: null })
+})
+
 t.test('[JOB-4] a typed input refuses what a double cannot hold, and rounds fractions', async (t) => {
   const horn = (width: string) =>
     parseJson(`{"material":"ti-6al-4v","profile":"uniform","width_mm":${width},"height_mm":126.71,"thickness_mm":25}`)

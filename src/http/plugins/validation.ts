@@ -21,7 +21,7 @@ export const validation = fp(
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-/** The value of a JSON body; undefined where there is no body. Throws `bad_request` for what is not JSON in UTF-8, `invalid` for what nests too deep. */
+/** The value of a JSON body; undefined where there is no body. Throws `bad_request` for what is not JSON in UTF-8, `invalid` for what nests too deep and NaN. */
 function readBody(body: Buffer): unknown {
   if (body.length === 0) return undefined
   try {
