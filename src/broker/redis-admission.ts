@@ -18,6 +18,7 @@ export interface AdmissionOptions {
 
 export const DEFAULT_ADMISSION_OPTIONS = { maxPerUser: 10, leaseMs: 24_000, renewMs: 8000, nodeLeaseMs: 4000 } as const
 
+const NEVER = Number.NEGATIVE_INFINITY
 /** A node with many users renews them in so many portions, or Redis would stand still for the time of all of them. */
 const PORTIONS = 8
 /** A node renews its own lease so many times within it. */
@@ -34,8 +35,8 @@ interface User {
 }
 
 /**
- * Shares in Redis, one sorted set per user, and one lease per node. A user who has no share left gets those of dead nodes. The connection is its owner's;
- * commands on it keep their order, so a `leave` comes after its `enter`.
+ * Shares in Redis, one sorted set per user, and one lease per node that has users. A user who has no share left gets those of dead nodes. The connection is its
+ * owner's; commands on it keep their order, so a `leave` comes after its `enter`.
  */
 export class RedisAdmission implements Admission {
   readonly #commands: CommandConnection
@@ -44,7 +45,7 @@ export class RedisAdmission implements Admission {
   readonly #nodeId = `${LEASED}${randomUUID()}`
   readonly #lease: RedisLease
   /** When the node's lease was renewed last. */
-  #leasedAt = Number.NEGATIVE_INFINITY
+  #leasedAt = NEVER
   readonly #users = new Map<string, User>()
   readonly #timers: readonly NodeJS.Timeout[]
   #renewing: Promise<unknown> | undefined
@@ -58,7 +59,9 @@ export class RedisAdmission implements Admission {
     const every = (ms: number, act: () => void) => setInterval(act, ms).unref()
     this.#timers = [
       every(options.renewMs / PORTIONS, () => this.#renewDue()),
-      every(options.nodeLeaseMs / NODE_RENEWALS, () => void this.#renewLease().catch((error: unknown) => this.#tell(error))),
+      every(options.nodeLeaseMs / NODE_RENEWALS, () => {
+        if (this.#users.size > 0) this.#renewLease().catch((error: unknown) => this.#tell(error))
+      }),
     ]
   }
 
@@ -89,7 +92,7 @@ export class RedisAdmission implements Admission {
   async leaveAll(): Promise<void> {
     const users = [...this.#users]
     this.#users.clear()
-    await Promise.all(users.map(([sub, { shares }]) => this.#giveBack(sub, [...shares.keys()])))
+    await Promise.all([...users.map(([sub, { shares }]) => this.#giveBack(sub, [...shares.keys()])), this.#giveLeaseBack()])
   }
 
   close(): void {
@@ -131,6 +134,13 @@ export class RedisAdmission implements Admission {
     const now = performance.now()
     await this.#lease.hold()
     this.#leasedAt = now
+  }
+
+  async #giveLeaseBack(): Promise<void> {
+    // Also one that is being taken: commands keep their order.
+    if (this.#leasedAt === NEVER && !this.#leasing) return
+    await this.#lease.release().catch((error: unknown) => this.#tell(error))
+    this.#leasedAt = NEVER
   }
 
   #member(socketId: string): string {

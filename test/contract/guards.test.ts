@@ -183,7 +183,12 @@ t.test('[LIMIT-1] a node that drains gives all its shares back and renews none',
   for (const id of ['a', 'b', 'c', 'd', 'e']) t.equal(await other.enter('alice', id), true)
   await drained.leave('alice', 'alice-a')
   t.equal(await other.enter('alice', 'f'), false, 'nothing is given back twice')
-  t.equal(await openAdmin(t).exists(keys.sockets('bob')), 0)
+  const admin = openAdmin(t)
+  t.equal(await admin.exists(keys.sockets('bob')), 0)
+  const leases = async () => (await admin.keys(`${keys.node('')}*`)).length
+  t.equal(await leases(), 1, 'also its own lease')
+  await other.leaveAll()
+  t.equal(await leases(), 0)
 })
 
 t.test('[LIMIT-1] while Redis cannot be reached nobody is admitted, and whoever leaves is not held up by an error', async (t) => {
