@@ -53,7 +53,8 @@ export const submit = defineCommand({
 function unknownKind(kind: string, error: unknown): CommandError | null {
   if (isKindName(kind) || !(error instanceof HubRefusal)) return null
   const fault = error.faults.find(({ path }) => path === '/process_type')
-  if (!fault && error.code !== 'no_route') return null
+  // A hub without kinds of its own creates nothing at that address, which it may know for other methods.
+  if (!fault && error.code !== 'no_route' && error.code !== 'method_not_allowed') return null
   const own = fault?.expected.replace(/^one of /, '').split(', ') ?? []
   const known = [...new Set([...KIND_NAMES, ...own])]
   return new CommandError(`runcast: no kind "${plainLine(kind)}"; there are ${known.join(', ')}`, EXIT.unknown)
