@@ -29,7 +29,7 @@ export interface Harness<R extends RedisPlace = RedisPlace> {
   readonly faults: unknown[]
   /** What any part told the log, with its text. */
   readonly logged: readonly object[]
-  token(sub?: string, options?: { seconds?: number; claims?: object }): string
+  token(sub?: string, options?: { seconds?: number; claims?: Readonly<Record<string, unknown>> }): string
   /** A REST call to a node, as a user. */
   call(method: 'GET' | 'POST' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
   /** Submits a run and answers its id. */
@@ -127,7 +127,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     for (const { hub } of nodes) await hub.close()
   })
 
-  const token: Harness['token'] = (sub = 'alice', { seconds = 600 } = {}) => signToken(SECRET, sub, seconds)
+  const token: Harness['token'] = (sub = 'alice', { seconds = 600, claims = {} } = {}) => signToken(SECRET, sub, seconds, claims)
   const nodeAt = (index = 0): Node => {
     const node = nodes[index]
     if (!node) throw new RangeError(`there is no node ${index}`)
