@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { BrokerLimits } from './broker/broker.js'
 import type { GateLimits } from './broker/gate.js'
 import { RedisBroker } from './broker/redis-broker.js'
-import { connectCommands, inspectRedis, openDatabase, probeOf, type RedisConnectionOptions } from './broker/redis-connection.js'
+import { connectCommands, inspectRedis, probeOf, type RedisConnectionOptions, throwIfOfDatabase } from './broker/redis-connection.js'
 import { RedisFeeds } from './broker/redis-feeds.js'
 import { RedisGate } from './broker/redis-gate.js'
 import { RedisJobStore } from './broker/redis-job-store.js'
@@ -210,10 +210,10 @@ function gateLimits(config: Config): GateLimits {
 
 /** Looks at the server once, at start: a Redis that is too old is an error, one that may evict is a loud warning. */
 export async function checkRedis(options: RedisConnectionOptions, log: PartsLog): Promise<void> {
-  const connection = connectCommands(options)
+  const faults: Error[] = []
+  const connection = connectCommands({ ...options, onFault: (error) => faults.push(error) })
   try {
     const { major, policy } = await inspectRedis(connection)
-    await openDatabase(connection, options.url)
     if (major < MIN_REDIS_MAJOR) throw new Error(`This Redis is version ${major}; runcast needs ${MIN_REDIS_MAJOR} or later.`)
     if (policy !== null && policy !== 'noeviction') {
       log.warn({ policy }, 'REDIS MAY EVICT JOBS: its maxmemory-policy must be noeviction, or states and queues will vanish under load')
@@ -224,5 +224,6 @@ export async function checkRedis(options: RedisConnectionOptions, log: PartsLog)
     throw error instanceof Refusal ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
   } finally {
     connection.disconnect()
+    for (const fault of faults) throwIfOfDatabase(fault, options.url)
   }
 }

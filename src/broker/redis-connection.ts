@@ -48,8 +48,17 @@ export function connectSubscriptions(options: RedisConnectionOptions): Redis {
 
 function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {}, store }: RedisConnectionOptions): void {
   moveWithMaster(connection, store)
-  connection.on('error', onFault)
+  connection.on('error', (error: Error) => {
+    // ioredis would go on in database 0.
+    if (isOfSelect(error)) connection.disconnect(true)
+    onFault(error)
+  })
   connection.once('ready', () => connection.on('ready', onReconnect))
+}
+
+/** Whether the server did not open the database of a connection. */
+function isOfSelect(error: Error): boolean {
+  return 'command' in error && (error.command as { name?: unknown } | undefined)?.name === 'select' // as ioredis marks each error reply
 }
 
 /** How long the key of a probe is kept. */
@@ -65,13 +74,10 @@ export function probeOf(connection: CommandConnection, key: string): Probe {
   }
 }
 
-/** Rejects where the server does not open the database that a URL names: a connection would go on in database 0. */
-export async function openDatabase(connection: Redis, url: string): Promise<void> {
-  const database = databaseOf(url)
-  if (database === 0) return
-  await connection.select(database).catch((cause: Error) => {
-    throw new Error(`Redis at ${new URL(url).host} does not open database ${database} (REDIS_URL): ${cause.message}`, { cause })
-  })
+/** Throws, with what to say of it, where a fault of a connection is that the server does not open the database of its URL. */
+export function throwIfOfDatabase(cause: Error, url: string): void {
+  if (isOfSelect(cause))
+    throw new Error(`Redis at ${new URL(url).host} does not open database ${databaseOf(url)} (REDIS_URL): ${cause.message}`, { cause })
 }
 
 /** Major version and eviction policy of a server; the policy is null where the server does not tell (managed Redis without CONFIG). */

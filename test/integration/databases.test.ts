@@ -1,13 +1,16 @@
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { createJobs } from '../../src/index.js'
 import { checkRedis } from '../../src/parts.js'
-import { startHarness } from '../helpers/harness.js'
+import { HORN, startHarness } from '../helpers/harness.js'
 import { sharedTestRedis } from '../helpers/redis.js'
 import { Stage } from '../helpers/stage.js'
 import { openTab } from '../helpers/tab.js'
 import { tokenOf } from '../helpers/tokens.js'
 
 const ID = 'the-same-id'
+const INPUT = { ...HORN, material: 'ti-6al-4v', profile: 'uniform' } as const
 
 t.test('two databases of one Redis: a cancel and a revocation in one do not touch the other', async (t) => {
   const { url, prefix } = await sharedTestRedis()
@@ -59,4 +62,16 @@ t.test('a database that Redis does not have ends the start', async (t) => {
   const message = /^Redis at 127\.0\.0\.1:\d+ does not open database 99 \(REDIS_URL\): ERR DB index is out of range$/
   await t.rejects(checkRedis({ url: `${url}/99` }, log), { message })
   await t.resolves(checkRedis({ url: `${url}/15` }, log))
+})
+
+t.test('a program does not go on in database 0 where its own cannot be opened', async (t) => {
+  const { url, prefix } = await sharedTestRedis()
+  const faults: string[] = []
+  const jobs = createJobs({ redisUrl: `${url}/99`, redisPrefix: prefix, owner: 'alice', onFault: (error) => void faults.push(`${error}`) })
+  t.teardown(() => jobs.close())
+  await t.rejects(jobs.submit('run', INPUT, { id: 'nowhere' }), { code: 'overloaded' })
+  t.ok(faults.some((fault) => /DB index is out of range/.test(fault)))
+  const admin = new Redis(url)
+  t.teardown(() => admin.disconnect())
+  t.equal(await admin.exists(new RedisKeys(prefix).job('nowhere')), 0)
 })
