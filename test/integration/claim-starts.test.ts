@@ -157,7 +157,7 @@ t.test('[CLAIM-6] a lease that is lost in the very moment of an end: nothing of 
   for (const end of [COMPLETED, { type: 'failed', error: 'no' }]) {
     const id = await h.submit()
     const key = `${new RedisKeys(h.config.REDIS_PREFIX).queues()}:run:${id}~1`
-    const { claims, claim } = claimsOf(t, h, { onSettle: () => redis.del(`${key}:lock`) })
+    const { claims, claim } = claimsOf(t, h, { onSettle: () => redis.set(`${key}:lock`, 'of another one') })
     const job = await claim()
     if (!job) throw new Error('nothing claimed')
     const post = { round: job.round, token: job.token, n: 1, events: [end] }
@@ -182,13 +182,13 @@ t.test('[CLAIM-6] [STATE-9] a lost claim goes back to the queue, however often: 
     t.match(taken, { id, token })
     t.ok(await claims.renew(taken, taken.lock))
     await redis.del(`${prefix}:run:${id}~1:lock`)
-    t.notOk(await claims.renew(taken, taken.lock))
     const state = await eventually(async () => {
       await claims.recover('run')
       const now = await backlog.state(taken)
       return now.at !== 'active' && now
     })
     t.same(state, { at: 'waiting' })
+    t.notOk(await claims.renew(taken, taken.lock))
   }
   t.same(h.faults, [])
 })
@@ -239,8 +239,11 @@ t.test('[CLAIM-4] only a Redis that does not answer, or not now, is told as over
   t.teardown(() => claims.close())
   const id = await h.submit()
   const taken = await eventually(() => claims.take('run'))
-  await redis.hset(`${prefix}:run:${id}~1`, 'data', '{')
+  const key = `${prefix}:run:${id}~1`
+  const data = (await redis.hget(key, 'data')) ?? ''
+  await redis.hset(key, 'data', '{')
   await t.rejects(claims.settle(taken, taken.lock, { how: 'handed back' }), SyntaxError)
+  await redis.hset(key, 'data', data)
   await redis.replicaof('127.0.0.1', 1)
   await t.rejects(claims.count(taken), { code: 'overloaded' }, 'a replica takes no writes')
   await t.rejects(claims.renew(taken, taken.lock), { code: 'overloaded' })
