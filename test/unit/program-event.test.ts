@@ -27,6 +27,25 @@ t.test('[SOLVER-4] a line that is too long is cut, whatever it comes in, and the
   t.same(split(3, 'abcd'), [{ text: 'abc', isWhole: false }], 'also the last one')
 })
 
+t.test('[SOLVER-4] a long line costs linear time, whatever it holds', async (t) => {
+  const long = (piece: string, bytes = 300_000) => piece.repeat(bytes / piece.length)
+  const object = '{"type":"progress"}'
+  const cases: [line: string, count: number][] = [
+    [`{"${long('\\"')}`, 1],
+    [`{"type${long('\\"')}\\`, 1],
+    [`${long(object)}x`, Math.floor(300_000 / object.length) + 1],
+    [`${long('{}')}${object}x`, 150_002],
+    [long('{'), 1],
+    [long('{\r'), 150_000],
+    [`{"type":"progress"${long('NaN,')}`, 1],
+    [`{"type"${long(' ')}`, 1],
+  ]
+  const { user } = process.cpuUsage()
+  for (const [line, count] of cases) t.equal(read(line).length, count, line.slice(0, 20))
+  // Minutes where one of them is quadratic.
+  t.ok(process.cpuUsage().user - user < 10_000_000)
+})
+
 t.test('[SOLVER-3] the three events, with what may be left out', async (t) => {
   const cases: [line: object, event: ProgramEvent][] = [
     [

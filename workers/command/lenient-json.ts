@@ -1,6 +1,7 @@
 export type Parsed = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly reason: string }
 
-const STRING = '"(?:[^"\\\\]|\\\\.)*"'
+/** Also one that does not end: a match that fails there would be tried again from every quote on. */
+const STRING = '"(?:[^"\\\\]|\\\\.)*"?'
 /** Strings, to pass over them, and the numbers that JSON lacks, as Python and JavaScript write them. */
 const NO_NUMBERS = new RegExp(`${STRING}|-?Infinity|NaN`, 'g')
 const BRACES = new RegExp(`${STRING}|[{}]`, 'g')

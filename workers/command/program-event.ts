@@ -35,6 +35,7 @@ const checkers = { metric_update: new Checker(EVENTS.metric_update), completed: 
 export type Said = { readonly event: ProgramEvent } | { readonly log: string }
 
 const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|completed)"/
+const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
 
 /**
  * What a line of stdout says, part by part. A byte order mark before it, the bars before a carriage return, and several objects on one line are taken as they
@@ -68,17 +69,24 @@ function readUtf16(text: string, number: number): Said {
 
 /** JSON objects, one after the other, and the text after them. */
 function* readObjects(part: string, number: number): Generator<Said, void> {
+  // Nor need an object be tried that is no event. An escape may hide the name of a field.
+  if (!/"type"|\\u/.test(part)) return yield { log: part }
   const whole = parseLenient(part)
   if (whole.ok) return yield saidBy(whole.value, part, number)
-  const name = EVENT_TYPE.exec(part)?.[1]
-  if (name === undefined) return yield { log: part }
-  const [object, rest] = cutAfterObject(part) ?? [part, '']
-  const first = parseLenient(object)
-  if (first.ok) {
-    yield saidBy(first.value, object, number)
-    if (rest.trim() !== '') yield* readLine(rest, number)
-  } else if (name === 'progress') yield { log: part }
-  else throw failure(name, number, first.reason)
+  const lastEvent = [...part.matchAll(EVENT_TYPES)].at(-1)?.index ?? -1
+  let rest = part
+  while (rest.trimStart().startsWith('{') && part.length - rest.length <= lastEvent) {
+    const [object, after] = cutAfterObject(rest) ?? [rest, '']
+    const parsed = parseLenient(object)
+    if (!parsed.ok) {
+      const name = EVENT_TYPE.exec(object)?.[1]
+      if (name === undefined || name === 'progress') break
+      throw failure(name, number, parsed.reason)
+    }
+    yield saidBy(parsed.value, object, number)
+    rest = after
+  }
+  if (rest.trim() !== '') yield { log: rest }
 }
 
 /** The event that a JSON value is; anything else is log. */
