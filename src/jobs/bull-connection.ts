@@ -41,6 +41,8 @@ export function connectControl(url: string, { onFault, onReconnect = () => {}, s
  * closed a worker while Redis was away waited for ever. Here `end` comes in every state, of the copies that BullMQ makes as well.
  */
 function endable(connection: Redis, store: StoreWatch | undefined): Redis {
+  // One for each copy: a process may have many queues.
+  connection.setMaxListeners(0)
   moveWithMaster(connection, store)
   const disconnect = connection.disconnect.bind(connection)
   connection.disconnect = (reconnect = false) => {
