@@ -65,7 +65,7 @@ t.test('the lines of the README make a program and run the stack; programs and c
     t.match(await terminal(t, told, folder, access).ended, {
       code: 0,
       stdout:
-        /^[0-9a-f-]{36}\n[\s\S]*natural_frequency_hz[\s\S]*\nCompleted in [\s\S]*\nbench-1\n[\s\S]*"model": ?"local\/ngram"[\s\S]*\n0\n$/,
+        /^[0-9a-f-]{36}\n[\s\S]*natural_frequency_hz[\s\S]*\nCompleted in [\s\S]*\nbench-1\n[\s\S]*\nlocal\/ngram +0 +3\/3 [\s\S]*\n0\n$/,
     })
   })
 
