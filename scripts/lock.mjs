@@ -18,7 +18,7 @@ export async function withLock(file, action) {
 }
 
 async function acquire(file) {
-  const deadline = Date.now() + WAIT_MS
+  const deadline = performance.now() + WAIT_MS
   let told = false
   while (!take(file)) {
     const holder = holderOf(file)
@@ -29,7 +29,7 @@ async function acquire(file) {
     }
     if (!told) say(`waiting for the bootstrap with pid ${holder}`)
     told = true
-    if (Date.now() > deadline) throw new BootstrapError(`process ${holder} still holds ${file}: remove it if that is no bootstrap`)
+    if (performance.now() > deadline) throw new BootstrapError(`process ${holder} still holds ${file}: remove it if that is no bootstrap`)
     await sleep(50)
   }
 }

@@ -104,25 +104,23 @@ export class Jobs {
     if (!isKindName(kind)) throw new Refusal('invalid', undefined, [{ path: '/kind', expected: 'a kind that this program knows' }])
     const { owner = this.#options.owner, ...given } = options
     if (!owner) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: 'the user whose job it is' }])
-    return statusOf(await this.#service.submit({ ...given, kind, input, owner }))
+    const service = await this.#inTime()
+    return statusOf(await service.submit({ ...given, kind, input, owner }))
   }
 
   /** Asks for the end of a job and answers with its status now. Rejects with `not_found` or `already_final`. */
   async cancel(id: string): Promise<Status> {
-    this.#mustBeOpen()
-    return this.#service.cancel(id, () => true)
+    return (await this.#inTime()).cancel(id, () => true)
   }
 
   /** Pauses an optimization: what is computed goes on to its end, what waits is taken back. Answers `paused`; rejects with `not_found` or `not_running`. */
   async pause(id: string): Promise<Status> {
-    this.#mustBeOpen()
-    return this.#service.pause('optimization', id, () => true, 'paused')
+    return (await this.#inTime()).pause('optimization', id, () => true, 'paused')
   }
 
   /** Lets a paused optimization go on. Answers `running`; rejects with `not_found` or `not_running`. */
   async resume(id: string): Promise<Status> {
-    this.#mustBeOpen()
-    return this.#service.pause('optimization', id, () => true, 'running')
+    return (await this.#inTime()).pause('optimization', id, () => true, 'running')
   }
 
   /** The state of a job now. Rejects with `not_found`. */
@@ -181,6 +179,13 @@ export class Jobs {
     const state = isJobId(id) ? (await this.#adapters.broker.read(id))?.state : undefined
     if (!state) throw new Refusal('not_found')
     return state
+  }
+
+  /** What changes jobs, once the time of Redis is known: that is what changes are stamped by. */
+  async #inTime(): Promise<JobService> {
+    this.#mustBeOpen()
+    await this.#adapters.begun
+    return this.#service
   }
 
   #mustBeOpen(): void {

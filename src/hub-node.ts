@@ -51,6 +51,7 @@ export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNo
   }
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
+  await parts.begun
   const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...serverSettings(config, guards) })
   const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,

@@ -50,6 +50,8 @@ export interface Adapters {
   readonly reconnects: Tally<[]>
   /** Whether Redis takes the writes of this process. */
   readonly health: StoreHealth
+  /** Resolves once Redis was looked at, so that the time is known by its clock; never rejects. */
+  readonly begun: Promise<void>
   readonly timeoutsMs: Timeouts
   /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
@@ -102,7 +104,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const broker = new RedisBroker(options)
-  health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
+  const begun = health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
   const store = new RedisJobStore(options)
   const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
   const gate = new RedisGate(broker.commands, keys, gateLimits(config))
@@ -126,7 +128,7 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
     store.close()
     await broker.close()
   }
-  const counted = { tally, attempts: new AttemptTally(), reconnects, health }
+  const counted = { tally, attempts: new AttemptTally(), reconnects, health, begun }
   const names = solvers.map(({ name }) => name)
   return { broker, store, feeds, gate, queue, backlog, onFinal, ...counted, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
 }

@@ -5,6 +5,7 @@ import { inputOf, type JobState } from '../src/protocol/job-state.js'
 import { jsonValueOf, NotJson } from '../src/protocol/json-value.js'
 import type { ComputedKindName, InputOf, ResultOf } from '../src/protocol/kinds.js'
 import { isFinal } from '../src/protocol/status.js'
+import { storeClock } from '../src/protocol/store-clock.js'
 import { deadlineOf } from '../src/protocol/timeout.js'
 import { JobContext } from './job-context.js'
 import { type Job, JobFailure, type Processor, Stop } from './processor.js'
@@ -106,7 +107,8 @@ function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFen
 
 /** Stops the job when the time of its round runs out. A round that begins now has all of it. */
 function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | undefined {
-  const leftMs = (deadlineOf(state) ?? Date.now() + state.timeoutMs) - Date.now()
+  const now = storeClock.now()
+  const leftMs = (deadlineOf(state) ?? now + state.timeoutMs) - now
   return Number.isFinite(leftMs) ? setTimeout(() => context.stop('timeout'), leftMs).unref() : undefined
 }
 

@@ -92,6 +92,7 @@ export function buildWorkerNode(
     await parts.close()
   }
   const start = async () => {
+    await parts.begun
     await Promise.all(workers.map((worker) => worker.start()))
   }
   // A worker publishes, and subscribes to nothing that it would have to hear.

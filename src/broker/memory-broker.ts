@@ -97,7 +97,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
     for (const event of accepted) this.#append(job, event)
     if (writer.n > 0) {
       job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
-      job.beatAt = Date.now()
+      job.beatAt = performance.now()
     }
     return { ok: true, seq: job.state.seq, status }
   }
@@ -126,7 +126,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
     if (writer.token < job.writer.token) return { ok: false, reason: 'stale_writer', status }
     if (writer.token === job.writer.token && job.writer.n >= GIVEN_UP) return { ok: false, reason: 'stale_write', status }
     if (isFinal(status)) return { ok: false, reason: 'final', status }
-    if (alive) job.beatAt = Date.now()
+    if (alive) job.beatAt = performance.now()
     return { ok: true, seq, status }
   }
 
@@ -205,7 +205,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
   }
 
   #stateOf({ state, writer, beatAt }: StoredJob): JobState {
-    const silentMs = isComputed(state.status) && beatAt !== null ? Date.now() - beatAt : null
+    const silentMs = isComputed(state.status) && beatAt !== null ? performance.now() - beatAt : null
     const stale = silentMs !== null && silentMs > this.#limits.staleMs
     return { ...state, token: writer.token, n: writer.n, silentMs, stale, latest: new Map(state.latest) }
   }

@@ -1,4 +1,5 @@
 import { STORE_REASONS, type StoreReason } from '../protocol/codes.js'
+import { type StoreClock, storeClock } from '../protocol/store-clock.js'
 import { hasLostMaster, storeFaultOf } from './store-fault.js'
 
 /** What the connections of a process share: what one of them learns of the store, all of them act on. */
@@ -17,10 +18,8 @@ export interface StoreHealthOptions {
   readonly lockMs: number
   /** Each change of state, and nothing else. */
   readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
-  /** ms of a clock that is never set. */
-  readonly elapsed?: () => number
-  /** ms since the epoch, as this machine has it. */
-  readonly wallClock?: () => number
+  /** Kept right by each look. Without it that of this process. */
+  readonly clock?: StoreClock
 }
 
 /** Refusals that are the same for every node, while reads go on. */
@@ -43,8 +42,7 @@ const MAX_DENIALS = 100
  */
 export class StoreHealth implements StoreWatch {
   readonly #options: StoreHealthOptions
-  readonly #elapsed: () => number
-  readonly #wallClock: () => number
+  readonly #clock: StoreClock
   readonly #lost = new Set<() => void>()
   readonly #denials = new Set<string>()
   #probe: Probe | undefined
@@ -61,8 +59,7 @@ export class StoreHealth implements StoreWatch {
 
   constructor(options: StoreHealthOptions) {
     this.#options = options
-    this.#elapsed = options.elapsed ?? (() => performance.now())
-    this.#wallClock = options.wallClock ?? Date.now
+    this.#clock = options.clock ?? storeClock
   }
 
   /** Why the last look failed; null where the store takes writes. */
@@ -80,7 +77,7 @@ export class StoreHealth implements StoreWatch {
    * nobody may be judged.
    */
   get mayJudge(): boolean {
-    return this.#reason === null && this.#elapsed() - this.#writableSince > this.#options.lockMs
+    return this.#reason === null && this.#clock.elapsed() - this.#writableSince > this.#options.lockMs
   }
 
   /** Whether this machine's clock agrees with that of Redis, as far as the last look tells. Who is out of step must not judge by the time. */
@@ -88,12 +85,18 @@ export class StoreHealth implements StoreWatch {
     return this.#isInStep
   }
 
-  /** Probes from now on. */
-  begin(probe: Probe): void {
+  /** By how many ms this machine's clock is ahead of that of Redis; 0 before the first look. */
+  get aheadMs(): number {
+    return this.#clock.aheadMs
+  }
+
+  /** Probes from now on. Resolves after the first look, which brings the clock of the store; never rejects. */
+  async begin(probe: Probe): Promise<void> {
     this.#probe = probe
     const intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(50, this.#options.lockMs / 8))
     this.#timer = setInterval(() => void this.look(), intervalMs)
     this.#timer.unref?.()
+    await this.look()
   }
 
   close(): void {
@@ -126,12 +129,13 @@ export class StoreHealth implements StoreWatch {
   async #look(): Promise<StoreReason | null> {
     const probe = this.#probe
     if (!probe) return this.#reason
-    const begun = this.#elapsed()
+    const begun = this.#clock.elapsed()
     try {
       const time = await inTime(probe())
       if (this.#probe !== probe) return this.#reason
       this.#proven(begun)
-      this.#compareClocks(time, this.#elapsed() - begun)
+      this.#clock.learn(time, begun)
+      this.#compareClocks()
     } catch (error) {
       if (this.#probe === probe) this.#failed(error)
     }
@@ -151,9 +155,9 @@ export class StoreHealth implements StoreWatch {
     this.#reason = null
   }
 
-  #compareClocks(time: number, tookMs: number): void {
-    const aheadMs = this.#wallClock() - time
-    const isInStep = Math.abs(aheadMs) - tookMs <= MAX_SKEW_MS
+  #compareClocks(): void {
+    const { aheadMs } = this
+    const isInStep = Math.abs(aheadMs) <= MAX_SKEW_MS
     if (isInStep === this.#isInStep) return
     this.#isInStep = isInStep
     const { log } = this.#options
@@ -182,7 +186,7 @@ export class StoreHealth implements StoreWatch {
   }
 
   #move(): boolean {
-    const now = this.#elapsed()
+    const now = this.#clock.elapsed()
     if (now < this.#mayMoveAt) return false
     this.#mayMoveAt = now + this.#moveAfterMs
     this.#moveAfterMs = Math.min(2 * this.#moveAfterMs, RECONNECT_MS.most)

@@ -50,7 +50,7 @@ export class Line {
   #isOpen = false
   #isClosed = false
   #warning = ''
-  #renewedAt = 0
+  #renewedAt = Number.NEGATIVE_INFINITY
   #timer: ReturnType<typeof setTimeout> | undefined
   #lifeTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -127,14 +127,14 @@ export class Line {
   #renew(expiresAt: string): void {
     const pauseMs = expiresAt === this.#warning ? RENEWAL_RETRY_MS : RENEWAL_PAUSE_MS
     this.#warning = expiresAt
-    this.#renewIn(this.#renewedAt + pauseMs - Date.now())
+    this.#renewIn(this.#renewedAt + pauseMs - performance.now())
   }
 
   #renewIn(ms: number): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(
       () => {
-        this.#renewedAt = Date.now()
+        this.#renewedAt = performance.now()
         this.#askToken(
           (token) => this.send({ type: 'auth', token }),
           () => this.#renewIn(RENEWAL_RETRY_MS),

@@ -29,10 +29,10 @@ async function main([binary = '', keeping, ...args]: string[]): Promise<number> 
 
 /** The server of a parent that was just killed gets the time to end. */
 async function waitForFolder(): Promise<void> {
-  const deadline = Date.now() + FOLDER_WAIT_MS
+  const deadline = performance.now() + FOLDER_WAIT_MS
   for (let told = false; !(await holdFolder()); told = true) {
     if (!told) process.stdout.write(`Waiting for another Redis on the data folder ${process.cwd()} to end\n`)
-    if (Date.now() > deadline) throw new Error(`Another Redis runs on the data folder ${process.cwd()}`)
+    if (performance.now() > deadline) throw new Error(`Another Redis runs on the data folder ${process.cwd()}`)
     await sleep(50)
   }
 }

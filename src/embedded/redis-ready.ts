@@ -16,14 +16,14 @@ export interface StartedRedis {
  * data folder back may take as long as it needs; 30 s without an answer from `pid` reject. Stops without a verdict when `signal` is aborted.
  */
 export async function redisReady({ port, pid, password }: StartedRedis, signal: AbortSignal): Promise<void> {
-  let heard = Date.now()
+  let heard = performance.now()
   while (!signal.aborted) {
     const answer = await ask(port, password)
     if (answer.includes(`process_id:${pid}\r\n`)) {
       if (answer.includes('+PONG')) return
-      heard = Date.now()
+      heard = performance.now()
     }
-    if (Date.now() - heard > SILENCE_MS) throw new Error(`redis-server (pid ${pid}) does not answer on port ${port}`)
+    if (performance.now() - heard > SILENCE_MS) throw new Error(`redis-server (pid ${pid}) does not answer on port ${port}`)
     await sleep(POLL_MS)
   }
 }

@@ -116,11 +116,12 @@ async function end({ child, ended }: Started): Promise<void> {
 }
 
 async function waitUntilReady(node: string): Promise<void> {
-  const deadline = Date.now() + READY_TIMEOUT_MS
+  const deadline = performance.now() + READY_TIMEOUT_MS
   for (;;) {
     const response = await fetch(`${node}/readyz`).catch(() => null)
     if (response?.ok) return
-    if (Date.now() > deadline) throw new Error(`${node} was not ready in time: ${response ? await response.text() : 'it does not answer'}`)
+    if (performance.now() > deadline)
+      throw new Error(`${node} was not ready in time: ${response ? await response.text() : 'it does not answer'}`)
     await response?.text()
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }

@@ -1,6 +1,7 @@
 import type { Dialect, SnapshotFlags } from '../protocol/dialect.js'
 import type { Entry } from '../protocol/entry.js'
 import { type JobState, madeAt } from '../protocol/job-state.js'
+import { storeClock } from '../protocol/store-clock.js'
 import type { HubTally } from './hub-tally.js'
 
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
@@ -68,7 +69,7 @@ export class EntryFrames {
   #measure(entry: Entry, built: Built): void {
     built.isOut = true
     const { deliveries } = this.tally
-    if (entry.class !== 'tick' && deliveries.isHeard) deliveries.add(Date.now() - madeAt(entry))
+    if (entry.class !== 'tick' && deliveries.isHeard) deliveries.add(storeClock.now() - madeAt(entry))
   }
 
   #entry(entry: Entry): Built {

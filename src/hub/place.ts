@@ -17,7 +17,7 @@ const RECENT_MS = 1000
 /** The place of one session among those of its user. It is given back while the client leaves a question for a sign of life unanswered. */
 export class Place {
   readonly #options: PlaceOptions
-  #heardAt = 0
+  #heardAt = Number.NEGATIVE_INFINITY
   /** Gives it back. */
   #leave: (() => void) | undefined
   /** Whose place was given back because the client did not answer. */

@@ -5,6 +5,7 @@ import type { Position } from '../protocol/entry.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { isFinal } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import type { Follower } from './feed.js'
 import { buildFrame } from './frame.js'
 import type { Hold, Wish } from './hold.js'
@@ -271,7 +272,7 @@ class UserScope implements Scope, Follower {
       processes: active.map(processView),
       recent: [...justEnded, ...ended].map(processView),
       ...(resync && { resync }),
-      timestamp: new Date().toISOString(),
+      timestamp: storeClock.stamp(),
     }
     const frame = buildFrame(list)
     const seal = () => {

@@ -4,6 +4,7 @@ import type { JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
 import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { lostWorker } from '../protocol/lost-worker.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
 import type { Settled } from './queue.js'
 
@@ -49,7 +50,7 @@ export function startOf({ kind, id }: Attempt): JobEvent[] {
  */
 export function overBeforeStart(attempt: Attempt, state: JobState): Settled | null {
   if (state.status === 'cancelling') return null
-  if (isTimedOut(state, Date.now())) return timedOut(state, '')
+  if (isTimedOut(state, storeClock.now())) return timedOut(state, '')
   if (attempt.number <= attempt.of) return null
   return failed('worker_lost', `The worker was lost in attempt ${attempt.of} of ${attempt.of}.`, '')
 }

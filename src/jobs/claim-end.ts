@@ -2,6 +2,7 @@ import type { ClaimEnd } from '../protocol/claim-messages.js'
 import { Refusal } from '../protocol/codes.js'
 import type { JobEvent } from '../protocol/entry.js'
 import type { JobState } from '../protocol/job-state.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { isTimedOut } from '../protocol/timeout.js'
 import { again, attemptNow, cancelled, failed, faultOfResult, handBack, timedOut } from './attempt.js'
 import type { AttemptTally } from './attempt-tally.js'
@@ -33,7 +34,7 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
     return { settled: { how: 'done', result, compute_time_s: elapsedSeconds } }
   }
   if (state.status === 'cancelling') return { settled: cancelled() }
-  if (isTimedOut(state, Date.now())) return { settled: timedOut(state, logTail) }
+  if (isTimedOut(state, storeClock.now())) return { settled: timedOut(state, logTail) }
   switch (end.type) {
     case 'failed': {
       const retry = end.retry ? again(attemptNow(state), new Error(end.error)) : null

@@ -6,6 +6,7 @@ import { isJobId } from '../protocol/job-id.js'
 import type { JobState } from '../protocol/job-state.js'
 import { queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { isTimedOut } from '../protocol/timeout.js'
 import { cancelled, logTailOf } from './attempt.js'
 import { type ClaimEnder, conclude, conclusionOf, finishRound } from './claim-end.js'
@@ -81,7 +82,7 @@ async function writeReports(parts: ClaimParts, writing: Writing): Promise<ClaimA
   const { broker } = parts
   const written = await (told.reports.length > 0 ? broker.publish(claim.id, told.reports, writer) : broker.beat(claim.id, writer, true))
   if (!written.ok) return refused(parts, writing, written)
-  const cancel_requested = written.status === 'cancelling' || isTimedOut(state, Date.now())
+  const cancel_requested = written.status === 'cancelling' || isTimedOut(state, storeClock.now())
   return { status: written.status, seq: written.seq, cancel_requested, lease_s: parts.lockMs / 1000 }
 }
 
@@ -167,5 +168,5 @@ async function letGo(parts: ClaimParts, claim: Claim, lock: string): Promise<Ref
 }
 
 function secondsSince(startedAt: number): number {
-  return Math.max(0, Math.round((Date.now() - startedAt) / 10) / 100)
+  return Math.max(0, Math.round((storeClock.now() - startedAt) / 10) / 100)
 }

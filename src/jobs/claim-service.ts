@@ -3,6 +3,7 @@ import { Refusal } from '../protocol/codes.js'
 import { inputOf } from '../protocol/job-state.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { deadlineOf } from '../protocol/timeout.js'
 import { Tally } from '../tally/tally.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from './attempt.js'
@@ -110,7 +111,7 @@ export class ClaimService {
     const over = overBeforeStart(attempt, state)
     if (over) return this.#conclude(taken, over)
     if (!(await this.#isWanted(taken, request))) return null
-    const startedAt = Date.now()
+    const startedAt = storeClock.now()
     // Before the start, so that whoever is told of it can write.
     await claims.write(taken, { by: request.by, lock, startedAt, n: 0, logTail: [] })
     if (!(await this.#isWanted(taken, request))) return null

@@ -3,6 +3,7 @@ import type { Gate, QueuedRound, QueueRef } from '../broker/gate.js'
 import type { ActiveRounds, JobRound } from '../broker/job-store.js'
 import { isComputedKind } from '../protocol/kinds.js'
 import { isFinal } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import type { Backlog, Queue, QueueState } from './queue.js'
 
 export interface FairQueueParts {
@@ -84,7 +85,7 @@ export class FairQueue implements Queue {
     if (isComputedKind(state.kind)) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
     else await backlog.step({ queue, id, round }, 'first')
     // While it waited it was seldom looked after.
-    await store.touch({ id, round }, Date.now())
+    await store.touch({ id, round }, storeClock.now())
   }
 
   /** What stands in the window although no worker will take it from there: its dispatcher died before the backlog had it, or its worker before it said so. */

@@ -8,6 +8,7 @@ import { controlWriter, type JobEvent, type Writer } from '../protocol/entry.js'
 import { type JobState, timestampOf } from '../protocol/job-state.js'
 import { isComputedKind, type KindName, lifecycleOf } from '../protocol/kinds.js'
 import { type FinalStatus, isFinal } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import type { JobTally } from './job-tally.js'
 import { nudge, nudgeParent } from './nudge.js'
 import type { Backlog, Outcome, Queue } from './queue.js'
@@ -84,7 +85,10 @@ function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'co
   if (outcome.status === 'failed') return { code: outcome.code }
   if (outcome.status !== 'cancelled') return {}
   const asked = state.status === 'cancelling' ? state.latest.get('status') : undefined
-  return { ...(outcome.forced && { forced: true }), ...(asked && { cancelMs: Math.max(0, Date.now() - Date.parse(timestampOf(asked))) }) }
+  return {
+    ...(outcome.forced && { forced: true }),
+    ...(asked && { cancelMs: Math.max(0, storeClock.now() - Date.parse(timestampOf(asked))) }),
+  }
 }
 
 /**

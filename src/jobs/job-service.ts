@@ -9,6 +9,7 @@ import type { JobState } from '../protocol/job-state.js'
 import { stringifyJson } from '../protocol/json.js'
 import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../protocol/timeout.js'
 import { isUserId } from '../protocol/user-id.js'
 import { cancelJob } from './cancel.js'
@@ -232,7 +233,7 @@ export class JobService {
     const round = { id, round: number }
     const reserved = await gate.reserve(owner, round, parent !== null)
     if (!reserved.ok) throw refusalOf(reserved)
-    await store.activate(round, Date.now())
+    await store.activate(round, storeClock.now())
   }
 
   /** Those of these jobs that there are; what has expired, or is another's by now, leaves the owner's index. */

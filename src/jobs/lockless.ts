@@ -7,7 +7,7 @@ import type { JobRound } from '../broker/job-store.js'
 export class Lockless {
   readonly #since = new Map<string, { readonly token: number; readonly at: number }>()
 
-  /** To be asked once at each look: since when the round was seen so at every look (epoch ms), by this token; null where the last one saw something else. */
+  /** To be asked once at each look: since when the round was seen so at every look (ms of a clock that is never set), by this token; null where the last one saw something else. */
   take({ id, round }: JobRound, token: number): number | null {
     const name = `${id}~${round}`
     const seen = this.#since.get(name)

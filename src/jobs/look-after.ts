@@ -5,6 +5,7 @@ import { type JobState, messageOf } from '../protocol/job-state.js'
 import { isComputedKind, KINDS } from '../protocol/kinds.js'
 import { lostWorker } from '../protocol/lost-worker.js'
 import { isComputed, isFinal } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
 import type { Census } from './census.js'
 import { type Finalizer, finalize, tellOwner } from './finalize.js'
@@ -46,7 +47,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   const ref = { ...queuedRoundOf(state), ...round }
   census.look(round, state)
   const locklessSince = lockless.take(round, state.token)
-  const touch = (pauseMs = 0) => store.touch(round, Date.now() + pauseMs)
+  const touch = (pauseMs = 0) => store.touch(round, storeClock.now() + pauseMs)
   // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
   await tellOwner(parts, state, !isFinal(state.status))
   if (isFinal(state.status) || state.round > round.round) {
@@ -68,7 +69,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   const isHeldOn = queued.at === 'active' && queued.isLocked
   if (isOverdue(state, cancelGraceMs)) return end({ status: 'cancelled', ...(isHeldOn && { forced: true }) })
   // Its worker, where it has one, ends it with the same grace. A cancel that was asked for goes before.
-  if (state.status !== 'cancelling' && isTimedOut(state, Date.now(), isComputedKind(state.kind) ? cancelGraceMs : 0))
+  if (state.status !== 'cancelling' && isTimedOut(state, storeClock.now(), isComputedKind(state.kind) ? cancelGraceMs : 0))
     return end({ status: 'failed', ...timeoutFailure(state) })
   if (!isComputedKind(state.kind) && state.status !== 'queued') {
     await nudge(parts, state, 'look')
@@ -98,8 +99,9 @@ async function lossOf(
   { round, since, lockMs, lockless }: Pick<Care, 'lockMs' | 'lockless'> & { readonly round: JobRound; readonly since: number | null },
 ): Promise<string | null> {
   if (queued.at === 'active' && !queued.isLocked) {
-    const from = since ?? Date.now()
-    if (Date.now() - from >= lockMs * LOST_SHARE) return 'The worker was lost.'
+    const now = performance.now()
+    const from = since ?? now
+    if (now - from >= lockMs * LOST_SHARE) return 'The worker was lost.'
     lockless.put(round, state.token, from)
   }
   if (queued.at === 'waiting') {
@@ -128,7 +130,7 @@ async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRoun
 async function drop({ broker, store, queue }: Finalizer, round: JobRound): Promise<void> {
   await queue.remove(round)
   await store.retire(round)
-  if ((await broker.read(round.id))?.state.round === round.round) await store.activate(round, Date.now())
+  if ((await broker.read(round.id))?.state.round === round.round) await store.activate(round, storeClock.now())
 }
 
 /** The queue has nothing of a job that has not ended: one that never began is added again, one that began is lost. */
@@ -154,5 +156,5 @@ function lost({ status }: JobState, error: string): Outcome {
 
 function isOverdue(state: JobState, graceMs: number): boolean {
   const entry = state.status === 'cancelling' ? state.latest.get('status') : undefined
-  return entry !== undefined && Date.now() - Date.parse(String(messageOf(entry).timestamp)) > graceMs
+  return entry !== undefined && storeClock.now() - Date.parse(String(messageOf(entry).timestamp)) > graceMs
 }

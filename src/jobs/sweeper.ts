@@ -2,6 +2,7 @@ import type { QueueRef } from '../broker/gate.js'
 import type { JobRound } from '../broker/job-store.js'
 import type { Lease } from '../broker/lease.js'
 import { isFinal } from '../protocol/status.js'
+import { storeClock } from '../protocol/store-clock.js'
 import { Census } from './census.js'
 import type { Finalizer } from './finalize.js'
 import { Lockless } from './lockless.js'
@@ -85,7 +86,7 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     const { store, queue } = this.#parts
     // What was looked at in the last turn is due in this one, although it was put off a little later than that turn began.
-    const due = Date.now() - this.#options.intervalMs / 2
+    const due = storeClock.now() - this.#options.intervalMs / 2
     for (;;) {
       // Whatever is wrong with handing out, jobs are looked after.
       await queue.dispatch().catch(this.#options.onFault)
@@ -105,7 +106,7 @@ export class Sweeper {
       async (error: unknown) => {
         this.#options.onFault(error)
         // To the end of the line, so that those behind it get their turn.
-        await store.touch(round, Date.now()).catch(this.#options.onFault)
+        await store.touch(round, storeClock.now()).catch(this.#options.onFault)
       },
     )
   }

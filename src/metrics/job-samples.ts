@@ -9,6 +9,7 @@ import { isThere, type Question } from './scrape.js'
 /** Looks at Redis: why it takes no writes, or null. */
 interface StoreLook {
   look(): Promise<StoreReason | null>
+  readonly aheadMs: number
 }
 
 /** What hubs and workers have in common. */
@@ -20,7 +21,7 @@ export interface JobSources {
   readonly health: StoreLook
 }
 
-export function jobSamples({ tally, attempts, reconnects, sweeper }: JobSources): Samples {
+export function jobSamples({ tally, attempts, reconnects, sweeper, health }: JobSources): Samples {
   return {
     runcast_jobs: (sweeper.census.counts ?? []).map(([kind, status, count]) => [[kind, status], count]),
     runcast_jobs_submitted_total: tally.submitted.rows,
@@ -31,6 +32,7 @@ export function jobSamples({ tally, attempts, reconnects, sweeper }: JobSources)
     runcast_attempts_ended_total: attempts.ended.rows,
     runcast_fenced_writes_total: attempts.fenced.rows,
     runcast_redis_reconnects_total: reconnects.rows,
+    runcast_clock_ahead_seconds: [[[], health.aheadMs / 1000]],
   }
 }
 

@@ -48,7 +48,7 @@ export const METRICS = {
     of: 'hub',
     labels: [],
     buckets: DELIVERY_S,
-    help: 'From the timestamp of a durable message to the first socket of this hub that it is handed to, once per message, by the clocks of two machines; less than 0 counts as 0.',
+    help: 'From the timestamp of a durable message to the first socket of this hub that it is handed to, once per message, by the clock of Redis; less than 0 counts as 0.',
   },
   runcast_outbox_bytes: { type: 'gauge', of: 'hub', labels: [], help: 'Bytes that wait in this process for clients, in all.' },
   runcast_outbox_largest_bytes: { type: 'gauge', of: 'hub', labels: [], help: 'Bytes that wait for the slowest client.' },
@@ -150,7 +150,7 @@ export const METRICS = {
     of: 'both',
     labels: ['kind'],
     buckets: CANCEL_S,
-    help: 'From the cancel of a job to its end, by the clocks of two machines; less than 0 counts as 0.',
+    help: 'From the cancel of a job to its end, by the clock of Redis; less than 0 counts as 0.',
   },
   runcast_attempts_started_total: {
     type: 'counter',
@@ -205,6 +205,12 @@ export const METRICS = {
     of: 'both',
     labels: [],
     help: 'Connections to Redis that were lost and made again, without those on which BullMQ waits for jobs and news.',
+  },
+  runcast_clock_ahead_seconds: {
+    type: 'gauge',
+    of: 'both',
+    labels: [],
+    help: 'How far the clock of this process is ahead of that of Redis; less than 0 where it is behind. Over 5 s either way the process does not sweep.',
   },
 } as const satisfies Readonly<Record<string, MetricRow>>
 

@@ -5,6 +5,7 @@ import type { OptimizationMessages } from './optimization-messages.js'
 import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import type { ProcessMessage, ProcessProgress, ProcessView } from './process-messages.js'
 import type { RunMessages } from './run-messages.js'
+import { storeClock } from './store-clock.js'
 
 /** Which way a snapshot came about: `recovered`, what was missed follows exactly; `resync`, this client was too slow and its backlog was dropped. */
 export interface SnapshotFlags {
@@ -37,7 +38,7 @@ export const processDialect: Dialect = {
     seq: state.seq,
     epoch: state.epoch,
     ...flags,
-    timestamp: new Date().toISOString(),
+    timestamp: storeClock.stamp(),
   }),
   body: (entry) => {
     const stored = messageOf(entry) as StoredMessage // what this hub's own schemas let in, and the script has positioned

@@ -2,6 +2,7 @@ import type { FailureCode } from './codes.js'
 import type { JobEvent } from './entry.js'
 import type { JobState } from './job-state.js'
 import type { Status } from './status.js'
+import { storeClock } from './store-clock.js'
 
 /** Why a round failed, as the queue keeps it. */
 export interface Failure {
@@ -18,7 +19,7 @@ export interface Effort {
 }
 
 export function effortOf({ attempt, started_at }: JobState): Effort {
-  const seconds = started_at === null ? 0 : (Date.now() - Date.parse(started_at)) / 1000
+  const seconds = started_at === null ? 0 : (storeClock.now() - Date.parse(started_at)) / 1000
   return { attempts: attempt, duration_s: Math.max(0, Math.round(seconds * 100) / 100) }
 }
 

@@ -5,6 +5,7 @@ import { invalidMessage } from './json-value.js'
 import { effortOf, type Failure, type RetryNotice } from './lifecycle.js'
 import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from './process-messages.js'
 import type { FinalStatus, Status } from './status.js'
+import { storeClock } from './store-clock.js'
 
 type Body<T extends keyof ProcessMessages> = Omit<ProcessMessages[T], 'type' | 'process_id' | 'process_type' | 'timestamp'>
 /** What a final message says of the job's way up to it. */
@@ -35,7 +36,7 @@ const validators = {
 /** What happens to a job of a kind that speaks the process dialect itself, as events. Each throws `TypeError` on a body that its schema refuses. */
 export function processEvents(processType: string) {
   const message = <const T extends keyof ProcessMessages>(type: T, id: string, body: Body<T>): ProcessMessages[T] => {
-    const whole: object = { type, process_id: id, process_type: processType, ...body, timestamp: new Date().toISOString() }
+    const whole: object = { type, process_id: id, process_type: processType, ...body, timestamp: storeClock.stamp() }
     const validator = validators[type]
     if (!validator.Check(whole)) throw invalidMessage(whole, validator.Errors(whole))
     return whole as ProcessMessages[T]

@@ -6,6 +6,7 @@ import { invalidMessage } from './json-value.js'
 import { type Effort, effortOf, type Failure, type RetryNotice } from './lifecycle.js'
 import { RUN_MESSAGES, RUN_PHASES, type RunMessages, type RunSnapshot } from './run-messages.js'
 import type { Status } from './status.js'
+import { storeClock } from './store-clock.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
 
@@ -109,7 +110,7 @@ export function snapshotFields(state: JobState): Omit<RunSnapshot, 'type' | 'run
     finished_at: state.finished_at,
     seq: state.seq,
     epoch: state.epoch,
-    timestamp: new Date().toISOString(),
+    timestamp: storeClock.stamp(),
   }
 }
 
@@ -140,7 +141,7 @@ function latest<T extends keyof RunMessages>(state: JobState, key: string): RunM
 export function messageBuilder<M extends Readonly<Record<string, TSchema>>>(idField: string, schemas: M) {
   const validators = new Map(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]))
   return (type: keyof M & string, id: string, body: object): Readonly<Record<string, unknown>> => {
-    const whole = { type, [idField]: id, ...body, timestamp: new Date().toISOString() }
+    const whole = { type, [idField]: id, ...body, timestamp: storeClock.stamp() }
     const validator = validators.get(type)
     if (!validator?.Check(whole)) throw invalidMessage(whole, validator?.Errors(whole) ?? [])
     return whole

@@ -53,6 +53,12 @@ export const CASES: Readonly<Record<string, AlertCase>> = {
     labels: HUB,
     quiet: { [`runcast_redis_ready{${ON_HUB}}`]: '1 1 1 1 1 0 1x30' },
   },
+  RuncastClockWrong: {
+    fires: { [`runcast_clock_ahead_seconds{${ON_HUB}}`]: '0 -7200x30' },
+    at: 10,
+    labels: HUB,
+    quiet: { [`runcast_clock_ahead_seconds{${ON_HUB}}`]: '0 60 60 4x30' },
+  },
   RuncastRedisRefusesWrites: {
     fires: { [`runcast_redis_writable{${ON_HUB}}`]: '1 0x30', [`runcast_redis_ready{${ON_HUB}}`]: '1x30' },
     at: 5,

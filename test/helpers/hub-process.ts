@@ -5,13 +5,14 @@ import type { Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from './eventually.js'
 import { type Harness, SECRET } from './harness.js'
+import { clockArguments } from './wrong-clock.js'
 
 /** A hub in a process of its own, on the Redis of a harness, ready; killed in the teardown if it still runs. */
 export async function startHub(
   t: Test,
   { redis }: Pick<Harness, 'redis'>,
   settings: Readonly<Record<string, string>>,
-): Promise<{ child: ChildProcess; ws: string }> {
+): Promise<{ child: ChildProcess; http: string; ws: string }> {
   const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
   const port = await freePort()
   const env = {
@@ -25,12 +26,12 @@ export async function startHub(
     MAX_STRANGER_REQUESTS_PER_SECOND: '100000',
     ...settings,
   }
-  const child = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = fork(main, { env, execArgv: clockArguments(settings), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
   await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, { timeoutMs: 30_000 })
-  return { child, ws: `ws://127.0.0.1:${port}` }
+  return { child, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` }
 }

@@ -12,7 +12,7 @@ type Where = 'hub' | 'worker'
 const PATIENCE = { timeoutMs: 40_000, everyMs: 50 }
 /** The metrics that one file of tests moves; the others are moved by the other file. */
 const OF_CLIENTS =
-  /^runcast_(connections|sessions|subscriptions|topics|entries|resyncs|heals|publish_to_socket|outbox|closes|refusals|upgrades|http|ready|redis|publish_retries|reports_buffered)/
+  /^runcast_(connections|sessions|subscriptions|topics|entries|resyncs|heals|publish_to_socket|outbox|closes|refusals|upgrades|http|ready|redis|clock|publish_retries|reports_buffered)/
 /** What can stand in no label: users, ids of jobs, tokens, paths of requests. */
 const NAMES = /alice|worker-1|no-such-job|opt-of-metrics|eyJ|[0-9a-f]{8}-[0-9a-f]{4}-|nothing\/at/
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type Harness, SECRET } from './harness.js'
+import { clockArguments } from './wrong-clock.js'
 
 const MAINS = {
   /** The processors of the product. */
@@ -28,7 +29,7 @@ export function startWorkerProcess(
     WORKER_KINDS: 'run',
     ...settings,
   }
-  const worker = fork(main, { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const worker = fork(main, { env, execArgv: clockArguments(settings), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.teardown(() => killProcess(worker))
   return worker
 }

@@ -13,6 +13,7 @@ import { eventually } from '../helpers/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
 import { startLateWorker } from '../helpers/late-worker.js'
 import { startTestRedis, type TestRedis } from '../helpers/redis.js'
+import { setClock } from '../helpers/set-clock.js'
 import { solversFile } from '../helpers/solvers.js'
 import { Stage } from '../helpers/stage.js'
 import type { Message, TestClient } from '../helpers/test-client.js'
@@ -94,6 +95,22 @@ t.test(
     t.same(h.faults, [])
   },
 )
+
+t.test('[CLAIM-9] the clock of a hub is set: the times of its claims are right', async (t) => {
+  for (const aheadMs of [-400_000, 400_000]) {
+    const h = await start(t)
+    const worker = new Claimant(h)
+    const id = await h.submit()
+    await worker.claim()
+    const setRight = setClock(aheadMs)
+    t.teardown(setRight)
+    t.match((await worker.post([metric(1)])).body, { cancel_requested: false })
+    await worker.post([COMPLETED])
+    setRight()
+    const { compute_time_s, duration_s } = await (await h.connect(id)).next('completed')
+    t.ok(compute_time_s < 60 && duration_s < 60, `${compute_time_s} s, ${duration_s} s`)
+  }
+})
 
 t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told so', async (t) => {
   const h = await start(t)

@@ -229,6 +229,18 @@ t.test('Redis away: /metrics answers in time with what it knows, and nothing sta
   await w.counts('runcast_queue_jobs', 1, { queue: 'run', state: 'active' })
 })
 
+t.test('a clock that is set shows how far it is from that of Redis', async (t) => {
+  const w = await watch(t)
+  await w.counts('runcast_clock_ahead_seconds', 0)
+  const now = Date.now
+  t.teardown(() => {
+    Date.now = now
+  })
+  Date.now = () => now() - 60_000
+  await w.sees('runcast_clock_ahead_seconds', (value) => Math.abs(value + 60) < 1)
+  await w.sees('runcast_clock_ahead_seconds', (value) => Math.abs(value + 60) < 1, {}, 'worker')
+})
+
 t.test('the answer is the text format, of Node as well, and asking costs Redis no more than once a second', async (t) => {
   const w = await watch(t, { redis: await startTestRedis(t), processor: null })
   const response = await fetch(`${w.h.nodes[0]?.http}/metrics`)

@@ -37,28 +37,30 @@ function setUp(places: number) {
   return { world, connect, advance, taken, state }
 }
 
-t.test('[LIMIT-1] a new socket displaces one that does not answer, and no other', async (t) => {
-  const { connect, advance, taken } = setUp(2)
-  const [cut, living] = [await connect(), await connect()]
-  await advance(2000)
-  const late = await connect()
-  t.same([cut.transport.pings, living.transport.pings], [1, 1], 'both are asked')
-  living.session.heard()
-  await advance(2999)
-  t.same(late.messages, [], 'not before the time to answer is over')
-  await advance(1)
-  t.match(late.messages, [{ type: 'process_list' }])
-  t.equal(taken.size, 2)
-  cut.session.heard()
-  await advance(0)
-  for (const { session } of [living, late]) session.heard()
-  await advance(0)
-  t.equal(cut.transport.closedWith, 'too_many_sockets', 'it comes back too late')
-  t.same(
-    [living, late].map(({ transport }) => transport.closedWith),
-    [undefined, undefined],
-  )
-})
+for (const aheadMs of [0, -1800_000, 1800_000])
+  t.test(`[LIMIT-1] a new socket displaces a deaf one and no other; clock set by ${aheadMs} ms`, async (t) => {
+    const { world, connect, advance, taken } = setUp(2)
+    const [cut, living] = [await connect(), await connect()]
+    await advance(2000)
+    world.clock.set(aheadMs)
+    const late = await connect()
+    t.same([cut.transport.pings, living.transport.pings], [1, 1], 'both are asked')
+    living.session.heard()
+    await advance(2999)
+    t.same(late.messages, [], 'not before the time to answer is over')
+    await advance(1)
+    t.match(late.messages, [{ type: 'process_list' }])
+    t.equal(taken.size, 2)
+    cut.session.heard()
+    await advance(0)
+    for (const { session } of [living, late]) session.heard()
+    await advance(0)
+    t.equal(cut.transport.closedWith, 'too_many_sockets', 'it comes back too late')
+    t.same(
+      [living, late].map(({ transport }) => transport.closedWith),
+      [undefined, undefined],
+    )
+  })
 
 t.test('[LIMIT-1] where all answer a new socket is refused at once', async (t) => {
   const { connect, advance } = setUp(2)

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { StoreHealth } from '../../src/broker/store-health.js'
+import { StoreClock } from '../../src/protocol/store-clock.js'
 
 /** A health whose clocks and store are turned by hand. */
 function setUp(t: Test) {
@@ -9,10 +10,9 @@ function setUp(t: Test) {
   const health = new StoreHealth({
     lockMs: 10_000,
     log: { info: tell, warn: tell },
-    elapsed: () => world.elapsed,
-    wallClock: () => world.wall,
+    clock: new StoreClock({ elapsed: () => world.elapsed, wallClock: () => world.wall }),
   })
-  health.begin(async () => {
+  void health.begin(async () => {
     if (world.fault) throw world.fault
     return world.store
   })

@@ -9,6 +9,7 @@ import type { JobState } from '../../src/protocol/job-state.js'
 import { optimizationEvents } from '../../src/protocol/optimization-events.js'
 import type { OptimizationInput } from '../../src/protocol/optimization-input.js'
 import { isFinal } from '../../src/protocol/status.js'
+import { storeClock } from '../../src/protocol/store-clock.js'
 import { begin, type Candidate, candidates } from '../optimization/optimizer.js'
 import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole, waitEvent } from './fold-runs.js'
 import { bestOf } from './front.js'
@@ -95,7 +96,7 @@ async function takeIn(parts: StepParts, standing: Standing, looks: readonly { ru
   const ended = looks.flatMap(({ run, look }) =>
     look.at === 'ended' ? [{ index: run.index, run_id: run.run_id, outcome: look.outcome }] : [],
   )
-  const telling = { now: Date.now(), maxFrontBytes: FRONT_SHARE * parts.maxEventBytes }
+  const telling = { now: storeClock.now(), maxFrontBytes: FRONT_SHARE * parts.maxEventBytes }
   const next = ended.length > 0 ? foldRuns(standing, ended, telling) : tellFront(standing, [], telling)
   if (next.events.length > 0) {
     await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
@@ -110,7 +111,7 @@ async function takeIn(parts: StepParts, standing: Standing, looks: readonly { ru
 async function wait(parts: StepParts, standing: Standing, why: string): Promise<true> {
   const { state } = standing
   parts.onWait?.(state.id, why)
-  const event = waitEvent(standing, why, Date.now())
+  const event = waitEvent(standing, why, storeClock.now())
   if (event) await parts.broker.publish(state.id, [event], controlWriter(state.round))
   return true
 }
@@ -162,7 +163,7 @@ function resultOf({ state, input, ledger }: Standing): Outcome {
   const hypervolume = search.hypervolume === null ? {} : { hypervolume: search.hypervolume }
   const metrics_summary = { evaluations: evaluated, feasible, failed, front_size: search.archive.length, ...hypervolume }
   const result = { metrics_summary, best: bestOf(input, ledger), stopped: search.end }
-  return { status: 'completed', result, compute_time_s: elapsedSeconds(state.started_at, Date.now()) }
+  return { status: 'completed', result, compute_time_s: elapsedSeconds(state.started_at, storeClock.now()) }
 }
 
 function inputOf(state: JobState): OptimizationInput {
