@@ -12,6 +12,7 @@ import { processDialect, processFinal, processView, runDialect } from './protoco
 import type { Position } from './protocol/entry.js'
 import { isJobId } from './protocol/job-id.js'
 import type { JobState } from './protocol/job-state.js'
+import { plainJson } from './protocol/json.js'
 import { type InputOf, isKindName, isRunKind, type KindName, type RunKindName } from './protocol/kinds.js'
 import type { ProcessSnapshot, ProcessView } from './protocol/process-messages.js'
 import type { Status } from './protocol/status.js'
@@ -104,8 +105,10 @@ export class Jobs {
     if (!isKindName(kind)) throw new Refusal('invalid', undefined, [{ path: '/kind', expected: 'a kind that this program knows' }])
     const { owner = this.#options.owner, ...given } = options
     if (!owner) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: 'the user whose job it is' }])
+    // A copy: the caller may change the input before it is stored.
+    const plain = plainJson(input, '/input', 'exact')
     const service = await this.#inTime()
-    return statusOf(await service.submit({ ...given, kind, input, owner }))
+    return statusOf(await service.submit({ ...given, kind, input: plain, owner }))
   }
 
   /** Asks for the end of a job and answers with its status now. Rejects with `not_found` or `already_final`. */

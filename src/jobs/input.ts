@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto'
 import type { TSchema } from 'typebox'
 import { Checker } from '../protocol/checker.js'
 import { Refusal } from '../protocol/codes.js'
-import { ExactNumber, plainJson, stringifyJson } from '../protocol/json.js'
+import { asPlainJson, ExactNumber, stringifyJson } from '../protocol/json.js'
 import { type InputOf, KINDS, type Kind, type KindName } from '../protocol/kinds.js'
 
 const checkers = new Map<KindName, Checker<TSchema>>()
 
 /**
- * A copy of an input with its defaults, checked; `solvers`: those that are configured. Throws `invalid` with the path of each faulty field and what is expected
- * there, also for a number that a double cannot hold.
+ * An input with its defaults, checked; what was given may be a part of it. `solvers`: those that are configured. Throws `invalid` with the path of each faulty
+ * field and what is expected there, also for a number that a double cannot hold.
  */
 export function normaliseInput<K extends KindName>(kind: K, input: unknown, solvers: readonly string[] = []): InputOf<K> {
   const checker = checkerOf(kind)
-  const filled = checker.fill(plainJson(input, '/input', 'double'))
+  const filled = checker.fill(asPlainJson(input, '/input', 'double'))
   if (!checker.check(filled)) throw new Refusal('invalid', undefined, checker.faults(filled, '/input'))
   const valid = filled as InputOf<K> // the checker of this kind has just said so
   const { inputFaults }: Kind = KINDS[kind]
@@ -33,7 +33,7 @@ function checkerOf(kind: KindName): Checker<TSchema> {
 
 /** The input of a configured solver, which alone knows what is in it: numbers keep their text. Throws `invalid` for what is no object, or what JSON cannot hold. */
 export function objectOf(input: unknown): object {
-  const plain = plainJson(input, '/input', 'exact')
+  const plain = asPlainJson(input, '/input', 'exact')
   if (typeof plain === 'object' && plain !== null && !Array.isArray(plain) && !(plain instanceof ExactNumber)) return plain
   throw new Refusal('invalid', undefined, [{ path: '/input', expected: 'an object' }])
 }

@@ -84,8 +84,9 @@ class FaultSearch {
   }
 
   #fields(schema: Schema, value: Schema, path: string): void {
-    for (const [name, field] of Object.entries(value)) {
+    for (const name of Object.keys(value)) {
       if (this.#isFull) return
+      const field = value[name]
       for (const own of fieldSchemasOf(schema, name)) {
         if (own === false) this.#add({ keyword: 'additionalProperties', instancePath: path, params: { additionalProperties: [name] } })
         else if (isSchema(own) && !validatorOf(own).Check(field)) this.look(own, field, `${path}/${pointerPart(name)}`)

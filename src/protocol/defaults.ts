@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
+import { MAX_FAULTS } from './faults.js'
 import { isSchema, MARK, memoized, mentions, type Schema, schemasOf, validatorOf } from './json-schema.js'
 
 /**
@@ -37,8 +38,22 @@ const fieldsOf = memoized(({ properties }) =>
   ),
 )
 
-function withFields(schema: Schema, value: Schema): Schema {
+/**
+ * As much of an object as its faults need, where it has more fields than its closed schema has names: it cannot be valid then, and a copy of thousands of fields
+ * costs milliseconds.
+ */
+function bounded({ properties, patternProperties, additionalProperties }: Schema, value: Schema): Schema {
+  if (additionalProperties !== false || patternProperties !== undefined) return value
+  const known = Object.keys(Object(properties))
+  const names = Object.keys(value)
+  if (names.length <= known.length + MAX_FAULTS) return value
+  const kept = [...known.filter((name) => Object.hasOwn(value, name)), ...names.slice(0, known.length + MAX_FAULTS)]
+  return Object.fromEntries(kept.map((name) => [name, value[name]]))
+}
+
+function withFields(schema: Schema, given: Schema): Schema {
   const { properties = {}, additionalProperties } = schema
+  const value = bounded(schema, given)
   let filled: Record<string, unknown> | undefined
   const fill = (name: string, schema: Schema) => {
     const given = Object.hasOwn(value, name) ? value[name] : undefined

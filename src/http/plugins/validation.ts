@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import Type, { type TSchema } from 'typebox'
 import { Checker } from '../../protocol/checker.js'
 import { Refusal } from '../../protocol/codes.js'
-import { NestedTooDeep, parseJson, plainJson } from '../../protocol/json.js'
+import { asPlainJson, NestedTooDeep, parseJson } from '../../protocol/json.js'
 
 /**
  * Reads what comes in: bodies by the one parser, then each part by its TypeBox schema, with defaults filled in and integers of query and path read. Answers keep
@@ -47,7 +47,7 @@ export function bodyValidator(schema: TSchema, exact?: string): Validate {
   const checker = new Checker(schema)
   return (data) => {
     try {
-      return validated(checker, exact === undefined ? plainJson(data, '', 'double') : plainBut(data, exact), '')
+      return validated(checker, exact === undefined ? asPlainJson(data, '', 'double') : plainBut(data, exact), '')
     } catch (error) {
       if (error instanceof Refusal) return { error }
       throw error
@@ -67,9 +67,9 @@ function validated(checker: Checker<TSchema>, data: unknown, at: string): Return
 }
 
 function plainBut(data: unknown, exact: string): unknown {
-  if (typeof data !== 'object' || data === null || !Object.hasOwn(data, exact)) return plainJson(data, '', 'double')
+  if (typeof data !== 'object' || data === null || !Object.hasOwn(data, exact)) return asPlainJson(data, '', 'double')
   const { [exact]: kept, ...rest } = data as Record<string, unknown>
-  return { ...(plainJson(rest, '', 'double') as object), [exact]: kept }
+  return { ...(asPlainJson(rest, '', 'double') as object), [exact]: kept }
 }
 
 /** Texts of query or path, those that are integers as the schema wants them read. Nothing is guessed: `1.9`, `true` and nothing at all stay what they are. */
