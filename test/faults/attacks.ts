@@ -20,6 +20,8 @@ const many = (count: number, item: string) => Array(count).fill(item).join()
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 /** A request that does not get on is cut within 20 s; the rest is for a busy machine. */
 const CUT_WITHIN_MS = 30_000
+/** Between the first sockets: 166 in a second. */
+const SPREAD_MS = 6
 /** How long an attacker waits whose socket was refused: six thousand of them still ask a thousand times a second. */
 const REFUSED_PAUSE_MS = 5000
 const UPGRADE_KEY = 'AAAAAAAAAAAAAAAAAAAAAA=='
@@ -49,7 +51,7 @@ const GARBAGE = [
 
 /** Sends messages in fragments of one byte that never end, over sockets without a token. */
 const fragments: Attack = (attacker, strength) =>
-  loops(attacker, strength, async () => {
+  loops(attacker, strength, SPREAD_MS, async () => {
     const socket = await upgraded(attacker, '/ws')
     if (!socket) return void (await sleep(REFUSED_PAUSE_MS))
     const fragment = (opcode: number) => Buffer.from([opcode, 129, 0, 0, 0, 0, 97]) // not final, masked with zeros
@@ -60,7 +62,7 @@ const fragments: Attack = (attacker, strength) =>
 /** Sends bodies that are within the limit of bytes, and expensive to refuse. */
 const bodies: Attack = (attacker, strength) => {
   let next = 0
-  return loops(attacker, strength, async () => {
+  return loops(attacker, strength, 1, async () => {
     const [path, body] = BODIES[next++ % BODIES.length] ?? ['', '']
     await call(attacker, 'POST', path, body)
   })
@@ -68,7 +70,7 @@ const bodies: Attack = (attacker, strength) => {
 
 /** Promises bodies that never come, half of them without a token. */
 const slowBodies: Attack = (attacker, strength) =>
-  loops(attacker, strength, async (i) => {
+  loops(attacker, strength, 1, async (i) => {
     const socket = connect(attacker)
     const authorization = i % 2 === 0 ? '' : `Authorization: Bearer ${attacker.token}\r\n`
     socket.write(
@@ -81,7 +83,7 @@ const slowBodies: Attack = (attacker, strength) =>
 
 /** Sends headers that never end. */
 const slowHeaders: Attack = (attacker, strength) =>
-  loops(attacker, strength, async () => {
+  loops(attacker, strength, 1, async () => {
     const socket = connect(attacker)
     socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
     const drip = setInterval(() => socket.writable && socket.write('X-A: b\r\n'), 4000)
@@ -91,7 +93,7 @@ const slowHeaders: Attack = (attacker, strength) =>
 
 /** Connects with a token that is not valid, again as soon as it is closed. */
 const badTokens: Attack = (attacker, strength) =>
-  loops(attacker, strength, async () => {
+  loops(attacker, strength, 1, async () => {
     const socket = await upgraded(attacker, '/ws?token=eyJhbGciOiJIUzI1NiJ9.e30.AAAA')
     if (socket) await ended(socket, 10_000, attacker.signal)
   })
@@ -111,13 +113,13 @@ const reads: Attack = (attacker, strength) => {
     '/api/processes/__proto__/events',
   ]
   let next = 0
-  return loops(attacker, strength, () => call(attacker, 'GET', paths[next++ % paths.length] ?? ''))
+  return loops(attacker, strength, 1, () => call(attacker, 'GET', paths[next++ % paths.length] ?? ''))
 }
 
 /** Sends what is no HTTP. */
 const garbage: Attack = (attacker, strength) => {
   let next = 0
-  return loops(attacker, strength, async () => {
+  return loops(attacker, strength, 1, async () => {
     const socket = connect(attacker)
     socket.write(GARBAGE[next++ % GARBAGE.length] ?? '')
     await ended(socket, 15_000, attacker.signal)
@@ -134,7 +136,7 @@ const frames: Attack = (attacker, strength) => {
     () => '[]',
     () => '\u0000',
   ]
-  return loops(attacker, strength, async () => {
+  return loops(attacker, strength, 1, async () => {
     const socket = await upgraded(attacker, `/ws?token=${attacker.token}`)
     if (!socket) return
     for (let i = 0; i < 300 && !socket.destroyed && !attacker.signal.aborted; i += 1) {
@@ -147,7 +149,7 @@ const frames: Attack = (attacker, strength) => {
 
 /** Follows a job over the path of another kind, and submits with an empty body. */
 const wrongDoors: Attack = (attacker, strength) =>
-  loops(attacker, strength, async () => {
+  loops(attacker, strength, 1, async () => {
     const id = `mallory-${randomUUID()}`
     await call(attacker, 'POST', '/api/processes', `{"process_id":"${id}","process_type":"beacon","input":{"results":1,"every_ms":10}}`)
     for (const path of [`/api/v2/ws/runs/${id}`, `/api/v2/ws/optimizations/${id}`]) {
@@ -164,15 +166,22 @@ export const ATTACKS = { fragments, bodies, slowBodies, slowHeaders, badTokens, 
 >
 export type AttackName = keyof typeof ATTACKS
 
-/** As many loops as the strength says, each at most one round in 5 ms. */
-async function loops({ signal, count }: Attacker, strength: number, round: (i: number) => Promise<void>): Promise<void> {
+/** As many loops as the strength says, each begun `spreadMs` after the one before, and of at most one round in 5 ms. */
+async function loops({ signal, count }: Attacker, strength: number, spreadMs: number, round: (i: number) => Promise<void>): Promise<void> {
   const loop = async (i: number) => {
     while (!signal.aborted) {
       await round(i).catch((error: NodeJS.ErrnoException) => count(error.code ?? error.message))
       await sleep(5)
     }
   }
-  await Promise.all(Array.from({ length: strength }, (_, i) => sleep(i % 1000).then(() => loop(i))))
+  await Promise.all(
+    Array.from({ length: strength }, (_, i) =>
+      sleep(i * spreadMs, undefined, { signal }).then(
+        () => loop(i),
+        () => {},
+      ),
+    ),
+  )
 }
 
 function connect({ from, port }: Attacker): Socket {
