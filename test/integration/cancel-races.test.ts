@@ -8,9 +8,6 @@ import { Stage } from '../helpers/stage.js'
 import type { Message } from '../helpers/test-client.js'
 import { tokenOf } from '../helpers/tokens.js'
 
-// They mostly wait, each on a harness of its own.
-t.jobs = 4
-
 /** Something that waits until the test lets it go on, and says that it waits. */
 function gate() {
   let open: () => void = () => {}
