@@ -42,13 +42,20 @@ const fieldsOf = memoized(({ properties }) =>
  * As much of an object as its faults need, where it has more fields than its closed schema has names: it cannot be valid then, and a copy of thousands of fields
  * costs milliseconds.
  */
-function bounded({ properties, patternProperties, additionalProperties }: Schema, value: Schema): Schema {
+export function bounded<T extends object>(
+  {
+    properties,
+    patternProperties,
+    additionalProperties,
+  }: { readonly [Keyword in 'properties' | 'patternProperties' | 'additionalProperties']?: unknown },
+  value: T,
+): T | Schema {
   if (additionalProperties !== false || patternProperties !== undefined) return value
   const known = Object.keys(Object(properties))
   const names = Object.keys(value)
   if (names.length <= known.length + MAX_FAULTS) return value
   const kept = [...known.filter((name) => Object.hasOwn(value, name)), ...names.slice(0, known.length + MAX_FAULTS)]
-  return Object.fromEntries(kept.map((name) => [name, value[name]]))
+  return Object.fromEntries(kept.map((name) => [name, Reflect.get(value, name)]))
 }
 
 function withFields(schema: Schema, given: Schema): Schema {

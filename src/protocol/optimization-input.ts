@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { Checker } from './checker.js'
+import { bounded } from './defaults.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './run-input.js'
 
 const MAX_EVALUATIONS = 5000
@@ -113,9 +114,10 @@ const horn = new Checker(HornInput)
 function hornFaults({ base, variables }: OptimizationInput): Fault[] {
   const broken = variables.flatMap((variable, i) => wholeFaults(variable, i))
   if (broken.length > 0) return broken
+  const fixed = bounded(HornInput, base)
   for (const end of ['min', 'max'] as const) {
     const values = variables.map((variable) => [variable.name, variable[end]] as const)
-    const input = horn.fill(runInputOf(base, values))
+    const input = horn.fill(runInputOf(fixed, values))
     const found = horn.check(input) ? hornInputFaults(input) : horn.faults(input, '/input')
     if (found.length > 0) return found.map(({ path, expected }) => faultOf(path, expected, variables, end))
   }

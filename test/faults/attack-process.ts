@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setPriority } from 'node:os'
 import { ATTACKS, type AttackName } from './attacks.js'
 
@@ -14,6 +15,7 @@ export interface Order {
 process.once('message', async ({ port, from, token, seconds, attacks }: Order) => {
   setPriority(19)
   const signal = AbortSignal.timeout(seconds * 1000)
+  setMaxListeners(0, signal) // one per attacker
   const outcomes: Record<string, Record<string, number>> = {}
   await Promise.all(
     Object.entries(attacks).map(([name, strength]) => {

@@ -155,7 +155,7 @@ t.test('what waits is bounded: a Redis that is away ends the attempt, and anothe
   context.metric('m', 0, 'Hz')
   await eventually(() => context.signal.aborted)
   t.equal(context.givenUp?.why, 'unreachable')
-  const full = setUp(() => new Refusal('overloaded'))
+  const full = setUp(() => new Refusal('overloaded'), { unreachableMs: 1000 })
   full.context.metric('m', 0, 'Hz')
   await eventually(() => full.writes.length === 2)
   for (let i = 0; i <= 10_001; i += 1) full.context.metric('m', i, 'Hz')
@@ -188,7 +188,7 @@ t.test('[REPORT-2] an awaited report call waits for room, so that any number arr
 })
 
 t.test('[REPORT-2] a report call that waits for room ends when the job is stopped', async (t) => {
-  const { context } = setUp(() => new Refusal('overloaded'))
+  const { context } = setUp(() => new Refusal('overloaded'), { unreachableMs: 1 })
   for (let i = 1; i < 256; i += 1) context.metric('m', i, 'Hz')
   const last = [context.metric('m', 256, 'Hz'), context.metric('m', 257, 'Hz')]
   context.stop('cancelled')

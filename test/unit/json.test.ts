@@ -1,5 +1,5 @@
 import t from 'tap'
-import Type, { type TSchema } from 'typebox'
+import Type, { type Static, type TSchema } from 'typebox'
 import { bodyValidator } from '../../src/http/plugins/validation.js'
 import { digestOf, normaliseInput, objectOf } from '../../src/jobs/input.js'
 import { BenchmarkInput } from '../../src/protocol/benchmark-input.js'
@@ -9,7 +9,7 @@ import { decodeClientMessage } from '../../src/protocol/codec.js'
 import { Refusal } from '../../src/protocol/codes.js'
 import { MAX_FAULTS } from '../../src/protocol/faults.js'
 import { ExactNumber, MAX_JSON_DEPTH, parseJson, plainJson, readJson, stringifyJson } from '../../src/protocol/json.js'
-import { OptimizationInput } from '../../src/protocol/optimization-input.js'
+import { OptimizationInput, optimizationInputFaults } from '../../src/protocol/optimization-input.js'
 import { HornInput } from '../../src/protocol/run-input.js'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
@@ -199,6 +199,11 @@ t.test('[JOB-4] the worst of bodies and frames costs milliseconds, and a few fau
     const unknown = error.detail.filter(({ expected }) => expected.startsWith('to be absent'))
     t.ok(unknown.length > 0 && unknown.length <= MAX_FAULTS, `${name}: ${unknown.length} of 4600 unknown fields are told`)
   }
+  const optimization = new Checker(OptimizationInput).fill({
+    ...{ solver: 'horn-2d', population: 4, generations: 2, objectives: [{ metric: 'a', goal: 'min' }] },
+    ...{ variables: [{ name: 'width_mm', min: 10, max: 20 }], base: parseJson(`{${fields('0')}}`) },
+  }) as Static<typeof OptimizationInput>
+  t.ok(cpuMs(() => t.ok(optimizationInputFaults(optimization, []).length < 50)) < 800, 'a base of many fields: soon')
   t.ok(cpuMs(() => decodeClientMessage(`{"type":"subscribe","process_id":"a","after":[${many('{}', 60_000)}]}`)) < 800)
 })
 
