@@ -85,7 +85,7 @@ async function callAll(audience: Audience, signal: AbortSignal): Promise<void> {
 }
 
 function report(siege: Siege, outcomes: Outcomes, { rssMb, livezMs }: Gauges, audience: Audience): boolean {
-  const late = audience.latenessMs
+  const late = audience.latenessMs.toSorted((a, b) => a - b)
   const fifth = Math.floor(rssMb.length / 5)
   const growth = Math.max(...rssMb.slice(-fifth)) / Math.max(...rssMb.slice(fifth, 2 * fifth))
   const crashes = Object.values(outcomes).flatMap((own) => Object.keys(own).filter((outcome) => /^500|NOT/.test(outcome)))
@@ -95,7 +95,7 @@ function report(siege: Siege, outcomes: Outcomes, { rssMb, livezMs }: Gauges, au
     ['/livez, p99, ms', ...figure(quantile(livezMs, 0.99), siege.limits?.livezMs)],
     ['deliveries, p50, ms', ...figure(quantile(late, 0.5))],
     ['deliveries, p99, ms', ...figure(quantile(late, 0.99))],
-    ['deliveries, latest, ms', ...figure(Math.max(...late), siege.limits?.lateMs)],
+    ['deliveries, latest, ms', ...figure(late.at(-1) ?? Number.NaN, siege.limits?.lateMs)],
     ['watchers with a fault', `${audience.faults().length}`, '0', audience.faults().length === 0],
     ['reconnects of watchers', `${audience.reconnects}`, '0', audience.reconnects === 0],
     ['calls of users refused', JSON.stringify(audience.refused), '{}', Object.keys(audience.refused).length === 0],
