@@ -1,4 +1,4 @@
-import { runMain } from '../src/process.js'
+import { runMain } from '../src/app/process.js'
 import { type Figure, figureTable } from './accuracy/figure.js'
 import { checkHorns } from './accuracy/horns.js'
 import { checkOptimization } from './accuracy/optimization.js'

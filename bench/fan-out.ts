@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { JobEvent } from '../src/protocol/entry.js'
-import { runEvents } from '../src/protocol/run-events.js'
+import type { JobEvent } from '../src/core/entry.js'
+import { runEvents } from '../src/core/run-events.js'
 import { cpuMicroseconds } from './node-process.js'
 import { type FanOutNode, JOB_ID } from './nodes.js'
 import { median } from './report.js'

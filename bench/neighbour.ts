@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runMain } from '../src/process.js'
+import { runMain } from '../src/app/process.js'
 import type { Listener } from './neighbour/listener.js'
 import { LOUD } from './neighbour/load.js'
 import { Stage } from './neighbour/stage.js'

@@ -11,10 +11,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { SETTINGS } from '../build/src/config.js'
-import { METRICS } from '../build/src/metrics/table.js'
+import { SETTINGS } from '../build/src/config/config.js'
+import { KINDS } from '../build/src/core/kinds.js'
+import { METRICS } from '../build/src/observability/table.js'
 import { CODES, STORE_REASONS } from '../build/src/protocol/codes.js'
-import { KINDS } from '../build/src/protocol/kinds.js'
 
 /** Larger units by the last word of a setting's name, the largest first. */
 const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }

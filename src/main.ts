@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
-import { loadConfig } from './config.js'
+import { buildHubNode } from './app/hub-node.js'
+import { checkRedis } from './app/parts.js'
+import { endWithParent, runMain } from './app/process.js'
+import { loadConfig } from './config/config.js'
+import { loadKinds } from './config/load-kinds.js'
 import { redact } from './http/plugins/request-logging.js'
-import { buildHubNode } from './hub-node.js'
-import { loadKinds } from './load-kinds.js'
-import { checkRedis } from './parts.js'
-import { endWithParent, runMain } from './process.js'
 
 /**
  * How far the heap may grow between two full collections, in % of what was alive after the last one. By default V8 lets a small heap grow to four times that:

@@ -1,5 +1,5 @@
-import { runMain } from '../src/process.js'
-import { startProcessors } from './processors.js'
-import { startWorkerProcess } from './worker-process.js'
+import { runMain } from '../src/app/process.js'
+import { startProcessors } from '../src/app/processors.js'
+import { startWorkerProcess } from '../src/app/worker-process.js'
 
 await runMain(() => startWorkerProcess(process.env, startProcessors))

@@ -1,5 +1,5 @@
-import type { HornInput } from '../../src/protocol/run-input.js'
-import type { Job } from '../../workers/processor.js'
+import type { HornInput } from '../../src/kinds/run/input.js'
+import type { Job } from '../../src/worker/processor.js'
 import { solveRun } from '../../workers/solver/horn-2d.js'
 import { solveWithCalculix } from './example-solver.js'
 import type { Figure } from './figure.js'

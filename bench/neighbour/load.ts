@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Job, Processor } from '../../workers/processor.js'
+import type { Job, Processor } from '../../src/worker/processor.js'
 
 /** How loud the loud job is: durable entries, none of which may be left out. */
 export interface Load {

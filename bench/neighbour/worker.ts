@@ -1,7 +1,7 @@
-import { loadConfig } from '../../src/config.js'
-import { endWithParent, runMain } from '../../src/process.js'
-import { startProcessors } from '../../workers/processors.js'
-import { buildWorkerNode } from '../../workers/worker-node.js'
+import { endWithParent, runMain } from '../../src/app/process.js'
+import { startProcessors } from '../../src/app/processors.js'
+import { buildWorkerNode } from '../../src/app/worker-node.js'
+import { loadConfig } from '../../src/config/config.js'
 import { neighbours } from './load.js'
 
 /** A worker process as in production, but for what its runs do. Tells its parent once it takes jobs. */

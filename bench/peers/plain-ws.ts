@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { Redis } from 'ioredis'
 import { WebSocketServer } from 'ws'
-import { endWithParent, runMain } from '../../src/process.js'
+import { endWithParent, runMain } from '../../src/app/process.js'
 
 /** The node that one would write first: Redis SUBSCRIBE, and for each message one `send` of the string to every client. */
 async function main(): Promise<void> {

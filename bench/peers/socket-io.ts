@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
 import { Server } from 'socket.io'
-import { endWithParent, runMain } from '../../src/process.js'
+import { endWithParent, runMain } from '../../src/app/process.js'
 
 /** A Socket.IO node behind its Redis adapter. WebSocket alone, no compression (the default), no ping while it is measured; one room for all. */
 async function main(): Promise<void> {

@@ -1,4 +1,4 @@
-import { isComputedKind, isKindName, isRunKind, KINDS } from '../protocol/kinds.js'
+import { isComputedKind, isKindName, isRunKind, KINDS } from '../core/kinds.js'
 
 /** What is submitted. */
 export interface Submission {

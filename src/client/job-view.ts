@@ -1,4 +1,4 @@
-import type { OptimizationMessages, OptimizationSnapshot } from '../protocol/optimization-messages.js'
+import type { OptimizationMessages, OptimizationSnapshot } from '../kinds/optimization/messages.js'
 import type { RunMessages, RunSnapshot } from '../protocol/run-messages.js'
 import type { Status } from '../protocol/status.js'
 import type { Place } from './proof.js'

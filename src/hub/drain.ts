@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js'
+import type { Clock } from '../core/clock.js'
 import type { Session } from './session.js'
 
 /** Clients are asked to move within this part of the window; the rest of it is for those who are late. */

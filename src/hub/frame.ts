@@ -1,7 +1,7 @@
-import type { Dialect, SnapshotFlags } from '../protocol/dialect.js'
-import type { Entry } from '../protocol/entry.js'
-import { type JobState, madeAt } from '../protocol/job-state.js'
-import { storeClock } from '../protocol/store-clock.js'
+import type { Dialect, SnapshotFlags } from '../core/dialect.js'
+import type { Entry } from '../core/entry.js'
+import { type JobState, madeAt } from '../core/job-state.js'
+import { storeClock } from '../core/store-clock.js'
 import type { HubTally } from './hub-tally.js'
 
 /** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */

@@ -1,5 +1,5 @@
+import { Durations, Tally } from '../core/tally.js'
 import { type CloseName, CODES, type CodeName, mayClose } from '../protocol/codes.js'
-import { Durations, Tally } from '../tally/tally.js'
 
 /** What came of reading a job again. */
 export type HealResult = 'nothing' | 'entries' | 'state' | 'gone' | 'unreachable'

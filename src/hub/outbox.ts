@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js'
+import type { Clock } from '../core/clock.js'
 import type { Frame } from './frame.js'
 import type { HubTally } from './hub-tally.js'
 import type { Transport } from './transport.js'

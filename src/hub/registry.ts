@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js'
+import type { Clock } from '../core/clock.js'
 
 /** What a registry keeps. */
 export interface Kept {

@@ -1,6 +1,6 @@
-import type { WriteRefusal } from '../broker/broker.js'
-import { Tally } from '../tally/tally.js'
-import type { Settled } from './queue.js'
+import { Tally } from '../core/tally.js'
+import type { Settled } from '../queue/queue.js'
+import type { WriteRefusal } from '../storage/broker.js'
 
 /** How an attempt ended, as a label. */
 type How = 'done' | 'ended' | 'retry' | 'handed_back' | 'refused'

@@ -1,12 +1,12 @@
-import { textOfTooBig } from '../broker/broker.js'
+import type { JobEvent } from '../core/entry.js'
+import type { JobState } from '../core/job-state.js'
+import { KINDS, type KindName, lifecycleOf } from '../core/kinds.js'
+import { lostWorker } from '../core/lost-worker.js'
+import { storeClock } from '../core/store-clock.js'
+import { isTimedOut, timeoutFailure } from '../core/timeout.js'
 import type { FailureCode } from '../protocol/codes.js'
-import type { JobEvent } from '../protocol/entry.js'
-import type { JobState } from '../protocol/job-state.js'
-import { KINDS, type KindName, lifecycleOf } from '../protocol/kinds.js'
-import { lostWorker } from '../protocol/lost-worker.js'
-import { storeClock } from '../protocol/store-clock.js'
-import { isTimedOut, timeoutFailure } from '../protocol/timeout.js'
-import type { Settled } from './queue.js'
+import type { Settled } from '../queue/queue.js'
+import { textOfTooBig } from '../storage/broker.js'
 
 /** Which try of a round it is, as the hash counts them: failures and lost workers alike. */
 export interface Attempt {

@@ -1,11 +1,11 @@
+import { controlWriter } from '../core/entry.js'
+import type { JobState } from '../core/job-state.js'
+import { isComputedKind, lifecycleOf } from '../core/kinds.js'
 import { Refusal } from '../protocol/codes.js'
-import { controlWriter } from '../protocol/entry.js'
-import type { JobState } from '../protocol/job-state.js'
-import { isComputedKind, lifecycleOf } from '../protocol/kinds.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import { queuedRoundOf } from '../queue/queue.js'
 import { type Finalizer, finalize } from './finalize.js'
-import { nudge } from './nudge.js'
-import { queuedRoundOf } from './queue.js'
+import { nudge } from './sweeper/nudge.js'
 
 const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 

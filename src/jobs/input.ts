@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { TSchema } from 'typebox'
+import { type InputOf, KINDS, type Kind, type KindName } from '../core/kinds.js'
 import { Checker } from '../protocol/checker.js'
 import { Refusal } from '../protocol/codes.js'
 import { asPlainJson, ExactNumber, stringifyJson } from '../protocol/json.js'
-import { type InputOf, KINDS, type Kind, type KindName } from '../protocol/kinds.js'
 
 const checkers = new Map<KindName, Checker<TSchema>>()
 

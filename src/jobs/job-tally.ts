@@ -1,7 +1,7 @@
+import { KIND_NAMES, type KindName } from '../core/kinds.js'
+import { Durations, Tally } from '../core/tally.js'
 import type { FailureCode } from '../protocol/codes.js'
-import { KIND_NAMES, type KindName } from '../protocol/kinds.js'
 import type { FinalStatus } from '../protocol/status.js'
-import { Durations, Tally } from '../tally/tally.js'
 import type { Final, FinalSource } from './finalize.js'
 
 /** Who may find that a worker is lost. */

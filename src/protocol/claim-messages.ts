@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
-import { BenchmarkResult, BenchmarkSummary } from './benchmark-result.js'
-import { COMPUTED_KIND_NAMES, type ComputedKindName } from './kinds.js'
+import { COMPUTED_KIND_NAMES, type ComputedKindName } from '../core/kinds.js'
+import { BenchmarkResult, BenchmarkSummary } from '../kinds/benchmark/result.js'
 import { RUN_MESSAGES, RUN_PHASES } from './run-messages.js'
 import { STATUSES } from './status.js'
 

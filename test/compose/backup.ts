@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { docsShell } from '../helpers/readme.js'
+import { docsShell } from '../support/readme.js'
 import type { EngineStack } from './engine-stack.js'
 import type { Jobs } from './jobs.js'
 import type { Body } from './rest.js'

@@ -4,7 +4,7 @@ import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 import { builderOf, type Docker, findCompose } from './docker.js'
 import { linesOf, mustRun, run, say } from './shell.js'
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { readmeShell } from '../helpers/readme.js'
+import { readmeShell } from '../support/readme.js'
 import type { EngineStack } from './engine-stack.js'
 import { say } from './shell.js'
 

@@ -1,4 +1,4 @@
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 import { contentOf, type Entry, isDurable } from './ledger.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came

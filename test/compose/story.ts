@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 import type { Jobs } from './jobs.js'
 import { Rest } from './rest.js'
 import { say } from './shell.js'

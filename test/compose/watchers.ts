@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 import { type JobView, type ProcessesWatch, watchJob, watchProcesses } from '../../src/client/index.js'
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 import { Ledger } from './ledger.js'
 import type { Rest } from './rest.js'
 

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Pulse } from '../../src/broker/broker.js'
-import type { Checkpoints } from '../../src/broker/checkpoints.js'
-import type { ActiveRounds, JobParts, JobStore } from '../../src/broker/job-store.js'
-import { MemoryBroker } from '../../src/broker/memory-broker.js'
-import { RedisBroker } from '../../src/broker/redis-broker.js'
-import { RedisJobStore } from '../../src/broker/redis-job-store.js'
-import type { Entry } from '../../src/protocol/entry.js'
+import type { Entry } from '../../src/core/entry.js'
+import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Pulse } from '../../src/storage/broker.js'
+import type { Checkpoints } from '../../src/storage/checkpoints.js'
+import type { ActiveRounds, JobParts, JobStore } from '../../src/storage/job-store.js'
+import { RedisBroker } from '../../src/storage/redis/broker.js'
+import { RedisJobStore } from '../../src/storage/redis/job-store.js'
+import { MemoryBroker } from '../support/memory-broker.js'
 
 /** What serves both ports. */
 export interface Backend {

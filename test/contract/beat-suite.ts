@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
-import type { Refused, Written } from '../../src/broker/broker.js'
-import { eventually } from '../helpers/eventually.js'
+import type { Refused, Written } from '../../src/storage/broker.js'
+import { eventually } from '../support/eventually.js'
 import type { OpenBackend } from './backend.js'
 import { entering, progress, TestJob } from './test-job.js'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sharedTestRedis, startTestRedis } from '../helpers/redis.js'
+import { sharedTestRedis, startTestRedis } from '../support/redis.js'
 import { openMemory, openRedis } from './backend.js'
 import { inClusterMode } from './cluster.js'
 import { brokerContract } from './suite.js'

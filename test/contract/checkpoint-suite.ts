@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
-import { controlWriter } from '../../src/protocol/entry.js'
-import { eventually } from '../helpers/eventually.js'
+import { controlWriter } from '../../src/core/entry.js'
+import { eventually } from '../support/eventually.js'
 import { listenTo, type OpenBackend, seqsOf } from './backend.js'
 import { entering, metric, TestJob } from './test-job.js'
 

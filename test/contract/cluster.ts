@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 
 /** Makes a Redis that was started with `cluster-enabled` a cluster of one: it serves every slot, and refuses what spans two of them. */
 export async function inClusterMode(url: string): Promise<void> {

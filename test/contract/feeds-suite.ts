@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
-import type { Announcement, Feeds } from '../../src/broker/feeds.js'
-import { eventually } from '../helpers/eventually.js'
+import type { Announcement, Feeds } from '../../src/storage/feeds.js'
+import { eventually } from '../support/eventually.js'
 
 /** Two nodes on the same feeds: what one announces the other hears. */
 export interface FeedNodes {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Gate, GateLimits, QueuedRound } from '../../src/broker/gate.js'
-import { connectCommands } from '../../src/broker/redis-connection.js'
-import { RedisGate } from '../../src/broker/redis-gate.js'
-import { RedisKeys } from '../../src/broker/redis-keys.js'
+import type { Gate, GateLimits, QueuedRound } from '../../src/storage/gate.js'
+import { connectCommands } from '../../src/storage/redis/connection.js'
+import { RedisGate } from '../../src/storage/redis/gate.js'
+import { RedisKeys } from '../../src/storage/redis/keys.js'
 
 export const GATE_LIMITS: GateLimits = {
   maxActivePerUser: 2,

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
-import { messageOf } from '../../src/protocol/job-state.js'
-import { runSnapshot } from '../../src/protocol/run-events.js'
-import { eventually } from '../helpers/eventually.js'
+import { messageOf } from '../../src/core/job-state.js'
+import { runSnapshot } from '../../src/core/run-events.js'
+import { eventually } from '../support/eventually.js'
 import { listenTo, type OpenBackend, readable, seqsOf } from './backend.js'
 import { entering, metric, newJob, progress, TestJob } from './test-job.js'
 

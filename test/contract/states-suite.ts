@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { controlWriter } from '../../src/protocol/entry.js'
+import { controlWriter } from '../../src/core/entry.js'
 import { isFinal, mayEnter, STATUSES } from '../../src/protocol/status.js'
 import { type OpenBackend, seqsOf } from './backend.js'
 import { EDGES } from './rule-state-1.js'

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { KindName } from '../../src/protocol/kinds.js'
+import type { KindName } from '../../src/core/kinds.js'
 import type { Backend, OpenBackend } from './backend.js'
 import { seqsOf } from './backend.js'
 import { entering, newJob, TestJob } from './test-job.js'

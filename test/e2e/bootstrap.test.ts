@@ -13,12 +13,12 @@ const COMPILING = { code: 0, stderr: 'bootstrap: compiling to build/\n' }
 
 t.test('compiles and copies assets; with nothing to do it says and does nothing', async (t) => {
   const project = projectOf(t)
-  project.write('src/broker/lua/publish.lua', 'return 1')
+  project.write('src/storage/redis/lua/publish.lua', 'return 1')
   t.match(await project.bootstrap(['--build']), COMPILING)
-  t.equal(project.read('build/src/broker/lua/publish.lua'), 'return 1')
-  const writtenAt = project.writtenAt('build/src/broker/lua/publish.lua')
+  t.equal(project.read('build/src/storage/redis/lua/publish.lua'), 'return 1')
+  const writtenAt = project.writtenAt('build/src/storage/redis/lua/publish.lua')
   t.same(await project.bootstrap(['--build']), SILENCE)
-  t.equal(project.writtenAt('build/src/broker/lua/publish.lua'), writtenAt, 'nor is anything copied')
+  t.equal(project.writtenAt('build/src/storage/redis/lua/publish.lua'), writtenAt, 'nor is anything copied')
 })
 
 t.test('follows the sources: what changed is compiled, what is gone leaves build/', async (t) => {

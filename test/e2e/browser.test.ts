@@ -3,9 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { startChromium } from '../helpers/chromium.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
+import { startChromium } from '../support/chromium.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
 
 t.setTimeout(180_000)
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { HornInput, hornInputFaults } from '../../src/protocol/run-input.js'
+import { HornInput, hornInputFaults } from '../../src/kinds/run/input.js'
 import { hornOf, sliceThickness } from '../../workers/solver/geometry.js'
 import { MATERIALS } from '../../workers/solver/material.js'
-import { EXAMPLE, hornInput, runSolver } from '../helpers/calculix-example.js'
-import { parseDeck, volumeOf } from '../helpers/deck.js'
+import { EXAMPLE, hornInput, runSolver } from '../support/calculix-example.js'
+import { parseDeck, volumeOf } from '../support/deck.js'
 
 const stepped = { profile: 'stepped', tip_thickness_mm: 10 }
 const exponential = { profile: 'exponential', tip_thickness_mm: 6 }

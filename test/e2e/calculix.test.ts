@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { hornFigure } from '../../bench/accuracy/horns.js'
-import { hornInput, type PlayedHorn, placeWith, resultsOf, runSolver, startSolver } from '../helpers/calculix-example.js'
-import { parseDeck } from '../helpers/deck.js'
-import { eventually } from '../helpers/eventually.js'
+import { hornInput, type PlayedHorn, placeWith, resultsOf, runSolver, startSolver } from '../support/calculix-example.js'
+import { parseDeck } from '../support/deck.js'
+import { eventually } from '../support/eventually.js'
 
 /** The horns of the fixtures. */
 const mesh = { elements_x: 4, elements_y: 8 }

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { workerToken } from '../helpers/claimant.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import type { Message, TestClient } from '../helpers/test-client.js'
-import { assertComplete } from '../helpers/wire.js'
-import { killProcess } from '../helpers/worker-process.js'
+import { workerToken } from '../support/claimant.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import type { Message, TestClient } from '../support/test-client.js'
+import { assertComplete } from '../support/wire.js'
+import { killProcess } from '../support/worker-process.js'
 
 /** Far more slices than anybody waits for. */
 const ENDLESS = { FINEST: '1000000000' }

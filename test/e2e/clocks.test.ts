@@ -1,8 +1,8 @@
 import t from 'tap'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { startHub } from '../helpers/hub-process.js'
-import { TestClient } from '../helpers/test-client.js'
-import { startWorkerProcess } from '../helpers/worker-process.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { startHub } from '../support/hub-process.js'
+import { TestClient } from '../support/test-client.js'
+import { startWorkerProcess } from '../support/worker-process.js'
 
 const HOUR_MS = 3600_000
 const isNow = (time: string) => Math.abs(Date.parse(time) - Date.now()) < 60_000

@@ -2,15 +2,15 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import type { InputOf } from '../../src/protocol/kinds.js'
-import type { Solver } from '../../src/solvers/solver.js'
-import { commandProcessor } from '../../workers/command/command-processor.js'
-import { type Job, JobFailure, Stop } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { isRunning } from '../helpers/is-running.js'
-import { allEnded } from '../helpers/solvers.js'
+import type { InputOf } from '../../src/core/kinds.js'
+import type { Solver } from '../../src/kinds/run/solver.js'
+import { type Job, JobFailure, Stop } from '../../src/worker/processor.js'
+import { commandProcessor } from '../../src/worker/program/command-processor.js'
+import { eventually } from '../support/eventually.js'
+import { isRunning } from '../support/is-running.js'
+import { allEnded } from '../support/solvers.js'
 
-const PROGRAM = fileURLToPath(new URL('../helpers/scripted-program.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../support/scripted-program.js', import.meta.url))
 
 function solverOf(script: string, options: Partial<Solver> = {}): Solver {
   return { name: 'scripted', command: process.execPath, args: [PROGRAM, script], cwd: process.cwd(), env: {}, concurrency: 1, ...options }

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { HORN } from '../helpers/harness.js'
-import { allEnded, pidsOf, runSolver, solversFile, startSolvers } from '../helpers/solvers.js'
-import { killProcess } from '../helpers/worker-process.js'
+import { eventually } from '../support/eventually.js'
+import { HORN } from '../support/harness.js'
+import { allEnded, pidsOf, runSolver, solversFile, startSolvers } from '../support/solvers.js'
+import { killProcess } from '../support/worker-process.js'
 
 const EXAMPLE = fileURLToPath(new URL('../../../examples/python-solver/solvers.json', import.meta.url))
 

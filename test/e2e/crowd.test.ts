@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { random } from '../helpers/random.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { drainOne, viewFromStore, Watcher, withoutFinal } from '../helpers/watcher.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { random } from '../support/random.js'
+import { startTestRedis } from '../support/redis.js'
+import { drainOne, viewFromStore, Watcher, withoutFinal } from '../support/watcher.js'
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1e9)
 const INPUT = { ...HORN, mesh: { elements_x: 10, elements_y: 50 }, sweep: { points: 61 } }

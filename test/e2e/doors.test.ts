@@ -1,10 +1,10 @@
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { startHub } from '../helpers/hub-process.js'
-import { Stage } from '../helpers/stage.js'
-import { TestClient } from '../helpers/test-client.js'
-import { tokenOf } from '../helpers/tokens.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { startHub } from '../support/hub-process.js'
+import { Stage } from '../support/stage.js'
+import { TestClient } from '../support/test-client.js'
+import { tokenOf } from '../support/tokens.js'
 
 const seconds = () => Math.floor(Date.now() / 1000)
 

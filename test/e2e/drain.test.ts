@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { JobWatch } from '../../src/client/watch-job.js'
-import type { Processor } from '../../workers/processor.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { startHub } from '../helpers/hub-process.js'
-import { TestClient } from '../helpers/test-client.js'
+import type { Processor } from '../../src/worker/processor.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { startHub } from '../support/hub-process.js'
+import { TestClient } from '../support/test-client.js'
 
 const JOBS = 20
 const FOLLOWERS = 800

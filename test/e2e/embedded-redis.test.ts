@@ -10,8 +10,8 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { isFree } from '../../src/embedded/redis-port.js'
 import { type RedisServer, startRedisServer } from '../../src/embedded/redis-server.js'
-import { eventually } from '../helpers/eventually.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { eventually } from '../support/eventually.js'
+import { startTestRedis } from '../support/redis.js'
 
 const MODULE = new URL('../../src/embedded/redis-server.js', import.meta.url).href
 

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { controlWriter } from '../../src/protocol/entry.js'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
-import { TestClient } from '../helpers/test-client.js'
-import { startWorkerProcess } from '../helpers/worker-process.js'
+import { controlWriter } from '../../src/core/entry.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
+import { TestClient } from '../support/test-client.js'
+import { startWorkerProcess } from '../support/worker-process.js'
 
 t.test(
   '[CANCEL-1] [STATE-8] an endless loop, cancelled over another hub, is ended by force; its worker goes on with the next job',

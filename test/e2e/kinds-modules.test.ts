@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
-import { eventually } from '../helpers/eventually.js'
-import { SECRET } from '../helpers/harness.js'
-import { MODULES } from '../helpers/own-stack.js'
+import { eventually } from '../support/eventually.js'
+import { SECRET } from '../support/harness.js'
+import { MODULES } from '../support/own-stack.js'
 
 const MAINS = { hub: ['src/main.js'], worker: ['workers/main.js'], 'npm start': ['src/cli/main.js', 'start'] }
 

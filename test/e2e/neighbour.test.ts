@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Listener } from '../../bench/neighbour/listener.js'
 import { LOUD, neighbours } from '../../bench/neighbour/load.js'
-import { startHarness } from '../helpers/harness.js'
+import { startHarness } from '../support/harness.js'
 
 const LOAD = { perSecond: 2000, seconds: 2 }
 

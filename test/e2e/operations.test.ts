@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Answer, startHarness } from '../helpers/harness.js'
-import { startHub } from '../helpers/hub-process.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { readExposition, type Scraped } from '../helpers/scraped.js'
-import { startWorkerProcess } from '../helpers/worker-process.js'
+import { eventually } from '../support/eventually.js'
+import { type Answer, startHarness } from '../support/harness.js'
+import { startHub } from '../support/hub-process.js'
+import { startTestRedis } from '../support/redis.js'
+import { readExposition, type Scraped } from '../support/scraped.js'
+import { startWorkerProcess } from '../support/worker-process.js'
 
 /** The metrics at a port; null where there are none. */
 async function metricsAt(port: number): Promise<Scraped | null> {

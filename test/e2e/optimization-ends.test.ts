@@ -1,13 +1,13 @@
 import t from 'tap'
-import { Census } from '../../src/jobs/census.js'
-import { Lockless } from '../../src/jobs/lockless.js'
-import { lookAfter } from '../../src/jobs/look-after.js'
+import { Census } from '../../src/jobs/sweeper/census.js'
+import { Lockless } from '../../src/jobs/sweeper/lockless.js'
+import { lookAfter } from '../../src/jobs/sweeper/look-after.js'
 import { isFinal } from '../../src/protocol/status.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { endless, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
-import { overriding } from '../helpers/overriding.js'
-import { killProcess, startWorkerProcess } from '../helpers/worker-process.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { endless, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
+import { overriding } from '../support/overriding.js'
+import { killProcess, startWorkerProcess } from '../support/worker-process.js'
 
 const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
 const KINDS = { WORKER_KINDS: 'run,optimization', WORKER_CONCURRENCY: '2' }

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { isFinal } from '../../src/protocol/status.js'
-import type { Processor } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
-import { random } from '../helpers/random.js'
-import type { Message } from '../helpers/test-client.js'
+import type { Processor } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { measure, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
+import { random } from '../support/random.js'
+import type { Message } from '../support/test-client.js'
 
 const SMALL = { ...TWO_OBJECTIVES, population: 6, generations: 3, parallel: 4 }
 const TOTAL = SMALL.population * SMALL.generations

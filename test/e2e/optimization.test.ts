@@ -1,8 +1,8 @@
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { optimize } from '../helpers/optimizations.js'
-import { killProcess, startWorkerProcess } from '../helpers/worker-process.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { optimize } from '../support/optimizations.js'
+import { killProcess, startWorkerProcess } from '../support/worker-process.js'
 
 const HORNS = {
   base: { ...HORN, sweep: { points: 401 } },

@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { RedisKeys } from '../../src/broker/redis-keys.js'
 import { createJobs, type JobMessage } from '../../src/index.js'
-import { eventually } from '../helpers/eventually.js'
-import { brief, squares, stubborn, vigil } from '../helpers/own-kinds.js'
-import { MODULES, type OwnHub, startOwnHub, startOwnStack } from '../helpers/own-stack.js'
-import { killProcess } from '../helpers/worker-process.js'
+import { RedisKeys } from '../../src/storage/redis/keys.js'
+import { eventually } from '../support/eventually.js'
+import { brief, squares, stubborn, vigil } from '../support/own-kinds.js'
+import { MODULES, type OwnHub, startOwnHub, startOwnStack } from '../support/own-stack.js'
+import { killProcess } from '../support/worker-process.js'
 
 async function submitScript(stack: OwnHub, script: string) {
   const { status, body } = await stack.call('POST', '/api/v2/stubborns', { stubborn_id: script, input: { script } })

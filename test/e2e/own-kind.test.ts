@@ -1,8 +1,8 @@
 import t from 'tap'
-import { MODULES, startOwnStack } from '../helpers/own-stack.js'
-import { proveProcesses } from '../helpers/process-proof.js'
-import { readmeExample } from '../helpers/readme.js'
-import { assertComplete } from '../helpers/wire.js'
+import { MODULES, startOwnStack } from '../support/own-stack.js'
+import { proveProcesses } from '../support/process-proof.js'
+import { readmeExample } from '../support/readme.js'
+import { assertComplete } from '../support/wire.js'
 
 /** Cities on a circle, mixed: the shortest tour is the polygon. */
 const RADIUS = 10

@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
-import { type Command, startCommand } from '../helpers/command.js'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, SECRET } from '../helpers/harness.js'
-import { MARK, marked } from '../helpers/marked.js'
-import { emptyFolder, ROOT } from '../helpers/packed.js'
-import { readmeCode, readmeShell } from '../helpers/readme.js'
+import { type Command, startCommand } from '../support/command.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, SECRET } from '../support/harness.js'
+import { MARK, marked } from '../support/marked.js'
+import { emptyFolder, ROOT } from '../support/packed.js'
+import { readmeCode, readmeShell } from '../support/readme.js'
 
 /** Where the lines of the README make the program. */
 const temporary = emptyFolder(t)

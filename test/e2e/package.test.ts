@@ -3,9 +3,9 @@ import { dirname, join, posix } from 'node:path'
 import { publint } from 'publint'
 import t from 'tap'
 import ts from 'typescript'
-import { startCommand } from '../helpers/command.js'
-import { HORN } from '../helpers/harness.js'
-import { pack, ROOT } from '../helpers/packed.js'
+import { startCommand } from '../support/command.js'
+import { HORN } from '../support/harness.js'
+import { pack, ROOT } from '../support/packed.js'
 
 const MAX_PACKED_BYTES = 600_000
 const tarball = await pack(t)
@@ -42,7 +42,7 @@ t.test('the package is what runs, its types and its documents: no tests, no sour
     'LICENSE',
     'README.md',
     'CHANGELOG.md',
-    'build/src/broker/lua/publish.lua',
+    'build/src/storage/redis/lua/publish.lua',
     'scripts/ensure-redis.mjs',
     manifest.bin.runcast,
   ]) {

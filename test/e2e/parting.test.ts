@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { startHub } from '../helpers/hub-process.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { startHub } from '../support/hub-process.js'
 
 const SENDERS = 16
 

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { RedisKeys } from '../../src/broker/redis-keys.js'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { RedisKeys } from '../../src/storage/redis/keys.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { startTestRedis } from '../support/redis.js'
 
 const JOBS = 2000
 const OWNERS = ['alice', 'bob', 'carol', 'dave']

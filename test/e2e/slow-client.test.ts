@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { Processor } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
+import type { Processor } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
 
 const METRICS = 60_000
 const LIMIT = 65_536

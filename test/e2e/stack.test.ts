@@ -9,10 +9,10 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { watchJob } from '../../src/client/watch-job.js'
 import { freePort } from '../../src/embedded/redis-port.js'
-import { eventually } from '../helpers/eventually.js'
-import { HORN } from '../helpers/harness.js'
-import { MARK, marked } from '../helpers/marked.js'
-import { TestClient } from '../helpers/test-client.js'
+import { eventually } from '../support/eventually.js'
+import { HORN } from '../support/harness.js'
+import { MARK, marked } from '../support/marked.js'
+import { TestClient } from '../support/test-client.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const RAYLEIGH_LOVE_HZ = 19_962.7

@@ -1,13 +1,13 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { controlWriter, type JobEvent } from '../../src/protocol/entry.js'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { proveProcesses } from '../helpers/process-proof.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { Stage } from '../helpers/stage.js'
-import { hasEnded, openTab, submit, toldOf } from '../helpers/tab.js'
+import { controlWriter, type JobEvent } from '../../src/core/entry.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { proveProcesses } from '../support/process-proof.js'
+import { startTestRedis } from '../support/redis.js'
+import { Stage } from '../support/stage.js'
+import { hasEnded, openTab, submit, toldOf } from '../support/tab.js'
 
 t.setTimeout(120_000)
 

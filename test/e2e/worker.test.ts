@@ -1,7 +1,7 @@
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { killProcess, startWorkerProcess } from '../helpers/worker-process.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { killProcess, startWorkerProcess } from '../support/worker-process.js'
 
 /** Some seconds of real solving. */
 const LONG = { ...HORN, mesh: { elements_x: 16, elements_y: 80 }, sweep: { points: 201 } }

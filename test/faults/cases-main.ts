@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { runMain } from '../../src/process.js'
+import { runMain } from '../../src/app/process.js'
 import { CASES } from './cases.js'
 
 /** `npm run faults:cases`: runs the tests of every fault in `cases.ts`, each file once on a fresh Redis, and prints for each fault whether it holds. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { machine, quantile, table } from '../../bench/report.js'
-import { runMain } from '../../src/process.js'
+import { runMain } from '../../src/app/process.js'
 import type { Order } from './attack-process.js'
 import { Audience } from './audience.js'
 import { Gauges } from './gauges.js'

@@ -4,9 +4,9 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { eventually } from '../helpers/eventually.js'
-import { type Answer, type Harness, startHarness } from '../helpers/harness.js'
-import { tokenOf } from '../helpers/tokens.js'
+import { eventually } from '../support/eventually.js'
+import { type Answer, type Harness, startHarness } from '../support/harness.js'
+import { tokenOf } from '../support/tokens.js'
 
 const SECOND = { timeoutMs: 1000, everyMs: 5 }
 const now = () => Math.floor(Date.now() / 1000)

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { startLateWorker } from '../helpers/late-worker.js'
-import { Stage } from '../helpers/stage.js'
-import { type Message, TestClient } from '../helpers/test-client.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { startLateWorker } from '../support/late-worker.js'
+import { Stage } from '../support/stage.js'
+import { type Message, TestClient } from '../support/test-client.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { freePort } from '../../src/embedded/redis-port.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, SECRET, startHarness } from '../helpers/harness.js'
-import { type RedisPlace, sharedTestRedis } from '../helpers/redis.js'
-import { Stage } from '../helpers/stage.js'
-import { TestClient } from '../helpers/test-client.js'
-import { badTokens, tokenOf } from '../helpers/tokens.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, SECRET, startHarness } from '../support/harness.js'
+import { type RedisPlace, sharedTestRedis } from '../support/redis.js'
+import { Stage } from '../support/stage.js'
+import { TestClient } from '../support/test-client.js'
+import { badTokens, tokenOf } from '../support/tokens.js'
 
 const AUTH_TIMEOUT_MS = 1000
 

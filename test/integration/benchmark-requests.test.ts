@@ -2,13 +2,13 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
-import type { RequestFailureCode } from '../../src/protocol/benchmark-result.js'
+import type { RequestFailureCode } from '../../src/kinds/benchmark/result.js'
 import { measure, type Timeline } from '../../workers/benchmark/measure.js'
 import { type BenchRequest, type Outcome, send } from '../../workers/benchmark/request.js'
 import { Secrets } from '../../workers/benchmark/secrets.js'
 import { percentile } from '../../workers/benchmark/statistics.js'
 import type { Target } from '../../workers/benchmark/target.js'
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 import {
   closeStream,
   deltaOf,
@@ -19,7 +19,7 @@ import {
   startEndpoint,
   steady,
   writeEvent,
-} from '../helpers/scripted-endpoint.js'
+} from '../support/scripted-endpoint.js'
 
 const KEY = 'secret-4f9aB7cD2eF8gH1jK6'
 const secrets = new Secrets([KEY])

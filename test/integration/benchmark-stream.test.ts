@@ -1,8 +1,8 @@
 import t from 'tap'
-import { startBenchHarness } from '../helpers/bench-harness.js'
-import { eventually } from '../helpers/eventually.js'
-import type { Message } from '../helpers/inbox.js'
-import { SseClient } from '../helpers/sse-client.js'
+import { startBenchHarness } from '../support/bench-harness.js'
+import { eventually } from '../support/eventually.js'
+import type { Message } from '../support/inbox.js'
+import { SseClient } from '../support/sse-client.js'
 
 t.test('[SSE-8] [BENCH-12] a benchmark is streamed to its end by the request that starts it', async (t) => {
   const h = await startBenchHarness(t, { nodes: 2 })

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
-import { BenchmarkResult, BenchmarkSummary } from '../../src/protocol/benchmark-result.js'
+import { startProcessors } from '../../src/app/processors.js'
+import { buildWorkerNode } from '../../src/app/worker-node.js'
+import { BenchmarkResult, BenchmarkSummary } from '../../src/kinds/benchmark/result.js'
 import { PROCESS_MESSAGES } from '../../src/protocol/process-messages.js'
 import { distributionOf } from '../../workers/benchmark/statistics.js'
-import { startProcessors } from '../../workers/processors.js'
-import { buildWorkerNode } from '../../workers/worker-node.js'
-import { startBenchHarness } from '../helpers/bench-harness.js'
-import { eventually } from '../helpers/eventually.js'
-import { closeStream, deltaOf, openStream, refusing, startEndpoint, steady, writeEvent } from '../helpers/scripted-endpoint.js'
-import { type Message, TestClient } from '../helpers/test-client.js'
+import { startBenchHarness } from '../support/bench-harness.js'
+import { eventually } from '../support/eventually.js'
+import { closeStream, deltaOf, openStream, refusing, startEndpoint, steady, writeEvent } from '../support/scripted-endpoint.js'
+import { type Message, TestClient } from '../support/test-client.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

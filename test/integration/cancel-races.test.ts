@@ -1,12 +1,12 @@
 import { Job } from 'bullmq'
 import t from 'tap'
-import type { Publisher } from '../../src/broker/broker.js'
-import type { JobEvent } from '../../src/protocol/entry.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
-import type { Message } from '../helpers/test-client.js'
-import { tokenOf } from '../helpers/tokens.js'
+import type { JobEvent } from '../../src/core/entry.js'
+import type { Publisher } from '../../src/storage/broker.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
+import type { Message } from '../support/test-client.js'
+import { tokenOf } from '../support/tokens.js'
 
 /** Something that waits until the test lets it go on, and says that it waits. */
 function gate() {

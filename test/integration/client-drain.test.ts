@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { completed, metric, SNAPSHOT, startServer } from '../helpers/scripted-server.js'
-import { Stage } from '../helpers/stage.js'
-import { ProcessesWatcher, Watcher } from '../helpers/watcher.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { completed, metric, SNAPSHOT, startServer } from '../support/scripted-server.js'
+import { Stage } from '../support/stage.js'
+import { ProcessesWatcher, Watcher } from '../support/watcher.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

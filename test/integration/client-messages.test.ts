@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
-import type { Message } from '../helpers/test-client.js'
-import { assertComplete, assertShapes, entriesOf, isSnapshot } from '../helpers/wire.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
+import type { Message } from '../support/test-client.js'
+import { assertComplete, assertShapes, entriesOf, isSnapshot } from '../support/wire.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

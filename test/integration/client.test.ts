@@ -5,8 +5,8 @@ import { WebSocket } from 'ws'
 import type { ConnectionState } from '../../src/client/connection.js'
 import { watchJob } from '../../src/client/watch-job.js'
 import { CODES, type Code } from '../../src/protocol/codes.js'
-import { eventually } from '../helpers/eventually.js'
-import { completed, metric, SNAPSHOT, startServer } from '../helpers/scripted-server.js'
+import { eventually } from '../support/eventually.js'
+import { completed, metric, SNAPSHOT, startServer } from '../support/scripted-server.js'
 
 t.test('[CONN-1] the token goes in the first message, never in the URL', async (t) => {
   const server = await startServer(t)

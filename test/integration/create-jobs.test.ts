@@ -1,14 +1,14 @@
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { createJobs, type JobMessage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
-import type { Processor } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { PlayedBenchmark } from '../helpers/played-benchmark.js'
-import { program, readmeExample, runProgram } from '../helpers/readme.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { Stage } from '../helpers/stage.js'
-import { assertComplete, assertShapes, entriesOf } from '../helpers/wire.js'
+import type { Processor } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { PlayedBenchmark } from '../support/played-benchmark.js'
+import { program, readmeExample, runProgram } from '../support/readme.js'
+import { startTestRedis } from '../support/redis.js'
+import { Stage } from '../support/stage.js'
+import { assertComplete, assertShapes, entriesOf } from '../support/wire.js'
 
 const INPUT = { ...HORN, material: 'ti-6al-4v', profile: 'uniform' } as const
 

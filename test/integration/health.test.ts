@@ -1,12 +1,12 @@
 import t from 'tap'
+import { startProcessors } from '../../src/app/processors.js'
+import { buildWorkerNode } from '../../src/app/worker-node.js'
+import { KINDS } from '../../src/core/kinds.js'
 import { CLAIM_EVENTS } from '../../src/protocol/claim-messages.js'
-import { KINDS } from '../../src/protocol/kinds.js'
-import { startProcessors } from '../../workers/processors.js'
-import { buildWorkerNode } from '../../workers/worker-node.js'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { Stage } from '../helpers/stage.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { startTestRedis } from '../support/redis.js'
+import { Stage } from '../support/stage.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { startHarness } from '../helpers/harness.js'
+import { startHarness } from '../support/harness.js'
 
 t.test('[CONN-9] over real sockets: who answers pings stays, who does not is closed with 4002', async (t) => {
   const harness = await startHarness(t, { processor: null, env: { PING_INTERVAL_MS: '100', IDLE_MS: '500' } })

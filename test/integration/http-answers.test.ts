@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { SseClient } from '../helpers/sse-client.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { SseClient } from '../support/sse-client.js'
 
 /** What a submit is answered with. */
 interface Accepted {

@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { controlWriter } from '../../src/protocol/entry.js'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { JobFailure, type Processor } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
+import { controlWriter } from '../../src/core/entry.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { JobFailure, type Processor } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

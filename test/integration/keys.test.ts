@@ -7,9 +7,9 @@ import { keyServerSource, publicKeySource } from '../../src/http/plugins/keys.js
 import { origins } from '../../src/http/plugins/origins.js'
 import { rateLimit } from '../../src/http/plugins/rate-limit.js'
 import type { RoleNames } from '../../src/http/plugins/roles.js'
-import { SECRET, startHarness } from '../helpers/harness.js'
-import { newKey, startKeyServer } from '../helpers/key-server.js'
-import { badTokens, tokenOf } from '../helpers/tokens.js'
+import { SECRET, startHarness } from '../support/harness.js'
+import { newKey, startKeyServer } from '../support/key-server.js'
+import { badTokens, tokenOf } from '../support/tokens.js'
 
 const rsa = await newKey('RS256', 'rsa')
 const ec = await newKey('ES256', 'ec')

@@ -6,8 +6,8 @@ import { bodies, DEFAULT_BODIES_OPTIONS } from '../../src/http/plugins/bodies.js
 import { counting } from '../../src/http/plugins/counting.js'
 import { errors } from '../../src/http/plugins/errors.js'
 import { Refusal } from '../../src/protocol/codes.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
 
 /** Connects, sends, and collects what comes until the other side ends. */
 function send(t: Test, port: number, text: string): { socket: Socket; answer: Promise<string> } {

@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import type { MetricName } from '../../src/metrics/table.js'
-import { eventually } from '../helpers/eventually.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { readExposition, type Scraped } from '../helpers/scraped.js'
-import { SseClient } from '../helpers/sse-client.js'
-import type { Play } from '../helpers/stage.js'
-import { assertDeclared, none, some, type Watched, watch } from '../helpers/watched.js'
+import type { MetricName } from '../../src/observability/table.js'
+import { eventually } from '../support/eventually.js'
+import { startTestRedis } from '../support/redis.js'
+import { readExposition, type Scraped } from '../support/scraped.js'
+import { SseClient } from '../support/sse-client.js'
+import type { Play } from '../support/stage.js'
+import { assertDeclared, none, some, type Watched, watch } from '../support/watched.js'
 
 t.test('connections, sessions, subscriptions and topics come and go with their clients', async (t) => {
   const w = await watch(t)

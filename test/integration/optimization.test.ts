@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import type { Processor } from '../../workers/processor.js'
-import { JobFailure } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { frontFrom, measure, optimize, TWO_OBJECTIVES } from '../helpers/optimizations.js'
-import { type Message, TestClient } from '../helpers/test-client.js'
+import type { Processor } from '../../src/worker/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { frontFrom, measure, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
+import { type Message, TestClient } from '../support/test-client.js'
 
 const measured: Processor<'run'> = async (input) => ({ metrics_summary: measure(input) })
 

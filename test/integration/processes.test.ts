@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
-import { controlWriter } from '../../src/protocol/entry.js'
-import { type KindName, lifecycleOf } from '../../src/protocol/kinds.js'
-import { processEvents } from '../../src/protocol/process-events.js'
+import { controlWriter } from '../../src/core/entry.js'
+import { type KindName, lifecycleOf } from '../../src/core/kinds.js'
+import { processEvents } from '../../src/core/process-events.js'
 import { ProcessView } from '../../src/protocol/process-messages.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

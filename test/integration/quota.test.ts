@@ -1,14 +1,14 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { RedisKeys } from '../../src/broker/redis-keys.js'
+import { controlWriter } from '../../src/core/entry.js'
+import { runEvents } from '../../src/core/run-events.js'
 import { createJobs } from '../../src/index.js'
-import { controlWriter } from '../../src/protocol/entry.js'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { JobFailure } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { solversFile } from '../helpers/solvers.js'
-import { type Play, Stage } from '../helpers/stage.js'
+import { RedisKeys } from '../../src/storage/redis/keys.js'
+import { JobFailure } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { solversFile } from '../support/solvers.js'
+import { type Play, Stage } from '../support/stage.js'
 
 const ref = (id: string) => ({ queue: 'run', id, round: 1 }) as const
 

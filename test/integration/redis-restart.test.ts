@@ -1,12 +1,12 @@
 import t from 'tap'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import type { Inbox, Message } from '../helpers/inbox.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { SseClient } from '../helpers/sse-client.js'
-import { Stage } from '../helpers/stage.js'
-import { openTab, toldOf } from '../helpers/tab.js'
-import { Watcher } from '../helpers/watcher.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import type { Inbox, Message } from '../support/inbox.js'
+import { startTestRedis } from '../support/redis.js'
+import { SseClient } from '../support/sse-client.js'
+import { Stage } from '../support/stage.js'
+import { openTab, toldOf } from '../support/tab.js'
+import { Watcher } from '../support/watcher.js'
 
 /** Seqs of the persisted entries behind the first snapshot, as they came. */
 function durablesOf({ messages }: Inbox): number[] {

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { startRedisProxy } from '../contract/redis-proxy.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { docsShell } from '../helpers/readme.js'
-import { startTestRedis } from '../helpers/redis.js'
-import { Stage } from '../helpers/stage.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { docsShell } from '../support/readme.js'
+import { startTestRedis } from '../support/redis.js'
+import { Stage } from '../support/stage.js'
 
 const SUBMIT = { body: { input: HORN } }
 

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
 
 t.test('[JOB-5] events pages through the durable entries', async (t) => {
   const stage = new Stage()

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { RUN_MESSAGES } from '../../src/protocol/run-messages.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Answer, HORN, startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
-import { tokenOf } from '../helpers/tokens.js'
+import { eventually } from '../support/eventually.js'
+import { type Answer, HORN, startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
+import { tokenOf } from '../support/tokens.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

@@ -1,14 +1,14 @@
 import t from 'tap'
+import type { Parts } from '../../src/app/parts.js'
 import { finalize } from '../../src/jobs/finalize.js'
 import { JobService } from '../../src/jobs/job-service.js'
-import type { Parts } from '../../src/parts.js'
-import { JobFailure } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { overriding } from '../helpers/overriding.js'
-import { Stage } from '../helpers/stage.js'
-import { TestClient } from '../helpers/test-client.js'
-import { assertComplete, assertShapes } from '../helpers/wire.js'
+import { JobFailure } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { overriding } from '../support/overriding.js'
+import { Stage } from '../support/stage.js'
+import { TestClient } from '../support/test-client.js'
+import { assertComplete, assertShapes } from '../support/wire.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { JobFailure } from '../../workers/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
 import { solveRun } from '../../workers/solver/horn-2d.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { type Play, Stage } from '../helpers/stage.js'
-import type { TestClient } from '../helpers/test-client.js'
-import { assertComplete, assertShapes, entriesOf, isSnapshot, missed, textsBySeq, wholeState } from '../helpers/wire.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { type Play, Stage } from '../support/stage.js'
+import type { TestClient } from '../support/test-client.js'
+import { assertComplete, assertShapes, entriesOf, isSnapshot, missed, textsBySeq, wholeState } from '../support/wire.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { watchJob } from '../../src/client/watch-job.js'
-import { type Job, JobFailure } from '../../workers/processor.js'
+import { type Job, JobFailure } from '../../src/worker/processor.js'
 import { solveRun } from '../../workers/solver/horn-2d.js'
 import { itemsOf, RUN_PROTOCOL, SECTIONS, sectionOf } from '../contract/run-protocol.js'
-import { eventually } from '../helpers/eventually.js'
-import { HORN, startHarness } from '../helpers/harness.js'
-import { type Message, TestClient } from '../helpers/test-client.js'
+import { eventually } from '../support/eventually.js'
+import { HORN, startHarness } from '../support/harness.js'
+import { type Message, TestClient } from '../support/test-client.js'
 
 type Script = (job: Job<'run'>) => Promise<{ metrics_summary: Record<string, number> }>
 

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { createJobs } from '../../src/index.js'
-import { startBenchHarness } from '../helpers/bench-harness.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import { Stage } from '../helpers/stage.js'
-import { startWorkerProcess } from '../helpers/worker-process.js'
+import { startBenchHarness } from '../support/bench-harness.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { Stage } from '../support/stage.js'
+import { startWorkerProcess } from '../support/worker-process.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

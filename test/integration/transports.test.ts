@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
-import { JobFailure, type Processor } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, HORN, startHarness } from '../helpers/harness.js'
-import type { Inbox, Message } from '../helpers/inbox.js'
-import { SseClient } from '../helpers/sse-client.js'
-import { type Play, Stage } from '../helpers/stage.js'
-import { tokenOf } from '../helpers/tokens.js'
-import { assertComplete, assertShapes, entriesOf, missed, wholeState } from '../helpers/wire.js'
+import { JobFailure, type Processor } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import type { Inbox, Message } from '../support/inbox.js'
+import { SseClient } from '../support/sse-client.js'
+import { type Play, Stage } from '../support/stage.js'
+import { tokenOf } from '../support/tokens.js'
+import { assertComplete, assertShapes, entriesOf, missed, wholeState } from '../support/wire.js'
 
 interface Where {
   readonly node?: number

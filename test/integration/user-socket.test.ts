@@ -1,13 +1,13 @@
 import t from 'tap'
-import { JobFailure } from '../../workers/processor.js'
-import { eventually } from '../helpers/eventually.js'
-import { startHarness } from '../helpers/harness.js'
-import { proveProcesses } from '../helpers/process-proof.js'
-import { random } from '../helpers/random.js'
-import { Stage } from '../helpers/stage.js'
-import { hasEnded, openTab, submit, textsOf, toldOf } from '../helpers/tab.js'
-import type { Message, TestClient } from '../helpers/test-client.js'
-import { tokenOf } from '../helpers/tokens.js'
+import { JobFailure } from '../../src/worker/processor.js'
+import { eventually } from '../support/eventually.js'
+import { startHarness } from '../support/harness.js'
+import { proveProcesses } from '../support/process-proof.js'
+import { random } from '../support/random.js'
+import { Stage } from '../support/stage.js'
+import { hasEnded, openTab, submit, textsOf, toldOf } from '../support/tab.js'
+import type { Message, TestClient } from '../support/test-client.js'
+import { tokenOf } from '../support/tokens.js'
 
 t.setTimeout(120_000)
 

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Process } from '../../src/client/process-view.js'
-import { processFinal, processView } from '../../src/protocol/dialect.js'
-import { eventually } from '../helpers/eventually.js'
-import { type Harness, startHarness } from '../helpers/harness.js'
-import { PlayedBenchmark } from '../helpers/played-benchmark.js'
-import { random } from '../helpers/random.js'
-import { readmeExample, runProgram } from '../helpers/readme.js'
-import { Stage } from '../helpers/stage.js'
-import { drainOne, ProcessesWatcher } from '../helpers/watcher.js'
+import { processFinal, processView } from '../../src/core/dialect.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, startHarness } from '../support/harness.js'
+import { PlayedBenchmark } from '../support/played-benchmark.js'
+import { random } from '../support/random.js'
+import { readmeExample, runProgram } from '../support/readme.js'
+import { Stage } from '../support/stage.js'
+import { drainOne, ProcessesWatcher } from '../support/watcher.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4

@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import { readEnvelope } from '../../src/broker/envelope.js'
-import type { Entry } from '../../src/protocol/entry.js'
+import type { Entry } from '../../src/core/entry.js'
 import { STATUSES } from '../../src/protocol/status.js'
+import { readEnvelope } from '../../src/storage/envelope.js'
 import { check } from './check.js'
 
 /** As append.lua writes it. */

@@ -5,9 +5,9 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { readEnvelope } from '../../src/broker/envelope.js'
-import { redisScripts, type ScriptCommands } from '../../src/broker/redis-scripts.js'
-import { startTestRedis } from '../helpers/redis.js'
+import { readEnvelope } from '../../src/storage/envelope.js'
+import { redisScripts, type ScriptCommands } from '../../src/storage/redis/scripts.js'
+import { startTestRedis } from '../support/redis.js'
 import { check } from './check.js'
 
 type Machine = 'a' | 'b' | 'c'
@@ -62,7 +62,7 @@ const stepsOf = (on: fc.Arbitrary<Machine>, isOld: fc.Arbitrary<boolean>) =>
   ) as fc.Arbitrary<Step[]>
 
 /** Writes an entry as a version does that does not know of stores. */
-const OLD_WRITE = `${readFileSync(new URL('../../src/broker/lua/append.lua', import.meta.url), 'utf8')}
+const OLD_WRITE = `${readFileSync(new URL('../../src/storage/redis/lua/append.lua', import.meta.url), 'utf8')}
 local f = redis.call('HMGET', KEYS[1], 'generation', 'seq', 'durables')
 local job = { generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]), round = 1, attempt = 1 }
 local event = { class = 'durable', key = 'value', body = ARGV[1], to = '', clears = '', stamp = '' }

@@ -1,6 +1,6 @@
-import type { WriteRefusal } from '../../src/broker/broker.js'
-import type { JobEvent, Writer } from '../../src/protocol/entry.js'
+import type { JobEvent, Writer } from '../../src/core/entry.js'
 import { isFinal, type Status } from '../../src/protocol/status.js'
+import type { WriteRefusal } from '../../src/storage/broker.js'
 import { EDGES } from '../contract/rule-state-1.js'
 
 /** What a broker answers, less its wrapping: the seq of a write that was done, or why it was not. */

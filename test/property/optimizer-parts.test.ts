@@ -5,7 +5,7 @@ import { enter, settle } from '../../workers/optimization/archive.js'
 import { crowdingDistances, spread } from '../../workers/optimization/crowding.js'
 import { nonDominatedFronts } from '../../workers/optimization/dominance.js'
 import type { Individual, Member } from '../../workers/optimization/problem.js'
-import { frozen, isBetter, member } from '../helpers/search.js'
+import { frozen, isBetter, member } from '../support/search.js'
 import { check } from './check.js'
 
 type Point = readonly number[]

@@ -4,7 +4,7 @@ import t from 'tap'
 import { checkOptimizer } from '../../bench/accuracy/optimizer.js'
 import { type Checkpoint, candidates, fold } from '../../workers/optimization/optimizer.js'
 import type { Member, Outcome, Problem, Search, Variable } from '../../workers/optimization/problem.js'
-import { type Course, type Evaluate, foldAll, frozen, isBetter, minimising, searched } from '../helpers/search.js'
+import { type Course, type Evaluate, foldAll, frozen, isBetter, minimising, searched } from '../support/search.js'
 import { check } from './check.js'
 
 type Point = readonly number[]

@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { HubClient } from '../helpers/hub-client.js'
-import { HubWorld } from '../helpers/hub-client.js'
-import { proveProcesses } from '../helpers/process-proof.js'
-import { random } from '../helpers/random.js'
-import type { Message } from '../helpers/test-client.js'
+import type { HubClient } from '../support/hub-client.js'
+import { HubWorld } from '../support/hub-client.js'
+import { proveProcesses } from '../support/process-proof.js'
+import { random } from '../support/random.js'
+import type { Message } from '../support/test-client.js'
 
 /** Lives that have found something. */
 const FOUND = [340_691_257, 340_743_907, 340_768_065, 340_941_980, 349_095_995]

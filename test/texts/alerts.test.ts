@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { METRICS, type MetricRow } from '../../src/metrics/table.js'
+import { METRICS, type MetricRow } from '../../src/observability/table.js'
 
 interface Rule {
   readonly alert: string

@@ -3,10 +3,10 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } fr
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { SETTINGS } from '../../src/config.js'
+import { SETTINGS } from '../../src/config/config.js'
 import { normaliseInput, objectOf } from '../../src/jobs/input.js'
-import { loadProviders } from '../../src/providers/load-providers.js'
-import { loadSolvers } from '../../src/solvers/load-solvers.js'
+import { loadProviders } from '../../src/kinds/benchmark/load-providers.js'
+import { loadSolvers } from '../../src/kinds/run/load-solvers.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const GENERATOR = join(ROOT, 'scripts/docs.mjs')
@@ -23,7 +23,7 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   NODE_ENV: 'scripts/packages.mjs',
   RUNCAST_TOKEN: 'src/cli/hub-access.ts',
   RUNCAST_URL: 'src/cli/hub-access.ts',
-  RUNCAST_RUN_ID: 'workers/command/environment.ts',
+  RUNCAST_RUN_ID: 'src/worker/program/environment.ts',
   RUNCAST_BIND: 'docker-compose.yml',
   RUNCAST_PORT: 'docker-compose.yml',
   RUNCAST_SECRETS: 'docker-compose.yml',

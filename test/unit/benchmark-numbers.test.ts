@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { RequestOk } from '../../src/protocol/benchmark-result.js'
+import type { RequestOk } from '../../src/kinds/benchmark/result.js'
 import { buildMatrix, byProvider, type Cell } from '../../workers/benchmark/matrix.js'
 import { estimateTokens, gapsOf, measure, type Timeline } from '../../workers/benchmark/measure.js'
 import { frameChars, promptFor, tierLabel } from '../../workers/benchmark/prompt.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Census } from '../../src/jobs/census.js'
+import { Census } from '../../src/jobs/sweeper/census.js'
 import type { Status } from '../../src/protocol/status.js'
 
 const ref = (id: string, round = 1) => ({ id, round })

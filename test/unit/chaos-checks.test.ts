@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Entry } from '../../src/protocol/entry.js'
+import type { Entry } from '../../src/core/entry.js'
 import { checkStints, type Stories } from '../e2e/lifecycle/check-stints.js'
 import { CHECKS } from '../e2e/lifecycle/checks.js'
 import type { Told } from '../e2e/lifecycle/heard.js'

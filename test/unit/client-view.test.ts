@@ -1,13 +1,13 @@
 import t from 'tap'
-import { MemoryBroker } from '../../src/broker/memory-broker.js'
 import { apply, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from '../../src/client/job-view.js'
-import { runDialect } from '../../src/protocol/dialect.js'
-import { controlWriter, type Entry, type JobEvent } from '../../src/protocol/entry.js'
-import { messageOf } from '../../src/protocol/job-state.js'
-import { optimizationEvents } from '../../src/protocol/optimization-events.js'
-import { runEvents } from '../../src/protocol/run-events.js'
+import { runDialect } from '../../src/core/dialect.js'
+import { controlWriter, type Entry, type JobEvent } from '../../src/core/entry.js'
+import { messageOf } from '../../src/core/job-state.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 import type { RunSnapshot } from '../../src/protocol/run-messages.js'
 import { entering, metric, progress, TestJob } from '../contract/test-job.js'
+import { MemoryBroker } from '../support/memory-broker.js'
 
 interface Moment {
   readonly snapshot: RunSnapshot

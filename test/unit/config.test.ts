@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { ConfigError, loadConfig, SETTINGS, type SettingName } from '../../src/config.js'
+import { ConfigError, loadConfig, SETTINGS, type SettingName } from '../../src/config/config.js'
 
 const SECRET = 'ein-geheimnis-das-niemand-sehen-soll'
 

@@ -1,9 +1,9 @@
 import t from 'tap'
 import Type from 'typebox'
-import { loadConfig, SETTINGS } from '../../src/config.js'
+import { loadConfig, SETTINGS } from '../../src/config/config.js'
+import { isKindName, KIND_NAMES, RUN_KIND_NAMES } from '../../src/core/kinds.js'
 import { defineKind } from '../../src/index.js'
 import { normaliseInput } from '../../src/jobs/input.js'
-import { isKindName, KIND_NAMES, RUN_KIND_NAMES } from '../../src/protocol/kinds.js'
 import { unsafePatterns } from '../../src/protocol/safe-pattern.js'
 
 const PROCESS = { name: 'one', dialect: 'process', input: Type.Object({}), processor: async () => ({}) } as const

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { drain } from '../../src/hub/drain.js'
 import type { Session } from '../../src/hub/session.js'
-import { type HubClient, HubWorld } from '../helpers/hub-client.js'
+import { type HubClient, HubWorld } from '../support/hub-client.js'
 
 /** A node with clients that follow a job; their sessions leave the set when they end, as on a server. */
 async function setUp(count: number) {

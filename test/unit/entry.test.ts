@@ -1,6 +1,6 @@
 import t from 'tap'
-import { type Clears, controlWriter, type Entry, isCleared } from '../../src/protocol/entry.js'
-import { advance, type JobState, messageOf } from '../../src/protocol/job-state.js'
+import { type Clears, controlWriter, type Entry, isCleared } from '../../src/core/entry.js'
+import { advance, type JobState, messageOf } from '../../src/core/job-state.js'
 import type { Status } from '../../src/protocol/status.js'
 
 function fresh(): JobState {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readEnvelope } from '../../src/broker/envelope.js'
+import { readEnvelope } from '../../src/storage/envelope.js'
 
 t.test('the head is read, and every byte after its newline is the body', async (t) => {
   const body = Buffer.from([0x7b, 0x0a, 0xff, 0x00, 0x20, 0x0a, 0x7d])

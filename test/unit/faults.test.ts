@@ -2,9 +2,9 @@ import t from 'tap'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { digestOf, normaliseInput } from '../../src/jobs/input.js'
+import { HornInput } from '../../src/kinds/run/input.js'
 import { Refusal } from '../../src/protocol/codes.js'
 import { describeFaults } from '../../src/protocol/faults.js'
-import { HornInput } from '../../src/protocol/run-input.js'
 
 const BAR = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
 

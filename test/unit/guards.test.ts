@@ -1,9 +1,9 @@
 import t from 'tap'
-import { DEFAULT_PENDING_LIMITS, PendingSockets } from '../../src/hub/pending-sockets.js'
-import type { Identity } from '../../src/hub/policy.js'
-import { isHolding, RevocationList, type StoredRevocation } from '../../src/hub/revocations.js'
-import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from '../../src/hub/upgrade-limit.js'
-import { ManualClock } from '../helpers/manual.js'
+import type { Identity } from '../../src/core/identity.js'
+import { DEFAULT_PENDING_LIMITS, PendingSockets } from '../../src/hub/guards/pending-sockets.js'
+import { DEFAULT_UPGRADE_LIMITS, UpgradeLimit } from '../../src/hub/guards/upgrade-limit.js'
+import { isHolding, RevocationList, type StoredRevocation } from '../../src/storage/revocations.js'
+import { ManualClock } from '../support/manual.js'
 
 const NOON = Date.parse('2026-01-01T12:00:00Z')
 

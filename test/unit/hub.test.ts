@@ -1,7 +1,7 @@
 import t from 'tap'
+import { runEvents } from '../../src/core/run-events.js'
 import { Refusal } from '../../src/protocol/codes.js'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { HubWorld, prove } from '../helpers/hub-client.js'
+import { HubWorld, prove } from '../support/hub-client.js'
 
 t.test('[CONN-5] snapshot, latest entry per key in seq order without the status, then live', async (t) => {
   const world = new HubWorld()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { hypervolume } from '../../workers/optimization/hypervolume.js'
-import { random } from '../helpers/random.js'
+import { random } from '../support/random.js'
 
 type Point = readonly number[]
 

@@ -1,12 +1,12 @@
 import t from 'tap'
-import type { Publisher, Pulse, Refused, Written } from '../../src/broker/broker.js'
+import type { JobEvent, Writer } from '../../src/core/entry.js'
+import { runEvents } from '../../src/core/run-events.js'
 import { Refusal } from '../../src/protocol/codes.js'
-import type { JobEvent, Writer } from '../../src/protocol/entry.js'
-import { runEvents } from '../../src/protocol/run-events.js'
-import { JobContext } from '../../workers/job-context.js'
-import { Stop } from '../../workers/processor.js'
-import { type Reports, reportsOf } from '../../workers/reports.js'
-import { eventually } from '../helpers/eventually.js'
+import type { Publisher, Pulse, Refused, Written } from '../../src/storage/broker.js'
+import { JobContext } from '../../src/worker/job-context.js'
+import { Stop } from '../../src/worker/processor.js'
+import { type Reports, reportsOf } from '../../src/worker/reports.js'
+import { eventually } from '../support/eventually.js'
 
 interface Write {
   readonly events: readonly JobEvent[]

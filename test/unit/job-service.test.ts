@@ -1,11 +1,11 @@
 import t from 'tap'
-import type { Gate } from '../../src/broker/gate.js'
-import { MemoryBroker } from '../../src/broker/memory-broker.js'
-import { MemoryFeeds } from '../../src/broker/memory-feeds.js'
+import { messageOf } from '../../src/core/job-state.js'
 import { JobService } from '../../src/jobs/job-service.js'
-import type { Queue } from '../../src/jobs/queue.js'
-import { messageOf } from '../../src/protocol/job-state.js'
-import { HORN } from '../helpers/harness.js'
+import type { Queue } from '../../src/queue/queue.js'
+import type { Gate } from '../../src/storage/gate.js'
+import { HORN } from '../support/harness.js'
+import { MemoryBroker } from '../support/memory-broker.js'
+import { MemoryFeeds } from '../support/memory-feeds.js'
 
 /** A queue without workers. */
 const QUEUE: Queue = {

@@ -2,15 +2,15 @@ import t from 'tap'
 import Type, { type Static, type TSchema } from 'typebox'
 import { bodyValidator } from '../../src/http/plugins/validation.js'
 import { digestOf, normaliseInput, objectOf } from '../../src/jobs/input.js'
-import { BenchmarkInput } from '../../src/protocol/benchmark-input.js'
+import { BenchmarkInput } from '../../src/kinds/benchmark/input.js'
+import { OptimizationInput, optimizationInputFaults } from '../../src/kinds/optimization/input.js'
+import { HornInput } from '../../src/kinds/run/input.js'
 import { Checker } from '../../src/protocol/checker.js'
 import { ClaimPost } from '../../src/protocol/claim-messages.js'
 import { decodeClientMessage } from '../../src/protocol/codec.js'
 import { Refusal } from '../../src/protocol/codes.js'
 import { MAX_FAULTS } from '../../src/protocol/faults.js'
 import { ExactNumber, MAX_JSON_DEPTH, parseJson, plainJson, readJson, stringifyJson } from '../../src/protocol/json.js'
-import { OptimizationInput, optimizationInputFaults } from '../../src/protocol/optimization-input.js'
-import { HornInput } from '../../src/protocol/run-input.js'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 

@@ -1,7 +1,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
 import { Line, type Received, type WebSocketLike } from '../../src/client/line.js'
-import { settle } from '../helpers/manual.js'
+import { settle } from '../support/manual.js'
 
 /** A socket whose other side is the test. */
 class Socket implements WebSocketLike {

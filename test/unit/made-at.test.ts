@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { Entry } from '../../src/protocol/entry.js'
-import { madeAt } from '../../src/protocol/job-state.js'
-import { optimizationEvents } from '../../src/protocol/optimization-events.js'
-import { processEvents } from '../../src/protocol/process-events.js'
-import { runEvents } from '../../src/protocol/run-events.js'
+import type { Entry } from '../../src/core/entry.js'
+import { madeAt } from '../../src/core/job-state.js'
+import { processEvents } from '../../src/core/process-events.js'
+import { runEvents } from '../../src/core/run-events.js'
+import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 
 const AT = '2026-03-01T10:00:00.123Z'
 

@@ -8,7 +8,7 @@ import { RandomNumbers } from '../../workers/optimization/random-numbers.js'
 import { latinHypercube, uniformPoint } from '../../workers/optimization/sampling.js'
 import { nearestValue, valueAt } from '../../workers/optimization/variable-values.js'
 import { cross, mutate } from '../../workers/optimization/variation.js'
-import { foldAll, member, minimising, unitVariables } from '../helpers/search.js'
+import { foldAll, member, minimising, unitVariables } from '../support/search.js'
 
 const WIDE: Variable = { name: 'x', min: -1000, max: 1000 }
 const UNIT: Variable = { name: 'x', min: 0, max: 1 }

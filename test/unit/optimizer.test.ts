@@ -2,8 +2,8 @@ import t from 'tap'
 import { enter } from '../../workers/optimization/archive.js'
 import { begin, candidates, fold, parametersOf } from '../../workers/optimization/optimizer.js'
 import type { Member, Problem, Search } from '../../workers/optimization/problem.js'
-import { random } from '../helpers/random.js'
-import { type Evaluate, foldAll, member, minimising, searched, unitVariables } from '../helpers/search.js'
+import { random } from '../support/random.js'
+import { type Evaluate, foldAll, member, minimising, searched, unitVariables } from '../support/search.js'
 
 const TWO: Problem = { variables: unitVariables(2), objectives: minimising(2), constraints: [] }
 const ONE: Problem = { ...TWO, objectives: minimising(1) }

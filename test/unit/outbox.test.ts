@@ -2,7 +2,7 @@ import t from 'tap'
 import { buildFrame } from '../../src/hub/frame.js'
 import { HubTally } from '../../src/hub/hub-tally.js'
 import { Outbox, type Outgoing } from '../../src/hub/outbox.js'
-import { ManualClock, ManualTransport } from '../helpers/manual.js'
+import { ManualClock, ManualTransport } from '../support/manual.js'
 
 const LIMITS = { maxOutboxBytes: 1000, stallMs: 30_000 }
 

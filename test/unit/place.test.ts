@@ -1,8 +1,8 @@
 import t from 'tap'
-import type { Admission } from '../../src/hub/admission.js'
-import { Places } from '../../src/hub/places.js'
+import { Places } from '../../src/hub/guards/places.js'
 import { Refusal } from '../../src/protocol/codes.js'
-import { HubWorld } from '../helpers/hub-client.js'
+import type { Admission } from '../../src/storage/admission.js'
+import { HubWorld } from '../support/hub-client.js'
 
 /** A hub on which a user has so many places. */
 function setUp(places: number) {

@@ -1,15 +1,15 @@
 import t, { type Test } from 'tap'
 import { Compile } from 'typebox/compile'
-import { MemoryBroker } from '../../src/broker/memory-broker.js'
+import { processDialect, processFinal, processView } from '../../src/core/dialect.js'
+import { controlWriter, type Entry, type JobEvent } from '../../src/core/entry.js'
+import type { JobState } from '../../src/core/job-state.js'
+import { type KindName, lifecycleOf } from '../../src/core/kinds.js'
+import { processEvents } from '../../src/core/process-events.js'
+import { runEvents } from '../../src/core/run-events.js'
 import { EntryFrames } from '../../src/hub/frame.js'
 import { HubTally } from '../../src/hub/hub-tally.js'
-import { processDialect, processFinal, processView } from '../../src/protocol/dialect.js'
-import { controlWriter, type Entry, type JobEvent } from '../../src/protocol/entry.js'
-import type { JobState } from '../../src/protocol/job-state.js'
-import { type KindName, lifecycleOf } from '../../src/protocol/kinds.js'
-import { processEvents } from '../../src/protocol/process-events.js'
 import { ProcessView } from '../../src/protocol/process-messages.js'
-import { runEvents } from '../../src/protocol/run-events.js'
+import { MemoryBroker } from '../support/memory-broker.js'
 
 const benchmarkEvents = processEvents('benchmark')
 const isView = Compile(ProcessView)

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { type Line, LineSplitter } from '../../workers/command/line-splitter.js'
-import { faultOfLongLine, type ProgramEvent, readLine } from '../../workers/command/program-event.js'
-import { JobFailure } from '../../workers/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
+import { type Line, LineSplitter } from '../../src/worker/program/line-splitter.js'
+import { faultOfLongLine, type ProgramEvent, readLine } from '../../src/worker/program/program-event.js'
 
 function split(maxBytes: number, ...chunks: (string | Buffer)[]): Line[] {
   const splitter = new LineSplitter(maxBytes)

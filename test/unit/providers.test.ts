@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { modelFaults } from '../../src/protocol/model.js'
-import { catalogueOf } from '../../src/providers/catalogue.js'
-import { loadKeys, loadProviders, ProvidersError } from '../../src/providers/load-providers.js'
+import { catalogueOf } from '../../src/kinds/benchmark/catalogue.js'
+import { loadKeys, loadProviders, ProvidersError } from '../../src/kinds/benchmark/load-providers.js'
+import { modelFaults } from '../../src/kinds/benchmark/model.js'
 import { Secrets } from '../../workers/benchmark/secrets.js'
 import { targetsOf } from '../../workers/benchmark/target.js'
 

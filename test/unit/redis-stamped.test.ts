@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { connectCommands } from '../../src/broker/redis-connection.js'
-import { STORE } from '../../src/broker/redis-stamped.js'
+import { connectCommands } from '../../src/storage/redis/connection.js'
+import { STORE } from '../../src/storage/redis/stamped.js'
 
 /** A server in the protocol of Redis that answers INFO with an identity for each connection, and scripts as it is told. */
 async function startStore(t: { teardown(act: () => void): void }, answer: (connection: number, socket: Socket) => void) {

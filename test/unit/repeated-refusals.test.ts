@@ -1,7 +1,7 @@
 import t from 'tap'
-import { DEFAULT_REFUSAL_DELAYS, RepeatedRefusals } from '../../src/hub/repeated-refusals.js'
-import { HubWorld } from '../helpers/hub-client.js'
-import { ManualClock } from '../helpers/manual.js'
+import { DEFAULT_REFUSAL_DELAYS, RepeatedRefusals } from '../../src/hub/guards/repeated-refusals.js'
+import { HubWorld } from '../support/hub-client.js'
+import { ManualClock } from '../support/manual.js'
 
 function setUp(delays: Partial<typeof DEFAULT_REFUSAL_DELAYS> = {}) {
   const clock = new ManualClock()

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { processReportEvents, runReportEvents } from '../../src/jobs/report-events.js'
+import { processEvents } from '../../src/core/process-events.js'
+import { processReportEvents, runReportEvents } from '../../src/core/report-events.js'
+import { runEvents } from '../../src/core/run-events.js'
 import { jsonValueOf } from '../../src/protocol/json-value.js'
-import { processEvents } from '../../src/protocol/process-events.js'
-import { runEvents } from '../../src/protocol/run-events.js'
 
 /** What is published of reports that no type keeps from being anything. */
 function progressOf(dialect: 'run' | 'process', ...reports: unknown[]): unknown[] {

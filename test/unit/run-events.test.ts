@@ -1,13 +1,13 @@
 import t, { type Test } from 'tap'
 import { Compile } from 'typebox/compile'
-import { MemoryBroker } from '../../src/broker/memory-broker.js'
+import type { JobEvent } from '../../src/core/entry.js'
+import { KINDS } from '../../src/core/kinds.js'
+import { lastProgress, runEvents, runSnapshot } from '../../src/core/run-events.js'
 import { FAILURE_CODES } from '../../src/protocol/codes.js'
-import type { JobEvent } from '../../src/protocol/entry.js'
-import { KINDS } from '../../src/protocol/kinds.js'
-import { lastProgress, runEvents, runSnapshot } from '../../src/protocol/run-events.js'
 import { RUN_MESSAGES, RunSnapshot } from '../../src/protocol/run-messages.js'
 import { STATUSES } from '../../src/protocol/status.js'
 import { entering, metric, progress, TestJob } from '../contract/test-job.js'
+import { MemoryBroker } from '../support/memory-broker.js'
 
 const ID = 'run-1'
 const LAST = { percent: 47.5, phase: 'solving', elapsed_s: 12.3 }

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { HornInput } from '../../src/protocol/run-input.js'
-import { type Job, JobFailure } from '../../workers/processor.js'
+import type { HornInput } from '../../src/kinds/run/input.js'
+import { type Job, JobFailure } from '../../src/worker/processor.js'
 import { assemble } from '../../workers/solver/assembly.js'
 import { BandedLdlt } from '../../workers/solver/banded-ldlt.js'
 import { hornOf } from '../../workers/solver/geometry.js'

@@ -1,9 +1,9 @@
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { loadSolvers, SolversError } from '../../src/solvers/load-solvers.js'
-import { checkPrograms } from '../../workers/command/check-programs.js'
-import { environmentOf } from '../../workers/command/environment.js'
+import { loadSolvers, SolversError } from '../../src/kinds/run/load-solvers.js'
+import { checkPrograms } from '../../src/worker/program/check-programs.js'
+import { environmentOf } from '../../src/worker/program/environment.js'
 
 function fileOf(t: Test, content: unknown): string {
   const text = typeof content === 'string' ? content : JSON.stringify(content)

@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { openEventStream, type SseTransport } from '../../src/http/transports/sse-transport.js'
 import { buildFrame, type Frame } from '../../src/hub/frame.js'
-import { eventually } from '../helpers/eventually.js'
+import { eventually } from '../support/eventually.js'
 
 /** A stream as the server has it, and the client's socket with all that came over it, undecoded. */
 interface Stream {

@@ -1,7 +1,7 @@
 import { Redis, ReplyError } from 'ioredis'
 import t from 'tap'
-import { asked, storeFaultOf } from '../../src/broker/store-fault.js'
 import { Refusal, STORE_REASONS } from '../../src/protocol/codes.js'
+import { asked, storeFaultOf } from '../../src/storage/store-fault.js'
 
 function replied(message: string): Error {
   return new ReplyError(message)

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { StoreHealth } from '../../src/broker/store-health.js'
-import { StoreClock } from '../../src/protocol/store-clock.js'
+import { StoreClock } from '../../src/core/store-clock.js'
+import { StoreHealth } from '../../src/storage/redis/store-health.js'
 
 /** A health whose clocks and store are turned by hand. */
 function setUp(t: Test) {

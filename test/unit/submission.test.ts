@@ -1,7 +1,7 @@
 import t from 'tap'
 import Type from 'typebox'
+import { defineKind } from '../../src/app/define-kind.js'
 import { requestFor } from '../../src/cli/submission.js'
-import { defineKind } from '../../src/define-kind.js'
 
 const input = { width_mm: 25 }
 const common = { input, id: 'horn-1', timeoutS: 77 }

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { type HubClient, HubWorld } from '../helpers/hub-client.js'
-import { proveProcesses } from '../helpers/process-proof.js'
+import { type HubClient, HubWorld } from '../support/hub-client.js'
+import { proveProcesses } from '../support/process-proof.js'
 
 t.test('[PROC-2] [PROC-5] a job that has ended before anybody could read of it is told whole', async (t) => {
   const whole = [

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { HubWorld } from '../helpers/hub-client.js'
-import { listOf, proveProcesses } from '../helpers/process-proof.js'
+import { HubWorld } from '../support/hub-client.js'
+import { listOf, proveProcesses } from '../support/process-proof.js'
 
 t.test('[PROC-6] subscribe: the state, what belongs to it, then live; also of what has ended', async (t) => {
   const world = new HubWorld()

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { HubWorld } from '../helpers/hub-client.js'
-import { listOf, proveProcesses } from '../helpers/process-proof.js'
+import { HubWorld } from '../support/hub-client.js'
+import { listOf, proveProcesses } from '../support/process-proof.js'
 
 t.test('[PROC-8] [SLOW-2] [SLOW-4] a dropped backlog is made good, final messages and all', async (t) => {
   const world = new HubWorld({ maxOutboxBytes: 4000 })

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { HubWorld } from '../helpers/hub-client.js'
-import { idsOf, listOf, proveProcesses } from '../helpers/process-proof.js'
+import { HubWorld } from '../support/hub-client.js'
+import { idsOf, listOf, proveProcesses } from '../support/process-proof.js'
 
 t.test('[PROC-1] the list names the active processes with their positions, newest first, and those that have ended', async (t) => {
   const world = new HubWorld()

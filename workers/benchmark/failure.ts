@@ -1,5 +1,5 @@
 import { APIConnectionError, APIError } from 'openai'
-import type { RequestFailureCode } from '../../src/protocol/benchmark-result.js'
+import type { RequestFailureCode } from '../../src/kinds/benchmark/result.js'
 import type { Secrets } from './secrets.js'
 import { AnswerFault } from './stream.js'
 

@@ -1,4 +1,4 @@
-import type { BenchmarkInput } from '../../src/protocol/benchmark-input.js'
+import type { BenchmarkInput } from '../../src/kinds/benchmark/input.js'
 import { estimateTokens } from './measure.js'
 import { frameChars } from './prompt.js'
 import type { Target } from './target.js'

@@ -1,4 +1,4 @@
-import type { RequestOk } from '../../src/protocol/benchmark-result.js'
+import type { RequestOk } from '../../src/kinds/benchmark/result.js'
 import { distributionOf, rounded, roundedCost } from './statistics.js'
 import type { Prices } from './target.js'
 

@@ -1,5 +1,5 @@
 import OpenAI from 'openai'
-import type { RequestOk } from '../../src/protocol/benchmark-result.js'
+import type { RequestOk } from '../../src/kinds/benchmark/result.js'
 import { type Failure, failureOf } from './failure.js'
 import type { Timeline } from './measure.js'
 import type { Secrets } from './secrets.js'

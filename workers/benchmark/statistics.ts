@@ -1,4 +1,4 @@
-import type { Distribution } from '../../src/protocol/benchmark-result.js'
+import type { Distribution } from '../../src/kinds/benchmark/result.js'
 
 /** How many values a percentile needs to say anything: with fewer it is the maximum by another name. */
 const NEEDED = { p90: 10, p95: 20, p99: 100 } as const

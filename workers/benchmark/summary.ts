@@ -1,4 +1,4 @@
-import type { BenchmarkSummary, CellSkipped, CellSummary, RequestFailed, RequestOk } from '../../src/protocol/benchmark-result.js'
+import type { BenchmarkSummary, CellSkipped, CellSummary, RequestFailed, RequestOk } from '../../src/kinds/benchmark/result.js'
 import type { Cell } from './matrix.js'
 import { covered, distributionOf, rounded, roundedCost } from './statistics.js'
 

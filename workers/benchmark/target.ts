@@ -1,4 +1,4 @@
-import { LOCAL_MODEL, LOCAL_PROVIDER, type ModelEntry, modelId, type Provider } from '../../src/providers/provider.js'
+import { LOCAL_MODEL, LOCAL_PROVIDER, type ModelEntry, modelId, type Provider } from '../../src/kinds/benchmark/provider.js'
 
 /** Of a million tokens, in whatever currency the price list has. */
 export interface Prices {

@@ -1,4 +1,4 @@
-import type { HornInput } from '../../src/protocol/run-input.js'
+import type { HornInput } from '../../src/kinds/run/input.js'
 
 /** A horn in metres. It stands along y from the driven face (y = 0) to the tip face (y = length); its thickness is out of the plane. */
 export interface Horn {

@@ -1,4 +1,4 @@
-import type { HornInput } from '../../src/protocol/run-input.js'
+import type { HornInput } from '../../src/kinds/run/input.js'
 
 /** Constants of an isotropic horn material at room temperature, in SI units. */
 export interface Material {

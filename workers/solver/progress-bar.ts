@@ -1,5 +1,5 @@
-import type { PhaseOf } from '../../src/protocol/kinds.js'
-import type { Job } from '../processor.js'
+import type { PhaseOf } from '../../src/core/kinds.js'
+import type { Job } from '../../src/worker/processor.js'
 
 /** A part of the work; `weight` is its share of the time, in any unit that all stages have in common. */
 export interface Stage {

@@ -1,4 +1,4 @@
-import type { HornInput } from '../../src/protocol/run-input.js'
+import type { HornInput } from '../../src/kinds/run/input.js'
 import type { Stage } from './progress-bar.js'
 
 /** Sturm-count steps that a modal separation usually takes. */

@@ -1,6 +1,6 @@
-import { type Config, loadConfig } from '../../config.js'
+import { type Config, loadConfig } from '../../config/config.js'
+import { loadKinds } from '../../config/load-kinds.js'
 import { type Stack, startStack } from '../../embedded/stack.js'
-import { loadKinds } from '../../load-kinds.js'
 import { defineCommand } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { readyRedis } from '../ready-redis.js'

@@ -1,4 +1,4 @@
-import { ANY_AUDIENCE, loadConfig } from '../../config.js'
+import { ANY_AUDIENCE, loadConfig } from '../../config/config.js'
 import { claimOf } from '../../http/plugins/roles.js'
 import { isUserId } from '../../protocol/user-id.js'
 import { countOf, defineCommand, usageError } from '../command.js'

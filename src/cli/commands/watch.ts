@@ -1,4 +1,4 @@
-import { loadKinds } from '../../load-kinds.js'
+import { loadKinds } from '../../config/load-kinds.js'
 import { defineCommand } from '../command.js'
 import { followJob } from '../follow.js'
 import { HUB_OPTIONS, hubOf } from '../hub-access.js'

@@ -1,9 +1,9 @@
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Identity } from '../../hub/policy.js'
-import { REVOKED, type Revocations } from '../../hub/revocations.js'
+import type { Identity } from '../../core/identity.js'
 import { Refusal } from '../../protocol/codes.js'
+import { REVOKED, type Revocations } from '../../storage/revocations.js'
 import { type ExpectedClaims, identityOf } from './claims.js'
 import { headerOf, type KeySource, keyServerSource, partOf, publicKeySource } from './keys.js'
 

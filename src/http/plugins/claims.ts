@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Identity } from '../../hub/policy.js'
+import type { Identity } from '../../core/identity.js'
 import { Refusal } from '../../protocol/codes.js'
 import { UserId } from '../../protocol/user-id.js'
 import { DEFAULT_ROLE_NAMES, type RoleNames, roleIn } from './roles.js'

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { Durations, Tally } from '../../core/tally.js'
 import type { CodeName } from '../../protocol/codes.js'
-import { Durations, Tally } from '../../tally/tally.js'
 
 /** How a client is connected. */
 export type Via = 'websocket' | 'sse'

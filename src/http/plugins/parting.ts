@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
+import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 
 /** How long a request may still take once the server has closed its door. */
 const PATIENCE_MS = 5000

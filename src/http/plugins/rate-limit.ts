@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { systemClock } from '../../hub/clock.js'
-import { TokenBuckets } from '../../hub/token-buckets.js'
+import { systemClock } from '../../core/clock.js'
+import { TokenBuckets } from '../../hub/guards/token-buckets.js'
 import { Refusal } from '../../protocol/codes.js'
 
 export interface RateLimitOptions {

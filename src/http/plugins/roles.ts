@@ -1,4 +1,4 @@
-import type { Role } from '../../hub/policy.js'
+import type { Role } from '../../core/identity.js'
 
 /** Where a token says its role, and what it says there for the roles that are none of an ordinary user. */
 export interface RoleNames {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { UpgradeLimit } from '../../hub/upgrade-limit.js'
+import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { Refusal } from '../../protocol/codes.js'
 
 declare module 'fastify' {

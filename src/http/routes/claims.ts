@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
-import type { ClaimService } from '../../jobs/claim-service.js'
+import type { ClaimService } from '../../jobs/claims/claim-service.js'
 import { Assignment, ClaimAnswer, ClaimPost, ClaimPostInFull, ClaimRequest } from '../../protocol/claim-messages.js'
 import { stringifyJson } from '../../protocol/json.js'
 import { bodyValidator } from '../plugins/validation.js'

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { jobScope } from '../../hub/job-scope.js'
-import type { JobState } from '../../protocol/job-state.js'
+import type { JobState } from '../../core/job-state.js'
+import { jobScope } from '../../hub/scopes/job-scope.js'
 import { acceptedOf, type JobResource } from './job-resource.js'
 import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { serveStream, takePlace } from './stream.js'

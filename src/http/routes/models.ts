@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { Model } from '../../protocol/model.js'
+import { Model } from '../../kinds/benchmark/model.js'
 
 /** `GET /api/models`: what benchmarks may name, to any user. Nothing of the endpoints but their names, contexts and prices. */
 export const modelsRoute: FastifyPluginAsyncTypebox<{ models: readonly Model[] }> = async (app, { models }) => {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Position } from '../../protocol/entry.js'
+import type { Position } from '../../core/entry.js'
 
 /**
  * Where a client of a stream left off: `Last-Event-ID`, else `?last_event_id=`, both `<epoch>:<seq>` as the stream's ids are, else `?after=&epoch=`. The

@@ -1,6 +1,6 @@
-import { processDialect, processFinal, processView } from '../../protocol/dialect.js'
-import type { JobState } from '../../protocol/job-state.js'
-import { KINDS } from '../../protocol/kinds.js'
+import { processDialect, processFinal, processView } from '../../core/dialect.js'
+import type { JobState } from '../../core/job-state.js'
+import { KINDS } from '../../core/kinds.js'
 import type { JobResource } from './job-resource.js'
 
 const stateOf = (state: JobState) => ({ ...processView(state), result: processFinal(state) })

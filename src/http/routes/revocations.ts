@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { idOf, type Revocation, type Revocations, type StoredRevocation } from '../../hub/revocations.js'
 import { Refusal } from '../../protocol/codes.js'
 import { UserId } from '../../protocol/user-id.js'
+import { idOf, type Revocation, type Revocations, type StoredRevocation } from '../../storage/revocations.js'
 
 export interface RevocationRoutesOptions {
   readonly revocations: Revocations

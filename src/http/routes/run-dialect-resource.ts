@@ -1,6 +1,6 @@
-import { runDialect } from '../../protocol/dialect.js'
-import { type JobState, messageOf } from '../../protocol/job-state.js'
-import { KINDS, type RunKindName } from '../../protocol/kinds.js'
+import { runDialect } from '../../core/dialect.js'
+import { type JobState, messageOf } from '../../core/job-state.js'
+import { KINDS, type RunKindName } from '../../core/kinds.js'
 import type { JobResource } from './job-resource.js'
 
 /** Jobs of one kind in the run dialect. All of it derives from the kinds table. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { BuildScope } from '../../hub/scope.js'
+import type { BuildScope } from '../../hub/scopes/scope.js'
 import { openEventStream } from '../transports/sse-transport.js'
 
 /** Asks for a place for a stream on this node. Throws `restart` or `overloaded`, with `Retry-After` set, where there is none. */

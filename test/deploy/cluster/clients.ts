@@ -5,8 +5,8 @@ import { signToken } from '../../../src/cli/token.js'
 import type { JobView } from '../../../src/client/job-view.js'
 import { JobWatch } from '../../../src/client/watch-job.js'
 import { isFinal } from '../../../src/protocol/status.js'
-import { eventually } from '../../helpers/eventually.js'
-import { SseClient } from '../../helpers/sse-client.js'
+import { eventually } from '../../support/eventually.js'
+import { SseClient } from '../../support/sse-client.js'
 
 /** Before a stream is asked for again; EventSource waits longer. */
 const PAUSE_MS = 200

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { findRedis } from '../../../src/embedded/find-redis.js'
-import { eventually } from '../../helpers/eventually.js'
+import { eventually } from '../../support/eventually.js'
 import {
   containerOf,
   environmentOf,

@@ -1,4 +1,4 @@
-import { KIND_NAMES } from '../../../src/protocol/kinds.js'
+import { KIND_NAMES } from '../../../src/core/kinds.js'
 import { containerOf, environmentOf, type KubeObject, ofKind, servicesOf, workloadNamed } from '../objects.js'
 
 interface ScaledSpec {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Config, ConfigError, loadConfig, SETTINGS } from '../../../src/config.js'
+import { type Config, ConfigError, loadConfig, SETTINGS } from '../../../src/config/config.js'
 import { type Container, containerOf, environmentOf, isOurs, type KubeObject, portOf, type Workload, workloadsOf } from '../objects.js'
 
 /** What a process waits for at its end, on top of its settings: see main.ts and worker-process.ts. */

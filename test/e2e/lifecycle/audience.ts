@@ -1,6 +1,6 @@
 import { watchJob } from '../../../src/client/watch-job.js'
-import { KINDS } from '../../../src/protocol/kinds.js'
-import { random } from '../../helpers/random.js'
+import { KINDS } from '../../../src/core/kinds.js'
+import { random } from '../../support/random.js'
 import { cuttable } from './cuttable.js'
 import { type Heard, type Told, toldOf } from './heard.js'
 import { INPUTS } from './inputs.js'

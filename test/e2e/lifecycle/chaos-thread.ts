@@ -1,5 +1,5 @@
+import { serveJobs } from '../../../src/worker/threads/serve-jobs.js'
 import { solveRun } from '../../../workers/solver/horn-2d.js'
-import { serveJobs } from '../../../workers/threads/serve-jobs.js'
 import { DEAF_WIDTH_MM } from './inputs.js'
 
 serveJobs<'run'>(async (input, job) => {

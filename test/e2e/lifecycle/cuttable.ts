@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws'
-import type { Message } from '../../helpers/test-client.js'
+import type { Message } from '../../support/test-client.js'
 
 interface Cuttings {
   /** The last ones. */

@@ -1,4 +1,4 @@
-import { runMain } from '../../../src/process.js'
+import { runMain } from '../../../src/app/process.js'
 import { runChaos } from './chaos.js'
 import { report } from './report.js'
 import { longScale } from './scales.js'

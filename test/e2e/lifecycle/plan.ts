@@ -1,4 +1,4 @@
-import { random } from '../../helpers/random.js'
+import { random } from '../../support/random.js'
 import { INPUTS, type InputName } from './inputs.js'
 
 /** How much happens. */

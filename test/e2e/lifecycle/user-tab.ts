@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws'
 import { type ProcessesWatch, watchProcesses } from '../../../src/client/watch-processes.js'
-import { proveProcesses } from '../../helpers/process-proof.js'
-import type { Message } from '../../helpers/test-client.js'
+import { proveProcesses } from '../../support/process-proof.js'
+import type { Message } from '../../support/test-client.js'
 import { cuttable } from './cuttable.js'
 import { type Heard, type Told, toldOf } from './heard.js'
 

@@ -1,4 +1,4 @@
-import { eventually } from '../../helpers/eventually.js'
+import { eventually } from '../../support/eventually.js'
 import type { Audience } from './audience.js'
 import { checkStints, type Stories } from './check-stints.js'
 import { CHECKS } from './checks.js'

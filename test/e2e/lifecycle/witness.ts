@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis'
-import { readEnvelope } from '../../../src/broker/envelope.js'
-import { RedisKeys } from '../../../src/broker/redis-keys.js'
-import type { Entry } from '../../../src/protocol/entry.js'
+import type { Entry } from '../../../src/core/entry.js'
 import { isFinal, type Status } from '../../../src/protocol/status.js'
+import { readEnvelope } from '../../../src/storage/envelope.js'
+import { RedisKeys } from '../../../src/storage/redis/keys.js'
 
 /** An entry as it was published. Of a tick the body is kept as well: what it says may only rise. */
 export interface Published extends Entry {

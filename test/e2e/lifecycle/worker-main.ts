@@ -1,7 +1,7 @@
-import { runMain } from '../../../src/process.js'
-import { startProcessors } from '../../../workers/processors.js'
-import { ThreadPool } from '../../../workers/threads/thread-pool.js'
-import { startWorkerProcess } from '../../../workers/worker-process.js'
+import { runMain } from '../../../src/app/process.js'
+import { startProcessors } from '../../../src/app/processors.js'
+import { startWorkerProcess } from '../../../src/app/worker-process.js'
+import { ThreadPool } from '../../../src/worker/threads/thread-pool.js'
 
 /** The main of a worker under chaos: that of the product, with runs among its own that are deaf. */
 const pool = new ThreadPool<'run'>(new URL('./chaos-thread.js', import.meta.url))

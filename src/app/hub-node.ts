@@ -1,0 +1,133 @@
+import type { FastifyInstance } from 'fastify'
+import { ANY_AUDIENCE, type Config } from '../config/config.js'
+import { buildOperations } from '../http/operations.js'
+import { metricsRoute } from '../http/routes/metrics.js'
+import { buildServer } from '../http/server.js'
+import { DEFAULT_SESSION_LIMITS } from '../hub/session.js'
+import { ClaimService } from '../jobs/claims/claim-service.js'
+import { JobService } from '../jobs/job-service.js'
+import { catalogueOf } from '../kinds/benchmark/catalogue.js'
+import { loadProviders } from '../kinds/benchmark/load-providers.js'
+import { loadSolvers } from '../kinds/run/load-solvers.js'
+import { hubMetrics } from '../observability/hub-metrics.js'
+import { BullClaims } from '../queue/bullmq/claims.js'
+import { DEFAULT_MAX_USERS, RedisDepths } from '../storage/redis/depths.js'
+import { RedisKeys } from '../storage/redis/keys.js'
+import { buildHubGuards, type HubGuards } from './hub-guards.js'
+import { buildHub, buildParts, faultsTo, type Parts, type PartsLog, storeOf } from './parts.js'
+import { workerQueues } from './worker-queues.js'
+
+/** How long the last post of a claim may be repeated after its lease. */
+const KEEP_ANSWER_MS = 60_000
+
+/** Connections that are left for requests where every socket is taken. */
+const SPARE_CONNECTIONS = 5000
+
+/** A hub in this process: adapters, hub and server, put together. */
+export interface HubNode {
+  readonly server: FastifyInstance
+  /** For `METRICS_PORT`, where there is one. */
+  readonly operations: FastifyInstance | null
+  readonly parts: Parts
+  readonly jobs: JobService
+  readonly guards: HubGuards
+  readonly claims: ClaimService
+  /** Moves the clients to other nodes, then closes the server, then the adapters. */
+  close(): Promise<void>
+}
+
+/** Builds a hub that does not listen yet. Throws `ProvidersError` or `SolversError` where what the files say is not valid; it needs no key and no program of theirs. */
+export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
+  const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
+  const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
+  const parts = buildParts(config, log)
+  const guards = buildHubGuards(config, log, parts)
+  const hub = buildHub(config, parts, log)
+  const jobs = new JobService(parts)
+  const claims = buildClaims(config, parts, log)
+  const hasWorkers = async () => {
+    const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
+    return counts.every((count) => count > 0)
+  }
+  const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
+  const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
+  await parts.begun
+  const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...serverSettings(config, guards) })
+  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
+    maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
+    maxUsers: DEFAULT_MAX_USERS,
+  })
+  const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
+  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, redis.report, scrape)
+  if (!operations) await server.register(metricsRoute, { scrape })
+  const close = async () => {
+    await claims.drain()
+    await server.drain()
+    await server.close()
+    await claims.close()
+    hub.close()
+    await guards.close()
+    await parts.close()
+    // Last, so that whoever runs the hub sees it to its end.
+    await operations?.close()
+  }
+  return { server, operations, parts, jobs, guards, claims, close }
+}
+
+/** Of what a server needs, what the settings say. */
+function serverSettings(config: Config, guards: HubGuards) {
+  return {
+    rateLimits: { maxPerUser: config.MAX_REQUESTS_PER_SECOND, maxPerAddress: config.MAX_STRANGER_REQUESTS_PER_SECOND },
+    auth: {
+      keys: { secret: config.JWT_SECRET, publicKey: config.JWT_PUBLIC_KEY, jwksUrl: config.JWT_JWKS_URL },
+      expected: {
+        issuer: config.JWT_ISSUER,
+        audience: config.JWT_AUDIENCE === ANY_AUDIENCE ? '' : config.JWT_AUDIENCE,
+        roles: { claim: config.JWT_ROLE_CLAIM, admin: config.JWT_ADMIN_ROLE, worker: config.JWT_WORKER_ROLE },
+      },
+      cookie: config.AUTH_COOKIE,
+      revocations: guards.revocations,
+    },
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    publicUrl: config.PUBLIC_URL,
+    hasDocs: config.DOCS === 'on',
+    trustedProxies: config.TRUSTED_PROXIES,
+    keepRevocationsMs: config.REVOCATION_TTL_MS,
+    logLevel: config.LOG_LEVEL,
+    sessionLimits: {
+      authTimeoutMs: config.AUTH_TIMEOUT_MS,
+      pingIntervalMs: config.PING_INTERVAL_MS,
+      idleMs: config.IDLE_MS,
+      answerMs: DEFAULT_SESSION_LIMITS.answerMs,
+      expiryWarningMs: config.EXPIRY_WARNING_MS,
+      expiryGraceMs: config.EXPIRY_GRACE_MS,
+      maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE,
+      maxMessagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
+    },
+    userLimits: { maxSubscriptions: config.MAX_SUBSCRIPTIONS },
+    maxInboundBytes: config.MAX_INBOUND_BYTES,
+    maxConnections: config.MAX_CONNECTIONS || config.MAX_SOCKETS + SPARE_CONNECTIONS,
+    maxPostBytes: config.MAX_EVENT_BYTES,
+    drainMs: config.DRAIN_MS,
+    drainLeastMs: Math.min(config.DRAIN_MIN_MS, config.DRAIN_MS),
+  }
+}
+
+/** What a hub has for workers that are no process of ours. */
+function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService {
+  const onFault = faultsTo(log, parts.health, 'claim fault')
+  const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
+  const prefix = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL).queues()
+  const onReconnect = () => parts.reconnects.add()
+  const claims = new BullClaims({
+    url,
+    prefix,
+    lockMs,
+    keepMs: Math.min(KEEP_ANSWER_MS, config.FINAL_TTL_MS),
+    onFault,
+    onReconnect,
+    store: parts.health,
+    mayJudge: () => parts.health.mayJudge,
+  })
+  return new ClaimService({ ...parts, claims, lockMs, onFault })
+}

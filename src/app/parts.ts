@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto'
+import type { Config } from '../config/config.js'
+import { systemClock } from '../core/clock.js'
+import { KIND_NAMES } from '../core/kinds.js'
+import { Tally } from '../core/tally.js'
+import type { StoreReport } from '../http/routes/health.js'
+import { DEFAULT_HUB_LIMITS, Hub } from '../hub/hub.js'
+import { AttemptTally } from '../jobs/attempt-tally.js'
+import type { Final } from '../jobs/finalize.js'
+import type { Timeouts } from '../jobs/job-service.js'
+import { JobTally } from '../jobs/job-tally.js'
+import { Sweeper } from '../jobs/sweeper/sweeper.js'
+import { loadSolvers } from '../kinds/run/load-solvers.js'
+import type { Solver } from '../kinds/run/solver.js'
+import { Refusal, type StoreReason } from '../protocol/codes.js'
+import { BullEvents } from '../queue/bullmq/events.js'
+import { BullQueue } from '../queue/bullmq/queue.js'
+import { FairQueue } from '../queue/fair-queue.js'
+import type { BrokerLimits } from '../storage/broker.js'
+import type { GateLimits } from '../storage/gate.js'
+import { RedisBroker } from '../storage/redis/broker.js'
+import { connectCommands, inspectRedis, probeOf, type RedisConnectionOptions, throwIfOfDatabase } from '../storage/redis/connection.js'
+import { RedisFeeds } from '../storage/redis/feeds.js'
+import { RedisGate } from '../storage/redis/gate.js'
+import { RedisJobStore } from '../storage/redis/job-store.js'
+import { RedisKeys } from '../storage/redis/keys.js'
+import { RedisLease } from '../storage/redis/lease.js'
+import { StoreHealth } from '../storage/redis/store-health.js'
+import { storeFaultOf } from '../storage/store-fault.js'
+import { solverQueue } from './worker-queues.js'
+
+const MIN_REDIS_MAJOR = 7
+/** A job that waits for its turn is looked at again so much later. */
+const HELD_MS = 300_000
+
+/** What every process that deals with jobs has: the adapters to one Redis. */
+export interface Adapters {
+  readonly broker: RedisBroker
+  readonly store: RedisJobStore
+  readonly feeds: RedisFeeds
+  readonly gate: RedisGate
+  readonly queue: FairQueue
+  /** What lies behind the queue's gate. */
+  readonly backlog: BullQueue
+  /** Told of each end that this process has written. */
+  readonly onFinal: (final: Final) => void
+  /** What this process has done: with jobs, with attempts at them, and how often it has lost Redis. */
+  readonly tally: JobTally
+  readonly attempts: AttemptTally
+  readonly reconnects: Tally<[]>
+  /** Whether Redis takes the writes of this process. */
+  readonly health: StoreHealth
+  /** Resolves once Redis was looked at, so that the time is known by its clock; never rejects. */
+  readonly begun: Promise<void>
+  readonly timeoutsMs: Timeouts
+  /** Names of the solvers that are configured. */
+  readonly solvers: readonly string[]
+  close(): Promise<void>
+}
+
+/** What hub and worker processes have in common: the adapters, and the sweeper. */
+export interface Parts extends Adapters {
+  readonly sweeper: Sweeper
+}
+
+export interface PartsLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** Throws `SolversError` where the solvers are not valid; it does not need their programs. */
+export function buildParts(config: Config, log: PartsLog): Parts {
+  const adapters = buildAdapters(config, log)
+  const { health } = adapters
+  const onFault = faultsTo(log, health, 'redis or queue fault')
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
+  const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
+  const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
+  const watch = new BullEvents({
+    url: config.REDIS_URL,
+    prefix: keys.queues(),
+    queues: [...KIND_NAMES, ...adapters.solvers.map(solverQueue)],
+    onFault,
+    onReconnect: () => adapters.reconnects.add(),
+    store: health,
+  })
+  const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS, mayJudge: () => health.mayJudge }
+  const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault, isInStep: () => health.isInStep })
+  const close = async () => {
+    await sweeper.close()
+    await adapters.close()
+  }
+  return { ...adapters, sweeper, close }
+}
+
+/** Throws `SolversError` likewise. */
+export function buildAdapters(config: Config, log: PartsLog): Adapters {
+  const solvers = loadSolvers(config.SOLVERS_FILE)
+  const health = new StoreHealth({ log, lockMs: config.WORKER_LOCK_MS })
+  const onFault = faultsTo(log, health, 'redis or queue fault')
+  const reconnects = new Tally<[]>()
+  const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
+  const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
+  const broker = new RedisBroker(options)
+  const begun = health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
+  const store = new RedisJobStore(options)
+  const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
+  const gate = new RedisGate(broker.commands, keys, gateLimits(config))
+  const queue = new FairQueue({ gate, backlog, broker, store, onFault })
+  const { activeTtlMs, finalTtlMs } = options.limits
+  const feeds = new RedisFeeds({
+    commands: broker.commands,
+    subscriber: () => broker.channels,
+    keys,
+    activeTtlMs: activeTtlMs + finalTtlMs,
+    endedTtlMs: finalTtlMs,
+  })
+  const tally = new JobTally()
+  const onFinal = (final: Final) => {
+    tally.ended(final)
+    log.info(final, 'job ended')
+  }
+  const close = async () => {
+    health.close()
+    await queue.close()
+    store.close()
+    await broker.close()
+  }
+  const counted = { tally, attempts: new AttemptTally(), reconnects, health, begun }
+  const names = solvers.map(({ name }) => name)
+  return { broker, store, feeds, gate, queue, backlog, onFinal, ...counted, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
+}
+
+/** The hub of this process on its adapters; closed by whoever built it, before them. */
+export function buildHub(config: Config, { broker, feeds }: Adapters, log: PartsLog): Hub {
+  const limits = {
+    ...DEFAULT_HUB_LIMITS,
+    maxOutboxBytes: config.MAX_OUTBOX_BYTES,
+    stallMs: config.STALL_MS,
+    quietMs: config.QUIET_MS,
+    lingerMs: config.LINGER_MS,
+  }
+  return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub fault') }, limits)
+}
+
+function timeoutsOf(config: Config, solvers: readonly Solver[]): Timeouts {
+  const own = solvers.flatMap((solver) => (solver.timeout_s === undefined ? [] : [[solverQueue(solver.name), solver.timeout_s * 1000]]))
+  return {
+    run: config.RUN_TIMEOUT_S * 1000,
+    optimization: config.OPTIMIZATION_TIMEOUT_S * 1000,
+    benchmark: config.BENCHMARK_TIMEOUT_S * 1000,
+    ...Object.fromEntries(own),
+  }
+}
+
+/** Logs faults of ours; those of Redis are the business of its health, which logs each change once. */
+export function faultsTo(log: PartsLog, health: StoreHealth, text: string): (error: unknown) => void {
+  return (error) => {
+    if (storeFaultOf(error) === null) log.error({ err: error }, text)
+    else health.refused(error)
+  }
+}
+
+/** What Redis is to a process: whether it serves it, also where it takes no writes, and what `/readyz` says of that. */
+export function storeOf(
+  health: StoreHealth,
+  isHeard: () => Promise<boolean>,
+  needsWrite: boolean,
+): { serves: () => Promise<boolean>; report: () => Promise<StoreReport> } {
+  const look = async (): Promise<{ reason: StoreReason | null; isLocal: boolean }> => {
+    const [reason, heard] = await Promise.all([health.look(), isHeard()])
+    if (reason !== null) return { reason, isLocal: health.isLocal }
+    return heard ? { reason, isLocal: false } : { reason: 'store_deaf', isLocal: true }
+  }
+  return {
+    serves: async () => {
+      const { reason, isLocal } = await look()
+      return needsWrite ? reason === null : !isLocal
+    },
+    report: async () => {
+      const { reason } = await look()
+      const writable = reason === null || reason === 'store_deaf'
+      return { writable, ...(reason !== null && { reason }) }
+    },
+  }
+}
+
+function brokerLimits(config: Config): BrokerLimits {
+  return {
+    maxEventBytes: config.MAX_EVENT_BYTES,
+    maxLogEntries: config.MAX_LOG_ENTRIES,
+    maxKeys: config.MAX_KEYS,
+    maxMissedEntries: config.MAX_MISSED_ENTRIES,
+    staleMs: config.STALE_MS,
+    activeTtlMs: config.ACTIVE_TTL_MS,
+    finalTtlMs: config.FINAL_TTL_MS,
+    evaluationTtlMs: config.EVALUATION_TTL_MS,
+  }
+}
+
+function gateLimits(config: Config): GateLimits {
+  return {
+    maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
+    maxPerHour: config.MAX_JOBS_PER_HOUR,
+    maxWaitingPerUser: config.MAX_WAITING_JOBS_PER_USER,
+    maxWaiting: config.MAX_WAITING_JOBS,
+    maxBytesPerUser: config.MAX_BYTES_PER_USER,
+  }
+}
+
+/** Looks at the server once, at start: a Redis that is too old is an error, one that may evict is a loud warning. */
+export async function checkRedis(options: RedisConnectionOptions, log: PartsLog): Promise<void> {
+  const faults: Error[] = []
+  const connection = connectCommands({ ...options, onFault: (error) => faults.push(error) })
+  try {
+    const { major, policy } = await inspectRedis(connection)
+    if (major < MIN_REDIS_MAJOR) throw new Error(`This Redis is version ${major}; runcast needs ${MIN_REDIS_MAJOR} or later.`)
+    if (policy !== null && policy !== 'noeviction') {
+      log.warn({ policy }, 'REDIS MAY EVICT JOBS: its maxmemory-policy must be noeviction, or states and queues will vanish under load')
+    }
+  } catch (error) {
+    // Without user and password.
+    const { host } = new URL(options.url)
+    throw error instanceof Refusal ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
+  } finally {
+    connection.disconnect()
+    for (const fault of faults) throwIfOfDatabase(fault, options.url)
+  }
+}

@@ -1,0 +1,248 @@
+import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
+import { readSecretFiles } from './secret-files.js'
+import { integer, isOrigin, kinds, list, oneOf, type Setting, text } from './setting.js'
+
+const HOUR_MS = 3600_000
+
+/** THE table of settings. The README's table is made from it. */
+export const SETTINGS = {
+  PORT: integer('Port of the hub; `npm start` and the demo use the next one too.', 8501, 1, 65_535),
+  METRICS_PORT: integer(
+    'Port of a process for `/metrics`, `/livez` and `/readyz`. 0: a hub serves `/metrics` beside its API, a worker listens nowhere.',
+    0,
+    0,
+    65_535,
+  ),
+  HOST: text('Address to listen on.', '127.0.0.1', /^\S+$/, 'an address or host name'),
+  PUBLIC_URL: text(
+    "Where browsers reach the hubs, as `https://app.example/runcast`; a proxy takes the path off again. Without it links begin at `/`, and the hub's own pages are those of the host that a request names.",
+    '',
+    /^https?:\/\/[^\s?#]+$/,
+    'an https:// or http:// URL without query',
+  ),
+  DOCS: oneOf('Whether `/docs` is served.', 'on', ['on', 'off']),
+  REDIS_URL: text(
+    'Redis to use, `redis://` or `rediss://`. Without it `npm start` and the demo start their own.',
+    '',
+    /^rediss?:\/\/[^\s/?]+(?:\/\d*)?(?:\?\S*)?$/,
+    'a redis:// or rediss:// URL, such as redis://127.0.0.1:6379/0',
+  ),
+  REDIS_URL_FILE: text('Path of a file that holds REDIS_URL, instead of it.', '', /^.+$/, 'a path'),
+  REDIS_PREFIX: text('Begins every key.', 'runcast', /^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : -'),
+  DATA_DIR: text('Where the embedded Redis of `npm start` keeps its data.', '.runcast/data', /^.+$/, 'a path'),
+  JWT_SECRET: text(
+    'Secret of the tokens (HS256), at least 32 characters. With REDIS_URL one of the three `JWT_` keys is required; else it is random.',
+    '',
+    /^.{32,}$/,
+    'at least 32 characters',
+  ),
+  JWT_SECRET_FILE: text('Path of a file that holds JWT_SECRET, instead of it.', '', /^.+$/, 'a path'),
+  JWT_PUBLIC_KEY: text(
+    'Public key of the tokens, as PEM or as the path of a PEM file: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).',
+    '',
+    /./,
+    'a PEM or a path',
+  ),
+  JWT_JWKS_URL: text(
+    'Where to fetch public keys of the tokens (JWK Set): RS256, ES256, EdDSA. They may rotate.',
+    '',
+    /^https?:\/\/\S+$/,
+    'an https:// or http:// URL',
+  ),
+  JWT_ISSUER: text('The `iss` that a token must have; empty: any.', '', /^.+$/, 'a text'),
+  JWT_AUDIENCE: text(
+    'The `aud` that a token must have; empty or `any`: any. With JWT_JWKS_URL it is required, since an identity provider signs tokens for others too.',
+    '',
+    /^.+$/,
+    'a text',
+  ),
+  JWT_ROLE_CLAIM: text(
+    'Claim of a token that holds the role, a text or a list: its name, or a path such as `realm_access.roles`.',
+    'role',
+    /^\S+$/,
+    'a name or a path',
+  ),
+  JWT_ADMIN_ROLE: text('What that claim says, or has in its list, for an admin.', 'admin', /^.+$/, 'a text'),
+  JWT_WORKER_ROLE: text('The same for a worker over HTTP.', 'worker', /^.+$/, 'a text'),
+  AUTH_COOKIE: text(
+    "Name of a cookie that may bring the token, from pages of ALLOWED_ORIGINS and the hub's own only; empty: none.",
+    '',
+    /^[A-Za-z0-9_.-]+$/,
+    'a name of A-Z a-z 0-9 _ . -',
+  ),
+  ALLOWED_ORIGINS: list(
+    'Pages of other origins that may connect, as `https://app.example`, with commas between; empty: all, with a token that is no cookie.',
+    isOrigin,
+    'origins such as https://app.example',
+  ),
+  TRUSTED_PROXIES: list(
+    'Addresses or networks of proxies whose `X-Forwarded-For` tells the address of a client.',
+    (item) => /^[0-9A-Fa-f.:]+(\/\d{1,3})?$/.test(item),
+    'addresses or networks such as 10.0.0.0/8',
+  ),
+  REVOCATION_TTL_MS: integer(
+    'How long a revocation is kept where its end is not told: at least as long as a token lives.',
+    90 * 24 * HOUR_MS,
+    60_000,
+    3650 * 24 * HOUR_MS,
+  ),
+  LOG_LEVEL: oneOf('Least severe level that is logged, as JSON lines.', 'info', [
+    'fatal',
+    'error',
+    'warn',
+    'info',
+    'debug',
+    'trace',
+    'silent',
+  ]),
+  PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
+  SOLVERS_FILE: text('JSON file with the programs that serve as solvers beside the built-in one.', '', /^.+$/, 'a path'),
+  KINDS_MODULES: list(
+    'Paths of ES modules that define kinds of jobs of your own (`defineKind`), with commas between: the same for hubs and workers.',
+    (item) => item !== '',
+    'paths',
+  ),
+  WORKER_KINDS: kinds('Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.'),
+  WORKER_SOLVERS: list(
+    'Solvers whose runs a worker process takes, with commas between; empty: `horn-2d` and all of SOLVERS_FILE.',
+    (item) => /^[a-z][a-z0-9-]{0,31}$/.test(item),
+    'names of solvers',
+  ),
+  WORKER_CONCURRENCY: integer('Runs of `horn-2d` that one worker process computes at a time.', 2, 1, 64),
+  BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
+  WORKER_LOCK_MS: integer('A worker that gives no sign of life for so long has lost its jobs to another.', 10_000, 1000, 600_000),
+  CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),
+  MAX_ACTIVE_JOBS_PER_USER: integer('Jobs of one user that are handed to workers at a time; the others wait.', 10, 1, 1000),
+  MAX_JOBS_PER_HOUR: integer('Jobs that one user may submit or retry within any hour.', 1000, 1, 1_000_000),
+  MAX_WAITING_JOBS_PER_USER: integer('Jobs of one user that may wait.', 5000, 1, 9000),
+  MAX_WAITING_JOBS: integer('Jobs of all users that may wait.', 100_000, 1, 10_000_000),
+  MAX_BYTES_PER_USER: integer(
+    'Memory in Redis that the jobs of one user take, until they expire. At the limit the user submits nothing more and optimizations wait.',
+    67_108_864,
+    65_536,
+    1_099_511_627_776,
+  ),
+  WORKER_FINISH_MS: integer(
+    'How long a worker that stops lets its jobs go on, before it hands back those that have not ended.',
+    5000,
+    0,
+    600_000,
+  ),
+  RUN_TIMEOUT_S: integer(
+    'Longest time of a run from its first start, over all attempts, where its submit does not say.',
+    3600,
+    MIN_TIMEOUT_S,
+    MAX_TIMEOUT_S,
+  ),
+  BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+  OPTIMIZATION_TIMEOUT_S: integer('The same for an optimization with all its runs; a pause counts.', 86_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+  READY_NEEDS_WRITE: oneOf('Whether `/readyz` is 503 too while Redis refuses the writes of every node.', 'no', ['yes', 'no']),
+  READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
+  AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
+  PING_INTERVAL_MS: integer(
+    'How often a client is asked for a sign of life; also the interval of heartbeats in streams.',
+    15_000,
+    100,
+    600_000,
+  ),
+  IDLE_MS: integer('A client that gives no sign of life for so long is disconnected.', 90_000, 100, 3_600_000),
+  EXPIRY_WARNING_MS: integer('How long before its end a client is told that its token runs out.', 30_000, 0, 86_400_000),
+  EXPIRY_GRACE_MS: integer('How long after the end of its token a client is still served, so that it can renew.', 25_000, 0, 600_000),
+  MAX_BREACHES_PER_MINUTE: integer('The invalid message with this number in a minute ends a socket.', 16, 1, 10_000),
+  MAX_MESSAGES_PER_SECOND: integer('Messages of one socket in a second; more are invalid ones.', 50, 1, 100_000),
+  MAX_SUBSCRIPTIONS: integer('Most jobs that one socket of a user follows.', 1000, 1, 1000),
+  MAX_INBOUND_BYTES: integer('Largest WebSocket frame and request body from a client.', 65_536, 1024, 16_777_216),
+  MAX_SOCKETS_PER_USER: integer('Sockets of one user, over all hubs.', 10, 1, 100_000),
+  MAX_SOCKETS: integer('Sockets of one hub.', 20_000, 1, 10_000_000),
+  MAX_UPGRADES_PER_SECOND: integer('New sockets of one address in a second, on one hub.', 200, 1, 1_000_000),
+  MAX_REQUESTS_PER_SECOND: integer('HTTP requests of one user in a second, on one hub.', 200, 1, 1_000_000),
+  MAX_STRANGER_REQUESTS_PER_SECOND: integer(
+    'HTTP requests of one address in a second without a good token, on one hub.',
+    200,
+    1,
+    1_000_000,
+  ),
+  MAX_CONNECTIONS: integer(
+    'TCP connections of one hub, of sockets, streams and requests; 0: 5000 more than MAX_SOCKETS.',
+    0,
+    0,
+    10_000_000,
+  ),
+  MAX_PENDING_SOCKETS: integer('Sockets of one hub whose clients have not sent a token yet.', 2000, 1, 1_000_000),
+  MAX_PENDING_SOCKETS_PER_ADDRESS: integer('The same of one address.', 500, 1, 1_000_000),
+  MAX_PENDING_BYTES: integer(
+    'Bytes that all these sockets together may have sent; those of one address a quarter of it. One of them at most 16 KiB.',
+    8_388_608,
+    65_536,
+    1_073_741_824,
+  ),
+  MAX_OUTBOX_BYTES: integer('Backlog of one client; past it the client gets a fresh snapshot instead.', 1_048_576, 65_536, 1_073_741_824),
+  STALL_MS: integer('A client that drains nothing for so long is disconnected.', 30_000, 1000, 3_600_000),
+  QUIET_MS: integer('A job that is silent for so long is compared with Redis.', 10_000, 100, 600_000),
+  LINGER_MS: integer('How long a job stays subscribed after its last client left.', 5000, 0, 600_000),
+  MAX_EVENT_BYTES: integer('Largest message of a job.', 262_144, 65_536, 16_777_216),
+  MAX_LOG_ENTRIES: integer('Durable entries that a job keeps in its log.', 10_000, 100, 1_000_000),
+  MAX_MISSED_ENTRIES: integer('Most entries that a client can have missed and still resume.', 1000, 10, 100_000),
+  MAX_KEYS: integer('Most different metrics and other conflation keys of a job.', 1024, 16, 100_000),
+  STALE_MS: integer('A job that is computed and gives no sign of life for so long is stale.', 30_000, 1000, 3_600_000),
+  ACTIVE_TTL_MS: integer('How long Redis keeps a job that nobody looks after any more.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
+  FINAL_TTL_MS: integer('How long Redis keeps a job after its end.', 24 * HOUR_MS, 1000, 90 * 24 * HOUR_MS),
+  EVALUATION_TTL_MS: integer(
+    'How long Redis keeps a run of an optimization after it has become an iteration.',
+    600_000,
+    1000,
+    90 * 24 * HOUR_MS,
+  ),
+  DRAIN_MS: integer('How long clients may take to move to another node when a hub stops.', 10_000, 0, 600_000),
+  DRAIN_MIN_MS: integer(
+    'How long a hub that stops answers requests at least, so that a load balancer sees `/readyz` fail first; at most DRAIN_MS.',
+    2000,
+    0,
+    600_000,
+  ),
+  SWEEP_INTERVAL_MS: integer('How often jobs are looked after whose process died.', 5000, 100, 600_000),
+} as const satisfies Record<string, Setting<unknown>>
+
+/** The JWT_AUDIENCE that asks for none. */
+export const ANY_AUDIENCE = 'any'
+
+const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
+
+export type SettingName = keyof typeof SETTINGS
+export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
+
+/** Reads the settings, and the files of the secrets, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. `needsKey`: it checks tokens. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+export function loadConfig(
+  given: Readonly<Record<string, string | undefined>>,
+  required: readonly SettingName[] = [],
+  needsKey = true,
+): Config {
+  const { env, faults: fileFaults, sourceOf } = readSecretFiles(given)
+  const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`])
+  const faults = [...fileFaults]
+  const values = Object.entries(SETTINGS).map(([name, setting]) => {
+    try {
+      return [name, setting.read(env[name] || setting.fallback)]
+    } catch (error) {
+      faults.push(`${sourceOf(name)}: expected ${error instanceof Error ? error.message : error}`)
+      return [name, undefined]
+    }
+  })
+  for (const name of required) if (!isSet(name)) faults.push(`${name}: expected to be set`)
+  if (needsKey && isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
+  if (needsKey && isSet('JWT_JWKS_URL') && !isSet('JWT_AUDIENCE'))
+    faults.push(
+      'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to take tokens for others too',
+    )
+  if (isSet('AUTH_COOKIE') && !isSet('ALLOWED_ORIGINS') && !isSet('PUBLIC_URL'))
+    faults.push('ALLOWED_ORIGINS or PUBLIC_URL: expected one to be set, since AUTH_COOKIE is: whose pages may use the cookie')
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.fromEntries(values) as Config // every name of the table has been read
+}
+
+export class ConfigError extends Error {
+  constructor(faults: readonly string[]) {
+    super(`The settings are not valid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.name = 'ConfigError'
+  }
+}

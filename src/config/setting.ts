@@ -1,0 +1,67 @@
+import { KIND_NAMES, type KindName } from '../core/kinds.js'
+
+/** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
+export interface Setting<T> {
+  readonly about: string
+  readonly fallback: string
+  readonly read: (text: string) => T
+}
+
+export function integer(about: string, fallback: number, min: number, max: number): Setting<number> {
+  const read = (text: string) => {
+    const value = Number(text)
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max)
+      throw new TypeError(`an integer from ${min} to ${max}`)
+    return value
+  }
+  return { about, fallback: String(fallback), read }
+}
+
+export function oneOf<const T extends string>(about: string, fallback: T, values: readonly T[]): Setting<T> {
+  const read = (text: string) => {
+    const value = values.find((known) => known === text)
+    if (value === undefined) throw new TypeError(`one of ${values.join(', ')}`)
+    return value
+  }
+  return { about, fallback, read }
+}
+
+export function text(about: string, fallback: string, pattern: RegExp, expected: string): Setting<string> {
+  const read = (value: string) => {
+    if (value !== '' && !pattern.test(value)) throw new TypeError(expected)
+    return value
+  }
+  return { about, fallback, read }
+}
+
+export function kinds(about: string): Setting<readonly KindName[]> {
+  const read = (text: string) => {
+    const names = text.split(',').map((name) => KIND_NAMES.find((known) => known === name.trim()))
+    const known = names.filter((name) => name !== undefined)
+    if (known.length < names.length) throw new TypeError(`one or more of ${KIND_NAMES.join(', ')}, with commas between them`)
+    return known
+  }
+  return {
+    about,
+    // All that are known when it is asked for: kinds may be added.
+    get fallback() {
+      return KIND_NAMES.join()
+    },
+    read,
+  }
+}
+
+/** Texts with commas between; empty: none. */
+export function list(about: string, isValid: (item: string) => boolean, expected: string): Setting<readonly string[]> {
+  const read = (value: string) => {
+    const items = value.split(',').map((item) => item.trim())
+    if (value !== '' && !items.every(isValid)) throw new TypeError(`${expected}, with commas between`)
+    return value === '' ? [] : items
+  }
+  return { about, fallback: '', read }
+}
+
+/** As a browser sends it: scheme, host in small letters, a port where it is not the usual one. */
+export function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}

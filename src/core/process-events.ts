@@ -1,0 +1,93 @@
+import { Compile } from 'typebox/compile'
+import { invalidMessage } from '../protocol/json-value.js'
+import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from '../protocol/process-messages.js'
+import type { FinalStatus, Status } from '../protocol/status.js'
+import type { JobEvent } from './entry.js'
+import { type JobState, messageOf } from './job-state.js'
+import { effortOf, type Failure, type RetryNotice } from './lifecycle.js'
+import { storeClock } from './store-clock.js'
+
+type Body<T extends keyof ProcessMessages> = Omit<ProcessMessages[T], 'type' | 'process_id' | 'process_type' | 'timestamp'>
+/** What a final message says of the job's way up to it. */
+export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s'>
+
+/** The message that tells of a state which is not final. */
+export const STATUS_MESSAGES = {
+  queued: 'process_queued',
+  running: 'process_started',
+  retrying: 'process_retrying',
+  paused: 'process_paused',
+  cancelling: 'process_cancelling',
+} as const satisfies Record<Exclude<Status, FinalStatus>, keyof ProcessMessages>
+
+const validators = {
+  process_queued: Compile(PROCESS_MESSAGES.process_queued),
+  process_started: Compile(PROCESS_MESSAGES.process_started),
+  process_retrying: Compile(PROCESS_MESSAGES.process_retrying),
+  process_paused: Compile(PROCESS_MESSAGES.process_paused),
+  process_cancelling: Compile(PROCESS_MESSAGES.process_cancelling),
+  process_progress: Compile(PROCESS_MESSAGES.process_progress),
+  process_result: Compile(PROCESS_MESSAGES.process_result),
+  process_completed: Compile(PROCESS_MESSAGES.process_completed),
+  process_failed: Compile(PROCESS_MESSAGES.process_failed),
+  process_cancelled: Compile(PROCESS_MESSAGES.process_cancelled),
+}
+
+/** What happens to a job of a kind that speaks the process dialect itself, as events. Each throws `TypeError` on a body that its schema refuses. */
+export function processEvents(processType: string) {
+  const message = <const T extends keyof ProcessMessages>(type: T, id: string, body: Body<T>): ProcessMessages[T] => {
+    const whole: object = { type, process_id: id, process_type: processType, ...body, timestamp: storeClock.stamp() }
+    const validator = validators[type]
+    if (!validator.Check(whole)) throw invalidMessage(whole, validator.Errors(whole))
+    return whole as ProcessMessages[T]
+  }
+  return {
+    last,
+
+    progress: (id: string, progress: ProcessProgress): JobEvent => ({
+      key: 'progress',
+      class: 'tick',
+      message: message('process_progress', id, { progress }),
+    }),
+
+    /** A result on the way, logged and delivered in order. */
+    result: (id: string, result: Record<string, unknown>): JobEvent => ({
+      key: 'result',
+      class: 'durable',
+      message: message('process_result', id, { result }),
+    }),
+
+    status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => {
+      if (!(to in STATUS_MESSAGES)) throw new TypeError(`${to} is told by a final message`)
+      const type = STATUS_MESSAGES[to as keyof typeof STATUS_MESSAGES] // just looked up
+      return { key: 'status', class: 'durable', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...retry }) }
+    },
+
+    completed: (id: string, { compute_time_s, ...result }: { compute_time_s: number }, last: ProcessEnd): JobEvent => ({
+      key: 'final',
+      class: 'final',
+      to: 'completed',
+      message: message('process_completed', id, { result, compute_time_s, ...last }),
+    }),
+
+    failed: (id: string, { error, code, log_tail }: Failure, last: ProcessEnd): JobEvent => ({
+      key: 'final',
+      class: 'final',
+      to: 'failed',
+      message: message('process_failed', id, { error, code, ...(log_tail !== '' && { log_tail }), ...last }),
+    }),
+
+    cancelled: (id: string, last: ProcessEnd, forced?: true): JobEvent => ({
+      key: 'final',
+      class: 'final',
+      to: 'cancelled',
+      message: message('process_cancelled', id, { ...last, ...(forced && { forced }) }),
+    }),
+  }
+}
+
+/** A stored message is what was validated above, so the type holds. */
+function last(state: JobState): ProcessEnd {
+  const entry = state.latest.get('progress')
+  return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...effortOf(state) }
+}

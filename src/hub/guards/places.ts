@@ -1,0 +1,37 @@
+import type { Admission } from '../../storage/admission.js'
+
+type Probe = () => Promise<boolean>
+
+/** The places of users on this node. A new socket of a user who has none left displaces one that gives no sign of life. */
+export class Places {
+  readonly #admission: Admission
+  /** Of the sockets that have a place, by user. */
+  readonly #probes = new Map<string, Set<Probe>>()
+  #count = 0
+
+  constructor(admission: Admission) {
+    this.#admission = admission
+  }
+
+  /** Resolves to the function that gives the place back; null where there is none left. Rejects as `Admission.enter`. */
+  async enter(sub: string, probe: Probe): Promise<(() => void) | null> {
+    this.#count += 1
+    const id = String(this.#count)
+    const isAdmitted = (await this.#admission.enter(sub, id)) || ((await this.#displace(sub)) && (await this.#admission.enter(sub, id)))
+    if (!isAdmitted) return null
+    const probes = this.#probes.get(sub) ?? new Set()
+    probes.add(probe)
+    this.#probes.set(sub, probes)
+    return () => {
+      probes.delete(probe)
+      if (probes.size === 0 && this.#probes.get(sub) === probes) this.#probes.delete(sub)
+      void this.#admission.leave(sub, id)
+    }
+  }
+
+  /** Whether a socket of this user on this node has given its place back. */
+  async #displace(sub: string): Promise<boolean> {
+    const answers = await Promise.all([...(this.#probes.get(sub) ?? [])].map((probe) => probe()))
+    return answers.includes(true)
+  }
+}

@@ -1,0 +1,163 @@
+import type { Clock } from '../../core/clock.js'
+import { isOverloaded } from '../../protocol/codes.js'
+import type { Announcement, Feeds, Roll } from '../../storage/feeds.js'
+import type { Kept } from '../registry.js'
+
+/** Who wants to know of every job of a user. */
+export interface Follower {
+  /**
+   * This job is there, or begins another round. May be told more than once, and of a job that has ended since.
+   * `isNews` false: nothing was announced, it is among the active ones as before.
+   */
+  announced(id: string, isNews: boolean): void
+}
+
+interface FeedPorts {
+  readonly feeds: Feeds
+  readonly clock: Clock
+  /** Faults that are no outage of Redis. */
+  readonly onFault: (error: unknown) => void
+}
+
+const RETRY_MS = 500
+const MAX_AHEAD = 1000
+
+/** A user's channel on this node, for any number of followers. Its count is healed as a job's is: by reading the roll again. */
+export class Feed implements Kept {
+  readonly owner: string
+  readonly followers = new Set<Follower>()
+  readonly #feeds: Feeds
+  readonly #clock: Clock
+  readonly #quietMs: number
+  readonly #onFault: (error: unknown) => void
+  #count: Pick<Roll, 'generation' | 'seq'> | null = null
+  /** What came in while the roll was being read. */
+  #ahead: Announcement[] = []
+  #subscribing: Promise<void> | undefined
+  #reading: Promise<Roll> | undefined
+  #isHealing = false
+  #healAgain = false
+  #callOffQuiet: (() => void) | undefined
+  #callOffRetry: (() => void) | undefined
+  #closed = false
+
+  constructor(owner: string, { feeds, clock, onFault }: FeedPorts, quietMs: number) {
+    this.owner = owner
+    this.#feeds = feeds
+    this.#clock = clock
+    this.#onFault = onFault
+    this.#quietMs = quietMs
+  }
+
+  get isIdle(): boolean {
+    return this.followers.size === 0
+  }
+
+  /** The user's jobs now; whatever comes later is told to the followers. Subscribes first and reads after, so nothing falls between. */
+  async roll(): Promise<Roll> {
+    this.#subscribing ??= this.#feeds.subscribe(this.owner).catch((error: unknown) => {
+      this.#subscribing = undefined
+      throw error
+    })
+    await this.#subscribing
+    // Not one that is under way: it may have been answered before what the caller knows of was written.
+    await this.#reading?.catch(() => {})
+    return this.#read()
+  }
+
+  receive(announcement: Announcement): void {
+    if (this.#closed) return
+    if (this.#count && !this.#reading) return this.#take(announcement)
+    this.#ahead.push(announcement)
+    // What is dropped here is older than what the count will be compared with.
+    if (this.#ahead.length > MAX_AHEAD) this.#ahead.shift()
+  }
+
+  /** Reads what may have been missed, and tries until Redis answers. */
+  heal(): void {
+    if (this.#closed || !this.#count) return
+    // A read that is under way may have been answered before what is asked for here was written.
+    this.#healAgain = true
+    if (!this.#isHealing) void this.#heal()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#callOffQuiet?.()
+    this.#callOffRetry?.()
+    this.#ahead = []
+  }
+
+  /** In order it is told, ahead of order the roll tells it. */
+  #take(announcement: Announcement): void {
+    const count = this.#count
+    if (announcement.generation !== count?.generation || announcement.seq > count.seq + 1) this.heal()
+    else if (announcement.seq === count.seq + 1) {
+      this.#count = announcement
+      this.#tell([announcement.id], true)
+    }
+  }
+
+  #read(): Promise<Roll> {
+    this.#reading ??= this.#feeds
+      .read(this.owner)
+      .finally(() => {
+        this.#reading = undefined
+      })
+      .then((roll) => {
+        this.#adopt(roll)
+        return roll
+      })
+    return this.#reading
+  }
+
+  #adopt(roll: Roll): void {
+    if (this.#closed) return
+    const [before, ahead] = [this.#count, this.#ahead]
+    this.#count = roll
+    this.#ahead = []
+    const isNews = before !== null && (before.generation !== roll.generation || before.seq < roll.seq)
+    this.#tell(roll.active, isNews)
+    // What was missed may have ended since.
+    if (isNews) this.#tell(roll.ended.toReversed(), true)
+    for (const announcement of ahead) {
+      const isCovered = announcement.generation === roll.generation && announcement.seq <= roll.seq
+      if (isCovered) this.#tell([announcement.id], true)
+      else this.#take(announcement)
+    }
+    this.#watchQuiet()
+  }
+
+  async #heal(): Promise<void> {
+    this.#isHealing = true
+    while (this.#healAgain && !this.#closed) {
+      // In a later turn, so that a read that is under way has ended.
+      await this.#reading?.catch(() => {})
+      this.#healAgain = false
+      try {
+        await this.#read()
+      } catch (error) {
+        // No outage, so it would fail again at once: the next look at a quiet feed tries once more.
+        if (!isOverloaded(error)) {
+          this.#onFault(error)
+          this.#watchQuiet()
+          break
+        }
+        this.#healAgain = true
+        await new Promise<void>((resolve) => {
+          this.#callOffRetry = this.#clock.after(RETRY_MS, resolve)
+        })
+      }
+    }
+    this.#isHealing = false
+  }
+
+  #tell(ids: readonly string[], isNews: boolean): void {
+    for (const id of ids) for (const follower of this.followers) follower.announced(id, isNews)
+  }
+
+  #watchQuiet(): void {
+    this.#callOffQuiet?.()
+    this.#callOffQuiet = this.#clock.after(this.#quietMs, () => this.heal())
+  }
+}

@@ -1,0 +1,97 @@
+import type { Dialect } from '../../core/dialect.js'
+import type { Position } from '../../core/entry.js'
+import type { KindName } from '../../core/kinds.js'
+import type { ScopeMessage } from '../../protocol/client-messages.js'
+import { Refusal } from '../../protocol/codes.js'
+import { isJobId } from '../../protocol/job-id.js'
+import { isFinal, type Status } from '../../protocol/status.js'
+import type { Hold } from './hold.js'
+import type { BuildScope, Scope, ScopeContext } from './scope.js'
+
+export interface JobScopeOptions {
+  readonly id: string
+  /** The kind that this address serves; null for any. A job of another kind does not exist here. */
+  readonly kind: KindName | null
+  readonly dialect: Dialect
+  /** The field that names the job in the answers. */
+  readonly idField: string
+  /** Where the client left off. */
+  readonly after?: Position
+  /** Ends the session after the final message. */
+  readonly endsWithJob?: boolean
+}
+
+/** A session that follows one job. */
+export function jobScope(options: JobScopeOptions): BuildScope {
+  return (context) => new JobScope(context, options)
+}
+
+class JobScope implements Scope {
+  readonly accepts = ['ping', 'auth', 'cancel'] as const
+  readonly #context: ScopeContext
+  readonly #options: JobScopeOptions
+  #hold: Hold | undefined
+  #cancelling: Promise<Status> | undefined
+  #released = false
+
+  constructor(context: ScopeContext, options: JobScopeOptions) {
+    this.#context = context
+    this.#options = options
+  }
+
+  async open(): Promise<void> {
+    const { hub, policy, outbox, identity, close } = this.#context
+    const { id, kind, dialect, after, endsWithJob } = this.#options
+    if (!isJobId(id)) throw new Refusal('not_found')
+    const hold = await hub.hold({
+      id,
+      dialect,
+      outbox,
+      ...(after && { after }),
+      mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind === kind),
+      lost: () => close('not_found'),
+      // In a later turn, since the message is only just leaving.
+      ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),
+    })
+    if (!hold) throw new Refusal('not_found')
+    if (this.#released) return hold.release()
+    this.#hold = hold
+    hold.begin('snapshot')
+  }
+
+  async receive(message: ScopeMessage): Promise<void> {
+    if (message.type !== 'cancel') throw new Refusal('invalid')
+    const { policy, identity, say } = this.#context
+    const { id, idField } = this.#options
+    // Asked twice at once, it is asked once.
+    this.#cancelling ??= policy.cancel(identity(), id).finally(() => {
+      this.#cancelling = undefined
+    })
+    say({ type: 'cancel_accepted', [idField]: id, status: await this.#cancelling })
+  }
+
+  /** A replay may hold the final message of an earlier round. */
+  #isOver(seq: number): boolean {
+    const state = this.#hold?.state
+    return state?.seq === seq && isFinal(state.status)
+  }
+
+  fallBehind(): void {
+    this.#hold?.subscription.fallBehind()
+  }
+
+  async resync(): Promise<void> {
+    const hold = this.#hold
+    await hold?.prepare()
+    if (hold?.subscription.isLagging) hold.begin('snapshot', true)
+  }
+
+  recheck(): void {
+    this.#hold?.recheck()
+  }
+
+  release(): void {
+    this.#released = true
+    this.#hold?.release()
+  }
+}

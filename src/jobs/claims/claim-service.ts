@@ -1,0 +1,176 @@
+import { inputOf } from '../../core/job-state.js'
+import { type ComputedKindName, isComputedKind, queueOf } from '../../core/kinds.js'
+import { solverOf } from '../../core/solver.js'
+import { storeClock } from '../../core/store-clock.js'
+import { Tally } from '../../core/tally.js'
+import { deadlineOf } from '../../core/timeout.js'
+import type { Assignment, ClaimAnswer, ClaimPost } from '../../protocol/claim-messages.js'
+import { Refusal } from '../../protocol/codes.js'
+import { isFinal } from '../../protocol/status.js'
+import type { Taken } from '../../queue/claims.js'
+import type { Settled } from '../../queue/queue.js'
+import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from '../attempt.js'
+import { ClaimDesk } from './claim-desk.js'
+import { conclude } from './claim-end.js'
+import { type ClaimParts, START_N, takePost } from './claim-post.js'
+import { ClaimRecovery } from './claim-recovery.js'
+
+export interface ClaimServiceOptions extends Omit<ClaimParts, 'attend'> {
+  /** Names of the solvers that are configured. */
+  readonly solvers: readonly string[]
+  /** What went wrong beside a request. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** Who asks for a job, and how long. */
+export interface ClaimRequest {
+  readonly kind: ComputedKindName
+  /** Without it the kind's own. */
+  readonly solver: string | undefined
+  /** Whose token it is: nobody else can write. */
+  readonly by: string
+  readonly waitMs: number
+  /** Aborted when nobody waits for the answer any more. */
+  readonly gone: AbortSignal
+  /** Throws where whoever asks may no longer have a job, since the wait may be long. */
+  confirm(): void
+}
+
+/**
+ * Jobs for workers that are no process of ours. To everybody who watches, and to the sweeper, whoever has claimed a job is a worker like any other: it starts it,
+ * is fenced, is lost, and ends it by the same rules.
+ */
+export class ClaimService {
+  readonly #parts: ClaimServiceOptions
+  readonly #desk: ClaimDesk
+  readonly #recovery: ClaimRecovery
+  /** Jobs that were handed out, by queue. */
+  readonly taken = new Tally<[queue: string]>()
+  readonly #beside = new Set<Promise<void>>()
+  #draining = false
+
+  constructor(options: ClaimServiceOptions) {
+    this.#parts = options
+    const { claims, lockMs, onFault } = options
+    this.#desk = new ClaimDesk(claims, onFault)
+    this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#desk.isWanted(queue) })
+  }
+
+  /** How many wait for a job. */
+  get waiting(): number {
+    return this.#desk.waiting
+  }
+
+  /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured, `overloaded` where too many wait, and as `confirm` throws. */
+  async claim(request: ClaimRequest): Promise<Assignment | null> {
+    const { kind, solver, waitMs, gone } = request
+    if (this.#draining) throw new Refusal('restart')
+    const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#parts.solvers) })
+    this.#recovery.attend(queue)
+    const until = performance.now() + waitMs
+    // Where the client leaves, the next wait ends at once.
+    for (;;) {
+      const taken = await this.#desk.wait(queue, Math.max(0, until - performance.now()), gone)
+      if (!taken) return null
+      const assignment = await this.#begin(taken, request)
+      if (assignment) return assignment
+    }
+  }
+
+  /** See `takePost`. */
+  post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
+    return takePost({ ...this.#parts, attend: (queue) => this.#recovery.attend(queue) }, id, by, post).catch((error: unknown) => {
+      if (error instanceof Refusal && error.code === 'stale_writer') this.#parts.attempts?.fenced.add('stale_writer')
+      throw error
+    })
+  }
+
+  /** Sends away who waits for a job, and whoever comes for one; posts are taken until `close`. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#desk.close()
+  }
+
+  async close(): Promise<void> {
+    await this.drain()
+    await this.#recovery.close()
+    await Promise.all(this.#beside)
+    await this.#parts.claims.close()
+  }
+
+  /** Writes the start; null where there is nothing to start. */
+  async #begin(taken: Taken, request: ClaimRequest): Promise<Assignment | null> {
+    const { broker, claims, queue, lockMs } = this.#parts
+    const { id, round, token, lock } = taken
+    // Taken: the next job may come into the queue. What fails here the sweeper does.
+    this.#follow(queue.started(taken))
+    const state = (await broker.read(id))?.state
+    if (!state || state.round !== round || isFinal(state.status) || !isComputedKind(state.kind))
+      return this.#conclude(taken, { how: 'refused' })
+    const attempt = attemptAtStart(state)
+    const over = overBeforeStart(attempt, state)
+    if (over) return this.#conclude(taken, over)
+    if (!(await this.#isWanted(taken, request))) return null
+    const startedAt = storeClock.now()
+    // Before the start, so that whoever is told of it can write.
+    await claims.write(taken, { by: request.by, lock, startedAt, n: 0, logTail: [] })
+    if (!(await this.#isWanted(taken, request))) return null
+    const written = await broker.publish(id, startOf(attempt), { round, token, n: START_N })
+    if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
+    this.#parts.attempts?.started.add(taken.queue)
+    this.taken.add(taken.queue)
+    return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, state.kind, attempt, {
+      lockMs,
+      deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs,
+    })
+  }
+
+  /** Whether there is somebody to start it for; else it goes back, and costs no attempt. Rejects as `confirm` throws. */
+  async #isWanted(taken: Taken, { gone, confirm }: ClaimRequest): Promise<boolean> {
+    try {
+      confirm()
+      if (!gone.aborted) return true
+    } catch (error) {
+      await this.#handBack(taken)
+      throw error
+    }
+    await this.#handBack(taken)
+    return false
+  }
+
+  async #handBack(taken: Taken): Promise<void> {
+    await this.#parts.claims.settle(taken, taken.lock, { how: 'handed back' })
+  }
+
+  async #conclude(taken: Taken, settled: Settled): Promise<null> {
+    await conclude(this.#parts, taken, taken.lock, settled)
+    return null
+  }
+
+  /** What goes on beside the requests; `close` waits for it. */
+  #follow(act: Promise<void>): void {
+    const work = act.catch(this.#parts.onFault).finally(() => this.#beside.delete(work))
+    this.#beside.add(work)
+  }
+}
+
+function assignmentOf(
+  taken: Taken,
+  kind: ComputedKindName,
+  attempt: Attempt,
+  { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number },
+): Assignment {
+  const { id, round, token, input } = taken
+  const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
+  return {
+    id,
+    kind,
+    input,
+    round,
+    token,
+    attempt: attempt.number,
+    max_attempts: attempt.of,
+    lease_s: lockMs / 1000,
+    deadline,
+  }
+}

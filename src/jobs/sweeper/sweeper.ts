@@ -1,0 +1,136 @@
+import { storeClock } from '../../core/store-clock.js'
+import { isFinal } from '../../protocol/status.js'
+import type { QueueWatch } from '../../queue/queue-watch.js'
+import type { QueueRef } from '../../storage/gate.js'
+import type { JobRound } from '../../storage/job-store.js'
+import type { Lease } from '../../storage/lease.js'
+import type { Finalizer } from '../finalize.js'
+import { Census } from './census.js'
+import { Lockless } from './lockless.js'
+import { type CareLimits, lookAfter } from './look-after.js'
+
+export interface SweeperOptions extends CareLimits {
+  readonly intervalMs: number
+  readonly onFault: (error: unknown) => void
+  /** Whether this process's clock is right: deadlines are judged by it, so it neither sweeps nor holds the lease where it is not. */
+  readonly isInStep?: () => boolean
+}
+
+const BATCH = 200
+const AT_ONCE = 16
+/** How long the worker's own hook has, before news of the queue are followed. */
+const NEWS_DELAY_MS = 500
+
+/**
+ * Looks after the rounds that have not ended. Every hub and worker has one; by a lease one at a time sweeps and hears the news of the queue. Should two
+ * do it for a moment, nothing is done twice.
+ */
+export class Sweeper {
+  readonly #parts: Finalizer
+  readonly #lease: Lease
+  readonly #watch: QueueWatch
+  readonly #options: SweeperOptions
+  readonly #timer: NodeJS.Timeout
+  readonly #news = new Map<string, NodeJS.Timeout>()
+  readonly #lockless = new Lockless()
+  /** What it has seen, for whoever counts. */
+  readonly census = new Census()
+  #turning: Promise<void> | undefined
+  #sweeping: Promise<void> | undefined
+  #isHolder = false
+  #closed = false
+
+  constructor(parts: Finalizer & { readonly lease: Lease; readonly watch: QueueWatch }, options: SweeperOptions) {
+    this.#parts = parts
+    this.#lease = parts.lease
+    this.#watch = parts.watch
+    this.#options = options
+    const turn = () => {
+      this.#turning ??= this.#turn()
+        .catch(options.onFault)
+        .finally(() => {
+          this.#turning = undefined
+        })
+    }
+    this.#timer = setInterval(turn, options.intervalMs).unref()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    await Promise.all([this.#turning, this.#sweeping])
+    await this.#stopHearing()
+    // Not asked of a Redis that did not even let it be held.
+    if (this.#isHolder) await this.#lease.release().catch(this.#options.onFault)
+  }
+
+  async #turn(): Promise<void> {
+    const wasHolder = this.#isHolder
+    this.#isHolder = false
+    if (this.#options.isInStep?.() === false) {
+      if (wasHolder) await this.#lease.release()
+      return this.#stopHearing()
+    }
+    this.#isHolder = await this.#lease.hold()
+    if (!this.#isHolder || this.#closed) return this.#stopHearing()
+    this.#watch.open((ref) => this.#hear(ref))
+    // Not waited for: the lease must be kept meanwhile.
+    this.#sweeping ??= this.#sweep()
+      .catch(this.#options.onFault)
+      .finally(() => {
+        this.#sweeping = undefined
+      })
+  }
+
+  /** One round over the jobs that are due. */
+  async #sweep(): Promise<void> {
+    const { store, queue } = this.#parts
+    // What was looked at in the last turn is due in this one, although it was put off a little later than that turn began.
+    const due = storeClock.now() - this.#options.intervalMs / 2
+    for (;;) {
+      // Whatever is wrong with handing out, jobs are looked after.
+      await queue.dispatch().catch(this.#options.onFault)
+      const rounds = await store.active(due, BATCH)
+      const waiting = [...rounds]
+      const line = async () => {
+        for (let round = waiting.shift(); round && !this.#closed; round = waiting.shift()) await this.#look(round, 'sweeper')
+      }
+      await Promise.all(Array.from({ length: AT_ONCE }, line))
+      if (rounds.length < BATCH || this.#closed) return this.census.swept()
+    }
+  }
+
+  async #look(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
+    const { store } = this.#parts
+    await lookAfter(this.#parts, round, { ...this.#options, source, lockless: this.#lockless, census: this.census }).catch(
+      async (error: unknown) => {
+        this.#options.onFault(error)
+        // To the end of the line, so that those behind it get their turn.
+        await store.touch(round, storeClock.now()).catch(this.#options.onFault)
+      },
+    )
+  }
+
+  /** Most of what the queue tells the worker has told already. */
+  #hear({ id, round }: QueueRef): void {
+    const name = `${id}~${round}`
+    if (this.#news.has(name)) return
+    const follow = async () => {
+      this.#news.delete(name)
+      const state = (await this.#parts.broker.read(id))?.state
+      if (state?.round === round && !isFinal(state.status)) await this.#look({ id, round }, 'queue')
+    }
+    this.#news.set(
+      name,
+      setTimeout(() => void follow().catch(this.#options.onFault), NEWS_DELAY_MS),
+    )
+  }
+
+  async #stopHearing(): Promise<void> {
+    this.#lockless.clear()
+    this.census.clear()
+    for (const timer of this.#news.values()) clearTimeout(timer)
+    this.#news.clear()
+    await this.#watch.close()
+  }
+}

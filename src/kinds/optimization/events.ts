@@ -1,0 +1,61 @@
+import type { JobEvent } from '../../core/entry.js'
+import { type JobState, messageOf } from '../../core/job-state.js'
+import { jobEvents, messageBuilder, snapshotFields } from '../../core/run-events.js'
+import { OPTIMIZATION_MESSAGES, type OptimizationMessages, type OptimizationSnapshot } from './messages.js'
+
+type Body<T extends keyof OptimizationMessages> = Omit<OptimizationMessages[T], 'type' | 'optimization_id' | 'timestamp'>
+
+const message = messageBuilder('optimization_id', OPTIMIZATION_MESSAGES)
+
+const life = jobEvents('optimization_id', OPTIMIZATION_MESSAGES)
+
+/** What happens to an optimization, as events. Each throws `TypeError` on a body that its schema refuses. */
+export const optimizationEvents = {
+  ...life,
+
+  /** What a final message says of the way up to it: also how many points were evaluated. */
+  last: (state: JobState): ReturnType<typeof life.last> => {
+    const { iteration: evaluated, total } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
+    return { ...life.last(state), ...(evaluated !== undefined && { evaluated, total }) }
+  },
+
+  progress: (id: string, body: Body<'progress'>): JobEvent => ({ key: 'progress', class: 'tick', message: message('progress', id, body) }),
+
+  iteration: (id: string, body: Body<'optimization_iteration'>): JobEvent => ({
+    key: 'iteration',
+    class: 'durable',
+    message: message('optimization_iteration', id, body),
+  }),
+
+  /** A tick: each front stands for the one before, and a log of all of them would be hundreds of megabytes. */
+  front: (id: string, body: Body<'pareto_front'>): JobEvent => ({
+    key: 'pareto',
+    class: 'tick',
+    message: message('pareto_front', id, body),
+  }),
+}
+
+/** The last-known state of an optimization as the one message that opens a socket (shape: `OptimizationSnapshot`). */
+export function optimizationSnapshot(state: JobState): Omit<OptimizationSnapshot, 'recovered' | 'resync'> {
+  const { iteration: evaluated = 0, total = null, generation = 0, counters } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
+  const { points: front = [], best = null } = latest<'pareto_front'>(state, 'pareto') ?? {}
+  return {
+    type: 'status',
+    optimization_id: state.id,
+    ...snapshotFields(state),
+    counters: { evaluated, total, generation, feasible: counters?.feasible ?? 0, failed: counters?.failed ?? 0 },
+    front,
+    best,
+  }
+}
+
+/** The front that a state knows, whole; null while there is none. */
+export function frontOf(state: JobState): OptimizationMessages['pareto_front'] | null {
+  return latest<'pareto_front'>(state, 'pareto') ?? null
+}
+
+/** A stored message is what was validated above, so the type holds. */
+function latest<T extends keyof OptimizationMessages>(state: JobState, key: string): OptimizationMessages[T] | undefined {
+  const entry = state.latest.get(key)
+  return entry && (messageOf(entry) as OptimizationMessages[T])
+}

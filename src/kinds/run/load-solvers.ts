@@ -1,0 +1,31 @@
+import { dirname, resolve } from 'node:path'
+import { readSettingsFile, SettingsFileError } from '../../config/settings-file.js'
+import { Checker } from '../../protocol/checker.js'
+import { BUILT_IN_SOLVER } from './input.js'
+import { type Solver, SolversFile } from './solver.js'
+
+const checker = new Checker(SolversFile)
+
+/** The solvers cannot be used as they are configured. The message has a line per fault. */
+export class SolversError extends SettingsFileError {
+  constructor(path: string, faults: readonly string[]) {
+    super({ path, setting: 'SOLVERS_FILE', content: 'solvers' }, faults)
+    this.name = 'SolversError'
+  }
+}
+
+/** Reads the solvers from a JSON file; none for an empty path. Throws `SolversError` with every fault, its path and what is expected there. It does not look whether their programs are there: hubs need none. */
+export function loadSolvers(path: string): readonly Solver[] {
+  if (path === '') return []
+  const { solvers } = readSettingsFile(path, checker, (faults) => new SolversError(path, faults))
+  const faults = namingFaults(solvers)
+  if (faults.length > 0) throw new SolversError(path, faults)
+  return solvers.map((solver) => ({ ...solver, cwd: resolve(dirname(path), solver.cwd) }))
+}
+
+function namingFaults(solvers: readonly Solver[]): string[] {
+  const isTaken = (name: string, before: number) => name === BUILT_IN_SOLVER || solvers.findIndex((other) => other.name === name) < before
+  return solvers.flatMap(({ name }, i) =>
+    isTaken(name, i) ? [`/solvers/${i}/name: expected a name that no other solver has, and not ${BUILT_IN_SOLVER}`] : [],
+  )
+}

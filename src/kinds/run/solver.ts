@@ -1,0 +1,40 @@
+import Type, { type Static } from 'typebox'
+import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../../core/timeout.js'
+
+// A text with a NUL cannot be handed to a program.
+const Text = (description: string, minLength = 0) => Type.String({ pattern: `^[^\\0]{${minLength},32768}$`, description })
+
+/** A program that computes runs. It is run as it stands here, without a shell: nothing of a request becomes a part of a command. */
+export const SolverEntry = Type.Object(
+  {
+    name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', description: 'by which a run names it' }),
+    command: Text('program: a name that is looked for in PATH, or a path, where relative from `cwd`', 1),
+    args: Type.Array(Text('as the program gets it'), { maxItems: 256, default: [] }),
+    cwd: Type.String({
+      pattern: '^[^\\0]{1,4096}$',
+      default: '.',
+      description: 'working folder, where relative from the folder of the file',
+    }),
+    env: Type.Record(Type.String(), Text('value'), {
+      propertyNames: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+      default: {},
+      description: 'variables beside the few that every program gets',
+    }),
+    timeout_s: Type.Optional(
+      Type.Number({
+        minimum: MIN_TIMEOUT_S,
+        maximum: MAX_TIMEOUT_S,
+        description: 'how long a run may take where its submit does not say; without it as long as any run',
+      }),
+    ),
+    concurrency: Type.Integer({ minimum: 1, maximum: 64, default: 1, description: 'runs that one worker process computes at a time' }),
+  },
+  { additionalProperties: false },
+)
+export type SolverEntry = Static<typeof SolverEntry>
+
+/** Contents of the file that `SOLVERS_FILE` names. */
+export const SolversFile = Type.Object({ solvers: Type.Array(SolverEntry, { maxItems: 64 }) }, { additionalProperties: false })
+
+/** A solver as it is loaded: `cwd` is absolute. */
+export type Solver = SolverEntry

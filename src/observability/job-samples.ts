@@ -1,0 +1,57 @@
+import type { Tally } from '../core/tally.js'
+import type { AttemptTally } from '../jobs/attempt-tally.js'
+import type { JobTally } from '../jobs/job-tally.js'
+import type { Sweeper } from '../jobs/sweeper/sweeper.js'
+import type { StoreReason } from '../protocol/codes.js'
+import type { Exposition, Samples } from './exposition.js'
+import { isThere, type Question } from './scrape.js'
+
+/** Looks at Redis: why it takes no writes, or null. */
+interface StoreLook {
+  look(): Promise<StoreReason | null>
+  readonly aheadMs: number
+}
+
+/** What hubs and workers have in common. */
+export interface JobSources {
+  readonly tally: JobTally
+  readonly attempts: AttemptTally
+  readonly reconnects: Tally<[]>
+  readonly sweeper: Pick<Sweeper, 'census'>
+  readonly health: StoreLook
+}
+
+export function jobSamples({ tally, attempts, reconnects, sweeper, health }: JobSources): Samples {
+  return {
+    runcast_jobs: (sweeper.census.counts ?? []).map(([kind, status, count]) => [[kind, status], count]),
+    runcast_jobs_submitted_total: tally.submitted.rows,
+    runcast_finals_total: tally.finals.rows,
+    runcast_forced_ends_total: tally.forced.rows,
+    runcast_cancels_total: tally.cancels.rows,
+    runcast_attempts_started_total: attempts.started.rows,
+    runcast_attempts_ended_total: attempts.ended.rows,
+    runcast_fenced_writes_total: attempts.fenced.rows,
+    runcast_redis_reconnects_total: reconnects.rows,
+    runcast_clock_ahead_seconds: [[[], health.aheadMs / 1000]],
+  }
+}
+
+/** Hands what is measured on to the histograms. */
+export function measureJobs(exposition: Exposition, { tally }: JobSources): void {
+  tally.cancelling.listen((seconds, labels) => exposition.observe('runcast_cancel_seconds', seconds, labels))
+}
+
+/** What Redis is to this process now. `isReady`: beside that it answers. */
+export function storeQuestions(health: StoreLook, isReady: () => Promise<boolean> = async () => true): Question[] {
+  const looked = health.look()
+  return [
+    isThere(
+      'runcast_redis_ready',
+      Promise.all([looked, isReady()]).then(([reason, ready]) => ready && reason !== 'store_unreachable'),
+    ),
+    isThere(
+      'runcast_redis_writable',
+      looked.then((reason) => reason === null),
+    ),
+  ]
+}

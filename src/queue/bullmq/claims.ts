@@ -1,0 +1,128 @@
+import { Job as BullJob, Queue as BullMq, type QueueOptions, type WorkerOptions } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { StoreWatch } from '../../storage/redis/store-health.js'
+import { asked } from '../../storage/store-fault.js'
+import { CHECKS_PER_LOCK, type Claim, type ClaimRecord, type Claims, type PostCounter, type Taken } from '../claims.js'
+import type { Settled } from '../queue.js'
+import { commit, isLost } from './commit.js'
+import { connectBull } from './connection.js'
+import { holdLock } from './locks.js'
+import { type BullData, type BullReturn, bullJobId } from './queue.js'
+import { countPost, readRecord, writeRecord } from './records.js'
+
+export interface BullClaimsOptions {
+  readonly url: string
+  /** BullMQ's prefix. */
+  readonly prefix: string
+  /** A claim that is not renewed for so long is lost. */
+  readonly lockMs: number
+  /** How long the last answer of a claim is known after its lease. */
+  readonly keepMs: number
+  readonly onFault: (error: unknown) => void
+  readonly onReconnect?: () => void
+  /** What this process knows of Redis. */
+  readonly store?: StoreWatch
+  /** Whether a worker without a lock is lost: Redis may have been away, or have refused to renew it. */
+  readonly mayJudge?: () => boolean
+}
+
+type RoundQueue = BullMq<BullData, BullReturn>
+type RoundJob = BullJob<BullData, BullReturn>
+
+/** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
+export class BullClaims implements Claims, PostCounter {
+  readonly #options: BullClaimsOptions
+  readonly #queues = new Map<string, RoundQueue>()
+  #connection: Redis | undefined
+
+  constructor(options: BullClaimsOptions) {
+    this.#options = options
+  }
+
+  async take(queue: string): Promise<Taken | null> {
+    const lock = `claim:${crypto.randomUUID()}`
+    const from = this.#queue(queue)
+    const [json, name] = await asked(from.getBackend().moveToActive(lock))
+    if (!json) return null
+    const job: RoundJob = BullJob.fromJSON(from, json, name)
+    const { id, round, input, base } = job.data
+    return { queue, id, round, token: base + job.attemptsStarted, input, lock }
+  }
+
+  async renew(claim: Claim, lock: string): Promise<boolean> {
+    const queue = this.#queue(claim.queue)
+    const job = await asked(queue.getJob(bullJobId(claim)))
+    if (!job || job.data.base + job.attemptsStarted !== claim.token) return false
+    return holdLock(
+      this.#redis(),
+      { base: queue.toKey(''), name: bullJobId(claim), lock, start: job.attemptsStarted },
+      this.#options.lockMs,
+    )
+  }
+
+  async settle(claim: Claim, lock: string, settled: Settled): Promise<boolean> {
+    const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
+    if (!job || !(await this.renew(claim, lock))) return false
+    try {
+      await asked(commit(job, lock, settled))
+      return true
+    } catch (error) {
+      if (isLost(error)) return false
+      throw error
+    }
+  }
+
+  async read(claim: Claim): Promise<ClaimRecord | null> {
+    return asked(readRecord(this.#redis(), this.#key(claim)))
+  }
+
+  async write(claim: Claim, record: ClaimRecord): Promise<boolean> {
+    const { lockMs, keepMs } = this.#options
+    return asked(writeRecord(this.#redis(), this.#key(claim), record, lockMs + keepMs))
+  }
+
+  count(claim: Claim): Promise<number> {
+    return asked(countPost(this.#redis(), `${this.#key(claim)}:posts`))
+  }
+
+  async recover(queue: string): Promise<void> {
+    if (this.#options.mayJudge?.() === false) return
+    await asked(this.#queue(queue).getBackend().moveStalledJobsToWait())
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
+    this.#connection?.disconnect()
+  }
+
+  /** In the slot of its queue. Each claim has its own, so one that is lost never touches that of the next. */
+  #key(claim: Claim): string {
+    return this.#queue(claim.queue).toKey(`${bullJobId(claim)}:claim:${claim.token}`)
+  }
+
+  #redis(): Redis {
+    this.#connection ??= connectBull(this.#options.url, { ...this.#options, maxRetries: 2 })
+    return this.#connection
+  }
+
+  #queue(name: string): RoundQueue {
+    const known = this.#queues.get(name)
+    if (known) return known
+    const { prefix, lockMs, onFault } = this.#options
+    // Taking a round and looking for lost ones are a worker's acts, so they read a worker's options. A worker of its own would count as one that is connected.
+    const options: QueueOptions & Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount'> = {
+      connection: this.#redis(),
+      prefix,
+      // What it says of the event stream is `BullQueue`'s to say.
+      skipMetasUpdate: true,
+      lockDuration: lockMs,
+      stalledInterval: lockMs / CHECKS_PER_LOCK,
+      // The hash counts lost workers.
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+    }
+    const queue: RoundQueue = new BullMq(name, options)
+    queue.on('error', onFault)
+    this.#queues.set(name, queue)
+    return queue
+  }
+}

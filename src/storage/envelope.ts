@@ -1,0 +1,25 @@
+import type { Clears, Entry, EntryClass } from '../core/entry.js'
+import { isStatus } from '../protocol/status.js'
+
+const CLASSES: Readonly<Record<string, EntryClass>> = { t: 'tick', d: 'durable', f: 'final' }
+const CLEARS: Readonly<Record<string, Clears>> = { a: 'attempt', r: 'round' }
+const NEWLINE = 0x0a
+
+/** Reads `<generation> <seq> <class> <clears> <to> <key>\n<body>`: one line of head, then the message's bytes, which are not looked at. */
+export function readEnvelope(id: string, envelope: Buffer): Entry {
+  const end = envelope.indexOf(NEWLINE)
+  const [generation = '', seq = '', classCode = '', clearsCode = '', to = '', key = ''] = envelope.toString('latin1', 0, end).split(' ')
+  const entryClass = CLASSES[classCode]
+  if (end < 0 || !entryClass || key === '') throw new TypeError(`what is stored for job ${id} is no entry`)
+  const clears = CLEARS[clearsCode]
+  return {
+    id,
+    generation,
+    seq: Number(seq),
+    class: entryClass,
+    key,
+    ...(isStatus(to) && { to }),
+    ...(clears && { clears }),
+    body: envelope.subarray(end + 1),
+  }
+}

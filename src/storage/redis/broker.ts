@@ -1,0 +1,224 @@
+import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
+import type { JobState } from '../../core/job-state.js'
+import { isKindName } from '../../core/kinds.js'
+import { Refusal } from '../../protocol/codes.js'
+import { isComputed, isStatus, STAMPS, type Status } from '../../protocol/status.js'
+import {
+  type Broker,
+  type BrokerLimits,
+  type BrokerListener,
+  type Pulse,
+  type Reading,
+  type Refused,
+  tooBig,
+  tooManyKeys,
+  type WriteRefusal,
+  type Written,
+} from '../broker.js'
+import type { Checkpoint, Checkpoints, NextCheckpoint } from '../checkpoints.js'
+import { readEnvelope } from '../envelope.js'
+import { asked } from '../store-fault.js'
+import { type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './connection.js'
+import { RedisKeys } from './keys.js'
+import { STORE } from './stamped.js'
+import { RedisSubscriber } from './subscriber.js'
+
+/** Fields of a job's hash that are no conflation keys, rounded up. */
+const RECORD_FIELDS = 24
+
+/** hop 3: from job-context, to publish.lua; and from its channel back to the hub, where only the head of an envelope is read. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
+export class RedisBroker implements Broker, Pulse, Checkpoints {
+  readonly #commands: CommandConnection
+  readonly #keys: RedisKeys
+  readonly #limits: BrokerLimits
+  readonly #options: RedisConnectionOptions
+  #listener: BrokerListener = { entry: () => {}, gap: () => {} }
+  #subscriber: RedisSubscriber | undefined
+
+  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
+    this.#commands = connectCommands(options)
+    this.#keys = new RedisKeys(options.prefix, options.url)
+    this.#limits = options.limits
+    this.#options = options
+  }
+
+  /** The channels of this process, on a connection of their own: it opens for who listens, since who only publishes needs none. */
+  get channels(): RedisSubscriber {
+    return this.#open()
+  }
+
+  get commands(): CommandConnection {
+    return this.#commands
+  }
+
+  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+    const args = this.#argumentsOf(events, writer)
+    if (!Array.isArray(args)) return args
+    return this.#answerOf(events, await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))
+  }
+
+  async advance(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    { version, parts, data }: NextCheckpoint,
+  ): Promise<Written | Refused> {
+    const args = this.#argumentsOf(events, writer)
+    if (!Array.isArray(args)) return args
+    const keys = [...this.#keysOf(id), this.#keys.checkpoint(id)]
+    return this.#answerOf(events, await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(parts), data)))
+  }
+
+  async load(id: string): Promise<Checkpoint | null> {
+    const key = this.#keys.checkpoint(id)
+    const [version, round, parts, data] = await asked(this.#commands.hmget(key, 'version', 'round', 'parts', 'data'))
+    return data ? { version: Number(version), round: Number(round), parts: JSON.parse(parts ?? '[]') as string[], data } : null // as `advance` wrote it
+  }
+
+  async drop(id: string, round: number): Promise<void> {
+    await asked(this.#commands.runcastDrop(this.#keys.checkpoint(id), round))
+  }
+
+  #keysOf(id: string): string[] {
+    return [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+  }
+
+  #answerOf(events: readonly JobEvent[], reply: Parameters<typeof answerOf>): Written | Refused {
+    const answer = answerOf(...reply)
+    return !answer.ok && answer.reason === 'too_many_keys' ? tooManyKeys(events, answer.status, this.#limits) : answer
+  }
+
+  /** What follows the keys in a publication, or the refusal of a message that is too big. */
+  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Refused {
+    const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
+    const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
+      | string
+      | number
+    )[]
+    for (const [i, event] of events.entries()) {
+      const body = JSON.stringify(event.message)
+      const bytes = Buffer.byteLength(body)
+      if (bytes > this.#limits.maxEventBytes) return tooBig(events, i, bytes, this.#limits)
+      const { to } = event
+      args.push(event.class, event.key, body, to ?? '', to ? `,${sourcesOf(event).join()},` : '')
+      args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
+    }
+    return args
+  }
+
+  async beat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
+    return answerOf(...(await asked(this.#commands.runcastBeat(this.#keys.job(id), round, token, alive ? '1' : '', GIVEN_UP))))
+  }
+
+  async read(id: string, since?: Position): Promise<Reading | null> {
+    const keys = [this.#keys.job(id), this.#keys.log(id)]
+    const reply = await asked(
+      this.#commands.runcastReadBuffer(...keys, STORE, since?.epoch ?? '', since?.seq ?? 0, this.#limits.maxMissedEntries),
+    )
+    if (!reply) return null
+    const [fields, epoch, now, envelopes] = reply
+    const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs })
+    if (!since || !envelopes) return { state }
+    const durables = envelopes.map((envelope) => readEnvelope(id, envelope))
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
+    return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
+  }
+
+  listen(listener: BrokerListener): void {
+    this.#listener = listener
+    this.#open()
+  }
+
+  #open(): RedisSubscriber {
+    this.#subscriber ??= new RedisSubscriber(connectSubscriptions(this.#options), this.#commands, this.#keys, this.#options.onFault)
+    return this.#subscriber
+  }
+
+  subscribe(id: string): Promise<void> {
+    const message = (envelope: Buffer) => {
+      const entry = parse(id, envelope)
+      if (entry) this.#listener.entry(entry)
+      else this.#listener.gap(id)
+    }
+    return this.channels.subscribe(this.#keys.live(id), { message, gap: () => this.#listener.gap(id) })
+  }
+
+  unsubscribe(id: string): Promise<void> {
+    return this.channels.unsubscribe(this.#keys.live(id))
+  }
+
+  ready(): Promise<boolean> {
+    return this.channels.ready()
+  }
+
+  async close(): Promise<void> {
+    this.#subscriber?.close()
+    this.#commands.disconnect()
+  }
+}
+
+function answerOf(outcome: string, seq: number, text: string): Written | Refused {
+  const status = isStatus(text) ? text : null
+  if (outcome === 'ok' && status) return { ok: true, seq, status }
+  return { ok: false, reason: outcome as WriteRefusal, status } // the scripts name only reasons of that list
+}
+
+/** Null for what is no envelope: somebody else has written to the channel. */
+function parse(id: string, envelope: Buffer): Entry | null {
+  try {
+    return readEnvelope(id, envelope)
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Reads the flat reply of HGETALL on a job's hash. Throws `not_found` for a job of a kind that only other processes know, and `TypeError` where the hash was
+ * not written by runcast.
+ */
+function readState(
+  id: string,
+  fields: readonly Buffer[],
+  { epoch, now, staleMs }: { epoch: string; now: number; staleMs: number },
+): JobState {
+  const record = new Map<string, string>()
+  const latest: [string, Buffer][] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    const [name = '', value = Buffer.alloc(0)] = [fields[i]?.toString(), fields[i + 1]]
+    if (name.startsWith('last:')) latest.push([name.slice('last:'.length), value])
+    else record.set(name, value.toString())
+  }
+  const kind = record.get('kind') ?? ''
+  const status = record.get('status') ?? ''
+  if (kind === '' || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  if (!isKindName(kind)) throw new Refusal('not_found', `Job ${id} is of the kind ${kind}, which this process does not know.`)
+  const silentMs = silenceOf(status, record.get('beat_at'), now)
+  const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
+  return {
+    id,
+    kind,
+    owner: record.get('owner') ?? '',
+    solver: record.get('solver') ?? null,
+    parent: record.get('parent') ?? null,
+    input: record.get('input') ?? '',
+    status,
+    round: Number(record.get('round')),
+    attempt: Number(record.get('attempt')),
+    token: Number(record.get('token') ?? 0),
+    n: Number(record.get('n') ?? 0),
+    silentMs,
+    stale: silentMs !== null && silentMs > staleMs,
+    timeoutMs: Number(record.get('timeout_ms')),
+    created_at: record.get('created_at') ?? '',
+    started_at: record.get('started_at') ?? null,
+    finished_at: record.get('finished_at') ?? null,
+    generation: record.get('generation') ?? '',
+    epoch,
+    seq: Number(record.get('seq')),
+    latest: new Map(entries.map((entry) => [entry.key, entry])),
+  }
+}
+
+function silenceOf(status: Status, beatAt: string | undefined, now: number): number | null {
+  return isComputed(status) && beatAt !== undefined ? Math.max(0, now - Number(beatAt)) : null
+}

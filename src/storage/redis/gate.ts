@@ -1,0 +1,78 @@
+import type { Gate, GateLimits, GateState, QueuedRound, QueueRef, Reserved } from '../gate.js'
+import type { JobRound } from '../job-store.js'
+import { asked } from '../store-fault.js'
+import type { CommandConnection } from './connection.js'
+import { memberOf, type RedisKeys, roundOf } from './keys.js'
+import { RedisStorage } from './storage.js'
+
+/** Admitted rounds of a queue that were not started. More would run ahead of the turns. */
+const WINDOW = 1
+const HOUR_MS = 3600_000
+/** Whoever was served longer ago than this, or than so many others, counts as never served. */
+const MEMORY = { users: 10_000, ms: HOUR_MS }
+/** When something that waits will have gone is not known. */
+const WAITING_RETRY_MS = 10_000
+
+/** The gate in Redis, on a connection of its owner. All of it lies in one hash slot: the price is that one shard of a cluster takes every submit. */
+export class RedisGate implements Gate {
+  readonly #commands: CommandConnection
+  readonly #keys: ReturnType<RedisKeys['gate']>
+  readonly #limits: GateLimits
+  readonly #storage: RedisStorage
+
+  constructor(commands: CommandConnection, keys: RedisKeys, limits: GateLimits) {
+    this.#commands = commands
+    this.#keys = keys.gate()
+    this.#limits = limits
+    this.#storage = new RedisStorage(commands, keys)
+  }
+
+  async reserve(owner: string, round: JobRound, isFree = false): Promise<Reserved> {
+    const { maxPerHour, maxWaitingPerUser, maxWaiting, maxBytesPerUser: limit } = this.#limits
+    const { bytes, belowLimitInMs } = await this.#storage.stored(owner, limit)
+    if (bytes >= limit) return { ok: false, reason: 'bytes', bytes, limit, retryAfterMs: belowLimitInMs }
+    if (isFree) return { ok: true }
+    const limits = [maxPerHour, HOUR_MS, maxWaitingPerUser, maxWaiting]
+    const [answer, ms] = await asked(this.#commands.runcastGateReserve(...this.#common(), owner, memberOf(round), ...limits))
+    if (answer === 'ok') return { ok: true }
+    return { ok: false, reason: answer, retryAfterMs: answer === 'hour' ? ms : WAITING_RETRY_MS }
+  }
+
+  enter({ owner, queue, isFree, ...round }: QueuedRound): Promise<GateState> {
+    return asked(this.#commands.runcastGateEnter(...this.#common(), memberOf(round), queue, isFree ? 'f' : 'c', owner))
+  }
+
+  async next(): Promise<QueueRef | null> {
+    const taken = await asked(this.#commands.runcastGateNext(...this.#common(), WINDOW, MEMORY.users, MEMORY.ms))
+    return taken && { queue: taken[0], ...roundOf(taken[1]) }
+  }
+
+  async started({ queue, ...round }: QueueRef): Promise<boolean> {
+    return (await asked(this.#commands.zrem(this.#keys.window(queue), memberOf(round)))) === 1
+  }
+
+  leave(round: JobRound): Promise<string | null> {
+    return asked(this.#commands.runcastGateLeave(...this.#common(), memberOf(round)))
+  }
+
+  async state(round: JobRound): Promise<GateState | null> {
+    const member = memberOf(round)
+    // In this order: from waiting a round goes to admitted, never back.
+    if ((await asked(this.#commands.hexists(this.#keys.waiting, member))) === 1) return 'waiting'
+    return (await asked(this.#commands.hexists(this.#keys.admitted, member))) === 1 ? 'admitted' : null
+  }
+
+  async windows(): Promise<readonly QueueRef[]> {
+    const queues = await asked(this.#commands.smembers(this.#keys.queues))
+    const windows = queues.map(async (queue) => {
+      const members = await asked(this.#commands.zrange(this.#keys.window(queue), '0', '-1'))
+      return members.map((member) => ({ queue, ...roundOf(member) }))
+    })
+    return (await Promise.all(windows)).flat()
+  }
+
+  /** What begins the arguments of every script of the gate. */
+  #common(): [base: string, maxActive: number] {
+    return [this.#keys.base, this.#limits.maxActivePerUser]
+  }
+}

@@ -1,0 +1,209 @@
+import type { JobEvent } from '../../core/entry.js'
+import { KIND_NAMES, type KindName } from '../../core/kinds.js'
+import { isFinal, type Status } from '../../protocol/status.js'
+import type { BrokerLimits } from '../broker.js'
+import { readEnvelope } from '../envelope.js'
+import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob, Phase } from '../job-store.js'
+import { asked } from '../store-fault.js'
+import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './connection.js'
+import { memberOf, RedisKeys, roundOf } from './keys.js'
+import { STORE } from './stamped.js'
+import { RedisStorage } from './storage.js'
+
+/** Most jobs of one kind that a user's index holds; the oldest leave it first. */
+const MAX_OWNED = 10_000
+
+/** Of an index the oldest that are looked at when a job comes in, and at most how often again while all of these are gone. */
+const TRIM = { oldest: 4, looks: 16 } as const
+
+/** Records of jobs in Redis. Nothing here spans two hash slots in one script: what must has a fixed order, and the sweeper repairs the rest. */
+export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
+  readonly #commands: CommandConnection
+  readonly #keys: RedisKeys
+  readonly #limits: BrokerLimits
+  readonly #storage: RedisStorage
+
+  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
+    this.#commands = connectCommands(options)
+    this.#keys = new RedisKeys(options.prefix, options.url)
+    this.#limits = options.limits
+    this.#storage = new RedisStorage(this.#commands, this.#keys)
+  }
+
+  async create(job: NewJob, first: JobEvent): Promise<Created> {
+    const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs } = job
+    const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    const body = JSON.stringify(first.message)
+    const record = [STORE, kind, owner, input, digest, generation, created_at]
+    const limits = [timeoutMs, this.#limits.activeTtlMs]
+    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
+    if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
+    // Also for a job that exists: its first submit may have died right here.
+    await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
+    if (reply[0] === 'created') await this.#trimOwned(owner, kind)
+    await this.#storage.weigh(id)
+    return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
+  }
+
+  async reactivate({ owner, kind, created_at, ...round }: KnownJob): Promise<void> {
+    const key = this.#keys.owned(owner, kind)
+    await this.activate(round, Date.parse(created_at))
+    await asked(this.#commands.zadd(key, 'NX', Date.parse(created_at), round.id))
+    await asked(this.#commands.zremrangebyrank(key, 0, -MAX_OWNED - 1))
+    await this.#keepOwned(owner, kind)
+  }
+
+  /** Newest first; the cursor is `<ms>:<id>` of the last one given, in microseconds for active jobs. All kinds are merged here, so that there is no second index to keep in step. */
+  async list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
+    const { active } = this.#keys.feed(owner)
+    if (phase === 'active') {
+      const page = await this.#page([active], limit, cursor && inMicroseconds(cursor))
+      if (!kind) return page
+      const isOfKind = await this.#areIn(this.#keys.owned(owner, kind), page.ids)
+      return { ...page, ids: page.ids.filter((_, i) => isOfKind[i]) }
+    }
+    const kinds = kind ? [kind] : KIND_NAMES
+    const keys = kinds.map((kind) => this.#keys.owned(owner, kind))
+    const page = await this.#page(keys, limit, cursor)
+    return phase === 'final' ? { ...page, ids: await this.#withoutActive(active, page.ids) } : page
+  }
+
+  async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
+    const log = this.#keys.log(id)
+    const questions = this.#commands
+      .pipeline()
+      // The page first, so that what is trimmed away meanwhile counts as truncated.
+      .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
+      .xrange(log, '-', '+', 'COUNT', 1)
+      .xlen(log)
+      .hget(this.#keys.job(id), 'durables')
+    const reply = await asked(questions.exec())
+    const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
+    const [rows, first, length, durables] = await asked(Promise.all(answers))
+    if (typeof durables !== 'string') return null
+    const entries = (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
+    const oldest = (first as [string, string[]][])[0]?.[0]
+    const oldestSeq = oldest === undefined ? null : Number.parseInt(oldest, 10)
+    const trimmed = Number(durables) > Number(length)
+    return { entries, oldestSeq, truncated: trimmed && (oldestSeq === null || after < oldestSeq - 1) }
+  }
+
+  async activate(round: JobRound, now: number): Promise<void> {
+    await asked(this.#commands.zadd(this.#keys.active(), 'NX', now, memberOf(round)))
+  }
+
+  async active(before: number, limit: number): Promise<readonly JobRound[]> {
+    const members = await asked(this.#commands.zrangebyscore(this.#keys.active(), '-inf', before, 'LIMIT', 0, limit))
+    return members.map(roundOf)
+  }
+
+  async touch(round: JobRound, now: number): Promise<void> {
+    const { id } = round
+    await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
+    const alive = await asked(
+      this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id), this.#limits.activeTtlMs),
+    )
+    if (alive) await this.#keepOwned(...alive)
+    await this.#storage.weigh(id)
+  }
+
+  async retire(round: JobRound): Promise<void> {
+    await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
+    await this.#storage.weigh(round.id)
+  }
+
+  async expireSoon(id: string): Promise<void> {
+    const { evaluationTtlMs } = this.#limits
+    const isSooner = await asked(this.#commands.runcastExpire(this.#keys.job(id), this.#keys.log(id), evaluationTtlMs))
+    if (isSooner === 1) await this.#storage.weigh(id)
+  }
+
+  async forget(owner: string, id: string): Promise<void> {
+    await Promise.all(KIND_NAMES.map((kind) => asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))))
+  }
+
+  close(): void {
+    this.#commands.disconnect()
+  }
+
+  /** The newest of some indices in one order. */
+  async #page(keys: readonly string[], limit: number, cursor: string | undefined): Promise<ListPage> {
+    const rows = (await Promise.all(keys.map((key) => this.#owned(key, limit + 1, cursor)))).flat()
+    const page = rows.sort((a, b) => Number(b.ms) - Number(a.ms) || (a.id < b.id ? 1 : -1)).slice(0, limit)
+    const last = page.at(-1)
+    return { ids: page.map(({ id }) => id), ...(rows.length > limit && last && { cursor: `${last.ms}:${last.id}` }) }
+  }
+
+  /** Of each of these ids whether it is in an index. */
+  async #areIn(key: string, ids: readonly string[]): Promise<boolean[]> {
+    const scores = await asked(Promise.all(ids.map((id) => this.#commands.zscore(key, id))))
+    return scores.map((score) => score !== null)
+  }
+
+  /** Those that the index of active jobs does not have, and those that have ended and are still in it. */
+  async #withoutActive(active: string, ids: readonly string[]): Promise<string[]> {
+    const isActive = await this.#areIn(active, ids)
+    const ofActive = ids.map((id, i) => (isActive[i] ? this.#commands.hget(this.#keys.job(id), 'status') : null))
+    const statuses = await asked(Promise.all(ofActive))
+    return ids.filter((_, i) => !isActive[i] || isFinal(statuses[i] as Status)) // as the scripts write it
+  }
+
+  /** The newest of one index, at most `count`, from behind the cursor on. */
+  async #owned(key: string, count: number, cursor: string | undefined): Promise<{ ms: string; id: string }[]> {
+    const [score, after] = cursor ? splitCursor(cursor) : ['+inf', undefined]
+    const found: { ms: string; id: string }[] = []
+    for (let offset = 0; ; offset += count) {
+      const rows = await asked(this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, count))
+      for (let i = 0; i < rows.length; i += 2) {
+        const [id = '', ms = ''] = [rows[i], rows[i + 1]]
+        // Members of one score come in reverse lexical order: skip up to and with the cursor's own.
+        if (after !== undefined && ms === score && id >= after) continue
+        if (found.push({ ms, id }) === count) return found
+      }
+      if (rows.length < 2 * count) return found
+    }
+  }
+
+  /**
+   * Takes jobs that have expired out of an index that nobody may ever list. It looks at the oldest, and at one at random, since a job that lives long may stand before
+   * many that are gone: so more leave than come in.
+   */
+  async #trimOwned(owner: string, kind: KindName): Promise<void> {
+    const key = this.#keys.owned(owner, kind)
+    const random = await asked(this.#commands.zrandmember(key))
+    await this.#forgetExpired(key, random === null ? [] : [random])
+    for (let looks = 0; looks < TRIM.looks; looks += 1) {
+      const oldest = await asked(this.#commands.zrange(key, '0', String(TRIM.oldest - 1)))
+      if ((await this.#forgetExpired(key, oldest)) < TRIM.oldest) return
+    }
+  }
+
+  /** Answers how many of these jobs there are no more. */
+  async #forgetExpired(key: string, ids: readonly string[]): Promise<number> {
+    const exist = await asked(Promise.all(ids.map((id) => this.#commands.exists(this.#keys.job(id)))))
+    const expired = ids.filter((_, i) => exist[i] === 0)
+    if (expired.length === 0) return 0
+    await asked(this.#commands.zrem(key, ...expired))
+    // One of them may have been submitted anew meanwhile.
+    const created = await asked(Promise.all(expired.map((id) => this.#commands.hget(this.#keys.job(id), 'created_at'))))
+    const back = expired.flatMap((id, i) => (created[i] ? [Date.parse(created[i]), id] : []))
+    if (back.length > 0) await asked(this.#commands.zadd(key, ...back))
+    return expired.length
+  }
+
+  /** The index of a user lives as long as any job in it. */
+  async #keepOwned(owner: string, kind: KindName): Promise<void> {
+    await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
+  }
+}
+
+/** The cursor of a list of active jobs. Hubs of an earlier version gave it in ms. */
+function inMicroseconds(cursor: string): string {
+  const [score, id] = splitCursor(cursor)
+  return score.length < 15 ? `${score}999:${id}` : cursor
+}
+
+function splitCursor(cursor: string): [score: string, id: string] {
+  const at = cursor.indexOf(':')
+  return [cursor.slice(0, at), cursor.slice(at + 1)]
+}

@@ -1,0 +1,47 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { delimiter, resolve } from 'node:path'
+import { SolversError } from '../../kinds/run/load-solvers.js'
+import type { Solver } from '../../kinds/run/solver.js'
+import { type Environment, environmentOf } from './environment.js'
+
+interface SolversInFile {
+  readonly solvers: readonly Solver[]
+  readonly path: string
+}
+
+/**
+ * Looks whether this machine has the program and the working folder of each solver. Throws `SolversError` with every one that it lacks, for a worker that
+ * starts: better than each of its runs failing. What changes later the runs themselves find. `chosen`: those of the file that it takes.
+ */
+export function checkPrograms({ solvers, path }: SolversInFile, chosen: readonly Solver[], worker: Environment): void {
+  const faults = solvers.flatMap((solver, i) => {
+    if (!chosen.includes(solver)) return []
+    if (!isFolder(solver.cwd)) return [`/solvers/${i}/cwd: expected a folder of this machine: ${solver.cwd}`]
+    const where = solver.command.includes('/') ? solver.cwd : 'PATH'
+    return isThere(solver, worker)
+      ? []
+      : [`/solvers/${i}/command: expected a program that can be executed: no ${solver.command} in ${where}`]
+  })
+  if (faults.length > 0) throw new SolversError(path, faults)
+}
+
+/** Where the system will look, too: a name in each folder of the program's own PATH, a path from the working folder. */
+function isThere(solver: Solver, worker: Environment): boolean {
+  const { command, cwd } = solver
+  if (command.includes('/')) return isExecutable(resolve(cwd, command))
+  const { PATH = '' } = environmentOf(solver, worker)
+  return PATH.split(delimiter).some((folder) => isExecutable(resolve(cwd, folder, command)))
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return statSync(file).isFile()
+  } catch {
+    return false
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}

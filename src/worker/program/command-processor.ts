@@ -1,0 +1,43 @@
+import type { Solver } from '../../kinds/run/solver.js'
+import { stringifyJson } from '../../protocol/json.js'
+import type { Processor } from '../processor.js'
+import { type Environment, environmentOf } from './environment.js'
+import { GuardedProgram } from './guarded-program.js'
+import { ProgramOutput } from './program-output.js'
+import { resultOf } from './program-result.js'
+
+/**
+ * The processor of a solver that is a program: each run is one execution of it, with the input as JSON on its stdin, its stdout for events, and all else that
+ * it writes for log. `worker`: the environment of this process, of which a program gets a few variables only. What the program does wrong is final; that it
+ * could not be started on this machine is not.
+ */
+export function commandProcessor(solver: Solver, worker: Environment): Processor<'run'> {
+  return async (input, job) => {
+    job.signal.throwIfAborted()
+    const { command, args, cwd } = solver
+    const program = new GuardedProgram({ command, args, cwd, env: environmentOf(solver, worker, job.id) })
+    const output = new ProgramOutput(program, job)
+    const terminate = () => program.terminate()
+    const kill = () => {
+      program.kill()
+      output.close()
+    }
+    job.signal.addEventListener('abort', terminate)
+    job.killed.addEventListener('abort', kill)
+    // From here on its lines are the signs of life: one that is silent for long is told as stale.
+    job.alive()
+    try {
+      program.stdin.end(stringifyJson(input))
+      const [exit] = await Promise.all([program.ended, output.read()])
+      return resultOf({ exit, result: output.result, fault: output.fault, wasSignalled: program.wasSignalled })
+    } catch (error) {
+      // Whatever went wrong, no program outlives its run.
+      program.end()
+      await program.ended.catch(() => {})
+      throw job.signal.aborted ? job.signal.reason : error
+    } finally {
+      job.signal.removeEventListener('abort', terminate)
+      job.killed.removeEventListener('abort', kill)
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Type, { type Static, type TObject } from 'typebox'
+import { Checker } from '../../protocol/checker.js'
+import { valueAt } from '../../protocol/faults.js'
+import { shown } from '../../protocol/json-value.js'
+import { RUN_MESSAGES } from '../../protocol/run-messages.js'
+import { JobFailure } from '../processor.js'
+import { cutAfterObject, parseLenient } from './lenient-json.js'
+
+const { metric_update, completed } = RUN_MESSAGES
+
+const Anything = Type.Optional(Type.Unknown())
+
+/**
+ * What a program may say as a line of its stdout: what becomes a message of its run, as far as the program knows it. Other fields are passed over. A progress
+ * is for display: whatever it holds, the report makes the best of it.
+ */
+const EVENTS = {
+  progress: Type.Object({ type: Type.Literal('progress'), percent: Anything, phase: Anything, message: Anything }),
+  metric_update: Type.Object({
+    type: metric_update.properties.type,
+    metric_name: metric_update.properties.metric_name,
+    value: metric_update.properties.value,
+    // The report shortens it.
+    unit: Type.String(),
+  }),
+  completed: Type.Pick(completed, ['type', 'metrics_summary']),
+} as const satisfies Record<string, TObject>
+
+type EventName = keyof typeof EVENTS
+export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[EventName]
+
+const checkers = { metric_update: new Checker(EVENTS.metric_update), completed: new Checker(EVENTS.completed) }
+
+/** A part of a line that is an event, or log. */
+export type Said = { readonly event: ProgramEvent } | { readonly log: string }
+
+const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|completed)"/
+const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
+
+/**
+ * What a line of stdout says, part by part. A byte order mark before it, the bars before a carriage return, and several objects on one line are taken as they
+ * are meant. Throws `JobFailure` for a measurement or a result that cannot be read or is not valid: with the number of the line, the place and the value.
+ */
+export function* readLine(line: string, number: number): Generator<Said, void> {
+  const text = line.replace(/^\uFEFF/, '')
+  // Most of what programs write is text: no need to try it.
+  if (!text.includes('{')) return yield { log: text }
+  if (text.includes('\0')) return yield readUtf16(text, number)
+  const parts = text.split('\r').filter((part) => part.trim() !== '')
+  for (const part of parts) {
+    if (part.trimStart().startsWith('{')) yield* readObjects(part, number)
+    // Of bars that overwrite one another the last is log.
+    else if (part === parts.at(-1)) yield { log: part }
+  }
+}
+
+/** The fault of a line that is too long and begins like a measurement or a result. Null: it is log. */
+export function faultOfLongLine(begin: string, number: number, maxBytes: number): JobFailure | null {
+  const name = begin.trimStart().startsWith('{') ? EVENT_TYPE.exec(begin.slice(0, 1000))?.[1] : undefined
+  return name === undefined || name === 'progress' ? null : failure(name, number, `it is longer than ${maxBytes} bytes`)
+}
+
+/** Text of two bytes a character cannot be read; that it holds an event shall not pass unseen. */
+function readUtf16(text: string, number: number): Said {
+  const name = EVENT_TYPE.exec(text.replaceAll('\0', ''))?.[1]
+  if (name === undefined || name === 'progress') return { log: text }
+  throw failure(name, number, 'it looks like UTF-16; write UTF-8')
+}
+
+/** JSON objects, one after the other, and the text after them. */
+function* readObjects(part: string, number: number): Generator<Said, void> {
+  // Nor need an object be tried that is no event. An escape may hide the name of a field.
+  if (!/"type"|\\u/.test(part)) return yield { log: part }
+  const whole = parseLenient(part)
+  if (whole.ok) return yield saidBy(whole.value, part, number)
+  const lastEvent = [...part.matchAll(EVENT_TYPES)].at(-1)?.index ?? -1
+  let rest = part
+  while (rest.trimStart().startsWith('{') && part.length - rest.length <= lastEvent) {
+    const [object, after] = cutAfterObject(rest) ?? [rest, '']
+    const parsed = parseLenient(object)
+    if (!parsed.ok) {
+      const name = EVENT_TYPE.exec(object)?.[1]
+      if (name === undefined || name === 'progress') break
+      throw failure(name, number, parsed.reason)
+    }
+    yield saidBy(parsed.value, object, number)
+    rest = after
+  }
+  if (rest.trim() !== '') yield { log: rest }
+}
+
+/** The event that a JSON value is; anything else is log. */
+function saidBy(content: unknown, text: string, number: number): Said {
+  const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
+  if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } } // its fields may be anything
+  if (name !== 'metric_update' && name !== 'completed') return { log: text }
+  const checker = checkers[name]
+  if (checker.check(content)) return { event: content }
+  const faults = checker.faults(content).map(({ path, expected }) => {
+    const value = valueAt(content, path)
+    return `${path}: expected ${expected}${value === undefined ? '' : `, not ${shown(value)}`}`
+  })
+  throw failure(name, number, faults.join('; '))
+}
+
+function failure(name: string, number: number, reason: string): JobFailure {
+  return new JobFailure('solver_error', `Line ${number} of stdout is a ${name} that is not valid: ${reason}`)
+}

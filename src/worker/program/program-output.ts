@@ -1,0 +1,94 @@
+import type { Readable } from 'node:stream'
+import type { PhaseOf, ResultOf } from '../../core/kinds.js'
+import { type Job, JobFailure } from '../processor.js'
+import type { GuardedProgram } from './guarded-program.js'
+import type { Line } from './line-splitter.js'
+import { faultOfLongLine, type ProgramEvent, readLine, type Said } from './program-event.js'
+import { MAX_LINE_BYTES, readLines } from './read-lines.js'
+
+/** How long a program may take to end by itself once it has told its result. */
+const EXIT_MS = 5000
+
+/** What a program says, made into reports and log lines of its job. A program that says more than Redis takes waits in its own writes. */
+export class ProgramOutput {
+  readonly #program: GuardedProgram
+  readonly #job: Job<'run'>
+  #result: ResultOf<'run'> | undefined
+  #fault: JobFailure | undefined
+  /** Lines of stdout so far. */
+  #lines = 0
+
+  constructor(program: GuardedProgram, job: Job<'run'>) {
+    this.#program = program
+    this.#job = job
+  }
+
+  /** What the program told as its result. */
+  get result(): ResultOf<'run'> | undefined {
+    return this.#result
+  }
+
+  /** The first event that was not valid. */
+  get fault(): JobFailure | undefined {
+    return this.#fault
+  }
+
+  /** Resolves when all has been taken. */
+  async read(): Promise<void> {
+    const { stdout, stderr, ended } = this.#program
+    await Promise.all([
+      readLines(stdout, ended, (line) => this.#take(line)),
+      readLines(stderr, ended, async ({ text }) => {
+        this.#job.alive()
+        this.#job.log(text)
+      }),
+    ])
+  }
+
+  /** Nothing that comes from now on is taken. */
+  close(): void {
+    const streams: Readable[] = [this.#program.stdout, this.#program.stderr]
+    for (const stream of streams) stream.destroy()
+  }
+
+  /** Resolves when there is room for another line. */
+  async #take(line: Line): Promise<void> {
+    this.#lines += 1
+    this.#job.alive()
+    try {
+      for (const said of this.#read(line)) {
+        if ('log' in said) this.#job.log(said.log)
+        else await this.#report(said.event)
+      }
+    } catch (error) {
+      if (!(error instanceof JobFailure)) throw error
+      this.#fault = error
+      this.#job.log(line.text)
+      this.#program.end()
+    }
+  }
+
+  /** After its result, or an event that was not valid, a program has no more events to tell. */
+  *#read({ text, isWhole }: Line): Generator<Said, void> {
+    if (this.#result || this.#fault) return yield { log: text }
+    if (isWhole) return yield* readLine(text, this.#lines)
+    const fault = faultOfLongLine(text, this.#lines, MAX_LINE_BYTES)
+    if (fault) throw fault
+    yield { log: text }
+  }
+
+  async #report(event: ProgramEvent): Promise<void> {
+    switch (event.type) {
+      case 'progress': {
+        const { percent, phase, message } = event
+        // For display: the report makes the best of what is none of these.
+        return this.#job.progress({ percent: percent as number, phase: phase as PhaseOf<'run'>, message: message as string })
+      }
+      case 'metric_update':
+        return this.#job.metric(event.metric_name, event.value, event.unit)
+      case 'completed':
+        this.#result = { metrics_summary: event.metrics_summary }
+        return this.#program.end(EXIT_MS)
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import { inputOf, type JobState } from '../core/job-state.js'
+import type { ComputedKindName, InputOf, ResultOf } from '../core/kinds.js'
+import { storeClock } from '../core/store-clock.js'
+import { deadlineOf } from '../core/timeout.js'
+import { type Attempt, attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../jobs/attempt.js'
+import { jsonValueOf, NotJson } from '../protocol/json-value.js'
+import { isFinal } from '../protocol/status.js'
+import type { Settled } from '../queue/queue.js'
+import type { Broker, Pulse, WriteRefusal } from '../storage/broker.js'
+import { JobContext } from './job-context.js'
+import { type Job, JobFailure, type Processor, Stop } from './processor.js'
+import { reportsOf } from './reports.js'
+import { settleFailure, settleWrite } from './settle.js'
+import type { WorkTally } from './work-tally.js'
+
+/** One try at a job, as the queue hands it out. */
+export interface Task<K extends ComputedKindName> {
+  readonly kind: K
+  readonly id: string
+  readonly round: number
+  /** Fencing token: rises each time that the queue hands the job out. */
+  readonly token: number
+  readonly input: InputOf<K>
+}
+
+/** Why an attempt has failed: what the processor threw, the error of a refused report, or the `Stop` that ended it. */
+export interface AttemptFailure {
+  readonly attempt: Attempt
+  readonly error: unknown
+  readonly logTail: string
+}
+
+export interface Runner {
+  readonly broker: Broker & Pulse
+  /** How long a processor may ignore its signal before it is ended by force, or left behind where it cannot be. Its writes are fenced from then on. */
+  readonly cancelGraceMs: number
+  /** Gets the context, through which the job can be stopped. */
+  onStart(context: JobContext): void
+  /** Once at most: the job has another writer, or is over. */
+  onFenced?(reason: WriteRefusal): void
+  /** Its start was written. */
+  onStarted?(): void
+  /** The attempt has failed: not by a cancel, nor because the worker stops. */
+  onFailed?(failure: AttemptFailure): void
+  /** See `JobContextOptions`. */
+  readonly unreachableMs?: number
+  /** Largest message, in bytes of JSON: a result that is larger fails the attempt. */
+  readonly maxEventBytes?: number
+  /** Where reports are counted. */
+  readonly tally?: WorkTally
+}
+
+/** THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event: that comes after the queue has committed. */
+export async function runJob<K extends ComputedKindName>(task: Task<K>, processor: Processor<K>, runner: Runner): Promise<Settled> {
+  const state = (await runner.broker.read(task.id))?.state
+  if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
+  const attempt = attemptAtStart(state)
+  const over = overBeforeStart(attempt, state)
+  if (over) return over
+  const context = contextOf(task, runner)
+  runner.onStart(context)
+  const refusal = await context.write(startOf(attempt))
+  if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
+  runner.onStarted?.()
+  context.startBeating()
+  const timer = stopAtDeadline(context, state)
+  try {
+    const input = inputOf(state, task.input) as InputOf<K> // checked when it was submitted
+    const settings = { last: lastOf(state), graceMs: runner.cancelGraceMs }
+    const result = plainResult(await compute({ ...task, input }, processor, context, settings))
+    await context.close()
+    if (context.givenUp) throw context.givenUp
+    const compute_time_s = context.elapsedSeconds
+    const fault = faultOfResult(task, result, compute_time_s, runner.maxEventBytes)
+    if (fault !== null) throw new JobFailure('solver_error', fault)
+    return { how: 'done', result, compute_time_s }
+  } catch (thrown) {
+    await context.close()
+    const cause: unknown = context.signal.aborted ? context.signal.reason : thrown
+    // Of a refused report the error itself, with the stack of its call.
+    const error = cause instanceof Stop ? (cause.cause ?? cause) : cause
+    if (!isHarmless(cause)) runner.onFailed?.({ attempt, error, logTail: context.logTail })
+    return settleFailure(attempt, context, cause)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What the processor sees of its context. */
+export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, last: object): Job<K> {
+  const { id, signal, killed } = context
+  return {
+    ...reportsOf(kind, context, last),
+    id,
+    signal,
+    killed,
+    flush: () => context.flush(),
+    log: (line) => context.log(line),
+    alive: () => context.alive(),
+  }
+}
+
+function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced, unreachableMs, tally }: Runner): JobContext {
+  const writer = { round, token, n: 0 }
+  return new JobContext({ id, publisher: broker, writer, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) })
+}
+
+/** Stops the job when the time of its round runs out. A round that begins now has all of it. */
+function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | undefined {
+  const now = storeClock.now()
+  const leftMs = (deadlineOf(state) ?? now + state.timeoutMs) - now
+  return Number.isFinite(leftMs) ? setTimeout(() => context.stop('timeout'), leftMs).unref() : undefined
+}
+
+/** Whether an attempt that ended so has not failed. */
+function isHarmless(cause: unknown): boolean {
+  return cause instanceof Stop && (cause.why === 'cancelled' || cause.why === 'stopping')
+}
+
+/** What the processor returned, as the queue will hand it out: plain JSON. What is none another attempt would return again. */
+function plainResult<R extends object>(result: R): R {
+  try {
+    return jsonValueOf(result, 'The result is not valid') as R // the same, as JSON
+  } catch (error) {
+    throw error instanceof NotJson ? new JobFailure('solver_error', error.message, { cause: error }) : error
+  }
+}
+
+/**
+ * Runs the processor. Rejects when it has not obeyed its signal in time, and at once where one of its reports is refused; what it may say then is not heard.
+ * In either case it is ended by force when its time to obey is over.
+ */
+async function compute<K extends ComputedKindName>(
+  { kind, input }: Task<K>,
+  processor: Processor<K>,
+  context: JobContext,
+  { last, graceMs }: { last: object; graceMs: number },
+): Promise<ResultOf<K>> {
+  const { signal } = context
+  const { promise: deaf, reject } = withReject()
+  let grace: NodeJS.Timeout | undefined
+  const wait = () => {
+    if (signal.reason instanceof Stop && signal.reason.why === 'refused') reject(signal.reason)
+    grace = setTimeout(() => {
+      context.kill()
+      reject(signal.reason)
+    }, graceMs)
+  }
+  const leave = () => {
+    signal.removeEventListener('abort', wait)
+    clearTimeout(grace)
+  }
+  if (signal.aborted) wait()
+  else signal.addEventListener('abort', wait)
+  const running = (async () => processor(input, jobOf(kind, context, last)))()
+  running.then(leave, leave)
+  return Promise.race([running, deaf])
+}
+
+function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {
+  let reject: (reason: unknown) => void = () => {}
+  const promise = new Promise<never>((_, fail) => {
+    reject = fail
+  })
+  return { promise, reject }
+}

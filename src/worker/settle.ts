@@ -1,0 +1,43 @@
+import { type Attempt, again, cancelled, failed, handBack, retryDelayMs, timedOut } from '../jobs/attempt.js'
+import type { Settled } from '../queue/queue.js'
+import type { WriteRefusal } from '../storage/broker.js'
+import type { JobContext } from './job-context.js'
+import { JobFailure, Stop } from './processor.js'
+import { asError } from './thrown.js'
+
+/** What becomes of a job whose processor has not returned a result: `error` is the `Stop` that ended it, or what it threw. */
+export async function settleFailure(attempt: Attempt, context: JobContext, error: unknown): Promise<Settled> {
+  if (error instanceof Stop) return settleStop(attempt, context, error)
+  if (error instanceof JobFailure) return failed(error.code, error.message, context.logTail)
+  const fault = asError(error)
+  const retry = again(attempt, fault)
+  if (!retry) return failed('solver_error', fault.message, context.logTail)
+  return settleWrite(attempt, context, await context.write([retry.event]), retry.settled)
+}
+
+async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Promise<Settled> {
+  switch (stop.why) {
+    case 'cancelled':
+      return cancelled(context.killed.aborted)
+    case 'timeout':
+      return timedOut(attempt, context.logTail)
+    case 'refused':
+      // It would be refused again.
+      return failed('solver_error', (stop.cause ?? stop).message, context.logTail)
+    case 'stopping': {
+      const { event, settled } = handBack(attempt)
+      return settleWrite(attempt, context, await context.write([event]), settled)
+    }
+    case 'lost':
+      return { how: 'refused' }
+    case 'unreachable':
+      return { how: 'retry', error: stop, delayMs: retryDelayMs(attempt.number) }
+  }
+}
+
+/** What a transition of the runner comes to. Between start and end only a cancel can be in its way, or a Redis that cannot be reached. */
+export function settleWrite(attempt: Attempt, context: JobContext, refusal: WriteRefusal | 'unreachable' | null, wanted: Settled): Settled {
+  if (refusal === null) return wanted
+  if (refusal === 'unreachable') return { how: 'retry', error: new Stop('unreachable'), delayMs: retryDelayMs(attempt.number) }
+  return refusal === 'transition' ? cancelled(context.killed.aborted) : { how: 'refused' }
+}

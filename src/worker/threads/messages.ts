@@ -1,0 +1,32 @@
+import type { FailureCode } from '../../protocol/codes.js'
+import type { StopCause } from '../processor.js'
+
+/** What a thread is born with. */
+export interface ThreadData {
+  /** How many messages of the thread have been taken, as one shared Int32. */
+  readonly taken: SharedArrayBuffer
+}
+
+/** To a thread. `reports`: names of what a job of this kind can report. */
+export type ToThread =
+  | { readonly type: 'start'; readonly id: string; readonly input: unknown; readonly reports: readonly string[] }
+  | { readonly type: 'abort'; readonly why: StopCause }
+  | { readonly type: 'flushed'; readonly flush: number }
+
+/** From a thread; the last of a job is `done` or `failed`. `code`: it was a `JobFailure`. `invalid`: a report that is no JSON, and so could not be posted. */
+export type FromThread =
+  | { readonly type: 'report'; readonly name: string; readonly args: readonly unknown[] }
+  | { readonly type: 'invalid'; readonly fault: Fault }
+  | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'flush'; readonly flush: number }
+  | { readonly type: 'alive' }
+  | { readonly type: 'done'; readonly result: unknown }
+  | { readonly type: 'failed'; readonly fault: Fault }
+
+/** An error on its way between threads: a copy of the error itself would lose its name and code. */
+export interface Fault {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+  readonly code?: FailureCode
+}

@@ -1,0 +1,129 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { KindDialect } from '../../core/defined-kind.js'
+import type { ComputedKindName } from '../../core/kinds.js'
+import { jsonValueOf, NotJson } from '../../protocol/json-value.js'
+import { JobFailure, type OwnProcessor, type Processor, Stop } from '../processor.js'
+import { asError, lineOf } from '../thrown.js'
+import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
+
+const SIGN_MS = 1000
+/** Messages that may wait to be taken. Past it the thread stands still, so that a processor that never awaits is bounded as well. */
+const MAX_UNTAKEN = 1000
+
+/** The job that is computed now. */
+interface Current {
+  readonly stop: AbortController
+  readonly flushes: Map<number, () => void>
+}
+
+/** The main of a thread: computes the jobs that its `ThreadPool` hands in, one after the other. */
+export function serveJobs<K extends ComputedKindName>(processor: Processor<K>): void
+/** The same for a kind of one's own. */
+export function serveJobs<I, D extends KindDialect>(processor: OwnProcessor<I, D>): void
+export function serveJobs(processor: AnyProcessor): void {
+  if (!parentPort) throw new TypeError('this is no thread')
+  const port = parentPort
+  const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken) // as its pool has made it
+  let current: Current | undefined
+  port.on('message', (message: ToThread) => {
+    switch (message.type) {
+      case 'start':
+        current = { stop: new AbortController(), flushes: new Map() }
+        return void compute(processor, message, current, send)
+      case 'abort':
+        return current?.stop.abort(new Stop(message.why))
+      case 'flushed':
+        return current?.flushes.get(message.flush)?.()
+    }
+  })
+}
+
+/** Whatever the input and the job of its kind are. */
+type AnyProcessor = (input: never, job: never) => Promise<unknown>
+
+/** Computes one job to its end and tells how it ended. What an ended job still says is not sent: it would be taken for the next one's. */
+async function compute(
+  processor: AnyProcessor,
+  { id, input, reports }: ToThread & { type: 'start' },
+  current: Current,
+  send: (message: FromThread) => void,
+): Promise<void> {
+  let hasEnded = false
+  const say = (message: FromThread) => hasEnded || send(message)
+  // In this event loop: a processor that never yields falls silent.
+  const signs = setInterval(() => say({ type: 'alive' }), SIGN_MS)
+  try {
+    const job = jobOf(id, reports, current, say)
+    // As the runner has handed it in, and as the table of reports names them.
+    say({ type: 'done', result: jsonValueOf(await processor(input as never, job as never), 'The result is not valid') })
+  } catch (error) {
+    say({ type: 'failed', fault: faultOf(error) })
+  }
+  hasEnded = true
+  clearInterval(signs)
+}
+
+/** `NotJson` is a fault of the processor that another attempt would repeat. */
+function faultOf(error: unknown): Fault {
+  const { name, message, stack } = asError(error)
+  const code = error instanceof JobFailure ? error.code : error instanceof NotJson ? 'solver_error' : undefined
+  return { name, message, ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) }
+}
+
+let flushCount = 0
+
+function jobOf(id: string, reports: readonly string[], { stop, flushes }: Current, say: (message: FromThread) => void) {
+  const flush = () =>
+    new Promise<void>((resolve) => {
+      const flush = flushCount++
+      flushes.set(flush, () => flushes.delete(flush) && resolve())
+      say({ type: 'flush', flush })
+    })
+  // Where too much has not been taken, `say` stands still: a call that returns has room.
+  const report = async (name: string, args: readonly unknown[]) => {
+    try {
+      // As JSON: a copy between threads would lose what an object has of its class.
+      say({ type: 'report', name, args: name === 'result' ? args.map((value) => jsonValueOf(value, name)) : args })
+    } catch (error) {
+      say({ type: 'invalid', fault: faultOf(error) })
+      throw error
+    }
+  }
+  return {
+    ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => silent(report(name, args))])),
+    id,
+    signal: stop.signal,
+    killed: new AbortController().signal, // who is killed here does not hear of it
+    flush,
+    log: (line: unknown) => say({ type: 'log', line: lineOf(line) }),
+    alive: () => {},
+  }
+}
+
+/** A rejection that nobody awaits is silent. */
+function silent(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {})
+  return promise
+}
+
+/** Sends messages, and stands still while too many have not been taken. */
+class Outlet {
+  readonly #post: (message: FromThread) => void
+  readonly #taken: Int32Array
+  #sent = 0
+
+  constructor(post: (message: FromThread) => void, taken: SharedArrayBuffer) {
+    this.#post = post
+    this.#taken = new Int32Array(taken)
+  }
+
+  readonly send = (message: FromThread): void => {
+    this.#post(message)
+    this.#sent = (this.#sent + 1) | 0 // both counts run over alike
+    for (;;) {
+      const taken = Atomics.load(this.#taken, 0)
+      if (((this.#sent - taken) | 0) <= MAX_UNTAKEN) return
+      Atomics.wait(this.#taken, 0, taken)
+    }
+  }
+}

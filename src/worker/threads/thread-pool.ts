@@ -1,0 +1,53 @@
+import type { ResourceLimits } from 'node:worker_threads'
+import type { ComputedKindName, ResultOf } from '../../core/kinds.js'
+import type { Job, Processor } from '../processor.js'
+import { ProcessorThread, type ThreadJob } from './processor-thread.js'
+
+/**
+ * Threads that compute jobs of one kind, so that a processor can be ended that never yields, and does not hold up what else its process has to do. As many
+ * as there are jobs at once; one is used again unless its job was ended by force, or failed in a way that nobody foresaw.
+ */
+export class ThreadPool<K extends ComputedKindName> {
+  readonly #module: URL
+  readonly #limits: ResourceLimits
+  readonly #idle: ProcessorThread[] = []
+  readonly #busy = new Set<ProcessorThread>()
+
+  /** `module` calls `serveJobs` with the processor. */
+  constructor(module: URL, limits: ResourceLimits = {}) {
+    this.#module = module
+    this.#limits = limits
+  }
+
+  /** To the runner it is a processor like any other. */
+  readonly processor: Processor<K> = async (input, job) => {
+    const thread = this.#take()
+    const kill = () => void thread.end()
+    job.killed.addEventListener('abort', kill)
+    try {
+      return (await thread.run(threadJobOf(job), input)) as ResultOf<K> // as its processor returned it; the runner checks it
+    } finally {
+      job.killed.removeEventListener('abort', kill)
+      this.#busy.delete(thread)
+      if (thread.isFit) this.#idle.push(thread)
+    }
+  }
+
+  /** After the last job has ended; one that has not is ended. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#idle, ...this.#busy].map((thread) => thread.end()))
+  }
+
+  #take(): ProcessorThread {
+    let thread = this.#idle.pop()
+    // An idle one may have died.
+    while (thread && !thread.isFit) thread = this.#idle.pop()
+    thread ??= new ProcessorThread(this.#module, this.#limits)
+    this.#busy.add(thread)
+    return thread
+  }
+}
+
+function threadJobOf<K extends ComputedKindName>({ id, signal, killed: _killed, flush, log, alive, ...reports }: Job<K>): ThreadJob {
+  return { id, signal, flush, log, alive, reports: reports as unknown as ThreadJob['reports'] } // all else that a job has are its reports
+}

@@ -1,0 +1,174 @@
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { buildHubNode, type HubNode } from '../../src/app/hub-node.js'
+import { startProcessors } from '../../src/app/processors.js'
+import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
+import { signToken } from '../../src/cli/token.js'
+import { type Config, loadConfig } from '../../src/config/config.js'
+import type { Processor } from '../../src/worker/processor.js'
+import { type RedisPlace, sharedTestRedis } from './redis.js'
+import { TestClient } from './test-client.js'
+
+export const SECRET = 'a-secret-that-only-the-tests-know-0123456789'
+
+/** The default titanium bar. */
+export const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+
+export interface Node {
+  readonly hub: HubNode
+  readonly http: string
+  readonly ws: string
+}
+
+export interface Harness<R extends RedisPlace = RedisPlace> {
+  readonly redis: R
+  readonly config: Config
+  readonly nodes: readonly Node[]
+  readonly worker: WorkerNode | undefined
+  /** Errors that any part logged; a test that expects none says so. */
+  readonly faults: unknown[]
+  /** What any part told the log, with its text. */
+  readonly logged: readonly object[]
+  token(sub?: string, options?: { seconds?: number; claims?: Readonly<Record<string, unknown>> }): string
+  /** A REST call to a node, as a user. */
+  call(method: 'GET' | 'POST' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
+  /** Submits a run and answers its id. */
+  submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
+  /** Before the nodes end. */
+  onTeardown(act: () => void): void
+  connect(
+    id: string,
+    options?: { node?: number; sub?: string; query?: string; token?: string | null; path?: 'runs' | 'optimizations' },
+  ): Promise<TestClient>
+}
+
+export interface CallOptions {
+  readonly node?: number
+  readonly sub?: string
+  readonly body?: unknown
+  /** null: none at all. */
+  readonly token?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
+  readonly body: any
+}
+
+export interface HarnessOptions<R extends RedisPlace = RedisPlace> {
+  /** Without it a place of its own in the Redis of the run. */
+  readonly redis?: R
+  readonly nodes?: number
+  /** Processor of runs; without it the solver. `null`: no worker. */
+  readonly processor?: Processor<'run'> | null
+  /** Settings of nodes and worker. `WORKER_KINDS` is `run` where it is not set here. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Environment of the worker, for the keys of providers. */
+  readonly keys?: Readonly<Record<string, string>>
+}
+
+/** Real Redis, real hub nodes on free ports, a real worker, all in this process, ended in the teardown. */
+export async function startHarness<R extends RedisPlace>(t: Test, options: HarnessOptions<R> & { redis: R }): Promise<Harness<R>>
+export async function startHarness(t: Test, options?: HarnessOptions): Promise<Harness>
+export async function startHarness(t: Test, options: HarnessOptions = {}): Promise<Harness> {
+  const redis = options.redis ?? (await sharedTestRedis())
+  const faults: unknown[] = []
+  const logged: object[] = []
+  const told = (fields: object, text: string) => logged.push({ ...fields, text })
+  const log = {
+    info: told,
+    warn: told,
+    error: (fields: object) => faults.push(fields),
+  }
+  // All sockets of a test come from one address and, like all jobs, mostly from one user.
+  const crowd = {
+    MAX_SOCKETS_PER_USER: '1000',
+    MAX_UPGRADES_PER_SECOND: '10000',
+    MAX_REQUESTS_PER_SECOND: '100000',
+    MAX_STRANGER_REQUESTS_PER_SECOND: '100000',
+    MAX_PENDING_SOCKETS: '10000',
+    MAX_PENDING_SOCKETS_PER_ADDRESS: '10000',
+    MAX_ACTIVE_JOBS_PER_USER: '1000',
+    MAX_JOBS_PER_HOUR: '100000',
+  }
+  const env = {
+    REDIS_URL: redis.url,
+    REDIS_PREFIX: redis.prefix,
+    JWT_SECRET: SECRET,
+    LOG_LEVEL: 'silent',
+    LINGER_MS: '100',
+    DRAIN_MS: '0',
+    WORKER_FINISH_MS: '0',
+    SWEEP_INTERVAL_MS: '1000',
+    WORKER_KINDS: 'run',
+    ...crowd,
+    ...options.env,
+  }
+  const config = loadConfig(env)
+  const nodes: Node[] = []
+  for (let i = 0; i < (options.nodes ?? 1); i += 1) {
+    const hub = await buildHubNode(config, log)
+    await hub.server.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = hub.server.server.address() as AddressInfo
+    nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
+  }
+  const running = options.processor === null ? undefined : await startProcessors(config, options.keys ?? {})
+  const own = running && { ...running.processors, ...(options.processor && { run: options.processor }) }
+  const worker = own && buildWorkerNode(config, own, log, running.solvers)
+  await worker?.start()
+  const first: (() => void)[] = []
+  t.teardown(async () => {
+    for (const act of first) act()
+    await worker?.close()
+    await running?.close()
+    for (const { hub } of nodes) await hub.close()
+  })
+
+  const token: Harness['token'] = (sub = 'alice', { seconds = 600, claims = {} } = {}) => signToken(SECRET, sub, seconds, claims)
+  const nodeAt = (index = 0): Node => {
+    const node = nodes[index]
+    if (!node) throw new RangeError(`there is no node ${index}`)
+    return node
+  }
+  const call: Harness['call'] = async (method, path, { node, sub, body, token: given, headers } = {}) => {
+    const bearer = given === undefined ? token(sub) : given
+    const response = await fetch(`${nodeAt(node).http}${path}`, {
+      method,
+      headers: {
+        ...(bearer && { authorization: `Bearer ${bearer}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
+  }
+  return {
+    redis,
+    config,
+    nodes,
+    worker,
+    faults,
+    logged,
+    token,
+    call,
+    submit: async ({ id, sub, input = HORN } = {}) => {
+      const answer = await call('POST', '/api/v2/runs', { body: { ...(id && { run_id: id }), input }, ...(sub && { sub }) })
+      if (answer.status !== 202) throw new Error(`submit: ${answer.status} ${JSON.stringify(answer.body)}`)
+      return answer.body.run_id
+    },
+    onTeardown: (act) => first.push(act),
+    connect: async (id, { node, sub, query = '', token: given, path = 'runs' } = {}) => {
+      const bearer = given === undefined ? token(sub) : given
+      const parameters = [bearer ? `token=${bearer}` : '', query].filter(Boolean).join('&')
+      const client = new TestClient(`${nodeAt(node).ws}/api/v2/ws/${path}/${encodeURIComponent(id)}?${parameters}`)
+      first.push(() => client.terminate())
+      await client.opened
+      return client
+    },
+  }
+}

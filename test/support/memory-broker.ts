@@ -1,0 +1,248 @@
+import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
+import { advance, type JobState } from '../../src/core/job-state.js'
+import type { KindName } from '../../src/core/kinds.js'
+import { isComputed, isFinal } from '../../src/protocol/status.js'
+import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from '../../src/storage/broker.js'
+import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/broker.js'
+import type { Checkpoint, Checkpoints, NextCheckpoint } from '../../src/storage/checkpoints.js'
+import type {
+  ActiveRounds,
+  Created,
+  HistoryPage,
+  JobParts,
+  JobRound,
+  JobStore,
+  KnownJob,
+  ListPage,
+  NewJob,
+} from '../../src/storage/job-store.js'
+
+interface StoredJob {
+  readonly state: JobState
+  readonly digest: string
+  readonly order: number
+  log: Entry[]
+  durables: number
+  writer: { token: number; n: number; seq: number }
+  beatAt: number | null
+  listed: boolean
+}
+
+/** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
+export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobParts, ActiveRounds {
+  readonly #jobs = new Map<string, StoredJob>()
+  readonly #checkpoints = new Map<string, Checkpoint>()
+  readonly #subscribed = new Set<string>()
+  /** The sweeper's index: rounds by id and number, with the time of the last look. */
+  readonly #active = new Map<string, JobRound & { at: number }>()
+  readonly #limits: BrokerLimits
+  #listener: BrokerListener = { entry: () => {}, gap: () => {} }
+
+  constructor(limits: Partial<BrokerLimits> = {}) {
+    this.#limits = { ...DEFAULT_BROKER_LIMITS, ...limits }
+  }
+
+  async create(job: NewJob, first: JobEvent): Promise<Created> {
+    const before = this.#jobs.get(job.id)
+    if (before) return { created: false, existing: { owner: before.state.owner, digest: before.digest } }
+    const { digest, ...record } = job
+    const counters = {
+      round: 1,
+      attempt: 1,
+      token: 0,
+      n: 0,
+      silentMs: null,
+      stale: false,
+      started_at: null,
+      finished_at: null,
+      seq: 0,
+      latest: new Map(),
+    }
+    const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
+    const writer = { token: 0, n: 0, seq: 0 }
+    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, beatAt: null, listed: true }
+    this.#jobs.set(job.id, stored)
+    this.#append(stored, first)
+    await this.reactivate(state)
+    return { created: true }
+  }
+
+  async reactivate({ id, round, created_at }: KnownJob): Promise<void> {
+    await this.activate({ id, round }, Date.parse(created_at))
+    const job = this.#jobs.get(id)
+    if (job) job.listed = true
+  }
+
+  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+    return this.#publish(id, events, writer)
+  }
+
+  #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Refused {
+    const job = this.#jobs.get(id)
+    for (const [i, { message }] of events.entries()) {
+      const bytes = Buffer.byteLength(JSON.stringify(message))
+      if (bytes > this.#limits.maxEventBytes) return tooBig(events, i, bytes, this.#limits)
+    }
+    if (!job) return { ok: false, reason: 'unknown_job', status: null }
+    const refuse = (reason: WriteRefusal): Refused => ({ ok: false, reason, status: job.state.status })
+    const opens = events[0]?.clears === 'round'
+    if (writer.round !== job.state.round + (opens ? 1 : 0)) return refuse('stale_round')
+    if (writer.n > 0) {
+      if (writer.token < job.writer.token) return refuse('stale_writer')
+      if (writer.token === job.writer.token && writer.n === job.writer.n) return { ok: true, seq: job.writer.seq, status: job.state.status }
+      if (writer.token === job.writer.token && writer.n < job.writer.n) return refuse('stale_write')
+    }
+    const accepted: JobEvent[] = []
+    let status = job.state.status
+    for (const event of events) {
+      const leaves = event.clears === 'round'
+      const legal = isFinal(status) === leaves && sourcesOf(event).includes(status)
+      if (legal) accepted.push(event)
+      else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
+      if (legal && event.to) status = event.to
+    }
+    // A job that is full must still be able to end.
+    const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
+    if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return tooManyKeys(events, job.state.status, this.#limits)
+    for (const event of accepted) this.#append(job, event)
+    if (writer.n > 0) {
+      job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
+      job.beatAt = performance.now()
+    }
+    return { ok: true, seq: job.state.seq, status }
+  }
+
+  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Refused> {
+    const status = this.#jobs.get(id)?.state.status ?? null
+    if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
+    const answer = this.#publish(id, events, writer)
+    if (answer.ok) this.#checkpoints.set(id, { ...next, round: writer.round })
+    return answer
+  }
+
+  async load(id: string): Promise<Checkpoint | null> {
+    return this.#checkpoints.get(id) ?? null
+  }
+
+  async drop(id: string, round: number): Promise<void> {
+    if (this.#checkpoints.get(id)?.round === round) this.#checkpoints.delete(id)
+  }
+
+  async beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {
+    const job = this.#jobs.get(id)
+    if (!job) return { ok: false, reason: 'unknown_job', status: null }
+    const { status, round, seq } = job.state
+    if (writer.round !== round) return { ok: false, reason: 'stale_round', status }
+    if (writer.token < job.writer.token) return { ok: false, reason: 'stale_writer', status }
+    if (writer.token === job.writer.token && job.writer.n >= GIVEN_UP) return { ok: false, reason: 'stale_write', status }
+    if (isFinal(status)) return { ok: false, reason: 'final', status }
+    if (alive) job.beatAt = performance.now()
+    return { ok: true, seq, status }
+  }
+
+  async read(id: string, since?: Position): Promise<Reading | null> {
+    const job = this.#jobs.get(id)
+    if (!job) return null
+    const state = this.#stateOf(job)
+    if (!since || since.epoch !== state.epoch || since.seq > state.seq || this.#isTrimmed(job, since.seq)) return { state }
+    const durables = job.log.filter((entry) => entry.seq > since.seq)
+    if (durables.length > this.#limits.maxMissedEntries) return { state }
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
+    return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
+  }
+
+  async list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage> {
+    const before = cursor === undefined ? Number.POSITIVE_INFINITY : Number(cursor)
+    const jobs = [...this.#jobs.values()]
+      .filter((job) => job.listed && job.state.owner === owner && (!kind || job.state.kind === kind) && job.order < before)
+      .reverse()
+    const page = jobs.slice(0, limit)
+    return { ids: page.map((job) => job.state.id), ...(jobs.length > limit && { cursor: String(page.at(-1)?.order) }) }
+  }
+
+  async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
+    const job = this.#jobs.get(id)
+    if (!job) return null
+    const entries = job.log.filter((entry) => entry.seq > after).slice(0, limit)
+    return { entries, oldestSeq: job.log[0]?.seq ?? null, truncated: this.#isTrimmed(job, after) }
+  }
+
+  async activate({ id, round }: JobRound, now: number): Promise<void> {
+    const key = `${id}~${round}`
+    if (!this.#active.has(key)) this.#active.set(key, { id, round, at: now })
+  }
+
+  async active(before: number, limit: number): Promise<readonly JobRound[]> {
+    const due = [...this.#active.values()].filter(({ at }) => at <= before).slice(0, limit)
+    return due.map(({ id, round }) => ({ id, round }))
+  }
+
+  async touch({ id, round }: JobRound, now: number): Promise<void> {
+    const entry = this.#active.get(`${id}~${round}`)
+    if (entry) entry.at = now
+  }
+
+  async retire({ id, round }: JobRound): Promise<void> {
+    this.#active.delete(`${id}~${round}`)
+  }
+
+  /** Nothing expires here. */
+  async expireSoon(): Promise<void> {}
+
+  async forget(owner: string, id: string): Promise<void> {
+    const job = this.#jobs.get(id)
+    if (job?.state.owner === owner) job.listed = false
+  }
+
+  listen(listener: BrokerListener): void {
+    this.#listener = listener
+  }
+
+  async subscribe(id: string): Promise<void> {
+    this.#subscribed.add(id)
+  }
+
+  async unsubscribe(id: string): Promise<void> {
+    this.#subscribed.delete(id)
+  }
+
+  async ready(): Promise<boolean> {
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#subscribed.clear()
+  }
+
+  #stateOf({ state, writer, beatAt }: StoredJob): JobState {
+    const silentMs = isComputed(state.status) && beatAt !== null ? performance.now() - beatAt : null
+    const stale = silentMs !== null && silentMs > this.#limits.staleMs
+    return { ...state, token: writer.token, n: writer.n, silentMs, stale, latest: new Map(state.latest) }
+  }
+
+  #append(job: StoredJob, event: JobEvent): void {
+    const { state } = job
+    const seq = state.seq + 1
+    const attempt = event.clears === 'round' ? 1 : state.attempt + (event.clears === 'attempt' ? 1 : 0)
+    const message = event.key === 'status' ? { ...event.message, attempt, seq } : { ...event.message, seq }
+    const { key, class: entryClass, to, clears } = event
+    const head = { id: state.id, generation: state.generation, seq, class: entryClass, key, ...(to && { to }), ...(clears && { clears }) }
+    const entry: Entry = { ...head, body: Buffer.from(JSON.stringify(message)) }
+    advance(state, entry)
+    if (clears === 'round') {
+      job.writer = { token: 0, n: 0, seq: 0 }
+      job.beatAt = null
+    }
+    if (entryClass !== 'tick') {
+      job.durables += 1
+      job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)
+    }
+    if (this.#subscribed.has(state.id)) this.#listener.entry(entry)
+  }
+
+  /** Whether durable entries after a seq are gone from the log. */
+  #isTrimmed(job: StoredJob, after: number): boolean {
+    const oldest = job.log[0]?.seq
+    return job.log.length < job.durables && (oldest === undefined || after < oldest - 1)
+  }
+}

@@ -1,0 +1,78 @@
+import type { HubNode } from '../../src/app/hub-node.js'
+import type { JobEvent } from '../../src/core/entry.js'
+import { processEvents } from '../../src/core/process-events.js'
+
+const events = processEvents('benchmark')
+const INPUT = { models: ['local/ngram'], runs: 1, context_tiers: [0] }
+
+/** A benchmark that a test computes by hand, as its worker would. There is no other worker of this kind. */
+export class PlayedBenchmark {
+  readonly id: string
+  readonly #node: HubNode
+  readonly #owner: string
+  #n = 0
+  #round = 1
+  results = 0
+
+  private constructor(node: HubNode, id: string, owner: string) {
+    this.#node = node
+    this.id = id
+    this.#owner = owner
+  }
+
+  static async submit(node: HubNode | undefined, owner = 'alice', id?: string): Promise<PlayedBenchmark> {
+    if (!node) throw new RangeError('there is no such node')
+    const state = await node.jobs.submit({ kind: 'benchmark', owner, input: INPUT, ...(id !== undefined && { id }) })
+    return new PlayedBenchmark(node, state.id, owner)
+  }
+
+  start(): Promise<void> {
+    return this.#write(events.status(this.id, 'running'))
+  }
+
+  /** Progress, and every time a result: two entries of which one may be left out. */
+  async step(): Promise<void> {
+    this.results += 1
+    const progress = { current: this.results, total: 100, detail: `Run ${this.results}` }
+    await this.#write(events.progress(this.id, progress), events.result(this.id, { n: this.results }))
+  }
+
+  /** The last attempt has failed, another one begins. */
+  async lose(): Promise<void> {
+    await this.#write({ ...events.status(this.id, 'retrying'), clears: 'attempt' }, events.status(this.id, 'running'))
+    this.results = 0
+  }
+
+  async complete(): Promise<void> {
+    await this.#end(events.completed(this.id, { compute_time_s: 1 }, {}))
+  }
+
+  async fail(): Promise<void> {
+    await this.#end(events.failed(this.id, { error: 'no answer', code: 'solver_error', log_tail: '' }, {}))
+  }
+
+  /** An explicit retry, as its user asks for it. */
+  async retry(): Promise<void> {
+    this.#round += 1
+    this.#n = 0
+    this.results = 0
+    await this.#control({ ...events.status(this.id, 'queued'), clears: 'round' })
+    await this.#node.parts.feeds.announce(this.#owner, this.id, true)
+  }
+
+  async #end(event: JobEvent): Promise<void> {
+    await this.#control(event)
+    await this.#node.parts.feeds.withdraw(this.#owner, this.id)
+  }
+
+  async #write(...written: JobEvent[]): Promise<void> {
+    this.#n += 1
+    const answer = await this.#node.parts.broker.publish(this.id, written, { round: this.#round, token: 1, n: this.#n })
+    if (!answer.ok) throw new Error(`${this.id}: ${answer.reason}`)
+  }
+
+  async #control(event: JobEvent): Promise<void> {
+    const answer = await this.#node.parts.broker.publish(this.id, [event], { round: this.#round, token: 0, n: 0 })
+    if (!answer.ok) throw new Error(`${this.id}: ${answer.reason}`)
+  }
+}

@@ -1,0 +1,43 @@
+import type { InputOf } from '../../src/core/kinds.js'
+import type { Job, Processor } from '../../src/worker/processor.js'
+import { eventually } from './eventually.js'
+
+/** One execution of a run, played by a test: what the processor says and when it ends. */
+export interface Play {
+  readonly job: Job<'run'>
+  readonly input: InputOf<'run'>
+  complete(summary?: Record<string, number>): void
+  fail(error: Error): void
+}
+
+/** A processor that does what a test tells it. It obeys its signal at once. */
+export class Stage {
+  /** All executions, in the order of their starts. */
+  readonly plays: Play[] = []
+
+  readonly processor: Processor<'run'> = (input, job) =>
+    new Promise((resolve, reject) => {
+      job.signal.addEventListener('abort', () => reject(job.signal.reason), { once: true })
+      this.plays.push({ job, input, complete: (summary = {}) => resolve({ metrics_summary: summary }), fail: reject })
+    })
+
+  /** Plays a job to its end: as many reports of each sort, as fast as a processor may speak. */
+  async perform(id: string, reports: number): Promise<void> {
+    const { job, complete } = await this.play(id)
+    for (let i = 1; i <= reports; i += 1) {
+      job.progress({ percent: i, phase: 'solving', message: `${i}` })
+      job.metric('f', i, 'Hz')
+      await job.flush()
+    }
+    complete({ reports })
+  }
+
+  playsOf(id: string): Play[] {
+    return this.plays.filter(({ job }) => job.id === id)
+  }
+
+  /** The latest execution of a job, once there is one. */
+  play(id: string): Promise<Play> {
+    return eventually(() => this.playsOf(id).at(-1))
+  }
+}

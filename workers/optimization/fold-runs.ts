@@ -1,0 +1,133 @@
+import type { JobEvent } from '../../src/core/entry.js'
+import { type JobState, messageOf } from '../../src/core/job-state.js'
+import { optimizationEvents } from '../../src/kinds/optimization/events.js'
+import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
+import type { OptimizationMessages } from '../../src/kinds/optimization/messages.js'
+import { frontEvent } from './front.js'
+import type { Ledger } from './ledger.js'
+import { type Fold, fold, parametersOf } from './optimizer.js'
+import type { Outcome } from './problem.js'
+
+/** How often the front is told at most. */
+export const FRONT_INTERVAL_MS = 1000
+
+/** A run of an optimization that has ended. */
+export interface EndedRun {
+  readonly index: number
+  readonly run_id: string
+  readonly outcome: Outcome
+}
+
+/** An optimization as it stands. */
+export interface Whole {
+  readonly state: JobState
+  readonly input: OptimizationInput
+  readonly ledger: Ledger
+}
+
+/** When something is told (epoch ms), and how much of a front one message may hold. */
+export interface Telling {
+  readonly now: number
+  readonly maxFrontBytes: number
+}
+
+/** What follows from a step: where the optimization stands then, and what is told of it. */
+export interface Advance {
+  readonly ledger: Ledger
+  readonly events: readonly JobEvent[]
+}
+
+/** Takes in runs that have ended: each is one iteration. Pure. A run that the ledger does not wait for is left out. */
+export function foldRuns({ state, input, ledger: before }: Whole, ended: readonly EndedRun[], { now, maxFrontBytes }: Telling): Advance {
+  let ledger = before
+  const events: JobEvent[] = []
+  for (const run of ended) {
+    const folded = fold(input, input, ledger.search, run.index, run.outcome)
+    if (!folded || ledger.open[run.index] !== run.run_id) continue
+    ledger = next(ledger, run, folded)
+    events.push(iterationEvent(state.id, input, ledger, run, folded))
+    if (folded.hypervolume !== null) events.push(optimizationEvents.metric(state.id, 'hypervolume', folded.hypervolume, ''))
+  }
+  if (events.length === 0) return { ledger, events }
+  events.push(progressEvent(state, input, ledger, now))
+  return tellFront({ state, input, ledger }, events, { now, maxFrontBytes })
+}
+
+/** Tells of the front as well, if it has changed and may be told of again, or the search is over. */
+export function tellFront({ state, input, ledger }: Whole, events: readonly JobEvent[], { now, maxFrontBytes }: Telling): Advance {
+  const { hasChanged, toldAt } = ledger.front
+  const isDue = now - toldAt >= FRONT_INTERVAL_MS || ledger.search.end !== null
+  if (!hasChanged || !isDue) return { ledger, events }
+  const told = { ...ledger, front: { toldAt: now, hasChanged: false } }
+  return { ledger: told, events: [...events, frontEvent(state.id, input, ledger, maxFrontBytes)] }
+}
+
+function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint, evaluation, paretoUpdated }: Fold): Ledger {
+  const iteration = ledger.evaluated + 1
+  const { [index]: _ended, ...open } = ledger.open
+  // Until a generation is complete, any of its points may still come into the front.
+  const members = new Set([...checkpoint.archive, ...checkpoint.evicted].map((member) => member.index))
+  const firstOpen = checkpoint.end ? Number.POSITIVE_INFINITY : checkpoint.generation * checkpoint.points.length
+  const known: [string, Ledger['found'][string]][] = Object.entries({ ...ledger.found, [index]: { iteration, run_id } })
+  const found = Object.fromEntries(known.filter(([point]) => members.has(Number(point)) || Number(point) >= firstOpen))
+  return {
+    ...ledger,
+    search: checkpoint,
+    evaluated: iteration,
+    feasible: ledger.feasible + (evaluation.feasible ? 1 : 0),
+    failed: ledger.failed + ('failure' in outcome || evaluation.reason !== undefined ? 1 : 0),
+    open,
+    leaving: [...ledger.leaving, run_id],
+    found,
+    front: { ...ledger.front, hasChanged: ledger.front.hasChanged || paretoUpdated },
+  }
+}
+
+function iterationEvent(id: string, input: OptimizationInput, ledger: Ledger, { index, run_id }: EndedRun, folded: Fold): JobEvent {
+  const { point, metrics, feasible, violation, reason } = folded.evaluation
+  return optimizationEvents.iteration(id, {
+    iteration: ledger.evaluated,
+    run_id,
+    parameters: parametersOf(input, point),
+    metrics,
+    feasible,
+    pareto_updated: folded.paretoUpdated,
+    generation: Math.floor(index / input.population) + 1,
+    total: totalOf(input),
+    violation,
+    ...(reason !== undefined && { reason }),
+    counters: { feasible: ledger.feasible, failed: ledger.failed },
+  })
+}
+
+/** Says why an optimization submits nothing; null where it says so already. */
+export function waitEvent({ state, input, ledger }: Whole, why: string, now: number): JobEvent | null {
+  const message = `Waiting. ${why}`
+  const told = state.latest.get('progress')
+  if (told && (messageOf(told) as OptimizationMessages['progress']).message === message) return null // of the kind `optimization`
+  return progressEvent(state, input, ledger, now, message)
+}
+
+function progressEvent(state: JobState, input: OptimizationInput, { evaluated }: Ledger, now: number, wait?: string): JobEvent {
+  const { id, started_at } = state
+  const total = totalOf(input)
+  const generation = Math.min(Math.floor(evaluated / input.population) + 1, input.generations)
+  return optimizationEvents.progress(id, {
+    // Only the final event says 100.
+    percent: Math.min(Math.round((1000 * evaluated) / total) / 10, 99.9),
+    phase: 'evaluating',
+    message: wait ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
+    elapsed_s: elapsedSeconds(started_at, now),
+    evaluated,
+    total,
+  })
+}
+
+export function totalOf({ population, generations }: OptimizationInput): number {
+  return population * generations
+}
+
+/** Seconds since the start of a job. */
+export function elapsedSeconds(startedAt: string | null, now: number): number {
+  return startedAt === null ? 0 : Math.max(0, Math.round((now - Date.parse(startedAt)) / 10) / 100)
+}

@@ -1,0 +1,171 @@
+import { v7 as uuidv7 } from 'uuid'
+import { controlWriter, type JobEvent } from '../../src/core/entry.js'
+import type { JobState } from '../../src/core/job-state.js'
+import { storeClock } from '../../src/core/store-clock.js'
+import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
+import { nudge } from '../../src/jobs/sweeper/nudge.js'
+import { endPart, windDown } from '../../src/jobs/sweeper/wind-down.js'
+import { optimizationEvents } from '../../src/kinds/optimization/events.js'
+import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
+import { isFinal } from '../../src/protocol/status.js'
+import { type Outcome, queuedRoundOf } from '../../src/queue/queue.js'
+import type { WriteRefusal } from '../../src/storage/broker.js'
+import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole, waitEvent } from './fold-runs.js'
+import { bestOf } from './front.js'
+import { firstLedger, type Ledger, partsOf } from './ledger.js'
+import { begin, type Candidate, candidates } from './optimizer.js'
+import { lookAtRun, type RunParts, type RunState } from './runs.js'
+
+export interface StepParts extends Finalizer, RunParts {
+  readonly broker: Finalizer['broker']
+  /** Largest message of a job. */
+  readonly maxEventBytes: number
+  /** An optimization can submit nothing now. Called by each step that finds it so. */
+  readonly onWait?: (id: string, why: string) => void
+}
+
+/** Of a message: what a front may take, beside the point that is shown as the best one. */
+const FRONT_SHARE = 0.7
+
+/** Most turns of one step: where others go on side by side, each finds something new. The next step goes on. */
+const MAX_TURNS = 100
+
+const LASTING: readonly WriteRefusal[] = ['too_big', 'too_many_keys']
+
+/** An optimization with what its ledger says, in one turn. */
+interface Standing extends Whole {
+  readonly version: number
+}
+
+type OpenRun = Candidate & { readonly run_id: string }
+
+/**
+ * One step of an optimization: takes in the runs that have ended, submits the next, ends it. Idempotent, for any number of callers at any moment: what is published
+ * and where the next step begins are one act in Redis, and of two steps that saw the same one is done. Whatever dies, the next step goes on from there.
+ */
+export async function stepOptimization(parts: StepParts, id: string): Promise<void> {
+  for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(parts, id)) return
+  const state = (await parts.broker.read(id))?.state
+  if (state) await nudge(parts, state)
+}
+
+/** Does one thing, or finds that there is nothing to do. */
+async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
+  const state = (await parts.broker.read(id))?.state
+  if (state?.kind !== 'optimization') return true
+  if (isFinal(state.status)) return windDown(parts, state).then(() => true)
+  if (state.status === 'queued') return start(parts, state)
+  const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)
+  if (state.status === 'cancelling') return (await windDown(parts, state)) ? end({ status: 'cancelled' }) : true
+  const standing = await standingOf(parts, state)
+  if (!standing)
+    return end({ status: 'failed', code: 'worker_lost', error: 'What this optimization had found so far is lost.', log_tail: '' })
+  const { ledger } = standing
+  const runs = openRunsOf(standing)
+  const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(parts, standing, run) })))
+  if (await takeIn(parts, standing, looks)) return false
+  if (ledger.search.end) return end(resultOf(standing))
+  const held = looks.find(({ look }) => look.at === 'held')?.look
+  if (held?.at === 'held') return wait(parts, standing, held.why)
+  return state.status === 'paused' ? takeBack(parts, standing, looks) : submitMore(parts, standing)
+}
+
+async function start(parts: StepParts, state: JobState): Promise<boolean> {
+  const input = inputOf(state)
+  const before = await parts.broker.load(state.id)
+  // Parts of the round before that have not ended: they leave with the next step.
+  const ledger = { ...firstLedger(begin(input, input)), leaving: before?.parts ?? [] }
+  await advance(parts, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
+  return false
+}
+
+/** Null where the checkpoint is gone. */
+async function standingOf(parts: StepParts, state: JobState): Promise<Standing | null> {
+  const checkpoint = await parts.broker.load(state.id)
+  if (checkpoint?.round !== state.round) return null
+  const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
+  // The step that took them back, or in, may have died before it told them to end, or to expire.
+  const ended = await Promise.all(ledger.leaving.map((id) => endPart(parts, id)))
+  const leaving = ledger.leaving.filter((_, i) => !ended[i])
+  return { state, input: inputOf(state), version: checkpoint.version, ledger: { ...ledger, leaving } }
+}
+
+/** Folds what has ended, and tells of the front where that is due. Answers whether anything was done, by whomever. */
+async function takeIn(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+  const { state, ledger } = standing
+  const ended = looks.flatMap(({ run, look }) =>
+    look.at === 'ended' ? [{ index: run.index, run_id: run.run_id, outcome: look.outcome }] : [],
+  )
+  const telling = { now: storeClock.now(), maxFrontBytes: FRONT_SHARE * parts.maxEventBytes }
+  const next = ended.length > 0 ? foldRuns(standing, ended, telling) : tellFront(standing, [], telling)
+  if (next.events.length > 0) {
+    await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
+    return true
+  }
+  if (ledger.front.hasChanged)
+    await parts.backlog.step(queuedRoundOf(state), 'later', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
+  return false
+}
+
+/** Says why nothing more can be submitted now. The sweeper has it looked at again. */
+async function wait(parts: StepParts, standing: Standing, why: string): Promise<true> {
+  const { state } = standing
+  parts.onWait?.(state.id, why)
+  const event = waitEvent(standing, why, storeClock.now())
+  if (event) await parts.broker.publish(state.id, [event], controlWriter(state.round))
+  return true
+}
+
+/** Fills the places that are free with candidates of this generation. What is noted down here the next turn submits. */
+async function submitMore(parts: StepParts, standing: Standing): Promise<boolean> {
+  const { input, ledger } = standing
+  const { generation, evaluations } = ledger.search
+  const free = input.parallel - Object.keys(ledger.open).length
+  const isLeft = ({ index }: Candidate) => !evaluations[index - generation * input.population] && ledger.open[index] === undefined
+  const chosen = candidates(input, ledger.search).filter(isLeft).slice(0, Math.max(0, free))
+  if (chosen.length === 0) return true
+  const open = { ...ledger.open, ...Object.fromEntries(chosen.map(({ index }) => [index, uuidv7()])) }
+  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open } }, [])
+  return false
+}
+
+/** Of a paused optimization: takes the runs back that no worker has begun. They leave the ledger first, so that their end is no evaluation. */
+async function takeBack(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+  const { ledger } = standing
+  const waiting = looks.flatMap(({ run, look }) => (look.at === 'waiting' ? [run] : []))
+  if (waiting.length === 0) return true
+  const indices = new Set(waiting.map(({ index }) => String(index)))
+  const open = Object.fromEntries(Object.entries(ledger.open).filter(([index]) => !indices.has(index)))
+  const leaving = [...ledger.leaving, ...waiting.map(({ run_id }) => run_id)]
+  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, leaving } }, [])
+  return false
+}
+
+/** Writes where the optimization stands with what is told of it. Where another step was faster, or it has ended, nothing is done: the next turn sees it. */
+async function advance(parts: StepParts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
+  const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
+  const answer = await parts.broker.advance(state.id, events, controlWriter(state.round), next)
+  if (answer.ok || !LASTING.includes(answer.reason)) return
+  // It would be refused again and again.
+  const error = `What this optimization has to tell is more than a job may: ${answer.reason}.`
+  await finalize(parts, queuedRoundOf(state), { status: 'failed', code: 'solver_error', error, log_tail: '' }, 'worker')
+}
+
+function openRunsOf({ input, ledger }: Standing): OpenRun[] {
+  return candidates(input, ledger.search).flatMap((candidate) => {
+    const run_id = ledger.open[candidate.index]
+    return run_id === undefined ? [] : [{ ...candidate, run_id }]
+  })
+}
+
+function resultOf({ state, input, ledger }: Standing): Outcome {
+  const { search, evaluated, feasible, failed } = ledger
+  const hypervolume = search.hypervolume === null ? {} : { hypervolume: search.hypervolume }
+  const metrics_summary = { evaluations: evaluated, feasible, failed, front_size: search.archive.length, ...hypervolume }
+  const result = { metrics_summary, best: bestOf(input, ledger), stopped: search.end }
+  return { status: 'completed', result, compute_time_s: elapsedSeconds(state.started_at, storeClock.now()) }
+}
+
+function inputOf(state: JobState): OptimizationInput {
+  return JSON.parse(state.input) as OptimizationInput // normalised at submit
+}

@@ -1,0 +1,78 @@
+import { type JobState, messageOf } from '../../src/core/job-state.js'
+import type { JobService } from '../../src/jobs/job-service.js'
+import { type OptimizationInput, runInputOf } from '../../src/kinds/optimization/input.js'
+import { type CodeName, Refusal } from '../../src/protocol/codes.js'
+import type { RunMessages } from '../../src/protocol/run-messages.js'
+import { isFinal, type Status } from '../../src/protocol/status.js'
+import type { Broker } from '../../src/storage/broker.js'
+import { type Candidate, parametersOf } from './optimizer.js'
+import type { Outcome } from './problem.js'
+
+/** A run that is refused for one of these will be refused again. */
+const LASTING: readonly CodeName[] = ['invalid', 'id_taken', 'other_input', 'too_big']
+
+export interface RunParts {
+  readonly broker: Pick<Broker, 'read'>
+  readonly jobs: Pick<JobService, 'submit'>
+}
+
+/** Where the run of a candidate is: `waiting` for a worker, computed, or ended; `held`: it is not submitted yet, since that is not possible now. */
+export type RunState =
+  | { readonly at: 'waiting' | 'computed' }
+  | { readonly at: 'held'; readonly why: string }
+  | { readonly at: 'ended'; readonly outcome: Outcome }
+
+/**
+ * Looks where the run of a candidate is, and submits one that is not there: it is not yet, or a step died before it was. A run that can never be is an ended one.
+ * Rejects where Redis cannot be reached.
+ */
+export async function lookAtRun(
+  { broker, jobs }: RunParts,
+  { state: optimization, input }: { readonly state: JobState; readonly input: OptimizationInput },
+  { point, run_id }: Candidate & { run_id: string },
+): Promise<RunState> {
+  const known = (await broker.read(run_id))?.state
+  if (known) return runStateOf(known)
+  // Of a paused one it is taken back as it is.
+  if (optimization.status === 'paused') return { at: 'waiting' }
+  try {
+    const parameters = Object.entries(parametersOf(input, point))
+    const { solver, base } = input
+    const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id } as const
+    return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    if (isOfTheSolver(error)) return { at: 'held', why: `No worker with the solver ${input.solver} has taken a step (SOLVERS_FILE).` }
+    if (error.code === 'quota') return { at: 'held', why: error.message }
+    if (!LASTING.includes(error.code)) throw error
+    return { at: 'ended', outcome: { failure: reasonOf(error) } }
+  }
+}
+
+function runStateOf(run: JobState): RunState {
+  if (isFinal(run.status)) return { at: 'ended', outcome: outcomeOf(run) }
+  const waiting: readonly Status[] = ['queued', 'retrying']
+  return { at: waiting.includes(run.status) ? 'waiting' : 'computed' }
+}
+
+function outcomeOf(run: JobState): Outcome {
+  const entry = run.latest.get('final')
+  const final = entry && (messageOf(entry) as RunMessages['completed' | 'error' | 'cancelled']) // of the kind `run`
+  switch (final?.type) {
+    case 'completed':
+      return { metrics: final.metrics_summary }
+    case 'error':
+      return { failure: final.error }
+    default:
+      return { failure: 'it was cancelled' }
+  }
+}
+
+/** That a solver is not known here says nothing of the point: another worker may know it. */
+function isOfTheSolver({ detail }: Refusal): boolean {
+  return detail.some(({ path }) => path === '/solver')
+}
+
+function reasonOf({ message, detail }: Refusal): string {
+  return [message, ...detail.map(({ path, expected }) => `${path}: expected ${expected}`)].join(' ')
+}
