@@ -8,14 +8,14 @@ import type { JobState } from '../core/job-state.js'
 import { type InputOf, isKindName, isRunKind, type KindName, type RunKindName } from '../core/kinds.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { plainJson } from '../protocol/json.js'
 import type { ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
 import type { Status } from '../protocol/status.js'
 import type { DefinedKind } from './define-kind.js'
 import { JobStream } from './job-stream.js'
-import { type Adapters, buildAdapters, buildHub, type PartsLog } from './parts.js'
+import { type Adapters, buildAdapters, buildHub, type Log } from './parts.js'
 
 export interface JobsOptions {
   /** `redis://…` or `rediss://…`: that of the hubs and workers. */
@@ -63,7 +63,7 @@ export interface WatchJobOptions {
 
 /**
  * Jobs for a program: enqueues, cancels, reads and watches them over Redis alone, without a hub's HTTP. Each instance has connections of its own and shares
- * nothing with another one. It sees the jobs of all users. All members reject with a `Refusal`.
+ * nothing with another one. It sees the jobs of all users. All members reject with a `RuncastError`.
  */
 export class Jobs {
   readonly #options: JobsOptions
@@ -84,7 +84,7 @@ export class Jobs {
       REDIS_PREFIX: required('redisPrefix', redisPrefix ?? SETTINGS.REDIS_PREFIX.fallback, SETTINGS.REDIS_PREFIX),
     }
     this.#options = options
-    const log: PartsLog = {
+    const log: Log = {
       info: () => {},
       warn: (fields) => 'err' in fields && onFault(fields.err),
       error: (fields) => onFault('err' in fields ? fields.err : fields),
@@ -102,9 +102,9 @@ export class Jobs {
     this.#mustBeOpen()
     refuseUnknown(options, ['id', 'owner', 'solver', 'timeoutS'])
     const kind = typeof named === 'string' ? named : named.name
-    if (!isKindName(kind)) throw new Refusal('invalid', undefined, [{ path: '/kind', expected: 'a kind that this program knows' }])
+    if (!isKindName(kind)) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'a kind that this program knows' }] })
     const { owner = this.#options.owner, ...given } = options
-    if (!owner) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: 'the user whose job it is' }])
+    if (!owner) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the user whose job it is' }] })
     // A copy: the caller may change the input before it is stored.
     const plain = plainJson(input, '/input', 'exact')
     const service = await this.#inTime()
@@ -180,7 +180,7 @@ export class Jobs {
   async #state(id: string): Promise<JobState> {
     this.#mustBeOpen()
     const state = isJobId(id) ? (await this.#adapters.broker.read(id))?.state : undefined
-    if (!state) throw new Refusal('not_found')
+    if (!state) throw new RuncastError('not_found')
     return state
   }
 
@@ -206,11 +206,11 @@ function refuseUnknown(options: object, known: readonly string[], at = ''): void
   const unknown = Object.keys(options).filter((name) => !known.includes(name))
   if (unknown.length === 0) return
   const detail = unknown.map((name) => ({ path: `${at}/${name}`, expected: `to be one of ${known.join(', ')}` }))
-  throw new Refusal('invalid', `unknown option ${unknown.join(', ')}: there are ${known.join(', ')}`, detail)
+  throw new RuncastError('invalid', { message: `unknown option ${unknown.join(', ')}: there are ${known.join(', ')}`, issues: detail })
 }
 
-function closed(): Refusal {
-  return new Refusal('going_away', 'These jobs were closed.')
+function closed(): RuncastError {
+  return new RuncastError('going_away', 'These jobs were closed.')
 }
 
 function statusOf(state: JobState): JobStatus {
@@ -223,6 +223,6 @@ function required(name: string, value: string, setting: { readonly read: (text: 
     return setting.read(value)
   } catch (error) {
     const expected = error instanceof Error ? error.message : String(error)
-    throw new Refusal('invalid', `${name}: expected ${expected}`, [{ path: `/${name}`, expected }])
+    throw new RuncastError('invalid', { message: `${name}: expected ${expected}`, issues: [{ path: `/${name}`, expected }] })
   }
 }

@@ -8,7 +8,7 @@ import { connectCommands, connectSubscriptions } from '../storage/redis/connecti
 import { RedisKeys } from '../storage/redis/keys.js'
 import { RedisRevocations } from '../storage/redis/revocations.js'
 import type { Revocations } from '../storage/revocations.js'
-import { faultsTo, type Parts, type PartsLog } from './parts.js'
+import { faultsTo, type Log, type Parts } from './parts.js'
 
 /** What a hub, unlike a worker, decides about who comes in and who may stay. */
 export interface HubGuards {
@@ -19,7 +19,7 @@ export interface HubGuards {
   close(): Promise<void>
 }
 
-export function buildHubGuards(config: Config, log: PartsLog, { health, reconnects }: Pick<Parts, 'health' | 'reconnects'>): HubGuards {
+export function buildHubGuards(config: Config, log: Log, { health, reconnects }: Pick<Parts, 'health' | 'reconnects'>): HubGuards {
   const onFault = faultsTo(log, health, 'redis fault')
   const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const commands = connectCommands(connection)

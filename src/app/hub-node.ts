@@ -14,7 +14,7 @@ import { BullClaims } from '../queue/bullmq/claims.js'
 import { DEFAULT_MAX_USERS, RedisDepths } from '../storage/redis/depths.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
-import { buildHub, buildParts, faultsTo, type Parts, type PartsLog, storeOf } from './parts.js'
+import { buildHub, buildParts, faultsTo, type Log, type Parts, storeOf } from './parts.js'
 import { workerQueues } from './worker-queues.js'
 
 /** How long the last post of a claim may be repeated after its lease. */
@@ -37,7 +37,7 @@ export interface HubNode {
 }
 
 /** Builds a hub that does not listen yet. Throws `ProvidersError` or `SolversError` where what the files say is not valid; it needs no key and no program of theirs. */
-export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
+export async function buildHubNode(config: Config, log: Log): Promise<HubNode> {
   const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
   const parts = buildParts(config, log)
@@ -101,7 +101,7 @@ function serverSettings(config: Config, guards: HubGuards) {
       answerMs: DEFAULT_SESSION_LIMITS.answerMs,
       expiryWarningMs: config.EXPIRY_WARNING_MS,
       expiryGraceMs: config.EXPIRY_GRACE_MS,
-      maxBreachesPerMinute: config.MAX_BREACHES_PER_MINUTE,
+      maxViolationsPerMinute: config.MAX_BREACHES_PER_MINUTE,
       maxMessagesPerSecond: config.MAX_MESSAGES_PER_SECOND,
     },
     userLimits: { maxSubscriptions: config.MAX_SUBSCRIPTIONS },
@@ -114,7 +114,7 @@ function serverSettings(config: Config, guards: HubGuards) {
 }
 
 /** What a hub has for workers that are no process of ours. */
-function buildClaims(config: Config, parts: Parts, log: PartsLog): ClaimService {
+function buildClaims(config: Config, parts: Parts, log: Log): ClaimService {
   const onFault = faultsTo(log, parts.health, 'claim fault')
   const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
   const prefix = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL).queues()

@@ -5,9 +5,9 @@ import type { KindName } from '../core/kinds.js'
 import type { Frame } from '../hub/frame.js'
 import type { Hub } from '../hub/hub.js'
 import { Outbox } from '../hub/outbox.js'
-import type { Hold } from '../hub/scopes/hold.js'
+import type { SubscriptionHandle } from '../hub/scopes/subscription-handle.js'
 import type { Transport } from '../hub/transport.js'
-import { type CloseName, Refusal } from '../protocol/codes.js'
+import { type CloseName, RuncastError } from '../protocol/codes.js'
 import { isFinal } from '../protocol/status.js'
 
 export interface JobStreamOptions {
@@ -28,13 +28,13 @@ export class JobStream {
   readonly #options: JobStreamOptions
   readonly #inbox = new Inbox()
   readonly #outbox: Outbox
-  #hold: Hold | undefined
+  #handle: SubscriptionHandle | undefined
 
   constructor(hub: Hub, clock: Clock, options: JobStreamOptions) {
     this.#hub = hub
     this.#options = options
     const owner = {
-      overflowed: () => this.#hold?.subscription.fallBehind(),
+      overflowed: () => this.#handle?.subscription.fallBehind(),
       drained: () => void this.#resync().catch((error: unknown) => this.close(error)),
       stalled: () => {}, // a reader may take its time: it costs no more than it does now
     }
@@ -43,15 +43,15 @@ export class JobStream {
 
   /** Begins. Rejects with `not_found`, or `overloaded` where Redis cannot be reached. */
   async open(): Promise<void> {
-    const hold = await this.#hub.hold({
+    const hold = await this.#hub.subscribe({
       ...this.#options,
       outbox: this.#outbox,
       mayView: ({ kind }) => kind === this.#options.kind,
-      lost: () => this.close(new Refusal('not_found')),
+      lost: () => this.close(new RuncastError('not_found')),
       ended: (seq) => this.#endAt(seq),
     })
-    if (!hold) throw new Refusal('not_found')
-    this.#hold = hold
+    if (!hold) throw new RuncastError('not_found')
+    this.#handle = hold
     if (this.#inbox.isEnded) this.close()
     else this.#begin(hold, false)
   }
@@ -64,13 +64,13 @@ export class JobStream {
   /** Ends it now; with an error for a reader who waits. */
   close(error?: unknown): void {
     this.#outbox.close()
-    this.#hold?.release()
-    this.#hold = undefined
+    this.#handle?.release()
+    this.#handle = undefined
     this.#inbox.end(error)
   }
 
-  #begin(hold: Hold, resync: boolean): void {
-    hold.begin('snapshot', resync)
+  #begin(hold: SubscriptionHandle, resync: boolean): void {
+    hold.start('snapshot', resync)
     // Also where the reader had the final message before: then nothing follows the snapshot.
     const { seq } = hold.state ?? {}
     const seal = () => {
@@ -81,13 +81,13 @@ export class JobStream {
   }
 
   async #resync(): Promise<void> {
-    await this.#hold?.prepare()
-    if (this.#hold?.subscription.isLagging) this.#begin(this.#hold, true)
+    await this.#handle?.prepare()
+    if (this.#handle?.subscription.isLagging) this.#begin(this.#handle, true)
   }
 
   /** A replay may hold the final message of an earlier round: only that of the state now is the end. In a later turn, since it is only just leaving. */
   #endAt(seq: number): void {
-    const state = this.#hold?.state
+    const state = this.#handle?.state
     if (state?.seq === seq && isFinal(state.status)) queueMicrotask(() => this.close())
   }
 }
@@ -141,7 +141,7 @@ class Inbox implements Transport {
   }
 
   close(code: CloseName, detail?: string): void {
-    this.end(new Refusal(code, detail))
+    this.end(new RuncastError(code, detail))
   }
 
   terminate(): void {

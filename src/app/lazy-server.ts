@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.js'
 import type { ServerOptions } from '../http/server.js'
 import type { HubNode } from './hub-node.js'
-import type { PartsLog } from './parts.js'
+import type { Log } from './parts.js'
 
 /*
  * A hub for a program of one's own. Fastify and all that a hub needs are imported with the first call, so that a program which only enqueues and watches pays
@@ -10,7 +10,7 @@ import type { PartsLog } from './parts.js'
  */
 
 /** A whole hub in this process: adapters, hub and server, put together from the settings (`loadConfig`). It does not listen yet; whoever builds it closes it. */
-export async function buildHubNode(config: Config, log: PartsLog): Promise<HubNode> {
+export async function buildHubNode(config: Config, log: Log): Promise<HubNode> {
   return (await import('./hub-node.js')).buildHubNode(config, log)
 }
 

@@ -12,16 +12,16 @@ import { JobTally } from '../jobs/job-tally.js'
 import { Sweeper } from '../jobs/sweeper/sweeper.js'
 import { loadSolvers } from '../kinds/run/load-solvers.js'
 import type { Solver } from '../kinds/run/solver.js'
-import { Refusal, type StoreReason } from '../protocol/codes.js'
+import { RuncastError, type StoreReason } from '../protocol/codes.js'
 import { BullEvents } from '../queue/bullmq/events.js'
 import { BullQueue } from '../queue/bullmq/queue.js'
 import { FairQueue } from '../queue/fair-queue.js'
 import type { BrokerLimits } from '../storage/broker.js'
-import type { GateLimits } from '../storage/gate.js'
+import type { SchedulerLimits } from '../storage/fair-scheduler.js'
 import { RedisBroker } from '../storage/redis/broker.js'
 import { connectCommands, inspectRedis, probeOf, type RedisConnectionOptions, throwIfOfDatabase } from '../storage/redis/connection.js'
+import { RedisFairScheduler } from '../storage/redis/fair-scheduler.js'
 import { RedisFeeds } from '../storage/redis/feeds.js'
-import { RedisGate } from '../storage/redis/gate.js'
 import { RedisJobStore } from '../storage/redis/job-store.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { RedisLease } from '../storage/redis/lease.js'
@@ -38,7 +38,7 @@ export interface Adapters {
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
-  readonly gate: RedisGate
+  readonly scheduler: RedisFairScheduler
   readonly queue: FairQueue
   /** What lies behind the queue's gate. */
   readonly backlog: BullQueue
@@ -63,14 +63,14 @@ export interface Parts extends Adapters {
   readonly sweeper: Sweeper
 }
 
-export interface PartsLog {
+export interface Log {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
 
 /** Throws `SolversError` where the solvers are not valid; it does not need their programs. */
-export function buildParts(config: Config, log: PartsLog): Parts {
+export function buildParts(config: Config, log: Log): Parts {
   const adapters = buildAdapters(config, log)
   const { health } = adapters
   const onFault = faultsTo(log, health, 'redis or queue fault')
@@ -95,7 +95,7 @@ export function buildParts(config: Config, log: PartsLog): Parts {
 }
 
 /** Throws `SolversError` likewise. */
-export function buildAdapters(config: Config, log: PartsLog): Adapters {
+export function buildAdapters(config: Config, log: Log): Adapters {
   const solvers = loadSolvers(config.SOLVERS_FILE)
   const health = new StoreHealth({ log, lockMs: config.WORKER_LOCK_MS })
   const onFault = faultsTo(log, health, 'redis or queue fault')
@@ -107,8 +107,8 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
   const begun = health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
   const store = new RedisJobStore(options)
   const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
-  const gate = new RedisGate(broker.commands, keys, gateLimits(config))
-  const queue = new FairQueue({ gate, backlog, broker, store, onFault })
+  const gate = new RedisFairScheduler(broker.commands, keys, schedulerLimits(config))
+  const queue = new FairQueue({ scheduler: gate, backlog, broker, store, onFault })
   const { activeTtlMs, finalTtlMs } = options.limits
   const feeds = new RedisFeeds({
     commands: broker.commands,
@@ -130,11 +130,23 @@ export function buildAdapters(config: Config, log: PartsLog): Adapters {
   }
   const counted = { tally, attempts: new AttemptTally(), reconnects, health, begun }
   const names = solvers.map(({ name }) => name)
-  return { broker, store, feeds, gate, queue, backlog, onFinal, ...counted, timeoutsMs: timeoutsOf(config, solvers), solvers: names, close }
+  return {
+    broker,
+    store,
+    feeds,
+    scheduler: gate,
+    queue,
+    backlog,
+    onFinal,
+    ...counted,
+    timeoutsMs: timeoutsOf(config, solvers),
+    solvers: names,
+    close,
+  }
 }
 
 /** The hub of this process on its adapters; closed by whoever built it, before them. */
-export function buildHub(config: Config, { broker, feeds }: Adapters, log: PartsLog): Hub {
+export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log): Hub {
   const limits = {
     ...DEFAULT_HUB_LIMITS,
     maxOutboxBytes: config.MAX_OUTBOX_BYTES,
@@ -156,7 +168,7 @@ function timeoutsOf(config: Config, solvers: readonly Solver[]): Timeouts {
 }
 
 /** Logs faults of ours; those of Redis are the business of its health, which logs each change once. */
-export function faultsTo(log: PartsLog, health: StoreHealth, text: string): (error: unknown) => void {
+export function faultsTo(log: Log, health: StoreHealth, text: string): (error: unknown) => void {
   return (error) => {
     if (storeFaultOf(error) === null) log.error({ err: error }, text)
     else health.refused(error)
@@ -200,7 +212,7 @@ function brokerLimits(config: Config): BrokerLimits {
   }
 }
 
-function gateLimits(config: Config): GateLimits {
+function schedulerLimits(config: Config): SchedulerLimits {
   return {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
     maxPerHour: config.MAX_JOBS_PER_HOUR,
@@ -211,7 +223,7 @@ function gateLimits(config: Config): GateLimits {
 }
 
 /** Looks at the server once, at start: a Redis that is too old is an error, one that may evict is a loud warning. */
-export async function checkRedis(options: RedisConnectionOptions, log: PartsLog): Promise<void> {
+export async function checkRedis(options: RedisConnectionOptions, log: Log): Promise<void> {
   const faults: Error[] = []
   const connection = connectCommands({ ...options, onFault: (error) => faults.push(error) })
   try {
@@ -223,7 +235,7 @@ export async function checkRedis(options: RedisConnectionOptions, log: PartsLog)
   } catch (error) {
     // Without user and password.
     const { host } = new URL(options.url)
-    throw error instanceof Refusal ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
+    throw error instanceof RuncastError ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
   } finally {
     connection.disconnect()
     for (const fault of faults) throwIfOfDatabase(fault, options.url)

@@ -12,7 +12,7 @@ import { StepWorker } from '../worker/step-worker.js'
 import { WorkTally } from '../worker/work-tally.js'
 import { KindWorker, type WorkerOptions } from '../worker/worker.js'
 import { definedWorks } from './define-kind.js'
-import { buildParts, faultsTo, type Parts, type PartsLog, storeOf } from './parts.js'
+import { buildParts, faultsTo, type Log, type Parts, storeOf } from './parts.js'
 import type { Processors } from './processors.js'
 import type { SolverProcessor } from './solver-processors.js'
 import { ownKinds } from './worker-queues.js'
@@ -43,12 +43,7 @@ export interface WorkerNode {
 }
 
 /** Builds workers that do not take jobs yet: one for each kind that the settings name, and one for each configured solver. */
-export function buildWorkerNode(
-  config: Config,
-  processors: Processors,
-  log: PartsLog,
-  solvers: readonly SolverProcessor[] = [],
-): WorkerNode {
+export function buildWorkerNode(config: Config, processors: Processors, log: Log, solvers: readonly SolverProcessor[] = []): WorkerNode {
   const parts = buildParts(config, log)
   const jobs = new JobService(parts)
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
@@ -58,7 +53,7 @@ export function buildWorkerNode(
   const onFault = faultsTo(log, parts.health, 'worker fault')
   const onReconnect = () => parts.reconnects.add()
   const redis = { url: config.REDIS_URL, onFault, onReconnect, store: parts.health }
-  const common = { parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
+  const common = { ports: parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
   const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Taker =>
     new KindWorker<K>({
       kind,

@@ -81,7 +81,7 @@ export class JobWatch {
     // Another hub may be a moment behind of what the last one has told.
     const isOlder = before?.epoch === epoch && seq < before.seq
     if (!isOlder) this.#view = { ...viewOf(snapshot), final: (hasFinal && before?.final) || null }
-    this.#tell(snapshot)
+    this.#notify(snapshot)
   }
 
   #follow(message: LiveMessage): void {
@@ -94,10 +94,10 @@ export class JobWatch {
     if (message.seq > view.seq) this.#view = apply(view, message)
     // The state says as much as an older message; only the final message adds to it.
     else if (isEnd && message.seq === view.seq) this.#view = { ...view, final: message }
-    this.#tell(message)
+    this.#notify(message)
   }
 
-  #tell(message: JobSnapshot | LiveMessage): void {
+  #notify(message: JobSnapshot | LiveMessage): void {
     if (this.#view) this.#options.onMessage?.(message, this.#view)
     this.#connection.changed()
   }

@@ -145,7 +145,7 @@ export class ProcessesWatch {
       const going = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
       for (const id of new Set([...going, ...this.#wanted])) if (!listed.has(id)) this.#ask(id)
     }
-    this.#tell(list)
+    this.#notify(list)
   }
 
   #open(snapshot: ProcessSnapshot): void {
@@ -153,7 +153,7 @@ export class ProcessesWatch {
     if (this.#unwanted.has(id)) return
     this.#requests.answered(id)
     this.#ledger.open(snapshot)
-    this.#tell(snapshot)
+    this.#notify(snapshot)
   }
 
   #follow(message: LiveProcessMessage): void {
@@ -161,7 +161,7 @@ export class ProcessesWatch {
     if (this.#unwanted.has(id)) return
     const verdict = this.#ledger.follow(message)
     if (verdict === 'gap') this.#ask(id)
-    else if (verdict === 'told') this.#tell(message)
+    else if (verdict === 'told') this.#notify(message)
   }
 
   #refused(message: RefusedMessage): void {
@@ -175,7 +175,7 @@ export class ProcessesWatch {
         this.#ledger.forget(id)
       }
     }
-    this.#tell(message)
+    this.#notify(message)
   }
 
   /** Without a connection the next list says what to ask for. */
@@ -185,7 +185,7 @@ export class ProcessesWatch {
     if (this.#connection.isGood) this.#requests.add({ type: 'subscribe', process_id: id, ...after })
   }
 
-  #tell(message: ProcessesMessage): void {
+  #notify(message: ProcessesMessage): void {
     this.#options.onMessage?.(message, this.view)
     this.#connection.changed()
   }

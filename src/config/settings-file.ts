@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Static, TSchema } from 'typebox'
 import type { Checker } from '../protocol/checker.js'
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { NestedTooDeep, parseJson, plainJson } from '../protocol/json.js'
 
 /** A file that a setting names. */
@@ -43,13 +43,13 @@ function parse(path: string, refuse: (faults: readonly string[]) => Error): unkn
     return plainJson(parseJson(text), '', 'double')
   } catch (error) {
     if (error instanceof NestedTooDeep) throw refuse([`the file is ${error.message}`])
-    if (error instanceof Refusal) throw refuse(linesOf(error.detail))
+    if (error instanceof RuncastError) throw refuse(linesOf(error.issues))
     // Without the text of the error: it quotes the file, and somebody may have put a key there.
     if (error instanceof SyntaxError) throw refuse(['the file is not JSON'])
     throw error
   }
 }
 
-function linesOf(faults: Refusal['detail']): string[] {
+function linesOf(faults: RuncastError['detail']): string[] {
   return faults.map(({ path, expected }) => `${path || '/'}: expected ${expected}`)
 }

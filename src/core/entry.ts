@@ -1,7 +1,7 @@
 import { SOURCES, STATUSES, type Status } from '../protocol/status.js'
 
 /** A `tick` may be superseded by a newer entry with its key; a `durable` is logged and delivered in order; a `final` ends the round. */
-export type EntryClass = 'tick' | 'durable' | 'final'
+export type EntryClass = 'transient' | 'persisted' | 'final'
 
 /** What an event makes void: a new `attempt` clears the latest `progress` and `metric:*`, a new `round` also `final`, `iteration` and `pareto`. */
 export type Clears = 'attempt' | 'round'

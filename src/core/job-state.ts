@@ -18,7 +18,7 @@ export interface JobState {
   round: number
   attempt: number
   /** For how long, when this was read, the processor that computes the job had given no sign of life; null where none computes it. */
-  silentMs: number | null
+  sinceHeartbeatMs: number | null
   /** Whether that was too long. */
   stale: boolean
   /** How long a round may take from its first start. */
@@ -61,7 +61,7 @@ export function advance(state: JobState, entry: Entry): void {
   state.latest.delete(entry.key)
   state.latest.set(entry.key, entry)
   state.seq = entry.seq
-  state.silentMs = isComputed(state.status) ? 0 : null
+  state.sinceHeartbeatMs = isComputed(state.status) ? 0 : null
   state.stale = false
 }
 

@@ -13,12 +13,12 @@ export interface Failure {
 }
 
 /** What a round took, when it ends now: tries, and seconds since its first start (0 where it never began). */
-export interface Effort {
+export interface RoundStats {
   readonly attempts: number
   readonly duration_s: number
 }
 
-export function effortOf({ attempt, started_at }: JobState): Effort {
+export function statsOf({ attempt, started_at }: JobState): RoundStats {
   const seconds = started_at === null ? 0 : (storeClock.now() - Date.parse(started_at)) / 1000
   return { attempts: attempt, duration_s: Math.max(0, Math.round(seconds * 100) / 100) }
 }

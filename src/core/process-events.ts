@@ -4,7 +4,7 @@ import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from '..
 import type { FinalStatus, Status } from '../protocol/status.js'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import { effortOf, type Failure, type RetryNotice } from './lifecycle.js'
+import { type Failure, type RetryNotice, statsOf } from './lifecycle.js'
 import { storeClock } from './store-clock.js'
 
 type Body<T extends keyof ProcessMessages> = Omit<ProcessMessages[T], 'type' | 'process_id' | 'process_type' | 'timestamp'>
@@ -46,21 +46,21 @@ export function processEvents(processType: string) {
 
     progress: (id: string, progress: ProcessProgress): JobEvent => ({
       key: 'progress',
-      class: 'tick',
+      class: 'transient',
       message: message('process_progress', id, { progress }),
     }),
 
     /** A result on the way, logged and delivered in order. */
     result: (id: string, result: Record<string, unknown>): JobEvent => ({
       key: 'result',
-      class: 'durable',
+      class: 'persisted',
       message: message('process_result', id, { result }),
     }),
 
     status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => {
       if (!(to in STATUS_MESSAGES)) throw new TypeError(`${to} is told by a final message`)
       const type = STATUS_MESSAGES[to as keyof typeof STATUS_MESSAGES] // just looked up
-      return { key: 'status', class: 'durable', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...retry }) }
+      return { key: 'status', class: 'persisted', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...retry }) }
     },
 
     completed: (id: string, { compute_time_s, ...result }: { compute_time_s: number }, last: ProcessEnd): JobEvent => ({
@@ -89,5 +89,5 @@ export function processEvents(processType: string) {
 /** A stored message is what was validated above, so the type holds. */
 function last(state: JobState): ProcessEnd {
   const entry = state.latest.get('progress')
-  return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...effortOf(state) }
+  return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...statsOf(state) }
 }

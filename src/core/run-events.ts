@@ -5,7 +5,7 @@ import { RUN_MESSAGES, RUN_PHASES, type RunMessages, type RunSnapshot } from '..
 import type { Status } from '../protocol/status.js'
 import type { JobEvent } from './entry.js'
 import { type JobState, messageOf } from './job-state.js'
-import { type Effort, effortOf, type Failure, type RetryNotice } from './lifecycle.js'
+import { type Failure, type RetryNotice, type RoundStats, statsOf } from './lifecycle.js'
 import { storeClock } from './store-clock.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
@@ -13,7 +13,7 @@ type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' 
 /** Last progress of an attempt, as final messages carry it. */
 export type LastProgress = Pick<RunMessages['cancelled'], 'percent' | 'phase' | 'elapsed_s'>
 /** What a final message says of the job's way up to it. */
-export type RunEnd = LastProgress & Partial<Effort>
+export type RunEnd = LastProgress & Partial<RoundStats>
 
 /**
  * What happens to a job that speaks the run dialect, as events: message, conflation key and class together. Each throws `TypeError` on a body that its
@@ -25,18 +25,18 @@ export function jobEvents(
 ) {
   const message = messageBuilder(idField, messages)
   return {
-    last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...effortOf(state) }),
+    last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...statsOf(state) }),
 
     metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
       // First, since a name that the schema refuses may have no key.
       message: message('metric_update', id, { metric_name: name, value, unit }),
       key: metricKey(name),
-      class: 'durable',
+      class: 'persisted',
     }),
 
     status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => ({
       key: 'status',
-      class: 'durable',
+      class: 'persisted',
       to,
       message: message('status', id, { status: to, ...(reason !== undefined && { reason }), ...retry }),
     }),
@@ -78,7 +78,7 @@ export function computedEvents<P extends string>(
 
     progress: (id: string, body: Omit<Body<'progress'>, 'phase'> & { phase: P }): JobEvent => ({
       key: 'progress',
-      class: 'tick',
+      class: 'transient',
       message: message('progress', id, body),
     }),
   }

@@ -1,4 +1,4 @@
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { KINDS, type Kind, type KindName } from './kinds.js'
 
 /** The configured solver of this name; null where the kind's own computes it. Throws `invalid` for one that is not configured. */
@@ -7,5 +7,7 @@ export function solverOf(kind: KindName, name: string | undefined, configured: r
   if (name === undefined || solvers.includes(name)) return null
   if (solvers.length > 0 && configured.includes(name)) return name
   const known = solvers.length > 0 ? [...solvers, ...configured] : []
-  throw new Refusal('invalid', undefined, [{ path: '/solver', expected: known.length > 0 ? `one of ${known.join(', ')}` : 'to be absent' }])
+  throw new RuncastError('invalid', {
+    issues: [{ path: '/solver', expected: known.length > 0 ? `one of ${known.join(', ')}` : 'to be absent' }],
+  })
 }

@@ -29,7 +29,7 @@ export class Durations<L extends readonly string[] = []> {
   }
 
   /** Whether anybody listens: what costs something to find out need not be found out for nobody. */
-  get isHeard(): boolean {
+  get hasListener(): boolean {
     return this.#listener !== undefined
   }
 

@@ -9,7 +9,7 @@ import type { SessionLimits } from '../hub/session.js'
 import type { ClaimService } from '../jobs/claims/claim-service.js'
 import type { JobService } from '../jobs/job-service.js'
 import type { Model } from '../kinds/benchmark/model.js'
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { REVOKED } from '../storage/revocations.js'
 import { type AuthOptions, auth } from './plugins/auth.js'
 import { bodies, DEFAULT_BODIES_OPTIONS } from './plugins/bodies.js'
@@ -160,11 +160,11 @@ function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revoca
     enter: async (identity, probe) => {
       const leave = await places.enter(identity.sub, probe)
       // A node that drains has given all places back, also one that was just being taken.
-      if (!leave) throw new Refusal(upgrades.draining ? 'restart' : 'too_many_sockets')
+      if (!leave) throw new RuncastError(upgrades.draining ? 'restart' : 'too_many_sockets')
       // It may have been revoked while this waited.
       if (!revocations.isRevoked(identity)) return leave
       leave()
-      throw new Refusal('unauthenticated', REVOKED)
+      throw new RuncastError('unauthenticated', REVOKED)
     },
     mayView,
     cancel: (identity, id) => jobs.cancel(id, (owner) => mayView(identity, owner)),

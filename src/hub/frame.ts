@@ -69,7 +69,7 @@ export class EntryFrames {
   #measure(entry: Entry, built: Built): void {
     built.isOut = true
     const { deliveries } = this.tally
-    if (entry.class !== 'tick' && deliveries.isHeard) deliveries.add(storeClock.now() - madeAt(entry))
+    if (entry.class !== 'transient' && deliveries.hasListener) deliveries.add(storeClock.now() - madeAt(entry))
   }
 
   #entry(entry: Entry): Built {

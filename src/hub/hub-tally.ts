@@ -2,7 +2,7 @@ import { Durations, Tally } from '../core/tally.js'
 import { type CloseName, CODES, type CodeName, mayClose } from '../protocol/codes.js'
 
 /** What came of reading a job again. */
-export type HealResult = 'nothing' | 'entries' | 'state' | 'gone' | 'unreachable'
+export type RecoveryResult = 'nothing' | 'entries' | 'state' | 'gone' | 'unreachable'
 
 const CLOSES = (Object.keys(CODES) as CodeName[]).filter(mayClose)
 
@@ -12,7 +12,7 @@ export class HubTally {
   delivered = 0
   conflated = 0
   resyncs = 0
-  readonly heals: Record<HealResult, number> = { nothing: 0, entries: 0, state: 0, gone: 0, unreachable: 0 }
+  readonly recoveries: Record<RecoveryResult, number> = { nothing: 0, entries: 0, state: 0, gone: 0, unreachable: 0 }
   /** Sessions that the hub ended; `stalled`: cut off without a word. What never became a session, or what `ws` ends by itself, is not among them. */
   readonly closes = new Tally<[CloseName | 'stalled']>([...CLOSES.map((name): [CloseName] => [name]), ['stalled']])
   /** Messages of clients that were refused. */

@@ -2,15 +2,15 @@ import type { Clock } from '../core/clock.js'
 import type { Dialect } from '../core/dialect.js'
 import type { Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { isOverloaded, Refusal } from '../protocol/codes.js'
+import { isOverloaded, RuncastError } from '../protocol/codes.js'
 import type { Broker } from '../storage/broker.js'
-import type { Feeds, Roll } from '../storage/feeds.js'
+import type { ActiveIndex, Feeds } from '../storage/feeds.js'
 import { EntryFrames } from './frame.js'
 import { HubTally } from './hub-tally.js'
 import type { OutboxLimits } from './outbox.js'
 import { Registry } from './registry.js'
 import { Feed, type Follower } from './scopes/feed.js'
-import { Hold, type Wish } from './scopes/hold.js'
+import { type SubscribeOptions, SubscriptionHandle } from './scopes/subscription-handle.js'
 import { Subscription } from './subscription.js'
 import { Topic, type TopicLimits } from './topic.js'
 
@@ -30,7 +30,7 @@ export const DEFAULT_HUB_LIMITS: HubLimits = {
 
 /** A session's hold on a user's feed. `roll` rejects where Redis cannot be reached. */
 export interface Following {
-  roll(): Promise<Roll>
+  index(): Promise<ActiveIndex>
   /** All active jobs are announced again. */
   refresh(): void
   leave(): void
@@ -77,10 +77,10 @@ export class Hub {
       dropped: (owner) => void feeds.unsubscribe(owner).catch(fault),
     })
     this.#broker = broker
-    broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.find(id)?.heal() })
+    broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.find(id)?.recover() })
     feeds.listen({
-      announced: (announcement) => this.#feeds.find(announcement.owner)?.receive(announcement),
-      gap: (owner) => this.#feeds.find(owner)?.heal(),
+      changed: (announcement) => this.#feeds.find(announcement.owner)?.receive(announcement),
+      gap: (owner) => this.#feeds.find(owner)?.recover(),
     })
   }
 
@@ -104,10 +104,10 @@ export class Hub {
   }
 
   /** Holds a job for a session, its state at hand, not yet begun. Null where there is no such job for this client. Rejects where Redis cannot be reached. */
-  async hold(wish: Wish): Promise<Hold | null> {
+  async subscribe(wish: SubscribeOptions): Promise<SubscriptionHandle | null> {
     const topic = this.#topics.get(wish.id)
     const subscription = new Subscription(this.#framesOf(wish.dialect), wish.outbox, wish.ended)
-    const hold = new Hold(topic, subscription, wish, this.#limits.maxOutboxBytes / 2, () => this.#leave(topic, hold))
+    const hold = new SubscriptionHandle(topic, subscription, wish, this.#limits.maxOutboxBytes / 2, () => this.#leave(topic, hold))
     // From here on the topic stays; the subscription takes nothing before `begin`.
     topic.subscribers.add(hold)
     try {
@@ -130,7 +130,7 @@ export class Hub {
       feed.followers.delete(follower)
       this.#feeds.left(owner)
     }
-    return { roll: () => feed.roll(), refresh: () => feed.heal(), leave }
+    return { index: () => feed.index(), refresh: () => feed.recover(), leave }
   }
 
   /** The state of a job at this moment, without following it. */
@@ -152,7 +152,7 @@ export class Hub {
     return frames
   }
 
-  #leave(topic: Topic, hold: Hold): void {
+  #leave(topic: Topic, hold: SubscriptionHandle): void {
     topic.subscribers.delete(hold)
     this.#topics.left(topic.id)
   }
@@ -160,6 +160,6 @@ export class Hub {
 
 /** A job of a kind that only other processes know is to this one as if there were none. */
 function absence(error: unknown): null {
-  if (error instanceof Refusal && error.code === 'not_found') return null
+  if (error instanceof RuncastError && error.code === 'not_found') return null
   throw error
 }

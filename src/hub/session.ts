@@ -2,11 +2,11 @@ import type { Clock } from '../core/clock.js'
 import type { Identity } from '../core/identity.js'
 import type { ScopeMessage } from '../protocol/client-messages.js'
 import { decodeClientMessage } from '../protocol/codec.js'
-import { type CloseName, type CodeName, mayClose, Refusal } from '../protocol/codes.js'
+import { type CloseName, type CodeName, mayClose, RuncastError } from '../protocol/codes.js'
 import { buildFrame } from './frame.js'
-import { Breaches } from './guards/breaches.js'
 import { Place } from './guards/place.js'
 import type { Policy } from './guards/policy.js'
+import { ProtocolViolations } from './guards/protocol-violations.js'
 import type { Hub } from './hub.js'
 import { Outbox } from './outbox.js'
 import type { BuildScope, Scope } from './scopes/scope.js'
@@ -24,7 +24,7 @@ export interface SessionLimits {
   readonly expiryWarningMs: number
   readonly expiryGraceMs: number
   /** Breaches of the protocol in one minute that end a session. */
-  readonly maxBreachesPerMinute: number
+  readonly maxViolationsPerMinute: number
   /** More messages in one second are breaches. */
   readonly maxMessagesPerSecond: number
 }
@@ -36,7 +36,7 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   answerMs: 3000,
   expiryWarningMs: 30_000,
   expiryGraceMs: 25_000,
-  maxBreachesPerMinute: 16,
+  maxViolationsPerMinute: 16,
   maxMessagesPerSecond: 50,
 }
 
@@ -72,7 +72,7 @@ export class Session {
   readonly #options: SessionOptions
   readonly #outbox: Outbox
   readonly #scope: Scope
-  readonly #breaches: Breaches
+  readonly #violations: ProtocolViolations
   readonly #place: Place
   #identity: Identity | undefined
   /** It was not let in, and is to be closed. */
@@ -85,7 +85,7 @@ export class Session {
     const { hub, policy, clock, limits } = options
     this.#transport = transport
     this.#options = options
-    this.#breaches = new Breaches(clock, limits)
+    this.#violations = new ProtocolViolations(clock, limits)
     this.#place = new Place({ policy, clock, transport, answerMs: limits.answerMs })
     const owner = {
       overflowed: () => this.#scope.fallBehind(),
@@ -98,7 +98,7 @@ export class Session {
       policy,
       outbox: this.#outbox,
       identity: () => this.#authenticated(),
-      say: (message) => this.#say(message),
+      send: (message) => this.#send(message),
       close: (code, detail) => this.close(code, detail),
       run: (work) => this.#run(work),
     })
@@ -116,7 +116,7 @@ export class Session {
 
   start(): void {
     const { clock, limits, token } = this.#options
-    this.heard()
+    this.touch()
     this.#watchLife()
     this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token came in time.'))
     if (token !== undefined) this.#enter(token)
@@ -125,15 +125,15 @@ export class Session {
   /** The way back: decode, then one switch. `null` is a frame that is no text. */
   receive(text: string | null): void {
     if (this.#closed || this.#isRefused) return
-    this.heard()
-    if (this.#breaches.isTooFast()) return this.#breach(null, 'Too many messages in one second.')
-    if (text === null) return this.#breach(null, 'Only text frames are read.')
+    this.touch()
+    if (this.#violations.isTooFast()) return this.#violation(null, 'Too many messages in one second.')
+    if (text === null) return this.#violation(null, 'Only text frames are read.')
     const message = decodeClientMessage(text, this.#scope.accepts)
     switch (message.type) {
       case 'breach':
-        return this.#breach(message.request, message.reason)
+        return this.#violation(message.request, message.reason)
       case 'ping':
-        return this.#say({ type: 'pong' })
+        return this.#send({ type: 'pong' })
       case 'auth':
         return this.#enter(message.token)
       default:
@@ -142,15 +142,15 @@ export class Session {
   }
 
   /** The client has given a sign of life. */
-  heard(): void {
-    const comesBack = this.#closed ? null : this.#place.heard()
+  touch(): void {
+    const comesBack = this.#closed ? null : this.#place.touch()
     if (comesBack) this.#run(comesBack)
   }
 
   /** Tells the client to move to another node; whoever does so until the deadline loses nothing. */
   drain(reconnectInMs: number, deadlineMs: number): void {
     this.#place.fix()
-    this.#say({ type: 'drain', reconnect_in_ms: reconnectInMs, deadline_ms: deadlineMs })
+    this.#send({ type: 'drain', reconnect_in_ms: reconnectInMs, deadline_ms: deadlineMs })
   }
 
   /** The connection is gone. */
@@ -174,7 +174,7 @@ export class Session {
   }
 
   #authenticated(): Identity {
-    if (!this.#identity) throw new Refusal('unauthenticated', 'Send auth first.')
+    if (!this.#identity) throw new RuncastError('unauthenticated', 'Send auth first.')
     return this.#identity
   }
 
@@ -188,7 +188,7 @@ export class Session {
     if (!identity) return
     // Looked at after the wait: of two that come at once, the second renews.
     const renewal = this.#identity
-    if (renewal && renewal.sub !== identity.sub) throw new Refusal('forbidden', 'A session stays with the user who opened it.')
+    if (renewal && renewal.sub !== identity.sub) throw new RuncastError('forbidden', 'A session stays with the user who opened it.')
     if (this.#closed) return
     this.#identity = identity
     if (!renewal) this.#options.onIdentified?.()
@@ -197,7 +197,7 @@ export class Session {
     if (!renewal) await this.#place.take(identity)
     if (this.#closed) return
     if (this.#options.token === undefined || renewal) {
-      this.#say({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
+      this.#send({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
     }
     if (renewal) return this.#scope.recheck()
     await this.#scope.open()
@@ -205,7 +205,7 @@ export class Session {
   }
 
   /** Closes with a reason that is the client's own, later where it has been refused before. */
-  #turnAway(token: string, code: CloseName, message: string): void {
+  #reject(token: string, code: CloseName, message: string): void {
     if (this.#closed || this.#isRefused) return
     const { refusals } = this.#options
     if (!refusals) return this.close(code, message)
@@ -220,7 +220,7 @@ export class Session {
     try {
       return await this.#options.policy.authenticate(token)
     } catch (error) {
-      if (!this.#identity || !(error instanceof Refusal) || error.code !== 'overloaded') throw error
+      if (!this.#identity || !(error instanceof RuncastError) || error.code !== 'overloaded') throw error
       this.#refuse('auth', error.code, error.message)
       return null
     }
@@ -231,7 +231,7 @@ export class Session {
     const { clock, limits } = this.#options
     const left = expiresAt - clock.now()
     this.#callOffTimer = clock.after(Math.max(0, left - limits.expiryWarningMs), () => {
-      this.#say({ type: 'token_expiring', expires_at: new Date(expiresAt).toISOString() })
+      this.#send({ type: 'token_expiring', expires_at: new Date(expiresAt).toISOString() })
       this.#callOffTimer = clock.after(Math.max(0, expiresAt + limits.expiryGraceMs - clock.now()), () => this.close('expired'))
     })
   }
@@ -241,7 +241,7 @@ export class Session {
       this.#authenticated()
       await this.#scope.receive(message)
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
+      if (!(error instanceof RuncastError)) throw error
       const { process_id } = message as { process_id?: string } // of those messages that name one
       this.#refuse(message.type, error.code, error.message, process_id)
     }
@@ -251,32 +251,32 @@ export class Session {
   #watchLife(): void {
     const { clock, limits } = this.#options
     this.#callOffPing = clock.after(limits.pingIntervalMs, () => {
-      if (this.#place.silentMs >= limits.idleMs) return this.close('idle')
+      if (this.#place.sinceAnswerMs >= limits.idleMs) return this.close('idle')
       this.#place.ask(this.#identity)
       this.#watchLife()
     })
   }
 
-  #breach(request: string | null, reason: string): void {
-    if (this.#breaches.isOneTooMany()) return this.close('rate_limited')
+  #violation(request: string | null, reason: string): void {
+    if (this.#violations.isOverLimit()) return this.close('rate_limited')
     this.#refuse(request, 'invalid', reason)
   }
 
   #refuse(request: string | null, code: CodeName, message: string, processId?: string): void {
     this.#options.hub.tally.refusals.add(code)
-    this.#say({ type: 'refused', request, ...(processId !== undefined && { process_id: processId }), code, message })
+    this.#send({ type: 'refused', request, ...(processId !== undefined && { process_id: processId }), code, message })
   }
 
-  #say(message: Readonly<Record<string, unknown>>): void {
+  #send(message: Readonly<Record<string, unknown>>): void {
     this.#outbox.reply(buildFrame(message), message.type === 'pong' ? 'pong' : undefined)
   }
 
   /** What a session does in the background ends in a close with its reason, never in an unhandled rejection. */
   #run(work: Promise<void>, newToken?: string): void {
     work.catch((error: unknown) => {
-      if (error instanceof Refusal && mayClose(error.code)) {
+      if (error instanceof RuncastError && mayClose(error.code)) {
         const { code, message } = error
-        return newToken !== undefined && OF_CLIENT.has(code) ? this.#turnAway(newToken, code, message) : this.close(code, message)
+        return newToken !== undefined && OF_CLIENT.has(code) ? this.#reject(newToken, code, message) : this.close(code, message)
       }
       this.#options.onFault(error)
       this.close('internal')
@@ -286,7 +286,7 @@ export class Session {
   /** The socket's buffer empties in leaps: as long as the client speaks, it is slow and not dead. */
   #stalled(): void {
     const { hub } = this.#options
-    if (this.#place.silentMs < hub.limits.stallMs) return
+    if (this.#place.sinceAnswerMs < hub.limits.stallMs) return
     hub.tally.closes.add('stalled')
     this.ended()
     this.#transport.terminate()

@@ -9,7 +9,7 @@ import type { Outbox } from './outbox.js'
  * How a subscription opens. `snapshot`: the whole state in one message, then what belongs to it. `listed`: the client has the state from a list that
  * was made in this turn. `log`: by its entries alone, as if it had been there; as a snapshot where the log does not reach back.
  */
-export type Opening = 'snapshot' | 'listed' | 'log'
+export type StartMode = 'snapshot' | 'listed' | 'log'
 
 /**
  * hop 7: from hub, to outbox. One session's interest in one job:
@@ -27,10 +27,10 @@ export class Subscription {
   /** Seq of the newest entry taken from the topic. */
   #accepted = 0
   /** Seq of the final message whose leaving was told last. */
-  #toldEnd = 0
+  #sentEnd = 0
   #position: Position | undefined
   /** Goes out with the next message: no snapshot has said it. */
-  #untoldEpoch: string | null = null
+  #unsentEpoch: string | null = null
   /** The state of a history that goes on in an epoch that no snapshot has said. */
   #continued: JobState | null = null
 
@@ -56,24 +56,24 @@ export class Subscription {
   }
 
   /** Opens, or opens again after a lag or in a new epoch. `missed`: exactly the entries since the client's position; null: it gets the whole state instead. */
-  begin(state: JobState, missed: readonly Entry[] | null, opening: Opening, resync: boolean): void {
+  start(state: JobState, missed: readonly Entry[] | null, opening: StartMode, resync: boolean): void {
     if (this.#phase === 'silenced') return
     this.#accepted = state.seq
-    this.#toldEnd = 0
+    this.#sentEnd = 0
     // What is enqueued while a backlog is being dropped is lost with it: then the resync begins this one too.
     this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
-    this.#untoldEpoch = null
+    this.#unsentEpoch = null
     this.#continued = null
     const isSameEpoch = this.#position?.epoch === state.epoch
     // A client may take `recovered` in another epoch for position 0 where no replay follows.
     if (!isSameEpoch && !missed?.some((entry) => this.#frames.inStep(entry))) missed = null
     if (opening === 'log' && missed && isSameEpoch) {
-      this.#untoldEpoch = state.epoch
+      this.#unsentEpoch = state.epoch
       // Each message brings the client one further, and what the dialect has no message for does not.
       for (const entry of missed) this.#take(entry, false)
       return
     }
-    if (opening !== 'listed') this.#tellState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
+    if (opening !== 'listed') this.#sendState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
     // A state is there only as a whole.
     const arrival = { epoch: state.epoch, seq: state.seq, isEnd: isFinal(state.status) }
     this.#enqueue(0, () => this.#arrive(arrival))
@@ -81,7 +81,7 @@ export class Subscription {
 
   /** The count is another one now. Whoever is not live yet begins with it anyway. */
   reopen(state: JobState): void {
-    if (this.#phase === 'live') this.begin(state, null, 'snapshot', false)
+    if (this.#phase === 'live') this.start(state, null, 'snapshot', false)
   }
 
   /** The history goes on in another epoch. The next entry brings a snapshot that says so, so that a client can resume with what follows. */
@@ -93,9 +93,9 @@ export class Subscription {
     if (this.#phase !== 'live' || entry.seq <= this.#accepted) return
     this.#accepted = entry.seq
     if (this.#continued && this.#frames.inStep(entry)) {
-      this.#tellState(this.#continued, [entry], { recovered: true })
+      this.#sendState(this.#continued, [entry], { recovered: true })
       this.#continued = null
-    } else this.#take(entry, true, entry.class === 'tick' ? `${entry.id} ${entry.key}` : undefined)
+    } else this.#take(entry, true, entry.class === 'transient' ? `${entry.id} ${entry.key}` : undefined)
   }
 
   /** The backlog was dropped: nothing more is taken until the next `begin`. */
@@ -115,11 +115,11 @@ export class Subscription {
   /** `isLive`: it has just come, and is not told after the fact. */
   #take(entry: Entry, isLive: boolean, conflationKey?: string): void {
     // Durable entries that the dialect has no message for would add up to a backlog that nobody gets.
-    if (entry.class === 'durable' && !this.#frames.inStep(entry)) return
+    if (entry.class === 'persisted' && !this.#frames.inStep(entry)) return
     this.#enqueue(entry.body.length, () => this.#seal(entry, isLive), conflationKey)
   }
 
-  #tellState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
+  #sendState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
     const snapshot = this.#frames.snapshot(state, flags)
     // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
     this.#enqueue(0, () => snapshot)
@@ -132,7 +132,7 @@ export class Subscription {
     const seal = () => {
       this.#frames.tally.delivered += 1
       if (position) this.#position = position
-      if (entry.class === 'final') this.#tellEnd(entry.seq)
+      if (entry.class === 'final') this.#sendEnd(entry.seq)
       return frame
     }
     if (frame) this.#enqueue(bytes, seal)
@@ -141,7 +141,7 @@ export class Subscription {
   #arrive({ epoch, seq, isEnd }: Position & { readonly isEnd: boolean }): null {
     this.#position = { epoch, seq }
     // Also where the final message was no part of what was missed.
-    if (isEnd) this.#tellEnd(seq)
+    if (isEnd) this.#sendEnd(seq)
     return null
   }
 
@@ -149,19 +149,19 @@ export class Subscription {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
     const frame = this.#frames.following(entry, seq, isLive)
-    const untold = this.#untoldEpoch
+    const untold = this.#unsentEpoch
     if (frame) {
       this.#frames.tally.delivered += 1
       this.#position = { epoch, seq: entry.seq }
-      this.#untoldEpoch = null
+      this.#unsentEpoch = null
     }
-    if (entry.class === 'final') this.#tellEnd(entry.seq)
+    if (entry.class === 'final') this.#sendEnd(entry.seq)
     return frame && untold !== null ? withEpoch(frame, untold) : frame
   }
 
-  #tellEnd(seq: number): void {
-    if (seq <= this.#toldEnd) return
-    this.#toldEnd = seq
+  #sendEnd(seq: number): void {
+    if (seq <= this.#sentEnd) return
+    this.#sentEnd = seq
     this.#ended(seq)
   }
 }

@@ -43,12 +43,12 @@ export class Topic implements Kept {
   readonly #broker: Broker
   readonly #clock: Clock
   readonly #limits: TopicLimits
-  readonly #heals: HubTally['heals']
+  readonly #recoveries: HubTally['recoveries']
   readonly #onFault: (error: unknown) => void
   #state: JobState | null = null
   #loading: Promise<JobState | null> | undefined
-  #healing: Promise<void> | undefined
-  #healAgain = false
+  #recovering: Promise<void> | undefined
+  #recoverAgain = false
   /** What came in while the state was being read. */
   #held: Entry[] = []
   /** All durable entries with a seq above `#recentAfter`. */
@@ -63,7 +63,7 @@ export class Topic implements Kept {
     this.id = id
     this.#broker = ports.broker
     this.#clock = ports.clock
-    this.#heals = ports.tally.heals
+    this.#recoveries = ports.tally.recoveries
     this.#limits = limits
     this.#onFault = ports.onFault
   }
@@ -89,22 +89,22 @@ export class Topic implements Kept {
   /** The next entry of the channel. In order it goes to all; ahead of order it waits until what is missing was read. */
   receive(entry: Entry): void {
     const state = this.#state
-    if (!state || this.#healing) this.#hold(entry)
+    if (!state || this.#recovering) this.#hold(entry)
     else if (entry.generation === state.generation && entry.seq <= state.seq) return
     else if (entry.generation === state.generation && entry.seq === state.seq + 1) this.#deliver(state, entry)
     else {
       this.#hold(entry)
-      void this.heal()
+      void this.recover()
     }
   }
 
   /** Reads what may have been missed, and tries until Redis answers. Concurrent calls share one read. */
-  heal(): Promise<void> {
+  recover(): Promise<void> {
     if (!this.#state || this.#closed) return Promise.resolve()
     // A read that is under way may have been answered before what is asked for here was written.
-    if (this.#healing) this.#healAgain = true
-    this.#healing ??= this.#heal()
-    return this.#healing
+    if (this.#recovering) this.#recoverAgain = true
+    this.#recovering ??= this.#recoverOnce()
+    return this.#recovering
   }
 
   /**
@@ -119,8 +119,8 @@ export class Topic implements Kept {
     const reading = await this.#read({ epoch, seq: after })
     if (!reading?.missed) return () => null
     const { state } = reading
-    if (state.epoch !== this.#state?.epoch || state.seq > this.#state.seq) await this.heal()
-    const older = reading.missed.filter((entry) => entry.class !== 'tick')
+    if (state.epoch !== this.#state?.epoch || state.seq > this.#state.seq) await this.recover()
+    const older = reading.missed.filter((entry) => entry.class !== 'transient')
     return () => this.#missed(state.epoch, after, older, state.seq)
   }
 
@@ -135,7 +135,7 @@ export class Topic implements Kept {
     const state = this.#state
     if (state?.epoch !== epoch || from < this.#recentAfter) return null
     const recent = this.#recent.filter((entry) => entry.seq > from)
-    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > after)
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > after)
     return [...older, ...recent, ...ticks].sort((a, b) => a.seq - b.seq)
   }
 
@@ -148,46 +148,46 @@ export class Topic implements Kept {
     return this.#state
   }
 
-  async #heal(): Promise<void> {
+  async #recoverOnce(): Promise<void> {
     for (;;) {
       const state = this.#state
       if (!state || this.#closed) break
       try {
         const reading = await this.#broker.read(this.id, { epoch: state.epoch, seq: state.seq })
         this.#absorb(state, reading)
-        if (!this.#healAgain) break
-        this.#healAgain = false
+        if (!this.#recoverAgain) break
+        this.#recoverAgain = false
       } catch (error) {
         // No outage, so it would fail again at once: the next look at a silent job tries once more.
         if (!isOverloaded(error)) {
           this.#onFault(error)
           break
         }
-        this.#heals.unreachable += 1
+        this.#recoveries.unreachable += 1
         // Redis cannot be reached: the state stays what it is, and readiness says so.
         await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))
       }
     }
-    this.#healing = undefined
-    this.#healAgain = false
+    this.#recovering = undefined
+    this.#recoverAgain = false
     this.#releaseHeld()
     this.#watchQuiet()
   }
 
   #absorb(state: JobState, reading: Reading | null): void {
     if (!reading) {
-      this.#heals.gone += 1
+      this.#recoveries.gone += 1
       this.#state = null
       for (const subscriber of [...this.subscribers]) subscriber.gone()
     } else if (reading.missed) {
-      this.#heals[reading.missed.length > 0 ? 'entries' : 'nothing'] += 1
+      this.#recoveries[reading.missed.length > 0 ? 'entries' : 'nothing'] += 1
       if (reading.state.epoch !== state.epoch) this.#goOn(state, reading.state)
       for (const entry of reading.missed) this.#deliver(state, entry)
       state.seq = reading.state.seq
-      state.silentMs = reading.state.silentMs
+      state.sinceHeartbeatMs = reading.state.sinceHeartbeatMs
       state.stale = reading.state.stale
     } else {
-      this.#heals.state += 1
+      this.#recoveries.state += 1
       const fresh = this.#replace(reading.state)
       for (const subscriber of [...this.subscribers]) subscriber.reopened(fresh)
     }
@@ -210,7 +210,7 @@ export class Topic implements Kept {
 
   #deliver(state: JobState, entry: Entry): void {
     advance(state, entry)
-    if (entry.class !== 'tick') this.#remember(entry)
+    if (entry.class !== 'transient') this.#remember(entry)
     for (const subscriber of this.subscribers) subscriber.subscription.accept(entry)
     this.#watchQuiet()
   }
@@ -241,7 +241,7 @@ export class Topic implements Kept {
       if (!state || entry.generation !== state.generation || entry.seq <= state.seq) continue
       if (entry.seq === state.seq + 1) this.#deliver(state, entry)
       else {
-        this.#clock.after(RETRY_MS, () => void this.heal())
+        this.#clock.after(RETRY_MS, () => void this.recover())
         return
       }
     }
@@ -259,6 +259,6 @@ export class Topic implements Kept {
 
   #watchQuiet(): void {
     this.#callOffQuiet?.()
-    if (!this.#closed) this.#callOffQuiet = this.#clock.after(this.#limits.quietMs, () => void this.heal())
+    if (!this.#closed) this.#callOffQuiet = this.#clock.after(this.#limits.quietMs, () => void this.recover())
   }
 }

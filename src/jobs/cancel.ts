@@ -1,11 +1,11 @@
 import { controlWriter } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import { isComputedKind, lifecycleOf } from '../core/kinds.js'
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import { type Finalizer, finalize } from './finalize.js'
-import { nudge } from './sweeper/nudge.js'
+import { scheduleStep } from './sweeper/schedule-step.js'
 
 const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 
@@ -17,7 +17,7 @@ export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>)
   // Between two writes the job may start or be handed back; each turn of this loop sees one of these steps.
   for (let tries = 0; tries < 5; tries += 1) {
     const state = await read()
-    if (isFinal(state.status)) throw new Refusal('already_final')
+    if (isFinal(state.status)) throw new RuncastError('already_final')
     const { id, kind, round } = state
     const ref = queuedRoundOf(state)
     const events = lifecycleOf(kind)
@@ -36,9 +36,9 @@ export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>)
     if (told.ok || told.status === 'cancelling') {
       if (told.ok) parts.tally?.cancels.add(kind)
       if (isComputedKind(kind)) await parts.queue.cancelOnOwner(ref)
-      else await nudge(parts, state)
+      else await scheduleStep(parts, state)
       return 'cancelling'
     }
   }
-  throw new Refusal('overloaded')
+  throw new RuncastError('overloaded')
 }

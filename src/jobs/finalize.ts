@@ -7,11 +7,11 @@ import { type FinalStatus, isFinal } from '../protocol/status.js'
 import type { Backlog, Outcome, Queue } from '../queue/queue.js'
 import type { Broker } from '../storage/broker.js'
 import type { Checkpoints } from '../storage/checkpoints.js'
+import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Feeds } from '../storage/feeds.js'
-import type { QueueRef } from '../storage/gate.js'
 import type { ActiveRounds, JobParts } from '../storage/job-store.js'
 import type { JobTally } from './job-tally.js'
-import { nudge, nudgeParent } from './sweeper/nudge.js'
+import { scheduleParentStep, scheduleStep } from './sweeper/schedule-step.js'
 
 export interface Finalizer {
   readonly broker: Broker & Checkpoints
@@ -72,12 +72,12 @@ export async function finalize(
   }
   if (state?.round === ref.round) {
     await tellOwner(parts, state, false)
-    await nudgeParent(parts, state)
+    await scheduleParentStep(parts, state)
   }
   // While a worker still holds it, the sweeper keeps an eye on it.
   if (!(await queue.remove(ref))) return
-  if (state && !isComputedKind(state.kind)) return nudge(parts, state) // its last step winds down what it is made of
-  await store.retire(ref)
+  if (state && !isComputedKind(state.kind)) return scheduleStep(parts, state) // its last step winds down what it is made of
+  await store.deactivate(ref)
 }
 
 /** What there is to say of an end beside its status. */
@@ -101,7 +101,7 @@ export async function tellOwner(
   isActive: boolean,
 ): Promise<void> {
   const { broker, feeds } = parts
-  await (isActive ? feeds.announce(job.owner, job.id) : feeds.withdraw(job.owner, job.id))
+  await (isActive ? feeds.add(job.owner, job.id) : feeds.remove(job.owner, job.id))
   const now = (await broker.read(job.id))?.state
   const isActiveNow = now !== undefined && !isFinal(now.status)
   if (isActiveNow !== isActive) await tellOwner(parts, job, isActiveNow)

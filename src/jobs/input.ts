@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { TSchema } from 'typebox'
 import { type InputOf, KINDS, type Kind, type KindName } from '../core/kinds.js'
 import { Checker } from '../protocol/checker.js'
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { asPlainJson, ExactNumber, stringifyJson } from '../protocol/json.js'
 
 const checkers = new Map<KindName, Checker<TSchema>>()
@@ -14,11 +14,11 @@ const checkers = new Map<KindName, Checker<TSchema>>()
 export function normaliseInput<K extends KindName>(kind: K, input: unknown, solvers: readonly string[] = []): InputOf<K> {
   const checker = checkerOf(kind)
   const filled = checker.fill(asPlainJson(input, '/input', 'double'))
-  if (!checker.check(filled)) throw new Refusal('invalid', undefined, checker.faults(filled, '/input'))
+  if (!checker.check(filled)) throw new RuncastError('invalid', { issues: checker.faults(filled, '/input') })
   const valid = filled as InputOf<K> // the checker of this kind has just said so
   const { inputFaults }: Kind = KINDS[kind]
   const faults = inputFaults(valid, solvers)
-  if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
+  if (faults.length > 0) throw new RuncastError('invalid', { issues: faults })
   return valid
 }
 
@@ -35,7 +35,7 @@ function checkerOf(kind: KindName): Checker<TSchema> {
 export function objectOf(input: unknown): object {
   const plain = asPlainJson(input, '/input', 'exact')
   if (typeof plain === 'object' && plain !== null && !Array.isArray(plain) && !(plain instanceof ExactNumber)) return plain
-  throw new Refusal('invalid', undefined, [{ path: '/input', expected: 'an object' }])
+  throw new RuncastError('invalid', { issues: [{ path: '/input', expected: 'an object' }] })
 }
 
 /** Digest of an input: the same for the same content, whatever the order of its fields. A number that a double would change counts by its text. */

@@ -6,19 +6,19 @@ import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf }
 import { solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
-import { Refusal } from '../protocol/codes.js'
+import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { stringifyJson } from '../protocol/json.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
-import type { Gate, Reserved } from '../storage/gate.js'
+import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
 import type { ActiveRounds, HistoryPage, JobParts, JobStore, Phase } from '../storage/job-store.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, tellOwner } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput, objectOf } from './input.js'
-import { nudge } from './sweeper/nudge.js'
+import { scheduleStep } from './sweeper/schedule-step.js'
 
 export interface Submission {
   /** Client-supplied, or made of the key, or a UUIDv7. */
@@ -68,25 +68,25 @@ const LIMITS = {
   full: { code: 'overloaded', message: 'As many jobs wait as are allowed to; try again later.' },
 } as const
 
-export interface JobServiceParts extends Finalizer {
+export interface JobServicePorts extends Finalizer {
   readonly store: JobStore & JobParts & ActiveRounds
-  readonly gate: Pick<Gate, 'reserve'>
+  readonly scheduler: Pick<FairScheduler, 'reserve'>
   readonly timeoutsMs: Timeouts
   /** Names of the solvers that are configured, beside those that a kind has of its own. */
   readonly solvers: readonly string[]
 }
 
-/** The life of jobs as their users steer it. Every member rejects with a `Refusal` for what the caller did wrong. */
+/** The life of jobs as their users steer it. Every member rejects with a `RuncastError` for what the caller did wrong. */
 export class JobService {
-  readonly #parts: JobServiceParts
+  readonly #ports: JobServicePorts
 
-  constructor(parts: JobServiceParts) {
-    this.#parts = parts
+  constructor(parts: JobServicePorts) {
+    this.#ports = parts
   }
 
   /** Names of the solvers that are configured, beside those that a kind has of its own. */
   get solvers(): readonly string[] {
-    return this.#parts.solvers
+    return this.#ports.solvers
   }
 
   /**
@@ -95,16 +95,21 @@ export class JobService {
    * written, whatever dies, the sweeper finds the job and puts it into the queue.
    */
   async submit({ owner, kind, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
-    const { broker, store, queue, timeoutsMs } = this.#parts
+    const { broker, store, queue, timeoutsMs } = this.#ports
     const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind, key))
     if (!isJobId(id)) {
-      throw new Refusal('invalid', undefined, [
-        { path: `/${KINDS[kind].idField}`, expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone' },
-      ])
+      throw new RuncastError('invalid', {
+        issues: [
+          {
+            path: `/${KINDS[kind].idField}`,
+            expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone',
+          },
+        ],
+      })
     }
-    if (!isUserId(owner)) throw new Refusal('invalid', undefined, [{ path: '/owner', expected: '1 to 256 characters, well formed' }])
+    if (!isUserId(owner)) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: '1 to 256 characters, well formed' }] })
     if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
-      throw new Refusal('invalid', undefined, [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }])
+      throw new RuncastError('invalid', { issues: [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }] })
     }
     const parent = rest.parent ?? null
     const solver = solverOf(kind, rest.solver, this.solvers)
@@ -119,13 +124,13 @@ export class JobService {
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)
-    if (answer.created) this.#parts.tally?.submitted.add(kind)
-    if (!answer.created && answer.existing.owner !== owner) throw new Refusal('id_taken')
-    if (!answer.created && answer.existing.digest !== digest) throw new Refusal('other_input')
+    if (answer.created) this.#ports.tally?.submitted.add(kind)
+    if (!answer.created && answer.existing.owner !== owner) throw new RuncastError('id_taken')
+    if (!answer.created && answer.existing.digest !== digest) throw new RuncastError('other_input')
     const state = await this.#require(id, () => true)
     // Also where it was there before: its first submit may have died right here. Doing it again changes nothing.
     if (state.status === 'queued') {
-      await tellOwner(this.#parts, state, true)
+      await tellOwner(this.#ports, state, true)
       await queue.add(queuedRoundOf(state))
     }
     return state
@@ -144,7 +149,7 @@ export class JobService {
     const jobs: JobState[] = []
     let next = cursor
     for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const page = await this.#parts.store.list(owner, kind, limit - jobs.length, next, phase)
+      const page = await this.#ports.store.list(owner, kind, limit - jobs.length, next, phase)
       jobs.push(...(await this.#owned(owner, page.ids, phase)))
       next = page.cursor
       if (phase === undefined || next === undefined || jobs.length === limit) break
@@ -168,8 +173,8 @@ export class JobService {
     let truncated = false
     // Where few are wanted the next look is for more.
     for (let size = limit; ; size = Math.min(2 * size, MAX_HISTORY)) {
-      const page = await this.#parts.store.history(id, from, size)
-      if (!page) throw new Refusal('not_found')
+      const page = await this.#ports.store.history(id, from, size)
+      if (!page) throw new RuncastError('not_found')
       truncated ||= page.truncated
       entries.push(...page.entries.filter(isWanted).slice(0, limit - entries.length))
       const last = page.entries.at(-1)
@@ -182,7 +187,7 @@ export class JobService {
 
   /** A job that waits ends at once; one that runs is told to, wherever it runs. Answers with the status now. */
   cancel(id: string, view: View): Promise<Status> {
-    return cancelJob(this.#parts, () => this.#require(id, view))
+    return cancelJob(this.#ports, () => this.#require(id, view))
   }
 
   /**
@@ -191,11 +196,11 @@ export class JobService {
    */
   async pause(kind: KindName, id: string, view: View, to: 'paused' | 'running'): Promise<Status> {
     const state = await this.#require(id, view, kind)
-    if (isComputedKind(kind)) throw new Refusal('not_running')
+    if (isComputedKind(kind)) throw new RuncastError('not_running')
     const event = { ...lifecycleOf(kind).status(id, to), from: [to === 'paused' ? 'running' : 'paused'] as const }
-    const answer = await this.#parts.broker.publish(id, [event], controlWriter(state.round))
-    if (!answer.ok && answer.status !== to) throw new Refusal('not_running')
-    await nudge(this.#parts, state)
+    const answer = await this.#ports.broker.publish(id, [event], controlWriter(state.round))
+    if (!answer.ok && answer.status !== to) throw new RuncastError('not_running')
+    await scheduleStep(this.#ports, state)
     return to
   }
 
@@ -205,23 +210,23 @@ export class JobService {
    * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
    */
   async retry(id: string, view: View): Promise<JobState> {
-    const { broker, store, feeds, queue } = this.#parts
+    const { broker, store, feeds, queue } = this.#ports
     const ended = await this.#require(id, view)
-    if (!isFinal(ended.status) || ended.status === 'completed') throw new Refusal('not_final')
-    if (ended.parent !== null) throw new Refusal('is_part')
+    if (!isFinal(ended.status) || ended.status === 'completed') throw new RuncastError('not_final')
+    if (ended.parent !== null) throw new RuncastError('is_part')
     const round = ended.round + 1
     await this.#open(ended, round)
     const event = { ...lifecycleOf(ended.kind).status(id, 'queued'), clears: 'round' } as const
     const written = await broker.publish(id, [event], controlWriter(round))
     const state = await this.#require(id, view)
     // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
-    if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new Refusal('not_final')
+    if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new RuncastError('not_final')
     await store.reactivate(state)
-    if (written.ok) this.#parts.tally?.retried.add(state.kind)
+    if (written.ok) this.#ports.tally?.retried.add(state.kind)
     if (state.status === 'queued') {
-      await feeds.announce(state.owner, id, true)
+      await feeds.add(state.owner, id, true)
       // It may have been cancelled meanwhile.
-      await tellOwner(this.#parts, state, true)
+      await tellOwner(this.#ports, state, true)
       await queue.add(queuedRoundOf(state))
     }
     return state
@@ -229,7 +234,7 @@ export class JobService {
 
   /** What comes before a round is written: its owner's quota, then the sweeper's index, which must not miss it. */
   async #open({ id, owner, parent }: Pick<JobState, 'id' | 'owner' | 'parent'>, number: number): Promise<void> {
-    const { gate, store } = this.#parts
+    const { scheduler: gate, store } = this.#ports
     const round = { id, round: number }
     const reserved = await gate.reserve(owner, round, parent !== null)
     if (!reserved.ok) throw refusalOf(reserved)
@@ -238,28 +243,28 @@ export class JobService {
 
   /** Those of these jobs that there are; what has expired, or is another's by now, leaves the owner's index. */
   async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
-    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#parts.broker.read(id))?.state })))
+    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#ports.broker.read(id))?.state })))
     const expired = read.filter(({ state }) => state?.owner !== owner)
-    await Promise.all(expired.map(({ id }) => this.#parts.store.forget(owner, id)))
+    await Promise.all(expired.map(({ id }) => this.#ports.store.forget(owner, id)))
     const isWanted = (state: JobState) => phase === undefined || (phase === 'final') === isFinal(state.status)
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
   }
 
   async #require(id: string, view: View, kind?: KindName | null): Promise<JobState> {
-    const state = isJobId(id) ? (await this.#parts.broker.read(id))?.state : undefined
-    if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new Refusal('not_found')
+    const state = isJobId(id) ? (await this.#ports.broker.read(id))?.state : undefined
+    if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new RuncastError('not_found')
     return state
   }
 }
 
-function refusalOf(reserved: Extract<Reserved, { ok: false }>): Refusal {
+function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {
   if (reserved.reason !== 'bytes') {
     const { code, message } = LIMITS[reserved.reason]
-    return new Refusal(code, message, [], reserved.retryAfterMs)
+    return new RuncastError(code, { message, retryAfterMs: reserved.retryAfterMs })
   }
   const { bytes, limit, retryAfterMs } = reserved
   const message = `The jobs of this user take ${bytes} bytes, which reaches MAX_BYTES_PER_USER (${limit}); they expire some time after their end.`
-  return new Refusal('quota', message, [], retryAfterMs)
+  return new RuncastError('quota', { message, retryAfterMs })
 }
 
 function defaultTimeoutMs(job: { readonly kind: KindName; readonly solver: string | null }, timeoutsMs: Timeouts): number {

@@ -61,7 +61,7 @@ function trafficSamples(tally: HubTally): Samples {
     runcast_entries_delivered_total: alone(tally.delivered),
     runcast_entries_conflated_total: alone(tally.conflated),
     runcast_resyncs_total: alone(tally.resyncs),
-    runcast_heals_total: byName(tally.heals),
+    runcast_heals_total: byName(tally.recoveries),
     runcast_closes_total: tally.closes.rows.map(([[reason], count]) => [
       [String(reason === 'stalled' ? CUT_OFF : CODES[reason].close), reason],
       count,

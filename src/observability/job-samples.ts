@@ -17,13 +17,13 @@ export interface JobSources {
   readonly tally: JobTally
   readonly attempts: AttemptTally
   readonly reconnects: Tally<[]>
-  readonly sweeper: Pick<Sweeper, 'census'>
+  readonly sweeper: Pick<Sweeper, 'counts'>
   readonly health: StoreLook
 }
 
 export function jobSamples({ tally, attempts, reconnects, sweeper, health }: JobSources): Samples {
   return {
-    runcast_jobs: (sweeper.census.counts ?? []).map(([kind, status, count]) => [[kind, status], count]),
+    runcast_jobs: (sweeper.counts.counts ?? []).map(([kind, status, count]) => [[kind, status], count]),
     runcast_jobs_submitted_total: tally.submitted.rows,
     runcast_finals_total: tally.finals.rows,
     runcast_forced_ends_total: tally.forced.rows,

@@ -34,8 +34,8 @@ function workSamples({ workers, tally }: WorkerSources): Samples {
   const buffered = workers.reduce((sum, worker) => sum + worker.buffered, 0)
   return {
     runcast_reports_total: [
-      [['tick'], tally.ticks],
-      [['durable'], tally.durables],
+      [['tick'], tally.transients],
+      [['durable'], tally.persisted],
     ],
     runcast_ticks_coalesced_total: [[[], tally.coalesced]],
     runcast_publish_retries_total: [[[], tally.retries]],

@@ -1,11 +1,11 @@
 import type { TSchema } from 'typebox'
 import { Checker } from './checker.js'
 import { CLIENT_MESSAGES, type ClientMessage, type ClientMessageType } from './client-messages.js'
-import { Refusal } from './codes.js'
+import { RuncastError } from './codes.js'
 import { NestedTooDeep, parseJson } from './json.js'
 
 /** What came in was no message: `reason` says to the client what was wrong, `request` names the type as far as it could be read. */
-export interface Breach {
+export interface Violation {
   readonly type: 'breach'
   readonly request: string | null
   readonly reason: string
@@ -17,18 +17,18 @@ const checkers = new Map(Object.entries(CLIENT_MESSAGES).map(([type, schema]) =>
 export function decodeClientMessage(
   text: string,
   accepts: readonly ClientMessageType[] = Object.keys(CLIENT_MESSAGES) as ClientMessageType[],
-): ClientMessage | Breach {
+): ClientMessage | Violation {
   const value = parse(text)
-  if (value instanceof NestedTooDeep) return breach(null, `The message is ${value.message}.`)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return breach(null, 'A message is a JSON object.')
+  if (value instanceof NestedTooDeep) return violation(null, `The message is ${value.message}.`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return violation(null, 'A message is a JSON object.')
   const type = 'type' in value && typeof value.type === 'string' ? value.type.slice(0, 64) : null
-  if (type === null) return breach(null, 'A message has a field "type" with a text.')
+  if (type === null) return violation(null, 'A message has a field "type" with a text.')
   const known = accepts.find((name) => name === type)
   const checker = known && checkers.get(known)
-  if (!checker) return breach(type, `There is no message of type ${JSON.stringify(type)}; known are ${accepts.join(', ')}.`)
+  if (!checker) return violation(type, `There is no message of type ${JSON.stringify(type)}; known are ${accepts.join(', ')}.`)
   if (checker.check(value)) return value as ClientMessage // of the type that was just looked up
   const fault = checker.first(value)
-  return breach(type, `${fault?.instancePath || 'The message'} ${fault?.message ?? 'is not valid'}.`)
+  return violation(type, `${fault?.instancePath || 'The message'} ${fault?.message ?? 'is not valid'}.`)
 }
 
 /** Undefined for what is not JSON. */
@@ -38,11 +38,11 @@ function parse(text: string): unknown {
   } catch (error) {
     if (error instanceof NestedTooDeep) return error
     // NaN and infinities are not JSON.
-    if (error instanceof SyntaxError || error instanceof Refusal) return undefined
+    if (error instanceof SyntaxError || error instanceof RuncastError) return undefined
     throw error
   }
 }
 
-function breach(request: string | null, reason: string): Breach {
+function violation(request: string | null, reason: string): Violation {
   return { type: 'breach', request, reason }
 }

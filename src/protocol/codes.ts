@@ -87,32 +87,60 @@ export const STORE_REASONS = {
 
 export type StoreReason = keyof typeof STORE_REASONS
 
-/** A request that is denied, or a session that ends, for a reason of the table. `detail` is for people and carries no secret. */
-export class Refusal extends Error {
-  readonly code: CodeName
-  readonly detail: readonly { path: string; expected: string }[]
-  /** When to come again, where that is known. */
-  readonly retryAfterMs: number | undefined
+/** What is wrong with one part of a request: a JSON pointer, and what is expected there. */
+export interface Issue {
+  readonly path: string
+  readonly expected: string
+}
+
+/** What an error says beside its code. */
+export interface ErrorDetails {
+  /** Instead of the text of the code. For people; it carries no secret. */
+  readonly message?: string | undefined
+  readonly issues?: readonly Issue[]
+  /** When to try again, where that is known. */
+  readonly retryAfterMs?: number | undefined
   /** Of `overloaded`, where Redis is the cause. */
+  readonly reason?: StoreReason | undefined
+  readonly cause?: unknown
+}
+
+/** THE error of this package: a request that is denied, or a session that ends, with a code of the table. */
+export class RuncastError extends Error {
+  override readonly name: string = 'RuncastError'
+  readonly code: CodeName
+  readonly issues: readonly Issue[]
+  readonly retryAfterMs: number | undefined
   readonly reason: StoreReason | undefined
 
-  constructor(
-    code: CodeName,
-    message: string = CODES[code].text,
-    detail: Refusal['detail'] = [],
-    retryAfterMs?: number,
-    reason?: StoreReason,
-  ) {
-    super(message)
-    this.name = 'Refusal'
+  /** `details`: a message alone, or several of its fields. */
+  constructor(code: CodeName, details: string | ErrorDetails = {}) {
+    const {
+      message = CODES[code].text,
+      issues = [],
+      retryAfterMs,
+      reason,
+      ...options
+    } = typeof details === 'string' ? { message: details } : details
+    super(message, options)
     this.code = code
-    this.detail = detail
+    this.issues = issues
     this.retryAfterMs = retryAfterMs
     this.reason = reason
+  }
+
+  /** The HTTP status of the code. */
+  get status(): number {
+    return CODES[this.code].http
+  }
+
+  /** @deprecated The same as `issues`. */
+  get detail(): readonly Issue[] {
+    return this.issues
   }
 }
 
 /** Whether an error says that the store is away or refuses, so that the same may be asked again. Any other is a fault of a program. */
 export function isOverloaded(error: unknown): boolean {
-  return error instanceof Refusal && error.code === 'overloaded'
+  return error instanceof RuncastError && error.code === 'overloaded'
 }

@@ -1,4 +1,4 @@
-import { Refusal } from './codes.js'
+import { RuncastError } from './codes.js'
 import { MAX_FAULTS, pointerPart } from './faults.js'
 
 /** Most arrays and objects around a value, its own included. */
@@ -58,7 +58,7 @@ export function plainJson(value: unknown, at: string, numbers: Numbers): unknown
   if (value === undefined) return undefined
   const copier = new Copier(at, numbers)
   const plain = copier.copy(value)
-  if (copier.faults.length > 0) throw new Refusal('invalid', undefined, copier.faults)
+  if (copier.faults.length > 0) throw new RuncastError('invalid', { issues: copier.faults })
   return plain
 }
 
@@ -155,8 +155,8 @@ function refuseNumbers(text: string, numbers: readonly Range[]): void {
   try {
     plainJson(parseMarked(text, inOrder), '', 'exact')
   } catch (error) {
-    const isOtherwiseJson = error instanceof Refusal && !error.detail.some(({ path }) => path.includes(MARK)) // {NaN: NaN}
-    if (isOtherwiseJson || !(error instanceof Refusal || error instanceof SyntaxError)) throw error
+    const isOtherwiseJson = error instanceof RuncastError && !error.issues.some(({ path }) => path.includes(MARK)) // {NaN: NaN}
+    if (isOtherwiseJson || !(error instanceof RuncastError || error instanceof SyntaxError)) throw error
   }
 }
 

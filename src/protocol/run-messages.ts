@@ -16,7 +16,7 @@ const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
 /** Where a job was, last: rides on final messages, so that a bar can stop where the job stopped. */
 const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }
 /** What the round took: tries, and seconds from its first start to its end (0 where it never began). */
-const Effort = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
+const StatsFields = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
 
 /**
  * Run dialect, hub to client, of one kind of job, which `idField` names in every message: the fields of the user's specification, and ours (`code`, the last
@@ -57,7 +57,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       compute_time_s: Seconds,
       metrics_summary: Type.Record(Type.String(), Type.Number()),
       ...LastProgress,
-      ...Effort,
+      ...StatsFields,
       timestamp: Timestamp,
     }),
     error: Type.Object({
@@ -67,7 +67,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       solver_log_tail: Type.String(),
       code: Type.Enum([...FAILURE_CODES]),
       ...LastProgress,
-      ...Effort,
+      ...StatsFields,
       timestamp: Timestamp,
     }),
     cancelled: Type.Object({
@@ -75,7 +75,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       ...head,
       forced: Forced,
       ...LastProgress,
-      ...Effort,
+      ...StatsFields,
       timestamp: Timestamp,
     }),
   } as const

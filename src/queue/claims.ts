@@ -1,5 +1,5 @@
 import type { ClaimAnswer } from '../protocol/claim-messages.js'
-import type { QueueRef } from '../storage/gate.js'
+import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Settled } from './queue.js'
 
 /** A round that was taken from the workers' queue: by this token, until its lock runs out. */

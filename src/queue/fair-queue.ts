@@ -2,12 +2,12 @@ import { isComputedKind } from '../core/kinds.js'
 import { storeClock } from '../core/store-clock.js'
 import { isFinal } from '../protocol/status.js'
 import type { Broker } from '../storage/broker.js'
-import type { Gate, QueuedRound, QueueRef } from '../storage/gate.js'
+import type { FairScheduler, QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { ActiveRounds, JobRound } from '../storage/job-store.js'
 import type { Backlog, Queue, QueueState } from './queue.js'
 
-export interface FairQueueParts {
-  readonly gate: Gate
+export interface FairQueuePorts {
+  readonly scheduler: FairScheduler
   readonly backlog: Backlog
   /** Where a round's input and token are read when it is its turn. */
   readonly broker: Pick<Broker, 'read'>
@@ -21,25 +21,25 @@ export interface FairQueueParts {
  * user's first job is among the next two that are taken, however many of another user wait. Every node hands out; what one leaves undone another one does.
  */
 export class FairQueue implements Queue {
-  readonly #parts: FairQueueParts
+  readonly #ports: FairQueuePorts
 
-  constructor(parts: FairQueueParts) {
-    this.#parts = parts
+  constructor(parts: FairQueuePorts) {
+    this.#ports = parts
   }
 
   async add(round: QueuedRound): Promise<void> {
-    const state = await this.#parts.gate.enter(round)
+    const state = await this.#ports.scheduler.enter(round)
     // Admitted, and yet added: then the backlog may have lost it, or its dispatcher died before it was there.
     if (state === 'admitted') await this.#hand(round)
     await this.#handOut()
   }
 
   async started(ref: QueueRef): Promise<void> {
-    if (await this.#parts.gate.started(ref)) await this.#handOut()
+    if (await this.#ports.scheduler.started(ref)) await this.#handOut()
   }
 
   async remove(round: QueueRef | JobRound): Promise<boolean> {
-    const { gate, backlog } = this.#parts
+    const { scheduler: gate, backlog } = this.#ports
     const left = await gate.leave(round)
     const queue = 'queue' in round ? round.queue : left
     // Its owner's place may be what a round of any queue waits for.
@@ -53,22 +53,22 @@ export class FairQueue implements Queue {
   }
 
   cancelOnOwner(ref: QueueRef): Promise<void> {
-    return this.#parts.backlog.cancelOnOwner(ref)
+    return this.#ports.backlog.cancelOnOwner(ref)
   }
 
   async state(ref: QueueRef): Promise<QueueState> {
-    const state = await this.#parts.backlog.state(ref)
+    const state = await this.#ports.backlog.state(ref)
     if (state.at !== 'missing') return state
-    return (await this.#parts.gate.state(ref)) === 'waiting' ? { at: 'held' } : state
+    return (await this.#ports.scheduler.state(ref)) === 'waiting' ? { at: 'held' } : state
   }
 
   close(): Promise<void> {
-    return this.#parts.backlog.close()
+    return this.#ports.backlog.close()
   }
 
-  /** Hands out what may be. Never rejects: what waits at the gate is safe there, and whoever came with a round of their own has nothing to do with another's. */
+  /** Hands out what may be. Never rejects: what waits at the fair scheduler is safe there, and whoever came with a round of their own has nothing to do with another's. */
   async #handOut(): Promise<void> {
-    const { gate, onFault } = this.#parts
+    const { scheduler: gate, onFault } = this.#ports
     try {
       // One that cannot be handed out holds up its own queue alone; the sweeper comes back to it.
       for (let ref = await gate.next(); ref; ref = await gate.next()) await this.#hand(ref).catch(onFault)
@@ -79,7 +79,7 @@ export class FairQueue implements Queue {
 
   /** Puts an admitted round into the backlog, as its job is now; one that is over leaves. */
   async #hand({ queue, id, round }: QueueRef): Promise<void> {
-    const { gate, backlog, broker, store } = this.#parts
+    const { scheduler: gate, backlog, broker, store } = this.#ports
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status)) return void (await gate.leave({ id, round }))
     if (isComputedKind(state.kind)) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
@@ -90,8 +90,8 @@ export class FairQueue implements Queue {
 
   /** What stands in the window although no worker will take it from there: its dispatcher died before the backlog had it, or its worker before it said so. */
   async #clearWindows(): Promise<void> {
-    const { gate, backlog, onFault } = this.#parts
-    for (const ref of await gate.windows()) {
+    const { scheduler: gate, backlog, onFault } = this.#ports
+    for (const ref of await gate.prefetched()) {
       const { at } = await backlog.state(ref)
       if (at === 'missing') {
         // One that cannot be handed out must not stand in the way of all others: the sweeper comes back to it.

@@ -1,4 +1,4 @@
-import type { QueueRef } from '../storage/gate.js'
+import type { QueueRef } from '../storage/fair-scheduler.js'
 
 /** News of a queue, at most once each: a shortcut, never the only way to learn of anything. */
 export interface QueueWatch {

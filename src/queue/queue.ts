@@ -1,7 +1,7 @@
 import type { JobState } from '../core/job-state.js'
 import { queueOf } from '../core/kinds.js'
 import type { FailureCode } from '../protocol/codes.js'
-import type { QueuedRound, QueueRef } from '../storage/gate.js'
+import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'
 
 /** How a round ended, as the queue has committed it. */

@@ -54,12 +54,12 @@ export interface Publisher {
 }
 
 /** Signs of life of a job, by the writer that computes it. */
-export interface Pulse {
+export interface Heartbeats {
   /**
    * Looks after a job that this writer computes: fenced as a write is, and writes no entry. `alive`: its processor gave a sign of life, as every write is
    * one. The answer's `seq` is that of the job. May be sent again; rejects as `publish` does.
    */
-  beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused>
+  heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused>
 }
 
 /** What a reader gets: the state, and, where `since` was asked for and the log provably reaches back, exactly what was missed. */

@@ -1,7 +1,7 @@
 import type { Clears, Entry, EntryClass } from '../core/entry.js'
 import { isStatus } from '../protocol/status.js'
 
-const CLASSES: Readonly<Record<string, EntryClass>> = { t: 'tick', d: 'durable', f: 'final' }
+const CLASSES: Readonly<Record<string, EntryClass>> = { t: 'transient', d: 'persisted', f: 'final' }
 const CLEARS: Readonly<Record<string, Clears>> = { a: 'attempt', r: 'round' }
 const NEWLINE = 0x0a
 

@@ -89,5 +89,5 @@ export interface ActiveRounds {
   /** Puts off the next look of the sweeper and refreshes the TTL of a job's keys. */
   touch(round: JobRound, now: number): Promise<void>
   /** Takes a round out: the last step of its end. */
-  retire(round: JobRound): Promise<void>
+  deactivate(round: JobRound): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { Refusal, STORE_REASONS, type StoreReason } from '../protocol/codes.js'
+import { RuncastError, STORE_REASONS, type StoreReason } from '../protocol/codes.js'
 
 /** What ioredis says where it gives a command up. It gives these errors no name and no code of their own. */
 const GIVEN_UP =
@@ -32,10 +32,10 @@ const FULL_HOUSE = /^ERR max number of clients/
 
 /**
  * Why the store could not do what it was asked: it was away, or it refused. Null for any other error: that is a fault of a program. Errors of ioredis and of
- * BullMQ, and a `Refusal` that was made of one.
+ * BullMQ, and a `RuncastError` that was made of one.
  */
 export function storeFaultOf(error: unknown): StoreReason | null {
-  if (error instanceof Refusal) return error.reason ?? null
+  if (error instanceof RuncastError) return error.reason ?? null
   if (!(error instanceof Error)) return null
   if (error.name === 'ReplyError') return refusalIn(error)
   // Of the socket, as Node tells it.
@@ -50,9 +50,9 @@ export function hasLostMaster(error: unknown): boolean {
 
 /** The error for a caller: `overloaded` with its reason where the store is at fault, the error itself where a program is. */
 export function refusalOf(error: unknown): unknown {
-  if (error instanceof Refusal) return error
+  if (error instanceof RuncastError) return error
   const reason = storeFaultOf(error)
-  return reason === null ? error : new Refusal('overloaded', STORE_REASONS[reason], [], undefined, reason)
+  return reason === null ? error : new RuncastError('overloaded', { message: STORE_REASONS[reason], reason })
 }
 
 /**

@@ -1,5 +1,5 @@
 /** A beat is left out where something was written since the last: so a job is silent for twice this at most, well within what makes it stale. */
-const BEAT_MS = 2500
+const HEARTBEAT_MS = 2500
 
 /**
  * The signs of life of one job. Each beat carries on whether the processor gave one since the last beat. One that computes elsewhere gives them itself
@@ -19,7 +19,7 @@ export class Heartbeat {
       const alive = this.#signs !== 0
       if (this.#signs !== null) this.#signs = 0
       beat(alive)
-    }, BEAT_MS).unref()
+    }, HEARTBEAT_MS).unref()
   }
 
   stop(): void {

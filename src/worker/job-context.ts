@@ -1,7 +1,7 @@
 import type { JobEvent, Writer } from '../core/entry.js'
 import { logTailOf } from '../jobs/attempt.js'
 import { isOverloaded } from '../protocol/codes.js'
-import type { Publisher, Pulse, Refused, WriteRefusal, Written } from '../storage/broker.js'
+import type { Heartbeats, Publisher, Refused, WriteRefusal, Written } from '../storage/broker.js'
 import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
 import { Stop, type StopCause } from './processor.js'
@@ -20,7 +20,7 @@ const OF_THE_EVENTS: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_k
 
 export interface JobContextOptions {
   readonly id: string
-  readonly publisher: Publisher & Pulse
+  readonly publisher: Publisher & Heartbeats
   readonly writer: Writer
   readonly onFenced?: (reason: WriteRefusal) => void
   /** Writes that fail for so long end the attempt; the queue starts another one when it can. */
@@ -36,7 +36,7 @@ export interface JobContextOptions {
  */
 export class JobContext {
   readonly id: string
-  readonly #publisher: Publisher & Pulse
+  readonly #publisher: Publisher & Heartbeats
   readonly #tally: WorkTally
   readonly #onFenced: (reason: WriteRefusal) => void
   readonly #unreachableMs: number
@@ -49,7 +49,7 @@ export class JobContext {
   readonly #waiting = new ReportQueue()
   #writer: Writer
   #pump: Promise<void> | undefined
-  #tickTimer: NodeJS.Timeout | undefined
+  #transientTimer: NodeJS.Timeout | undefined
   #closed = false
   /** When writes began to fail; null while they do not. */
   #failingSince: number | null = null
@@ -113,11 +113,11 @@ export class JobContext {
   }
 
   /** From now on a job that is silent is looked after: it tells that it lives, and learns of a cancel that was not heard, or that it is another's. */
-  startBeating(): void {
+  startHeartbeat(): void {
     this.#heartbeat.start((alive) => {
       const isQuiet = !this.#hasWritten && !this.#pump
       this.#hasWritten = false
-      if (isQuiet) void this.#beat(alive)
+      if (isQuiet) void this.#heartbeatOnce(alive)
     })
   }
 
@@ -137,7 +137,7 @@ export class JobContext {
   async write(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
     await this.#flushAll()
     const answer = await this.#publish(events)
-    return answer === 'unreachable' ? answer : this.#obey(answer)
+    return answer === 'unreachable' ? answer : this.#applyAnswer(answer)
   }
 
   async #flushAll(): Promise<void> {
@@ -165,21 +165,21 @@ export class JobContext {
 
   /** Throws where no more may wait. */
   #take(event: JobEvent): void {
-    if (event.class !== 'tick' && this.#waiting.size >= MAX_WAITING) {
+    if (event.class !== 'transient' && this.#waiting.size >= MAX_WAITING) {
       if (this.#failingSince !== null) throw new Stop('unreachable')
       throw new Error(`more than ${MAX_WAITING} reports wait to be written: await the report calls`)
     }
-    if (event.class === 'tick') this.#tally.ticks += 1
-    else this.#tally.durables += 1
+    if (event.class === 'transient') this.#tally.transients += 1
+    else this.#tally.persisted += 1
     if (this.#waiting.add(event)) this.#tally.coalesced += 1
   }
 
   #startPump(): Promise<void> {
-    clearTimeout(this.#tickTimer)
+    clearTimeout(this.#transientTimer)
     this.#pump ??= this.#drain().finally(() => {
       this.#pump = undefined
       // Only ticks that are not due can be left.
-      if (this.#waiting.size > 0) this.#tickTimer = setTimeout(() => void this.#startPump(), Math.max(this.#waiting.dueInMs, 1))
+      if (this.#waiting.size > 0) this.#transientTimer = setTimeout(() => void this.#startPump(), Math.max(this.#waiting.dueInMs, 1))
     })
     return this.#pump
   }
@@ -201,7 +201,7 @@ export class JobContext {
     try {
       const answer = await this.#publish(events)
       if (answer === 'unreachable') return false
-      if (answer.ok || !OF_THE_EVENTS.has(answer.reason)) return this.#obey(answer) === null
+      if (answer.ok || !OF_THE_EVENTS.has(answer.reason)) return this.#applyAnswer(answer) === null
       if (events.length === 1) this.#silence(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
       else for (const event of events) if (!(await this.#send([event]))) break
     } catch (error) {
@@ -261,16 +261,16 @@ export class JobContext {
   }
 
   /** One that does not come through is made up for by the next. */
-  async #beat(alive: boolean): Promise<void> {
+  async #heartbeatOnce(alive: boolean): Promise<void> {
     try {
-      this.#obey(await this.#publisher.beat(this.id, this.#writer, alive))
+      this.#applyAnswer(await this.#publisher.heartbeat(this.id, this.#writer, alive))
     } catch (error) {
       if (!isOverloaded(error)) this.#giveUp(new Stop('refused', { cause: asError(error) }))
     }
   }
 
   /** What an answer says about the job. Answers why it was refused, or null. */
-  #obey(answer: Written | Refused): WriteRefusal | null {
+  #applyAnswer(answer: Written | Refused): WriteRefusal | null {
     if (answer.status === 'cancelling') this.stop('cancelled')
     if (answer.ok) return null
     if (!OF_THE_EVENTS.has(answer.reason) && answer.reason !== 'transition') this.#fence(answer.reason)

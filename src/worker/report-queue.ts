@@ -1,7 +1,7 @@
 import type { JobEvent } from '../core/entry.js'
 import { type Deferred, deferred } from './deferred.js'
 
-const TICK_INTERVAL_MS = 100
+const TRANSIENT_INTERVAL_MS = 100
 const BATCH = 64
 /** From so many waiting events on there is no room. */
 const HIGH_WATER = 256
@@ -13,7 +13,7 @@ export class ReportQueue {
   /** A tick has its key, a durable event a number. */
   readonly #waiting = new Map<string | number, JobEvent>()
   #counter = 0
-  #lastTickAt = Number.NEGATIVE_INFINITY
+  #lastTransientAt = Number.NEGATIVE_INFINITY
   /** Who awaits room for more. */
   #room: Deferred | undefined
 
@@ -23,13 +23,13 @@ export class ReportQueue {
 
   /** When the next tick is due, in ms from now. */
   get dueInMs(): number {
-    return Math.max(this.#lastTickAt + TICK_INTERVAL_MS - performance.now(), 0)
+    return Math.max(this.#lastTransientAt + TRANSIENT_INTERVAL_MS - performance.now(), 0)
   }
 
   /** Answers whether it supersedes a tick that waited. */
   add(event: JobEvent): boolean {
-    const isCoalesced = event.class === 'tick' && this.#waiting.delete(event.key)
-    this.#waiting.set(event.class === 'tick' ? event.key : this.#counter++, event)
+    const isCoalesced = event.class === 'transient' && this.#waiting.delete(event.key)
+    this.#waiting.set(event.class === 'transient' ? event.key : this.#counter++, event)
     return isCoalesced
   }
 
@@ -39,8 +39,8 @@ export class ReportQueue {
     const batch: JobEvent[] = []
     for (const [key, event] of this.#waiting) {
       if (batch.length === BATCH) break
-      if (event.class === 'tick' && !tickIsDue) continue
-      if (event.class === 'tick') this.#lastTickAt = performance.now()
+      if (event.class === 'transient' && !tickIsDue) continue
+      if (event.class === 'transient') this.#lastTransientAt = performance.now()
       batch.push(event)
       this.#waiting.delete(key)
     }
@@ -49,7 +49,7 @@ export class ReportQueue {
 
   /** Every tick is due now. */
   hurry(): void {
-    this.#lastTickAt = Number.NEGATIVE_INFINITY
+    this.#lastTransientAt = Number.NEGATIVE_INFINITY
   }
 
   /** Resolves when there is room for more, or `release` is called; rejects with the reason of `clear`. */

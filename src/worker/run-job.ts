@@ -6,7 +6,7 @@ import { type Attempt, attemptAtStart, faultOfResult, lastOf, overBeforeStart, s
 import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
-import type { Broker, Pulse, WriteRefusal } from '../storage/broker.js'
+import type { Broker, Heartbeats, WriteRefusal } from '../storage/broker.js'
 import { JobContext } from './job-context.js'
 import { type Job, JobFailure, type Processor, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
@@ -31,7 +31,7 @@ export interface AttemptFailure {
 }
 
 export interface Runner {
-  readonly broker: Broker & Pulse
+  readonly broker: Broker & Heartbeats
   /** How long a processor may ignore its signal before it is ended by force, or left behind where it cannot be. Its writes are fenced from then on. */
   readonly cancelGraceMs: number
   /** Gets the context, through which the job can be stopped. */
@@ -62,7 +62,7 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
   const refusal = await context.write(startOf(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
   runner.onStarted?.()
-  context.startBeating()
+  context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
   try {
     const input = inputOf(state, task.input) as InputOf<K> // checked when it was submitted

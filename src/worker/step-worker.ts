@@ -11,7 +11,7 @@ export interface StepWorkerOptions {
   /** Does the next step of a job. Idempotent: it may be called for one job by several at once. */
   readonly step: (id: string) => Promise<void>
   readonly tally: WorkTally
-  readonly parts: { readonly queue: Pick<Queue, 'started'> }
+  readonly ports: { readonly queue: Pick<Queue, 'started'> }
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
@@ -37,11 +37,11 @@ export class StepWorker {
 
   constructor(options: StepWorkerOptions) {
     this.#options = options
-    const { queue, step, parts, tally, url, prefix, lockDurationMs, onFault } = options
+    const { queue, step, ports, tally, url, prefix, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { ...options, maxRetries: null })
     const take = async ({ data: { id, round } }: { data: BullData }) => {
       // Its first step is its place in the queue: whoever waits behind it may follow.
-      await parts.queue.started({ queue, id, round })
+      await ports.queue.started({ queue, id, round })
       await step(id)
       tally.steps += 1
     }

@@ -1,7 +1,7 @@
 /** What the workers of a process have done for their processors. */
 export class WorkTally {
-  ticks = 0
-  durables = 0
+  transients = 0
+  persisted = 0
   /** Ticks that a newer one superseded before they were written. */
   coalesced = 0
   /** Writes that were sent again. */

@@ -9,8 +9,8 @@ import { connectBull, connectControl } from '../queue/bullmq/connection.js'
 import { type Held, holdLock } from '../queue/bullmq/locks.js'
 import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../queue/bullmq/queue.js'
 import type { Settled } from '../queue/queue.js'
-import type { Broker, Pulse, WriteRefusal } from '../storage/broker.js'
-import type { QueueRef } from '../storage/gate.js'
+import type { Broker, Heartbeats, WriteRefusal } from '../storage/broker.js'
+import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
 import type { JobContext } from './job-context.js'
@@ -23,7 +23,7 @@ export interface WorkerOptions<K extends ComputedKindName> {
   /** The queue that it takes from. */
   readonly queue: string
   readonly processor: Processor<K>
-  readonly parts: Finalizer & { readonly broker: Broker & Pulse; readonly attempts: AttemptTally }
+  readonly ports: Finalizer & { readonly broker: Broker & Heartbeats; readonly attempts: AttemptTally }
   readonly tally: WorkTally
   readonly url: string
   /** BullMQ's prefix. */
@@ -75,7 +75,7 @@ export class KindWorker<K extends ComputedKindName> {
     const { queue, url, prefix, concurrency, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { ...options, maxRetries: null })
     this.#control = connectControl(url, options)
-    this.#control.on('message', (_channel, message) => this.#obey(message))
+    this.#control.on('message', (_channel, message) => this.#onControl(message))
     this.#control.on('ready', () => {
       // A connection that breaks again subscribes with its next `ready`.
       this.#control.subscribe(options.controlChannel).catch((error: unknown) => {
@@ -185,7 +185,7 @@ export class KindWorker<K extends ComputedKindName> {
 
   /** Runs what BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, parts, tally, cancelGraceMs, maxEventBytes } = this.#options
+    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
@@ -195,7 +195,7 @@ export class KindWorker<K extends ComputedKindName> {
       throw new DelayedError()
     }
     // Taken: the next job may come into the queue. What fails here the sweeper does.
-    this.#follow(parts.queue.started({ queue, id, round }))
+    this.#follow(ports.queue.started({ queue, id, round }))
     let own: JobContext | undefined
     const onStart = (context: JobContext) => {
       own = context
@@ -203,12 +203,12 @@ export class KindWorker<K extends ComputedKindName> {
       if (this.#stopping) context.stop('stopping')
     }
     const onFenced = (reason: WriteRefusal) => {
-      parts.attempts.fenced.add(reason)
+      ports.attempts.fenced.add(reason)
       this.#options.onFenced(id, reason)
     }
-    const onStarted = () => parts.attempts.started.add(queue)
+    const onStarted = () => ports.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
-    const runner = { broker: parts.broker, cancelGraceMs, maxEventBytes, onStart, onStarted, onFenced, onFailed, tally }
+    const runner = { broker: ports.broker, cancelGraceMs, maxEventBytes, onStart, onStarted, onFenced, onFailed, tally }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {
@@ -216,7 +216,7 @@ export class KindWorker<K extends ComputedKindName> {
         // After a lost lock another try of the same round may stand here already.
         if (this.#running.get(name) === own) this.#running.delete(name)
       })
-      if (await this.#commit(job, held, settled)) parts.attempts.settled(queue, settled.how)
+      if (await this.#commit(job, held, settled)) ports.attempts.settled(queue, settled.how)
     } finally {
       if (this.#held.get(name) === held) this.#held.delete(name)
     }
@@ -263,9 +263,9 @@ export class KindWorker<K extends ComputedKindName> {
 
   /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
   #committed(job: BullJob<BullData, BullReturn>): void {
-    const { queue, parts } = this.#options
+    const { queue, ports } = this.#options
     const ref: QueueRef = { queue, id: job.data.id, round: job.data.round }
-    this.#follow(parts.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(parts, ref, state.outcome, 'worker') : undefined)))
+    this.#follow(ports.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(ports, ref, state.outcome, 'worker') : undefined)))
   }
 
   /** What goes on beside the jobs; `close` waits for it. */
@@ -274,7 +274,7 @@ export class KindWorker<K extends ComputedKindName> {
     this.#settling.add(work)
   }
 
-  #obey(message: string): void {
+  #onControl(message: string): void {
     this.#running.get(readControl(message)?.cancel ?? '')?.stop('cancelled')
   }
 }

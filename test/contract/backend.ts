@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Entry } from '../../src/core/entry.js'
-import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Pulse } from '../../src/storage/broker.js'
+import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Heartbeats } from '../../src/storage/broker.js'
 import type { Checkpoints } from '../../src/storage/checkpoints.js'
 import type { ActiveRounds, JobParts, JobStore } from '../../src/storage/job-store.js'
 import { RedisBroker } from '../../src/storage/redis/broker.js'
@@ -10,7 +10,7 @@ import { MemoryBroker } from '../support/memory-broker.js'
 
 /** What serves both ports. */
 export interface Backend {
-  readonly broker: Broker & Pulse & Checkpoints
+  readonly broker: Broker & Heartbeats & Checkpoints
   readonly store: JobStore & JobParts & ActiveRounds
   /** Begins every key, on Redis. */
   readonly prefix: string

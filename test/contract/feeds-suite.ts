@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Announcement, Feeds } from '../../src/storage/feeds.js'
+import type { Feeds, IndexChange } from '../../src/storage/feeds.js'
 import { eventually } from '../support/eventually.js'
 
 /** Two nodes on the same feeds: what one announces the other hears. */
@@ -11,9 +11,9 @@ export interface FeedNodes {
 /** Opens feeds without any users, for one test. */
 export type OpenFeeds = (t: Test) => FeedNodes
 
-function listenTo(feeds: Feeds): Announcement[] {
-  const heard: Announcement[] = []
-  feeds.listen({ announced: (announcement) => heard.push(announcement), gap: () => {} })
+function listenTo(feeds: Feeds): IndexChange[] {
+  const heard: IndexChange[] = []
+  feeds.listen({ changed: (announcement) => heard.push(announcement), gap: () => {} })
   return heard
 }
 
@@ -23,11 +23,11 @@ export function feedsContract(t: Test, open: OpenFeeds): void {
     t.match(await open(t).feeds.read('alice'), { seq: 0, active: [], ended: [] })
   })
 
-  t.test('[PROC-5] each announcement has the next position, and the roll has that of the last one', async (t) => {
+  t.test('[PROC-5] each index change has the next position, and the active-jobs index has that of the last one', async (t) => {
     const { feeds, other } = open(t)
     const heard = listenTo(other)
     await other.subscribe('alice')
-    for (const id of ['a', 'b', 'c']) t.equal(await feeds.announce('alice', id), true)
+    for (const id of ['a', 'b', 'c']) t.equal(await feeds.add('alice', id), true)
     await eventually(() => heard.length === 3)
     const { generation, seq, active } = await other.read('alice')
     t.same(
@@ -43,10 +43,10 @@ export function feedsContract(t: Test, open: OpenFeeds): void {
     const { feeds, other } = open(t)
     const heard = listenTo(other)
     await other.subscribe('alice')
-    for (const id of ['a', 'b', 'c']) await feeds.announce('alice', id)
-    t.equal(await feeds.announce('alice', 'a'), false)
+    for (const id of ['a', 'b', 'c']) await feeds.add('alice', id)
+    t.equal(await feeds.add('alice', 'a'), false)
     t.match(await feeds.read('alice'), { seq: 3, active: ['c', 'b', 'a'] })
-    t.equal(await feeds.announce('alice', 'b', true), true)
+    t.equal(await feeds.add('alice', 'b', true), true)
     t.match(await feeds.read('alice'), { seq: 4, active: ['b', 'c', 'a'] })
     await eventually(() => heard.length === 4)
     t.match(heard.at(-1), { seq: 4, id: 'b' })
@@ -54,23 +54,23 @@ export function feedsContract(t: Test, open: OpenFeeds): void {
 
   t.test('[PROC-5] two submits of one id at once are announced once', async (t) => {
     const { feeds, other } = open(t)
-    const made = await Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 ? feeds : other).announce('alice', 'a')))
+    const made = await Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 ? feeds : other).add('alice', 'a')))
     t.equal(made.filter(Boolean).length, 1)
     t.match(await feeds.read('alice'), { seq: 1, active: ['a'] })
   })
 
   t.test('[PROC-1] a job that has ended is among the ended, the last one first, and back with its next round', async (t) => {
     const { feeds } = open(t)
-    for (const id of ['a', 'b', 'c']) await feeds.announce('alice', id)
-    for (const id of ['b', 'a', 'a']) await feeds.withdraw('alice', id)
+    for (const id of ['a', 'b', 'c']) await feeds.add('alice', id)
+    for (const id of ['b', 'a', 'a']) await feeds.remove('alice', id)
     t.match(await feeds.read('alice'), { seq: 3, active: ['c'], ended: ['a', 'b'] })
-    t.equal(await feeds.announce('alice', 'b', true), true)
+    t.equal(await feeds.add('alice', 'b', true), true)
     t.match(await feeds.read('alice'), { seq: 4, active: ['b', 'c'], ended: ['a'] })
   })
 
   t.test('[PROC-1] of those that have ended the last twenty are known', async (t) => {
     const { feeds } = open(t)
-    for (let i = 0; i < 25; i += 1) await feeds.withdraw('alice', `j${i}`)
+    for (let i = 0; i < 25; i += 1) await feeds.remove('alice', `j${i}`)
     const { ended } = await feeds.read('alice')
     t.same(
       ended,
@@ -83,9 +83,9 @@ export function feedsContract(t: Test, open: OpenFeeds): void {
     const heard = listenTo(other)
     const odd = ['bob', 'alice:active', 'a}b', 'é ü', 'alice ']
     for (const owner of [...odd, 'carol']) await other.subscribe(owner)
-    for (const owner of odd) await feeds.announce(owner, `of-${odd.indexOf(owner)}`)
-    await feeds.announce('alice', 'secret')
-    await feeds.announce('carol', 'last')
+    for (const owner of odd) await feeds.add(owner, `of-${odd.indexOf(owner)}`)
+    await feeds.add('alice', 'secret')
+    await feeds.add('carol', 'last')
     await eventually(() => heard.some(({ id }) => id === 'last'))
     t.same(
       heard.map(({ owner, id, seq }) => [owner, id, seq]),
@@ -99,14 +99,14 @@ export function feedsContract(t: Test, open: OpenFeeds): void {
     const heard = listenTo(other)
     await other.subscribe('alice')
     await other.subscribe('bob')
-    await feeds.announce('alice', 'a')
+    await feeds.add('alice', 'a')
     await eventually(() => heard.length === 1)
     await other.unsubscribe('alice')
-    await feeds.announce('alice', 'b')
-    await feeds.announce('bob', 'x')
+    await feeds.add('alice', 'b')
+    await feeds.add('bob', 'x')
     await eventually(() => heard.length === 2)
     await other.subscribe('alice')
-    await feeds.announce('alice', 'c')
+    await feeds.add('alice', 'c')
     await eventually(() => heard.length === 3)
     t.same(
       heard.map(({ id, seq }) => [id, seq]),

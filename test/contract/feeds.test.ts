@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { DEFAULT_BROKER_LIMITS } from '../../src/storage/broker.js'
-import type { Announcement, Feeds } from '../../src/storage/feeds.js'
+import type { Feeds, IndexChange } from '../../src/storage/feeds.js'
 import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { RedisFeeds } from '../../src/storage/redis/feeds.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
@@ -41,11 +41,11 @@ t.test('on Redis', async (t) => {
     const admin = new Redis(url)
     t.teardown(() => admin.disconnect())
     const { active, ended, count } = new RedisKeys(prefix).feed('alice')
-    await feeds.announce('alice', 'a')
+    await feeds.add('alice', 'a')
     for (const key of [active, count]) await admin.pexpire(key, 1000)
-    await feeds.announce('alice', 'a')
+    await feeds.add('alice', 'a')
     for (const key of [active, count]) t.ok((await admin.pttl(key)) > TTL.activeTtlMs - 5000, key)
-    await feeds.withdraw('alice', 'a')
+    await feeds.remove('alice', 'a')
     const left = await admin.pttl(ended)
     t.ok(left > TTL.endedTtlMs - 5000 && left <= TTL.endedTtlMs)
   })
@@ -55,21 +55,21 @@ t.test('on Redis', async (t) => {
     const { feeds } = openRedisFeeds(t, url, prefix)
     const admin = new Redis(url)
     t.teardown(() => admin.disconnect())
-    await feeds.announce('alice', 'a')
+    await feeds.add('alice', 'a')
     const { generation } = await feeds.read('alice')
     await admin.del(new RedisKeys(prefix).feed('alice').count)
-    await feeds.announce('alice', 'b')
+    await feeds.add('alice', 'b')
     const after = await feeds.read('alice')
     t.not(after.generation, generation)
     t.match(after, { seq: 1, active: ['b', 'a'] })
   })
 
-  t.test('[PROC-5] connections that were killed: a gap is told, and then every announcement comes again', async (t) => {
+  t.test('[PROC-5] connections that were killed: a gap is told, and then every index change comes again', async (t) => {
     const { feeds, other } = openRedisFeeds(t, url)
-    const [heard, gaps]: [Announcement[], string[]] = [[], []]
-    other.listen({ announced: (announcement) => heard.push(announcement), gap: (owner) => gaps.push(owner) })
+    const [heard, gaps]: [IndexChange[], string[]] = [[], []]
+    other.listen({ changed: (announcement) => heard.push(announcement), gap: (owner) => gaps.push(owner) })
     await other.subscribe('alice')
-    await feeds.announce('alice', 'before')
+    await feeds.add('alice', 'before')
     await eventually(() => heard.length === 1)
     // The first connection is one, too, and may be told of after what it brought.
     await eventually(() => gaps.length === 1)
@@ -77,7 +77,7 @@ t.test('on Redis', async (t) => {
     t.teardown(() => admin.disconnect())
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await eventually(() => gaps.length === 2)
-    await feeds.announce('alice', 'after')
+    await feeds.add('alice', 'after')
     await eventually(() => heard.length === 2)
     t.same(new Set(gaps), new Set(['alice']))
   })
@@ -86,7 +86,7 @@ t.test('on Redis', async (t) => {
     const prefix = `test-${randomUUID()}`
     const { other } = openRedisFeeds(t, url, prefix)
     const gaps: string[] = []
-    other.listen({ announced: () => t.fail('nothing was announced'), gap: (owner) => gaps.push(owner) })
+    other.listen({ changed: () => t.fail('nothing was announced'), gap: (owner) => gaps.push(owner) })
     await other.subscribe('alice')
     await other.subscribe('bob')
     const before = gaps.length

@@ -196,7 +196,7 @@ t.test('[LIMIT-1] while Redis cannot be reached nobody is admitted, and whoever 
   const node = openAdmission(t, down.url, newKeys())
   t.equal(await node.enter('alice', 'a'), true)
   await down.kill()
-  await t.rejects(node.enter('alice', 'b'), { name: 'Refusal', code: 'overloaded' })
+  await t.rejects(node.enter('alice', 'b'), { name: 'RuncastError', code: 'overloaded' })
   await node.leave('alice', 'a')
   await node.leaveAll()
 })
@@ -244,8 +244,8 @@ t.test('[REV-3] before a node knows what was revoked it cannot tell; what Redis 
   await eventually(() => ['a', 'b'].every((jti) => blank.revocations.isRevoked(identity({ jti }))), SECOND)
   await down.kill()
   const late = openRevocations(t, down.url, keys)
-  await t.rejects(late.revocations.ready(), { name: 'Refusal', code: 'overloaded' })
-  await t.rejects(late.revocations.revoke({ jti: 'c', until: soon() }), { name: 'Refusal', code: 'overloaded' })
+  await t.rejects(late.revocations.ready(), { name: 'RuncastError', code: 'overloaded' })
+  await t.rejects(late.revocations.revoke({ jti: 'c', until: soon() }), { name: 'RuncastError', code: 'overloaded' })
   t.ok(node.revocations.isRevoked(identity({ jti: 'a' })), 'who knew it goes on')
   await down.restart()
   await eventually(() => late.revocations.ready().then(() => true))
@@ -308,7 +308,7 @@ t.test('[REV-4] what has expired leaves Redis, and the wider of two revocations 
 
 t.test('[REV-4] no job has a key or channel of anything else, whatever its id', async (t) => {
   const keys = newKeys()
-  const { base, waiting, admitted } = keys.gate()
+  const { base, waiting, admitted } = keys.scheduler()
   const others = [
     ...[keys.revocations(), keys.revocationEnds(), keys.revocationVersion(), keys.revoked(), keys.active(), keys.sweeper()],
     ...[keys.control(), base, waiting, admitted, `${base}turn`],

@@ -29,13 +29,13 @@ export function publishContract(t: Test, open: OpenBackend): void {
     t.same(
       heard.entries.map((entry) => [entry.class, entry.key, entry.to, entry.clears]),
       [
-        ['durable', 'status', 'queued', undefined],
-        ['durable', 'status', 'running', undefined],
-        ['tick', 'progress', undefined, undefined],
-        ['durable', 'metric:natural_frequency_hz', undefined, undefined],
-        ['durable', 'metric:natural_frequency_hz', undefined, undefined],
-        ['durable', 'metric:quality_factor', undefined, undefined],
-        ['tick', 'progress', undefined, undefined],
+        ['persisted', 'status', 'queued', undefined],
+        ['persisted', 'status', 'running', undefined],
+        ['transient', 'progress', undefined, undefined],
+        ['persisted', 'metric:natural_frequency_hz', undefined, undefined],
+        ['persisted', 'metric:natural_frequency_hz', undefined, undefined],
+        ['persisted', 'metric:quality_factor', undefined, undefined],
+        ['transient', 'progress', undefined, undefined],
       ],
     )
     for (const [i, { message, key }] of events.entries()) {

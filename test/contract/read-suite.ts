@@ -44,7 +44,7 @@ export function readContract(t: Test, open: OpenBackend): void {
       const reading = await backend.broker.read(job.id, { epoch, seq: 0 })
       seq = reading?.state.seq ?? 0
       t.equal(reading?.missed?.at(-1)?.seq, seq)
-      t.equal(reading?.missed?.filter((entry) => entry.class !== 'tick').length, 2 + (seq - 2) / 2)
+      t.equal(reading?.missed?.filter((entry) => entry.class !== 'transient').length, 2 + (seq - 2) / 2)
     }
     await writing
   })

@@ -124,7 +124,7 @@ t.test('[JOB-2] a submit that died half-way is completed by its repetition', asy
   const backend = open(t)
   const job = newJob()
   await backend.store.create(job, entering(job.id, 'queued'))
-  await backend.store.retire({ ...job, round: 1 })
+  await backend.store.deactivate({ ...job, round: 1 })
   await backend.store.forget(job.owner, job.id)
   t.match(await backend.store.create({ ...job, owner: 'mallory' }, entering(job.id, 'queued')), { created: false })
   t.same(await backend.store.active(Date.now(), 10), [])
@@ -266,7 +266,7 @@ t.test('[POS-6] a restarted Redis that has lost nothing goes on with the history
   await redis.restart()
   const second = await eventually(() => job.state())
   t.not(second.epoch, first.epoch)
-  t.same({ ...second, epoch: '', silentMs: 0 }, { ...first, epoch: '', silentMs: 0 })
+  t.same({ ...second, epoch: '', sinceHeartbeatMs: 0 }, { ...first, epoch: '', sinceHeartbeatMs: 0 })
   t.same(seqsOf((await broker.read(job.id, { epoch: first.epoch, seq: 2 }))?.missed), [3])
   await redis.restart()
   const third = await eventually(() => job.state())
@@ -349,7 +349,7 @@ t.test('[OPS-1] [POS-7] a broker is ready when it hears itself, not while Redis 
     job.write(metric(job.id, 'a', 1)),
   ])
   for (const [i, answer] of answers.entries()) {
-    t.match(answer, { status: 'rejected', reason: { name: 'Refusal', code: 'overloaded' } }, `question ${i}`)
+    t.match(answer, { status: 'rejected', reason: { name: 'RuncastError', code: 'overloaded' } }, `question ${i}`)
   }
   t.notOk(await broker.ready())
   await t.resolves(broker.unsubscribe(left.id), 'there is nothing to leave')

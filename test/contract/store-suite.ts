@@ -43,7 +43,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
       attempt: 1,
       token: 0,
       n: 0,
-      silentMs: null,
+      sinceHeartbeatMs: null,
       stale: false,
       seq: 1,
       started_at: null,
@@ -140,8 +140,8 @@ export function storeContract(t: Test, open: OpenBackend): void {
     await store.touch(first, moment(20).ms)
     t.same(await store.active(moment(9).ms, 10), [second, third])
     t.same((await store.active(moment(20).ms, 10)).map(({ id }) => id).toSorted(), [one, two, three].toSorted())
-    await store.retire(second)
-    await store.retire(second)
+    await store.deactivate(second)
+    await store.deactivate(second)
     t.same(await store.active(moment(9).ms, 10), [third])
     await store.touch(second, moment(0).ms)
     t.same(await store.active(moment(9).ms, 10), [third], 'a touch brings no job back')
@@ -158,7 +158,7 @@ export function storeContract(t: Test, open: OpenBackend): void {
     await store.activate(second, moment(0).ms)
     t.same(await store.active(moment(4).ms, 10), [first], 'a second time changes nothing')
     t.same(await store.active(moment(5).ms, 10), [first, second])
-    await store.retire(first)
+    await store.deactivate(first)
     t.same(await store.active(moment(5).ms, 10), [second])
   })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { Census } from '../../src/jobs/sweeper/census.js'
-import { Lockless } from '../../src/jobs/sweeper/lockless.js'
-import { lookAfter } from '../../src/jobs/sweeper/look-after.js'
+import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
+import { LostLockTracker } from '../../src/jobs/sweeper/lost-lock-tracker.js'
+import { reconcile } from '../../src/jobs/sweeper/reconcile.js'
 import { isFinal } from '../../src/protocol/status.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, startHarness } from '../support/harness.js'
@@ -107,10 +107,10 @@ t.test('[OPT-6] a round that is looked after late leaves the runs and the checkp
     lockMs: 10_000,
     heldMs: 1000,
     source: 'sweeper',
-    lockless: new Lockless(),
-    census: new Census(),
+    lostLocks: new LostLockTracker(),
+    counts: new JobCounts(),
   } as const
-  await lookAfter({ ...parts, broker }, { id, round: 1 }, care)
+  await reconcile({ ...parts, broker }, { id, round: 1 }, care)
   t.equal(running.size, 2)
   t.match(await parts.broker.load(id), { round: 2 })
   t.match((await h.call('GET', `/api/v2/optimizations/${id}`)).body, { status: 'running', counters: { evaluated: 0, failed: 0 } })

@@ -140,7 +140,7 @@ t.test('[KIND-5] a program submits and watches by the handle, typed by the schem
   for await (const message of jobs.watch<typeof stubborn>(run.process_id)) said.push(message)
   const end = said.at(-1)
   t.match(end?.type === 'completed' && end.metrics_summary, { thread: Number })
-  const invalid = (path: string) => ({ name: 'Refusal', code: 'invalid', detail: [{ path }] })
+  const invalid = (path: string) => ({ name: 'RuncastError', code: 'invalid', detail: [{ path }] })
   // @ts-expect-error: no number
   await t.rejects(jobs.submit(squares, { to: 'two' }), invalid('/input/to'))
   // @ts-expect-error: no such field

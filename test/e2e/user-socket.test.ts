@@ -75,7 +75,7 @@ t.test('[PROC-8] [SLOW-2] [SLOW-4] a slow reader gets a resync, and the ends of 
   t.ok(Math.max(...sessions.map(({ backlogBytes }) => backlogBytes)) <= 3 * 65_536, 'bounded')
   for (const id of ids) {
     await publish(id, runEvents.completed(id, { compute_time_s: 1, metrics_summary: {} }, {}))
-    await feeds?.withdraw('alice', id)
+    await feeds?.remove('alice', id)
   }
   for (const id of ids) await eventually(() => hasEnded(fast, id), { timeoutMs: 30_000 })
   tab.resume()

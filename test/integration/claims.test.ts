@@ -6,7 +6,7 @@ import { fencingWriter } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { START_N } from '../../src/jobs/claims/claim-post.js'
 import { MAX_POSTS_PER_SECOND } from '../../src/protocol/claim-messages.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { Claimant, workerToken } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
@@ -323,7 +323,7 @@ t.test('[CLAIM-4] [CLAIM-6] an end that never came about is refused, though the 
     const worker = new Claimant(h)
     const id = await h.submit()
     const { round, token } = (await worker.claim()).body
-    broker.publish = () => Promise.reject(new Refusal('overloaded'))
+    broker.publish = () => Promise.reject(new RuncastError('overloaded'))
     t.equal((await worker.post([metric(1), end], { n: 1 })).status, 503)
     broker.publish = publish
     await redis.del(`${queuesOf(h)}:run:${id}~${round}:lock`)

@@ -43,7 +43,7 @@ t.test('one event through all ten hops', async (t) => {
   // hop 2 and 3: a context that publishes for a worker which has started the job.
   const publisher = new RedisBroker({ url, prefix: harness.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => publisher.close())
-  await publisher.publish(id, [{ key: 'status', class: 'durable', to: 'running', message: statusMessage(id) }], {
+  await publisher.publish(id, [{ key: 'status', class: 'persisted', to: 'running', message: statusMessage(id) }], {
     round: 1,
     token: 1,
     n: 1,
@@ -67,7 +67,7 @@ t.test('one event through all ten hops', async (t) => {
 
   // hop 5: the head says where the entry stands, the body stays bytes.
   const entry = await eventually(() => heard.find(({ key }) => key === 'metric:natural_frequency_hz'))
-  t.match(entry, { seq: 3, class: 'durable', key: 'metric:natural_frequency_hz' })
+  t.match(entry, { seq: 3, class: 'persisted', key: 'metric:natural_frequency_hz' })
   t.ok(inHash && readEnvelope(id, inHash).body.equals(entry.body))
 
   // hop 6 to 9: topic, subscription, outbox, transport. The browser gets the very bytes that the worker wrote.

@@ -65,7 +65,7 @@ t.test('what a program does wrong is a refusal', async (t) => {
   const h = await startHarness(t, { processor: stage.processor })
   const jobs = jobsOf(t, h)
   const nobody = jobsOf(t, h, { owner: '' })
-  const refusal = (code: Refusal['code'], detail: object = {}) => ({ name: 'Refusal', code, ...detail })
+  const refusal = (code: Refusal['code'], detail: object = {}) => ({ name: 'RuncastError', code, ...detail })
   await jobs.submit('run', INPUT, { id: 'mine' })
   t.equal((await jobs.submit('run', INPUT, { id: 'mine' })).process_id, 'mine', 'again is no other job')
   await t.rejects(jobs.submit('run', { ...INPUT, width_mm: 26 }, { id: 'mine' }), refusal('other_input'))
@@ -92,7 +92,7 @@ t.test('what a program does wrong is a refusal', async (t) => {
 t.test('an option that there is not is refused: from JavaScript it would have no effect', async (t) => {
   const h = await startHarness(t, { processor: null })
   const jobs = jobsOf(t, h)
-  const unknown = (...paths: string[]) => ({ name: 'Refusal', code: 'invalid', detail: paths.map((path) => ({ path })) })
+  const unknown = (...paths: string[]) => ({ name: 'RuncastError', code: 'invalid', detail: paths.map((path) => ({ path })) })
   const given = { delay: 60_000, priority: 1 } as object
   await t.rejects(jobs.submit('run', INPUT, given), unknown('/delay', '/priority'))
   await t.rejects(jobs.submit('run', INPUT, given), { message: 'unknown option delay, priority: there are id, owner, solver, timeoutS' })
@@ -231,7 +231,7 @@ t.test('a program whose Redis cannot be reached is refused, and exits by itself'
   ]
   const ran = runProgram(program(t, lines.join('\n')))
   t.equal(await ran.code, 0, ran.output)
-  t.equal(ran.output, 'Refusal invalid\nRefusal overloaded\nRefusal overloaded\n')
+  t.equal(ran.output, 'RuncastError invalid\nRuncastError overloaded\nRuncastError overloaded\n')
 })
 
 t.test('[STATE-7] a processor of a real worker enqueues another job and watches it to its end', async (t) => {

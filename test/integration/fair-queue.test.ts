@@ -5,7 +5,7 @@ import { startProcessors } from '../../src/app/processors.js'
 import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { JobService } from '../../src/jobs/job-service.js'
-import { FairQueue, type FairQueueParts } from '../../src/queue/fair-queue.js'
+import { FairQueue, type FairQueuePorts } from '../../src/queue/fair-queue.js'
 import { DEFAULT_BROKER_LIMITS } from '../../src/storage/broker.js'
 import { RedisJobStore } from '../../src/storage/redis/job-store.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
@@ -115,7 +115,7 @@ t.test('[FAIR-3] a submitter that dies between any two steps: what is written ru
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100' } })
   const parts = partsOf(h)
-  const { gate, backlog, broker } = parts
+  const { scheduler: gate, backlog, broker } = parts
   const died = new Error('died here')
   const dies = () => Promise.reject(died)
   /** Dies after the job's hash, before any index. */
@@ -124,27 +124,27 @@ t.test('[FAIR-3] a submitter that dies between any two steps: what is written ru
   }
   const half = new HalfStore({ url: h.redis.url, prefix: h.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => half.close())
-  const queueWith = (own: Partial<FairQueueParts>) =>
-    new FairQueue({ gate, backlog, broker, store: parts.store, onFault: () => {}, ...own })
+  const queueWith = (own: Partial<FairQueuePorts>) =>
+    new FairQueue({ scheduler: gate, backlog, broker, store: parts.store, onFault: () => {}, ...own })
   /** Takes the next round, and dies with it. */
   const takes = overriding(gate, 'next', async () => {
     await gate.next()
     throw died
   })
   const deaths: [name: string, service: JobService, isWritten: boolean][] = [
-    ['before anything', new JobService({ ...parts, gate: { reserve: dies } }), false],
+    ['before anything', new JobService({ ...parts, scheduler: { reserve: dies } }), false],
     ['before the index', new JobService({ ...parts, store: overriding(parts.store, 'activate', dies) }), false],
     ['before the record', new JobService({ ...parts, store: overriding(parts.store, 'create', dies) }), false],
     ['after the record', new JobService({ ...parts, store: half }), true],
-    ['before it is announced', new JobService({ ...parts, feeds: overriding(parts.feeds, 'announce', dies) }), true],
-    ['before it waits', new JobService({ ...parts, queue: queueWith({ gate: overriding(gate, 'enter', dies) }) }), true],
-    ['before it is admitted', new JobService({ ...parts, queue: queueWith({ gate: overriding(gate, 'next', dies) }) }), true],
-    ['with the admitted one', new JobService({ ...parts, queue: queueWith({ gate: takes }) }), true],
+    ['before it is announced', new JobService({ ...parts, feeds: overriding(parts.feeds, 'add', dies) }), true],
+    ['before it waits', new JobService({ ...parts, queue: queueWith({ scheduler: overriding(gate, 'enter', dies) }) }), true],
+    ['before it is admitted', new JobService({ ...parts, queue: queueWith({ scheduler: overriding(gate, 'next', dies) }) }), true],
+    ['with the admitted one', new JobService({ ...parts, queue: queueWith({ scheduler: takes }) }), true],
     ['before the workers have it', new JobService({ ...parts, queue: queueWith({ backlog: overriding(backlog, 'add', dies) }) }), true],
   ]
   for (const [i, [name, service, isWritten]] of deaths.entries()) {
     const submission = { id: `job-${i}`, owner: 'alice', kind: 'run', input: HORN } as const
-    // Once it waits at the gate, who hands it out matters to nobody: then the submit has succeeded.
+    // Once it waits at the fair scheduler, who hands it out matters to nobody: then the submit has succeeded.
     await service.submit(submission).catch((error) => t.equal(error, died, name))
     if (!isWritten) {
       t.equal(await broker.read(submission.id), null, name)

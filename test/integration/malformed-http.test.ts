@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { bodies, DEFAULT_BODIES_OPTIONS } from '../../src/http/plugins/bodies.js'
 import { counting } from '../../src/http/plugins/counting.js'
 import { errors } from '../../src/http/plugins/errors.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, startHarness } from '../support/harness.js'
 
@@ -39,7 +39,7 @@ t.test('[HTTP-1] a body that does not come: 408, and the connection ends', async
   })
   app.post('/refused', {
     onRequest: async () => {
-      throw new Refusal('unauthenticated')
+      throw new RuncastError('unauthenticated')
     },
     handler: async () => ({}),
   })

@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { Census } from '../../src/jobs/sweeper/census.js'
-import { Lockless } from '../../src/jobs/sweeper/lockless.js'
-import { lookAfter } from '../../src/jobs/sweeper/look-after.js'
+import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
+import { LostLockTracker } from '../../src/jobs/sweeper/lost-lock-tracker.js'
+import { reconcile } from '../../src/jobs/sweeper/reconcile.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { JobFailure, type Processor } from '../../src/worker/processor.js'
 import { StepWorker } from '../../src/worker/step-worker.js'
@@ -138,9 +138,9 @@ t.test('jobs that wait for their turn are not among the jobs by status', async (
   const parts = h.nodes[0]?.hub.parts
   if (!parts) throw new RangeError('no node')
   const ids = [await h.submit(), await h.submit(), await h.submit()]
-  const care = { source: 'sweeper', cancelGraceMs: 1000, lockMs: 10_000, heldMs: 60_000, lockless: new Lockless() } as const
-  const census = new Census()
-  for (const id of ids) await lookAfter(parts, { id, round: 1 }, { ...care, census })
+  const care = { source: 'sweeper', cancelGraceMs: 1000, lockMs: 10_000, heldMs: 60_000, lostLocks: new LostLockTracker() } as const
+  const census = new JobCounts()
+  for (const id of ids) await reconcile(parts, { id, round: 1 }, { ...care, counts: census })
   census.swept()
   t.same(census.counts, [['run', 'queued', 1]], 'the one that was handed out')
 })
@@ -159,7 +159,7 @@ t.test('steps of a queue of steps are counted while they go on', async (t) => {
     queue: 'steps',
     step: () => ended,
     tally: new WorkTally(),
-    parts,
+    ports: parts,
     url,
     prefix: new RedisKeys(h.redis.prefix).queues(),
     lockDurationMs,

@@ -26,13 +26,13 @@ async function benchmark(id: string, owner = 'alice') {
     benchmarkEvents.status(id, 'queued'),
   )
   // No queue knows of it, which the sweeper would take for a loss.
-  await store?.retire({ id, round: 1 })
-  await feeds?.announce(owner, id)
+  await store?.deactivate({ id, round: 1 })
+  await feeds?.add(owner, id)
   const report = (event: JobEvent) => broker?.publish(id, [event], controlWriter(1))
   await report(benchmarkEvents.status(id, 'running'))
   const end = async () => {
     await report(benchmarkEvents.completed(id, { compute_time_s: 1 }, {}))
-    await feeds?.withdraw(owner, id)
+    await feeds?.remove(owner, id)
   }
   return { report, end }
 }

@@ -21,7 +21,7 @@ async function store(h: Harness, id: string, fields: { kind?: KindName; owner?: 
   const created_at = new Date(Date.now() - 3_600_000 + second * 1000).toISOString()
   const record = { id, kind, owner, input: JSON.stringify(HORN), digest: '', generation: randomBytes(6).toString('hex'), created_at }
   await partsOf(h).store.create({ ...record, timeoutMs: 3600_000, solver: null, parent: null }, lifecycleOf(kind).status(id, 'queued'))
-  await partsOf(h).feeds.announce(owner, id)
+  await partsOf(h).feeds.add(owner, id)
 }
 
 function partsOf(h: Harness) {
@@ -148,11 +148,11 @@ t.test('[REST-1] active jobs are read from their index, whatever else there is',
   for (const id of active) await store(h, id, { kind: id === 'active-1' ? 'benchmark' : 'run' })
   for (let second = 1; second <= 30; second += 1) {
     await store(h, `ended-${second}`, { second })
-    await feeds.withdraw('alice', `ended-${second}`)
+    await feeds.remove('alice', `ended-${second}`)
   }
   // As one that ended a moment ago.
   await h.call('POST', '/api/processes/ended-30/cancel')
-  await feeds.announce('alice', 'ended-30')
+  await feeds.add('alice', 'ended-30')
   let reads = 0
   const read = broker.read.bind(broker)
   broker.read = (id) => {

@@ -186,7 +186,7 @@ t.test('[QUOTA-3] so many jobs of one user may wait, and so many of all', async 
   t.match(refused, { status: 429, body: { error: 'quota', message: /wait/ } })
   t.equal(refused.headers.get('retry-after'), '10')
   // As if more than an hour had passed.
-  await admin.unlink(new RedisKeys(h.config.REDIS_PREFIX).gate().hour('alice'))
+  await admin.unlink(new RedisKeys(h.config.REDIS_PREFIX).scheduler().hour('alice'))
   const again = await h.call('POST', '/api/v2/runs', { body: { run_id: waits, input: HORN } })
   t.match(again, { status: 202 }, 'what is there already is not refused')
   await stage.play(await h.submit({ sub: 'bob' }))

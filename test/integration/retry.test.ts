@@ -165,7 +165,7 @@ t.test('[RETRY-2] a retry that dies between any two steps is completed by the sw
     ['before anything', new JobService({ ...parts, store: overriding(store, 'activate', dies) }), false],
     ['before the round is written', new JobService({ ...parts, broker: overriding(broker, 'publish', dies) }), false],
     ['before it is made known', new JobService({ ...parts, store: overriding(store, 'reactivate', dies) }), true],
-    ['before it is announced', new JobService({ ...parts, feeds: overriding(parts.feeds, 'announce', dies) }), true],
+    ['before it is announced', new JobService({ ...parts, feeds: overriding(parts.feeds, 'add', dies) }), true],
     ['before it is enqueued', new JobService({ ...parts, queue: overriding(queue, 'add', dies) }), true],
   ]
   for (const [name, service, isWritten] of deaths) {
@@ -238,10 +238,10 @@ t.test(
     const parts = partsOf(h)
     const id = await h.submit()
     let calls = 0
-    const late = overriding(parts.feeds, 'withdraw', async (owner, ended) => {
+    const late = overriding(parts.feeds, 'remove', async (owner, ended) => {
       calls += 1
       if (calls === 1) await new JobService(parts).retry(id, everyone)
-      return parts.feeds.withdraw(owner, ended)
+      return parts.feeds.remove(owner, ended)
     })
     await finalize({ ...parts, feeds: late }, { queue: 'run', id, round: 1 }, { status: 'cancelled' }, 'worker')
     t.match(await parts.feeds.read('alice'), { active: [id], ended: [] })

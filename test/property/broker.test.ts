@@ -81,7 +81,7 @@ async function outcomeOf({ broker, store }: Backend, all: readonly Write[], gene
   await eventually(() => delivered.length >= state.seq, { everyMs: 1 })
   await broker.unsubscribe(job.id)
   // The silence is told by two clocks.
-  const { id: _id, epoch, latest, silentMs: _silentMs, ...record } = state
+  const { id: _id, epoch, latest, sinceHeartbeatMs: _silentMs, ...record } = state
   const page = await store.history(job.id, 0, 1000)
   const missed = (await broker.read(job.id, { epoch, seq: Math.floor(state.seq / 2) }))?.missed
   return {

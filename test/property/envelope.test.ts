@@ -8,7 +8,7 @@ import { check } from './check.js'
 
 /** As append.lua writes it. */
 function encode({ generation, seq, class: entryClass, clears, to, key, body }: Entry): Buffer {
-  const letters = { tick: 't', durable: 'd', final: 'f', attempt: 'a', round: 'r' }
+  const letters = { transient: 't', persisted: 'd', final: 'f', attempt: 'a', round: 'r' }
   const head = [generation, seq, letters[entryClass], clears ? letters[clears] : '-', to ?? '-', key]
   return Buffer.concat([Buffer.from(`${head.join(' ')}\n`), body])
 }
@@ -19,7 +19,7 @@ const entry: fc.Arbitrary<Entry> = fc.record(
     id: word,
     generation: word,
     seq: fc.integer({ min: 1, max: 2 ** 40 }),
-    class: fc.constantFrom('tick', 'durable', 'final'),
+    class: fc.constantFrom('transient', 'persisted', 'final'),
     key: word,
     to: fc.constantFrom(...STATUSES),
     clears: fc.constantFrom('attempt', 'round'),

@@ -65,7 +65,7 @@ const stepsOf = (on: fc.Arbitrary<Machine>, isOld: fc.Arbitrary<boolean>) =>
 const OLD_WRITE = `${readFileSync(new URL('../../src/storage/redis/lua/append.lua', import.meta.url), 'utf8')}
 local f = redis.call('HMGET', KEYS[1], 'generation', 'seq', 'durables')
 local job = { generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]), round = 1, attempt = 1 }
-local event = { class = 'durable', key = 'value', body = ARGV[1], to = '', clears = '', stamp = '' }
+local event = { class = 'persisted', key = 'value', body = ARGV[1], to = '', clears = '', stamp = '' }
 return append(KEYS[1], KEYS[2], KEYS[3], job, event, { log = 1000 })`
 
 const redis = await startTestRedis(t)
@@ -144,7 +144,7 @@ class World {
     const keys = this.#keys(machine)
     if (isOld) for (const body of bodies) await commands.oldWrite(...keys, body)
     else {
-      const events = bodies.flatMap((body) => ['durable', 'value', body, '', '', '', '', '2026-01-01T00:00:00.000Z', ''])
+      const events = bodies.flatMap((body) => ['persisted', 'value', body, '', '', '', '', '2026-01-01T00:00:00.000Z', ''])
       const limits = [1000, 100, 600_000, 600_000]
       const [outcome] = await commands.runcastPublish(...keys, server.identity ?? '', 1, 0, 0, ...limits, ...events)
       equal(outcome, 'ok')

@@ -50,7 +50,7 @@ export class JobModel {
     const gone = (name: string) => clears && (/^(progress$|metric:)/.test(name) || (clears === 'round' && name === 'final'))
     this.seq += 1
     this.latest = [...this.latest.filter(([name]) => name !== key && !gone(name)), [key, this.seq]]
-    if (entryClass !== 'tick') this.log.push(this.seq)
+    if (entryClass !== 'transient') this.log.push(this.seq)
     this.status = to ?? this.status
   }
 }

@@ -118,7 +118,7 @@ async function live(seed: number, steps: number): Promise<{ world: HubWorld; tab
     if (state) await world.broker.status(id, to, state.round)
   }
   for (let i = 0; i < steps; i += 1) {
-    for (const tab of tabs) tab.session.heard()
+    for (const tab of tabs) tab.session.touch()
     await acts[pick(acts.length)]?.()
   }
   // The dust settles: everything that is held is let go, and silence finds what is lost.
@@ -130,7 +130,7 @@ async function live(seed: number, steps: number): Promise<{ world: HubWorld; tab
     world.broker.releaseReads()
     world.feeds.releaseReads()
     for (const { transport, session } of tabs) {
-      session.heard()
+      session.touch()
       transport.drain()
     }
     await world.settle()

@@ -7,7 +7,7 @@ import { DEFAULT_HUB_LIMITS, Hub, type HubLimits } from '../../src/hub/hub.js'
 import { jobScope } from '../../src/hub/scopes/job-scope.js'
 import { userScope } from '../../src/hub/scopes/user-scope.js'
 import { type ClientRefusals, DEFAULT_SESSION_LIMITS, Session } from '../../src/hub/session.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { ManualClock, ManualTransport, settle } from './manual.js'
 import { ManualBroker } from './manual-broker.js'
 import { ManualFeeds } from './manual-feeds.js'
@@ -94,14 +94,14 @@ export class HubWorld {
     this.policy = {
       authenticate: async (token) => {
         const identity = this.identities.get(token)
-        if (!identity) throw new Refusal('unauthenticated')
+        if (!identity) throw new RuncastError('unauthenticated')
         return identity
       },
       enter: async () => () => {},
       mayView: (identity, owner) => identity.sub === owner,
       cancel: async (_identity, id) => {
         const written = await this.broker.status(id, 'cancelling')
-        if (!written.ok) throw new Refusal('already_final')
+        if (!written.ok) throw new RuncastError('already_final')
         return written.status
       },
     }
@@ -114,7 +114,7 @@ export class HubWorld {
   /** Submits a job, as `JobService` does. */
   async submit(id: string, owner = 'alice'): Promise<void> {
     await this.broker.create(id, owner)
-    await this.feeds.announce(owner, id)
+    await this.feeds.add(owner, id)
   }
 
   /** Submits a job that runs. */
@@ -126,20 +126,20 @@ export class HubWorld {
   /** Ends a job, as `finalize` does. */
   async end(id: string, owner = 'alice', round = 1): Promise<void> {
     await this.broker.end(id, round)
-    await this.feeds.withdraw(owner, id)
+    await this.feeds.remove(owner, id)
   }
 
   /** The same with a failure, after which a retry may come. */
   async fail(id: string, owner = 'alice', round = 1): Promise<void> {
     await this.broker.fail(id, round)
-    await this.feeds.withdraw(owner, id)
+    await this.feeds.remove(owner, id)
   }
 
   /** Another round, as a retry does. */
   async retry(id: string, owner = 'alice', round = 2): Promise<void> {
     const written = await this.broker.retry(id, round)
     if (!written.ok) throw new Error(`${id} cannot be retried: ${written.reason}`)
-    await this.feeds.announce(owner, id, true)
+    await this.feeds.add(owner, id, true)
   }
 
   /** What is still held some time after everybody has left: nothing, unless something leaks. */

@@ -1,7 +1,7 @@
 import { controlWriter, type Entry, type JobEvent, type Position } from '../../src/core/entry.js'
 import type { KindName } from '../../src/core/kinds.js'
 import { runEvents } from '../../src/core/run-events.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import type { Status } from '../../src/protocol/status.js'
 import type { Broker, BrokerListener, Reading } from '../../src/storage/broker.js'
 import { MemoryBroker } from './memory-broker.js'
@@ -128,7 +128,7 @@ export class ManualBroker implements Broker {
   /** Reads at the moment of the call; the answer may be held back. */
   async read(id: string, since?: Position): Promise<Reading | null> {
     this.reads += 1
-    if (this.failsReads) throw this.failsReads === true ? new Refusal('overloaded') : this.failsReads
+    if (this.failsReads) throw this.failsReads === true ? new RuncastError('overloaded') : this.failsReads
     const [, epoch = '', server = ''] = /^(.*\.memory)(.*)$/.exec(since?.epoch ?? '') ?? []
     const own = since && { ...since, epoch: [this.server, ...this.#continued].includes(server) ? epoch : '' }
     const reading = await this.memory.read(id, own)

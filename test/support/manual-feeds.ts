@@ -1,8 +1,8 @@
-import { Refusal } from '../../src/protocol/codes.js'
-import type { Announcement, FeedListener, Feeds, Roll } from '../../src/storage/feeds.js'
+import { RuncastError } from '../../src/protocol/codes.js'
+import type { ActiveIndex, FeedListener, Feeds, IndexChange } from '../../src/storage/feeds.js'
 import { MemoryFeeds } from './memory-feeds.js'
 
-/** Feeds whose channel can lose and hold announcements and whose reads can be held, so that races are written, not awaited. */
+/** Feeds whose channel can lose and hold index changes and whose reads can be held, so that races are written, not awaited. */
 export class ManualFeeds implements Feeds {
   readonly memory = new MemoryFeeds()
   /** Channels that somebody is subscribed to. */
@@ -11,23 +11,23 @@ export class ManualFeeds implements Feeds {
   failsReads = false
   /** Announcements that the channel loses from now on. */
   loses = 0
-  #heldAnnouncements: Announcement[] | undefined
+  #heldAnnouncements: IndexChange[] | undefined
   #heldReads: (() => void)[] | undefined
-  #listener: FeedListener = { announced: () => {}, gap: () => {} }
+  #listener: FeedListener = { changed: () => {}, gap: () => {} }
 
   constructor() {
-    this.memory.listen({ announced: (announcement) => this.#deliver(announcement), gap: () => {} })
+    this.memory.listen({ changed: (announcement) => this.#deliver(announcement), gap: () => {} })
   }
 
   holdAnnouncements(): void {
     this.#heldAnnouncements = []
   }
 
-  /** The held announcements, in another order if one is given (indexes). */
+  /** The held index changes, in another order if one is given (indexes). */
   releaseAnnouncements(order?: readonly number[]): void {
     const held = this.#heldAnnouncements ?? []
     this.#heldAnnouncements = undefined
-    for (const announcement of order ? order.flatMap((i) => held[i] ?? []) : held) this.#listener.announced(announcement)
+    for (const announcement of order ? order.flatMap((i) => held[i] ?? []) : held) this.#listener.changed(announcement)
   }
 
   holdReads(): void {
@@ -44,12 +44,12 @@ export class ManualFeeds implements Feeds {
     this.#listener.gap(owner)
   }
 
-  announce(...args: Parameters<Feeds['announce']>): Promise<boolean> {
-    return this.memory.announce(...args)
+  add(...args: Parameters<Feeds['add']>): Promise<boolean> {
+    return this.memory.add(...args)
   }
 
-  withdraw(owner: string, id: string): Promise<void> {
-    return this.memory.withdraw(owner, id)
+  remove(owner: string, id: string): Promise<void> {
+    return this.memory.remove(owner, id)
   }
 
   listen(listener: FeedListener): void {
@@ -67,18 +67,18 @@ export class ManualFeeds implements Feeds {
   }
 
   /** Reads at the moment of the call; the answer may be held back. */
-  async read(owner: string): Promise<Roll> {
+  async read(owner: string): Promise<ActiveIndex> {
     this.reads += 1
-    if (this.failsReads) throw new Refusal('overloaded')
+    if (this.failsReads) throw new RuncastError('overloaded')
     const roll = await this.memory.read(owner)
     const held = this.#heldReads
     if (held) await new Promise<void>((resolve) => held.push(resolve))
     return roll
   }
 
-  #deliver(announcement: Announcement): void {
+  #deliver(announcement: IndexChange): void {
     if (this.loses > 0) this.loses -= 1
     else if (this.#heldAnnouncements) this.#heldAnnouncements.push(announcement)
-    else this.#listener.announced(announcement)
+    else this.#listener.changed(announcement)
   }
 }

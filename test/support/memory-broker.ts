@@ -2,7 +2,7 @@ import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Wri
 import { advance, type JobState } from '../../src/core/job-state.js'
 import type { KindName } from '../../src/core/kinds.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
-import type { Broker, BrokerLimits, BrokerListener, Pulse, Reading, Refused, WriteRefusal, Written } from '../../src/storage/broker.js'
+import type { Broker, BrokerLimits, BrokerListener, Heartbeats, Reading, Refused, WriteRefusal, Written } from '../../src/storage/broker.js'
 import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../../src/storage/checkpoints.js'
 import type {
@@ -29,7 +29,7 @@ interface StoredJob {
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
-export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobParts, ActiveRounds {
+export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, JobParts, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
   readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()
@@ -51,7 +51,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
       attempt: 1,
       token: 0,
       n: 0,
-      silentMs: null,
+      sinceHeartbeatMs: null,
       stale: false,
       started_at: null,
       finished_at: null,
@@ -128,7 +128,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
     if (this.#checkpoints.get(id)?.round === round) this.#checkpoints.delete(id)
   }
 
-  async beat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {
+  async heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {
     const job = this.#jobs.get(id)
     if (!job) return { ok: false, reason: 'unknown_job', status: null }
     const { status, round, seq } = job.state
@@ -147,7 +147,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
     if (!since || since.epoch !== state.epoch || since.seq > state.seq || this.#isTrimmed(job, since.seq)) return { state }
     const durables = job.log.filter((entry) => entry.seq > since.seq)
     if (durables.length > this.#limits.maxMissedEntries) return { state }
-    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
     return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
   }
 
@@ -182,7 +182,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
     if (entry) entry.at = now
   }
 
-  async retire({ id, round }: JobRound): Promise<void> {
+  async deactivate({ id, round }: JobRound): Promise<void> {
     this.#active.delete(`${id}~${round}`)
   }
 
@@ -215,9 +215,9 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
   }
 
   #stateOf({ state, writer, beatAt }: StoredJob): JobState {
-    const silentMs = isComputed(state.status) && beatAt !== null ? performance.now() - beatAt : null
-    const stale = silentMs !== null && silentMs > this.#limits.staleMs
-    return { ...state, token: writer.token, n: writer.n, silentMs, stale, latest: new Map(state.latest) }
+    const sinceHeartbeatMs = isComputed(state.status) && beatAt !== null ? performance.now() - beatAt : null
+    const stale = sinceHeartbeatMs !== null && sinceHeartbeatMs > this.#limits.staleMs
+    return { ...state, token: writer.token, n: writer.n, sinceHeartbeatMs: sinceHeartbeatMs, stale, latest: new Map(state.latest) }
   }
 
   #append(job: StoredJob, event: JobEvent): void {
@@ -233,7 +233,7 @@ export class MemoryBroker implements Broker, Pulse, Checkpoints, JobStore, JobPa
       job.writer = { token: 0, n: 0, seq: 0 }
       job.beatAt = null
     }
-    if (entryClass !== 'tick') {
+    if (entryClass !== 'transient') {
       job.durables += 1
       job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)
     }

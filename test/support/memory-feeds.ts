@@ -1,4 +1,4 @@
-import { type FeedListener, type Feeds, ROLL_LIMITS, type Roll } from '../../src/storage/feeds.js'
+import { ACTIVE_INDEX_LIMITS, type ActiveIndex, type FeedListener, type Feeds } from '../../src/storage/feeds.js'
 
 interface Feed {
   seq: number
@@ -10,22 +10,22 @@ interface Feed {
 export class MemoryFeeds implements Feeds {
   readonly #feeds = new Map<string, Feed>()
   readonly #subscribed = new Set<string>()
-  #listener: FeedListener = { announced: () => {}, gap: () => {} }
+  #listener: FeedListener = { changed: () => {}, gap: () => {} }
 
-  async announce(owner: string, id: string, again = false): Promise<boolean> {
+  async add(owner: string, id: string, again = false): Promise<boolean> {
     const feed = this.#feed(owner)
     if (feed.active.includes(id) && !again) return false
     feed.active = [id, ...feed.active.filter((other) => other !== id)]
     feed.ended = feed.ended.filter((other) => other !== id)
     feed.seq += 1
-    if (this.#subscribed.has(owner)) this.#listener.announced({ owner, generation: 'memory', seq: feed.seq, id })
+    if (this.#subscribed.has(owner)) this.#listener.changed({ owner, generation: 'memory', seq: feed.seq, id })
     return true
   }
 
-  async withdraw(owner: string, id: string): Promise<void> {
+  async remove(owner: string, id: string): Promise<void> {
     const feed = this.#feed(owner)
     feed.active = feed.active.filter((other) => other !== id)
-    feed.ended = [id, ...feed.ended.filter((other) => other !== id)].slice(0, ROLL_LIMITS.ended)
+    feed.ended = [id, ...feed.ended.filter((other) => other !== id)].slice(0, ACTIVE_INDEX_LIMITS.ended)
   }
 
   listen(listener: FeedListener): void {
@@ -40,9 +40,9 @@ export class MemoryFeeds implements Feeds {
     this.#subscribed.delete(owner)
   }
 
-  async read(owner: string): Promise<Roll> {
+  async read(owner: string): Promise<ActiveIndex> {
     const { seq, active, ended } = this.#feed(owner)
-    return { generation: 'memory', seq, active: active.slice(0, ROLL_LIMITS.active), ended }
+    return { generation: 'memory', seq, active: active.slice(0, ACTIVE_INDEX_LIMITS.active), ended }
   }
 
   #feed(owner: string): Feed {

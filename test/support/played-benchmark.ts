@@ -57,12 +57,12 @@ export class PlayedBenchmark {
     this.#n = 0
     this.results = 0
     await this.#control({ ...events.status(this.id, 'queued'), clears: 'round' })
-    await this.#node.parts.feeds.announce(this.#owner, this.id, true)
+    await this.#node.parts.feeds.add(this.#owner, this.id, true)
   }
 
   async #end(event: JobEvent): Promise<void> {
     await this.#control(event)
-    await this.#node.parts.feeds.withdraw(this.#owner, this.id)
+    await this.#node.parts.feeds.remove(this.#owner, this.id)
   }
 
   async #write(...written: JobEvent[]): Promise<void> {

@@ -12,13 +12,13 @@ type Forged = Partial<Entry> & { readonly seq: number; readonly says?: object }
 
 function entry({ seq, says = {}, ...rest }: Forged): Entry {
   const key = rest.to === 'completed' || rest.to === 'failed' || rest.to === 'cancelled' ? 'final' : rest.to ? 'status' : 'metric:f'
-  const entryClass = key === 'final' ? 'final' : 'durable'
+  const entryClass = key === 'final' ? 'final' : 'persisted'
   return { id: 'j', generation: 'g', seq, class: entryClass, key, body: Buffer.from(JSON.stringify({ seq, ...says })), ...rest }
 }
 
 const metric = (seq: number, value: number) => entry({ seq, key: `metric:m${value}`, says: { metric_name: `m${value}`, value } })
 const tick = (seq: number, percent: number, elapsed_s: number) =>
-  entry({ seq, class: 'tick', key: 'progress', says: { percent, elapsed_s } })
+  entry({ seq, class: 'transient', key: 'progress', says: { percent, elapsed_s } })
 
 /** A run that is taken over by a second worker, fails, and is run again by its user. */
 const STORY: readonly Entry[] = [
@@ -44,14 +44,14 @@ const VIEW = { status: 'completed', attempt: 1, seq: 15, epoch: 'e', final: { se
 /** What clients of it are told: one from the start, one that is cut off after the entry 9. */
 const TOLD: readonly Told[] = [
   { type: 'status', seq: 1, recovered: false, epoch: 'e' },
-  ...STORY.slice(1, 9).map(({ seq, class: entryClass }) => ({ type: entryClass === 'tick' ? 'progress' : 'metric_update', seq })),
+  ...STORY.slice(1, 9).map(({ seq, class: entryClass }) => ({ type: entryClass === 'transient' ? 'progress' : 'metric_update', seq })),
   { type: 'status', seq: 11, recovered: true, epoch: 'e' },
   ...STORY.slice(9).map(({ seq }) => ({ type: 'status', seq })),
 ]
 
 /** What everything looks like where this happened. */
 function recordFrom(entries: readonly Entry[], told: readonly Told[] = TOLD, more: Partial<JobRecord> = {}): JobRecord {
-  const log = entries.filter((each) => each.class !== 'tick')
+  const log = entries.filter((each) => each.class !== 'transient')
   const last = log.at(-1)
   const stored = {
     status: last?.to ?? '',
@@ -102,7 +102,7 @@ t.test('each check of the chaos test finds what it is there for', async (t) => {
     ['a hole in what was published', SEQ, { ...good, published: good.published.filter(({ seq }) => seq !== 4) }],
     ['an entry that was counted and is not there', SEQ, { ...good, stored: { ...good.stored, durables: 14 } }],
     ['a seq that was counted and is not there', SEQ, { ...good, stored: { ...good.stored, seq: 16 } }],
-    ['other bytes in the log', BYTES, { ...good, log: replaced(metric(5, 7)).filter((each) => each.class !== 'tick') }],
+    ['other bytes in the log', BYTES, { ...good, log: replaced(metric(5, 7)).filter((each) => each.class !== 'transient') }],
     ['a tick in the log', BYTES, { ...good, log: [...STORY] }],
     ['a start out of nothing', MACHINE, recordFrom(without(11))],
     ['another state than the last event', STORED, { ...good, stored: { ...good.stored, status: 'failed' } }],

@@ -100,7 +100,7 @@ t.test('[SLOW-1] leaving out ticks that a later one with the same key supersedes
       if (j <= i) continue
       const entries = moments.slice(i + 1, j + 1).map((moment) => moment.entry)
       const isSuperseded = (entry: Entry, at: number) =>
-        entry.class === 'tick' && entries.slice(at + 1).some((later) => later.key === entry.key || later.clears)
+        entry.class === 'transient' && entries.slice(at + 1).some((later) => later.key === entry.key || later.clears)
       const sent = entries.filter((entry, at) => !isSuperseded(entry, at))
       t.same(sent.map(live).reduce(apply, expected(start)), expected(end), `from ${i} to ${j} of ${last}`)
     }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Breach, decodeClientMessage } from '../../src/protocol/codec.js'
-import { CODES, Refusal } from '../../src/protocol/codes.js'
+import { decodeClientMessage, type Violation } from '../../src/protocol/codec.js'
+import { CODES, RuncastError } from '../../src/protocol/codes.js'
 import { RUN_MESSAGES } from '../../src/protocol/run-messages.js'
 
 /** What a job's socket takes. */
@@ -30,9 +30,9 @@ t.test('[CODE-1] every reason has one row that the protocols below allow', async
 })
 
 t.test('[CODE-1] a refusal says its row, unless something more exact is known, and shows no more than that', async (t) => {
-  const plain = new Refusal('not_found')
-  t.match(plain, { name: 'Refusal', code: 'not_found', message: CODES.not_found.text, detail: [] })
-  const exact = new Refusal('invalid', 'Something else.', [{ path: '/x', expected: 'a number' }])
+  const plain = new RuncastError('not_found')
+  t.match(plain, { name: 'RuncastError', code: 'not_found', message: CODES.not_found.text, detail: [] })
+  const exact = new RuncastError('invalid', { message: 'Something else.', issues: [{ path: '/x', expected: 'a number' }] })
   t.match(exact, { message: 'Something else.', detail: [{ path: '/x', expected: 'a number' }] })
   t.ok(exact instanceof Error)
 })
@@ -91,7 +91,7 @@ t.test('[MSG-5] whatever comes in, reading does not throw, and a breach is small
   const property = fc.property(anything, (text) => {
     const message = decodeClientMessage(text)
     if (message.type !== 'breach') return true
-    return Buffer.byteLength(JSON.stringify(message satisfies Breach)) < 2000 && (message.request?.length ?? 0) <= 64
+    return Buffer.byteLength(JSON.stringify(message satisfies Violation)) < 2000 && (message.request?.length ?? 0) <= 64
   })
   t.doesNotThrow(() => fc.assert(property, { numRuns: 2000 }))
 })

@@ -14,7 +14,7 @@ function fresh(): JobState {
     parent: null,
     token: 0,
     n: 0,
-    silentMs: null,
+    sinceHeartbeatMs: null,
     stale: false,
     seq: 0,
     latest: new Map(),
@@ -24,7 +24,7 @@ function fresh(): JobState {
 
 function entry(seq: number, key: string, { to, clears, second = 0 }: { to?: Status; clears?: Clears; second?: number } = {}): Entry {
   const timestamp = `2026-03-01T10:00:0${second}.000Z`
-  const head = { id: 'job', generation: 'g', seq, key, class: 'durable', ...(to && { to }), ...(clears && { clears }) } as const
+  const head = { id: 'job', generation: 'g', seq, key, class: 'persisted', ...(to && { to }), ...(clears && { clears }) } as const
   return { ...head, body: Buffer.from(JSON.stringify({ type: 'x', timestamp, seq })) }
 }
 

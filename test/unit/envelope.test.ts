@@ -5,7 +5,7 @@ t.test('the head is read, and every byte after its newline is the body', async (
   const body = Buffer.from([0x7b, 0x0a, 0xff, 0x00, 0x20, 0x0a, 0x7d])
   const envelope = Buffer.concat([Buffer.from('gen-1 42 d a retrying status\n'), body])
   const { body: read, ...head } = readEnvelope('job', envelope)
-  t.same(head, { id: 'job', generation: 'gen-1', seq: 42, class: 'durable', key: 'status', to: 'retrying', clears: 'attempt' })
+  t.same(head, { id: 'job', generation: 'gen-1', seq: 42, class: 'persisted', key: 'status', to: 'retrying', clears: 'attempt' })
   t.ok(read.equals(body))
 })
 
@@ -14,10 +14,10 @@ t.test('classes and clears have one letter each; a dash is none', async (t) => {
     const { body: _body, id: _id, generation: _generation, seq: _seq, ...rest } = readEnvelope('job', Buffer.from(`${text}\n{}`))
     return rest
   }
-  t.same(head('g 1 t - - progress'), { class: 'tick', key: 'progress' })
-  t.same(head('g 1 d - - metric:a'), { class: 'durable', key: 'metric:a' })
+  t.same(head('g 1 t - - progress'), { class: 'transient', key: 'progress' })
+  t.same(head('g 1 d - - metric:a'), { class: 'persisted', key: 'metric:a' })
   t.same(head('g 1 f - completed final'), { class: 'final', key: 'final', to: 'completed' })
-  t.same(head('g 1 d r queued status'), { class: 'durable', key: 'status', to: 'queued', clears: 'round' })
+  t.same(head('g 1 d r queued status'), { class: 'persisted', key: 'status', to: 'queued', clears: 'round' })
 })
 
 t.test('what is no entry is an error that names the job', async (t) => {

@@ -3,7 +3,7 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { digestOf, normaliseInput } from '../../src/jobs/input.js'
 import { HornInput } from '../../src/kinds/run/input.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { describeFaults } from '../../src/protocol/faults.js'
 
 const BAR = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
@@ -109,11 +109,11 @@ t.test('[JOB-4] every field of the schema has its limits', async (t) => {
   }
 })
 
-function refusalOf(input: unknown): Refusal {
+function refusalOf(input: unknown): RuncastError {
   try {
     normaliseInput('run', input)
   } catch (error) {
-    if (error instanceof Refusal) return error
+    if (error instanceof RuncastError) return error
   }
   throw new Error('it was not refused')
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { runEvents } from '../../src/core/run-events.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { HubWorld, prove } from '../support/hub-client.js'
 
 t.test('[CONN-5] snapshot, latest entry per key in seq order without the status, then live', async (t) => {
@@ -517,7 +517,7 @@ t.test('[CONN-9] a client that only listens lives by its pongs; one that gives n
   await world.settle()
   for (let i = 0; i < 8; i += 1) {
     world.clock.advance(15_000)
-    listens.session.heard()
+    listens.session.touch()
   }
   t.equal(listens.transport.closedWith, undefined)
   t.equal(listens.transport.pings, 8)
@@ -674,7 +674,7 @@ t.test('[MSG-3] a renewal that cannot be looked at right now is refused, and the
   const client = world.connect('j')
   await client.settle()
   const { authenticate } = world.policy
-  world.policy.authenticate = async () => Promise.reject(new Refusal('overloaded'))
+  world.policy.authenticate = async () => Promise.reject(new RuncastError('overloaded'))
   client.session.receive('{"type":"auth","token":"alice"}')
   await client.settle()
   t.match(client.messages.at(-1), { type: 'refused', request: 'auth', code: 'overloaded' })
@@ -686,7 +686,7 @@ t.test('[MSG-3] a renewal that cannot be looked at right now is refused, and the
   await client.settle()
   t.equal(client.messages.at(-1).type, 'authenticated')
   const first = world.connect('j', { token: null })
-  world.policy.authenticate = async () => Promise.reject(new Refusal('overloaded'))
+  world.policy.authenticate = async () => Promise.reject(new RuncastError('overloaded'))
   first.session.receive('{"type":"auth","token":"alice"}')
   await first.settle()
   t.equal(first.transport.closedWith, 'overloaded', 'who has no token yet has nothing that could hold')
@@ -703,7 +703,7 @@ t.test('[SLOW-3] a slow client that still speaks is not dead', async (t) => {
   client.session.receive('{"type":"ping"}')
   await client.settle()
   world.clock.advance(20_000)
-  client.session.heard()
+  client.session.touch()
   world.clock.advance(15_000)
   t.equal(client.transport.terminated, false)
   world.clock.advance(40_000)

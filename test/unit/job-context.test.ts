@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { JobEvent, Writer } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
-import { Refusal } from '../../src/protocol/codes.js'
-import type { Publisher, Pulse, Refused, Written } from '../../src/storage/broker.js'
+import { RuncastError } from '../../src/protocol/codes.js'
+import type { Heartbeats, Publisher, Refused, Written } from '../../src/storage/broker.js'
 import { JobContext } from '../../src/worker/job-context.js'
 import { Stop } from '../../src/worker/processor.js'
 import { type Reports, reportsOf } from '../../src/worker/reports.js'
@@ -22,8 +22,8 @@ function setUp(
   const writes: Write[] = []
   let underWay = 0
   let mostUnderWay = 0
-  const publisher: Publisher & Pulse = {
-    beat: async () => ({ ok: true, seq: 1, status: 'running' }),
+  const publisher: Publisher & Heartbeats = {
+    heartbeat: async () => ({ ok: true, seq: 1, status: 'running' }),
     publish: async (_id, events, writer) => {
       underWay += 1
       mostUnderWay = Math.max(mostUnderWay, underWay)
@@ -102,7 +102,9 @@ t.test('a tick that is not due does not hold back what is durable', async (t) =>
 
 t.test('[STATE-4] a write that failed is sent again with its number, and nothing overtakes it', async (t) => {
   let failures = 3
-  const { context, writes, events } = setUp(() => (failures-- > 0 ? new Refusal('overloaded') : { ok: true, seq: 1, status: 'running' }))
+  const { context, writes, events } = setUp(() =>
+    failures-- > 0 ? new RuncastError('overloaded') : { ok: true, seq: 1, status: 'running' },
+  )
   context.metric('a', 1, 'Hz')
   await eventually(() => writes.length === 2)
   context.metric('b', 2, 'Hz')
@@ -151,11 +153,11 @@ t.test('what the processor says after its end is not taken', async (t) => {
 })
 
 t.test('what waits is bounded: a Redis that is away ends the attempt, and another one may follow', async (t) => {
-  const { context } = setUp(() => new Refusal('overloaded'), { unreachableMs: 1 })
+  const { context } = setUp(() => new RuncastError('overloaded'), { unreachableMs: 1 })
   context.metric('m', 0, 'Hz')
   await eventually(() => context.signal.aborted)
   t.equal(context.givenUp?.why, 'unreachable')
-  const full = setUp(() => new Refusal('overloaded'), { unreachableMs: 1000 })
+  const full = setUp(() => new RuncastError('overloaded'), { unreachableMs: 1000 })
   full.context.metric('m', 0, 'Hz')
   await eventually(() => full.writes.length === 2)
   for (let i = 0; i <= 10_001; i += 1) full.context.metric('m', i, 'Hz')
@@ -188,7 +190,7 @@ t.test('[REPORT-2] an awaited report call waits for room, so that any number arr
 })
 
 t.test('[REPORT-2] a report call that waits for room ends when the job is stopped', async (t) => {
-  const { context } = setUp(() => new Refusal('overloaded'), { unreachableMs: 1 })
+  const { context } = setUp(() => new RuncastError('overloaded'), { unreachableMs: 1 })
   for (let i = 1; i < 256; i += 1) context.metric('m', i, 'Hz')
   const last = [context.metric('m', 256, 'Hz'), context.metric('m', 257, 'Hz')]
   context.stop('cancelled')
@@ -256,7 +258,7 @@ t.test('the runner’s own events follow all reports', async (t) => {
 
 t.test('[STATE-3] a stopped job whose writes fail gives up as a whole: nothing is left out in the middle', async (t) => {
   let failing = false
-  const { context, writes } = setUp(() => (failing ? new Refusal('overloaded') : { ok: true, seq: 1, status: 'running' }), {
+  const { context, writes } = setUp(() => (failing ? new RuncastError('overloaded') : { ok: true, seq: 1, status: 'running' }), {
     unreachableMs: 300,
   })
   for (let i = 0; i < 200; i += 1) context.metric(`m${i}`, i, 'Hz')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { messageOf } from '../../src/core/job-state.js'
 import { JobService } from '../../src/jobs/job-service.js'
 import type { Queue } from '../../src/queue/queue.js'
-import type { Gate } from '../../src/storage/gate.js'
+import type { FairScheduler } from '../../src/storage/fair-scheduler.js'
 import { HORN } from '../support/harness.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 import { MemoryFeeds } from '../support/memory-feeds.js'
@@ -39,7 +39,7 @@ function open(queue: Queue = QUEUE, solvers: readonly string[] = []): { store: M
       feeds: new MemoryFeeds(),
       queue,
       backlog: QUEUE_OF_STEPS,
-      gate: OPEN,
+      scheduler: OPEN,
       timeoutsMs,
       solvers,
     }),
@@ -63,7 +63,7 @@ t.test('[JOB-2] [JOB-4] a configured solver has a queue of its own, takes any ob
 t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its submit is not counted', async (t) => {
   const free: boolean[] = []
   const store = new MemoryBroker()
-  const refuses: Pick<Gate, 'reserve'> = {
+  const refuses: Pick<FairScheduler, 'reserve'> = {
     reserve: async (_owner, _round, isFree) => (isFree ? { ok: true } : { ok: false, reason: 'hour', retryAfterMs: 1 }),
   }
   const queue: Queue = { ...QUEUE, add: async ({ isFree }) => void free.push(isFree) }
@@ -74,7 +74,7 @@ t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its s
     feeds: new MemoryFeeds(),
     queue,
     backlog: QUEUE_OF_STEPS,
-    gate: refuses,
+    scheduler: refuses,
     timeoutsMs,
     solvers: [],
   })

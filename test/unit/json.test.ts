@@ -8,7 +8,7 @@ import { HornInput } from '../../src/kinds/run/input.js'
 import { Checker } from '../../src/protocol/checker.js'
 import { ClaimPost } from '../../src/protocol/claim-messages.js'
 import { decodeClientMessage } from '../../src/protocol/codec.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { MAX_FAULTS } from '../../src/protocol/faults.js'
 import { ExactNumber, MAX_JSON_DEPTH, parseJson, plainJson, readJson, stringifyJson } from '../../src/protocol/json.js'
 
@@ -187,7 +187,7 @@ t.test('[JOB-4] the worst of bodies and frames costs milliseconds, and a few fau
     let answer: unknown
     // A hundred times what it takes on a quiet machine, and a tenth of what the first of them took once.
     t.ok(cpuMs(() => (answer = check(parseJson(body)))) < 800, `${name}: soon`)
-    const { detail } = (answer as { error: Refusal }).error
+    const { detail } = (answer as { error: RuncastError }).error
     t.same(
       detail.map(({ path }) => path),
       paths,
@@ -195,7 +195,7 @@ t.test('[JOB-4] the worst of bodies and frames costs milliseconds, and a few fau
     )
   }
   for (const [name, schema] of Object.entries({ HornInput, BenchmarkInput, OptimizationInput, ClaimPost })) {
-    const { error } = bodyValidator(schema)(parseJson(`{${fields('0')}}`)) as { error: Refusal }
+    const { error } = bodyValidator(schema)(parseJson(`{${fields('0')}}`)) as { error: RuncastError }
     const unknown = error.detail.filter(({ expected }) => expected.startsWith('to be absent'))
     t.ok(unknown.length > 0 && unknown.length <= MAX_FAULTS, `${name}: ${unknown.length} of 4600 unknown fields are told`)
   }
@@ -207,11 +207,11 @@ t.test('[JOB-4] the worst of bodies and frames costs milliseconds, and a few fau
   t.ok(cpuMs(() => decodeClientMessage(`{"type":"subscribe","process_id":"a","after":[${many('{}', 60_000)}]}`)) < 800)
 })
 
-function faultsOf(act: () => unknown): Refusal['detail'] {
+function faultsOf(act: () => unknown): RuncastError['detail'] {
   try {
     act()
   } catch (error) {
-    if (error instanceof Refusal) return error.detail
+    if (error instanceof RuncastError) return error.detail
     throw error
   }
   throw new Error('nothing was refused')

@@ -9,7 +9,7 @@ const AT = '2026-03-01T10:00:00.123Z'
 
 /** An entry with these bytes. */
 function entryOf(body: string): Entry {
-  return { id: 'job', generation: 'g', seq: 7, key: 'k', class: 'durable', body: Buffer.from(body) }
+  return { id: 'job', generation: 'g', seq: 7, key: 'k', class: 'persisted', body: Buffer.from(body) }
 }
 
 t.test('when a message was made is read from its end, whatever it says and however long it is', async (t) => {

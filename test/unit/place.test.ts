@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Places } from '../../src/hub/guards/places.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import type { Admission } from '../../src/storage/admission.js'
 import { HubWorld } from '../support/hub-client.js'
 
@@ -10,7 +10,7 @@ function setUp(places: number) {
   const state = { isReachable: true }
   const admission: Admission = {
     enter: async (_sub, id) => {
-      if (!state.isReachable) throw new Refusal('overloaded')
+      if (!state.isReachable) throw new RuncastError('overloaded')
       return taken.has(id) || (taken.size < places && taken.add(id) !== null)
     },
     leave: async (_sub, id) => void taken.delete(id),
@@ -21,7 +21,7 @@ function setUp(places: number) {
   const all = new Places(admission)
   const enter = async (identity: { sub: string }, probe: () => Promise<boolean>) => {
     const leave = await all.enter(identity.sub, probe)
-    if (!leave) throw new Refusal('too_many_sockets')
+    if (!leave) throw new RuncastError('too_many_sockets')
     return leave
   }
   Object.assign(world.policy, { enter })
@@ -45,15 +45,15 @@ for (const aheadMs of [0, -1800_000, 1800_000])
     world.clock.set(aheadMs)
     const late = await connect()
     t.same([cut.transport.pings, living.transport.pings], [1, 1], 'both are asked')
-    living.session.heard()
+    living.session.touch()
     await advance(2999)
     t.same(late.messages, [], 'not before the time to answer is over')
     await advance(1)
     t.match(late.messages, [{ type: 'process_list' }])
     t.equal(taken.size, 2)
-    cut.session.heard()
+    cut.session.touch()
     await advance(0)
-    for (const { session } of [living, late]) session.heard()
+    for (const { session } of [living, late]) session.touch()
     await advance(0)
     t.equal(cut.transport.closedWith, 'too_many_sockets', 'it comes back too late')
     t.same(
@@ -67,7 +67,7 @@ t.test('[LIMIT-1] where all answer a new socket is refused at once', async (t) =
   const clients = [await connect(), await connect()]
   await advance(2000)
   const late = await connect()
-  for (const { session } of clients) session.heard()
+  for (const { session } of clients) session.touch()
   await advance(0)
   t.equal(late.transport.closedWith, 'too_many_sockets')
   const again = await connect()
@@ -85,7 +85,7 @@ t.test('[LIMIT-1] a socket that is silent holds no place until it is heard again
   t.equal(client.transport.pings, 1)
   await advance(3000)
   t.equal(taken.size, 0)
-  client.session.heard()
+  client.session.touch()
   await advance(0)
   t.equal(taken.size, 1)
   t.equal(client.transport.closedWith, undefined)
@@ -109,11 +109,11 @@ t.test('[LIMIT-1] while places cannot be counted a client that comes back goes o
   const client = await connect()
   await advance(18_000)
   state.isReachable = false
-  client.session.heard()
+  client.session.touch()
   await advance(0)
   t.equal(client.transport.closedWith, undefined)
   state.isReachable = true
-  client.session.heard()
+  client.session.touch()
   await advance(0)
   t.equal(taken.size, 1)
 })

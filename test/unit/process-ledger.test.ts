@@ -41,7 +41,7 @@ async function lifeOf(): Promise<Moment[]> {
     const message = JSON.parse(body.toString()) as LiveProcessMessage
     if (message.type === 'process_retrying' || (message.type === 'process_queued' && moments.at(-1)?.final)) results = []
     if (message.type === 'process_result') results = [...results, Number((message.result as { n: number }).n)]
-    moments.push({ state: processView(state), final: processFinal(state), message, isTick: entry.class === 'tick', results })
+    moments.push({ state: processView(state), final: processFinal(state), message, isTick: entry.class === 'transient', results })
   }
   const write = async (event: JobEvent, isControl = false) => {
     n += 1

@@ -27,7 +27,7 @@ function valid(t: Test, event: JobEvent): object {
 
 t.test('progress is a tick, and the latest one counts', async (t) => {
   const event = runEvents.progress(ID, at())
-  t.match(event, { key: 'progress', class: 'tick' })
+  t.match(event, { key: 'progress', class: 'transient' })
   t.same(valid(t, event), { type: 'progress', run_id: ID, ...at() })
   for (const phase of KINDS.run.phases) valid(t, runEvents.progress(ID, at({ phase })))
   for (const percent of [0, 99.9, 100]) valid(t, runEvents.progress(ID, at({ percent })))
@@ -35,7 +35,7 @@ t.test('progress is a tick, and the latest one counts', async (t) => {
 
 t.test('a metric is durable, and its name is its key', async (t) => {
   const event = runEvents.metric(ID, 'natural_frequency_hz', 19_850.3, 'Hz')
-  t.match(event, { key: 'metric:natural_frequency_hz', class: 'durable' })
+  t.match(event, { key: 'metric:natural_frequency_hz', class: 'persisted' })
   t.same(valid(t, event), { type: 'metric_update', run_id: ID, metric_name: 'natural_frequency_hz', value: 19_850.3, unit: 'Hz' })
   for (const value of [0, -1e308, Number.MIN_VALUE]) valid(t, runEvents.metric(ID, 'a', value, ''))
 })
@@ -43,7 +43,7 @@ t.test('a metric is durable, and its name is its key', async (t) => {
 t.test('[CONN-6] a transition has the status, and a reason where there is one', async (t) => {
   for (const status of STATUSES) {
     const event = runEvents.status(ID, status)
-    t.match(event, { key: 'status', class: 'durable', to: status })
+    t.match(event, { key: 'status', class: 'persisted', to: status })
     t.same(valid(t, event), { type: 'status', run_id: ID, status })
   }
   t.same(valid(t, runEvents.status(ID, 'retrying', 'the worker was lost')), {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { controlWriter } from '../../src/core/entry.js'
 import { messageOf } from '../../src/core/job-state.js'
 import { processEvents } from '../../src/core/process-events.js'
-import { Refusal } from '../../src/protocol/codes.js'
+import { RuncastError } from '../../src/protocol/codes.js'
 import type { Settled } from '../../src/queue/queue.js'
 import type { BrokerLimits, Publisher } from '../../src/storage/broker.js'
 import { failedAttempt } from '../../src/worker/failed-attempt.js'
@@ -177,7 +177,7 @@ t.test('[REPORT-1] reports that cannot be written for too long end the attempt, 
   const { settled, failures } = await attempt(reportsOnce, {
     runner: { unreachableMs: 20 },
     publish: async (write) => {
-      if (isStarted) throw new Refusal('overloaded')
+      if (isStarted) throw new RuncastError('overloaded')
       isStarted = true
       return write()
     },

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { controlWriter } from '../../src/core/entry.js'
-import { effortOf } from '../../src/core/lifecycle.js'
+import { statsOf } from '../../src/core/lifecycle.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { StoreClock, storeClock } from '../../src/core/store-clock.js'
 import { attemptAtStart, overBeforeStart } from '../../src/jobs/attempt.js'
 import { conclusionOf } from '../../src/jobs/claims/claim-end.js'
 import type { Final } from '../../src/jobs/finalize.js'
-import { Census } from '../../src/jobs/sweeper/census.js'
-import { Lockless } from '../../src/jobs/sweeper/lockless.js'
-import { lookAfter } from '../../src/jobs/sweeper/look-after.js'
+import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
+import { LostLockTracker } from '../../src/jobs/sweeper/lost-lock-tracker.js'
+import { reconcile } from '../../src/jobs/sweeper/reconcile.js'
 import type { Queue } from '../../src/queue/queue.js'
 import type { Processor } from '../../src/worker/processor.js'
 import { runJob } from '../../src/worker/run-job.js'
@@ -109,7 +109,7 @@ for (const aheadMs of [2 * HOUR_MS, -2 * HOUR_MS])
       { state, logTail: '', elapsedSeconds: 1 },
     )
     t.match(settled, { how: 'ended', outcome: { code: 'solver_error' } })
-    t.ok(effortOf(state).duration_s < 10, `${effortOf(state).duration_s} s`)
+    t.ok(statsOf(state).duration_s < 10, `${statsOf(state).duration_s} s`)
     const { timestamp } = runEvents.status('r', 'running').message
     t.ok(Math.abs(Date.parse(String(timestamp)) - (Date.now() - aheadMs)) < 10_000, `${timestamp}`)
   })
@@ -119,7 +119,7 @@ t.test('what is over by the clock of Redis is over, by a clock that is behind to
   setMachine(t, -2 * HOUR_MS)
   const state = { ...(await read()), started_at: new Date(Date.now() + 2 * HOUR_MS - 601_000).toISOString() }
   t.match(overBeforeStart(attemptAtStart(state), state), { outcome: { code: 'timeout' } })
-  t.ok(Math.abs(effortOf(state).duration_s - 601) < 10)
+  t.ok(Math.abs(statsOf(state).duration_s - 601) < 10)
 })
 
 t.test('a worker two hours ahead stops a job at its deadline and no sooner', async (t) => {
@@ -153,7 +153,11 @@ t.test('a sweeper two hours ahead ends neither what runs nor what is told to end
   const round = { id: 'r', round: 1 }
   const limits = { cancelGraceMs: 10_000, lockMs: 10_000, heldMs: 60_000, source: 'sweeper' } as const
   const look = () =>
-    lookAfter({ ...parts, onFinal: (final) => finals.push(final) }, round, { ...limits, lockless: new Lockless(), census: new Census() })
+    reconcile({ ...parts, onFinal: (final) => finals.push(final) }, round, {
+      ...limits,
+      lostLocks: new LostLockTracker(),
+      counts: new JobCounts(),
+    })
   const right = Date.now() - 2 * HOUR_MS
   await broker.activate(round, right)
   await look()

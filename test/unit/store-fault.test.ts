@@ -1,6 +1,6 @@
 import { Redis, ReplyError } from 'ioredis'
 import t from 'tap'
-import { Refusal, STORE_REASONS } from '../../src/protocol/codes.js'
+import { RuncastError, STORE_REASONS } from '../../src/protocol/codes.js'
 import { asked, storeFaultOf } from '../../src/storage/store-fault.js'
 
 function replied(message: string): Error {
@@ -47,7 +47,7 @@ t.test('what is no answer is a Redis that is away', async (t) => {
 
 t.test('a fault of a program is not taken for one of Redis', async (t) => {
   const faults = [new TypeError('Do not know how to serialize a BigInt'), replied('WRONGTYPE Operation against a key'), 'OOM', undefined]
-  for (const fault of [...faults, new Refusal('overloaded'), replied('ERR unknown command')]) t.equal(storeFaultOf(fault), null)
+  for (const fault of [...faults, new RuncastError('overloaded'), replied('ERR unknown command')]) t.equal(storeFaultOf(fault), null)
   const fault = new RangeError('out of range')
   await t.rejects(asked(Promise.reject(fault)), fault, 'it is passed on as it is')
 })

@@ -36,7 +36,7 @@ t.test('[PROC-2] [PROC-5] a job that has ended before anybody could read of it i
   }
 })
 
-t.test('[PROC-5] lost announcements are found by the next one, by a gap, and by silence', async (t) => {
+t.test('[PROC-5] lost index changes are found by the next one, by a gap, and by silence', async (t) => {
   const world = new HubWorld({ quietMs: 10_000 })
   const client = world.connect(null)
   await client.settle()
@@ -59,7 +59,7 @@ t.test('[PROC-5] lost announcements are found by the next one, by a gap, and by 
   proveProcesses(client.messages)
 })
 
-t.test('[PROC-5] announcements out of order, and again', async (t) => {
+t.test('[PROC-5] index changes out of order, and again', async (t) => {
   const world = new HubWorld()
   const client = world.connect(null)
   await client.settle()
@@ -74,7 +74,7 @@ t.test('[PROC-5] announcements out of order, and again', async (t) => {
   proveProcesses(client.messages)
 })
 
-t.test('[PROC-5] a gap that is told while the roll is being read is read for as well', async (t) => {
+t.test('[PROC-5] a gap that is told while the active-jobs index is being read is read for as well', async (t) => {
   const world = new HubWorld({ quietMs: 1e9 })
   const client = world.connect(null)
   await client.settle()
@@ -89,7 +89,7 @@ t.test('[PROC-5] a gap that is told while the roll is being read is read for as 
   t.equal(client.told('a').length, 2)
 })
 
-t.test('[PROC-5] what is announced while a roll is read that is older than it', async (t) => {
+t.test('[PROC-5] what is announced while an active-jobs index is read that is older than it', async (t) => {
   const world = new HubWorld({ quietMs: 1e9 })
   const client = world.connect(null)
   await client.settle()
@@ -104,7 +104,7 @@ t.test('[PROC-5] what is announced while a roll is read that is older than it', 
   for (const id of ['a', 'b']) t.equal(client.told(id).length, 2, id)
 })
 
-t.test('[PROC-5] a roll that cannot be read is tried again until it can', async (t) => {
+t.test('[PROC-5] an active-jobs index that cannot be read is tried again until it can', async (t) => {
   const world = new HubWorld({ quietMs: 1e9 })
   const client = world.connect(null)
   await client.settle()

@@ -221,7 +221,7 @@ t.test('[PROC-6] a process that has expired is said to be gone, and its id may c
   await client.settle()
   t.match(client.messages.slice(1), [{ type: 'unsubscribed', process_id: 'a', code: 'not_found' }])
   memory.read = read
-  await world.feeds.announce('alice', 'a', true)
+  await world.feeds.add('alice', 'a', true)
   await client.settle()
   t.equal(client.transport.closedWith, undefined)
   client.session.ended()

@@ -104,7 +104,7 @@ t.test('[PROC-4] two tabs get the same, and another user nothing', async (t) => 
 t.test('[PROC-4] [JOB-3] an id that has passed to another owner is not shown, before and after it was followed', async (t) => {
   const world = new HubWorld({ quietMs: 1e9 })
   await world.broker.run('taken', 'bob')
-  await world.feeds.announce('alice', 'taken')
+  await world.feeds.add('alice', 'taken')
   await world.run('mine')
   const client = world.connect(null)
   await client.settle()
@@ -139,7 +139,7 @@ t.test('[PROC-4] an id that passes to another owner while the list is being made
   t.same(idsOf(listOf(client).processes), [])
 })
 
-t.test('[PROC-2] a job that ends while it is being opened, and the roll that still names it', async (t) => {
+t.test('[PROC-2] a job that ends while it is being opened, and the active-jobs index that still names it', async (t) => {
   const world = new HubWorld({ quietMs: 1000 })
   const client = world.connect(null)
   await client.settle()

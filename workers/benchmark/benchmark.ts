@@ -11,7 +11,7 @@ import { type Measured, skippedOf, summarise, summariseCell } from './summary.js
 import type { Target } from './target.js'
 
 /** What benchmarks are made with. */
-export interface BenchmarkParts {
+export interface BenchmarkOptions {
   /** By id. */
   readonly targets: ReadonlyMap<string, Target>
   /** Text that contexts are made of. */
@@ -23,22 +23,22 @@ export interface BenchmarkParts {
  * The processor of benchmarks: sends the requests of the matrix, models of one provider one after the other, providers side by side, and reports each as it ends.
  * A request that fails is a result; the benchmark fails when not a single measured request succeeded, or when nothing can be sent at all.
  */
-export function benchmarkProcessor(parts: BenchmarkParts): Processor<'benchmark'> {
+export function benchmarkProcessor(parts: BenchmarkOptions): Processor<'benchmark'> {
   return async (input, job) => new Benchmark(parts, input, job).run()
 }
 
 type Input = InputOf<'benchmark'>
 
 class Benchmark {
-  readonly #parts: BenchmarkParts
+  readonly #options: BenchmarkOptions
   readonly #input: Input
   readonly #job: Job<'benchmark'>
   readonly #matrix: Matrix
   readonly #measured = new Map<Cell, Measured[]>()
   #finished = 0
 
-  constructor(parts: BenchmarkParts, input: Input, job: Job<'benchmark'>) {
-    this.#parts = parts
+  constructor(parts: BenchmarkOptions, input: Input, job: Job<'benchmark'>) {
+    this.#options = parts
     this.#input = input
     this.#job = job
     const targets = input.models.map((id) => {
@@ -86,12 +86,12 @@ class Benchmark {
   #send({ target, tier }: Cell): Promise<Outcome> {
     const { max_tokens, temperature, prompt, timeout_s } = this.#input
     const request = {
-      prompt: promptFor(tier, this.#parts.filler, prompt),
+      prompt: promptFor(tier, this.#options.filler, prompt),
       maxTokens: max_tokens,
       timeoutMs: timeout_s * 1000,
       ...(temperature !== undefined && { temperature }),
     }
-    return send(target, request, this.#parts.secrets, this.#job.signal)
+    return send(target, request, this.#options.secrets, this.#job.signal)
   }
 
   #progress({ target, tier }: Cell, what: string, phase: 'warming up' | 'measuring'): void {

@@ -26,7 +26,7 @@ export interface Whole {
 }
 
 /** When something is told (epoch ms), and how much of a front one message may hold. */
-export interface Telling {
+export interface Publication {
   readonly now: number
   readonly maxFrontBytes: number
 }
@@ -38,7 +38,11 @@ export interface Advance {
 }
 
 /** Takes in runs that have ended: each is one iteration. Pure. A run that the ledger does not wait for is left out. */
-export function foldRuns({ state, input, ledger: before }: Whole, ended: readonly EndedRun[], { now, maxFrontBytes }: Telling): Advance {
+export function foldRuns(
+  { state, input, ledger: before }: Whole,
+  ended: readonly EndedRun[],
+  { now, maxFrontBytes }: Publication,
+): Advance {
   let ledger = before
   const events: JobEvent[] = []
   for (const run of ended) {
@@ -50,11 +54,11 @@ export function foldRuns({ state, input, ledger: before }: Whole, ended: readonl
   }
   if (events.length === 0) return { ledger, events }
   events.push(progressEvent(state, input, ledger, now))
-  return tellFront({ state, input, ledger }, events, { now, maxFrontBytes })
+  return publishFront({ state, input, ledger }, events, { now, maxFrontBytes })
 }
 
 /** Tells of the front as well, if it has changed and may be told of again, or the search is over. */
-export function tellFront({ state, input, ledger }: Whole, events: readonly JobEvent[], { now, maxFrontBytes }: Telling): Advance {
+export function publishFront({ state, input, ledger }: Whole, events: readonly JobEvent[], { now, maxFrontBytes }: Publication): Advance {
   const { hasChanged, toldAt } = ledger.front
   const isDue = now - toldAt >= FRONT_INTERVAL_MS || ledger.search.end !== null
   if (!hasChanged || !isDue) return { ledger, events }

@@ -3,20 +3,20 @@ import { controlWriter, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
 import { storeClock } from '../../src/core/store-clock.js'
 import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
-import { nudge } from '../../src/jobs/sweeper/nudge.js'
-import { endPart, windDown } from '../../src/jobs/sweeper/wind-down.js'
+import { cancelChildren, endPart } from '../../src/jobs/sweeper/cancel-children.js'
+import { scheduleStep } from '../../src/jobs/sweeper/schedule-step.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
 import { isFinal } from '../../src/protocol/status.js'
 import { type Outcome, queuedRoundOf } from '../../src/queue/queue.js'
 import type { WriteRefusal } from '../../src/storage/broker.js'
-import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, tellFront, type Whole, waitEvent } from './fold-runs.js'
+import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, publishFront, type Whole, waitEvent } from './fold-runs.js'
 import { bestOf } from './front.js'
 import { firstLedger, type Ledger, partsOf } from './ledger.js'
 import { begin, type Candidate, candidates } from './optimizer.js'
-import { lookAtRun, type RunParts, type RunState } from './runs.js'
+import { lookAtRun, type RunPorts, type RunState } from './runs.js'
 
-export interface StepParts extends Finalizer, RunParts {
+export interface StepPorts extends Finalizer, RunPorts {
   readonly broker: Finalizer['broker']
   /** Largest message of a job. */
   readonly maxEventBytes: number
@@ -43,20 +43,20 @@ type OpenRun = Candidate & { readonly run_id: string }
  * One step of an optimization: takes in the runs that have ended, submits the next, ends it. Idempotent, for any number of callers at any moment: what is published
  * and where the next step begins are one act in Redis, and of two steps that saw the same one is done. Whatever dies, the next step goes on from there.
  */
-export async function stepOptimization(parts: StepParts, id: string): Promise<void> {
+export async function stepOptimization(parts: StepPorts, id: string): Promise<void> {
   for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(parts, id)) return
   const state = (await parts.broker.read(id))?.state
-  if (state) await nudge(parts, state)
+  if (state) await scheduleStep(parts, state)
 }
 
 /** Does one thing, or finds that there is nothing to do. */
-async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
+async function isAtRest(parts: StepPorts, id: string): Promise<boolean> {
   const state = (await parts.broker.read(id))?.state
   if (state?.kind !== 'optimization') return true
-  if (isFinal(state.status)) return windDown(parts, state).then(() => true)
+  if (isFinal(state.status)) return cancelChildren(parts, state).then(() => true)
   if (state.status === 'queued') return start(parts, state)
   const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)
-  if (state.status === 'cancelling') return (await windDown(parts, state)) ? end({ status: 'cancelled' }) : true
+  if (state.status === 'cancelling') return (await cancelChildren(parts, state)) ? end({ status: 'cancelled' }) : true
   const standing = await standingOf(parts, state)
   if (!standing)
     return end({ status: 'failed', code: 'worker_lost', error: 'What this optimization had found so far is lost.', log_tail: '' })
@@ -70,7 +70,7 @@ async function isAtRest(parts: StepParts, id: string): Promise<boolean> {
   return state.status === 'paused' ? takeBack(parts, standing, looks) : submitMore(parts, standing)
 }
 
-async function start(parts: StepParts, state: JobState): Promise<boolean> {
+async function start(parts: StepPorts, state: JobState): Promise<boolean> {
   const input = inputOf(state)
   const before = await parts.broker.load(state.id)
   // Parts of the round before that have not ended: they leave with the next step.
@@ -80,7 +80,7 @@ async function start(parts: StepParts, state: JobState): Promise<boolean> {
 }
 
 /** Null where the checkpoint is gone. */
-async function standingOf(parts: StepParts, state: JobState): Promise<Standing | null> {
+async function standingOf(parts: StepPorts, state: JobState): Promise<Standing | null> {
   const checkpoint = await parts.broker.load(state.id)
   if (checkpoint?.round !== state.round) return null
   const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
@@ -91,13 +91,13 @@ async function standingOf(parts: StepParts, state: JobState): Promise<Standing |
 }
 
 /** Folds what has ended, and tells of the front where that is due. Answers whether anything was done, by whomever. */
-async function takeIn(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+async function takeIn(parts: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
   const { state, ledger } = standing
   const ended = looks.flatMap(({ run, look }) =>
     look.at === 'ended' ? [{ index: run.index, run_id: run.run_id, outcome: look.outcome }] : [],
   )
   const telling = { now: storeClock.now(), maxFrontBytes: FRONT_SHARE * parts.maxEventBytes }
-  const next = ended.length > 0 ? foldRuns(standing, ended, telling) : tellFront(standing, [], telling)
+  const next = ended.length > 0 ? foldRuns(standing, ended, telling) : publishFront(standing, [], telling)
   if (next.events.length > 0) {
     await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
     return true
@@ -108,7 +108,7 @@ async function takeIn(parts: StepParts, standing: Standing, looks: readonly { ru
 }
 
 /** Says why nothing more can be submitted now. The sweeper has it looked at again. */
-async function wait(parts: StepParts, standing: Standing, why: string): Promise<true> {
+async function wait(parts: StepPorts, standing: Standing, why: string): Promise<true> {
   const { state } = standing
   parts.onWait?.(state.id, why)
   const event = waitEvent(standing, why, storeClock.now())
@@ -117,7 +117,7 @@ async function wait(parts: StepParts, standing: Standing, why: string): Promise<
 }
 
 /** Fills the places that are free with candidates of this generation. What is noted down here the next turn submits. */
-async function submitMore(parts: StepParts, standing: Standing): Promise<boolean> {
+async function submitMore(parts: StepPorts, standing: Standing): Promise<boolean> {
   const { input, ledger } = standing
   const { generation, evaluations } = ledger.search
   const free = input.parallel - Object.keys(ledger.open).length
@@ -130,7 +130,7 @@ async function submitMore(parts: StepParts, standing: Standing): Promise<boolean
 }
 
 /** Of a paused optimization: takes the runs back that no worker has begun. They leave the ledger first, so that their end is no evaluation. */
-async function takeBack(parts: StepParts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+async function takeBack(parts: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
   const { ledger } = standing
   const waiting = looks.flatMap(({ run, look }) => (look.at === 'waiting' ? [run] : []))
   if (waiting.length === 0) return true
@@ -142,7 +142,7 @@ async function takeBack(parts: StepParts, standing: Standing, looks: readonly { 
 }
 
 /** Writes where the optimization stands with what is told of it. Where another step was faster, or it has ended, nothing is done: the next turn sees it. */
-async function advance(parts: StepParts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
+async function advance(parts: StepPorts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
   const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
   const answer = await parts.broker.advance(state.id, events, controlWriter(state.round), next)
   if (answer.ok || !LASTING.includes(answer.reason)) return

@@ -1,7 +1,7 @@
 import { type JobState, messageOf } from '../../src/core/job-state.js'
 import type { JobService } from '../../src/jobs/job-service.js'
 import { type OptimizationInput, runInputOf } from '../../src/kinds/optimization/input.js'
-import { type CodeName, Refusal } from '../../src/protocol/codes.js'
+import { type CodeName, RuncastError } from '../../src/protocol/codes.js'
 import type { RunMessages } from '../../src/protocol/run-messages.js'
 import { isFinal, type Status } from '../../src/protocol/status.js'
 import type { Broker } from '../../src/storage/broker.js'
@@ -11,7 +11,7 @@ import type { Outcome } from './problem.js'
 /** A run that is refused for one of these will be refused again. */
 const LASTING: readonly CodeName[] = ['invalid', 'id_taken', 'other_input', 'too_big']
 
-export interface RunParts {
+export interface RunPorts {
   readonly broker: Pick<Broker, 'read'>
   readonly jobs: Pick<JobService, 'submit'>
 }
@@ -27,7 +27,7 @@ export type RunState =
  * Rejects where Redis cannot be reached.
  */
 export async function lookAtRun(
-  { broker, jobs }: RunParts,
+  { broker, jobs }: RunPorts,
   { state: optimization, input }: { readonly state: JobState; readonly input: OptimizationInput },
   { point, run_id }: Candidate & { run_id: string },
 ): Promise<RunState> {
@@ -41,7 +41,7 @@ export async function lookAtRun(
     const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id } as const
     return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof RuncastError)) throw error
     if (isOfTheSolver(error)) return { at: 'held', why: `No worker with the solver ${input.solver} has taken a step (SOLVERS_FILE).` }
     if (error.code === 'quota') return { at: 'held', why: error.message }
     if (!LASTING.includes(error.code)) throw error
@@ -69,10 +69,10 @@ function outcomeOf(run: JobState): Outcome {
 }
 
 /** That a solver is not known here says nothing of the point: another worker may know it. */
-function isOfTheSolver({ detail }: Refusal): boolean {
-  return detail.some(({ path }) => path === '/solver')
+function isOfTheSolver({ issues }: RuncastError): boolean {
+  return issues.some(({ path }) => path === '/solver')
 }
 
-function reasonOf({ message, detail }: Refusal): string {
-  return [message, ...detail.map(({ path, expected }) => `${path}: expected ${expected}`)].join(' ')
+function reasonOf({ message, issues }: RuncastError): string {
+  return [message, ...issues.map(({ path, expected }) => `${path}: expected ${expected}`)].join(' ')
 }

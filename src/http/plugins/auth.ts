@@ -2,10 +2,10 @@ import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Identity } from '../../core/identity.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { REVOKED, type Revocations } from '../../storage/revocations.js'
-import { type ExpectedClaims, identityOf } from './claims.js'
 import { headerOf, type KeySource, keyServerSource, partOf, publicKeySource } from './keys.js'
+import { type ExpectedClaims, identityOf } from './token-claims.js'
 
 /** What tokens are verified with: any of the three; an empty text is none. */
 export interface TokenKeys {
@@ -60,12 +60,12 @@ export const auth = fp(
     app.decorate('authenticate', async (token: string): Promise<Identity> => {
       const identity = identityOf(await claimsOf(token, sources), expected, Date.now())
       await revocations.ready()
-      if (revocations.isRevoked(identity)) throw new Refusal('unauthenticated', REVOKED)
+      if (revocations.isRevoked(identity)) throw new RuncastError('unauthenticated', REVOKED)
       return identity
     })
     app.decorate('confirm', (identity: Identity) => {
-      if (identity.expiresAt <= Date.now()) throw new Refusal('expired')
-      if (revocations.isRevoked(identity)) throw new Refusal('unauthenticated', REVOKED)
+      if (identity.expiresAt <= Date.now()) throw new RuncastError('expired')
+      if (revocations.isRevoked(identity)) throw new RuncastError('unauthenticated', REVOKED)
     })
     app.decorate('cookieTokenOf', (request: FastifyRequest) => {
       return cookie !== '' && app.isTrustedPage(request) ? cookieOf(request.headers.cookie, cookie) : undefined
@@ -73,14 +73,14 @@ export const auth = fp(
     app.decorateRequest('identity')
     app.decorate('authenticateUser', async (token: string) => {
       const identity = await app.authenticate(token)
-      if (identity.role === 'worker') throw new Refusal('forbidden', 'The token of a worker claims jobs, and does nothing else.')
+      if (identity.role === 'worker') throw new RuncastError('forbidden', 'The token of a worker claims jobs, and does nothing else.')
       return identity
     })
     const identifiedBy = (authenticate: (token: string) => Promise<Identity>) => async (request: FastifyRequest) => {
-      if (!app.mayConnectFrom(request)) throw new Refusal('forbidden', 'Pages of this origin are not allowed.')
+      if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', 'Pages of this origin are not allowed.')
       const token = tokenOf(request)
       try {
-        if (token === undefined) throw new Refusal('unauthenticated')
+        if (token === undefined) throw new RuncastError('unauthenticated')
         request.identity = await authenticate(token)
       } catch (error) {
         app.countStranger(request)
@@ -92,7 +92,7 @@ export const auth = fp(
       'identifyWorker',
       identifiedBy(async (token) => {
         const identity = await app.authenticate(token)
-        if (identity.role !== 'worker') throw new Refusal('forbidden', 'Only a worker may claim jobs.')
+        if (identity.role !== 'worker') throw new RuncastError('forbidden', 'Only a worker may claim jobs.')
         return identity
       }),
     )
@@ -121,12 +121,12 @@ function cookieOf(header: string | undefined, name: string): string | undefined 
 async function claimsOf(token: string, sources: readonly KeySource[]): Promise<unknown> {
   const { alg } = headerOf(token)
   partOf(token, 1) // its claims are UTF-8
-  let refusal = new Refusal('unauthenticated')
+  let refusal = new RuncastError('unauthenticated')
   for (const source of sources.filter(({ algorithms }) => algorithms.includes(alg))) {
     try {
       return await source.claims(token)
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
+      if (!(error instanceof RuncastError)) throw error
       // The most telling one: that a source cannot tell, else the reason of the last.
       if (refusal.code === 'unauthenticated') refusal = error
     }
@@ -139,6 +139,6 @@ function verifyWithSecret(app: FastifyInstance, token: string): unknown {
     return app.jwt.verify(token)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    throw new Refusal(code === 'FAST_JWT_EXPIRED' ? 'expired' : 'unauthenticated')
+    throw new RuncastError(code === 'FAST_JWT_EXPIRED' ? 'expired' : 'unauthenticated')
   }
 }

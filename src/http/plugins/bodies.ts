@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { type BodyLimits, BodyWatch, DEFAULT_BODY_LIMITS } from './body-watch.js'
 import { answerRaw } from './raw-answer.js'
 
@@ -36,7 +36,7 @@ export const bodies = fp(
           end: () => {
             app.tally.refusals.add('request_timeout')
             if (reply.raw.headersSent) socket.destroy()
-            else answerRaw(socket, new Refusal('request_timeout'))
+            else answerRaw(socket, new RuncastError('request_timeout'))
           },
         })
       }

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { CODES, type CodeName, Refusal, type StoreReason } from '../../protocol/codes.js'
+import { CODES, type CodeName, RuncastError, type StoreReason } from '../../protocol/codes.js'
 
 /** The body of every error answer. */
 export interface ErrorBody {
@@ -21,7 +21,7 @@ export const errors = fp(
       if (isEmpty && routeOptions.schema?.body === undefined) delete headers['content-type']
       done()
     })
-    app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
+    app.setErrorHandler((error: FastifyError | RuncastError, request, reply) => {
       const refusal = asRefusal(error)
       app.tally.refusals.add(refusal.code)
       if (refusal.code === 'internal') request.log.error(error)
@@ -35,14 +35,14 @@ export const errors = fp(
     app.addHook('onRequest', ({ raw }, reply, done) => {
       if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return done()
       void reply.header('connection', 'close')
-      done(new Refusal('bad_request', 'The header Host is missing.'))
+      done(new RuncastError('bad_request', 'The header Host is missing.'))
     })
     const methods = knownMethods(app)
     app.setNotFoundHandler(({ method, url }, reply) => {
       const allowed = methods(url.split('?', 1)[0] ?? '')
       const isWrongMethod = allowed.length > 0 && !allowed.includes(method)
       if (isWrongMethod) void reply.header('allow', allowed.join(', '))
-      const refusal = new Refusal(isWrongMethod ? 'method_not_allowed' : 'no_route')
+      const refusal = new RuncastError(isWrongMethod ? 'method_not_allowed' : 'no_route')
       app.tally.refusals.add(refusal.code)
       return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
     })
@@ -63,15 +63,15 @@ function knownMethods(app: FastifyInstance): (path: string) => string[] {
 }
 
 /** What an error answer says. */
-export function bodyOf(refusal: Refusal): ErrorBody {
-  const { code, message, detail, reason } = refusal
+export function bodyOf(refusal: RuncastError): ErrorBody {
+  const { code, message, issues: detail, reason } = refusal
   return { error: code, message, detail, ...(reason !== undefined && { reason }) }
 }
 
-function asRefusal(error: FastifyError | Refusal): Refusal {
-  if (error instanceof Refusal) return error
-  if (error.statusCode === 413) return new Refusal('too_big')
-  if (error.statusCode === 415) return new Refusal('unsupported_type')
-  if (error.statusCode && error.statusCode < 500) return new Refusal('bad_request', error.message)
-  return new Refusal('internal')
+function asRefusal(error: FastifyError | RuncastError): RuncastError {
+  if (error instanceof RuncastError) return error
+  if (error.statusCode === 413) return new RuncastError('too_big')
+  if (error.statusCode === 415) return new RuncastError('unsupported_type')
+  if (error.statusCode && error.statusCode < 500) return new RuncastError('bad_request', error.message)
+  return new RuncastError('internal')
 }

@@ -4,7 +4,7 @@ import type { CryptoKey, FlattenedJWSInput } from 'jose'
 import { compactVerify, createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JSONWebKeySet, jwksCache } from 'jose'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 
 /** Something that can tell whether a token is genuine. */
 export interface KeySource {
@@ -78,7 +78,7 @@ export function keyServerSource(url: string, onFault: (error: unknown) => void, 
       const known = Date.now() < (cache.uat ?? 0) + KEYS_STALE_MS ? cache.jwks : undefined
       const kept = known && (await createLocalJWKSet(known)(header, input).then((key) => [key], candidates))
       if (kept && kept.length > 0) return kept
-      throw new Refusal('overloaded', 'The keys of tokens cannot be read right now; try again later.')
+      throw new RuncastError('overloaded', 'The keys of tokens cannot be read right now; try again later.')
     }
   }
   return {
@@ -131,7 +131,7 @@ async function verified(token: string, keys: readonly (CryptoKey | KeyObject)[],
     )
     if (payload) return accessClaims(headerOf(token), parse(textOf(payload)))
   }
-  throw new Refusal('unauthenticated')
+  throw new RuncastError('unauthenticated')
 }
 
 /** The header `typ` of access tokens: the general one, and those of RFC 9068. */
@@ -154,7 +154,7 @@ function accessClaims({ typ = 'JWT' }: TokenHeader, payload: unknown): unknown {
       // Some providers write the nonce into access tokens too, and say there what they are.
       (isMarked ? undefined : ID_TOKEN_CLAIMS.find((name) => claims.has(name))))
     : 'typ'
-  if (mark !== undefined) throw new Refusal('unauthenticated', `The token is no access token: its ${mark} says so.`)
+  if (mark !== undefined) throw new RuncastError('unauthenticated', `The token is no access token: its ${mark} says so.`)
   return payload
 }
 
@@ -168,7 +168,7 @@ function textOf(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
   } catch (error) {
-    if (error instanceof TypeError) throw new Refusal('unauthenticated')
+    if (error instanceof TypeError) throw new RuncastError('unauthenticated')
     throw error
   }
 }
@@ -176,7 +176,7 @@ function textOf(bytes: Uint8Array): string {
 /** The header of a token, not verified in any way. Throws `unauthenticated` where there is none. */
 export function headerOf(token: string): TokenHeader {
   const header = parse(partOf(token, 0))
-  if (!Header.Check(header)) throw new Refusal('unauthenticated')
+  if (!Header.Check(header)) throw new RuncastError('unauthenticated')
   return header
 }
 
@@ -184,6 +184,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new Refusal('unauthenticated')
+    throw new RuncastError('unauthenticated')
   }
 }

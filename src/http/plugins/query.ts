@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type TSchema } from 'typebox'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { wantsEventStream } from '../routes/negotiate.js'
 
 /**
@@ -19,7 +19,7 @@ export const query = fp(
         if (unknown.length === 0) return
         const expected = `to be absent: the parameters of this address are ${known.join(', ')}`
         const faults = unknown.map((name) => ({ path: `/querystring/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, expected }))
-        throw new Refusal('invalid', undefined, faults)
+        throw new RuncastError('invalid', { issues: faults })
       }
       route.preValidation = [check, ...[route.preValidation ?? []].flat()]
     })

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock } from '../../core/clock.js'
 import { TokenBuckets } from '../../hub/guards/token-buckets.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 
 export interface RateLimitOptions {
   /** Requests of one user in a second, on this node. */
@@ -33,7 +33,8 @@ export const rateLimit = fp(
     const users = new TokenBuckets(systemClock, { perSecond: maxPerUser, maxKeys: MAX_KEYS })
     const addresses = new TokenBuckets(systemClock, { perSecond: maxPerAddress, maxKeys: MAX_KEYS })
     const count = (buckets: TokenBuckets, key: string) => {
-      if (!buckets.take(key)) throw new Refusal('rate_limited', 'Too many requests in this second; slow down.', [], RETRY_AFTER_MS)
+      if (!buckets.take(key))
+        throw new RuncastError('rate_limited', { message: 'Too many requests in this second; slow down.', retryAfterMs: RETRY_AFTER_MS })
     }
     app.decorate('countStranger', ({ ip }: FastifyRequest) => count(addresses, ip))
     // After all hooks that ask for a token, and before the body is read.

@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { CODES, type CodeName, Refusal } from '../../protocol/codes.js'
+import { CODES, type CodeName, RuncastError } from '../../protocol/codes.js'
 import { bodyOf } from './errors.js'
 
 /** Answers a connection on which there is no request to reply to, in the shape of any error, and ends it. */
-export function answerRaw(socket: Duplex, refusal: Refusal): void {
+export function answerRaw(socket: Duplex, refusal: RuncastError): void {
   const { http } = CODES[refusal.code]
   const body = JSON.stringify(bodyOf(refusal))
   const head = [
@@ -26,7 +26,7 @@ const FAULTS: Readonly<Record<string, CodeName>> = { ERR_HTTP_REQUEST_TIMEOUT: '
 export function answerMalformed(this: FastifyInstance, error: Error & { code?: string }, socket: Duplex): void {
   // The peer has gone: there is nobody to answer.
   if (error.code === 'ECONNRESET' || socket.destroyed) return
-  const refusal = new Refusal(FAULTS[error.code ?? ''] ?? 'bad_request')
+  const refusal = new RuncastError(FAULTS[error.code ?? ''] ?? 'bad_request')
   this.tally.refusals.add(refusal.code)
   this.log.debug({ err: error }, 'malformed request')
   answerRaw(socket, refusal)

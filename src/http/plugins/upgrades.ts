@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -10,31 +10,31 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** Asks for a place on this node for a live connection: null, or the reason why there is none, with `Retry-After` set on the answer. `isStranger`: its client is still to prove who it is. */
-    turnAway(request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): Refusal | null
+    rejectUpgrade(request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): RuncastError | null
   }
 }
 
 /** Answers a WebSocket upgrade that a node does not take with 503 and `Retry-After`, before the handshake: the one case in which a socket is not accepted first. */
 export const upgrades = fp(
   async (app: FastifyInstance, { limit }: { limit: UpgradeLimit }) => {
-    app.decorate('turnAway', (request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): Refusal | null => {
+    app.decorate('rejectUpgrade', (request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): RuncastError | null => {
       const seconds = limit.refuse(request.ip, app.sessions.size, isStranger)
       if (seconds === null) return null
       void reply.header('retry-after', String(seconds))
       const why = limit.draining ? 'This server is stopping' : 'This server takes no more sockets right now'
-      return new Refusal(limit.draining ? 'restart' : 'overloaded', `${why}; try again after ${seconds} s.`)
+      return new RuncastError(limit.draining ? 'restart' : 'overloaded', `${why}; try again after ${seconds} s.`)
     })
     // Not async: between this look and the socket that is added no other request may come.
     app.addHook('onRequest', (request, reply, done) => {
       const isUpgrade = request.headers.upgrade?.toLowerCase() === 'websocket'
       if (!isUpgrade) return done()
-      const refusal = app.turnAway(request, reply, true)
+      const refusal = app.rejectUpgrade(request, reply, true)
       if (refusal) return done(refusal)
       // The WebSocket plugin would accept it, close it without a code, and log its address with the token.
       done(
         request.routeOptions.config.isSocket || request.is404
           ? undefined
-          : new Refusal('no_route', 'There is no WebSocket at this address.'),
+          : new RuncastError('no_route', 'There is no WebSocket at this address.'),
       )
     })
   },

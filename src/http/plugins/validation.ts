@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fas
 import fp from 'fastify-plugin'
 import Type, { type TSchema } from 'typebox'
 import { Checker } from '../../protocol/checker.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { asPlainJson, NestedTooDeep, parseJson } from '../../protocol/json.js'
 
 /**
@@ -27,20 +27,20 @@ function readBody(body: Buffer): unknown {
   try {
     return parseJson(decoder.decode(body))
   } catch (error) {
-    if (error instanceof NestedTooDeep) throw new Refusal('invalid', `The body is ${error.message}.`)
+    if (error instanceof NestedTooDeep) throw new RuncastError('invalid', `The body is ${error.message}.`)
     // A TypeError of the decoder, a SyntaxError of the parser: either quotes some characters of the body.
-    if (error instanceof TypeError) throw new Refusal('bad_request', 'The body is not valid UTF-8.')
-    if (error instanceof SyntaxError) throw new Refusal('bad_request', `The body is not JSON: ${error.message}`)
+    if (error instanceof TypeError) throw new RuncastError('bad_request', 'The body is not valid UTF-8.')
+    if (error instanceof SyntaxError) throw new RuncastError('bad_request', `The body is not JSON: ${error.message}`)
     throw error
   }
 }
 
-/** A validator for one part of a request. Its error is a `Refusal`. */
+/** A validator for one part of a request. Its error is a `RuncastError`. */
 export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   return httpPart === 'body' ? bodyValidator(schema) : textsValidator(schema, `/${httpPart}`)
 }
 
-type Validate = (data: unknown) => { value: unknown } | { error: Refusal }
+type Validate = (data: unknown) => { value: unknown } | { error: RuncastError }
 
 /** A validator of bodies. `exact`: a field that keeps its numbers as they were written; whoever it is for checks it. */
 export function bodyValidator(schema: TSchema, exact?: string): Validate {
@@ -49,7 +49,7 @@ export function bodyValidator(schema: TSchema, exact?: string): Validate {
     try {
       return validated(checker, exact === undefined ? asPlainJson(data, '', 'double') : plainBut(data, exact), '')
     } catch (error) {
-      if (error instanceof Refusal) return { error }
+      if (error instanceof RuncastError) return { error }
       throw error
     }
   }
@@ -63,7 +63,7 @@ function textsValidator(schema: TSchema, at: string): Validate {
 
 function validated(checker: Checker<TSchema>, data: unknown, at: string): ReturnType<Validate> {
   const filled = checker.fill(data)
-  return checker.check(filled) ? { value: filled } : { error: new Refusal('invalid', undefined, checker.faults(filled, at)) }
+  return checker.check(filled) ? { value: filled } : { error: new RuncastError('invalid', { issues: checker.faults(filled, at) }) }
 }
 
 function plainBut(data: unknown, exact: string): unknown {

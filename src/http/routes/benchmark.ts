@@ -5,7 +5,7 @@ import { JobTimeout } from '../../core/timeout.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { BenchmarkInput } from '../../kinds/benchmark/input.js'
 import { type Model, modelFaults } from '../../kinds/benchmark/model.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { JobId } from '../../protocol/job-id.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
@@ -43,7 +43,7 @@ async function submitBenchmark(
   { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
 ): Promise<JobState> {
   const faults = modelFaults(input.models, models, '/models')
-  if (faults.length > 0) throw new Refusal('invalid', undefined, faults)
+  if (faults.length > 0) throw new RuncastError('invalid', { issues: faults })
   const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
   return jobs.submit({ ...who, ...given, kind: 'benchmark', input })
 }

@@ -31,7 +31,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     const { identity } = request
     const { kind, solver, wait_s } = request.body
     const confirm = () => app.confirm(identity)
-    const job = await claims.claim({ kind, solver, by: identity.sub, waitMs: wait_s * 1000, gone: goneOf(reply), confirm })
+    const job = await claims.claim({ kind, solver, by: identity.sub, waitMs: wait_s * 1000, gone: disconnectSignal(reply), confirm })
     return job ? reply.send(job) : reply.code(204).send(null)
   })
 
@@ -55,7 +55,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
 }
 
 /** Aborted when the line to whoever asked is gone before the answer. */
-function goneOf({ raw }: FastifyReply): AbortSignal {
+function disconnectSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   // One that is gone before its body was read never comes here.
   raw.once('close', () => gone.abort())

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { UserId } from '../../protocol/user-id.js'
 import { idOf, type Revocation, type Revocations, type StoredRevocation } from '../../storage/revocations.js'
 
@@ -33,7 +33,7 @@ const Path = Type.Object({ id: Type.String() })
 export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions> = async (app, { revocations, keepMs }) => {
   app.addHook('onRequest', app.identify)
   app.addHook('onRequest', async ({ identity }) => {
-    if (identity.role !== 'admin') throw new Refusal('forbidden', 'Only an admin may revoke tokens.')
+    if (identity.role !== 'admin') throw new RuncastError('forbidden', 'Only an admin may revoke tokens.')
   })
 
   const schema = { tags: ['operations'], summary: 'Revoke a token, or all older ones of a user', body: Body }
@@ -61,7 +61,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
   const undo = { tags: ['operations'], summary: 'Take a revocation back', params: Path }
   app.delete('/:id', { schema: undo }, async (request, reply) => {
     const { id } = request.params
-    if (!(await revocations.undo(id))) throw new Refusal('not_found', 'There is no such revocation.')
+    if (!(await revocations.undo(id))) throw new RuncastError('not_found', 'There is no such revocation.')
     request.log.info({ revocation: id, by: request.identity.sub }, 'revocation undone')
     return reply.code(204).send()
   })
@@ -89,7 +89,7 @@ function isBehind({ revokedAt, id }: StoredRevocation, cursor: string): boolean 
 }
 
 function revocationOf({ jti, sub, issued_before, expires_at }: Body, now: number, keepMs: number): Revocation {
-  if ((jti === undefined) === (sub === undefined)) throw new Refusal('invalid', 'Either jti or sub says what is revoked.')
+  if ((jti === undefined) === (sub === undefined)) throw new RuncastError('invalid', 'Either jti or sub says what is revoked.')
   if (jti !== undefined) {
     if (issued_before !== undefined) throw faultAt('/issued_before', 'to be absent: it goes with sub')
     return { jti, until: expires_at === undefined ? now + keepMs : timeOf(expires_at, '/expires_at') }
@@ -105,6 +105,6 @@ function timeOf(text: string, path: string): number {
   return time
 }
 
-function faultAt(path: string, expected: string): Refusal {
-  return new Refusal('invalid', undefined, [{ path, expected }])
+function faultAt(path: string, expected: string): RuncastError {
+  return new RuncastError('invalid', { issues: [{ path, expected }] })
 }

@@ -8,7 +8,7 @@ import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { BuildScope } from '../../hub/scopes/scope.js'
 import { type UserScopeLimits, userScope } from '../../hub/scopes/user-scope.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { WebSocketTransport } from '../transports/websocket-transport.js'
 import { positionOf } from './position.js'
 
@@ -60,7 +60,7 @@ export const sockets = fp(
         schema: { tags, summary },
         config: { isSocket: true },
         handler: () => {
-          throw new Refusal('no_route', 'Only a WebSocket is served at this address.')
+          throw new RuncastError('no_route', 'Only a WebSocket is served at this address.')
         },
         wsHandler: (webSocket, request) => serve(app, limit, webSocket, request, scopeOf(request)),
       })
@@ -115,7 +115,7 @@ function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, 
   })
   webSocket.on('pong', () => {
     if (!pending.frame()) return cut()
-    session.heard()
+    session.touch()
   })
   webSocket.on('close', forget)
   session.start()

@@ -4,7 +4,7 @@ import { openEventStream } from '../transports/sse-transport.js'
 
 /** Asks for a place for a stream on this node. Throws `restart` or `overloaded`, with `Retry-After` set, where there is none. */
 export function takePlace(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): void {
-  const refusal = app.turnAway(request, reply)
+  const refusal = app.rejectUpgrade(request, reply)
   if (refusal) throw refusal
 }
 
@@ -15,7 +15,7 @@ export function takePlace(app: FastifyInstance, request: FastifyRequest, reply: 
 export function serveStream(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, scope: BuildScope): FastifyReply {
   const transport = openEventStream(reply)
   const { session, forget } = app.buildSession('sse', transport, request, scope)
-  transport.onAlive = () => session.heard()
+  transport.onAlive = () => session.touch()
   reply.raw.once('close', forget)
   // Where the client has left before this line, that was not heard.
   if (reply.raw.destroyed) forget()

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { Identity } from '../../core/identity.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import type { Transport } from '../transport.js'
 import type { Policy } from './policy.js'
 
@@ -33,7 +33,7 @@ export class Place {
   }
 
   /** How long ago the client gave a sign of life. */
-  get silentMs(): number {
+  get sinceAnswerMs(): number {
     return this.#options.clock.elapsed() - this.#heardAt
   }
 
@@ -45,7 +45,7 @@ export class Place {
   }
 
   /** The client has given a sign of life. Where it had lost its place it takes another: see `#takeAgain`. */
-  heard(): Promise<void> | null {
+  touch(): Promise<void> | null {
     this.#heardAt = this.#options.clock.elapsed()
     this.#question?.settle(false)
     return this.#displaced ? this.#takeAgain(this.#displaced) : null
@@ -76,14 +76,14 @@ export class Place {
     try {
       await this.take(identity)
     } catch (error) {
-      if (!(error instanceof Refusal) || error.code !== 'overloaded') throw error
+      if (!(error instanceof RuncastError) || error.code !== 'overloaded') throw error
       this.#displaced = identity
     }
   }
 
   /** Resolves to whether the place was given back since no answer came. */
   #probe(identity: Identity): Promise<boolean> {
-    if (this.silentMs < RECENT_MS) return Promise.resolve(false)
+    if (this.sinceAnswerMs < RECENT_MS) return Promise.resolve(false)
     this.#options.transport.ping()
     return this.#answer(identity)
   }

@@ -1,7 +1,7 @@
 import type { Identity } from '../../core/identity.js'
 import type { Status } from '../../protocol/status.js'
 
-/** Who may do what. Each member rejects with a `Refusal`. */
+/** Who may do what. Each member rejects with a `RuncastError`. */
 export interface Policy {
   /** Reads a token. Rejects with `unauthenticated` (also when it has been revoked), `expired`, or `overloaded` while that cannot be told. */
   authenticate(token: string): Promise<Identity>

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import { isOverloaded } from '../../protocol/codes.js'
-import type { Announcement, Feeds, Roll } from '../../storage/feeds.js'
+import type { ActiveIndex, Feeds, IndexChange } from '../../storage/feeds.js'
 import type { Kept } from '../registry.js'
 
 /** Who wants to know of every job of a user. */
@@ -9,7 +9,7 @@ export interface Follower {
    * This job is there, or begins another round. May be told more than once, and of a job that has ended since.
    * `isNews` false: nothing was announced, it is among the active ones as before.
    */
-  announced(id: string, isNews: boolean): void
+  changed(id: string, isNews: boolean): void
 }
 
 interface FeedPorts {
@@ -22,7 +22,7 @@ interface FeedPorts {
 const RETRY_MS = 500
 const MAX_AHEAD = 1000
 
-/** A user's channel on this node, for any number of followers. Its count is healed as a job's is: by reading the roll again. */
+/** A user's channel on this node, for any number of followers. Its count is healed as a job's is: by reading the active-jobs index again. */
 export class Feed implements Kept {
   readonly owner: string
   readonly followers = new Set<Follower>()
@@ -30,13 +30,13 @@ export class Feed implements Kept {
   readonly #clock: Clock
   readonly #quietMs: number
   readonly #onFault: (error: unknown) => void
-  #count: Pick<Roll, 'generation' | 'seq'> | null = null
-  /** What came in while the roll was being read. */
-  #ahead: Announcement[] = []
+  #count: Pick<ActiveIndex, 'generation' | 'seq'> | null = null
+  /** What came in while the active-jobs index was being read. */
+  #ahead: IndexChange[] = []
   #subscribing: Promise<void> | undefined
-  #reading: Promise<Roll> | undefined
-  #isHealing = false
-  #healAgain = false
+  #reading: Promise<ActiveIndex> | undefined
+  #isRecovering = false
+  #recoverAgain = false
   #callOffQuiet: (() => void) | undefined
   #callOffRetry: (() => void) | undefined
   #closed = false
@@ -54,7 +54,7 @@ export class Feed implements Kept {
   }
 
   /** The user's jobs now; whatever comes later is told to the followers. Subscribes first and reads after, so nothing falls between. */
-  async roll(): Promise<Roll> {
+  async index(): Promise<ActiveIndex> {
     this.#subscribing ??= this.#feeds.subscribe(this.owner).catch((error: unknown) => {
       this.#subscribing = undefined
       throw error
@@ -65,7 +65,7 @@ export class Feed implements Kept {
     return this.#read()
   }
 
-  receive(announcement: Announcement): void {
+  receive(announcement: IndexChange): void {
     if (this.#closed) return
     if (this.#count && !this.#reading) return this.#take(announcement)
     this.#ahead.push(announcement)
@@ -74,11 +74,11 @@ export class Feed implements Kept {
   }
 
   /** Reads what may have been missed, and tries until Redis answers. */
-  heal(): void {
+  recover(): void {
     if (this.#closed || !this.#count) return
     // A read that is under way may have been answered before what is asked for here was written.
-    this.#healAgain = true
-    if (!this.#isHealing) void this.#heal()
+    this.#recoverAgain = true
+    if (!this.#isRecovering) void this.#recoverOnce()
   }
 
   close(): void {
@@ -88,17 +88,17 @@ export class Feed implements Kept {
     this.#ahead = []
   }
 
-  /** In order it is told, ahead of order the roll tells it. */
-  #take(announcement: Announcement): void {
+  /** In order it is told, ahead of order the active-jobs index tells it. */
+  #take(announcement: IndexChange): void {
     const count = this.#count
-    if (announcement.generation !== count?.generation || announcement.seq > count.seq + 1) this.heal()
+    if (announcement.generation !== count?.generation || announcement.seq > count.seq + 1) this.recover()
     else if (announcement.seq === count.seq + 1) {
       this.#count = announcement
-      this.#tell([announcement.id], true)
+      this.#notify([announcement.id], true)
     }
   }
 
-  #read(): Promise<Roll> {
+  #read(): Promise<ActiveIndex> {
     this.#reading ??= this.#feeds
       .read(this.owner)
       .finally(() => {
@@ -111,29 +111,29 @@ export class Feed implements Kept {
     return this.#reading
   }
 
-  #adopt(roll: Roll): void {
+  #adopt(roll: ActiveIndex): void {
     if (this.#closed) return
     const [before, ahead] = [this.#count, this.#ahead]
     this.#count = roll
     this.#ahead = []
     const isNews = before !== null && (before.generation !== roll.generation || before.seq < roll.seq)
-    this.#tell(roll.active, isNews)
+    this.#notify(roll.active, isNews)
     // What was missed may have ended since.
-    if (isNews) this.#tell(roll.ended.toReversed(), true)
+    if (isNews) this.#notify(roll.ended.toReversed(), true)
     for (const announcement of ahead) {
       const isCovered = announcement.generation === roll.generation && announcement.seq <= roll.seq
-      if (isCovered) this.#tell([announcement.id], true)
+      if (isCovered) this.#notify([announcement.id], true)
       else this.#take(announcement)
     }
     this.#watchQuiet()
   }
 
-  async #heal(): Promise<void> {
-    this.#isHealing = true
-    while (this.#healAgain && !this.#closed) {
+  async #recoverOnce(): Promise<void> {
+    this.#isRecovering = true
+    while (this.#recoverAgain && !this.#closed) {
       // In a later turn, so that a read that is under way has ended.
       await this.#reading?.catch(() => {})
-      this.#healAgain = false
+      this.#recoverAgain = false
       try {
         await this.#read()
       } catch (error) {
@@ -143,21 +143,21 @@ export class Feed implements Kept {
           this.#watchQuiet()
           break
         }
-        this.#healAgain = true
+        this.#recoverAgain = true
         await new Promise<void>((resolve) => {
           this.#callOffRetry = this.#clock.after(RETRY_MS, resolve)
         })
       }
     }
-    this.#isHealing = false
+    this.#isRecovering = false
   }
 
-  #tell(ids: readonly string[], isNews: boolean): void {
-    for (const id of ids) for (const follower of this.followers) follower.announced(id, isNews)
+  #notify(ids: readonly string[], isNews: boolean): void {
+    for (const id of ids) for (const follower of this.followers) follower.changed(id, isNews)
   }
 
   #watchQuiet(): void {
     this.#callOffQuiet?.()
-    this.#callOffQuiet = this.#clock.after(this.#quietMs, () => this.heal())
+    this.#callOffQuiet = this.#clock.after(this.#quietMs, () => this.recover())
   }
 }

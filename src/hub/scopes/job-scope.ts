@@ -2,11 +2,11 @@ import type { Dialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { KindName } from '../../core/kinds.js'
 import type { ScopeMessage } from '../../protocol/client-messages.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
-import type { Hold } from './hold.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
+import type { SubscriptionHandle } from './subscription-handle.js'
 
 export interface JobScopeOptions {
   readonly id: string
@@ -30,7 +30,7 @@ class JobScope implements Scope {
   readonly accepts = ['ping', 'auth', 'cancel'] as const
   readonly #context: ScopeContext
   readonly #options: JobScopeOptions
-  #hold: Hold | undefined
+  #handle: SubscriptionHandle | undefined
   #cancelling: Promise<Status> | undefined
   #released = false
 
@@ -42,8 +42,8 @@ class JobScope implements Scope {
   async open(): Promise<void> {
     const { hub, policy, outbox, identity, close } = this.#context
     const { id, kind, dialect, after, endsWithJob } = this.#options
-    if (!isJobId(id)) throw new Refusal('not_found')
-    const hold = await hub.hold({
+    if (!isJobId(id)) throw new RuncastError('not_found')
+    const hold = await hub.subscribe({
       id,
       dialect,
       outbox,
@@ -53,15 +53,15 @@ class JobScope implements Scope {
       // In a later turn, since the message is only just leaving.
       ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),
     })
-    if (!hold) throw new Refusal('not_found')
+    if (!hold) throw new RuncastError('not_found')
     if (this.#released) return hold.release()
-    this.#hold = hold
-    hold.begin('snapshot')
+    this.#handle = hold
+    hold.start('snapshot')
   }
 
   async receive(message: ScopeMessage): Promise<void> {
-    if (message.type !== 'cancel') throw new Refusal('invalid')
-    const { policy, identity, say } = this.#context
+    if (message.type !== 'cancel') throw new RuncastError('invalid')
+    const { policy, identity, send: say } = this.#context
     const { id, idField } = this.#options
     // Asked twice at once, it is asked once.
     this.#cancelling ??= policy.cancel(identity(), id).finally(() => {
@@ -72,26 +72,26 @@ class JobScope implements Scope {
 
   /** A replay may hold the final message of an earlier round. */
   #isOver(seq: number): boolean {
-    const state = this.#hold?.state
+    const state = this.#handle?.state
     return state?.seq === seq && isFinal(state.status)
   }
 
   fallBehind(): void {
-    this.#hold?.subscription.fallBehind()
+    this.#handle?.subscription.fallBehind()
   }
 
   async resync(): Promise<void> {
-    const hold = this.#hold
+    const hold = this.#handle
     await hold?.prepare()
-    if (hold?.subscription.isLagging) hold.begin('snapshot', true)
+    if (hold?.subscription.isLagging) hold.start('snapshot', true)
   }
 
   recheck(): void {
-    this.#hold?.recheck()
+    this.#handle?.recheck()
   }
 
   release(): void {
     this.#released = true
-    this.#hold?.release()
+    this.#handle?.release()
   }
 }

@@ -13,7 +13,7 @@ export interface ScopeContext {
   /** Whom the session speaks for now. Throws `unauthenticated` before that is known. */
   identity(): Identity
   /** An answer to the client itself. */
-  say(message: Readonly<Record<string, unknown>>): void
+  send(message: Readonly<Record<string, unknown>>): void
   close(code: CloseName, detail?: string): void
   /** Work in the background; what it rejects with ends the session with its reason. */
   run(work: Promise<void>): void
@@ -24,7 +24,7 @@ export interface Scope {
   readonly accepts: readonly ClientMessageType[]
   /** Called once, when the client has authenticated. */
   open(): Promise<void>
-  /** Does what the client asks for. Rejects with a `Refusal` that is told to the client. */
+  /** Does what the client asks for. Rejects with a `RuncastError` that is told to the client. */
   receive(message: ScopeMessage): Promise<void>
   /** The client's backlog was dropped: nothing more is taken for it until `resync`. */
   fallBehind(): void

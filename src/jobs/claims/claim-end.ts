@@ -3,7 +3,7 @@ import type { JobState } from '../../core/job-state.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut } from '../../core/timeout.js'
 import type { ClaimEnd } from '../../protocol/claim-messages.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import type { Claim, Claims } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
 import { again, attemptNow, cancelled, failed, faultOfResult, handBack, timedOut } from '../attempt.js'
@@ -30,7 +30,7 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
   if (end.type === 'completed') {
     const { type: _type, ...result } = end
     const fault = faultOfResult(state, result, elapsedSeconds)
-    if (fault !== null) throw new Refusal('invalid', fault)
+    if (fault !== null) throw new RuncastError('invalid', fault)
     return { settled: { how: 'done', result, compute_time_s: elapsedSeconds } }
   }
   if (state.status === 'cancelling') return { settled: cancelled() }
@@ -43,7 +43,7 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
     case 'released':
       return handBack(attemptNow(state))
     case 'cancelled':
-      throw new Refusal('invalid', 'Nobody has cancelled this job: released hands it back, failed ends it.')
+      throw new RuncastError('invalid', 'Nobody has cancelled this job: released hands it back, failed ends it.')
   }
 }
 

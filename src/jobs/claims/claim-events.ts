@@ -5,7 +5,7 @@ import { COMPUTED_KIND_NAMES, type KindName, lifecycleOf, type PhaseOf } from '.
 import { REPORT_EVENTS } from '../../core/report-events.js'
 import { Checker } from '../../protocol/checker.js'
 import { CLAIM_EVENTS, type ClaimEnd, type ClaimEvent, type ClaimPost } from '../../protocol/claim-messages.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 
 /** What a post says, in its order. */
 export interface Told {
@@ -36,7 +36,7 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
   if (ends.length > 1 || (at >= 0 && at < valid.length - 1)) throw faultAt(`/events/${at}`, 'the last event: nothing follows an end')
   const reported = reportsOf(state, valid, elapsed_s)
   const kept = reported.filter(
-    ({ event }, i) => event.class !== 'tick' || !reported.slice(i + 1).some(({ event: { key } }) => key === event.key),
+    ({ event }, i) => event.class !== 'transient' || !reported.slice(i + 1).some(({ event: { key } }) => key === event.key),
   )
   return {
     reports: kept.map(({ event }) => event),
@@ -50,7 +50,7 @@ function check(kind: KindName, event: Posted, path: string): ClaimEvent {
   const checker = checkers.get(kind)?.get(event.type)
   if (!checker) throw faultAt(`${path}/type`, `one of ${[...(checkers.get(kind)?.keys() ?? [])].join(', ')}`)
   const filled = checker.fill(event)
-  if (!checker.check(filled)) throw new Refusal('invalid', undefined, checker.faults(filled, path))
+  if (!checker.check(filled)) throw new RuncastError('invalid', { issues: checker.faults(filled, path) })
   return filled as ClaimEvent // the checker of this type has just said so
 }
 
@@ -82,6 +82,6 @@ function isEnd(event: ClaimEvent): event is ClaimEnd {
   return ENDS.includes(event.type)
 }
 
-function faultAt(path: string, expected: string): Refusal {
-  return new Refusal('invalid', undefined, [{ path, expected }])
+function faultAt(path: string, expected: string): RuncastError {
+  return new RuncastError('invalid', { issues: [{ path, expected }] })
 }

@@ -4,18 +4,18 @@ import { queueOf } from '../../core/kinds.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { Claim, ClaimRecord, Claims, PostCounter } from '../../queue/claims.js'
-import type { Pulse, Refused } from '../../storage/broker.js'
+import type { Heartbeats, Refused } from '../../storage/broker.js'
 import { cancelled, logTailOf } from '../attempt.js'
 import type { Finalizer } from '../finalize.js'
 import { type ClaimEnder, conclude, conclusionOf, finishRound } from './claim-end.js'
 import { readPost, type Told } from './claim-events.js'
 
-export interface ClaimParts extends ClaimEnder {
-  readonly broker: Finalizer['broker'] & Pulse
+export interface ClaimPorts extends ClaimEnder {
+  readonly broker: Finalizer['broker'] & Heartbeats
   readonly claims: Claims & PostCounter
   /** A claim that is not renewed for so long is lost. */
   readonly lockMs: number
@@ -41,17 +41,17 @@ export const START_N = 1
  * is an end, committed to the queue and then told. What is not done because this process dies is done when the same post comes again, to whatever hub.
  * Rejects with `stale_writer`, `invalid`, `rate_limited`, `not_found`.
  */
-export async function takePost(parts: ClaimParts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
+export async function takePost(parts: ClaimPorts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
   const { broker, claims } = parts
   const state = isJobId(id) ? (await broker.read(id))?.state : undefined
-  if (!state) throw new Refusal('not_found')
+  if (!state) throw new RuncastError('not_found')
   const { round, token, n } = post
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
-  if (!known || known.by !== by) throw new Refusal('stale_writer')
+  if (!known || known.by !== by) throw new RuncastError('stale_writer')
   // Whatever it says, and however often it came before.
-  if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new Refusal('rate_limited', undefined, [], 1000)
-  if (n < known.n) throw new Refusal('stale_writer')
+  if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
+  if (n < known.n) throw new RuncastError('stale_writer')
   if (n === known.n && known.answer) return known.answer
   parts.attend(claim.queue)
   const isHeld = await claims.renew(claim, known.lock)
@@ -60,7 +60,7 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   const last = isHeld ? known : await claims.read(claim)
   const isRepeated = n === last?.n
   if (isRepeated && last.answer) return last.answer
-  if (!isHeld && !isRepeated) throw new Refusal('stale_writer')
+  if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
   const told = readPost(state, post.events, secondsSince(known.startedAt))
   const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...told.lines])
   const { answer: _last, ...kept } = known
@@ -72,22 +72,24 @@ export async function takePost(parts: ClaimParts, id: string, by: string, post: 
   return answer
 }
 
-function write(parts: ClaimParts, writing: Writing): Promise<ClaimAnswer | null> {
+function write(parts: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
   const { end } = writing.told
   return end ? writeEnd(parts, writing, end) : writeReports(parts, writing)
 }
 
-async function writeReports(parts: ClaimParts, writing: Writing): Promise<ClaimAnswer | null> {
+async function writeReports(parts: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
   const { claim, state, writer, told } = writing
   const { broker } = parts
-  const written = await (told.reports.length > 0 ? broker.publish(claim.id, told.reports, writer) : broker.beat(claim.id, writer, true))
+  const written = await (told.reports.length > 0
+    ? broker.publish(claim.id, told.reports, writer)
+    : broker.heartbeat(claim.id, writer, true))
   if (!written.ok) return refused(parts, writing, written)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, storeClock.now())
   return { status: written.status, seq: written.seq, cancel_requested, lease_s: parts.lockMs / 1000 }
 }
 
 /** Null where the claim was lost before the queue's commit, or a later post has been taken. */
-async function writeEnd(parts: ClaimParts, writing: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
+async function writeEnd(parts: ClaimPorts, writing: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
   const { claim, state, record, told } = writing
   const elapsedSeconds = secondsSince(record.startedAt)
   const { event, settled } = conclusionOf(end, { state, logTail: record.logTail.join('\n'), elapsedSeconds })
@@ -105,14 +107,14 @@ async function writeEnd(parts: ClaimParts, writing: Writing, end: ClaimEnd): Pro
 }
 
 /** The refusal, or null. */
-async function publish({ broker }: ClaimParts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Refused | null> {
+async function publish({ broker }: ClaimPorts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Refused | null> {
   if (events.length === 0) return null
   const written = await broker.publish(claim.id, events, writer)
   return written.ok ? null : written
 }
 
 /** An end that was begun and whose lock is gone: this post has brought it about, or it never happened (null). */
-async function committed(parts: ClaimParts, { claim, writer }: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
+async function committed(parts: ClaimPorts, { claim, writer }: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
   await finishRound(parts, claim)
   const state = (await parts.broker.read(claim.id))?.state
   // Whoever gives a worker up ends its attempt in its stead.
@@ -130,13 +132,13 @@ function waitingAfter(end: ClaimEnd): Status | null {
 /** What another copy of this post was answered. Rejects with `stale_writer` where there is none. */
 async function answered(claims: Claims, claim: Claim, n: number): Promise<ClaimAnswer> {
   const last = await claims.read(claim)
-  if (last?.n !== n || !last.answer) throw new Refusal('stale_writer')
+  if (last?.n !== n || !last.answer) throw new RuncastError('stale_writer')
   return last.answer
 }
 
-async function endedNow({ broker }: ClaimParts, { id }: Claim): Promise<ClaimAnswer> {
+async function endedNow({ broker }: ClaimPorts, { id }: Claim): Promise<ClaimAnswer> {
   const state = (await broker.read(id))?.state
-  if (!state) throw new Refusal('not_found')
+  if (!state) throw new RuncastError('not_found')
   return { status: state.status, seq: state.seq, cancel_requested: false, lease_s: 0 }
 }
 
@@ -144,12 +146,13 @@ async function endedNow({ broker }: ClaimParts, { id }: Claim): Promise<ClaimAns
  * A write that was not done. Throws for an event that cannot be published, with its path. Whoever is fenced has nothing to hold on to; a late copy of an earlier
  * post (`stale_write`) says nothing of the claim.
  */
-async function refused(parts: ClaimParts, writing: Writing, { reason, text, index }: Refused): Promise<null> {
+async function refused(parts: ClaimPorts, writing: Writing, { reason, text, index }: Refused): Promise<null> {
   const { claim, record, state, told } = writing
-  if (reason === 'too_big') throw new Refusal('too_big', text, faultsAt([told.paths[index ?? -1] ?? '/events'], 'a smaller message'))
+  if (reason === 'too_big')
+    throw new RuncastError('too_big', { message: text, issues: faultsAt([told.paths[index ?? -1] ?? '/events'], 'a smaller message') })
   if (reason === 'too_many_keys') {
     const added = told.paths.filter((_path, i) => !state.latest.has(told.reports[i]?.key ?? ''))
-    throw new Refusal('invalid', text, faultsAt(added, 'a metric that the job has'))
+    throw new RuncastError('invalid', { message: text, issues: faultsAt(added, 'a metric that the job has') })
   }
   const { lock } = record
   const isLate = reason === 'stale_write' && ((await parts.broker.read(claim.id))?.state.n ?? GIVEN_UP) < GIVEN_UP
@@ -157,14 +160,14 @@ async function refused(parts: ClaimParts, writing: Writing, { reason, text, inde
   return null
 }
 
-function faultsAt(paths: readonly string[], expected: string): Refusal['detail'] {
+function faultsAt(paths: readonly string[], expected: string): RuncastError['detail'] {
   return paths.map((path) => ({ path, expected }))
 }
 
 /** Takes a round out of the queue that is over, or another's, so that nobody keeps its lock by posting on. */
-async function letGo(parts: ClaimParts, claim: Claim, lock: string): Promise<Refusal> {
+async function letGo(parts: ClaimPorts, claim: Claim, lock: string): Promise<RuncastError> {
   await conclude(parts, claim, lock, { how: 'refused' })
-  return new Refusal('stale_writer')
+  return new RuncastError('stale_writer')
 }
 
 function secondsSince(startedAt: number): number {

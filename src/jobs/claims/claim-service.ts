@@ -5,17 +5,17 @@ import { storeClock } from '../../core/store-clock.js'
 import { Tally } from '../../core/tally.js'
 import { deadlineOf } from '../../core/timeout.js'
 import type { Assignment, ClaimAnswer, ClaimPost } from '../../protocol/claim-messages.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
 import type { Taken } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from '../attempt.js'
-import { ClaimDesk } from './claim-desk.js'
 import { conclude } from './claim-end.js'
-import { type ClaimParts, START_N, takePost } from './claim-post.js'
+import { type ClaimPorts, START_N, takePost } from './claim-post.js'
 import { ClaimRecovery } from './claim-recovery.js'
+import { LongPollWaiters } from './long-poll-waiters.js'
 
-export interface ClaimServiceOptions extends Omit<ClaimParts, 'attend'> {
+export interface ClaimServiceOptions extends Omit<ClaimPorts, 'attend'> {
   /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
   /** What went wrong beside a request. */
@@ -41,8 +41,8 @@ export interface ClaimRequest {
  * is fenced, is lost, and ends it by the same rules.
  */
 export class ClaimService {
-  readonly #parts: ClaimServiceOptions
-  readonly #desk: ClaimDesk
+  readonly #ports: ClaimServiceOptions
+  readonly #waiters: LongPollWaiters
   readonly #recovery: ClaimRecovery
   /** Jobs that were handed out, by queue. */
   readonly taken = new Tally<[queue: string]>()
@@ -50,27 +50,27 @@ export class ClaimService {
   #draining = false
 
   constructor(options: ClaimServiceOptions) {
-    this.#parts = options
+    this.#ports = options
     const { claims, lockMs, onFault } = options
-    this.#desk = new ClaimDesk(claims, onFault)
-    this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#desk.isWanted(queue) })
+    this.#waiters = new LongPollWaiters(claims, onFault)
+    this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#waiters.isWanted(queue) })
   }
 
   /** How many wait for a job. */
   get waiting(): number {
-    return this.#desk.waiting
+    return this.#waiters.waiting
   }
 
   /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured, `overloaded` where too many wait, and as `confirm` throws. */
   async claim(request: ClaimRequest): Promise<Assignment | null> {
     const { kind, solver, waitMs, gone } = request
-    if (this.#draining) throw new Refusal('restart')
-    const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#parts.solvers) })
+    if (this.#draining) throw new RuncastError('restart')
+    const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#ports.solvers) })
     this.#recovery.attend(queue)
     const until = performance.now() + waitMs
     // Where the client leaves, the next wait ends at once.
     for (;;) {
-      const taken = await this.#desk.wait(queue, Math.max(0, until - performance.now()), gone)
+      const taken = await this.#waiters.wait(queue, Math.max(0, until - performance.now()), gone)
       if (!taken) return null
       const assignment = await this.#begin(taken, request)
       if (assignment) return assignment
@@ -79,8 +79,8 @@ export class ClaimService {
 
   /** See `takePost`. */
   post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-    return takePost({ ...this.#parts, attend: (queue) => this.#recovery.attend(queue) }, id, by, post).catch((error: unknown) => {
-      if (error instanceof Refusal && error.code === 'stale_writer') this.#parts.attempts?.fenced.add('stale_writer')
+    return takePost({ ...this.#ports, attend: (queue) => this.#recovery.attend(queue) }, id, by, post).catch((error: unknown) => {
+      if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
       throw error
     })
   }
@@ -88,19 +88,19 @@ export class ClaimService {
   /** Sends away who waits for a job, and whoever comes for one; posts are taken until `close`. */
   async drain(): Promise<void> {
     this.#draining = true
-    await this.#desk.close()
+    await this.#waiters.close()
   }
 
   async close(): Promise<void> {
     await this.drain()
     await this.#recovery.close()
     await Promise.all(this.#beside)
-    await this.#parts.claims.close()
+    await this.#ports.claims.close()
   }
 
   /** Writes the start; null where there is nothing to start. */
   async #begin(taken: Taken, request: ClaimRequest): Promise<Assignment | null> {
-    const { broker, claims, queue, lockMs } = this.#parts
+    const { broker, claims, queue, lockMs } = this.#ports
     const { id, round, token, lock } = taken
     // Taken: the next job may come into the queue. What fails here the sweeper does.
     this.#follow(queue.started(taken))
@@ -117,7 +117,7 @@ export class ClaimService {
     if (!(await this.#isWanted(taken, request))) return null
     const written = await broker.publish(id, startOf(attempt), { round, token, n: START_N })
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
-    this.#parts.attempts?.started.add(taken.queue)
+    this.#ports.attempts?.started.add(taken.queue)
     this.taken.add(taken.queue)
     return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, state.kind, attempt, {
       lockMs,
@@ -139,17 +139,17 @@ export class ClaimService {
   }
 
   async #handBack(taken: Taken): Promise<void> {
-    await this.#parts.claims.settle(taken, taken.lock, { how: 'handed back' })
+    await this.#ports.claims.settle(taken, taken.lock, { how: 'handed back' })
   }
 
   async #conclude(taken: Taken, settled: Settled): Promise<null> {
-    await conclude(this.#parts, taken, taken.lock, settled)
+    await conclude(this.#ports, taken, taken.lock, settled)
     return null
   }
 
   /** What goes on beside the requests; `close` waits for it. */
   #follow(act: Promise<void>): void {
-    const work = act.catch(this.#parts.onFault).finally(() => this.#beside.delete(work))
+    const work = act.catch(this.#ports.onFault).finally(() => this.#beside.delete(work))
     this.#beside.add(work)
   }
 }

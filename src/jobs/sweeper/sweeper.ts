@@ -1,15 +1,15 @@
 import { storeClock } from '../../core/store-clock.js'
 import { isFinal } from '../../protocol/status.js'
 import type { QueueWatch } from '../../queue/queue-watch.js'
-import type { QueueRef } from '../../storage/gate.js'
+import type { QueueRef } from '../../storage/fair-scheduler.js'
 import type { JobRound } from '../../storage/job-store.js'
 import type { Lease } from '../../storage/lease.js'
 import type { Finalizer } from '../finalize.js'
-import { Census } from './census.js'
-import { Lockless } from './lockless.js'
-import { type CareLimits, lookAfter } from './look-after.js'
+import { JobCounts } from './job-counts.js'
+import { LostLockTracker } from './lost-lock-tracker.js'
+import { type ReconcileLimits, reconcile } from './reconcile.js'
 
-export interface SweeperOptions extends CareLimits {
+export interface SweeperOptions extends ReconcileLimits {
   readonly intervalMs: number
   readonly onFault: (error: unknown) => void
   /** Whether this process's clock is right: deadlines are judged by it, so it neither sweeps nor holds the lease where it is not. */
@@ -26,22 +26,22 @@ const NEWS_DELAY_MS = 500
  * do it for a moment, nothing is done twice.
  */
 export class Sweeper {
-  readonly #parts: Finalizer
+  readonly #ports: Finalizer
   readonly #lease: Lease
   readonly #watch: QueueWatch
   readonly #options: SweeperOptions
   readonly #timer: NodeJS.Timeout
   readonly #news = new Map<string, NodeJS.Timeout>()
-  readonly #lockless = new Lockless()
+  readonly #lostLocks = new LostLockTracker()
   /** What it has seen, for whoever counts. */
-  readonly census = new Census()
+  readonly counts = new JobCounts()
   #turning: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
   #isHolder = false
   #closed = false
 
   constructor(parts: Finalizer & { readonly lease: Lease; readonly watch: QueueWatch }, options: SweeperOptions) {
-    this.#parts = parts
+    this.#ports = parts
     this.#lease = parts.lease
     this.#watch = parts.watch
     this.#options = options
@@ -59,7 +59,7 @@ export class Sweeper {
     this.#closed = true
     clearInterval(this.#timer)
     await Promise.all([this.#turning, this.#sweeping])
-    await this.#stopHearing()
+    await this.#stopListening()
     // Not asked of a Redis that did not even let it be held.
     if (this.#isHolder) await this.#lease.release().catch(this.#options.onFault)
   }
@@ -69,11 +69,11 @@ export class Sweeper {
     this.#isHolder = false
     if (this.#options.isInStep?.() === false) {
       if (wasHolder) await this.#lease.release()
-      return this.#stopHearing()
+      return this.#stopListening()
     }
     this.#isHolder = await this.#lease.hold()
-    if (!this.#isHolder || this.#closed) return this.#stopHearing()
-    this.#watch.open((ref) => this.#hear(ref))
+    if (!this.#isHolder || this.#closed) return this.#stopListening()
+    this.#watch.open((ref) => this.#listen(ref))
     // Not waited for: the lease must be kept meanwhile.
     this.#sweeping ??= this.#sweep()
       .catch(this.#options.onFault)
@@ -84,7 +84,7 @@ export class Sweeper {
 
   /** One round over the jobs that are due. */
   async #sweep(): Promise<void> {
-    const { store, queue } = this.#parts
+    const { store, queue } = this.#ports
     // What was looked at in the last turn is due in this one, although it was put off a little later than that turn began.
     const due = storeClock.now() - this.#options.intervalMs / 2
     for (;;) {
@@ -96,13 +96,13 @@ export class Sweeper {
         for (let round = waiting.shift(); round && !this.#closed; round = waiting.shift()) await this.#look(round, 'sweeper')
       }
       await Promise.all(Array.from({ length: AT_ONCE }, line))
-      if (rounds.length < BATCH || this.#closed) return this.census.swept()
+      if (rounds.length < BATCH || this.#closed) return this.counts.swept()
     }
   }
 
   async #look(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
-    const { store } = this.#parts
-    await lookAfter(this.#parts, round, { ...this.#options, source, lockless: this.#lockless, census: this.census }).catch(
+    const { store } = this.#ports
+    await reconcile(this.#ports, round, { ...this.#options, source, lostLocks: this.#lostLocks, counts: this.counts }).catch(
       async (error: unknown) => {
         this.#options.onFault(error)
         // To the end of the line, so that those behind it get their turn.
@@ -112,12 +112,12 @@ export class Sweeper {
   }
 
   /** Most of what the queue tells the worker has told already. */
-  #hear({ id, round }: QueueRef): void {
+  #listen({ id, round }: QueueRef): void {
     const name = `${id}~${round}`
     if (this.#news.has(name)) return
     const follow = async () => {
       this.#news.delete(name)
-      const state = (await this.#parts.broker.read(id))?.state
+      const state = (await this.#ports.broker.read(id))?.state
       if (state?.round === round && !isFinal(state.status)) await this.#look({ id, round }, 'queue')
     }
     this.#news.set(
@@ -126,9 +126,9 @@ export class Sweeper {
     )
   }
 
-  async #stopHearing(): Promise<void> {
-    this.#lockless.clear()
-    this.census.clear()
+  async #stopListening(): Promise<void> {
+    this.#lostLocks.clear()
+    this.counts.clear()
     for (const timer of this.#news.values()) clearTimeout(timer)
     this.#news.clear()
     await this.#watch.close()

@@ -19,18 +19,22 @@ export const optimizationEvents = {
     return { ...life.last(state), ...(evaluated !== undefined && { evaluated, total }) }
   },
 
-  progress: (id: string, body: Body<'progress'>): JobEvent => ({ key: 'progress', class: 'tick', message: message('progress', id, body) }),
+  progress: (id: string, body: Body<'progress'>): JobEvent => ({
+    key: 'progress',
+    class: 'transient',
+    message: message('progress', id, body),
+  }),
 
   iteration: (id: string, body: Body<'optimization_iteration'>): JobEvent => ({
     key: 'iteration',
-    class: 'durable',
+    class: 'persisted',
     message: message('optimization_iteration', id, body),
   }),
 
   /** A tick: each front stands for the one before, and a log of all of them would be hundreds of megabytes. */
   front: (id: string, body: Body<'pareto_front'>): JobEvent => ({
     key: 'pareto',
-    class: 'tick',
+    class: 'transient',
     message: message('pareto_front', id, body),
   }),
 }

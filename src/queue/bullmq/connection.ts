@@ -12,7 +12,7 @@ export interface BullConnectionOptions {
 }
 
 /** Calls this each time that a connection, which may not stand yet, was lost and stands again. */
-function hearReconnects(connection: Redis, onReconnect: () => void): void {
+function countReconnects(connection: Redis, onReconnect: () => void): void {
   connection.once('ready', () => connection.on('ready', onReconnect))
 }
 
@@ -22,7 +22,7 @@ export function connectBull(url: string, { maxRetries, onFault, onReconnect = ()
   // BullMQ tries again by itself, and a command of a transaction must not be sent outside it.
   const reconnectOnError = reconnectRule(store, 1)
   const connection = endable(new Redis(url, { ...timeouts, maxRetriesPerRequest: maxRetries, reconnectOnError }), store)
-  hearReconnects(connection, onReconnect)
+  countReconnects(connection, onReconnect)
   connection.on('error', onFault)
   return connection
 }
@@ -30,7 +30,7 @@ export function connectBull(url: string, { maxRetries, onFault, onReconnect = ()
 /** A connection on which a worker hears of cancels. It does not subscribe by itself: its owner must see whether that fails. */
 export function connectControl(url: string, { onFault, onReconnect = () => {}, store }: Omit<BullConnectionOptions, 'maxRetries'>): Redis {
   const connection = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
-  hearReconnects(connection, onReconnect)
+  countReconnects(connection, onReconnect)
   connection.on('error', onFault)
   moveWithMaster(connection, store)
   return connection

@@ -1,6 +1,6 @@
 import { QueueEvents } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { QueueRef } from '../../storage/gate.js'
+import type { QueueRef } from '../../storage/fair-scheduler.js'
 import type { StoreWatch } from '../../storage/redis/store-health.js'
 import type { QueueWatch } from '../queue-watch.js'
 import { connectBull } from './connection.js'

@@ -1,6 +1,6 @@
 import { type Job as BullJob, Queue as BullMq } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { QueueRef } from '../../storage/gate.js'
+import type { QueueRef } from '../../storage/fair-scheduler.js'
 import type { StoreWatch } from '../../storage/redis/store-health.js'
 import { asked, storeFaultOf } from '../../storage/store-fault.js'
 import type { Backlog, Outcome, QueueState, StepCause, Work } from '../queue.js'

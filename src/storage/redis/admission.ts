@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import type { Admission } from '../admission.js'
 import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
@@ -60,7 +60,7 @@ export class RedisAdmission implements Admission {
     this.#timers = [
       every(options.renewMs / PORTIONS, () => this.#renewDue()),
       every(options.nodeLeaseMs / NODE_RENEWALS, () => {
-        if (this.#users.size > 0) this.#renewLease().catch((error: unknown) => this.#tell(error))
+        if (this.#users.size > 0) this.#renewLease().catch((error: unknown) => this.#publish(error))
       }),
     ]
   }
@@ -139,7 +139,7 @@ export class RedisAdmission implements Admission {
   async #giveLeaseBack(): Promise<void> {
     // Also one that is being taken: commands keep their order.
     if (this.#leasedAt === NEVER && !this.#leasing) return
-    await this.#lease.release().catch((error: unknown) => this.#tell(error))
+    await this.#lease.release().catch((error: unknown) => this.#publish(error))
     this.#leasedAt = NEVER
   }
 
@@ -156,12 +156,12 @@ export class RedisAdmission implements Admission {
 
   async #giveBack(sub: string, socketIds: readonly string[]): Promise<void> {
     const members = socketIds.map((socketId) => this.#member(socketId))
-    await asked(this.#commands.zrem(this.#keys.sockets(sub), ...members)).catch((error: unknown) => this.#tell(error))
+    await asked(this.#commands.zrem(this.#keys.sockets(sub), ...members)).catch((error: unknown) => this.#publish(error))
   }
 
   /** That Redis is away is told by the connection itself. */
-  #tell(error: unknown): void {
-    if (!(error instanceof Refusal)) this.#options.onFault?.(error)
+  #publish(error: unknown): void {
+    if (!(error instanceof RuncastError)) this.#options.onFault?.(error)
   }
 
   /** One portion at a time: while Redis does not answer, calls must not pile up. What could not be renewed stays due. */
@@ -170,7 +170,7 @@ export class RedisAdmission implements Admission {
     const now = performance.now()
     const due = [...this.#users].filter(([, user]) => user.renewAt <= now)
     this.#renewing = Promise.all(due.map(([sub, user]) => this.#renew(sub, user)))
-      .catch((error: unknown) => this.#tell(error))
+      .catch((error: unknown) => this.#publish(error))
       .finally(() => {
         this.#renewing = undefined
       })

@@ -1,13 +1,13 @@
 import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import { isKindName } from '../../core/kinds.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../../protocol/status.js'
 import {
   type Broker,
   type BrokerLimits,
   type BrokerListener,
-  type Pulse,
+  type Heartbeats,
   type Reading,
   type Refused,
   tooBig,
@@ -27,7 +27,7 @@ import { RedisSubscriber } from './subscriber.js'
 const RECORD_FIELDS = 24
 
 /** hop 3: from job-context, to publish.lua; and from its channel back to the hub, where only the head of an envelope is read. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
-export class RedisBroker implements Broker, Pulse, Checkpoints {
+export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
@@ -106,8 +106,8 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
     return args
   }
 
-  async beat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
-    return answerOf(...(await asked(this.#commands.runcastBeat(this.#keys.job(id), round, token, alive ? '1' : '', GIVEN_UP))))
+  async heartbeat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
+    return answerOf(...(await asked(this.#commands.runcastHeartbeat(this.#keys.job(id), round, token, alive ? '1' : '', GIVEN_UP))))
   }
 
   async read(id: string, since?: Position): Promise<Reading | null> {
@@ -120,7 +120,7 @@ export class RedisBroker implements Broker, Pulse, Checkpoints {
     const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs })
     if (!since || !envelopes) return { state }
     const durables = envelopes.map((envelope) => readEnvelope(id, envelope))
-    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'tick' && entry.seq > since.seq)
+    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
     return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
   }
 
@@ -191,8 +191,8 @@ function readState(
   const kind = record.get('kind') ?? ''
   const status = record.get('status') ?? ''
   if (kind === '' || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
-  if (!isKindName(kind)) throw new Refusal('not_found', `Job ${id} is of the kind ${kind}, which this process does not know.`)
-  const silentMs = silenceOf(status, record.get('beat_at'), now)
+  if (!isKindName(kind)) throw new RuncastError('not_found', `Job ${id} is of the kind ${kind}, which this process does not know.`)
+  const sinceHeartbeatMs = silenceOf(status, record.get('beat_at'), now)
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {
     id,
@@ -206,8 +206,8 @@ function readState(
     attempt: Number(record.get('attempt')),
     token: Number(record.get('token') ?? 0),
     n: Number(record.get('n') ?? 0),
-    silentMs,
-    stale: silentMs !== null && silentMs > staleMs,
+    sinceHeartbeatMs: sinceHeartbeatMs,
+    stale: sinceHeartbeatMs !== null && sinceHeartbeatMs > staleMs,
     timeoutMs: Number(record.get('timeout_ms')),
     created_at: record.get('created_at') ?? '',
     started_at: record.get('started_at') ?? null,

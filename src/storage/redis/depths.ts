@@ -16,7 +16,7 @@ export interface QueueDepth {
 }
 
 export interface DepthLimits {
-  /** Most admitted rounds of one user, as at the gate. */
+  /** Most admitted rounds of one user, as at the fair scheduler. */
   readonly maxActivePerUser: number
   /** Of the users without any admitted round, the most that are looked at in a queue; the others count for one waiting round each. */
   readonly maxUsers: number
@@ -33,13 +33,13 @@ export class RedisDepths {
 
   constructor(commands: CommandConnection, keys: RedisKeys, limits: DepthLimits) {
     this.#commands = commands
-    this.#base = keys.gate().base
+    this.#base = keys.scheduler().base
     this.#limits = limits
   }
 
   async read(): Promise<readonly QueueDepth[]> {
     const { maxActivePerUser, maxUsers } = this.#limits
-    const rows = await asked(this.#commands.runcastGateDepths(this.#base, maxActivePerUser, maxUsers))
+    const rows = await asked(this.#commands.runcastSchedulerDepths(this.#base, maxActivePerUser, maxUsers))
     return rows.map(([queue, waiting, held, active, ms]) => ({ queue, waiting, held, active, headWaitMs: Math.max(0, ms) }))
   }
 }

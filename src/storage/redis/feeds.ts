@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Announcement, type FeedListener, type Feeds, ROLL_LIMITS, type Roll } from '../feeds.js'
+import { ACTIVE_INDEX_LIMITS, type ActiveIndex, type FeedListener, type Feeds, type IndexChange } from '../feeds.js'
 import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
@@ -18,24 +18,24 @@ export interface RedisFeedsOptions {
 /** Feeds in Redis, on the connections of the broker: three keys and a channel for each user, in one slot. */
 export class RedisFeeds implements Feeds {
   readonly #options: RedisFeedsOptions
-  #listener: FeedListener = { announced: () => {}, gap: () => {} }
+  #listener: FeedListener = { changed: () => {}, gap: () => {} }
 
   constructor(options: RedisFeedsOptions) {
     this.#options = options
   }
 
-  async announce(owner: string, id: string, again = false): Promise<boolean> {
+  async add(owner: string, id: string, again = false): Promise<boolean> {
     const { commands, keys, activeTtlMs } = this.#options
     const { active, ended, count, channel } = keys.feed(owner)
     const generation = randomBytes(6).toString('hex')
-    const seq = await asked(commands.runcastAnnounce(active, ended, count, channel, id, generation, activeTtlMs, again ? '1' : ''))
+    const seq = await asked(commands.runcastIndexAdd(active, ended, count, channel, id, generation, activeTtlMs, again ? '1' : ''))
     return seq > 0
   }
 
-  async withdraw(owner: string, id: string): Promise<void> {
+  async remove(owner: string, id: string): Promise<void> {
     const { commands, keys, endedTtlMs } = this.#options
     const { active, ended } = keys.feed(owner)
-    await asked(commands.runcastWithdraw(active, ended, id, ROLL_LIMITS.ended, endedTtlMs))
+    await asked(commands.runcastIndexRemove(active, ended, id, ACTIVE_INDEX_LIMITS.ended, endedTtlMs))
   }
 
   listen(listener: FeedListener): void {
@@ -45,7 +45,7 @@ export class RedisFeeds implements Feeds {
   subscribe(owner: string): Promise<void> {
     const message = (body: Buffer) => {
       const announcement = read(owner, body.toString())
-      if (announcement) this.#listener.announced(announcement)
+      if (announcement) this.#listener.changed(announcement)
       else this.#listener.gap(owner)
     }
     return this.#options.subscriber().subscribe(this.#options.keys.feed(owner).channel, { message, gap: () => this.#listener.gap(owner) })
@@ -55,17 +55,17 @@ export class RedisFeeds implements Feeds {
     return this.#options.subscriber().unsubscribe(this.#options.keys.feed(owner).channel)
   }
 
-  async read(owner: string): Promise<Roll> {
+  async read(owner: string): Promise<ActiveIndex> {
     const { commands, keys } = this.#options
     const { active, ended, count } = keys.feed(owner)
-    const reply = await asked(commands.runcastRoll(active, ended, count, ROLL_LIMITS.active, ROLL_LIMITS.ended))
+    const reply = await asked(commands.runcastIndexRead(active, ended, count, ACTIVE_INDEX_LIMITS.active, ACTIVE_INDEX_LIMITS.ended))
     const [generation, seq, activeIds, endedIds] = reply
     return { generation, seq, active: activeIds, ended: endedIds }
   }
 }
 
 /** Null for what is no announcement: somebody else has written to the channel. */
-function read(owner: string, text: string): Announcement | null {
+function read(owner: string, text: string): IndexChange | null {
   const [generation, seq, id] = text.split(' ')
   return generation && id && Number.isSafeInteger(Number(seq)) ? { owner, generation, seq: Number(seq), id } : null
 }

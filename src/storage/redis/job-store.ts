@@ -107,7 +107,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     await this.#storage.weigh(id)
   }
 
-  async retire(round: JobRound): Promise<void> {
+  async deactivate(round: JobRound): Promise<void> {
     await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
     await this.#storage.weigh(round.id)
   }

@@ -46,7 +46,7 @@ export class RedisKeys {
     return [base, `${base}:ends`]
   }
 
-  /** What a user has: sorted sets of the jobs that run and of the last that have ended, the count of announcements, their channel. */
+  /** What a user has: sorted sets of the jobs that run and of the last that have ended, the count of index changes, their channel. */
   feed(owner: string): { active: string; ended: string; count: string; channel: string } {
     const user = `${this.#prefix}:user:{${owner}}`
     return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: this.#channel(`user:{${owner}}:live`) }
@@ -62,8 +62,8 @@ export class RedisKeys {
     return `${this.#prefix}:sweeper`
   }
 
-  /** The gate, in one slot; `gate.lua` says what each key holds. `base` begins them all. */
-  gate(): GateKeys {
+  /** The fair scheduler, in one slot; `scheduler.lua` says what each key holds. `base` begins them all. */
+  scheduler(): SchedulerKeys {
     const base = `${this.#prefix}:{gate}:`
     return {
       base,
@@ -135,8 +135,8 @@ export class RedisKeys {
   }
 }
 
-/** The gate's keys that are named outside its scripts. */
-export interface GateKeys {
+/** The fair scheduler's keys that are named outside its scripts. */
+export interface SchedulerKeys {
   readonly base: string
   readonly waiting: string
   readonly admitted: string

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { Identity } from '../../core/identity.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { idOf, isAhead, isHolding, type Revocation, RevocationList, type Revocations, type StoredRevocation } from '../revocations.js'
 import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
@@ -61,7 +61,7 @@ export class RedisRevocations implements Revocations {
     const { until } = revocation
     // By both clocks, so that it holds on this node too.
     const revokedAt = until > Date.now() ? await this.#write('revoke', { id, before, until }) : 0
-    if (revokedAt === 0) throw new Refusal('invalid', undefined, [{ path: '/expires_at', expected: 'a time in the future' }])
+    if (revokedAt === 0) throw new RuncastError('invalid', { issues: [{ path: '/expires_at', expected: 'a time in the future' }] })
     // Here it holds at once, even where the channel is slow.
     this.#add([{ id, before, until, revokedAt, undoneAt: 0 }])
   }
@@ -117,18 +117,18 @@ export class RedisRevocations implements Revocations {
       await this.#looking
       await this.#look()
     } catch (error) {
-      this.#tell(error)
+      this.#notify(error)
       if (!this.#closed && this.#options.subscriptions.status === 'ready') this.#options.subscriptions.disconnect(true)
     }
   }
 
   #lookAgain(): void {
-    this.#look().catch((error: unknown) => this.#tell(error))
+    this.#look().catch((error: unknown) => this.#notify(error))
   }
 
   /** That Redis is away is told by the connections themselves. */
-  #tell(error: unknown): void {
-    if (!this.#closed && !(error instanceof Refusal)) this.#options.onFault?.(error)
+  #notify(error: unknown): void {
+    if (!this.#closed && !(error instanceof RuncastError)) this.#options.onFault?.(error)
   }
 
   /** Compares versions and reads everything where they differ. Concurrent callers share one look. */

@@ -116,7 +116,7 @@ export class StoreHealth implements StoreWatch {
   refused(error: unknown): boolean {
     const reason = storeFaultOf(error)
     if (reason === null || this.#timer === undefined) return false
-    if (reason === 'store_denies') this.#tellDenial(error)
+    if (reason === 'store_denies') this.#logDenial(error)
     if (this.#reason === null) void this.look()
     return hasLostMaster(error) && this.#move()
   }
@@ -178,7 +178,7 @@ export class StoreHealth implements StoreWatch {
   }
 
   /** A right that is missing for one command is no state either: each is told once. */
-  #tellDenial(error: unknown): void {
+  #logDenial(error: unknown): void {
     const text = error instanceof Error ? error.message : ''
     if (this.#denials.has(text) || this.#denials.size >= MAX_DENIALS) return
     this.#denials.add(text)

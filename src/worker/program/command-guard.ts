@@ -18,16 +18,16 @@ function start({ command, args, cwd, env }: ToGuard): void {
   try {
     program = spawn(command, args, { cwd, env, detached: true, stdio: 'inherit' })
   } catch (error) {
-    return tellLast({ type: 'failed', reason: String(error) })
+    return sendLast({ type: 'failed', reason: String(error) })
   }
   const { pid } = program
-  program.once('error', (error) => tellLast({ type: 'failed', reason: error.message }))
+  program.once('error', (error) => sendLast({ type: 'failed', reason: error.message }))
   if (pid === undefined) return // an error follows
-  tell({ type: 'started', pid })
+  send({ type: 'started', pid })
   program.once('exit', (code, signal) => {
     // What it has started and left behind: a run that has ended computes no more.
     signalGroup(pid, 'SIGKILL')
-    tellLast({ type: 'ended', exit: { code, signal } })
+    sendLast({ type: 'ended', exit: { code, signal } })
   })
   const end = () => {
     signalGroup(pid, 'SIGTERM')
@@ -38,13 +38,13 @@ function start({ command, args, cwd, env }: ToGuard): void {
 }
 
 /** A worker that is gone needs no message; its closed channel says so to `disconnect` as well. */
-function tell(message: FromGuard, then: () => void = () => {}): void {
+function send(message: FromGuard, then: () => void = () => {}): void {
   if (process.connected) process.send?.(message, undefined, undefined, then)
   else then()
 }
 
-function tellLast(message: FromGuard): void {
-  tell(message, () => process.exit(0))
+function sendLast(message: FromGuard): void {
+  send(message, () => process.exit(0))
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

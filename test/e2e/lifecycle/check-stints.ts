@@ -20,7 +20,7 @@ const MAY_SPEAK = ['running', 'cancelling']
  * its percent falls. Also what was lost on the way to Redis, or written twice, is no beginning of the story.
  */
 export function checkStints({ input, log, published }: JobRecord, stories: Stories): string[] {
-  const ticks = published.filter((entry) => entry.class === 'tick')
+  const ticks = published.filter((entry) => entry.class === 'transient')
   const entries: Entry[] = [...log, ...ticks].toSorted((a, b) => a.seq - b.seq)
   const faults: string[] = []
   let status = ''

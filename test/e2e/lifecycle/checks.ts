@@ -58,7 +58,7 @@ function sameBytes({ log, published }: JobRecord): string[] {
   const logged = new Map(log.map((entry) => [entry.seq, entry]))
   const heard = published.flatMap((entry) => {
     const twin = logged.get(entry.seq)
-    if (entry.class === 'tick') return twin ? [`tick ${entry.seq} is in the log`] : []
+    if (entry.class === 'transient') return twin ? [`tick ${entry.seq} is in the log`] : []
     return twin?.body.equals(entry.body) && twin.key === entry.key ? [] : [`entry ${entry.seq} is not in the log as it was published`]
   })
   return heard

@@ -4,7 +4,7 @@ import type { Witness } from './witness.js'
 /** What the queues keep for themselves. */
 const OF_THE_QUEUES = /:(meta|id|events|marker|stalled-check|stalled)$/
 
-/** What the gate remembers of users for an hour, its count, and the names of its queues. */
+/** What the fair scheduler remembers of users for an hour, its count, and the names of its queues. */
 const OF_THE_GATE = /^runcast:\{gate\}:(hour:.*|served:[a-z.-]+|turn|queues)$/
 
 /** What is left of jobs that have ended, beside their state, their log and their place among their owner's: nothing, once all has been tidied up. */
@@ -17,7 +17,7 @@ export async function leftovers({ commands, keys }: Witness, ids: readonly strin
     if (own.has(key)) continue
     if (key.startsWith(keys.queues()) && !OF_THE_QUEUES.test(key)) found.push(`${key} is left in a queue`)
     if (/^runcast:user:.*:active$/.test(key)) found.push(`${key} has ${await commands.zrange(key, '0', '-1')}`)
-    if (key.startsWith('runcast:{gate}:') && !OF_THE_GATE.test(key)) found.push(`${key} is left of the gate`)
+    if (key.startsWith('runcast:{gate}:') && !OF_THE_GATE.test(key)) found.push(`${key} is left of the fair scheduler`)
     if (ids.some((id) => key.includes(`${id}~`) || key.includes(`{${id}}`))) found.push(`${key} is left of a job`)
   }
   return [...new Set(found)]

@@ -10,7 +10,7 @@
 -- Set by checkpoint.lua, where that is included.
 local keep_checkpoint
 
-local CLASS_CODE = { tick = 't', durable = 'd', final = 'f' }
+local CLASS_CODE = { transient = 't', persisted = 'd', final = 'f' }
 local CLEARS_CODE = { attempt = 'a', round = 'r' }
 
 local OF_A_ROUND = { ['last:final'] = true, ['last:iteration'] = true, ['last:pareto'] = true }
@@ -41,7 +41,7 @@ local function append(hash, log, channel, job, event, limits)
     event.to ~= '' and event.to or '-', event.key
   }, ' ') .. '\n' .. string.sub(event.body, 1, -2) .. tail
 
-  if event.class == 'tick' then
+  if event.class == 'transient' then
     redis.call('HSET', hash, 'seq', job.seq, 'last:' .. event.key, envelope)
   else
     job.durables = job.durables + 1

@@ -20,6 +20,6 @@ redis.call('HSET', hash, 'kind', ARGV[2], 'owner', ARGV[3], 'input', ARGV[4], 'd
 if ARGV[11] ~= '' then redis.call('HSET', hash, 'solver', ARGV[11]) end
 if ARGV[12] ~= '' then redis.call('HSET', hash, 'parent', ARGV[12]) end
 local job = { generation = ARGV[6], seq = 0, durables = 0, round = 1, attempt = 1, status = 'queued' }
-local event = { class = 'durable', key = 'status', body = ARGV[8], to = 'queued', clears = '', stamp = '' }
+local event = { class = 'persisted', key = 'status', body = ARGV[8], to = 'queued', clears = '', stamp = '' }
 append(hash, log, channel, job, event, { log = 1, active_ttl = ARGV[10] })
 return { 'created' }

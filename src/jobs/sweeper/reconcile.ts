@@ -6,15 +6,15 @@ import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut, timeoutFailure } from '../../core/timeout.js'
 import { isComputed, isFinal } from '../../protocol/status.js'
 import { type Outcome, type QueueState, queuedRoundOf } from '../../queue/queue.js'
-import type { QueuedRound } from '../../storage/gate.js'
+import type { QueuedRound } from '../../storage/fair-scheduler.js'
 import type { JobRound } from '../../storage/job-store.js'
 import { type Finalizer, finalize, tellOwner } from '../finalize.js'
-import type { Census } from './census.js'
-import type { Lockless } from './lockless.js'
-import { nudge } from './nudge.js'
-import { endPart, windDown } from './wind-down.js'
+import { cancelChildren, endPart } from './cancel-children.js'
+import type { JobCounts } from './job-counts.js'
+import type { LostLockTracker } from './lost-lock-tracker.js'
+import { scheduleStep } from './schedule-step.js'
 
-export interface CareLimits {
+export interface ReconcileLimits {
   /** How long a running job may take to obey a cancel before it is ended by force. */
   readonly cancelGraceMs: number
   /** A worker that gives no sign of life for so long has lost its lock. */
@@ -25,10 +25,10 @@ export interface CareLimits {
   readonly mayJudge?: () => boolean
 }
 
-export interface Care extends CareLimits {
+export interface ReconcileOptions extends ReconcileLimits {
   readonly source: 'sweeper' | 'queue'
-  readonly lockless: Lockless
-  readonly census: Census
+  readonly lostLocks: LostLockTracker
+  readonly counts: JobCounts
 }
 
 /** Of `lockMs`: for how long a round is seen without a lock before it is lost. While any worker is there, the queue gives it back within two checks, each half of it. */
@@ -38,9 +38,9 @@ const LOST_SHARE = 1.5
  * Sees to it that a round ends, whatever process died at whatever moment: submitted but not in the queue, ended in the queue but not told, cancelled but deaf,
  * held by a worker that is dead. All that it does is idempotent, and harmless where the job is well.
  */
-export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): Promise<void> {
+export async function reconcile(parts: Finalizer, round: JobRound, care: ReconcileOptions): Promise<void> {
   const { broker, store, queue } = parts
-  const { cancelGraceMs, lockMs, source, lockless, census } = care
+  const { cancelGraceMs, lockMs, source, lostLocks: lockless, counts: census } = care
   const state = (await broker.read(round.id))?.state
   // Expired; or ahead of its job: the submit or the retry died before it was written.
   if (!state || state.round < round.round) return drop(parts, round)
@@ -52,7 +52,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   await tellOwner(parts, state, !isFinal(state.status))
   if (isFinal(state.status) || state.round > round.round) {
     const isGone = await queue.remove(ref)
-    return isGone && (await isWoundDown(parts, state, round)) ? store.retire(round) : touch()
+    return isGone && (await isWoundDown(parts, state, round)) ? store.deactivate(round) : touch()
   }
   const end = async (outcome: Outcome, writer?: Writer) => {
     await finalize(parts, ref, outcome, source, writer)
@@ -72,7 +72,7 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
   if (state.status !== 'cancelling' && isTimedOut(state, storeClock.now(), isComputedKind(state.kind) ? cancelGraceMs : 0))
     return end({ status: 'failed', ...timeoutFailure(state) })
   if (!isComputedKind(state.kind) && state.status !== 'queued') {
-    await nudge(parts, state, 'look')
+    await scheduleStep(parts, state, 'look')
     return touch()
   }
   if (queued.at === 'missing') {
@@ -80,8 +80,8 @@ export async function lookAfter(parts: Finalizer, round: JobRound, care: Care): 
     return touch()
   }
   const mayBeLost = care.mayJudge?.() !== false && isComputed(state.status)
-  if (mayBeLost && (state.silentMs ?? 0) > lockMs) {
-    const loss = await lossOf(parts, state, queued, { round, since: locklessSince, lockMs, lockless })
+  if (mayBeLost && (state.sinceHeartbeatMs ?? 0) > lockMs) {
+    const loss = await lossOf(parts, state, queued, { round, since: locklessSince, lockMs, lostLocks: lockless })
     if (loss !== null) return end(lost(state, loss), fencingWriter(state, 'round'))
   }
   if (queued.at !== 'held') return touch()
@@ -96,7 +96,12 @@ async function lossOf(
   parts: Finalizer,
   state: JobState,
   queued: QueueState,
-  { round, since, lockMs, lockless }: Pick<Care, 'lockMs' | 'lockless'> & { readonly round: JobRound; readonly since: number | null },
+  {
+    round,
+    since,
+    lockMs,
+    lostLocks: lockless,
+  }: Pick<ReconcileOptions, 'lockMs' | 'lostLocks'> & { readonly round: JobRound; readonly since: number | null },
 ): Promise<string | null> {
   if (queued.at === 'active' && !queued.isLocked) {
     const now = performance.now()
@@ -121,7 +126,7 @@ async function isOver({ broker }: Finalizer, id: string): Promise<boolean> {
 /** Whether nothing is left of what a job in steps was made of. A newer round has its checkpoint by now. */
 async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
   if (isComputedKind(state.kind) || state.round > round) return true
-  if (!(await windDown(parts, state))) return false
+  if (!(await cancelChildren(parts, state))) return false
   await parts.broker.drop(state.id, round)
   return true
 }
@@ -129,7 +134,7 @@ async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRoun
 /** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */
 async function drop({ broker, store, queue }: Finalizer, round: JobRound): Promise<void> {
   await queue.remove(round)
-  await store.retire(round)
+  await store.deactivate(round)
   if ((await broker.read(round.id))?.state.round === round.round) await store.activate(round, storeClock.now())
 }
 

@@ -1,5 +1,5 @@
 import { ok as assert, deepStrictEqual as deepEqual } from 'node:assert'
-import type { QueuedRound, QueueRef } from '../../src/storage/gate.js'
+import type { QueuedRound, QueueRef } from '../../src/storage/fair-scheduler.js'
 
 type Place = 'waiting' | 'window' | 'started'
 

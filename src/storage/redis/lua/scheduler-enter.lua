@@ -1,6 +1,6 @@
 --[[ Lets a round wait.
 
-  KEYS, ARGV 1  as in gate.lua
+  KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 round  3 queue  4 'c' or 'f'  5 owner
   Returns 'waiting' or 'admitted'
 

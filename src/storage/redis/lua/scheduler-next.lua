@@ -1,6 +1,6 @@
 --[[ Admits the next round of any queue.
 
-  KEYS, ARGV 1  as in gate.lua
+  KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 most rounds in a window  3 most users whose last service is remembered, and 4 for how long (ms)
   Returns {queue, round}, or false where no window is free or nobody's turn may come
 

@@ -1,6 +1,6 @@
 --[[ Takes a round away, whatever it is.
 
-  KEYS, ARGV 1  as in gate.lua
+  KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 round
   Returns its queue, or false where it is not here
 

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Identity } from '../../core/identity.js'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { UserId } from '../../protocol/user-id.js'
 import { DEFAULT_ROLE_NAMES, type RoleNames, roleIn } from './roles.js'
 
@@ -36,13 +36,14 @@ export function identityOf(claims: unknown, expected: ExpectedClaims, now: numbe
   const { roles = DEFAULT_ROLE_NAMES } = expected
   const role = Claims.Check(claims) ? roleIn(claims, roles) : null
   if (!Claims.Check(claims) || role === null)
-    throw new Refusal('unauthenticated', `The claims sub, exp, ${roles.claim}, iat, nbf or jti of the token are missing or wrong.`)
-  if (expected.issuer !== '' && claims.iss !== expected.issuer) throw new Refusal('unauthenticated', 'The token is of another issuer.')
+    throw new RuncastError('unauthenticated', `The claims sub, exp, ${roles.claim}, iat, nbf or jti of the token are missing or wrong.`)
+  if (expected.issuer !== '' && claims.iss !== expected.issuer) throw new RuncastError('unauthenticated', 'The token is of another issuer.')
   if (expected.audience !== '' && ![claims.aud].flat().includes(expected.audience))
-    throw new Refusal('unauthenticated', 'The token is for another audience.')
+    throw new RuncastError('unauthenticated', 'The token is for another audience.')
   const issuedAt = (claims.iat ?? 0) * 1000
-  if (issuedAt > now + MAX_AHEAD_MS || (claims.nbf ?? 0) * 1000 > now) throw new Refusal('unauthenticated', 'The token is not valid yet.')
-  if (claims.exp * 1000 <= now) throw new Refusal('expired')
+  if (issuedAt > now + MAX_AHEAD_MS || (claims.nbf ?? 0) * 1000 > now)
+    throw new RuncastError('unauthenticated', 'The token is not valid yet.')
+  if (claims.exp * 1000 <= now) throw new RuncastError('expired')
   const { sub, jti } = claims
   return { sub, role, expiresAt: claims.exp * 1000, issuedAt, ...(jti !== undefined && { jti }) }
 }

@@ -1,4 +1,4 @@
-import type { Gate, GateLimits, GateState, QueuedRound, QueueRef, Reserved } from '../gate.js'
+import type { FairScheduler, QueuedRound, QueueRef, Reserved, SchedulerLimits, SchedulerState } from '../fair-scheduler.js'
 import type { JobRound } from '../job-store.js'
 import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
@@ -13,16 +13,16 @@ const MEMORY = { users: 10_000, ms: HOUR_MS }
 /** When something that waits will have gone is not known. */
 const WAITING_RETRY_MS = 10_000
 
-/** The gate in Redis, on a connection of its owner. All of it lies in one hash slot: the price is that one shard of a cluster takes every submit. */
-export class RedisGate implements Gate {
+/** The fair scheduler in Redis, on a connection of its owner. All of it lies in one hash slot: the price is that one shard of a cluster takes every submit. */
+export class RedisFairScheduler implements FairScheduler {
   readonly #commands: CommandConnection
-  readonly #keys: ReturnType<RedisKeys['gate']>
-  readonly #limits: GateLimits
+  readonly #keys: ReturnType<RedisKeys['scheduler']>
+  readonly #limits: SchedulerLimits
   readonly #storage: RedisStorage
 
-  constructor(commands: CommandConnection, keys: RedisKeys, limits: GateLimits) {
+  constructor(commands: CommandConnection, keys: RedisKeys, limits: SchedulerLimits) {
     this.#commands = commands
-    this.#keys = keys.gate()
+    this.#keys = keys.scheduler()
     this.#limits = limits
     this.#storage = new RedisStorage(commands, keys)
   }
@@ -33,17 +33,17 @@ export class RedisGate implements Gate {
     if (bytes >= limit) return { ok: false, reason: 'bytes', bytes, limit, retryAfterMs: belowLimitInMs }
     if (isFree) return { ok: true }
     const limits = [maxPerHour, HOUR_MS, maxWaitingPerUser, maxWaiting]
-    const [answer, ms] = await asked(this.#commands.runcastGateReserve(...this.#common(), owner, memberOf(round), ...limits))
+    const [answer, ms] = await asked(this.#commands.runcastSchedulerReserve(...this.#common(), owner, memberOf(round), ...limits))
     if (answer === 'ok') return { ok: true }
     return { ok: false, reason: answer, retryAfterMs: answer === 'hour' ? ms : WAITING_RETRY_MS }
   }
 
-  enter({ owner, queue, isFree, ...round }: QueuedRound): Promise<GateState> {
-    return asked(this.#commands.runcastGateEnter(...this.#common(), memberOf(round), queue, isFree ? 'f' : 'c', owner))
+  enter({ owner, queue, isFree, ...round }: QueuedRound): Promise<SchedulerState> {
+    return asked(this.#commands.runcastSchedulerEnter(...this.#common(), memberOf(round), queue, isFree ? 'f' : 'c', owner))
   }
 
   async next(): Promise<QueueRef | null> {
-    const taken = await asked(this.#commands.runcastGateNext(...this.#common(), WINDOW, MEMORY.users, MEMORY.ms))
+    const taken = await asked(this.#commands.runcastSchedulerNext(...this.#common(), WINDOW, MEMORY.users, MEMORY.ms))
     return taken && { queue: taken[0], ...roundOf(taken[1]) }
   }
 
@@ -52,17 +52,17 @@ export class RedisGate implements Gate {
   }
 
   leave(round: JobRound): Promise<string | null> {
-    return asked(this.#commands.runcastGateLeave(...this.#common(), memberOf(round)))
+    return asked(this.#commands.runcastSchedulerLeave(...this.#common(), memberOf(round)))
   }
 
-  async state(round: JobRound): Promise<GateState | null> {
+  async state(round: JobRound): Promise<SchedulerState | null> {
     const member = memberOf(round)
     // In this order: from waiting a round goes to admitted, never back.
     if ((await asked(this.#commands.hexists(this.#keys.waiting, member))) === 1) return 'waiting'
     return (await asked(this.#commands.hexists(this.#keys.admitted, member))) === 1 ? 'admitted' : null
   }
 
-  async windows(): Promise<readonly QueueRef[]> {
+  async prefetched(): Promise<readonly QueueRef[]> {
     const queues = await asked(this.#commands.smembers(this.#keys.queues))
     const windows = queues.map(async (queue) => {
       const members = await asked(this.#commands.zrange(this.#keys.window(queue), '0', '-1'))
@@ -71,7 +71,7 @@ export class RedisGate implements Gate {
     return (await Promise.all(windows)).flat()
   }
 
-  /** What begins the arguments of every script of the gate. */
+  /** What begins the arguments of every script of the fair scheduler. */
   #common(): [base: string, maxActive: number] {
     return [this.#keys.base, this.#limits.maxActivePerUser]
   }

@@ -3,14 +3,14 @@ import type { Clock } from '../../core/clock.js'
 const MINUTE_MS = 60_000
 
 /** Counts what a client does against the protocol, and how fast it speaks. */
-export class Breaches {
+export class ProtocolViolations {
   readonly #clock: Clock
-  readonly #limits: { readonly maxBreachesPerMinute: number; readonly maxMessagesPerSecond: number }
-  #breaches: number[] = []
+  readonly #limits: { readonly maxViolationsPerMinute: number; readonly maxMessagesPerSecond: number }
+  #count: number[] = []
   /** Messages since the beginning of this second. */
   #second = { from: 0, count: 0 }
 
-  constructor(clock: Clock, limits: { readonly maxBreachesPerMinute: number; readonly maxMessagesPerSecond: number }) {
+  constructor(clock: Clock, limits: { readonly maxViolationsPerMinute: number; readonly maxMessagesPerSecond: number }) {
     this.#clock = clock
     this.#limits = limits
   }
@@ -24,9 +24,9 @@ export class Breaches {
   }
 
   /** Counts a breach; true where it is the one that ends the session. */
-  isOneTooMany(): boolean {
+  isOverLimit(): boolean {
     const now = this.#clock.elapsed()
-    this.#breaches = [...this.#breaches.filter((at) => at > now - MINUTE_MS), now]
-    return this.#breaches.length >= this.#limits.maxBreachesPerMinute
+    this.#count = [...this.#count.filter((at) => at > now - MINUTE_MS), now]
+    return this.#count.length >= this.#limits.maxViolationsPerMinute
   }
 }

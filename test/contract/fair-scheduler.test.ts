@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import type { GateLimits, QueueRef } from '../../src/storage/gate.js'
+import type { QueueRef, SchedulerLimits } from '../../src/storage/fair-scheduler.js'
 import { connectCommands } from '../../src/storage/redis/connection.js'
 import { type DepthLimits, RedisDepths } from '../../src/storage/redis/depths.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
@@ -9,14 +9,14 @@ import { eventually } from '../support/eventually.js'
 import { sharedTestRedis, startTestRedis } from '../support/redis.js'
 import { openRedis } from './backend.js'
 import { inClusterMode } from './cluster.js'
-import { enterAll, openGate, roundOf, takeAll } from './open-gate.js'
+import { enterAll, openGate, roundOf, takeAll } from './open-scheduler.js'
 import { TestJob } from './test-job.js'
 
 const redis = await sharedTestRedis()
 const admin = new Redis(redis.url)
 t.teardown(() => admin.disconnect())
 
-const open = (t: Test, limits?: Partial<GateLimits>, prefix?: string) => openGate(t, redis.url, limits, prefix)
+const open = (t: Test, limits?: Partial<SchedulerLimits>, prefix?: string) => openGate(t, redis.url, limits, prefix)
 
 t.test('[FAIR-1] users take turns, whoever came first; who was never served comes first', async (t) => {
   const gate = open(t, { maxActivePerUser: 100 })
@@ -50,7 +50,7 @@ t.test('[FAIR-2] of a queue one round at a time is admitted and not started, how
   const byQueue = (refs: readonly (QueueRef | null)[]) =>
     refs.filter((ref) => ref !== null).toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
   t.same(byQueue(taken), admitted, 'another queue has a window of its own')
-  t.same(byQueue(await gate.windows()), admitted)
+  t.same(byQueue(await gate.prefetched()), admitted)
   t.equal(await gate.started(roundOf('a-1')), true)
   t.equal(await gate.started(roundOf('a-1')), false)
   t.same(await gate.next(), { queue: 'run', id: 'b-1', round: 1 })
@@ -123,7 +123,7 @@ t.test('[QUOTA-4] the memory that jobs take counts until they expire, also that 
   for (const part of parts) {
     await part.enter('running')
     await part.enter('completed')
-    await backend.store.retire({ id: part.id, round: 1 })
+    await backend.store.deactivate({ id: part.id, round: 1 })
   }
   const kept = await gate.reserve('a', roundOf('a-4'))
   t.ok(!kept.ok && kept.retryAfterMs > 50_000 && kept.retryAfterMs <= 60_000, 'until the first of them expires')
@@ -177,7 +177,7 @@ t.test('[QUOTA-2] so many new rounds in an hour, each counted once, on whatever 
 t.test('[QUOTA-2] the hour slides: the refusal says when the next one is possible, and then it is', async (t) => {
   const prefix = `test-${randomUUID()}`
   const gate = open(t, { maxPerHour: 2 }, prefix)
-  const hour = new RedisKeys(prefix).gate().hour('a')
+  const hour = new RedisKeys(prefix).scheduler().hour('a')
   await gate.reserve('a', roundOf('a-1'))
   await gate.reserve('a', roundOf('a-2'))
   // As if it had come at another time.
@@ -198,7 +198,7 @@ t.test('[QUOTA-2] where the limit was lowered, room comes when so many have pass
   const prefix = `test-${randomUUID()}`
   const gate = open(t, { maxPerHour: 1 }, prefix)
   const now = Date.now()
-  await admin.zadd(new RedisKeys(prefix).gate().hour('a'), now - 3000_000, 'a-1~1', now - 2000_000, 'a-2~1', now - 1000_000, 'a-3~1')
+  await admin.zadd(new RedisKeys(prefix).scheduler().hour('a'), now - 3000_000, 'a-1~1', now - 2000_000, 'a-2~1', now - 1000_000, 'a-3~1')
   const refused = await gate.reserve('a', roundOf('a-4'))
   if (refused.ok) return t.fail('four in an hour of one')
   t.ok(refused.retryAfterMs > 2500_000 && refused.retryAfterMs <= 2600_000, String(refused.retryAfterMs))
@@ -229,14 +229,14 @@ t.test('[KEEP-1] when all have left nothing remains of any user but what expires
   }
   t.equal((await takeAll(gate)).length, 3 * odd.length, 'two places each, and one that takes none')
   for (const round of rounds) t.equal(await gate.leave(round), 'run')
-  const { base } = new RedisKeys(prefix).gate()
+  const { base } = new RedisKeys(prefix).scheduler()
   const keys = await admin.keys(`${prefix}*`)
   const stay = []
   for (const key of keys) if ((await admin.pttl(key)) < 0) stay.push(key)
   t.same(stay.toSorted(), [`${base}queues`, `${base}turn`])
 })
 
-t.test('the gate lies in one slot of a cluster', async (t) => {
+t.test('the fair scheduler lies in one slot of a cluster', async (t) => {
   const cluster = await startTestRedis(t, ['--cluster-enabled', 'yes'])
   await inClusterMode(cluster.url)
   const gate = openGate(t, cluster.url)
@@ -297,7 +297,7 @@ t.test('the depths are of what is there, whoever has written it: nothing is kept
   await enterAll(gate, ['a-1', 'a-2'])
   await takeAll(gate, 1)
   // As an older version has left it, which knew of no other keys.
-  const { base } = new RedisKeys(prefix).gate()
+  const { base } = new RedisKeys(prefix).scheduler()
   const known = /:(queues|waiting|admitted|ring|served|window|turn)(:|$)/
   for (const key of await admin.keys(`${prefix}*`)) if (!known.test(key.slice(base.length - 1))) await admin.del(key)
   const { lines } = depthsOf(t, prefix)

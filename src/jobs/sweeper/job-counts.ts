@@ -14,7 +14,7 @@ interface Seen {
 const PATIENCE = 2
 
 /** How many rounds there are by kind and status, as the sweeper has seen them: those that were handed out, since what waits for its turn is seldom looked at. */
-export class Census {
+export class JobCounts {
   readonly #seen = new Map<string, Seen>()
   #sweeps = 0
   #isOpen = false

@@ -2,15 +2,15 @@ import { deepStrictEqual as deepEqual } from 'node:assert'
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Gate, QueuedRound } from '../../src/storage/gate.js'
+import type { FairScheduler, QueuedRound } from '../../src/storage/fair-scheduler.js'
 import { connectCommands } from '../../src/storage/redis/connection.js'
 import { RedisDepths } from '../../src/storage/redis/depths.js'
-import { RedisGate } from '../../src/storage/redis/gate.js'
+import { RedisFairScheduler } from '../../src/storage/redis/fair-scheduler.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
-import { GATE_LIMITS } from '../contract/open-gate.js'
+import { GATE_LIMITS } from '../contract/open-scheduler.js'
 import { sharedTestRedis } from '../support/redis.js'
 import { check } from './check.js'
-import { GateModel } from './gate-model.js'
+import { GateModel } from './fair-scheduler-model.js'
 
 type Act = readonly [name: 'enter' | 'next' | 'started' | 'leave' | 'state', pick: number]
 
@@ -35,7 +35,7 @@ const commands = connectCommands({ url: redis.url })
 t.teardown(() => commands.disconnect())
 
 /** Does to both what an act says, mostly to a round to which it can be done. */
-async function play(gate: Gate, model: GateModel, [name, pick]: Act): Promise<void> {
+async function play(gate: FairScheduler, model: GateModel, [name, pick]: Act): Promise<void> {
   const fit = name === 'enter' ? ROUNDS : name === 'started' ? model.window : model.rounds
   const round = (pick % 4 > 0 && fit[pick % fit.length]) || ROUNDS[pick % ROUNDS.length]
   if (!round) throw new RangeError('no round')
@@ -58,7 +58,7 @@ t.test(
   async (t) => {
     const property = fc.asyncProperty(acts, fc.integer({ min: 1, max: 3 }), async (history, maxActivePerUser) => {
       const prefix = `test-${randomUUID()}`
-      const gate = new RedisGate(commands, new RedisKeys(prefix), { ...GATE_LIMITS, maxActivePerUser })
+      const gate = new RedisFairScheduler(commands, new RedisKeys(prefix), { ...GATE_LIMITS, maxActivePerUser })
       const model = new GateModel(maxActivePerUser)
       for (const act of history) await play(gate, model, act)
       for (const round of ROUNDS) deepEqual(await gate.state(round), model.state(round.id))

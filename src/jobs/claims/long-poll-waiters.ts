@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import type { Claims, Taken } from '../../queue/claims.js'
 
 interface Waiter {
@@ -12,7 +12,7 @@ interface Waiter {
 }
 
 /** Whoever waits for a job of one queue, in the order of their coming. */
-interface Line {
+interface WaitingLine {
   readonly waiters: Set<Waiter>
   /** How many have come so far. */
   count: number
@@ -24,10 +24,10 @@ const LOOK_MS = 100
 export const MAX_WAITING = 1000
 
 /** Where those who claim stand in line, one line for each queue: one look at a time is made for all of them, and nothing is taken for nobody. */
-export class ClaimDesk {
+export class LongPollWaiters {
   readonly #claims: Claims
   readonly #onFault: (error: unknown) => void
-  readonly #lines = new Map<string, Line>()
+  readonly #lines = new Map<string, WaitingLine>()
   readonly #served = new Map<string, Promise<void>>()
   #closed = false
 
@@ -52,7 +52,8 @@ export class ClaimDesk {
    */
   async wait(queue: string, waitMs: number, gone: AbortSignal): Promise<Taken | null> {
     if (this.#closed || gone.aborted) return null
-    if (this.waiting >= MAX_WAITING) throw new Refusal('overloaded', 'Too many claims wait on this hub; try again later.', [], 1000)
+    if (this.waiting >= MAX_WAITING)
+      throw new RuncastError('overloaded', { message: 'Too many claims wait on this hub; try again later.', retryAfterMs: 1000 })
     const line = this.#lines.get(queue) ?? { waiters: new Set(), count: 0 }
     this.#lines.set(queue, line)
     return new Promise<Taken | null>((resolve, reject) => {
@@ -74,7 +75,7 @@ export class ClaimDesk {
     await Promise.all(this.#served.values())
   }
 
-  #serve(queue: string, line: Line): void {
+  #serve(queue: string, line: WaitingLine): void {
     if (this.#served.has(queue)) return
     const serving = this.#look(queue, line).finally(() => {
       this.#served.delete(queue)
@@ -84,7 +85,7 @@ export class ClaimDesk {
     this.#served.set(queue, serving)
   }
 
-  async #look(queue: string, line: Line): Promise<void> {
+  async #look(queue: string, line: WaitingLine): Promise<void> {
     while (line.waiters.size > 0) {
       const asked = line.count
       try {
@@ -104,7 +105,7 @@ export class ClaimDesk {
   }
 
   /** To whoever has waited longest. Whoever left while it was taken has lost nothing: it goes back. */
-  async #give(taken: Taken, line: Line): Promise<void> {
+  async #give(taken: Taken, line: WaitingLine): Promise<void> {
     const [waiter] = line.waiters
     if (waiter) {
       line.waiters.delete(waiter)
@@ -114,7 +115,7 @@ export class ClaimDesk {
 }
 
 /** Those for whom a look was. One may be taken out while they are gone through. */
-function* lookedFor({ waiters }: Line, asked: number): Generator<Waiter> {
+function* lookedFor({ waiters }: WaitingLine, asked: number): Generator<Waiter> {
   for (const waiter of waiters) {
     if (waiter.number > asked) return
     yield waiter

@@ -1,6 +1,6 @@
 --[[ Counts a new round against its owner's hour, unless a limit is reached.
 
-  KEYS, ARGV 1  as in gate.lua
+  KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 owner  3 round  4 most in an hour  5 the hour (ms)  6 most waiting rounds of the owner  7 most waiting rounds of all
   Returns {'ok', 0}, {'waiting', 0}, {'full', 0} or {'hour', ms until the next is possible}
 

@@ -2,7 +2,7 @@ import type { Position } from '../../core/entry.js'
 import { RecentMap } from '../recent-map.js'
 
 /** Where a client is in jobs that it does not follow any more, so that a later round goes on from there. */
-export class LeftPositions {
+export class ResumePositions {
   readonly #positions: RecentMap<Position>
   /** What a list that has not left yet has replaced. */
   #replaced = new Map<string, Position | undefined>()

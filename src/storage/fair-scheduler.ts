@@ -5,7 +5,7 @@ export interface QueueRef extends JobRound {
   readonly queue: string
 }
 
-/** A round at the gate, and whose it is. */
+/** A round at the fair scheduler, and whose it is. */
 export interface QueuedRound extends QueueRef {
   readonly owner: string
   /** Takes none of its owner's places: it is a part of a job that has one. */
@@ -13,7 +13,7 @@ export interface QueuedRound extends QueueRef {
 }
 
 /** `waiting`: it has not been let in. `admitted`: it has, and holds its owner's place, if it takes one, until it leaves. */
-export type GateState = 'waiting' | 'admitted'
+export type SchedulerState = 'waiting' | 'admitted'
 
 /**
  * Why a round is not taken. `hour`: its owner has submitted too many; `waiting`: too many of the owner's wait; `full`: too many of all users wait; `bytes`: the
@@ -24,7 +24,7 @@ export type Reserved =
   | { readonly ok: false; readonly reason: 'bytes'; readonly bytes: number; readonly limit: number; readonly retryAfterMs: number }
   | { readonly ok: false; readonly reason: 'hour' | 'waiting' | 'full'; readonly retryAfterMs: number }
 
-export interface GateLimits {
+export interface SchedulerLimits {
   /** Most admitted rounds of one user, over all queues. */
   readonly maxActivePerUser: number
   /** Most new rounds of one user in an hour. */
@@ -40,7 +40,7 @@ export interface GateLimits {
  * a place left if it takes one, the one comes next who was let in longest ago, or never; within a user it goes by order of entry. At most one admitted round of a
  * queue has not been started: the window. Each member is one atomic act, for any number of callers, and rejects with `overloaded` where Redis cannot be reached.
  */
-export interface Gate {
+export interface FairScheduler {
   /**
    * Counts a round against its owner's hour, or says why not and when to ask again. For new rounds, before anything is written of them; the same round again is
    * counted once. What waits and what it takes of memory is counted as it is now: submits that are under way at the same moment may pass these limits by their number.
@@ -48,7 +48,7 @@ export interface Gate {
    */
   reserve(owner: string, round: JobRound, isFree?: boolean): Promise<Reserved>
   /** Lets a round wait. One that is here already stays what it is. */
-  enter(round: QueuedRound): Promise<GateState>
+  enter(round: QueuedRound): Promise<SchedulerState>
   /** Admits the next round of any queue; null where no window is free, or nobody has both a round and its place. Whoever gets it hands it to the workers. */
   next(): Promise<QueueRef | null>
   /** Frees the window. Answers whether the round was in it. */
@@ -56,7 +56,7 @@ export interface Gate {
   /** Takes a round away, whatever it is here, with its place. Answers with its queue, or null where it was not here. */
   leave(round: JobRound): Promise<string | null>
   /** Null: it is not here. */
-  state(round: JobRound): Promise<GateState | null>
+  state(round: JobRound): Promise<SchedulerState | null>
   /** The rounds that were admitted and have not been started. */
-  windows(): Promise<readonly QueueRef[]>
+  prefetched(): Promise<readonly QueueRef[]>
 }

@@ -2,11 +2,11 @@ import type { Dialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Outbox } from '../outbox.js'
-import type { Opening, Subscription } from '../subscription.js'
+import type { StartMode, Subscription } from '../subscription.js'
 import type { CatchUp, Subscriber, Topic } from '../topic.js'
 
 /** What a session tells the hub when it wants a job. */
-export interface Wish {
+export interface SubscribeOptions {
   readonly id: string
   readonly dialect: Dialect
   readonly outbox: Outbox
@@ -21,18 +21,24 @@ export interface Wish {
 }
 
 /** A session's hold on a job: prepared, then begun in one turn, so that several can begin at one moment. Released by whoever got it. */
-export class Hold implements Subscriber {
+export class SubscriptionHandle implements Subscriber {
   readonly subscription: Subscription
   readonly #topic: Topic
-  readonly #wish: Wish
+  readonly #options: SubscribeOptions
   readonly #maxReplayBytes: number
-  readonly #leave: (hold: Hold) => void
+  readonly #leave: (hold: SubscriptionHandle) => void
   #catchUp: CatchUp = () => null
 
-  constructor(topic: Topic, subscription: Subscription, wish: Wish, maxReplayBytes: number, leave: (hold: Hold) => void) {
+  constructor(
+    topic: Topic,
+    subscription: Subscription,
+    wish: SubscribeOptions,
+    maxReplayBytes: number,
+    leave: (hold: SubscriptionHandle) => void,
+  ) {
     this.#topic = topic
     this.subscription = subscription
-    this.#wish = wish
+    this.#options = wish
     this.#maxReplayBytes = maxReplayBytes
     this.#leave = leave
   }
@@ -43,7 +49,7 @@ export class Hold implements Subscriber {
   }
 
   get id(): string {
-    return this.#wish.id
+    return this.#options.id
   }
 
   /** Null where the job has expired. */
@@ -53,7 +59,7 @@ export class Hold implements Subscriber {
 
   /** Reads what the client has missed since it was last told something, as far as this node does not know it. */
   async prepare(): Promise<void> {
-    const { after } = this.#wish
+    const { after } = this.#options
     const { epoch } = this.#topic.state ?? {}
     if (after && epoch !== undefined) this.subscription.startAt(after === 'start' ? { epoch, seq: 0 } : after)
     const { position } = this.subscription
@@ -62,29 +68,29 @@ export class Hold implements Subscriber {
 
   /** Reads the job again: what this node knows of it may be older than the word that the caller has. */
   refresh(): Promise<void> {
-    return this.#topic.heal()
+    return this.#topic.recover()
   }
 
   /**
    * In one turn, so that no entry falls between. More than a client may be made to wait for is not replayed: the whole state is smaller.
    * `maxBytes` is what is left of that for a session that begins several; answers how many the replay takes.
    */
-  begin(opening: Opening, resync = false, maxBytes = this.#maxReplayBytes): number {
+  start(opening: StartMode, resync = false, maxBytes = this.#maxReplayBytes): number {
     const { state } = this.#topic
     if (!state) {
-      this.#wish.lost('gone')
+      this.#options.lost('gone')
       return 0
     }
     const missed = opening === 'listed' ? null : this.#catchUp()
     const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
     const fits = bytes <= maxBytes
-    this.subscription.begin(state, fits ? missed : null, opening, resync)
+    this.subscription.start(state, fits ? missed : null, opening, resync)
     return fits ? bytes : 0
   }
 
   /** Whether the client may still view the job is asked again. */
   recheck(): void {
-    if (this.state && !this.#wish.mayView(this.state)) this.#wish.lost('forbidden')
+    if (this.state && !this.#options.mayView(this.state)) this.#options.lost('forbidden')
   }
 
   /** What already waits for the client still leaves. */
@@ -93,11 +99,11 @@ export class Hold implements Subscriber {
   }
 
   reopened(state: JobState): void {
-    if (this.#wish.mayView(state)) this.subscription.reopen(state)
-    else this.#wish.lost('forbidden')
+    if (this.#options.mayView(state)) this.subscription.reopen(state)
+    else this.#options.lost('forbidden')
   }
 
   gone(): void {
-    this.#wish.lost('gone')
+    this.#options.lost('gone')
   }
 }

@@ -1,6 +1,6 @@
 --[[ Tells how many rounds wait, are held and are admitted, by queue, and since when one that was handed out waits for a worker.
 
-  KEYS, ARGV 1  as in gate.lua
+  KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 most users of a ring that are looked at
   Returns {{queue, waiting, held, admitted, ms}, …}; ms is -1 where none waits for a worker
 

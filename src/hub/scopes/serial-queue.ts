@@ -1,7 +1,7 @@
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 
 /** Acts that are done one after the other, in the order of asking; none before `begin`. */
-export class Turns {
+export class SerialQueue {
   readonly #max: number
   #waiting = 0
   #begin: () => void = () => {}
@@ -13,13 +13,13 @@ export class Turns {
     this.#max = max
   }
 
-  begin(): void {
+  start(): void {
     this.#begin()
   }
 
   /** Rejects as the act does, or with `rate_limited` where too many wait. */
-  async take(act: () => Promise<void>): Promise<void> {
-    if (this.#waiting >= this.#max) throw new Refusal('rate_limited', 'Too many requests wait for an answer.')
+  async run(act: () => Promise<void>): Promise<void> {
+    if (this.#waiting >= this.#max) throw new RuncastError('rate_limited', 'Too many requests wait for an answer.')
     this.#waiting += 1
     const turn = this.#last.then(act)
     this.#last = turn.catch(() => {})

@@ -1,4 +1,4 @@
-import { Refusal } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
 import type { JobRound } from '../../storage/job-store.js'
 import { cancelJob } from '../cancel.js'
@@ -8,7 +8,7 @@ import type { Finalizer } from '../finalize.js'
  * Ends the parts of a round that has ended or is to: cancels those that have not ended. Answers whether all have; then the checkpoint of an ended round may go. May
  * be done again at any time, also late: the parts of a later round are left alone.
  */
-export async function windDown(parts: Finalizer, { id, round }: JobRound): Promise<boolean> {
+export async function cancelChildren(parts: Finalizer, { id, round }: JobRound): Promise<boolean> {
   const checkpoint = await parts.broker.load(id)
   if (checkpoint?.round !== round) return true
   const ended = await Promise.all(checkpoint.parts.map((part) => endPart(parts, part)))
@@ -26,7 +26,7 @@ export async function endPart(parts: Finalizer, id: string): Promise<boolean> {
   if (state.status === 'cancelling') return false
   const read = async () => (await parts.broker.read(id))?.state ?? state
   const status = await cancelJob(parts, read).catch((error: unknown) => {
-    if (error instanceof Refusal && error.code === 'already_final') return 'cancelled' as const
+    if (error instanceof RuncastError && error.code === 'already_final') return 'cancelled' as const
     throw error
   })
   return isFinal(status)

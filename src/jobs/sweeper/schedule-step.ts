@@ -10,13 +10,13 @@ export interface Nudging {
 }
 
 /** Lets a job that goes on in steps do the next one, which sees whatever was written before this call. Any other kind is left alone. */
-export async function nudge({ backlog }: Pick<Nudging, 'backlog'>, state: JobState, why: StepCause = 'news'): Promise<void> {
+export async function scheduleStep({ backlog }: Pick<Nudging, 'backlog'>, state: JobState, why: StepCause = 'news'): Promise<void> {
   if (!isComputedKind(state.kind)) await backlog.step(queuedRoundOf(state), why)
 }
 
 /** A part of a job has ended: the whole goes on. */
-export async function nudgeParent(parts: Nudging, part: JobState): Promise<void> {
+export async function scheduleParentStep(parts: Nudging, part: JobState): Promise<void> {
   const parent = part.parent === null ? null : await parts.broker.read(part.parent)
   // Of one that has ended the parts are wound down by whoever looks after it.
-  if (parent && !isFinal(parent.state.status)) await nudge(parts, parent.state)
+  if (parent && !isFinal(parent.state.status)) await scheduleStep(parts, parent.state)
 }

@@ -2,11 +2,11 @@
 
   KEYS  1 sorted set of active jobs  2 sorted set of ended ones  3 hash of the count  4 channel (one slot)
   ARGV  1 id  2 generation, for a count that begins  3 TTL (ms)  4 '1': also where it is active already
-  Returns the seq of the announcement, 0 where there was nothing to announce
+  Returns the seq of the index change, 0 where there was nothing to announce
 
   The score is the time in microseconds, so that jobs which are announced in one millisecond keep their order.
 
-  Atomic, because two submits of one id must be announced once, and each announcement has a position of its own.
+  Atomic, because two submits of one id must be announced once, and each index change has a position of its own.
 ]]
 local now = redis.call('TIME')
 local again = ARGV[4] == '1'

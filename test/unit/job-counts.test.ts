@@ -1,13 +1,13 @@
 import t from 'tap'
-import { Census } from '../../src/jobs/sweeper/census.js'
+import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
 import type { Status } from '../../src/protocol/status.js'
 
 const ref = (id: string, round = 1) => ({ id, round })
 const job = (status: Status, round = 1) => ({ kind: 'run', status, round }) as const
-const lines = (census: Census) => census.counts?.map((row) => row.join(' ')).sort() ?? null
+const lines = (census: JobCounts) => census.counts?.map((row) => row.join(' ')).sort() ?? null
 
 t.test('what was looked at counts by kind and status, as it was last seen, once the sweeper has been round', async (t) => {
-  const census = new Census()
+  const census = new JobCounts()
   census.look(ref('a'), job('queued'))
   census.look(ref('b'), job('queued'))
   census.look(ref('b'), job('running'))
@@ -18,7 +18,7 @@ t.test('what was looked at counts by kind and status, as it was last seen, once 
 })
 
 t.test('what has ended, is of an older round, or leaves counts no more', async (t) => {
-  const census = new Census()
+  const census = new JobCounts()
   for (const id of ['a', 'b', 'c']) census.look(ref(id), job('running'))
   census.swept()
   census.look(ref('a'), job('completed'))
@@ -28,7 +28,7 @@ t.test('what has ended, is of an older round, or leaves counts no more', async (
 })
 
 t.test('what a sweep does not meet may have been passed over: it counts for two more, and then no more', async (t) => {
-  const census = new Census()
+  const census = new JobCounts()
   census.look(ref('a'), job('running'))
   for (const sweep of [1, 2]) {
     census.swept()
@@ -40,7 +40,7 @@ t.test('what a sweep does not meet may have been passed over: it counts for two 
 })
 
 t.test('when another process sweeps, nothing is told, and nothing of before comes back', async (t) => {
-  const census = new Census()
+  const census = new JobCounts()
   census.look(ref('a'), job('running'))
   census.swept()
   census.clear()

@@ -1,6 +1,6 @@
---[[ Included before the other scripts of the gate: the names of its keys, and a user's seat in the rings.
+--[[ Included before the other scripts of the fair scheduler: the names of its keys, and a user's seat in the rings.
 
-  KEYS  1 what begins every key of the gate; its hash tag puts them all into one slot, so further names are made here
+  KEYS  1 what begins every key of the fair scheduler; its hash tag puts them all into one slot, so further names are made here
   ARGV  1 most admitted rounds of one user
 
   queues                     set of all queues
