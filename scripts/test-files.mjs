@@ -69,7 +69,7 @@ async function startRedis(files) {
   return startRedisServer({ extraArgs: ['--appendonly', 'no'] })
 }
 
-/** One file: how many assertions passed, and each that failed as text. A process that ends badly is a failure, too. */
+/** One file: how many assertions passed, each that failed as text, and each that was skipped with the reason. A process that ends badly is a failure, too. */
 function runFile(file, env, running) {
   const start = performance.now()
   const path = `${ROOT}build/test/${file}${END}`
@@ -94,7 +94,10 @@ function runFile(file, env, running) {
       else if (failures.length === 0 && code !== 0)
         failures.push(`${file}: ended with ${signal ?? `exit code ${code}`}\n${output.slice(-2000)}`)
       else if (asserts.length === 0) failures.push(`${file}: no assertion ran`)
-      resolve({ file, passed, failures, seconds: (performance.now() - start) / 1000 })
+      const skipped = asserts
+        .filter(({ skip }) => skip)
+        .map(({ fullname, skip }) => `${fullname}: ${skip === true ? 'no reason given' : skip}`)
+      resolve({ file, passed, failures, skipped, seconds: (performance.now() - start) / 1000 })
     })
   })
 }

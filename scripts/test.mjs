@@ -18,9 +18,10 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const start = performance.now()
-const onResult = ({ file, passed, failures, seconds }) => {
+const onResult = ({ file, passed, failures, skipped, seconds }) => {
   console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '} ${file} (${passed} in ${seconds.toFixed(1)} s)`)
   for (const failure of failures) console.log(`     ${failure.split('\n', 1).join().slice(0, 300)}`)
+  for (const skip of skipped) console.log(`     skipped: ${skip}`)
 }
 
 const results = await runTests(testFiles(positionals), {

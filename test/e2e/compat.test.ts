@@ -1,0 +1,113 @@
+import t from 'tap'
+import { eventually } from '../support/eventually.js'
+import { proveProcesses } from '../support/process-proof.js'
+import { comparable, HubUser, recordedKinds } from '../support/recorded.js'
+import { sharedTestRedis } from '../support/redis.js'
+import { buildEarlier, CLONE, EARLIER, earlierIsMissing, startReleaseHub, startReleaseWorker } from '../support/release.js'
+import type { Message } from '../support/test-client.js'
+
+// Where the earlier release has to be compiled, and its packages installed, first.
+t.setTimeout(180_000)
+
+const BAR = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }
+const SEARCH = {
+  base: BAR,
+  variables: [{ name: 'height_mm', min: 120, max: 132 }],
+  objectives: [{ metric: 'frequency_deviation_pct', direction: 'minimize' }],
+  population: 4,
+  generations: 3,
+  parallel: 2,
+}
+const HELD = { steps: 3, held: true }
+
+t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip: await earlierIsMissing() }, async (t) => {
+  const redis = await sharedTestRedis()
+  const earlier = await buildEarlier()
+  const settingsOf = (root: string) => ({
+    ...recordedKinds(root),
+    REDIS_URL: redis.url,
+    REDIS_PREFIX: redis.prefix,
+    WORKER_LOCK_MS: '1000',
+    SWEEP_INTERVAL_MS: '300',
+    WORKER_CONCURRENCY: '1',
+    COMPAT_HOLD: 'yes',
+  })
+  const startWorker = (root: string) => {
+    const worker = startReleaseWorker(root, settingsOf(root))
+    t.teardown(() => worker.kill())
+    return worker
+  }
+  const earlierWorker = startWorker(earlier)
+  const hubs = await Promise.all([earlier, CLONE].map((root) => startReleaseHub(root, settingsOf(root))))
+  t.teardown(() => Promise.all(hubs.map((hub) => hub.kill())))
+  const users = hubs.map((hub) => new HubUser(hub))
+  const [before, after] = users
+  if (!before || !after) throw new Error('two hubs were started')
+  const tabs = users.map((user) => user.socket('/ws'))
+  t.teardown(() => {
+    for (const tab of tabs) tab.terminate()
+  })
+  for (const tab of tabs) await tab.next('process_list')
+
+  /** Submits a run at one hub, which is watched at the other one. */
+  const runOver = async (from: HubUser, to: HubUser, run_id: string) => {
+    await from.post('/api/v2/runs', { run_id, input: BAR })
+    const socket = to.socket(`/api/v2/ws/runs/${run_id}`)
+    t.match(await socket.next('completed'), { run_id, percent: 100, attempts: 1 })
+    socket.terminate()
+  }
+  /** Starts a job at one hub that does not end by itself, and cancels it at the other one. */
+  const cancelOver = async (from: HubUser, to: HubUser, walk_id: string) => {
+    await from.post('/api/v2/walks', { walk_id, input: HELD })
+    const socket = from.socket(`/api/v2/ws/walks/${walk_id}`)
+    await eventually(() => socket.messages.some(({ seq }) => seq >= 5))
+    await to.post(`/api/v2/walks/${walk_id}/cancel`)
+    const cancelled = await socket.next('cancelled')
+    t.notOk('forced' in cancelled, 'the worker obeyed')
+    socket.terminate()
+  }
+
+  await t.test('jobs of both hubs run on the earlier worker', async () => {
+    await Promise.all([runOver(after, before, 'new-old-old'), runOver(before, after, 'old-old-new')])
+    await cancelOver(before, after, 'cancelled-on-old')
+  })
+
+  await t.test('an optimization begins with both workers, and goes on without the earlier one', async (t) => {
+    startWorker(CLONE)
+    await before.post('/api/v2/optimizations', { optimization_id: 'search', ...SEARCH })
+    const socket = after.socket('/api/v2/ws/optimizations/search')
+    await eventually(() => socket.all('optimization_iteration').length >= 4)
+    await earlierWorker.kill()
+    t.match(await socket.next('completed'), { evaluated: 12, total: 12, metrics_summary: { failed: 0 } })
+    const iterations = socket.all('optimization_iteration').map(({ iteration }) => iteration)
+    t.strictSame(
+      iterations,
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    )
+    socket.terminate()
+  })
+
+  await t.test('jobs of both hubs run on the worker of today', async () => {
+    await Promise.all([runOver(before, after, 'old-new-new'), runOver(after, before, 'new-new-old')])
+    await cancelOver(after, before, 'cancelled-on-new')
+  })
+
+  await t.test('both hubs tell the same of every process, and nothing is missing', async (t) => {
+    const seqs = tabs.map(() => new Map<string, number>())
+    await eventually(() => {
+      for (const [i, tab] of tabs.entries()) seqs[i] = proveProcesses(tab.messages)
+      return JSON.stringify([...(seqs[0] ?? [])].sort()) === JSON.stringify([...(seqs[1] ?? [])].sort())
+    })
+    t.equal(seqs[0]?.size, 7 + 12, 'the jobs, and the runs of the optimization')
+    const durables = ({ messages }: { readonly messages: readonly Message[] }) =>
+      messages
+        .filter(({ type, seq }) => type !== 'process_progress' && seq !== undefined)
+        .map(({ prev: _prev, ...message }) => message)
+        .toSorted((a, b) => a.process_id.localeCompare(b.process_id) || a.seq - b.seq)
+    const [one, other] = tabs.map(durables)
+    t.strictSame(one, other)
+    const [list, otherList] = await Promise.all(users.map((user) => user.get('/api/processes?limit=100')))
+    t.strictSame(comparable(list), comparable(otherList))
+    t.ok(list.processes.every(({ status }: Message) => status === 'completed' || status === 'cancelled'))
+  })
+})

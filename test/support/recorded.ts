@@ -1,0 +1,135 @@
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { signToken } from '../../src/cli/token.js'
+import { CLONE, RELEASE_SECRET } from './release.js'
+import { SseClient } from './sse-client.js'
+import { type Message, TestClient } from './test-client.js'
+
+/** The recordings of v0.1.0; see its README. */
+export const RECORDED = join(CLONE, 'test/fixtures/v0.1.0')
+
+/** Settings that give a release the kinds and the solver of the recordings. Their module imports the release that it lies in. */
+export function recordedKinds(root: string): Readonly<Record<'KINDS_MODULES' | 'SOLVERS_FILE', string>> {
+  if (root !== CLONE) for (const file of ['kinds.mjs', 'solvers.json', 'failing.mjs']) copyFileSync(join(RECORDED, file), join(root, file))
+  const folder = root === CLONE ? RECORDED : root
+  return { KINDS_MODULES: join(folder, 'kinds.mjs'), SOLVERS_FILE: join(folder, 'solvers.json') }
+}
+
+/**
+ * Where frames were recorded: `live` is a socket that was open from the submit on, `socket` one that was opened later, `stream` a stream of server-sent events,
+ * `get` a REST body.
+ */
+export type Door = 'live' | 'socket' | 'stream' | 'get'
+
+export interface Recording {
+  readonly door: Door
+  readonly path: string
+  /** As they came; of a stream `<id> <data>`, with `-` where an event has no id. */
+  readonly frames: readonly string[]
+}
+
+export interface Recorded {
+  readonly recordings: readonly Recording[]
+  /** Redis commands that bring the data back. */
+  readonly commands: readonly (readonly string[])[]
+}
+
+const HEADING = /^# (live|socket|stream|get) (\S+)$/
+const DAY_MS = 24 * 3600_000
+
+/** Reads frames and dump as if they had been recorded at this moment: every time in them moves by the same span. */
+export function readRecorded(): Recorded {
+  const [head = '', ...dump] = linesOf('redis.txt')
+  const recordedAt = Date.parse(head.replace('# recorded at ', ''))
+  const moved = moveTimes(recordedAt, Date.now() - recordedAt)
+  const recordings: { door: Door; path: string; frames: string[] }[] = []
+  for (const line of linesOf('frames.txt')) {
+    const [, door, path] = HEADING.exec(line) ?? []
+    if (door !== undefined && path !== undefined)
+      recordings.push({ door: door as Door, path, frames: [] }) // as HEADING says
+    else recordings.at(-1)?.frames.push(moved(line))
+  }
+  return { recordings, commands: dump.map((line) => JSON.parse(moved(line))) }
+}
+
+/** What was recorded at a place; throws where nothing was. */
+export function recordingOf({ recordings }: Recorded, door: Door, path: string): Message[] {
+  const found = recordings.find((recording) => recording.door === door && recording.path === path)
+  if (!found) throw new RangeError(`nothing is recorded of ${door} ${path}`)
+  return found.frames.map((frame) => JSON.parse(door === 'stream' ? frame.slice(frame.indexOf(' ')) : frame))
+}
+
+/** Fills an empty Redis. */
+export async function restore(url: string, { commands }: Recorded): Promise<void> {
+  const redis = new Redis(url)
+  try {
+    for (const [command = '', ...args] of commands) await redis.call(command, ...args)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(join(RECORDED, file), 'utf8').trimEnd().split('\n')
+}
+
+/** Moves each time within a day of `around`: ISO 8601 in UTC, and milliseconds since 1970. */
+function moveTimes(around: number, byMs: number): (text: string) => string {
+  const isNear = (time: number) => Math.abs(time - around) < DAY_MS
+  return (text) =>
+    text
+      .replace(/\b\d{13}\b/g, (ms) => (isNear(Number(ms)) ? `${Number(ms) + byMs}` : ms))
+      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, (iso) => {
+        const time = Date.parse(iso)
+        return isNear(time) ? new Date(time + byMs).toISOString() : iso
+      })
+}
+
+/** What another Redis and another moment may change: the epoch of a history ([POS-6]), and the moment at which a snapshot was made. */
+export function comparable(value: Message): Message {
+  if (Array.isArray(value)) return value.map(comparable)
+  if (typeof value !== 'object' || value === null) return value
+  const { epoch: _epoch, ...rest } = value
+  if ('recovered' in rest || rest.type === 'process_list') delete rest.timestamp
+  return Object.fromEntries(Object.entries(rest).map(([name, field]) => [name, comparable(field)]))
+}
+
+/** A user of a hub that runs in another process. */
+export class HubUser {
+  readonly #http: string
+  readonly token: string
+
+  constructor({ http }: { readonly http: string }, sub = 'alice', claims: Readonly<Record<string, unknown>> = {}) {
+    this.#http = http
+    this.token = signToken(RELEASE_SECRET, sub, 3600, claims)
+  }
+
+  /** Rejects where the hub refuses. */
+  async get(path: string): Promise<Message> {
+    return JSON.parse(await this.text('GET', path))
+  }
+
+  async post(path: string, body?: object): Promise<Message> {
+    return JSON.parse(await this.text('POST', path, body))
+  }
+
+  /** The bytes of an answer. */
+  async text(method: 'GET' | 'POST', path: string, body?: object): Promise<string> {
+    const headers = { authorization: `Bearer ${this.token}`, ...(body && { 'content-type': 'application/json' }) }
+    const answer = await fetch(`${this.#http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+    const text = await answer.text()
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
+    return text
+  }
+
+  socket(path: string): TestClient {
+    const url = new URL(path, this.#http.replace('http', 'ws'))
+    url.searchParams.set('token', this.token)
+    return new TestClient(url.href)
+  }
+
+  stream(path: string): SseClient {
+    return new SseClient(`${this.#http}${path}`, { headers: { authorization: `Bearer ${this.token}` } })
+  }
+}
