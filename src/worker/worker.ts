@@ -4,10 +4,10 @@ import type { Redis } from 'ioredis'
 import type { ComputedKindName, InputOf } from '../core/kinds.js'
 import type { AttemptTally } from '../jobs/attempt-tally.js'
 import { type Finalizer, finalize } from '../jobs/finalize.js'
-import { commit, isLost } from '../queue/bullmq/commit.js'
 import { connectBull, connectControl } from '../queue/bullmq/connection.js'
 import { type Held, holdLock } from '../queue/bullmq/locks.js'
 import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../queue/bullmq/queue.js'
+import { settle } from '../queue/bullmq/settle.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRefusal } from '../storage/broker.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
@@ -225,18 +225,12 @@ export class KindWorker<K extends ComputedKindName> {
     throw new WaitingError()
   }
 
-  /**
-   * Commits the end of a try, however long Redis is away or refuses: until then the result is here alone. False where somebody else has the round by now, or
-   * this very commit has been done before its answer was lost.
-   */
+  /** See `settle`; however long Redis is away or refuses: until then the result is here alone. */
   async #commit(job: BullJob<BullData, BullReturn>, held: Held, settled: Settled): Promise<boolean> {
     for (;;) {
       try {
-        if (!(await holdLock(this.#connection, held, this.#options.lockDurationMs))) return false
-        await commit(job, held.lock, settled)
-        return true
+        return await settle(this.#connection, job, held, settled, this.#options.lockDurationMs)
       } catch (error) {
-        if (isLost(error)) return false
         // This worker was closed meanwhile: the queue gives the job to another one.
         if (storeFaultOf(error) === null || this.#connection.status === 'end') throw error
       }

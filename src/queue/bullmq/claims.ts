@@ -4,11 +4,11 @@ import type { StoreWatch } from '../../storage/redis/store-health.js'
 import { asked } from '../../storage/store-fault.js'
 import { CHECKS_PER_LOCK, type Claim, type ClaimRecord, type Claims, type PostCounter, type Taken } from '../claims.js'
 import type { Settled } from '../queue.js'
-import { commit, isLost } from './commit.js'
 import { connectBull } from './connection.js'
-import { holdLock } from './locks.js'
+import { type Held, holdLock } from './locks.js'
 import { type BullData, type BullReturn, bullJobId } from './queue.js'
 import { countPost, readRecord, writeRecord } from './records.js'
+import { settle } from './settle.js'
 
 export interface BullClaimsOptions {
   readonly url: string
@@ -50,26 +50,13 @@ export class BullClaims implements Claims, PostCounter {
   }
 
   async renew(claim: Claim, lock: string): Promise<boolean> {
-    const queue = this.#queue(claim.queue)
-    const job = await asked(queue.getJob(bullJobId(claim)))
-    if (!job || job.data.base + job.attemptsStarted !== claim.token) return false
-    return holdLock(
-      this.#redis(),
-      { base: queue.toKey(''), name: bullJobId(claim), lock, start: job.attemptsStarted },
-      this.#options.lockMs,
-    )
+    const job = await this.#find(claim)
+    return job !== null && holdLock(this.#redis(), this.#held(claim, lock, job), this.#options.lockMs)
   }
 
   async settle(claim: Claim, lock: string, settled: Settled): Promise<boolean> {
-    const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
-    if (!job || !(await this.renew(claim, lock))) return false
-    try {
-      await asked(commit(job, lock, settled))
-      return true
-    } catch (error) {
-      if (isLost(error)) return false
-      throw error
-    }
+    const job = await this.#find(claim)
+    return job !== null && asked(settle(this.#redis(), job, this.#held(claim, lock, job), settled, this.#options.lockMs))
   }
 
   async read(claim: Claim): Promise<ClaimRecord | null> {
@@ -93,6 +80,16 @@ export class BullClaims implements Claims, PostCounter {
   async close(): Promise<void> {
     await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
     this.#connection?.disconnect()
+  }
+
+  /** The round as this claim started it; null where another start has followed. */
+  async #find(claim: Claim): Promise<RoundJob | null> {
+    const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
+    return job && job.data.base + job.attemptsStarted === claim.token ? job : null
+  }
+
+  #held(claim: Claim, lock: string, job: RoundJob): Held {
+    return { base: this.#queue(claim.queue).toKey(''), name: bullJobId(claim), lock, start: job.attemptsStarted }
   }
 
   /** In the slot of its queue. Each claim has its own, so one that is lost never touches that of the next. */
