@@ -1,5 +1,6 @@
 import t from 'tap'
 import { messageOf } from '../../src/core/job-state.js'
+import { runEvents } from '../../src/core/run-events.js'
 import { JobService } from '../../src/jobs/job-service.js'
 import type { Queue } from '../../src/queue/queue.js'
 import type { FairScheduler } from '../../src/storage/fair-scheduler.js'
@@ -97,4 +98,39 @@ t.test('[PROC-2] a job was created when its first message says so, however slow 
   const { id, created_at } = await jobs.submit({ owner: 'alice', kind: 'run', input: HORN })
   const [first] = (await store.history(id, 0, 1))?.entries ?? []
   t.equal(first && messageOf(first).timestamp, created_at)
+})
+
+t.test('[CANCEL-2] a cancel is one write, and a second one where the job has moved on since it was read', async (t) => {
+  const told: string[] = []
+  const { store, jobs } = open({ ...QUEUE, cancelOnOwner: async ({ id }) => void told.push(id) })
+  const answers: boolean[] = []
+  const publish = store.publish.bind(store)
+  let before = async () => {}
+  store.publish = async (...write) => {
+    const act = before
+    before = async () => {}
+    await act()
+    const answer = await publish(...write)
+    answers.push(answer.ok)
+    return answer
+  }
+  const submit = async (id: string) => jobs.submit({ id, owner: 'alice', kind: 'run', input: HORN })
+  const start = (id: string) => publish(id, [runEvents.status(id, 'running')], { round: 1, token: 1, n: 1 })
+  const cancel = async (id: string) => [await jobs.cancel(id, () => true), ...answers.splice(0)]
+
+  await submit('waits')
+  t.same(await cancel('waits'), ['cancelled', true])
+  await submit('runs')
+  await start('runs')
+  t.same(await cancel('runs'), ['cancelling', true])
+  t.same(await cancel('runs'), ['cancelling', false], 'again')
+  await submit('starts')
+  before = async () => void (await start('starts'))
+  t.same(await cancel('starts'), ['cancelling', false, true])
+  await submit('goes-back')
+  await start('goes-back')
+  before = async () => void (await publish('goes-back', [runEvents.status('goes-back', 'queued')], { round: 1, token: 1, n: 2 }))
+  t.same(await cancel('goes-back'), ['cancelled', false, true])
+  t.same(told, ['runs', 'runs', 'starts'], 'only a job that runs is told')
+  await t.rejects(cancel('waits'), { code: 'already_final' })
 })
