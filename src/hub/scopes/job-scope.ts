@@ -61,13 +61,13 @@ class JobScope implements Scope {
 
   async receive(message: ScopeMessage): Promise<void> {
     if (message.type !== 'cancel') throw new RuncastError('invalid')
-    const { policy, identity, send: say } = this.#context
+    const { policy, identity, send } = this.#context
     const { id, idField } = this.#options
     // Asked twice at once, it is asked once.
     this.#cancelling ??= policy.cancel(identity(), id).finally(() => {
       this.#cancelling = undefined
     })
-    say({ type: 'cancel_accepted', [idField]: id, status: await this.#cancelling })
+    send({ type: 'cancel_accepted', [idField]: id, status: await this.#cancelling })
   }
 
   /** A replay may hold the final message of an earlier round. */

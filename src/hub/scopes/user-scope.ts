@@ -1,3 +1,4 @@
+import PQueue from 'p-queue'
 import { processDialect, processView } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
@@ -12,7 +13,6 @@ import { RecentMap } from '../recent-map.js'
 import type { Follower } from './feed.js'
 import { ResumePositions } from './resume-positions.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
-import { SerialQueue } from './serial-queue.js'
 import type { SubscribeOptions, SubscriptionHandle } from './subscription-handle.js'
 
 export interface UserScopeLimits {
@@ -46,7 +46,7 @@ class UserScope implements Scope, Follower {
   /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
   readonly #again = new Set<string>()
   /** What the client asks for waits until its list has left, since an answer overtakes what waits. */
-  readonly #queue = new SerialQueue(MAX_WAITING)
+  readonly #requests = new PQueue({ concurrency: 1, autoStart: false })
   /** There were more jobs than it may follow. */
   #isShort = false
   #resyncing: Promise<void> = Promise.resolve()
@@ -86,17 +86,17 @@ class UserScope implements Scope, Follower {
   }
 
   async receive(message: ScopeMessage): Promise<void> {
-    const { policy, identity, send: say } = this.#context
+    const { policy, identity, send } = this.#context
     const { process_id } = message as { process_id: string } // each message of this scope names a process
     switch (message.type) {
       case 'subscribe': {
         const { after, epoch } = message
-        return this.#queue.run(() => this.#subscribe(process_id, after !== undefined && epoch !== undefined ? { epoch, seq: after } : null))
+        return this.#inOrder(() => this.#subscribe(process_id, after !== undefined && epoch !== undefined ? { epoch, seq: after } : null))
       }
       case 'unsubscribe':
-        return this.#queue.run(() => this.#unsubscribe(process_id))
+        return this.#inOrder(() => this.#unsubscribe(process_id))
       case 'cancel_process':
-        return say({ type: 'cancel_accepted', process_id, status: await policy.cancel(identity(), process_id) })
+        return send({ type: 'cancel_accepted', process_id, status: await policy.cancel(identity(), process_id) })
       default:
         throw new RuncastError('invalid')
     }
@@ -281,12 +281,19 @@ class UserScope implements Scope, Follower {
     this.#isListed = true
   }
 
+  /** Runs an act after those before it. Rejects as it does, or with `rate_limited` where too many wait. */
+  async #inOrder(act: () => Promise<void>): Promise<void> {
+    const { size, pending } = this.#requests
+    if (size + pending >= MAX_WAITING) throw new RuncastError('rate_limited', 'Too many requests wait for an answer.')
+    await this.#requests.add(act)
+  }
+
   /** Whatever comes of other jobs comes after the first list. */
   #listLeft(): void {
     const early = this.#early ?? []
     this.#early = null
     this.#left.confirm()
-    this.#queue.start()
+    this.#requests.start()
     for (const [id, isNews] of early) this.changed(id, isNews)
   }
 }
