@@ -63,7 +63,7 @@ export const CASES: readonly (readonly [fault: string, file: string, test: strin
     '[OPT-3] without a worker that has its solver',
   ],
   ['A watch ends for ever where sockets were too many', 'integration/client', '[CODE-1] each code ends a watch'],
-  ['Places of silent sockets stay taken', 'unit/place', '[LIMIT-1] a new socket displaces one'],
+  ['Places of silent sockets stay taken', 'unit/place', '[LIMIT-1] a new socket displaces a deaf one'],
   ['Places of a dead hub stay taken', 'e2e/doors', '[LIMIT-1] a node that is killed with -9'],
   ['A slow token ends a watch for ever', 'integration/client', '[CONN-1] a token that comes later'],
   ['A query in the URL breaks resuming', 'integration/client', 'the URL may have a query of its own'],

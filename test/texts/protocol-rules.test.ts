@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import ts from 'typescript'
+import { CASES } from '../faults/cases.js'
 
 const ROOT = new URL('../../../', import.meta.url)
 const ID = /\[([A-Z]+-\d+)\]/g
@@ -59,3 +60,14 @@ for (const id of rules) {
     t.ok(named.has(id))
   })
 }
+
+t.test('each fault in test/faults/cases.ts names tests that exist', async (t) => {
+  for (const [fault, file, title] of CASES) {
+    // Without its quotes, up to what it fills in.
+    const heads = titlesOf(`${file}.test.ts`).map((text) => text.slice(1, -1).split('${', 1).join())
+    t.ok(
+      heads.some((head) => head.startsWith(title) || (head.length > 10 && title.startsWith(head))),
+      `${fault}: ${file} ${title}`,
+    )
+  }
+})
