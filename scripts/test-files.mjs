@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Parser } from 'tap-parser'
 import { stringify } from 'yaml'
+import './programs.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const END = '.test.js'

@@ -11,10 +11,9 @@ export const K8S = fileURLToPath(new URL('../../../deploy/k8s/', import.meta.url
 export const OVERLAYS = ['single', 'external-redis'] as const
 export const COMPONENTS = ['keda', 'monitoring'] as const
 
-/** The ways to render: the first that is there is taken. The second is what the bootstrap fetches where there is none. */
+/** The ways to render: the first that is there is taken. */
 const TOOLS = [
   ['kubectl', 'kustomize'],
-  [fileURLToPath(new URL('../../../.runcast/kubectl/kubectl', import.meta.url)), 'kustomize'],
   ['kustomize', 'build'],
 ] as const
 

@@ -57,7 +57,7 @@ t.test('the lines of the README make a program and run the stack; programs and c
     const env = { PATH: nothing, RUNCAST_NO_INSTALL: '1', REDIS_URL: '' }
     const { code, stdout, stderr } = await startCommand(t, process.execPath, [main, 'start'], { cwd: folder, env }).ended
     t.match({ code, stdout }, { code: 1, stdout: '' })
-    t.match(stderr, /^no Redis 7\.0 or later here: install redis-server or valkey-server, or name one by REDIS_URL\n$/)
+    t.match(stderr, /^no Redis 7\.0 or later here: install redis-server or valkey-server, or set REDIS_URL\n$/)
   })
 
   await t.test('the lines of the second terminal submit a run and a benchmark, and tell how it ended', async (t) => {

@@ -31,7 +31,6 @@ t.test('the package is what runs, its types and its documents: no tests, no sour
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
     /^docs\/[a-z]+\.md$/,
     /^examples\/[a-z-]+\/[\w-]+\.(md|js|py|sh|json)$|^examples\/[a-z-]+\/README\.md$/,
-    /^scripts\/(command|ensure-redis|lock|package-managers|redis)\.mjs$/,
     /^build\/(src|workers)\/.*(?<!\.test)(\.js|\.d\.ts|\.lua|\.txt)$/,
   ]
   t.same(
@@ -43,7 +42,7 @@ t.test('the package is what runs, its types and its documents: no tests, no sour
     'README.md',
     'CHANGELOG.md',
     'build/src/storage/redis/lua/publish.lua',
-    'scripts/ensure-redis.mjs',
+    'build/src/embedded/ready-redis.js',
     manifest.bin.runcast,
   ]) {
     t.ok(files.includes(file), file)

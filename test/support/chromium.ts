@@ -12,9 +12,10 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** A Chromium of the system, closed in the teardown. Throws where there is none: `node scripts/bootstrap.mjs --chromium` installs one. */
+/** The Chromium on the PATH, closed in the teardown. `npm run test:e2e` makes sure that there is one. */
 export async function startChromium(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS, timeout: 120_000 })
+  const env = { ...process.env, XDG_CONFIG_HOME: t.testdir() } // its crash reports would be kept with the user's settings
+  const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS, env, timeout: 120_000 })
   t.teardown(() => browser.close())
   return browser
 }

@@ -1,15 +1,9 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-
-/** Where the bootstrap puts the one that it fetches; see `scripts/promtool.mjs`. */
-const FETCHED = fileURLToPath(new URL('../../../.runcast/prometheus/usr/bin/promtool', import.meta.url))
-const PATH = existsSync(FETCHED) ? FETCHED : 'promtool'
 
 /** Runs promtool; answers what it said, on stdout and stderr, and fails the test where it is not content. */
 export async function promtool(t: Test, args: readonly string[], input = ''): Promise<string> {
-  const child = spawn(PATH, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn('promtool', args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
   const ended = new Promise<number | null>((resolve, reject) => {

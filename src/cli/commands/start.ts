@@ -1,9 +1,9 @@
 import { type Config, loadConfig } from '../../config/config.js'
 import { loadKinds } from '../../config/load-kinds.js'
+import { readyRedis } from '../../embedded/ready-redis.js'
 import { type Stack, startStack } from '../../embedded/stack.js'
 import { defineCommand } from '../command.js'
 import { EXIT } from '../exit-code.js'
-import { readyRedis } from '../ready-redis.js'
 import { signToken } from '../token.js'
 
 const TOKEN_SECONDS = 12 * 3600
@@ -16,13 +16,13 @@ export const start = defineCommand({
   options: {},
   notes: [
     'Settings are environment variables: see the README. Data lie in .runcast/data of the working directory (DATA_DIR).',
-    'Without REDIS_URL it takes a redis-server or valkey-server that it finds, and installs one where that needs no question; RUNCAST_NO_INSTALL=1 forbids that.',
-    'The container image has none of that: there it needs REDIS_URL and JWT_SECRET.',
+    'Without REDIS_URL it runs the redis-server or valkey-server on PATH, else a private copy, which it downloads; RUNCAST_NO_INSTALL=1 forbids that.',
+    'The container image has no Redis: there it needs REDIS_URL and JWT_SECRET.',
   ],
   run: async () => {
     await loadKinds(process.env)
     const config = loadConfig(process.env)
-    if (config.REDIS_URL === '') await readyRedis(process.env)
+    if (config.REDIS_URL === '') await readyRedis(process.env.RUNCAST_NO_INSTALL !== '1', (line) => process.stderr.write(`${line}\n`))
     const stack = await startStack({
       host: config.HOST,
       ports: [config.PORT, config.PORT + 1],

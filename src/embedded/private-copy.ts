@@ -1,0 +1,71 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const FOLDER = fileURLToPath(new URL('../../../.runcast', import.meta.url))
+
+/** An error whose message is all that the user needs. */
+export class SetupError extends Error {
+  override readonly name = 'SetupError'
+}
+
+/** Where the private copy of a program is: its commands are in `bin`. The folder is there with all of its content or not at all. */
+export function privateFolder(name: string): string {
+  return join(FOLDER, name)
+}
+
+/**
+ * Makes a private copy: `fill` puts the program into a new folder, and `works` decides whether it runs here. Only then does the folder get
+ * its name, so that an interrupted download is never used. Processes that do this at once do it twice, and the first copy stays.
+ * Rejects with the error of `fill`, and with a `SetupError` where nothing can be written or the program does not run.
+ */
+export async function makePrivateCopy(
+  name: string,
+  fill: (folder: string) => Promise<void>,
+  works: (folder: string) => Promise<boolean>,
+): Promise<void> {
+  const partial = await temporaryFolder(name)
+  try {
+    await fill(partial)
+    if (!(await works(partial))) throw new SetupError(`the private copy of ${name} does not run here`)
+    const folder = privateFolder(name)
+    try {
+      await rename(partial, folder)
+    } catch {
+      if (await works(folder)) return
+      await rm(folder, { recursive: true, force: true }) // an older copy that no longer runs
+      await rename(partial, folder)
+    }
+  } finally {
+    await rm(partial, { recursive: true, force: true })
+  }
+}
+
+async function temporaryFolder(name: string): Promise<string> {
+  try {
+    await mkdir(FOLDER, { recursive: true })
+    const folder = await mkdtemp(join(FOLDER, `.${name}-`))
+    await chmod(folder, 0o755) // the copy of an administrator serves every user
+    return folder
+  } catch (error) {
+    throw new SetupError(`${FOLDER} cannot be written`, { cause: error })
+  }
+}
+
+/** Runs a command and answers its stdout. Rejects with a `SetupError` that has the last line of its stderr. */
+export async function commandOutput(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  try {
+    return (await promisify(execFile)(command, args, { maxBuffer: 2 ** 26, ...options })).stdout
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    if (error.code === 'ENOENT') throw new SetupError(`there is no ${command}`)
+    const stderr = 'stderr' in error ? `${error.stderr}`.trim() : ''
+    throw new SetupError(`${command}: ${stderr.split('\n').at(-1) || `exit code ${error.code}`}`)
+  }
+}
