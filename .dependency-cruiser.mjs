@@ -2,7 +2,7 @@
  * The layers of the sources, from top to bottom. A layer imports itself and those below it. `cli` and `embedded` are leaves: only mains import them.
  * What computes (`workers/<kind>`) stands above the engine of workers; `app` puts everything together.
  */
-const LAYERS = [
+export const LAYERS = [
   'src/cli',
   'src/embedded',
   'src/app',

@@ -1,16 +1,20 @@
 #!/usr/bin/env node
 /*
  * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
- *   README.md           settings, and the inputs of runs, optimizations and benchmarks
- *   docs/protocol.md    codes, and the reasons why Redis cannot serve
- *   docs/operations.md  metrics, and the alerts of deploy/prometheus/alerts.yml
+ *   README.md             settings, and the inputs of runs, optimizations and benchmarks
+ *   docs/protocol.md      codes, and the reasons why Redis cannot serve
+ *   docs/operations.md    metrics, and the alerts of deploy/prometheus/alerts.yml
+ *   docs/architecture.md  the picture of the layers, from the imports of the sources
  * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
  * Reads build/, so it runs after `npm run build`.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cruise } from 'dependency-cruiser'
+import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 import { parse } from 'yaml'
+import cruiser, { LAYERS } from '../.dependency-cruiser.mjs'
 import { SETTINGS } from '../build/src/config/config.js'
 import { KINDS } from '../build/src/core/kinds.js'
 import { METRICS } from '../build/src/observability/table.js'
@@ -28,6 +32,7 @@ const DOCUMENTS = {
   },
   'docs/protocol.md': { codes: codesTable(), reasons: reasonsTable() },
   'docs/operations.md': { metrics: metricsTable(), alerts: alertsTable() },
+  'docs/architecture.md': { layers: await layersPicture() },
 }
 
 function settingsTable() {
@@ -67,6 +72,31 @@ function alertsTable() {
     ['alert', 'severity', 'what it means', 'what to do'],
     file.groups.flatMap(({ rules }) => rules.map(row)),
   )
+}
+
+/**
+ * The layers as boxes, in Mermaid. An arrow: the upper layer imports the lower one. It is left out where a longer way of arrows says so already.
+ * An import that points upwards is a dotted arrow.
+ */
+async function layersPicture() {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const options = { ...cruiser.options, baseDir: root, includeOnly: { path: '^(src|workers)/' }, collapse: '^(src/[^/]+|workers)' }
+  const cached = { ...options, cache: { folder: join(root, 'node_modules/.cache/runcast-docs'), strategy: 'content' } }
+  const { output } = await cruise(['src', 'workers'], cached, undefined, { tsConfig: extractTSConfig(join(root, 'tsconfig.json')) })
+  const imports = output.modules.flatMap(({ source, dependencies }) => dependencies.map(({ resolved }) => [source, resolved].map(layerOf)))
+  const arrows = imports.filter(([from, to]) => from !== to && from >= 0 && to >= 0)
+  const reached = LAYERS.map((_, layer) => new Set(arrows.filter(([from, to]) => from === layer && to > layer).map(([, to]) => to)))
+  for (const below of reached.toReversed()) for (const layer of [...below]) for (const lower of reached[layer]) below.add(lower)
+  const isImplied = ([from, to]) => arrows.some(([other, next]) => other === from && next > from && next !== to && reached[next].has(to))
+  const drawn = arrows.filter(([from, to]) => to < from || !isImplied([from, to]))
+  const name = (layer) => LAYERS[layer].split('/').at(-1)
+  const lines = drawn.map(([from, to]) => `  ${name(from)} ${to > from ? '-->' : '-.->'} ${name(to)}`)
+  return ['```mermaid', 'flowchart TD', ...LAYERS.map((layer, i) => `  ${name(i)}["${layer}"]`), ...new Set(lines), '```'].join('\n')
+}
+
+/** The index of a folder or file in `LAYERS`; -1 where it is in none. */
+function layerOf(path) {
+  return LAYERS.findIndex((layer) => path === layer || path.startsWith(`${layer}/`))
 }
 
 function inputTable(head, input) {

@@ -10,7 +10,8 @@ import { loadSolvers } from '../../src/kinds/run/load-solvers.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const GENERATOR = join(ROOT, 'scripts/docs.mjs')
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)]
+const DOCS = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...DOCS.map((name) => `docs/${name}`)]
 const texts = new Map(DOCUMENTS.map((name) => [name, read(name)]))
 const readme = texts.get('README.md') ?? ''
 const { version, scripts } = JSON.parse(read('package.json')) as { version: string; scripts: Record<string, string> }
@@ -52,19 +53,14 @@ function generate(...args: string[]): Promise<number> {
   })
 }
 
-t.test('the generated parts are fresh', async (t) => {
-  t.equal(await generate('--check'), 0, 'else: node scripts/docs.mjs')
-})
-
-t.test('a stale part is told and mended', async (t) => {
+t.test('generated parts are fresh; a stale one is reported and repaired', async (t) => {
   const copy = t.testdir({ docs: {} })
-  for (const name of ['README.md', 'docs/protocol.md', 'docs/operations.md']) copyFileSync(join(ROOT, name), join(copy, name))
-  const before = readFileSync(join(copy, 'README.md'), 'utf8')
-  writeFileSync(join(copy, 'README.md'), before.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
+  const generated = ['README.md', 'docs/protocol.md', 'docs/operations.md', 'docs/architecture.md']
+  for (const name of generated) copyFileSync(join(ROOT, name), join(copy, name))
+  writeFileSync(join(copy, 'README.md'), readme.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
   t.equal(await generate('--check', copy), 1)
   t.equal(await generate(copy), 0)
-  t.equal(readFileSync(join(copy, 'README.md'), 'utf8'), before)
-  t.equal(await generate('--check', copy), 0)
+  for (const name of generated) t.equal(readFileSync(join(copy, name), 'utf8'), texts.get(name), `${name}; else: npm run docs`)
 })
 
 t.test('every relative link leads to a file, and to a heading of it', async (t) => {
@@ -85,11 +81,42 @@ function anchorsOf(text: string): string[] {
 }
 
 t.test('every file that is named exists', async (t) => {
-  const named = found(/(?<![\w./-])((?:src|workers|test|docs|scripts|bench|build)\/[\w./-]*\w)/g)
+  const named = found(/(?<![\w./-])((?:src|workers|test|docs|scripts|bench|build|deploy|examples)\/[\w./-]*\w)/g)
   t.ok(named.length > 50)
   for (const [file, path] of named) {
     const source = path.replace(/^build\//, '').replace(/(?<=^(src|workers|test|bench)\/.*)\.js$/, '.ts')
     t.ok(existsSync(join(ROOT, source)), `${file}: ${path}`)
+  }
+})
+
+t.test('each decision record has all parts, one number and a line in the index', async (t) => {
+  const records = DOCUMENTS.filter((file) => /^docs\/internals\/adr\/\d/.test(file)).toSorted()
+  t.ok(records.length > 30)
+  const index = read('docs/internals/adr/README.md')
+  const numbers = records.map((file) => file.split('/').at(-1)?.slice(0, 4))
+  t.equal(new Set(numbers).size, records.length, 'no number twice')
+  for (const file of records) {
+    const [name = '', text] = [file.split('/').at(-1), read(file)]
+    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+    t.same(headings.slice(1), ['Status', 'Context', 'Decision', 'Consequences', 'Where it lives'], file)
+    t.ok(index.includes(`[${headings[0]}](${name})`), `${file} is in the index, by its title`)
+  }
+})
+
+t.test('the architecture names each layer, and each port with its members', async (t) => {
+  const text = texts.get('docs/architecture.md') ?? ''
+  const { LAYERS } = (await import(`${ROOT}.dependency-cruiser.mjs`)) as { LAYERS: readonly string[] }
+  const layers = [...text.matchAll(/^\| ((?:`[\w/]+`(?:, )?)+) \| /gm)].flatMap(([, names = '']) => names.replaceAll('`', '').split(', '))
+  t.same(
+    layers.filter((name) => LAYERS.includes(name)),
+    LAYERS,
+  )
+  const ports = [...text.matchAll(/^\| `(\w+)` \| `(src\/[\w/.-]+)` \| (.+?) \| /gm)]
+  t.ok(ports.length > 15)
+  for (const [, port, file = '', members = ''] of ports) {
+    const [, body = ''] = new RegExp(`^export interface ${port}\\b[^{]*{\n([^]*?)^}`, 'm').exec(read(file)) ?? []
+    const declared = [...body.matchAll(/^ {2}(?:readonly )?(\w+)[(:?]/gm)].map(([, name]) => `\`${name}\``)
+    t.same(members.split(', ').toSorted(), declared.toSorted(), `${port} in ${file}`)
   }
 })
 
