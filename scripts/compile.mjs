@@ -22,6 +22,8 @@ export function compile(root) {
   const before = readStamp(root).outputs
   const sources = fingerprint(root) // now: what changes while the compiler runs is for the next time
   const outputs = sourcesIn(root).map((file) => file.replace(SOURCE, '.js'))
+  // Nobody knows what an earlier version has left there.
+  if (before.length === 0) rmSync(join(root, 'build'), { recursive: true, force: true })
   // The compiler trusts its notes and would not write again what somebody has removed.
   if (!before.every((file) => existsSync(join(root, 'build', file)))) rmSync(join(root, 'build/.tsbuildinfo'), { force: true })
   writeStamp(root, { outputs: [...new Set([...before, ...outputs])] })
@@ -43,7 +45,8 @@ export function copyAssets(root) {
 
 function readStamp(root) {
   try {
-    return JSON.parse(readFileSync(join(root, 'build/.stamp.json'), 'utf8'))
+    // Earlier versions of this file wrote another form.
+    return { outputs: [], ...JSON.parse(readFileSync(join(root, 'build/.stamp.json'), 'utf8')) }
   } catch {
     return { outputs: [] }
   }
