@@ -181,7 +181,7 @@ export const SETTINGS = {
   QUIET_MS: integer('A job that is silent for so long is compared with Redis.', 10_000, 100, 600_000),
   LINGER_MS: integer('How long a job stays subscribed after its last client left.', 5000, 0, 600_000),
   MAX_EVENT_BYTES: integer('Largest message of a job.', 262_144, 65_536, 16_777_216),
-  MAX_LOG_ENTRIES: integer('Durable entries that a job keeps in its log.', 10_000, 100, 1_000_000),
+  MAX_LOG_ENTRIES: integer('Persisted entries that a job keeps in its log.', 10_000, 100, 1_000_000),
   MAX_MISSED_ENTRIES: integer('Most entries that a client can have missed and still resume.', 1000, 10, 100_000),
   MAX_KEYS: integer('Most different metrics and other conflation keys of a job.', 1024, 16, 100_000),
   STALE_MS: integer('A job that is computed and gives no sign of life for so long is stale.', 30_000, 1000, 3_600_000),

@@ -29,7 +29,7 @@ export const METRICS = {
     type: 'counter',
     of: 'hub',
     labels: [],
-    help: 'Ticks left out for a slow client, since a newer one of the same key came.',
+    help: 'Transient entries left out for a slow client, since a newer one of the same key came.',
   },
   runcast_resyncs_total: {
     type: 'counter',
@@ -48,7 +48,7 @@ export const METRICS = {
     of: 'hub',
     labels: [],
     buckets: DELIVERY_S,
-    help: 'From the timestamp of a durable message to the first socket of this hub that it is handed to, once per message, by the clock of Redis; less than 0 counts as 0.',
+    help: 'From the timestamp of a persisted message to the first socket of this hub that it is handed to, once per message, by the clock of Redis; less than 0 counts as 0.',
   },
   runcast_outbox_bytes: { type: 'gauge', of: 'hub', labels: [], help: 'Bytes that wait in this process for clients, in all.' },
   runcast_outbox_largest_bytes: { type: 'gauge', of: 'hub', labels: [], help: 'Bytes that wait for the slowest client.' },
@@ -170,12 +170,17 @@ export const METRICS = {
     labels: ['reason'],
     help: 'Jobs, or posts of a worker over HTTP, whose writes were refused: another worker has the job, or it is over.',
   },
-  runcast_reports_total: { type: 'counter', of: 'worker', labels: ['class'], help: 'Reports taken from processors, `tick` or `durable`.' },
+  runcast_reports_total: {
+    type: 'counter',
+    of: 'worker',
+    labels: ['class'],
+    help: 'Reports taken from processors: `tick` is a transient one, `durable` a persisted one.',
+  },
   runcast_ticks_coalesced_total: {
     type: 'counter',
     of: 'worker',
     labels: [],
-    help: 'Ticks that were not written, since a newer one of the same key came first.',
+    help: 'Transient events that were not written, since a newer one of the same key came first.',
   },
   runcast_publish_retries_total: {
     type: 'counter',

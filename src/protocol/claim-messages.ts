@@ -7,7 +7,7 @@ import { STATUSES } from './status.js'
 /** Most seconds that a claim waits for a job, and most events of one post. */
 export const MAX_WAIT_S = 30
 export const MAX_CLAIM_EVENTS = 64
-/** Posts of one claim in a second, over all hubs: twice what ticks need at 10 a second. */
+/** Posts of one claim in a second, over all hubs: twice what transient events need at 10 a second. */
 export const MAX_POSTS_PER_SECOND = 20
 
 function event<const T extends string, P extends Record<string, Parameters<typeof Type.Array>[0]>>(type: T, fields: P) {

@@ -72,7 +72,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     return stateOf(await jobs.read(kind, request.params.id, viewOf(policy, request)))
   })
 
-  const summary = 'Durable entries after a seq: the missed data. With Accept: text/event-stream state and live progress'
+  const summary = 'Persisted entries after a seq: the missed data. With Accept: text/event-stream state and live progress'
   app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
     varyByAccept(reply)
     if (wantsEventStream(request)) {

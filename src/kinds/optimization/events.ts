@@ -31,7 +31,7 @@ export const optimizationEvents = {
     message: message('optimization_iteration', id, body),
   }),
 
-  /** A tick: each front stands for the one before, and a log of all of them would be hundreds of megabytes. */
+  /** Transient: each front stands for the one before, and a log of all of them would be hundreds of megabytes. */
   front: (id: string, body: Body<'pareto_front'>): JobEvent => ({
     key: 'pareto',
     class: 'transient',
