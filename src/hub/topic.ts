@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.js'
 import type { Entry } from '../core/entry.js'
 import { advance, type JobState } from '../core/job-state.js'
-import { isOverloaded } from '../protocol/codes.js'
 import type { Broker, Reading } from '../storage/broker.js'
+import { GapRecovery } from './gap-recovery.js'
 import type { HubTally } from './hub-tally.js'
 import type { Kept } from './registry.js'
 import type { Subscription } from './subscription.js'
@@ -25,9 +25,6 @@ export interface Subscriber {
 /** Null: what was missed cannot be told, only the whole state. */
 export type CatchUp = () => readonly Entry[] | null
 
-const RETRY_MS = 500
-const MAX_HELD = 1000
-
 export interface TopicPorts {
   readonly broker: Broker
   readonly clock: Clock
@@ -41,31 +38,34 @@ export class Topic implements Kept {
   readonly id: string
   readonly subscribers = new Set<Subscriber>()
   readonly #broker: Broker
-  readonly #clock: Clock
   readonly #limits: TopicLimits
   readonly #recoveries: HubTally['recoveries']
-  readonly #onFault: (error: unknown) => void
+  readonly #recovery: GapRecovery<Entry, void>
   #state: JobState | null = null
   #loading: Promise<JobState | null> | undefined
-  #recovering: Promise<void> | undefined
-  #recoverAgain = false
-  /** What came in while the state was being read. */
-  #held: Entry[] = []
   /** All durable entries with a seq above `#recentAfter`. */
   #recent: Entry[] = []
   #recentAfter = 0
   #recentBytes = 0
   readonly #reads = new Map<string, Promise<Reading | null>>()
-  #callOffQuiet: (() => void) | undefined
-  #closed = false
 
-  constructor(id: string, ports: TopicPorts, limits: TopicLimits) {
+  constructor(id: string, { broker, clock, tally, onFault }: TopicPorts, limits: TopicLimits) {
     this.id = id
-    this.#broker = ports.broker
-    this.#clock = ports.clock
-    this.#recoveries = ports.tally.recoveries
+    this.#broker = broker
+    this.#recoveries = tally.recoveries
     this.#limits = limits
-    this.#onFault = ports.onFault
+    this.#recovery = new GapRecovery({
+      clock,
+      quietMs: limits.quietMs,
+      position: () => this.#state,
+      deliver: (entry) => this.#deliver(entry),
+      read: () => this.#readOn(),
+      // The state stays what it is, and readiness says so.
+      onUnreachable: () => {
+        this.#recoveries.unreachable += 1
+      },
+      onFault,
+    })
   }
 
   get isIdle(): boolean {
@@ -86,25 +86,14 @@ export class Topic implements Kept {
     return this.#loading
   }
 
-  /** The next entry of the channel. In order it goes to all; ahead of order it waits until what is missing was read. */
+  /** The next entry of the channel. In sequence it goes to all; ahead of sequence what is missing is read. */
   receive(entry: Entry): void {
-    const state = this.#state
-    if (!state || this.#recovering) this.#hold(entry)
-    else if (entry.generation === state.generation && entry.seq <= state.seq) return
-    else if (entry.generation === state.generation && entry.seq === state.seq + 1) this.#deliver(state, entry)
-    else {
-      this.#hold(entry)
-      void this.recover()
-    }
+    this.#recovery.receive(entry)
   }
 
   /** Reads what may have been missed, and tries until Redis answers. Concurrent calls share one read. */
   recover(): Promise<void> {
-    if (!this.#state || this.#closed) return Promise.resolve()
-    // A read that is under way may have been answered before what is asked for here was written.
-    if (this.#recovering) this.#recoverAgain = true
-    this.#recovering ??= this.#recoverOnce()
-    return this.#recovering
+    return this.#recovery.recover()
   }
 
   /**
@@ -125,9 +114,7 @@ export class Topic implements Kept {
   }
 
   close(): void {
-    this.#closed = true
-    this.#callOffQuiet?.()
-    this.#held = []
+    this.#recovery.close()
   }
 
   /** `older` are the durable entries up to `from`; those above it are remembered here. */
@@ -141,37 +128,16 @@ export class Topic implements Kept {
 
   async #load(): Promise<JobState | null> {
     await this.#broker.subscribe(this.id)
-    const reading = await this.#broker.read(this.id)
-    if (reading) this.#replace(reading.state)
-    this.#releaseHeld()
-    this.#watchQuiet()
+    await this.#recovery.refresh()
     return this.#state
   }
 
-  async #recoverOnce(): Promise<void> {
-    for (;;) {
-      const state = this.#state
-      if (!state || this.#closed) break
-      try {
-        const reading = await this.#broker.read(this.id, { epoch: state.epoch, seq: state.seq })
-        this.#absorb(state, reading)
-        if (!this.#recoverAgain) break
-        this.#recoverAgain = false
-      } catch (error) {
-        // No outage, so it would fail again at once: the next look at a silent job tries once more.
-        if (!isOverloaded(error)) {
-          this.#onFault(error)
-          break
-        }
-        this.#recoveries.unreachable += 1
-        // Redis cannot be reached: the state stays what it is, and readiness says so.
-        await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve))
-      }
-    }
-    this.#recovering = undefined
-    this.#recoverAgain = false
-    this.#releaseHeld()
-    this.#watchQuiet()
+  /** The whole state at first, then what was missed since. */
+  async #readOn(): Promise<void> {
+    const state = this.#state
+    const reading = await this.#broker.read(this.id, state ? { epoch: state.epoch, seq: state.seq } : undefined)
+    if (state) this.#absorb(state, reading)
+    else if (reading) this.#replace(reading.state)
   }
 
   #absorb(state: JobState, reading: Reading | null): void {
@@ -182,7 +148,7 @@ export class Topic implements Kept {
     } else if (reading.missed) {
       this.#recoveries[reading.missed.length > 0 ? 'entries' : 'nothing'] += 1
       if (reading.state.epoch !== state.epoch) this.#goOn(state, reading.state)
-      for (const entry of reading.missed) this.#deliver(state, entry)
+      for (const entry of reading.missed) this.#deliver(entry)
       state.seq = reading.state.seq
       state.sinceHeartbeatMs = reading.state.sinceHeartbeatMs
       state.stale = reading.state.stale
@@ -208,11 +174,10 @@ export class Topic implements Kept {
     return state
   }
 
-  #deliver(state: JobState, entry: Entry): void {
-    advance(state, entry)
+  #deliver(entry: Entry): void {
+    if (this.#state) advance(this.#state, entry)
     if (entry.class !== 'transient') this.#remember(entry)
     for (const subscriber of this.subscribers) subscriber.subscription.accept(entry)
-    this.#watchQuiet()
   }
 
   #remember(entry: Entry): void {
@@ -226,27 +191,6 @@ export class Topic implements Kept {
     }
   }
 
-  #hold(entry: Entry): void {
-    if (!this.#closed) this.#held.push(entry)
-    // What is dropped here will be missing in order, and so be read.
-    if (this.#held.length > MAX_HELD) this.#held.shift()
-  }
-
-  /** What follows in order is delivered. The rest is older than the last read, or comes after one more loss: then another read finds it. */
-  #releaseHeld(): void {
-    const held = this.#held
-    this.#held = []
-    for (const entry of held) {
-      const state = this.#state
-      if (!state || entry.generation !== state.generation || entry.seq <= state.seq) continue
-      if (entry.seq === state.seq + 1) this.#deliver(state, entry)
-      else {
-        this.#clock.after(RETRY_MS, () => void this.recover())
-        return
-      }
-    }
-  }
-
   #read(since: { epoch: string; seq: number }): Promise<Reading | null> {
     const key = `${since.epoch} ${since.seq}`
     let reading = this.#reads.get(key)
@@ -255,10 +199,5 @@ export class Topic implements Kept {
       this.#reads.set(key, reading)
     }
     return reading
-  }
-
-  #watchQuiet(): void {
-    this.#callOffQuiet?.()
-    if (!this.#closed) this.#callOffQuiet = this.#clock.after(this.#limits.quietMs, () => void this.recover())
   }
 }
