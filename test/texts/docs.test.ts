@@ -120,6 +120,28 @@ t.test('the architecture names each layer, and each port with its members', asyn
   }
 })
 
+t.test('each name that CONTRIBUTING says where to find is there', async (t) => {
+  const section =
+    read('CONTRIBUTING.md')
+      .split('\n## ')
+      .find((part) => part.startsWith('Where do I find')) ?? ''
+  const rows = section.split('\n').filter((line) => line.startsWith('| '))
+  const places = rows.flatMap((row) => {
+    const names = [...row.matchAll(/`([a-z]+[A-Z]\w*|[A-Z]{4,})`/g)].map(([, name = '']) => name)
+    const paths = [...row.matchAll(/`((?:src|test|scripts)\/[\w./-]+)`/g)].map(([, path = '']) => path)
+    return names.flatMap((name) => paths.map((path) => ({ name, path })))
+  })
+  t.ok(rows.length > 10 && places.length > 4)
+  for (const { name, path } of places) {
+    const isFile = /\.\w+$/.test(path)
+    const files = isFile ? [path] : readdirSync(join(ROOT, path), { recursive: true, encoding: 'utf8' }).map((file) => join(path, file))
+    t.ok(
+      files.some((file) => /\.\w+$/.test(file) && read(file).includes(name)),
+      `${name} in ${path}`,
+    )
+  }
+})
+
 t.test('every npm script that is named exists', async (t) => {
   const named = [...found(/\bnpm run ([\w:-]+)/g), ...found(/\bnpm (test|start)\b/g)]
   t.ok(named.length > 10)
