@@ -5,6 +5,7 @@
  *   docs/protocol.md      codes, and the reasons why Redis cannot serve
  *   docs/operations.md    metrics, and the alerts of deploy/prometheus/alerts.yml
  *   docs/architecture.md  the picture of the layers, from the imports of the sources
+ * and the alerts once more as an object of the Prometheus operator: kustomize takes no file from outside a component.
  * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
  * Reads build/, so it runs after `npm run build`.
  */
@@ -23,6 +24,9 @@ import { CODES, STORE_REASONS } from '../build/src/protocol/codes.js'
 /** Larger units by the last word of a setting's name, the largest first. */
 const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }
 
+const ALERTS = readFileSync(new URL('../deploy/prometheus/alerts.yml', import.meta.url), 'utf8')
+const ALERTS_OBJECT = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
+
 const DOCUMENTS = {
   'README.md': {
     settings: settingsTable(),
@@ -32,6 +36,7 @@ const DOCUMENTS = {
   },
   'docs/protocol.md': { codes: codesTable(), reasons: reasonsTable() },
   'docs/operations.md': { metrics: metricsTable(), alerts: alertsTable() },
+  [ALERTS_OBJECT]: {},
   'docs/architecture.md': { layers: await layersPicture() },
 }
 
@@ -61,7 +66,7 @@ function metricsTable() {
 }
 
 function alertsTable() {
-  const file = parse(readFileSync(new URL('../deploy/prometheus/alerts.yml', import.meta.url), 'utf8'))
+  const file = parse(ALERTS)
   const row = ({ alert, labels, annotations: { summary, runbook } }) => [
     code(alert),
     labels.severity,
@@ -158,7 +163,9 @@ const folder = args[isCheck ? 1 : 0] ?? fileURLToPath(new URL('..', import.meta.
 for (const [file, parts] of Object.entries(DOCUMENTS)) {
   const path = join(folder, file)
   const before = readFileSync(path, 'utf8')
-  const after = Object.entries(parts).reduce((text, [name, content]) => withPart(text, name, content), before)
+  const head = file === ALERTS_OBJECT ? /^spec:\n/m.exec(before) : null
+  const base = head ? `${before.slice(0, head.index)}spec:\n${ALERTS.replace(/^(?=.)/gm, '  ')}` : before
+  const after = Object.entries(parts).reduce((text, [name, content]) => withPart(text, name, content), base)
   if (after === before) continue
   if (isCheck) {
     process.stderr.write(`${file} is stale: run "node scripts/docs.mjs"\n`)

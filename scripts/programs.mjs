@@ -7,79 +7,59 @@ import { makePrivateCopy, privateFolder, SetupError } from '../build/src/embedde
 import { BootstrapError, mustRun, npm, run, say } from './command.mjs'
 
 const KEDA = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.url))
-const fromDebian =
-  (command, binary, ...packages) =>
-  (folder) =>
-    unpackDebian({ packages, binary, command }, folder)
 
 /**
- * Programs that tests and benchmarks run, by the option of the bootstrap. One on the PATH is used if it works, by any of its names, else a private
- * copy. `works` gets a function that runs the program; `fill` makes the copy.
+ * Programs that tests and benchmarks run, by the option of the bootstrap. One on the PATH is used if it `works`, by any of its names; else the
+ * packages of Debian give a private copy of the first one. `works` gets a function that runs the program.
  */
 export const PROGRAMS = {
   python: {
     what: 'Python 3.9 or later (python3)',
     names: ['python3'],
     works: (run) => run(['-c', 'import sys; sys.exit(sys.version_info < (3, 9))']).status === 0,
-    fill: fromDebian('python3', 'usr/bin/python3', 'python3'),
-    help: 'install it from https://www.python.org',
+    packages: ['python3'],
+    site: 'https://www.python.org',
   },
   calculix: {
     what: 'CalculiX (ccx)',
     names: ['ccx'],
     works: (run) => /Version \d/.test(run(['-v']).output), // with exit code 201
-    fill: fromDebian('ccx', 'usr/bin/ccx', 'calculix-ccx'),
-    help: 'install it from https://www.calculix.de',
-  },
-  curl: {
-    what: 'curl',
-    names: ['curl'],
-    works: (run) => run(['--version']).status === 0,
-    fill: fromDebian('curl', 'usr/bin/curl', 'curl'),
-    help: 'install it from https://curl.se',
+    packages: ['calculix-ccx'],
+    site: 'https://www.calculix.de',
   },
   chromium: {
     what: 'Chromium (chromium)',
     names: ['chromium', 'chromium-browser', 'google-chrome'],
-    works: (run) => run(['--version']).status === 0,
-    fill: fromDebian('chromium', 'usr/lib/chromium/chromium', 'chromium', 'chromium-common'),
-    help: 'install it from https://www.chromium.org',
+    packages: ['chromium', 'chromium-common'],
+    binary: 'usr/lib/chromium/chromium',
+    site: 'https://www.chromium.org',
   },
-  promtool: {
-    what: 'promtool',
-    names: ['promtool'],
-    works: (run) => run(['--version']).status === 0,
-    fill: async (folder) => {
-      await fromDebian('promtool', 'usr/bin/promtool', 'prometheus')(folder)
-      rmSync(join(folder, 'packages/usr/bin/prometheus')) // large, and not needed
-    },
-    help: 'install it from https://prometheus.io/download',
-  },
+  curl: { what: 'curl', names: ['curl'], packages: ['curl'], site: 'https://curl.se' },
+  promtool: { what: 'promtool', names: ['promtool'], packages: ['prometheus'], isStatic: true, site: 'https://prometheus.io/download' },
   kustomize: {
     what: 'kubectl 1.21 or later, or kustomize 3.7 or later',
     names: ['kubectl', 'kustomize'],
     works: (run) => ['kustomize', 'build'].some((command) => run([command, KEDA]).status === 0), // older ones know no components
     fill: fillKubectl,
-    help: 'install it from https://kubectl.docs.kubernetes.io/installation',
+    site: 'https://kubectl.docs.kubernetes.io/installation',
   },
 }
 
 // A process that imports this module finds the private copies, after all that was on the PATH, and so do its children.
 process.env.PATH = [process.env.PATH, ...Object.keys(PROGRAMS).map((name) => join(privateFolder(name), 'bin'))].join(delimiter)
 
-/** Whether the program is on the PATH, or there is a private copy. */
-export function hasProgram({ names, works }) {
-  return names.some((name) => works((args) => run(name, args)))
-}
-
-/** Makes a private copy. Rejects with an error of one line where that cannot be. */
-export async function getProgram(name, mayInstall) {
-  const { what, names, works, fill, help } = PROGRAMS[name]
-  const fail = (why) => new BootstrapError(`no ${what} here, and ${why}: ${help}`)
-  if (!mayInstall) throw fail('RUNCAST_NO_INSTALL forbids a private copy')
+/** Makes sure of a program: with a private copy where it is not on the PATH. Rejects with an error of one line where that cannot be. */
+export async function readyProgram(name, mayDownload) {
+  const program = PROGRAMS[name]
+  const { what, names, works = (run) => run(['--version']).status === 0, site } = program
+  const [command] = names
+  if (names.some((name) => works((args) => run(name, args)))) return
+  const fail = (why) => new BootstrapError(`no ${what} here, and ${why}: install it from ${site}`)
+  if (!mayDownload) throw fail('RUNCAST_NO_INSTALL forbids a private copy')
   say(`no ${what}: downloading a private copy into .runcast/${name}`)
+  const fill = program.fill ?? ((folder) => unpackDebian({ binary: `usr/bin/${command}`, ...program, command }, folder))
   try {
-    await makePrivateCopy(name, fill, async (folder) => works((args) => run(join(folder, 'bin', names[0]), args)))
+    await makePrivateCopy(name, fill, async (folder) => works((args) => run(join(folder, 'bin', command), args)))
   } catch (error) {
     throw error instanceof SetupError ? fail(`no private copy can be had (${error.message})`) : error
   }

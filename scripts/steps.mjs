@@ -27,13 +27,10 @@ export async function bootstrap(flags, env) {
       const { readyRedis } = await import('../build/src/embedded/ready-redis.js')
       await readyRedis(mayInstall, say)
     }
-    // The example that needs CalculiX is a Python program, and Python unpacks what has kubectl.
-    const needsPython = ['--python', '--calculix', '--kustomize'].some((flag) => flags.includes(flag))
-    for (const flag of [...(needsPython ? ['--python'] : []), ...flags]) {
-      const { PROGRAMS, getProgram, hasProgram } = await import('./programs.mjs')
-      const name = flag.slice('--'.length)
-      if (name in PROGRAMS && !hasProgram(PROGRAMS[name])) await getProgram(name, mayInstall)
-    }
+    const programs = flags.map((flag) => flag.slice('--'.length)).filter((name) => !['build', 'redis', 'redis-binary'].includes(name))
+    // The example that needs CalculiX is a Python program, and Python unpacks the file that has kubectl.
+    if (programs.includes('calculix') || programs.includes('kustomize')) programs.unshift('python')
+    for (const name of programs) await (await import('./programs.mjs')).readyProgram(name, mayInstall)
   } catch (error) {
     if (!(error instanceof BootstrapError) && error.name !== 'SetupError') throw error
     say(error.message)

@@ -2,51 +2,36 @@
 /*
  * The inner loop: node scripts/test-watch.mjs [<folder or file>...]
  * Compiles whenever a source changes, and then runs the tests that are named; where none is named, the test files that have changed,
- * or the unit tests where only other sources have. Ctrl-C ends it.
+ * or the unit tests where only other sources have. A change during a run ends that run. Ctrl-C ends it.
  */
 import { spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { copyAssets } from './compile.mjs'
-import { runTests, testFiles } from './test-files.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const TIERS = ['unit', 'texts', 'contract', 'property', 'integration', 'e2e']
 const named = process.argv.slice(2)
 let since = Date.now()
-let again = false
-let isRunning = false
+let isFirst = named.length === 0
+let tests
 
-const isChanged = (file) => statSync(`${ROOT}build/test/${file}.test.js`).mtimeMs > since
-
-async function run() {
-  again = true
-  if (isRunning) return
-  isRunning = true
-  while (again) {
-    again = false
-    copyAssets(ROOT)
-    const changed = testFiles(TIERS).filter(isChanged)
-    since = Date.now()
-    const files = named.length > 0 ? testFiles(named) : changed.length > 0 ? changed : testFiles(['unit'])
-    const results = await runTests(files, {
-      onResult: ({ file, passed, failures }) =>
-        console.log([`${failures.length > 0 ? 'FAIL' : 'ok'} ${file} (${passed})`, ...failures].join('\n')),
-    })
-    const failed = results.reduce((sum, { failures }) => sum + failures.length, 0)
-    console.log(`\n${failed === 0 ? 'All passed' : `${failed} failed`}. Waiting for changes.`)
-  }
-  isRunning = false
+function run() {
+  copyAssets(ROOT)
+  const all = readdirSync(`${ROOT}build/test`, { recursive: true }).filter((file) => file.endsWith('.test.js'))
+  const changed = all.filter((file) => statSync(`${ROOT}build/test/${file}`).mtimeMs > since)
+  since = Date.now()
+  tests?.kill()
+  const files = named.length > 0 ? named : changed.length > 0 ? changed : ['unit']
+  tests = spawn(process.execPath, ['scripts/test.mjs', ...files], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
-const compiler = spawn(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.', '--watch', '--preserveWatchOutput'], {
-  cwd: ROOT,
-  stdio: ['ignore', 'pipe', 'inherit'],
-})
+const command = ['node_modules/typescript/bin/tsc', '-p', '.', '--watch', '--preserveWatchOutput']
+const compiler = spawn(process.execPath, command, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))
-process.on('exit', () => compiler.kill())
-let isFirst = named.length === 0
+process.on('exit', () => {
+  for (const child of [compiler, tests]) child?.kill()
+})
 for await (const line of createInterface({ input: compiler.stdout })) {
   if (line.trim()) console.log(line)
   if (!/ Found 0 errors/.test(line)) continue

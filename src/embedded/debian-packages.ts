@@ -3,18 +3,22 @@ import { mkdir, readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { commandOutput, SetupError } from './private-copy.js'
 
-/** A program in packages of Debian or Ubuntu: `binary` is its path in them, `command` the name under which it is called. */
+/**
+ * A program in packages of Debian or Ubuntu: `binary` is its path in them, `command` the name under which it is called. A static one needs
+ * nothing that its packages depend on.
+ */
 export interface DebianProgram {
   readonly packages: readonly string[]
   readonly binary: string
   readonly command: string
+  readonly isStatic?: boolean
 }
 
 /**
  * Unpacks packages, with the libraries that this machine lacks, into `folder/packages`, and writes a script in `folder/bin` that runs the program
  * with them. apt checks the signatures; it has lists and a cache of its own, so this needs no privileges and changes nothing outside of `folder`.
  */
-export async function unpackDebian({ packages, binary, command }: DebianProgram, folder: string): Promise<void> {
+export async function unpackDebian({ packages, binary, command, isStatic = false }: DebianProgram, folder: string): Promise<void> {
   const apt = join(folder, 'apt')
   await mkdir(join(apt, 'lists', 'partial'), { recursive: true })
   await mkdir(join(apt, 'cache', 'archives', 'partial'), { recursive: true })
@@ -24,9 +28,9 @@ export async function unpackDebian({ packages, binary, command }: DebianProgram,
     return commandOutput('apt-get', ['-qq', ...args], { cwd: apt, env })
   }
   await aptGet('update').catch(unlessUnavailable)
-  // A simulation: it names what an installation would need.
-  const steps = await aptGet('--simulate', '--no-install-recommends', '--reinstall', 'install', ...packages)
-  const needed = [...steps.matchAll(/^Inst (\S+) /gm)].map(([, name = '']) => name)
+  const steps = isStatic ? '' : await aptGet('--simulate', '--no-install-recommends', '--reinstall', 'install', ...packages)
+  // A simulation names what an installation would need.
+  const needed = isStatic ? packages : [...steps.matchAll(/^Inst (\S+) /gm)].map(([, name = '']) => name)
   if (needed.length === 0) throw new SetupError(`apt-get: nothing to download for ${packages.join(', ')}`)
   await aptGet('download', ...needed)
   const root = join(folder, 'packages')

@@ -46,6 +46,8 @@ function blocks(text: string, language: string): string[] {
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block)
 }
 
+const RULE = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
+
 /** Runs the generator; answers its exit code. */
 function generate(...args: string[]): Promise<number> {
   return new Promise((resolve) => {
@@ -54,13 +56,13 @@ function generate(...args: string[]): Promise<number> {
 }
 
 t.test('generated parts are fresh; a stale one is reported and repaired', async (t) => {
-  const copy = t.testdir({ docs: {} })
-  const generated = ['README.md', 'docs/protocol.md', 'docs/operations.md', 'docs/architecture.md']
+  const copy = t.testdir({ docs: {}, deploy: { k8s: { components: { monitoring: {} } } } })
+  const generated = ['README.md', 'docs/protocol.md', 'docs/operations.md', 'docs/architecture.md', RULE]
   for (const name of generated) copyFileSync(join(ROOT, name), join(copy, name))
   writeFileSync(join(copy, 'README.md'), readme.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
   t.equal(await generate('--check', copy), 1)
   t.equal(await generate(copy), 0)
-  for (const name of generated) t.equal(readFileSync(join(copy, name), 'utf8'), texts.get(name), `${name}; else: npm run docs`)
+  for (const name of generated) t.equal(readFileSync(join(copy, name), 'utf8'), read(name), `${name}; else: npm run docs`)
 })
 
 t.test('every relative link leads to a file, and to a heading of it', async (t) => {
