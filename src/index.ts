@@ -1,9 +1,31 @@
+export { type ClientOptions, createClient, type RedisClientOptions } from './app/create-client.js'
 export * from './app/create-jobs.js'
 export { type DefinedKind, defineKind, type KindDefinition } from './app/define-kind.js'
 export type { HubNode } from './app/hub-node.js'
 export { buildHubNode, buildServer } from './app/lazy-server.js'
+export {
+  Client,
+  type EventOf,
+  type InputFor,
+  JobHandle,
+  type JobOptions,
+  type JobPage,
+  type KindRef,
+  type ListOptions,
+  type ResultOf,
+  type WatchOptions,
+} from './client/client.js'
+export type { HubClientOptions } from './client/create-client.js'
+export type { EventsOptions, JobEvent } from './client/job-events.js'
+export { JobFailed, type JobFailure } from './client/job-failed.js'
+export type { JobInfo } from './client/job-info.js'
 export { type Config, ConfigError, loadConfig } from './config/config.js'
 export type { Position } from './core/entry.js'
 export type { InputOf, KindName } from './core/kinds.js'
 export type { ServerOptions } from './http/server.js'
-export { RuncastError, /** @deprecated The same as `RuncastError`. */ RuncastError as Refusal } from './protocol/codes.js'
+export {
+  type CodeName,
+  type Issue,
+  RuncastError,
+  /** @deprecated The same as `RuncastError`. */ RuncastError as Refusal,
+} from './protocol/codes.js'

@@ -241,8 +241,12 @@ export function loadConfig(
 }
 
 export class ConfigError extends Error {
+  /** One line each: the setting, and what is expected. */
+  readonly faults: readonly string[]
+
   constructor(faults: readonly string[]) {
     super(`The settings are not valid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
     this.name = 'ConfigError'
+    this.faults = faults
   }
 }

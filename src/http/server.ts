@@ -26,6 +26,7 @@ import { securityHeaders } from './plugins/security-headers.js'
 import { type Guards, sessions } from './plugins/sessions.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
+import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
 import { benchmarkRoute } from './routes/benchmark.js'
 import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
@@ -129,6 +130,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     if (isComputedKind(kind)) await app.register(jobRoutes, { ...common, kind })
     else await app.register(optimizationRoutes, common)
   }
+  await app.register(allJobsRoutes, { prefix: allJobs.base, jobs: options.jobs, policy })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   const kinds = addedProcessKinds()
   if (kinds.length > 0) await app.register(submitProcess, { jobs: options.jobs, kinds })

@@ -1,13 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import type { Dialect } from '../../core/dialect.js'
 import type { Entry } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import type { KindName } from '../../core/kinds.js'
+import { isKindName, KIND_NAMES, type KindName } from '../../core/kinds.js'
 import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { JobService, View } from '../../jobs/job-service.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { resumeFrom } from './position.js'
 import { serveStream, takePlace } from './stream.js'
@@ -46,6 +47,8 @@ const Page = Type.Object({
   status: Type.Optional(Type.Enum(['active', 'final'], { description: 'those that have not ended, or those that have' })),
   token: Type.Optional(Type.String()),
 })
+/** Of jobs of every kind. */
+const PageOfKinds = Type.Object({ ...Page.properties, kind: Type.Optional(Type.String({ description: 'of this kind alone' })) })
 const EventsPage = Type.Object({
   after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last entry that is known' })),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
@@ -62,9 +65,10 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
 
   app.addHook('onRequest', app.identify)
 
-  app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring: Page } }, async (request) => {
-    const { limit, cursor, status } = request.query
-    const page = await jobs.list(request.identity.sub, kind, limit, cursor, status)
+  const querystring = kind === null ? PageOfKinds : Page
+  app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring } }, async (request) => {
+    const { limit, cursor, status, kind: asked } = request.query as Static<typeof PageOfKinds> // no kind where its schema has none
+    const page = await jobs.list(request.identity.sub, asked === undefined ? kind : kindOf(asked), limit, cursor, status)
     return { [listField]: page.jobs.map(briefOf), cursor: page.cursor ?? null }
   })
 
@@ -125,6 +129,11 @@ export interface AcceptedJob {
     readonly retry: string
     readonly socket: string
   }
+}
+
+function kindOf(name: string): KindName {
+  if (isKindName(name)) return name
+  throw new RuncastError('invalid', { issues: [{ path: '/querystring/kind', expected: `one of ${KIND_NAMES.join(', ')}` }] })
 }
 
 /** Which jobs the user of a request may see. */

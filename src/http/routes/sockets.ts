@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { runDialect } from '../../core/dialect.js'
 import { KINDS, RUN_KIND_NAMES } from '../../core/kinds.js'
+import { nativeDialect } from '../../core/native-dialect.js'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { BuildScope } from '../../hub/scopes/scope.js'
@@ -29,7 +30,7 @@ const MAX_FRAGMENTS = 32
 const MAX_BUFFERED_CHUNKS = 1024
 
 /**
- * `WS /ws`: all jobs of a user. `WS /api/v2/ws/<kind>/{id}`: one job. Accepted first and closed with the code after, since a browser cannot read
+ * `WS /ws`: all jobs of a user. `WS /api/v2/ws/<kind>/{id}` and `WS /api/jobs/{id}/socket`: one job. Accepted first and closed with the code after, since a browser cannot read
  * a refused handshake.
  */
 export const sockets = fp(
@@ -66,6 +67,11 @@ export const sockets = fp(
       })
 
     socketAt('/ws', ['processes'], 'WebSocket: every job of the user, live', () => userScope(userLimits))
+    socketAt('/api/jobs/:id/socket', ['jobs'], 'WebSocket: state and live progress, in the dialect of the kind', (request) => {
+      const { id } = request.params as { id: string } // of the route
+      const after = positionOf(request.query as object)
+      return jobScope({ id, kind: null, idField: 'id', dialect: nativeDialect, ...(after && { after }) })
+    })
     for (const kind of RUN_KIND_NAMES) {
       const { idField, path } = KINDS[kind]
       socketAt(`/api/v2/ws/${path}/:id`, [path], 'WebSocket: state and live progress', (request) => {

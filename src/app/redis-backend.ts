@@ -1,0 +1,130 @@
+import type { Backend, JobAction, ListOptions, WireSubmission } from '../client/client.js'
+import type { RunningJob } from '../client/final-watch.js'
+import { JobEvents, type SocketAccess } from '../client/job-events.js'
+import type { WireJob } from '../client/job-info.js'
+import type { Config } from '../config/config.js'
+import type { JobState } from '../core/job-state.js'
+import { isKindName, KIND_NAMES, type KindName } from '../core/kinds.js'
+import { jobView } from '../core/native-dialect.js'
+import type { Hub } from '../hub/hub.js'
+import { JobService, type View } from '../jobs/job-service.js'
+import { RuncastError } from '../protocol/codes.js'
+import { isJobId } from '../protocol/job-id.js'
+import type { Status } from '../protocol/status.js'
+import { localSockets } from './local-sockets.js'
+import { type Adapters, buildAdapters, buildHub, faultsTo, type Log } from './parts.js'
+
+/** Jobs that one page holds, where nobody says. */
+const DEFAULT_LIMIT = 50
+
+interface Connected {
+  readonly adapters: Adapters
+  readonly hub: Hub
+  readonly jobs: JobService
+  readonly access: SocketAccess
+}
+
+/** Redis, without a hub on the network: the use cases and the sessions of a hub run in this process. Connects when it is first asked. */
+export class RedisBackend implements Backend {
+  readonly #config: Config
+  readonly #owner: string
+  readonly #log: Log
+  readonly #ends = new Set<JobEvents>()
+  #connected: Connected | undefined
+
+  constructor(config: Config, owner: string, log: Log) {
+    this.#config = config
+    this.#owner = owner
+    this.#log = log
+  }
+
+  async submit({ kind: name, idempotencyKey: key, id, ...given }: WireSubmission): Promise<{ readonly id: string }> {
+    const kind = kindOf(name)
+    if (id !== undefined && !isJobId(id)) {
+      const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone'
+      throw new RuncastError('invalid', { issues: [{ path: '/id', expected }] })
+    }
+    const jobs = await this.#jobs()
+    return jobs.submit({ ...given, kind, owner: this.#owner, ...(id !== undefined && { id }), ...(key !== undefined && { key }) })
+  }
+
+  async read(id: string): Promise<WireJob> {
+    return wireOf(await (await this.#jobs()).read(null, id, this.#view))
+  }
+
+  async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
+    const of = kind === undefined ? null : kindOf(kind)
+    const { jobs, cursor = null } = await (await this.#jobs()).list(this.#owner, of, limit, from, status)
+    return { jobs: jobs.map(wireOf), cursor }
+  }
+
+  async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
+    const jobs = await this.#jobs()
+    switch (action) {
+      case 'cancel':
+        return { status: await jobs.cancel(id, this.#view) }
+      case 'retry':
+        return jobs.retry(id, this.#view)
+      default: {
+        const { kind } = await jobs.read(null, id, this.#view)
+        return { status: await jobs.pause(kind, id, this.#view, action === 'pause' ? 'paused' : 'running') }
+      }
+    }
+  }
+
+  async sockets(): Promise<SocketAccess> {
+    return this.#connect().access
+  }
+
+  async ended({ id, position }: RunningJob, signal?: AbortSignal): Promise<void> {
+    const events: JobEvents = new JobEvents(
+      id,
+      () => this.sockets(),
+      { after: position, ...(signal && { signal }) },
+      () => {
+        this.#ends.delete(events)
+      },
+    )
+    this.#ends.add(events)
+    for await (const _event of events); // to the final one
+  }
+
+  async close(reason: RuncastError): Promise<void> {
+    for (const events of this.#ends) events.close(reason)
+    const connected = this.#connected
+    this.#connected = undefined
+    connected?.hub.close()
+    await connected?.adapters.close()
+  }
+
+  readonly #view: View = (owner) => owner === this.#owner
+
+  /** Once the time of Redis is known: that is what changes are stamped by. */
+  async #jobs(): Promise<JobService> {
+    const { adapters, jobs } = this.#connect()
+    await adapters.begun
+    return jobs
+  }
+
+  #connect(): Connected {
+    if (this.#connected) return this.#connected
+    const [config, log] = [this.#config, this.#log]
+    const adapters = buildAdapters(config, log)
+    const hub = buildHub(config, adapters, log)
+    const jobs = new JobService(adapters)
+    const onFault = faultsTo(log, adapters.health, 'client fault')
+    const local = { hub, jobs, owner: this.#owner, maxSubscriptions: config.MAX_SUBSCRIPTIONS, onFault }
+    const access = { url: (path: string) => `ws://local${path}`, token: () => 'local', WebSocket: localSockets(local) }
+    this.#connected = { adapters, hub, jobs, access }
+    return this.#connected
+  }
+}
+
+function wireOf(state: JobState): WireJob {
+  return jobView(state) as unknown as WireJob // its final message is as the schemas of its kind let it in
+}
+
+function kindOf(name: string): KindName {
+  if (isKindName(name)) return name
+  throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: `one of ${KIND_NAMES.join(', ')}` }] })
+}

@@ -1,0 +1,90 @@
+import type { ProcessMessages, ProcessProgress } from '../protocol/process-messages.js'
+import type { RunMessages } from '../protocol/run-messages.js'
+import type { Status } from '../protocol/status.js'
+import type { JobFailure } from './job-failed.js'
+
+type FinalRunMessage = RunMessages['completed' | 'error' | 'cancelled']
+type FinalOfProcess = ProcessMessages['process_completed' | 'process_failed' | 'process_cancelled']
+
+/** A job as `GET /api/jobs/{id}` shows it. */
+export interface WireJob {
+  readonly id: string
+  readonly kind: string
+  readonly owner: string
+  readonly solver: string | null
+  readonly status: Status
+  readonly attempt: number
+  readonly stale: boolean
+  readonly progress: ProcessProgress | null
+  readonly created_at: string
+  readonly started_at: string | null
+  readonly finished_at: string | null
+  readonly seq: number
+  readonly epoch: string
+  /** The final message in the dialect of the kind, or null while there is none. */
+  readonly final: FinalRunMessage | FinalOfProcess | null
+}
+
+/** A job as it is now. `R`: its result. Times are ISO 8601 in UTC. */
+export interface JobInfo<R = unknown> {
+  readonly id: string
+  /** Name of its kind. */
+  readonly kind: string
+  readonly owner: string
+  /** Which configured solver computes it; null where its kind has none, or the built-in one does. */
+  readonly solver: string | null
+  readonly status: Status
+  /** Number of the attempt, from 1. */
+  readonly attempt: number
+  /** A worker computes it and has given no sign of life for too long. */
+  readonly stale: boolean
+  /** How far it is; null before its first report. */
+  readonly progress: ProcessProgress | null
+  readonly createdAt: string
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
+  /** Where its events are: `events({ after: position })` goes on from here. */
+  readonly position: { readonly epoch: string; readonly seq: number }
+  /** What it has computed; null until it is `completed`. */
+  readonly result: R | null
+  /** Null unless it is `failed` or `cancelled`. */
+  readonly failure: JobFailure | null
+}
+
+/** THE mapping from the wire to the names of this package. */
+export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
+  const { id, kind, owner, solver, status, attempt, stale, progress, created_at, started_at, finished_at, epoch, seq, final } = job
+  return {
+    ...{ id, kind, owner, solver, status, attempt, stale, progress },
+    createdAt: created_at,
+    startedAt: started_at,
+    finishedAt: finished_at,
+    position: { epoch, seq },
+    result: resultOf(final) as R | null, // what workers of the kind return: its schema has let it in
+    failure: failureOf(final),
+  }
+}
+
+/** Of a final message in the run dialect: what is said of every job, beside its result. */
+const ENVELOPE = ['type', 'status', 'compute_time_s', 'percent', 'phase', 'elapsed_s', 'attempts', 'duration_s', 'seq', 'timestamp']
+
+/** In the run dialect a result lies flat in its message, beside the envelope and the field that names the job. */
+function resultOf(final: WireJob['final']): unknown {
+  if (final?.type === 'process_completed') return final.result
+  if (final?.type !== 'completed') return null
+  return Object.fromEntries(Object.entries(final).filter(([name]) => !ENVELOPE.includes(name) && !name.endsWith('_id')))
+}
+
+function failureOf(final: WireJob['final']): JobFailure | null {
+  switch (final?.type) {
+    case 'error':
+      return { code: final.code, message: final.error, logTail: final.solver_log_tail }
+    case 'process_failed':
+      return { code: final.code, message: final.error, logTail: final.log_tail ?? '' }
+    case 'cancelled':
+    case 'process_cancelled':
+      return { code: 'cancelled', message: 'The job was cancelled.', logTail: '' }
+    default:
+      return null
+  }
+}

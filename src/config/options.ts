@@ -1,0 +1,232 @@
+import { refuseUnknown } from '../core/known-options.js'
+import { type Issue, RuncastError } from '../protocol/codes.js'
+import { type Config, ConfigError, loadConfig, SETTINGS, type SettingName } from './config.js'
+import type { Setting } from './setting.js'
+
+/** `FINAL_TTL_MS` → `finalTtlMs`. */
+type CamelCase<S extends string> = S extends `${infer A}_${infer B}` ? `${Lowercase<A>}${Capitalize<CamelCase<B>>}` : Lowercase<S>
+
+/** A switch is a boolean; any other setting has its own type. */
+type OptionOf<T> = T extends 'on' | 'off' | 'yes' | 'no' ? boolean : T
+
+/** Settings as options of the API. */
+type Options<N extends SettingName> = { readonly [K in N as CamelCase<K>]?: OptionOf<Config[K]> }
+
+/** Options of `auth`, and the settings that they are. */
+const AUTH = {
+  jwtSecret: 'JWT_SECRET',
+  jwtPublicKey: 'JWT_PUBLIC_KEY',
+  jwksUrl: 'JWT_JWKS_URL',
+  issuer: 'JWT_ISSUER',
+  audience: 'JWT_AUDIENCE',
+  roleClaim: 'JWT_ROLE_CLAIM',
+  adminRole: 'JWT_ADMIN_ROLE',
+  workerRole: 'JWT_WORKER_ROLE',
+  cookie: 'AUTH_COOKIE',
+} as const satisfies Record<string, SettingName>
+const REDIS = { url: 'REDIS_URL', prefix: 'REDIS_PREFIX' } as const satisfies Record<string, SettingName>
+
+/** Settings of hubs alone. */
+const OF_HUB = [
+  'PUBLIC_URL',
+  'DOCS',
+  'ALLOWED_ORIGINS',
+  'TRUSTED_PROXIES',
+  'REVOCATION_TTL_MS',
+  'PROVIDERS_FILE',
+  'READY_NEEDS_WORKER',
+  'AUTH_TIMEOUT_MS',
+  'PING_INTERVAL_MS',
+  'IDLE_MS',
+  'EXPIRY_WARNING_MS',
+  'EXPIRY_GRACE_MS',
+  'MAX_BREACHES_PER_MINUTE',
+  'MAX_MESSAGES_PER_SECOND',
+  'MAX_INBOUND_BYTES',
+  'MAX_SOCKETS_PER_USER',
+  'MAX_SOCKETS',
+  'MAX_UPGRADES_PER_SECOND',
+  'MAX_REQUESTS_PER_SECOND',
+  'MAX_STRANGER_REQUESTS_PER_SECOND',
+  'MAX_CONNECTIONS',
+  'MAX_PENDING_SOCKETS',
+  'MAX_PENDING_SOCKETS_PER_ADDRESS',
+  'MAX_PENDING_BYTES',
+  'DRAIN_MS',
+  'DRAIN_MIN_MS',
+] as const satisfies readonly SettingName[]
+
+/** Settings of workers alone. */
+const OF_WORKER = ['WORKER_CONCURRENCY', 'BENCHMARK_CONCURRENCY', 'WORKER_FINISH_MS'] as const satisfies readonly SettingName[]
+
+/** What a program says otherwise, or what only the command line needs. */
+const ELSEWHERE = [
+  'PORT',
+  'HOST',
+  'METRICS_PORT',
+  'DATA_DIR',
+  'REDIS_URL_FILE',
+  'JWT_SECRET_FILE',
+  'KINDS_MODULES',
+  'WORKER_KINDS',
+  'WORKER_SOLVERS',
+] as const satisfies readonly SettingName[]
+
+type Grouped = (typeof AUTH)[keyof typeof AUTH] | (typeof REDIS)[keyof typeof REDIS]
+type Plain = Exclude<SettingName, Grouped | (typeof ELSEWHERE)[number]>
+type OfHub = Exclude<Plain, (typeof OF_WORKER)[number]>
+type OfWorker = Exclude<Plain, (typeof OF_HUB)[number]>
+type OfClient = Exclude<OfWorker, (typeof OF_WORKER)[number] | 'LOG_LEVEL' | `READY_${string}`>
+type OptionsOf<N extends SettingName> = Options<Exclude<N, `MAX_${string}`>> & {
+  /** Settings whose names begin with `MAX_`: `maxJobsPerHour`. */
+  readonly limits?: Options<Extract<N, `MAX_${string}`>>
+}
+
+/** Where Redis is. */
+export interface RedisOptions {
+  /** `redis://…` or `rediss://…`: the same for hubs, workers and clients. */
+  readonly url: string
+  /** Begins every key; `runcast` without it. */
+  readonly prefix?: string
+}
+
+/** How tokens are checked. One of the three keys is needed. */
+export interface AuthOptions {
+  /** Secret of the tokens (HS256), at least 32 characters. */
+  readonly jwtSecret?: string
+  /** Public key of the tokens, as PEM or as the path of a PEM file. */
+  readonly jwtPublicKey?: string
+  /** Where to fetch public keys of the tokens (JWK Set). It needs `audience`. */
+  readonly jwksUrl?: string
+  /** The `iss` that a token must have. */
+  readonly issuer?: string
+  /** The `aud` that a token must have; `any` for any. */
+  readonly audience?: string
+  /** Claim of a token that holds the role; `role` without it. */
+  readonly roleClaim?: string
+  /** What that claim says for an admin; `admin` without it. */
+  readonly adminRole?: string
+  /** What that claim says for a worker over HTTP; `worker` without it. */
+  readonly workerRole?: string
+  /** Name of a cookie that may bring the token, from pages of `allowedOrigins` and those of the hub. */
+  readonly cookie?: string
+}
+
+/** The settings of a hub, each by its name in camelCase. */
+export type HubSettings = OptionsOf<OfHub>
+/** Those of a worker. */
+export type WorkerSettings = OptionsOf<OfWorker>
+/** Those that a client over Redis shares with the hubs and workers. */
+export type ClientSettings = OptionsOf<OfClient>
+
+interface Groups {
+  readonly redis: RedisOptions
+  readonly auth?: AuthOptions
+}
+
+/** Which settings each of them has as options, and what else it takes. */
+const SCOPES = {
+  hub: { without: OF_WORKER, others: ['auth', 'kinds', 'log'] },
+  worker: { without: OF_HUB, others: ['work', 'log'] },
+  client: { without: [...OF_HUB, ...OF_WORKER, 'LOG_LEVEL', 'READY_NEEDS_WRITE'], others: ['owner', 'kinds', 'log'] },
+} as const satisfies Record<string, { without: readonly SettingName[]; others: readonly string[] }>
+
+/**
+ * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS. Throws `invalid` with an issue for each option that is
+ * unknown, of another type or not in its range; the names of the options stand in it, and no value, since one may be a secret.
+ */
+export function configOf(scope: keyof typeof SCOPES, options: Groups & Readonly<Record<string, unknown>>): Config {
+  const table = tableOf(scope)
+  const { redis, auth = {} } = options
+  const limits = objectIn(options.limits ?? {}, 'limits')
+  const names = Object.keys(table)
+  const flat = names.filter((name) => !name.includes('.'))
+  refuseUnknown(options, ['redis', ...SCOPES[scope].others, 'limits', ...flat])
+  refuseUnknown(objectIn(redis, 'redis'), Object.keys(REDIS), '/redis')
+  refuseUnknown(objectIn(auth, 'auth'), Object.keys(AUTH), '/auth')
+  const known = names.filter((name) => name.startsWith('limits.')).map((name) => name.slice('limits.'.length))
+  refuseUnknown(limits, known, '/limits')
+  const given = { ...options, ...prefixed('redis', redis), ...prefixed('auth', auth), ...prefixed('limits', limits) }
+  const issues: Issue[] = []
+  const env: Record<string, string> = {}
+  for (const [path, name] of Object.entries(table)) {
+    const value = given[path as keyof typeof given] as unknown
+    if (value === undefined) continue
+    const text = textOf(SETTINGS[name], value)
+    if (text === null) issues.push({ path: pointerOf(path), expected: expectedOf(SETTINGS[name]) })
+    else env[name] = text
+  }
+  if (issues.length > 0) throw invalid(issues)
+  if (!env.REDIS_URL) throw invalid([{ path: '/redis/url', expected: 'a redis:// or rediss:// URL' }])
+  try {
+    return loadConfig(env, ['REDIS_URL'], scope === 'hub')
+  } catch (error) {
+    throw error instanceof ConfigError ? invalid(error.faults.map((fault) => issueOf(fault, table))) : error
+  }
+}
+
+/** Option paths, as `limits.maxKeys`, and the settings that they are. */
+function tableOf(scope: keyof typeof SCOPES): Readonly<Record<string, SettingName>> {
+  const grouped = { ...prefixed('redis', REDIS), ...(scope === 'hub' && prefixed('auth', AUTH)) }
+  const taken: readonly SettingName[] = [...Object.values(REDIS), ...Object.values(AUTH), ...ELSEWHERE, ...SCOPES[scope].without]
+  const plain = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !taken.includes(name))
+  const options = plain.map((name): [string, SettingName] => [`${name.startsWith('MAX_') ? 'limits.' : ''}${camelCaseOf(name)}`, name])
+  return { ...(grouped as Record<string, SettingName>), ...Object.fromEntries(options) } // its values are settings
+}
+
+function camelCaseOf(name: string): string {
+  return name.toLowerCase().replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function prefixed(group: string, values: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${group}.${name}`, value]))
+}
+
+function objectIn(value: unknown, name: string): object {
+  if (typeof value === 'object' && value !== null) return value
+  throw invalid([{ path: `/${name}`, expected: 'an object' }])
+}
+
+/** What a setting reads for this value; null where the value is of another type. */
+function textOf(setting: Setting<unknown>, value: unknown): string | null {
+  const usual = setting.read(setting.fallback)
+  if (Array.isArray(usual)) return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join() : null
+  if (isSwitch(setting)) return typeof value === 'boolean' ? switchText(setting, value) : null
+  return typeof value === typeof usual ? String(value) : null
+}
+
+function isSwitch(setting: Setting<unknown>): boolean {
+  return ['on', 'off', 'yes', 'no'].includes(setting.fallback)
+}
+
+function switchText({ fallback }: Setting<unknown>, value: boolean): string {
+  const [yes, no] = ['on', 'off'].includes(fallback) ? ['on', 'off'] : ['yes', 'no']
+  return value ? yes : no
+}
+
+function expectedOf(setting: Setting<unknown>): string {
+  const usual = setting.read(setting.fallback)
+  if (Array.isArray(usual)) return 'an array of texts'
+  if (isSwitch(setting)) return 'true or false'
+  return typeof usual === 'number' ? 'a number' : 'a text'
+}
+
+/** A fault of the settings, by the names of the options. */
+function issueOf(fault: string, table: Readonly<Record<string, SettingName>>): Issue {
+  const named = fault.replaceAll(
+    /[A-Z]+(?:_[A-Z]+)*/g,
+    (name) => Object.entries(table).find(([, setting]) => setting === name)?.[0] ?? name,
+  )
+  const [, names = '', expected = named] = /^(.*?): expected (.*)$/.exec(named) ?? []
+  const [path = ''] = names.split(' or ')
+  return { path: pointerOf(path), expected: path === names ? expected : expected.replace('one', `one of ${names}`) }
+}
+
+function pointerOf(path: string): string {
+  return `/${path.replaceAll('.', '/')}`
+}
+
+function invalid(issues: readonly Issue[]): RuncastError {
+  const message = issues.map(({ path, expected }) => `${path.slice(1).replaceAll('/', '.')}: expected ${expected}`).join('; ')
+  return new RuncastError('invalid', { message, issues })
+}

@@ -1,0 +1,71 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type, { type TSchema } from 'typebox'
+import { KIND_NAMES, KINDS, type Kind, type KindName } from '../../core/kinds.js'
+import { jobView, nativeDialect } from '../../core/native-dialect.js'
+import { JobTimeout } from '../../core/timeout.js'
+import type { Policy } from '../../hub/guards/policy.js'
+import type { JobService } from '../../jobs/job-service.js'
+import { JobId } from '../../protocol/job-id.js'
+import { bodyValidator, compileSchema } from '../plugins/validation.js'
+import { enqueue } from './enqueue.js'
+import { IdempotencyHeaders, keyOf } from './idempotency.js'
+import { type JobResource, jobResource, viewOf } from './job-resource.js'
+
+/** Jobs of every kind, each in the dialect of its kind: `/api/jobs`. */
+export const allJobs: JobResource = {
+  kind: null,
+  base: '/api/jobs',
+  tag: 'jobs',
+  idField: 'id',
+  listField: 'jobs',
+  dialect: nativeDialect,
+  stateOf: jobView,
+  briefOf: jobView,
+  nameOf: ({ id, kind }) => ({ id, kind }),
+  socketOf: (id) => `/api/jobs/${id}/socket`,
+}
+
+const Path = Type.Object({ id: Type.String() })
+
+/** REST of jobs of every kind: submit, pause and resume, and what can be done with any job. */
+export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobService; readonly policy: Policy }> = async (
+  app,
+  { jobs, policy },
+) => {
+  const tags = [allJobs.tag]
+  await app.register(jobResource, { resource: allJobs, jobs, policy })
+  app.addHook('onRequest', app.identify)
+
+  const submitOf = (kind: TSchema, input: TSchema) =>
+    Type.Object(
+      { kind, id: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Optional(Type.String()), input },
+      { additionalProperties: false },
+    )
+  const schema = {
+    tags,
+    summary: 'Enqueue a job of any kind. With Accept: text/event-stream its messages up to the final one',
+    headers: IdempotencyHeaders,
+    body: Type.Union(KIND_NAMES.map((name) => submitOf(Type.Literal(name), (KINDS[name] as Kind).input))),
+  }
+  // The input is its kind's, and is checked in full by the submit; what a configured solver takes it alone knows, with numbers as they were written.
+  const checkBody = bodyValidator(submitOf(Type.Enum([...KIND_NAMES]), Type.Unknown()), 'input')
+  const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
+  app.post('', { schema, validatorCompiler }, async (request, reply) => {
+    const body = request.body as { kind: KindName; id?: string; job_timeout_s?: number; solver?: string; input: unknown } // by the schema
+    const { job_timeout_s: timeoutS, ...given } = body
+    const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
+    return enqueue({ app, request, reply }, allJobs, () => jobs.submit(submission))
+  })
+
+  for (const [path, to, summary] of [
+    ['pause', 'paused', 'Begin nothing more until it is resumed; what is computed goes on to its end. Of kinds in steps'],
+    ['resume', 'running', 'Go on'],
+  ] as const) {
+    app.post(`/:id/${path}`, { schema: { tags, summary, params: Path } }, async (request, reply) => {
+      const { id } = request.params
+      const view = viewOf(policy, request)
+      const { kind } = await jobs.read(null, id, view)
+      return reply.code(202).send({ id, status: await jobs.pause(kind, id, view, to) })
+    })
+  }
+}
