@@ -73,7 +73,12 @@ export default {
       from: { pathNot: path },
       to: { path: `node_modules/${name}/` },
     })),
-    { name: 'no-dev-dependency', severity: 'error', from: {}, to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'] } },
+    {
+      name: 'no-dev-dependency',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'], dependencyTypesNot: ['npm-peer'] },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

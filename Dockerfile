@@ -10,7 +10,11 @@ COPY LICENSE tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY workers workers
-RUN node scripts/bootstrap.mjs --build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+# The image has the optional peers: as dependencies they stay where the rest of what only builds and tests is removed.
+RUN node scripts/bootstrap.mjs --build \
+  && npm pkg set "dependencies.openai=*" "dependencies.@scalar/fastify-api-reference=*" \
+  && npm pkg delete devDependencies peerDependencies \
+  && npm prune --ignore-scripts --offline --no-audit --no-fund --loglevel=error
 COPY deploy/image/*.mjs ./
 # Modes come from the clone, and may be closed to others; what a running program does not read is left behind, but for the licences.
 RUN find build node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.md' -o -name '*.tsbuildinfo' \) \

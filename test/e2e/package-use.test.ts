@@ -9,12 +9,18 @@ import { MARK, marked } from '../support/marked.js'
 import { emptyFolder, ROOT } from '../support/packed.js'
 import { readmeCode, readmeShell } from '../support/readme.js'
 
+// Packages come from the registry.
+t.setTimeout(300_000)
+
 /** Where the lines of the README make the program. */
 const temporary = emptyFolder(t)
 const folder = join(temporary, 'my-program')
 const port = await freePort(2)
 const mark = `package-${port}`
 const access = { RUNCAST_URL: `http://127.0.0.1:${port}` }
+
+/** Most that the package may take on the disk, with all that it installs, in MB. */
+const MAX_INSTALLED_MB = 75
 
 /** Of the README: what the first terminal is told, up to the stack, which stays there, and what the second. */
 const lines = readmeShell('As a library')
@@ -50,6 +56,30 @@ t.test('the lines of the README make a program and run the stack; programs and c
   const [, RUNCAST_TOKEN = ''] = await stack.printed(/^token\s+(\S+)$/m)
   t.ok(existsSync(join(folder, '.runcast/data')), 'its data lie where it was started')
 
+  await t.test('the package and its dependencies are small; the optional peers are not among them', async (t) => {
+    const { stdout } = await startCommand(t, 'du', ['-sk', 'node_modules'], { cwd: folder }).ended
+    const mb = Number.parseInt(stdout, 10) / 1024
+    t.comment(`${mb.toFixed(0)} MB installed`)
+    t.ok(mb > 10 && mb <= MAX_INSTALLED_MB, `${mb} MB installed`)
+    for (const peer of ['openai', '@scalar']) t.notOk(existsSync(join(folder, 'node_modules', peer)), peer)
+  })
+
+  await t.test('[OPS-2] what needs an optional peer that is missing says how to get it', async (t) => {
+    const page = await fetch(`${access.RUNCAST_URL}/docs`)
+    t.match({ status: page.status, text: await page.text() }, { status: 200, text: /^ {2}npm install @scalar\/fastify-api-reference$/m })
+    t.match(await (await fetch(`${access.RUNCAST_URL}/docs/openapi.json`)).json(), { openapi: '3.1.0', paths: { '/api/v2/runs': {} } })
+    t.match(await (await fetch(`${access.RUNCAST_URL}/docs/openapi.yaml`)).text(), /^openapi: 3\.1\.0$/m)
+    const { code, stdout } = await runcast(
+      t,
+      ['submit', 'benchmark', '--input', '-', '--watch'],
+      { RUNCAST_TOKEN },
+      '{"models":["local/ngram"]}',
+    ).ended
+    t.equal(code, 1)
+    t.match(stdout, 'The package openai is not installed beside this worker')
+    t.match(stdout, '"npm install openai"')
+  })
+
   await t.test('a Redis that is missing is told with what would help', async (t) => {
     const main = join(folder, 'node_modules/runcast/build/src/cli/main.js')
     const nothing = join(folder, 'nothing')
@@ -62,7 +92,7 @@ t.test('the lines of the README make a program and run the stack; programs and c
 
   await t.test('the lines of the second terminal submit a run and a benchmark, and tell how it ended', async (t) => {
     const told = lines.slice(stays).map((line) => line.replace('RUNCAST_TOKEN=…', `RUNCAST_TOKEN=${RUNCAST_TOKEN}`))
-    t.match(await terminal(t, told, folder, access).ended, {
+    t.match(await terminal(t, told, folder, { ...npm, ...access }).ended, {
       code: 0,
       stdout:
         /^[0-9a-f-]{36}\n[\s\S]*natural_frequency_hz[\s\S]*\nCompleted in [\s\S]*\nbench-1\n[\s\S]*\nlocal\/ngram +0 +3\/3 [\s\S]*\n0\n$/,

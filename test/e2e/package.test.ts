@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { publint } from 'publint'
 import t from 'tap'
 import ts from 'typescript'
 import { startCommand } from '../support/command.js'
 import { HORN } from '../support/harness.js'
-import { pack, ROOT } from '../support/packed.js'
+import { pack, ROOT, typeFaults } from '../support/packed.js'
 
 const MAX_PACKED_BYTES = 600_000
 const tarball = await pack(t)
@@ -61,11 +61,16 @@ t.test('whatever a module or a declaration imports from the package is in it', a
   t.same(missing, [])
 })
 
-t.test('whatever else they import is among the dependencies', async (t) => {
+t.test('whatever else they import is a dependency, or an optional peer that the clone has for its tests', async (t) => {
   const modules = files.filter((file) => /^build\/.*\.(js|d\.ts)$/.test(file))
   const imported = modules.flatMap((file) => ts.preProcessFile(read(file)).importedFiles.map(({ fileName }) => fileName))
   const foreign = imported.filter((name) => !/^(\.|node:)/.test(name)).map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name)
-  t.same([...new Set(foreign)].toSorted(), Object.keys(manifest.dependencies))
+  const peers = Object.keys(manifest.peerDependencies)
+  t.same([...new Set(foreign)].toSorted(), [...Object.keys(manifest.dependencies), ...peers].toSorted())
+  for (const peer of peers) {
+    t.equal(manifest.peerDependenciesMeta[peer].optional, true, peer)
+    t.equal(manifest.devDependencies[peer], manifest.peerDependencies[peer], peer)
+  }
 })
 
 t.test('the entries are the documented ones, as ESM with types; the command can be run', async (t) => {
@@ -157,32 +162,11 @@ import { watchJob } from 'runcast/client'
 watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { percent }) => (document.title = \`\${percent} %\`) })
 `
 
-/** What the compiler finds in a program of the folder and in the declarations of the package, those that others need not be. */
-function faultsOf(file: string, code: string, options: ts.CompilerOptions): string[] {
-  const path = join(folder, file)
-  writeFileSync(path, code)
-  const program = ts.createProgram([path], {
-    noEmit: true,
-    strict: true,
-    skipLibCheck: false,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    target: ts.ScriptTarget.ES2023,
-    ...options,
-  })
-  const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(folder))
-  if (ours.length < 10) throw new Error(`the compiler has seen ${ours.length} files only`)
-  const diagnostics = [...program.getOptionsDiagnostics(), ...ours.flatMap((source) => [...program.getSemanticDiagnostics(source)])]
-  return diagnostics.map(({ file: at, messageText }) => `${at?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
-}
-
 t.test('its types hold for a strict program on Node, without skipLibCheck', async (t) => {
   const types = { types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] }
-  t.same(faultsOf('program.mts', TYPED, types), [])
+  t.same(typeFaults(folder, 'program.mts', TYPED, types), [])
 })
 
 t.test('the types of the client hold for a page, which has none of those of Node', async (t) => {
-  t.same(faultsOf('page.mts', PAGE, { types: [], lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }), [])
+  t.same(typeFaults(folder, 'page.mts', PAGE, { types: [], lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }), [])
 })

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import * as openai from 'openai'
 import t from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import type { RequestFailureCode } from '../../src/kinds/benchmark/result.js'
@@ -44,7 +45,7 @@ function ask(
   request: Partial<BenchRequest> = {},
   signal = new AbortController().signal,
 ): Promise<Outcome> {
-  return send(targetAt(endpoint.baseUrl), { ...REQUEST, ...request }, secrets, signal)
+  return send(openai, targetAt(endpoint.baseUrl), { ...REQUEST, ...request }, secrets, signal)
 }
 
 function timelineOf(outcome: Outcome): Timeline {
@@ -124,7 +125,7 @@ t.test('[BENCH-4] what is sent: one request, streamed, with usage, the key and t
     temperature: 0.5,
   })
   const bare = targetAt(endpoint.baseUrl, { key: null, maxTokensField: 'max_completion_tokens' })
-  await send(bare, REQUEST, secrets, new AbortController().signal)
+  await send(openai, bare, REQUEST, secrets, new AbortController().signal)
   t.notOk(endpoint.served[1]?.headers.authorization, 'without a key there is none')
   t.equal(endpoint.served[1]?.body.max_completion_tokens, 20)
 })

@@ -21,6 +21,7 @@ const settings = {
   REDIS_PREFIX: 'runcast',
   ...recordedKinds(CLONE),
   WORKER_LOCK_MS: '1000',
+  STALE_MS: '600000', // a slow machine changes nothing
 }
 // Until its worker starts, this hub leaves the jobs as they were restored.
 const hub = await startReleaseHub(CLONE, { ...settings, SWEEP_INTERVAL_MS: '600000' })

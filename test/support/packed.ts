@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import ts from 'typescript'
 import { startCommand } from './command.js'
 
 /** The clone. */
@@ -15,10 +16,10 @@ export function emptyFolder(t: Test): string {
   return folder
 }
 
-/** Packs what is compiled now; answers the path of the tarball. Without `prepack`, which would compile while other tests run. */
-export async function pack(t: Test): Promise<string> {
+/** Packs what is compiled now in a folder of the clone; answers the path of the tarball. Without `prepack`, which would compile while other tests run. */
+export async function pack(t: Test, from = ROOT): Promise<string> {
   const folder = emptyFolder(t)
-  await npm(t, ['pack', '--ignore-scripts', '--pack-destination', folder], ROOT)
+  await npm(t, ['pack', '--ignore-scripts', '--pack-destination', folder], from)
   const [tarball = ''] = readdirSync(folder)
   return join(folder, tarball)
 }
@@ -28,4 +29,25 @@ export async function npm(t: Test, args: readonly string[], cwd: string): Promis
   const { code, stdout, stderr } = await startCommand(t, 'npm', args, { cwd }).ended
   if (code !== 0) throw new Error(`npm ${args.join(' ')} ended with ${code}: ${stdout}${stderr}`)
   return stdout
+}
+
+/** What the compiler finds in a program of a folder and in the declarations of the packages there, those that others need not be. */
+export function typeFaults(folder: string, file: string, code: string, options: ts.CompilerOptions): string[] {
+  const path = join(folder, file)
+  writeFileSync(path, code)
+  const program = ts.createProgram([path], {
+    noEmit: true,
+    strict: true,
+    skipLibCheck: false,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    ...options,
+  })
+  const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(folder))
+  if (ours.length < 10) throw new Error(`the compiler has seen ${ours.length} files only`)
+  const diagnostics = [...program.getOptionsDiagnostics(), ...ours.flatMap((source) => [...program.getSemanticDiagnostics(source)])]
+  return diagnostics.map(({ file: at, messageText }) => `${at?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
 }

@@ -3,6 +3,7 @@ import type { BenchmarkSummary, RequestFailed, RequestOk } from '../../src/kinds
 import { type Job, JobFailure, type Processor } from '../../src/worker/processor.js'
 import { buildMatrix, byProvider, type Cell, type Matrix } from './matrix.js'
 import { gapsOf, measure } from './measure.js'
+import { loadOpenAI, type OpenAIPackage } from './openai.js'
 import { promptFor, tierLabel } from './prompt.js'
 import { type Outcome, send } from './request.js'
 import type { Secrets } from './secrets.js'
@@ -24,21 +25,23 @@ export interface BenchmarkOptions {
  * A request that fails is a result; the benchmark fails when not a single measured request succeeded, or when nothing can be sent at all.
  */
 export function benchmarkProcessor(parts: BenchmarkOptions): Processor<'benchmark'> {
-  return async (input, job) => new Benchmark(parts, input, job).run()
+  return async (input, job) => new Benchmark(parts, await loadOpenAI(), input, job).run()
 }
 
 type Input = InputOf<'benchmark'>
 
 class Benchmark {
   readonly #options: BenchmarkOptions
+  readonly #openai: OpenAIPackage
   readonly #input: Input
   readonly #job: Job<'benchmark'>
   readonly #matrix: Matrix
   readonly #measured = new Map<Cell, Measured[]>()
   #finished = 0
 
-  constructor(parts: BenchmarkOptions, input: Input, job: Job<'benchmark'>) {
+  constructor(parts: BenchmarkOptions, openai: OpenAIPackage, input: Input, job: Job<'benchmark'>) {
     this.#options = parts
+    this.#openai = openai
     this.#input = input
     this.#job = job
     const targets = input.models.map((id) => {
@@ -91,7 +94,7 @@ class Benchmark {
       timeoutMs: timeout_s * 1000,
       ...(temperature !== undefined && { temperature }),
     }
-    return send(target, request, this.#options.secrets, this.#job.signal)
+    return send(this.#openai, target, request, this.#options.secrets, this.#job.signal)
   }
 
   #progress({ target, tier }: Cell, what: string, phase: 'warming up' | 'measuring'): void {

@@ -1,5 +1,5 @@
-import { APIConnectionError, APIError } from 'openai'
 import type { RequestFailureCode } from '../../src/kinds/benchmark/result.js'
+import type { OpenAIPackage } from './openai.js'
 import type { Secrets } from './secrets.js'
 import { AnswerFault } from './stream.js'
 
@@ -21,7 +21,12 @@ const BY_STATUS: Readonly<Record<number, { code: RequestFailureCode; says: strin
 }
 
 /** What an error of the client library says about a request. `hasAnswered`: the answer had begun. What the endpoint says is quoted without secrets. */
-export function failureOf(error: unknown, hasAnswered: boolean, secrets: Secrets): Failure {
+export function failureOf(
+  error: unknown,
+  hasAnswered: boolean,
+  secrets: Secrets,
+  { APIConnectionError, APIError }: OpenAIPackage,
+): Failure {
   const fault = faultIn(error)
   if (fault) {
     const words = quote(fault.words, secrets)

@@ -1,7 +1,8 @@
-import OpenAI from 'openai'
+import type OpenAI from 'openai'
 import type { RequestOk } from '../../src/kinds/benchmark/result.js'
 import { type Failure, failureOf } from './failure.js'
 import type { Timeline } from './measure.js'
+import type { OpenAIPackage } from './openai.js'
 import type { Secrets } from './secrets.js'
 import { chunksOf } from './stream.js'
 import type { Target } from './target.js'
@@ -38,7 +39,13 @@ interface Received {
  * Sends one streaming request and notes when what arrives. Rejects with the signal's reason when it is aborted, also in the middle of the stream, which the client
  * library ends without a word; every other failure is an outcome.
  */
-export async function send(target: Target, request: BenchRequest, secrets: Secrets, signal: AbortSignal): Promise<Outcome> {
+export async function send(
+  openai: OpenAIPackage,
+  target: Target,
+  request: BenchRequest,
+  secrets: Secrets,
+  signal: AbortSignal,
+): Promise<Outcome> {
   signal.throwIfAborted()
   const stop = new AbortController()
   const abort = () => stop.abort()
@@ -53,7 +60,7 @@ export async function send(target: Target, request: BenchRequest, secrets: Secre
   let hasAnswered = false
   let failure: Failure | null = null
   try {
-    const client = clientOf(target, {
+    const client = clientOf(openai, target, {
       onSend: () => {
         sentAt = performance.now()
       },
@@ -65,7 +72,7 @@ export async function send(target: Target, request: BenchRequest, secrets: Secre
     hasAnswered = true
     for await (const chunk of stream) take(chunk, received)
   } catch (error) {
-    failure = failureOf(error, hasAnswered, secrets)
+    failure = failureOf(error, hasAnswered, secrets, openai)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
@@ -92,8 +99,8 @@ export async function send(target: Target, request: BenchRequest, secrets: Secre
  * `onSend` is called right before the request goes out: what the library prepares is not the endpoint's time. Nothing is logged. A redirect is not followed: the
  * file of the providers says where requests go, and nobody else.
  */
-function clientOf({ baseUrl, key }: Target, { onSend, onDone }: { onSend: () => void; onDone: () => void }): OpenAI {
-  return new OpenAI({
+function clientOf(openai: OpenAIPackage, { baseUrl, key }: Target, { onSend, onDone }: { onSend: () => void; onDone: () => void }): OpenAI {
+  return new openai.OpenAI({
     baseURL: baseUrl,
     // The library wants one; the header is set below.
     apiKey: 'none',

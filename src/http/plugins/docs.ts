@@ -2,21 +2,24 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import fastifySwagger from '@fastify/swagger'
-import scalar from '@scalar/fastify-api-reference'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { isInstalled } from '../../config/optional-package.js'
 
 /** Holds browsers to "nothing from elsewhere", whatever the page's script would like. */
 const POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 const MAX_AGE_S = 600
 
+/** Shows the page; an optional peer. */
+const REFERENCE = '@scalar/fastify-api-reference'
+
 export interface DocsOptions {
   /** Where clients reach the hub; empty where that is not told. */
   readonly publicUrl: string
 }
 
-/** OpenAPI of all routes at `/docs`, made from the schemas that validate them. Nothing is loaded from elsewhere. */
+/** OpenAPI of all routes at `/docs`, made from the schemas that validate them. Nothing is loaded from elsewhere. Without the package of the page, the document alone. */
 export const docs = fp(
   async (app: FastifyInstance, { publicUrl }: DocsOptions) => {
     await app.register(fastifySwagger, {
@@ -35,11 +38,32 @@ export const docs = fp(
         if (request.routeOptions.url === '/docs') return reply.redirect(`${app.publicPath}/docs/`, 301)
       })
       keepAnswers(pages)
-      await pages.register(scalar, { routePrefix: '/docs', configuration: { withDefaultFonts: false, telemetry: false } })
+      if (isInstalled(REFERENCE)) {
+        const { default: scalar } = await import('@scalar/fastify-api-reference')
+        await pages.register(scalar, { routePrefix: '/docs', configuration: { withDefaultFonts: false, telemetry: false } })
+      } else serveDocument(pages)
     })
   },
   { name: 'docs', dependencies: ['origins'] },
 )
+
+/** The document, and in place of the page how to get it. */
+function serveDocument(app: FastifyInstance): void {
+  const hidden = { schema: { hide: true } }
+  app.get('/docs', hidden, async () => {}) // redirected before
+  app.get('/docs/', hidden, async (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(
+      `This page needs a package that is not installed beside this hub. Install it there and restart the hub:
+
+  npm install ${REFERENCE}
+
+The OpenAPI document itself: ${app.publicPath}/docs/openapi.json and ${app.publicPath}/docs/openapi.yaml
+`,
+    ),
+  )
+  app.get('/docs/openapi.json', hidden, async (_request, reply) => reply.type('application/json').send(JSON.stringify(app.swagger())))
+  app.get('/docs/openapi.yaml', hidden, async (_request, reply) => reply.type('application/yaml').send(app.swagger({ yaml: true })))
+}
 
 interface Kept {
   readonly type: string

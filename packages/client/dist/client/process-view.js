@@ -1,0 +1,82 @@
+/** Most results that a view keeps of one process. */
+export const MAX_RESULTS = 1000;
+const FINAL_STATUS = {
+    process_completed: 'completed',
+    process_failed: 'failed',
+    process_cancelled: 'cancelled',
+};
+const CHANGED_STATUS = {
+    process_queued: 'queued',
+    process_started: 'running',
+    process_retrying: 'retrying',
+    process_paused: 'paused',
+    process_cancelling: 'cancelling',
+};
+export function isProcessList(message) {
+    return message.type === 'process_list';
+}
+export function isProcessSnapshot(message) {
+    return message.type === 'subscribed';
+}
+export function isFinalProcessMessage(message) {
+    return message.type in FINAL_STATUS;
+}
+/** A state that was told, with what is known beside it as far as it belongs to the same attempt of the same round. */
+export function processOf(state, before) {
+    const isSameAttempt = before?.epoch === state.epoch && before.attempt === state.attempt;
+    // What had ended goes on only as another round.
+    const isSame = isSameAttempt && (before.finished_at === null || before.finished_at === state.finished_at);
+    return { ...state, results: isSame ? before.results : [], final: isSame ? before.final : null };
+}
+/** A process of which the first message has come. */
+export function newProcess({ process_id, process_type, timestamp, epoch = '' }) {
+    const nothing = { progress: null, started_at: null, finished_at: null, seq: 0, results: [], final: null };
+    return { process_id, process_type, status: 'queued', attempt: 1, stale: false, created_at: timestamp, epoch, ...nothing };
+}
+/** The next message, folded into the state. The caller has proved that it is the next one. */
+export function applyProcess(before, message) {
+    const process = { ...before, stale: false };
+    const seq = Math.max(process.seq, message.seq);
+    switch (message.type) {
+        case 'process_progress':
+            return { ...process, seq, progress: message.progress };
+        case 'process_result': {
+            const result = message.result; // an object of any fields, as its schema says
+            return { ...process, seq, results: [...process.results, result].slice(-MAX_RESULTS) };
+        }
+        case 'process_completed':
+        case 'process_failed':
+        case 'process_cancelled': {
+            const { progress = process.progress, timestamp: finished_at } = message;
+            return { ...process, seq, status: FINAL_STATUS[message.type], progress, finished_at, final: message };
+        }
+        case 'process_queued':
+        case 'process_started':
+        case 'process_retrying':
+        case 'process_paused':
+        case 'process_cancelling':
+            return { ...applyChange(process, message), seq };
+        default:
+            return { ...process, seq }; // a later version's message: its position counts, its meaning is unknown
+    }
+}
+/** An older message, which the state says already, but for the story: results on the way, and the final message. */
+export function replayProcess(process, message) {
+    if (message.type === 'process_result')
+        return { ...applyProcess(process, message), seq: process.seq };
+    if (isFinalProcessMessage(message) && message.seq === process.seq)
+        return { ...process, final: message };
+    // Another attempt or round began after it.
+    if (isFinalProcessMessage(message) || message.type === 'process_retrying')
+        return { ...process, results: [] };
+    return process;
+}
+/** A new attempt, or an explicit retry of what had ended, begins with nothing done. */
+function applyChange(process, { type, attempt, timestamp }) {
+    const status = CHANGED_STATUS[type];
+    const isNewRound = process.finished_at !== null && status === 'queued';
+    const cleared = isNewRound || attempt !== process.attempt ? { progress: null, results: [] } : {};
+    const started_at = status === 'running' ? (process.started_at ?? timestamp) : process.started_at;
+    const round = isNewRound ? { started_at: null, finished_at: null, final: null } : { started_at };
+    return { ...process, ...cleared, ...round, status, attempt };
+}

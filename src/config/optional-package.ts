@@ -1,0 +1,10 @@
+/** Whether a package can be imported here. For optional peers, which the user of this package installs, or not. */
+export function isInstalled(name: string): boolean {
+  try {
+    import.meta.resolve(name)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return false
+    throw error
+  }
+}

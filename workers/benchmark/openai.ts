@@ -1,0 +1,12 @@
+import { isInstalled } from '../../src/config/optional-package.js'
+
+export type OpenAIPackage = typeof import('openai')
+
+/** Loads the package `openai`, an optional peer. Rejects where it is not installed: the next attempt may meet a worker that has it. */
+export async function loadOpenAI(): Promise<OpenAIPackage> {
+  if (!isInstalled('openai'))
+    throw new Error(
+      'The package openai is not installed beside this worker: benchmarks need it. Run "npm install openai" there, and retry.',
+    )
+  return import('openai')
+}
