@@ -1,5 +1,6 @@
 import type { FailureCode } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
+import { secondsSinceStart } from './elapsed.js'
 import type { JobEvent } from './entry.js'
 import type { JobState } from './job-state.js'
 import { storeClock } from './store-clock.js'
@@ -18,9 +19,8 @@ export interface RoundStats {
   readonly duration_s: number
 }
 
-export function statsOf({ attempt, started_at }: JobState): RoundStats {
-  const seconds = started_at === null ? 0 : (storeClock.now() - Date.parse(started_at)) / 1000
-  return { attempts: attempt, duration_s: Math.max(0, Math.round(seconds * 100) / 100) }
+export function statsOf(state: JobState): RoundStats {
+  return { attempts: state.attempt, duration_s: secondsSinceStart(state, storeClock.now()) }
 }
 
 /** What is said of an attempt that failed, and of the next one. */

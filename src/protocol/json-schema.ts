@@ -1,4 +1,4 @@
-import type { TObject, TSchema } from 'typebox'
+import Type, { type TNull, type TObject, type TSchema, type TUnion } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { isUnique } from './unique.js'
 
@@ -9,6 +9,11 @@ const MARKS: readonly [mark: string, isIt: (schema: Schema) => boolean][] = [
   ['Array', ({ type, items }) => type === 'array' && isSchema(items)],
   ['Union', ({ anyOf }) => Array.isArray(anyOf)],
 ]
+
+/** What may be null. */
+export function Nullable<T extends TSchema>(schema: T): TUnion<[T, TNull]> {
+  return Type.Union([schema, Type.Null()])
+}
 
 /** A JSON Schema, or any other object that is no array. */
 export type Schema = Readonly<Record<string, unknown>>

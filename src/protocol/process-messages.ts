@@ -1,12 +1,12 @@
 import Type, { type Static } from 'typebox'
 import { FAILURE_CODES } from './codes.js'
 import { JobId } from './job-id.js'
+import { Nullable } from './json-schema.js'
 import { Forced, RetryFields } from './life-fields.js'
 import { STATUSES } from './status.js'
 
 const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Seconds = Type.Number({ minimum: 0 })
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** Longest texts of a progress, in UTF-16 units. What is longer is shortened before it is published. */
 export const MAX_TEXT = { detail: 1000, model: 200, phase: 64 } as const

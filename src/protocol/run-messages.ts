@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { FAILURE_CODES } from './codes.js'
 import { JobId } from './job-id.js'
+import { Nullable } from './json-schema.js'
 import { Forced, RetryFields } from './life-fields.js'
 import { STATUSES } from './status.js'
 
@@ -11,7 +12,6 @@ export const Seconds = Type.Number({ minimum: 0 })
 export const MetricName = Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,128}$' })
 /** Longest texts of a message, in UTF-16 units. What is longer is shortened before it is published. */
 export const MAX_TEXT = { message: 1000, unit: 32 } as const
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** Where a job was, last: rides on final messages, so that a bar can stop where the job stopped. */
 const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }

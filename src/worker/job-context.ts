@@ -1,3 +1,4 @@
+import { secondsBetween } from '../core/elapsed.js'
 import type { JobEvent, Writer } from '../core/entry.js'
 import { logTailOf } from '../jobs/attempt.js'
 import { isOverloaded } from '../protocol/codes.js'
@@ -88,7 +89,7 @@ export class JobContext {
   }
 
   get elapsedSeconds(): number {
-    return Math.round((performance.now() - this.#startedAt) / 10) / 100
+    return secondsBetween(this.#startedAt, performance.now())
   }
 
   get logTail(): string {

@@ -1,3 +1,4 @@
+import { secondsSinceStart } from '../../src/core/elapsed.js'
 import type { JobEvent } from '../../src/core/entry.js'
 import { type JobState, messageOf } from '../../src/core/job-state.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'
@@ -113,7 +114,7 @@ export function waitEvent({ state, input, ledger }: Whole, why: string, now: num
 }
 
 function progressEvent(state: JobState, input: OptimizationInput, { evaluated }: Ledger, now: number, wait?: string): JobEvent {
-  const { id, started_at } = state
+  const { id } = state
   const total = totalOf(input)
   const generation = Math.min(Math.floor(evaluated / input.population) + 1, input.generations)
   return optimizationEvents.progress(id, {
@@ -121,7 +122,7 @@ function progressEvent(state: JobState, input: OptimizationInput, { evaluated }:
     percent: Math.min(Math.round((1000 * evaluated) / total) / 10, 99.9),
     phase: 'evaluating',
     message: wait ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
-    elapsed_s: elapsedSeconds(started_at, now),
+    elapsed_s: secondsSinceStart(state, now),
     evaluated,
     total,
   })
@@ -129,9 +130,4 @@ function progressEvent(state: JobState, input: OptimizationInput, { evaluated }:
 
 export function totalOf({ population, generations }: OptimizationInput): number {
   return population * generations
-}
-
-/** Seconds since the start of a job. */
-export function elapsedSeconds(startedAt: string | null, now: number): number {
-  return startedAt === null ? 0 : Math.max(0, Math.round((now - Date.parse(startedAt)) / 10) / 100)
 }

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
+import { secondsSinceStart } from '../../src/core/elapsed.js'
 import { controlWriter, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
 import { storeClock } from '../../src/core/store-clock.js'
@@ -10,7 +11,7 @@ import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
 import { isFinal } from '../../src/protocol/status.js'
 import { type Outcome, queuedRoundOf } from '../../src/queue/queue.js'
 import type { WriteRefusal } from '../../src/storage/broker.js'
-import { elapsedSeconds, FRONT_INTERVAL_MS, foldRuns, publishFront, type Whole, waitEvent } from './fold-runs.js'
+import { FRONT_INTERVAL_MS, foldRuns, publishFront, type Whole, waitEvent } from './fold-runs.js'
 import { bestOf } from './front.js'
 import { firstLedger, type Ledger, partsOf } from './ledger.js'
 import { begin, type Candidate, candidates } from './optimizer.js'
@@ -163,7 +164,7 @@ function resultOf({ state, input, ledger }: Standing): Outcome {
   const hypervolume = search.hypervolume === null ? {} : { hypervolume: search.hypervolume }
   const metrics_summary = { evaluations: evaluated, feasible, failed, front_size: search.archive.length, ...hypervolume }
   const result = { metrics_summary, best: bestOf(input, ledger), stopped: search.end }
-  return { status: 'completed', result, compute_time_s: elapsedSeconds(state.started_at, storeClock.now()) }
+  return { status: 'completed', result, compute_time_s: secondsSinceStart(state, storeClock.now()) }
 }
 
 function inputOf(state: JobState): OptimizationInput {

@@ -1,3 +1,4 @@
+import { secondsBetween } from '../../core/elapsed.js'
 import { GIVEN_UP, type JobEvent, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import { queueOf } from '../../core/kinds.js'
@@ -61,7 +62,7 @@ export async function takePost(parts: ClaimPorts, id: string, by: string, post: 
   const isRepeated = n === last?.n
   if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
-  const told = readPost(state, post.events, secondsSince(known.startedAt))
+  const told = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()))
   const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...told.lines])
   const { answer: _last, ...kept } = known
   const record: ClaimRecord = { ...kept, n, logTail }
@@ -91,7 +92,7 @@ async function writeReports(parts: ClaimPorts, writing: Writing): Promise<ClaimA
 /** Null where the claim was lost before the queue's commit, or a later post has been taken. */
 async function writeEnd(parts: ClaimPorts, writing: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
   const { claim, state, record, told } = writing
-  const elapsedSeconds = secondsSince(record.startedAt)
+  const elapsedSeconds = secondsBetween(record.startedAt, storeClock.now())
   const { event, settled } = conclusionOf(end, { state, logTail: record.logTail.join('\n'), elapsedSeconds })
   // From here on the same post again is known for an end that has begun, also where the lock has gone with its commit.
   if (!(await parts.claims.write(claim, record))) return null
@@ -168,8 +169,4 @@ function faultsAt(paths: readonly string[], expected: string): RuncastError['det
 async function letGo(parts: ClaimPorts, claim: Claim, lock: string): Promise<RuncastError> {
   await conclude(parts, claim, lock, { how: 'refused' })
   return new RuncastError('stale_writer')
-}
-
-function secondsSince(startedAt: number): number {
-  return Math.max(0, Math.round((storeClock.now() - startedAt) / 10) / 100)
 }

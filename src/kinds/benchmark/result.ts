@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Nullable } from '../../protocol/json-schema.js'
 
 /**
  * Why a single request failed. `timeout`: it was not done within `timeout_s`. `rate_limited`: 429. `unauthorized`: 401. `forbidden`: 403. `not_found`: 404.
@@ -25,7 +26,6 @@ export type RequestFailureCode = (typeof REQUEST_FAILURES)[number]
 const Count = Type.Integer({ minimum: 0 })
 const Amount = Type.Number({ minimum: 0 })
 const Ms = (description: string) => Type.Number({ minimum: 0, description: `${description}, in ms` })
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** What `n` values are like. Percentiles are linear between ranks; those that so few values do not bear are left out: p90 below 10, p95 below 20, p99 below 100. */
 export const Distribution = Type.Object({
