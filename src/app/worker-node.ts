@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js'
 import { type ComputedKindName, isComputedKind, queueOf } from '../core/kinds.js'
 import type { ReadinessChecks, StoreReport } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
-import { RecentMap } from '../hub/recent-map.js'
+import { recentMap } from '../hub/recent-map.js'
 import { JobService } from '../jobs/job-service.js'
 import { workerMetrics } from '../observability/worker-metrics.js'
 import { RedisKeys } from '../storage/redis/keys.js'
@@ -66,7 +66,7 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Log
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),
     })
-  const waits = new RecentMap<string>(MAX_WAITS_KEPT)
+  const waits = recentMap<string>(MAX_WAITS_KEPT)
   const onWait = (id: string, why: string) => {
     if (waits.get(id) !== why) log.warn({ job: id, why }, 'an optimization waits')
     waits.set(id, why)

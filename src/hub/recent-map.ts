@@ -1,28 +1,12 @@
-/** A map that forgets what was set longest ago once it holds more than `max`. */
-export class RecentMap<V> {
-  readonly #max: number
-  readonly #entries = new Map<string, V>()
+import { LRUCache } from 'lru-cache'
 
-  constructor(max: number) {
-    this.#max = max
-  }
+/** See `recentMap`. */
+export type RecentMap<V extends NonNullable<unknown>> = LRUCache<string, V>
 
-  has(key: string): boolean {
-    return this.#entries.has(key)
-  }
-
-  get(key: string): V | undefined {
-    return this.#entries.get(key)
-  }
-
-  set(key: string, value: V): void {
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
-    const [oldest] = this.#entries.keys()
-    if (this.#entries.size > this.#max && oldest !== undefined) this.#entries.delete(oldest)
-  }
-
-  delete(key: string): void {
-    this.#entries.delete(key)
-  }
+/**
+ * A map that holds `max` entries at most, and forgets those that were used longest ago. It grows with what it holds: with its option `max` lru-cache would reserve
+ * 24 bytes for each entry that may come.
+ */
+export function recentMap<V extends NonNullable<unknown>>(max: number): RecentMap<V> {
+  return new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
 }

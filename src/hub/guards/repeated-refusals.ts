@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js'
+import { type RecentMap, recentMap } from '../recent-map.js'
 
 export interface RefusalDelays {
   /** So many refusals in a row are told at once. */
@@ -32,13 +33,13 @@ export const DEFAULT_REFUSAL_DELAYS: RefusalDelays = {
 export class RepeatedRefusals {
   readonly #clock: Clock
   readonly #delays: RefusalDelays
-  /** In the order of the last refusal. */
-  readonly #clients = new Map<string, { count: number; at: number }>()
+  readonly #clients: RecentMap<{ readonly count: number; readonly at: number }>
   readonly #held = new Map<() => void, string>()
 
   constructor(clock: Clock, delays: RefusalDelays = DEFAULT_REFUSAL_DELAYS) {
     this.#clock = clock
     this.#delays = delays
+    this.#clients = recentMap(delays.maxClients)
   }
 
   /** Clients that are remembered. */
@@ -78,14 +79,11 @@ export class RepeatedRefusals {
   }
 
   #count(key: string): number {
-    const { free, firstMs, longestMs, forgetMs, maxClients } = this.#delays
+    const { free, firstMs, longestMs, forgetMs } = this.#delays
     const now = this.#clock.elapsed()
     const before = this.#clients.get(key)
     const count = before && now - before.at < forgetMs ? before.count + 1 : 1
-    this.#clients.delete(key)
     this.#clients.set(key, { count, at: now })
-    const [oldest] = this.#clients.keys()
-    if (this.#clients.size > maxClients && oldest !== undefined) this.#clients.delete(oldest)
     return count <= free ? 0 : Math.min(firstMs * 2 ** (count - free - 1), longestMs)
   }
 

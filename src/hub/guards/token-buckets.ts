@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js'
+import { type RecentMap, recentMap } from '../recent-map.js'
 
 export interface BucketLimits {
   /** Of one key in a second, over time; as many may come at once. */
@@ -11,12 +12,13 @@ export interface BucketLimits {
 export class TokenBuckets {
   readonly #clock: Clock
   readonly #limits: BucketLimits
-  /** Tokens left and when they were counted; in the order of that time. */
-  readonly #buckets = new Map<string, { tokens: number; at: number }>()
+  /** Tokens left and when they were counted. */
+  readonly #buckets: RecentMap<{ readonly tokens: number; readonly at: number }>
 
   constructor(clock: Clock, limits: BucketLimits) {
     this.#clock = clock
     this.#limits = limits
+    this.#buckets = recentMap(limits.maxKeys)
   }
 
   get size(): number {
@@ -44,9 +46,6 @@ export class TokenBuckets {
   }
 
   #keep(key: string, tokens: number): void {
-    this.#buckets.delete(key)
     this.#buckets.set(key, { tokens, at: this.#clock.elapsed() })
-    const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size > this.#limits.maxKeys && oldest !== undefined) this.#buckets.delete(oldest)
   }
 }

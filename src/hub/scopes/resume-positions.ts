@@ -1,27 +1,30 @@
 import type { Position } from '../../core/entry.js'
-import { RecentMap } from '../recent-map.js'
+import { type RecentMap, recentMap } from '../recent-map.js'
 
 /** Where a client is in jobs that it does not follow any more, so that a later round goes on from there. */
 export class ResumePositions {
-  readonly #positions: RecentMap<Position>
+  readonly #max: number
+  /** Made when it is first needed: many clients never do. */
+  #positions: RecentMap<Position> | undefined
   /** What a list that has not left yet has replaced. */
   #replaced = new Map<string, Position | undefined>()
 
   /** Of more than `max` jobs the oldest are forgotten. */
   constructor(max: number) {
-    this.#positions = new RecentMap(max)
+    this.#max = max
   }
 
   get(id: string): Position | undefined {
-    return this.#positions.get(id)
+    return this.#positions?.get(id)
   }
 
   set(id: string, { epoch, seq }: Position): void {
+    this.#positions ??= recentMap(this.#max)
     this.#positions.set(id, { epoch, seq })
   }
 
   delete(id: string): void {
-    this.#positions.delete(id)
+    this.#positions?.delete(id)
   }
 
   /** A list that is on its way sets the client's position in these jobs. */

@@ -9,7 +9,7 @@ import { isJobId } from '../../protocol/job-id.js'
 import { isFinal } from '../../protocol/status.js'
 import { buildFrame } from '../frame.js'
 import type { Following } from '../hub.js'
-import { RecentMap } from '../recent-map.js'
+import { type RecentMap, recentMap } from '../recent-map.js'
 import type { Follower } from './feed.js'
 import { ResumePositions } from './resume-positions.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
@@ -38,7 +38,7 @@ class UserScope implements Scope, Follower {
   /** Where the client is in jobs that it does not follow any more. */
   readonly #left = new ResumePositions(MAX_LEFT)
   /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
-  readonly #unwanted: RecentMap<true>
+  #unwanted: RecentMap<true> | undefined
   /** Announced before the list has left; null from then on. */
   #early: Map<string, boolean> | null = new Map()
   #isListed = false
@@ -58,7 +58,6 @@ class UserScope implements Scope, Follower {
   constructor(context: ScopeContext, limits: UserScopeLimits) {
     this.#context = context
     this.#limits = limits
-    this.#unwanted = new RecentMap(Math.max(MAX_LEFT, limits.maxSubscriptions))
   }
 
   async open(): Promise<void> {
@@ -75,7 +74,7 @@ class UserScope implements Scope, Follower {
 
   changed(id: string, isNews: boolean): void {
     if (this.#early) return void this.#early.set(id, isNews || this.#early.get(id) === true)
-    if (this.#released || this.#unwanted.has(id)) return
+    if (this.#released || this.#unwanted?.has(id)) return
     if (this.#handles.has(id) || this.#opening.has(id)) {
       if (isNews) this.#again.add(id)
     } else if (this.#isFull) this.#isShort = true
@@ -136,7 +135,7 @@ class UserScope implements Scope, Follower {
   }
 
   #isKept(hold: SubscriptionHandle): boolean {
-    if (this.#released || this.#handles.has(hold.id) || this.#unwanted.has(hold.id)) return false
+    if (this.#released || this.#handles.has(hold.id) || this.#unwanted?.has(hold.id)) return false
     this.#handles.set(hold.id, hold)
     return true
   }
@@ -173,7 +172,7 @@ class UserScope implements Scope, Follower {
     const hold = isJobId(id) ? await hub.subscribe({ ...this.#subscribeOptions(id), ...(after && { after }) }) : null
     if (!hold) throw new RuncastError('not_found')
     if (this.#released) return hold.release()
-    this.#unwanted.delete(id)
+    this.#unwanted?.delete(id)
     // In this turn the new hold takes over from the old one: what still waits belongs to no position that the client will have.
     const old = this.#handles.get(id)
     old?.subscription.silence()
@@ -183,6 +182,7 @@ class UserScope implements Scope, Follower {
   }
 
   async #unsubscribe(id: string): Promise<void> {
+    this.#unwanted ??= recentMap(Math.max(MAX_LEFT, this.#limits.maxSubscriptions))
     this.#unwanted.set(id, true)
     // The answer goes first, so what still waits may not follow it.
     this.#handles.get(id)?.subscription.silence()
