@@ -7,6 +7,9 @@ import { startCommand } from '../support/command.js'
 import { HORN } from '../support/harness.js'
 import { pack, ROOT, typeFaults } from '../support/packed.js'
 
+// It asks the compiler and attw.
+t.setTimeout(300_000)
+
 const MAX_PACKED_BYTES = 600_000
 const tarball = await pack(t)
 /** Installed by hand in a folder of the clone, where the other packages are. */

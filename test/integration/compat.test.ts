@@ -164,7 +164,19 @@ function watched(t: Test, id: string) {
 
 t.test('v0.1.0: workers finish what it left, and the recorded client watches, over a cut', async (t) => {
   const jobs = UNFINISHED.filter((id) => placeOf(id)).map((id) => watched(t, id))
-  const processes = recordedClient.watchProcesses({ url: `${hub.ws}/ws`, token: () => alice.token, WebSocket })
+  const feed = cuttable()
+  const results: number[] = []
+  const processes = recordedClient.watchProcesses({
+    url: `${hub.ws}/ws`,
+    token: () => alice.token,
+    WebSocket: feed.Cuttable,
+    backoffMs: { first: 5, longest: 50 },
+    onMessage: (message) => {
+      if (message.type !== 'process_result' || message.process_id !== 'sum-running') return
+      results.push(message.seq)
+      if (feed.opened === 1) feed.cut()
+    },
+  })
   t.teardown(() => processes.close())
   await eventually(() => UNFINISHED.every((id) => processes.view.has(id)))
   const worker = startReleaseWorker(CLONE, { ...settings, SWEEP_INTERVAL_MS: '300' })
@@ -187,6 +199,13 @@ t.test('v0.1.0: workers finish what it left, and the recorded client watches, ov
     )
   }
   await eventually(() => UNFINISHED.every((id) => processes.view.get(id)?.status === 'completed'))
+  t.ok(feed.opened >= 2, 'all processes were watched over a cut')
+  t.equal(processes.view.get('sum-running')?.results.length, 5, 'and each result came')
+  t.strictSame(
+    results,
+    [...new Set(results)].toSorted((a, b) => a - b),
+    'once and in order',
+  )
   t.match(processes.view.get('sum-running'), { attempt: 2, final: { result: { sum: 55 } } }, 'its second attempt, after the lost worker')
   t.match(processes.view.get('sum-waiting'), { attempt: 1, final: { result: { sum: 5 } } })
 

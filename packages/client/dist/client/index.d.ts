@@ -1,4 +1,10 @@
+export { type CodeName, type Issue, RuncastError } from '../protocol/codes.js';
+export { Client, type EventOf, type InputFor, JobHandle, type JobOptions, type JobPage, type KindRef, type ListOptions, type ResultOf, type WatchOptions, } from './client.js';
 export type { ConnectionOptions, ConnectionState, EndReason } from './connection.js';
+export { createClient, type HubClientOptions } from './create-client.js';
+export type { EventsOptions, JobEvent } from './job-events.js';
+export { JobFailed, type JobFailure } from './job-failed.js';
+export type { JobInfo } from './job-info.js';
 export * from './job-view.js';
 export type { WebSocketClass, WebSocketLike } from './line.js';
 export * from './process-view.js';

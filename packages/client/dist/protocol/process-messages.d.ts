@@ -2,45 +2,45 @@
 export type ProcessList = {
     resync?: true;
     type: "process_list";
-    timestamp: string;
     processes: Array<{
-        status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
-        progress: null | {
-            phase?: string;
-            model?: string;
-            total: null | number;
-            current: number;
-            detail: string;
-        };
+        process_id: string;
+        process_type: string;
+        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         attempt: number;
         stale: boolean;
+        progress: null | {
+            model?: string;
+            phase?: string;
+            current: number;
+            total: null | number;
+            detail: string;
+        };
         created_at: string;
         started_at: null | string;
         finished_at: null | string;
         seq: number;
         epoch: string;
-        process_id: string;
-        process_type: string;
     }>;
     recent: Array<{
-        status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
-        progress: null | {
-            phase?: string;
-            model?: string;
-            total: null | number;
-            current: number;
-            detail: string;
-        };
+        process_id: string;
+        process_type: string;
+        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         attempt: number;
         stale: boolean;
+        progress: null | {
+            model?: string;
+            phase?: string;
+            current: number;
+            total: null | number;
+            detail: string;
+        };
         created_at: string;
         started_at: null | string;
         finished_at: null | string;
         seq: number;
         epoch: string;
-        process_id: string;
-        process_type: string;
     }>;
+    timestamp: string;
 };
 export type ProcessMessages = {
     process_queued: {
@@ -58,10 +58,10 @@ export type ProcessMessages = {
         process_type: string;
     };
     process_retrying: {
-        error?: string;
+        reason?: string;
         max_attempts?: number;
         delay_ms?: number;
-        reason?: string;
+        error?: string;
         type: "process_retrying";
         timestamp: string;
         process_id: string;
@@ -82,17 +82,17 @@ export type ProcessMessages = {
         process_type: string;
     };
     process_progress: {
-        progress: {
-            phase?: string;
-            model?: string;
-            total: null | number;
-            current: number;
-            detail: string;
-        };
         type: "process_progress";
         timestamp: string;
         process_id: string;
         process_type: string;
+        progress: {
+            model?: string;
+            phase?: string;
+            current: number;
+            total: null | number;
+            detail: string;
+        };
     };
     process_result: {
         type: "process_result";
@@ -103,45 +103,45 @@ export type ProcessMessages = {
     };
     process_completed: {
         progress?: {
-            phase?: string;
             model?: string;
-            total: null | number;
+            phase?: string;
             current: number;
+            total: null | number;
             detail: string;
         };
         attempts?: number;
         duration_s?: number;
         type: "process_completed";
         timestamp: string;
-        compute_time_s: number;
         process_id: string;
         process_type: string;
         result: object;
+        compute_time_s: number;
     };
     process_failed: {
         progress?: {
-            phase?: string;
             model?: string;
-            total: null | number;
+            phase?: string;
             current: number;
+            total: null | number;
             detail: string;
         };
         attempts?: number;
         duration_s?: number;
         log_tail?: string;
-        error: string;
         type: "process_failed";
         timestamp: string;
-        code: "solver_error" | "endpoint_error" | "timeout" | "worker_lost" | "invalid_input";
         process_id: string;
         process_type: string;
+        error: string;
+        code: "solver_error" | "endpoint_error" | "timeout" | "worker_lost" | "invalid_input";
     };
     process_cancelled: {
         progress?: {
-            phase?: string;
             model?: string;
-            total: null | number;
+            phase?: string;
             current: number;
+            total: null | number;
             detail: string;
         };
         attempts?: number;
@@ -153,52 +153,60 @@ export type ProcessMessages = {
         process_type: string;
     };
 };
+/** How far a process is: `current` of `total` steps; a solver run counts its percent. */
+export type ProcessProgress = {
+    model?: string;
+    phase?: string;
+    current: number;
+    total: null | number;
+    detail: string;
+};
 /** Opens one process: its state and position; `recovered`: exactly what was missed follows. */
 export type ProcessSnapshot = {
     resync?: true;
     type: "subscribed";
     timestamp: string;
+    process_id: string;
     seq: number;
     epoch: string;
-    recovered: boolean;
-    process_id: string;
     process: {
-        status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
-        progress: null | {
-            phase?: string;
-            model?: string;
-            total: null | number;
-            current: number;
-            detail: string;
-        };
+        process_id: string;
+        process_type: string;
+        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         attempt: number;
         stale: boolean;
+        progress: null | {
+            model?: string;
+            phase?: string;
+            current: number;
+            total: null | number;
+            detail: string;
+        };
         created_at: string;
         started_at: null | string;
         finished_at: null | string;
         seq: number;
         epoch: string;
-        process_id: string;
-        process_type: string;
     };
+    recovered: boolean;
 };
 /** The last-known state of a process, whatever its kind. */
 export type ProcessView = {
-    status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
-    progress: null | {
-        phase?: string;
-        model?: string;
-        total: null | number;
-        current: number;
-        detail: string;
-    };
+    process_id: string;
+    process_type: string;
+    status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
     attempt: number;
     stale: boolean;
+    progress: null | {
+        model?: string;
+        phase?: string;
+        current: number;
+        total: null | number;
+        detail: string;
+    };
     created_at: string;
     started_at: null | string;
     finished_at: null | string;
     seq: number;
     epoch: string;
-    process_id: string;
-    process_type: string;
 };

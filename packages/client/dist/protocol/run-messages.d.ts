@@ -2,39 +2,39 @@ export type RunMessages = {
     progress: {
         type: "progress";
         timestamp: string;
-        percent: number;
         phase: "meshing" | "postprocessing" | "solving";
+        percent: number;
         elapsed_s: number;
         run_id: string;
         message: string;
     };
     metric_update: {
         type: "metric_update";
+        timestamp: string;
         metric_name: string;
         value: number;
         unit: string;
-        timestamp: string;
         run_id: string;
     };
     status: {
-        error?: string;
+        reason?: string;
         max_attempts?: number;
         delay_ms?: number;
-        reason?: string;
-        status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
+        error?: string;
         type: "status";
         timestamp: string;
+        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         run_id: string;
     };
     completed: {
-        percent?: number;
         phase?: string;
-        elapsed_s?: number;
         attempts?: number;
         duration_s?: number;
-        status: "completed";
+        percent?: number;
+        elapsed_s?: number;
         type: "completed";
         timestamp: string;
+        status: "completed";
         compute_time_s: number;
         metrics_summary: {
             [name: string]: number;
@@ -42,25 +42,25 @@ export type RunMessages = {
         run_id: string;
     };
     error: {
-        percent?: number;
         phase?: string;
-        elapsed_s?: number;
         attempts?: number;
         duration_s?: number;
-        error: string;
+        percent?: number;
+        elapsed_s?: number;
         type: "error";
         timestamp: string;
+        error: string;
+        code: "solver_error" | "endpoint_error" | "timeout" | "worker_lost" | "invalid_input";
         run_id: string;
         solver_log_tail: string;
-        code: "solver_error" | "endpoint_error" | "timeout" | "worker_lost" | "invalid_input";
     };
     cancelled: {
-        percent?: number;
         phase?: string;
-        elapsed_s?: number;
         attempts?: number;
         duration_s?: number;
         forced?: true;
+        percent?: number;
+        elapsed_s?: number;
         type: "cancelled";
         timestamp: string;
         run_id: string;
@@ -68,13 +68,20 @@ export type RunMessages = {
 };
 /** The snapshot that opens a socket: the whole state in one `status` message. It alone sets a client's position. */
 export type RunSnapshot = {
-    recovered?: boolean;
     resync?: boolean;
-    status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
+    recovered?: boolean;
     type: "status";
     timestamp: string;
-    percent: null | number;
+    status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
+    attempt: number;
+    stale: boolean;
+    created_at: string;
+    started_at: null | string;
+    finished_at: null | string;
+    seq: number;
+    epoch: string;
     phase: null | string;
+    percent: null | number;
     elapsed_s: null | number;
     run_id: string;
     metrics: {
@@ -84,11 +91,4 @@ export type RunSnapshot = {
         };
     };
     message: null | string;
-    attempt: number;
-    stale: boolean;
-    created_at: string;
-    started_at: null | string;
-    finished_at: null | string;
-    seq: number;
-    epoch: string;
 };

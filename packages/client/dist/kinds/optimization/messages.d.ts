@@ -1,35 +1,35 @@
 export type OptimizationMessages = {
     metric_update: {
-        optimization_id: string;
         type: "metric_update";
+        timestamp: string;
+        optimization_id: string;
         metric_name: string;
         value: number;
         unit: string;
-        timestamp: string;
     };
     status: {
-        error?: string;
+        reason?: string;
         max_attempts?: number;
         delay_ms?: number;
-        reason?: string;
-        status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
-        optimization_id: string;
+        error?: string;
         type: "status";
         timestamp: string;
+        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
+        optimization_id: string;
     };
     completed: {
-        percent?: number;
+        total?: number;
         phase?: string;
-        elapsed_s?: number;
         attempts?: number;
         duration_s?: number;
+        percent?: number;
+        elapsed_s?: number;
         evaluated?: number;
-        total?: number;
-        status: "completed";
-        optimization_id: string;
         type: "completed";
         timestamp: string;
+        status: "completed";
         compute_time_s: number;
+        optimization_id: string;
         metrics_summary: {
             [name: string]: number;
         };
@@ -46,50 +46,50 @@ export type OptimizationMessages = {
         stopped: "done" | "plateau";
     };
     error: {
-        percent?: number;
+        total?: number;
         phase?: string;
-        elapsed_s?: number;
         attempts?: number;
         duration_s?: number;
+        percent?: number;
+        elapsed_s?: number;
         evaluated?: number;
-        total?: number;
-        error: string;
-        optimization_id: string;
         type: "error";
         timestamp: string;
-        solver_log_tail: string;
+        error: string;
         code: "solver_error" | "endpoint_error" | "timeout" | "worker_lost" | "invalid_input";
+        optimization_id: string;
+        solver_log_tail: string;
     };
     cancelled: {
-        percent?: number;
+        total?: number;
         phase?: string;
-        elapsed_s?: number;
         attempts?: number;
         duration_s?: number;
-        evaluated?: number;
-        total?: number;
         forced?: true;
-        optimization_id: string;
+        percent?: number;
+        elapsed_s?: number;
+        evaluated?: number;
         type: "cancelled";
         timestamp: string;
+        optimization_id: string;
     };
     progress: {
-        optimization_id: string;
         type: "progress";
         timestamp: string;
-        percent: number;
+        total: number;
         phase: "evaluating";
+        optimization_id: string;
+        percent: number;
         elapsed_s: number;
         evaluated: number;
-        total: number;
         message: string;
     };
     optimization_iteration: {
         reason?: string;
-        optimization_id: string;
         type: "optimization_iteration";
         timestamp: string;
         total: number;
+        optimization_id: string;
         iteration: number;
         run_id: string;
         parameters: {
@@ -108,9 +108,9 @@ export type OptimizationMessages = {
         };
     };
     pareto_front: {
-        optimization_id: string;
         type: "pareto_front";
         timestamp: string;
+        optimization_id: string;
         best: null | {
             iteration: number;
             run_id: string;
@@ -137,14 +137,21 @@ export type OptimizationMessages = {
 };
 /** The snapshot of an optimization: that of any job, with what has been found so far. */
 export type OptimizationSnapshot = {
-    recovered?: boolean;
     resync?: boolean;
-    status: "completed" | "cancelled" | "queued" | "running" | "retrying" | "paused" | "cancelling" | "failed";
-    optimization_id: string;
+    recovered?: boolean;
     type: "status";
     timestamp: string;
-    percent: null | number;
+    status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
+    attempt: number;
+    stale: boolean;
+    created_at: string;
+    started_at: null | string;
+    finished_at: null | string;
+    seq: number;
+    epoch: string;
     phase: null | string;
+    optimization_id: string;
+    percent: null | number;
     elapsed_s: null | number;
     best: null | {
         iteration: number;
@@ -165,18 +172,11 @@ export type OptimizationSnapshot = {
     message: null | string;
     counters: {
         failed: number;
-        evaluated: number;
         total: null | number;
+        evaluated: number;
         feasible: number;
         generation: number;
     };
-    attempt: number;
-    stale: boolean;
-    created_at: string;
-    started_at: null | string;
-    finished_at: null | string;
-    seq: number;
-    epoch: string;
     front: Array<{
         iteration: number;
         run_id: string;
