@@ -1,8 +1,10 @@
 export { type ClientOptions, createClient, type RedisClientOptions } from './app/create-client.js'
 export * from './app/create-jobs.js'
 export { type DefinedKind, defineKind, type KindDefinition } from './app/define-kind.js'
-export type { HubNode } from './app/hub-node.js'
+export { type RuncastPluginOptions, runcast } from './app/fastify-plugin.js'
+export type { HostOptions, HubNode } from './app/hub-node.js'
 export { buildHubNode, buildServer } from './app/lazy-server.js'
+export { type MountedHub, type MountOptions, mountHub } from './app/mounted-hub.js'
 export {
   Client,
   type EventOf,
@@ -22,6 +24,7 @@ export type { JobInfo } from './client/job-info.js'
 export { type Config, ConfigError, loadConfig } from './config/config.js'
 export type { Position } from './core/entry.js'
 export type { InputOf, KindName } from './core/kinds.js'
+export type { Authenticate, LoggedIn } from './http/plugins/login.js'
 export type { ServerOptions } from './http/server.js'
 export {
   type CodeName,

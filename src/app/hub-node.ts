@@ -1,9 +1,11 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ANY_AUDIENCE, type Config } from '../config/config.js'
+import { Mount } from '../http/mount.js'
 import { buildOperations } from '../http/operations.js'
+import { type Authenticate, DEFAULT_SESSION_MS } from '../http/plugins/login.js'
 import { metricsRoute } from '../http/routes/metrics.js'
 import { buildServer } from '../http/server.js'
-import { DEFAULT_SESSION_LIMITS } from '../hub/session.js'
+import { DEFAULT_SESSION_LIMITS, type SessionLimits } from '../hub/session.js'
 import { ClaimService } from '../jobs/claims/claim-service.js'
 import { JobService } from '../jobs/job-service.js'
 import { catalogueOf } from '../kinds/benchmark/catalogue.js'
@@ -23,21 +25,37 @@ const KEEP_ANSWER_MS = 60_000
 /** Connections that are left for requests where every socket is taken. */
 const SPARE_CONNECTIONS = 5000
 
+/** A hub below a path of another server, which hands it requests by `HubNode.mount`. */
+export interface HostOptions {
+  /** As `/runcast`; empty where the hub has all paths. */
+  readonly prefix: string
+  /** The login of that server. Without it users bring tokens. */
+  readonly authenticate?: Authenticate<unknown>
+  /** How long sockets and streams live whose login does not say when it ends, in ms. */
+  readonly sessionMs?: number
+  readonly logger?: FastifyBaseLogger
+}
+
 /** A hub in this process: adapters, hub and server, put together. */
 export interface HubNode {
   readonly server: FastifyInstance
+  /** Takes requests and upgrades of another server, once `server` is ready. */
+  readonly mount: Mount
   /** For `METRICS_PORT`, where there is one. */
   readonly operations: FastifyInstance | null
   readonly parts: Parts
   readonly jobs: JobService
   readonly guards: HubGuards
   readonly claims: ClaimService
-  /** Moves the clients to other nodes, then closes the server, then the adapters. */
+  /** Moves the clients to other nodes, and closes those that do not follow with 1012. Requests are answered meanwhile. */
+  drain(): Promise<void>
+  /** Drains, then closes the server, then the adapters. */
   close(): Promise<void>
 }
 
 /** Builds a hub that does not listen yet. Throws `ProvidersError` or `SolversError` where what the files say is not valid; it needs no key and no program of theirs. */
-export async function buildHubNode(config: Config, log: Log): Promise<HubNode> {
+export async function buildHubNode(config: Config, log: Log, host: HostOptions = { prefix: '' }): Promise<HubNode> {
+  const mount = new Mount(host.prefix)
   const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
   const parts = buildParts(config, log)
@@ -52,7 +70,10 @@ export async function buildHubNode(config: Config, log: Log): Promise<HubNode> {
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   await parts.begun
-  const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...serverSettings(config, guards) })
+  const own = serverSettings(config, guards)
+  const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
+  const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...settings })
+  mount.serve(server)
   const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
     maxUsers: DEFAULT_MAX_USERS,
@@ -60,9 +81,12 @@ export async function buildHubNode(config: Config, log: Log): Promise<HubNode> {
   const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
   const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, redis.report, scrape)
   if (!operations) await server.register(metricsRoute, { scrape })
-  const close = async () => {
+  const drain = async () => {
     await claims.drain()
     await server.drain()
+  }
+  const close = async () => {
+    await drain()
     await server.close()
     await claims.close()
     hub.close()
@@ -71,7 +95,7 @@ export async function buildHubNode(config: Config, log: Log): Promise<HubNode> {
     // Last, so that whoever runs the hub sees it to its end.
     await operations?.close()
   }
-  return { server, operations, parts, jobs, guards, claims, close }
+  return { server, mount, operations, parts, jobs, guards, claims, drain, close }
 }
 
 /** Of what a server needs, what the settings say. */
@@ -111,6 +135,12 @@ function serverSettings(config: Config, guards: HubGuards) {
     drainMs: config.DRAIN_MS,
     drainLeastMs: Math.min(config.DRAIN_MIN_MS, config.DRAIN_MS),
   }
+}
+
+/** Of what a server needs, what a login that is not ours changes: no message can renew it, so a session ends when it does. */
+function hostSettings({ authenticate, sessionMs = DEFAULT_SESSION_MS }: HostOptions, { revocations }: HubGuards, limits: SessionLimits) {
+  if (!authenticate) return {}
+  return { auth: { authenticate, sessionMs, revocations }, sessionLimits: { ...limits, expiryWarningMs: 0, expiryGraceMs: 0 } }
 }
 
 /** What a hub has for workers that are no process of ours. */

@@ -20,7 +20,8 @@ export type WebSocketClass = new (url: string) => WebSocketLike
 
 export interface LineOptions {
   readonly url: string
-  readonly token: () => string | Promise<string>
+  /** Without it the connection brings what proves its user: a cookie. */
+  readonly token?: (() => string | Promise<string>) | undefined
   readonly WebSocket: WebSocketClass
 }
 
@@ -74,7 +75,7 @@ export class Line {
     else if (this.#socket) this.#lifeTimer = setTimeout(() => this.#socket?.close(), OPENING_MS)
   }
 
-  #open(token: string): void {
+  #open(token: string | undefined): void {
     const socket = new this.#options.WebSocket(this.#options.url)
     this.#socket = socket
     this.#lifeTimer = setTimeout(() => this.#die(), OPENING_MS)
@@ -83,7 +84,7 @@ export class Line {
       clearTimeout(this.#lifeTimer)
       if (this.#isClosed) return socket.close(1000)
       this.#watchLife()
-      this.send({ type: 'auth', token })
+      if (token !== undefined) this.send({ type: 'auth', token })
     }
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(String(data)) as Received & { readonly expires_at?: string; readonly request?: string }
@@ -132,6 +133,7 @@ export class Line {
 
   #renewIn(ms: number): void {
     clearTimeout(this.#timer)
+    if (!this.#options.token) return
     this.#timer = setTimeout(
       () => {
         this.#renewedAt = performance.now()
@@ -144,13 +146,16 @@ export class Line {
     )
   }
 
-  /** Does nothing once the line is closed. */
-  #askToken(answered: (token: string) => void, failed: (error: unknown) => void): void {
+  /** Does nothing once the line is closed. Answers undefined where no token is needed. */
+  #askToken(answered: (token: string | undefined) => void, failed: (error: unknown) => void): void {
     const unlessClosed =
       <T>(act: (value: T) => void) =>
       (value: T) =>
         this.#isClosed ? undefined : act(value)
-    Promise.resolve().then(this.#options.token).then(unlessClosed(answered)).catch(unlessClosed(failed))
+    Promise.resolve()
+      .then(() => this.#options.token?.())
+      .then(unlessClosed(answered))
+      .catch(unlessClosed(failed))
   }
 
   #end(): void {

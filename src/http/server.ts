@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { addedProcessKinds, isComputedKind, KINDS, RUN_KIND_NAMES } from '../core/kinds.js'
 import { Places } from '../hub/guards/places.js'
 import type { Policy } from '../hub/guards/policy.js'
@@ -11,11 +11,13 @@ import type { JobService } from '../jobs/job-service.js'
 import type { Model } from '../kinds/benchmark/model.js'
 import { RuncastError } from '../protocol/codes.js'
 import { REVOKED } from '../storage/revocations.js'
+import { Mount } from './mount.js'
 import { type AuthOptions, auth } from './plugins/auth.js'
 import { bodies, DEFAULT_BODIES_OPTIONS } from './plugins/bodies.js'
 import { counting } from './plugins/counting.js'
 import { docs } from './plugins/docs.js'
 import { errors } from './plugins/errors.js'
+import { type LoginOptions, login } from './plugins/login.js'
 import { origins } from './plugins/origins.js'
 import { parting } from './plugins/parting.js'
 import { query } from './plugins/query.js'
@@ -26,6 +28,7 @@ import { securityHeaders } from './plugins/security-headers.js'
 import { type Guards, sessions } from './plugins/sessions.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
+import { visitors } from './plugins/visitors.js'
 import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
 import { benchmarkRoute } from './routes/benchmark.js'
 import { claimRoutes } from './routes/claims.js'
@@ -39,6 +42,7 @@ import { revocationRoutes } from './routes/revocations.js'
 import { sockets } from './routes/sockets.js'
 import { submitProcess } from './routes/submit-process.js'
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyInstance {
     /** What `/readyz` asks: the checks that were handed in, and whether it takes clients. */
@@ -56,7 +60,8 @@ export interface ServerOptions {
   readonly checks: ReadinessChecks
   /** Whether Redis takes the writes of this node. */
   readonly store: () => Promise<StoreReport>
-  readonly auth: AuthOptions
+  /** How users are known: by tokens, or by the login of the server that the hub is mounted in. */
+  readonly auth: AuthOptions | LoginOptions
   readonly rateLimits: RateLimitOptions
   /** Pages that may connect; empty for all. */
   readonly allowedOrigins: readonly string[]
@@ -72,6 +77,10 @@ export interface ServerOptions {
   readonly guards: Guards
   /** `silent` for none. */
   readonly logLevel: string
+  /** Another server that hands requests over; without it the hub listens itself. */
+  readonly mount?: Mount
+  /** The logger of that server. */
+  readonly logger?: FastifyBaseLogger
   readonly sessionLimits: SessionLimits
   readonly userLimits: UserScopeLimits
   /** How long clients may take to move to another node when this one stops. */
@@ -91,8 +100,9 @@ const HEADERS_CHECK_MS = 2500
 
 /** A hub's HTTP side, not yet listening: a table of contents. Closing it closes its sessions with 1012; the parts handed in stay open. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { mount = new Mount('') } = options
   const app = Fastify({
-    ...requestLogging(options.logLevel),
+    ...requestLogging(options.logLevel, options.logger),
     bodyLimit: options.maxInboundBytes,
     // What is under way is answered, see `parting`.
     forceCloseConnections: 'idle',
@@ -104,17 +114,21 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     // More than Node lets through: an id that is too long is answered like any other that is no id.
     routerOptions: { maxParamLength: 65_536 },
   })
+  await app.register(visitors, { known: (raw) => mount.visitorOf(raw) })
   await app.register(counting)
   app.server.maxConnections = options.maxConnections
   await app.register(bodies, DEFAULT_BODIES_OPTIONS)
   await app.register(errors)
   await app.register(validation)
   await app.register(query)
-  await app.register(securityHeaders, { isHttps: options.publicUrl.startsWith('https:') })
-  await app.register(origins, { allowed: options.allowedOrigins, publicUrl: options.publicUrl })
+  // Strict transport security would hold for all of the other server.
+  await app.register(securityHeaders, { isHttps: mount.prefix === '' && options.publicUrl.startsWith('https:') })
+  const { allowedOrigins: allowed, publicUrl } = options
+  await app.register(origins, { allowed, publicUrl, prefix: mount.prefix, isStrict: 'authenticate' in options.auth })
   await app.register(rateLimit, options.rateLimits)
-  await app.register(auth, options.auth)
-  if (options.hasDocs) await app.register(docs, { publicUrl: options.publicUrl })
+  if ('authenticate' in options.auth) await app.register(login, options.auth)
+  else await app.register(auth, options.auth)
+  if (options.hasDocs) await app.register(docs, { publicUrl: publicUrl || mount.prefix })
 
   const { drainMs, drainLeastMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)

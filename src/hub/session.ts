@@ -42,8 +42,16 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
 
 /** Where refusals of one client are told, at once or later; see `RepeatedRefusals`. */
 export interface ClientRefusals {
-  refuse(token: string, tell: () => void): () => void
-  forget(token: string): void
+  refuse(proof: string, tell: () => void): () => void
+  forget(proof: string): void
+}
+
+/** What a client proves itself with: a token, or a login of the server that the hub is mounted in. */
+export interface Proof {
+  /** The same for every connection that brings the same proof. */
+  readonly key: string
+  /** Rejects as `Policy.authenticate`. */
+  identify(): Promise<Identity>
 }
 
 export interface SessionOptions {
@@ -53,8 +61,8 @@ export interface SessionOptions {
   readonly limits: SessionLimits
   /** What the client follows. */
   readonly scope: BuildScope
-  /** From query, header or cookie; without it the first message has to bring one. */
-  readonly token?: string
+  /** What the connection came with; without it the first message has to bring a token. */
+  readonly proof?: Proof
   /** The client has proved who it is; called once. */
   readonly onIdentified?: () => void
   /** Without it every refusal is told at once. */
@@ -115,11 +123,11 @@ export class Session {
   }
 
   start(): void {
-    const { clock, limits, token } = this.#options
+    const { clock, limits, proof } = this.#options
     this.touch()
     this.#watchLife()
     this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token came in time.'))
-    if (token !== undefined) this.#enter(token)
+    if (proof) this.#enter(proof)
   }
 
   /** The way back: decode, then one switch. `null` is a frame that is no text. */
@@ -135,7 +143,7 @@ export class Session {
       case 'ping':
         return this.#send({ type: 'pong' })
       case 'auth':
-        return this.#enter(message.token)
+        return this.#enter({ key: message.token, identify: () => this.#options.policy.authenticate(message.token) })
       default:
         return this.#run(this.#ask(message))
     }
@@ -179,12 +187,12 @@ export class Session {
   }
 
   /** A renewal that is refused ends the session at once; a client that was never let in may come again and again. */
-  #enter(token: string): void {
-    this.#run(this.#authenticate(token), this.#identity ? undefined : token)
+  #enter(proof: Proof): void {
+    this.#run(this.#authenticate(proof), this.#identity ? undefined : proof)
   }
 
-  async #authenticate(token: string): Promise<void> {
-    const identity = await this.#identify(token)
+  async #authenticate(proof: Proof): Promise<void> {
+    const identity = await this.#identify(proof)
     if (!identity) return
     // Looked at after the wait: of two that come at once, the second renews.
     const renewal = this.#identity
@@ -196,29 +204,29 @@ export class Session {
     this.#watchExpiry(identity)
     if (!renewal) await this.#place.take(identity)
     if (this.#closed) return
-    if (this.#options.token === undefined || renewal) {
+    if (!this.#options.proof || renewal) {
       this.#send({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
     }
     if (renewal) return this.#scope.recheck()
     await this.#scope.open()
-    if (!this.#closed) this.#options.refusals?.forget(token)
+    if (!this.#closed) this.#options.refusals?.forget(proof.key)
   }
 
   /** Closes with a reason that is the client's own, later where it has been refused before. */
-  #reject(token: string, code: CloseName, message: string): void {
+  #reject({ key }: Proof, code: CloseName, message: string): void {
     if (this.#closed || this.#isRefused) return
     const { refusals } = this.#options
     if (!refusals) return this.close(code, message)
     this.#isRefused = true
     this.#callOffTimer?.()
     this.#place.close()
-    this.#callOffTimer = refusals.refuse(token, () => this.close(code, message))
+    this.#callOffTimer = refusals.refuse(key, () => this.close(code, message))
   }
 
   /** Null where the token of a renewal cannot be looked at right now: the old one is still good. */
-  async #identify(token: string): Promise<Identity | null> {
+  async #identify(proof: Proof): Promise<Identity | null> {
     try {
-      return await this.#options.policy.authenticate(token)
+      return await proof.identify()
     } catch (error) {
       if (!this.#identity || !(error instanceof RuncastError) || error.code !== 'overloaded') throw error
       this.#refuse('auth', error.code, error.message)
@@ -272,11 +280,11 @@ export class Session {
   }
 
   /** What a session does in the background ends in a close with its reason, never in an unhandled rejection. */
-  #run(work: Promise<void>, newToken?: string): void {
+  #run(work: Promise<void>, newProof?: Proof): void {
     work.catch((error: unknown) => {
       if (error instanceof RuncastError && mayClose(error.code)) {
         const { code, message } = error
-        return newToken !== undefined && OF_CLIENT.has(code) ? this.#reject(newToken, code, message) : this.close(code, message)
+        return newProof && OF_CLIENT.has(code) ? this.#reject(newProof, code, message) : this.close(code, message)
       }
       this.#options.onFault(error)
       this.close('internal')

@@ -5,6 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startChromium } from '../support/chromium.js'
 import { HORN, startHarness } from '../support/harness.js'
+import { startFastifyHost } from '../support/hosts.js'
 import { Stage } from '../support/stage.js'
 
 t.setTimeout(180_000)
@@ -99,6 +100,41 @@ t.test('in Chromium', async (t) => {
       )
     t.equal(await ask(page), 200)
     t.equal(await ask(other), 'blocked')
+    t.same(h.faults, [])
+  })
+
+  t.test('[HOST-3] with the cookie of a host, a page of another origin opens no socket and cancels nothing', async (t) => {
+    const h = await startHarness(t, { processor: null })
+    const host = await startFastifyHost(t, h)
+    const id = await h.submit()
+    // The cookie of a host goes to all of its ports, so that it comes along from both pages.
+    const { page: other } = await openPage(t, browser)
+    const own = await other.context().newPage()
+    await other.context().addCookies([{ name: 'session', value: 'of-alice', url: host.origin }])
+    await own.goto(`${host.origin}/own`)
+    const tried = (page: Page) =>
+      page.evaluate(
+        async ({ hub, id }) => {
+          const socket = new WebSocket(`${hub.replace('http', 'ws')}/ws`)
+          const opened = await new Promise<string>((resolve) => {
+            socket.onmessage = ({ data }) => resolve(JSON.parse(data).type)
+            socket.onopen = () => setTimeout(resolve, 2000, 'open')
+            socket.onerror = () => resolve('refused')
+          })
+          const cancel = (init: RequestInit) =>
+            fetch(`${hub}/api/v2/runs/${id}/cancel`, { method: 'POST', credentials: 'include', ...init })
+          const statusOf = (answer: Promise<Response>) => answer.then(({ status }) => status).catch(() => 'blocked')
+          // A simple request: the browser sends it, cookie and all, and hides the answer.
+          await cancel({ mode: 'no-cors' }).catch(() => {})
+          const read = await statusOf(fetch(`${hub}/api/v2/runs/${id}`, { credentials: 'include' }))
+          return { opened, read, cancelled: await statusOf(cancel({})) }
+        },
+        { hub: host.hub, id },
+      )
+    t.same(await tried(other), { opened: 'refused', read: 'blocked', cancelled: 'blocked' })
+    t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'queued')
+    t.match(await tried(own), { opened: 'process_list', read: 200 })
+    t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'cancelled')
     t.same(h.faults, [])
   })
 

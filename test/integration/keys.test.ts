@@ -7,6 +7,7 @@ import { keyServerSource, publicKeySource } from '../../src/http/plugins/keys.js
 import { origins } from '../../src/http/plugins/origins.js'
 import { rateLimit } from '../../src/http/plugins/rate-limit.js'
 import type { RoleNames } from '../../src/http/plugins/roles.js'
+import { visitors } from '../../src/http/plugins/visitors.js'
 import { SECRET, startHarness } from '../support/harness.js'
 import { newKey, startKeyServer } from '../support/key-server.js'
 import { badTokens, tokenOf } from '../support/tokens.js'
@@ -42,7 +43,8 @@ async function reader(t: Test, { secret = '', publicKey = '', jwksUrl = '', issu
     list: () => [],
     close: () => {},
   }
-  await app.register(origins, { allowed: [], publicUrl: '' })
+  await app.register(visitors, { known: () => undefined })
+  await app.register(origins, { allowed: [], publicUrl: '', prefix: '', isStrict: false })
   await app.register(rateLimit, { maxPerUser: 1000, maxPerAddress: 1000 })
   await app.register(auth, {
     keys: { secret, publicKey, jwksUrl },

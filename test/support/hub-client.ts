@@ -39,7 +39,7 @@ export class HubClient {
         jobId === null
           ? userScope({ maxSubscriptions })
           : jobScope({ id: jobId, kind: 'run', idField: 'run_id', dialect: runDialect, ...(after && { after }) }),
-      ...(token !== null && { token }),
+      ...(token !== null && { proof: { key: token, identify: () => world.policy.authenticate(token) } }),
       ...(world.refusals && { refusals: world.refusals }),
       onFault: (error) => this.faults.push(error),
     })

@@ -2,8 +2,10 @@ import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Identity } from '../../core/identity.js'
+import type { Proof } from '../../hub/session.js'
 import { RuncastError } from '../../protocol/codes.js'
-import { REVOKED, type Revocations } from '../../storage/revocations.js'
+import type { Revocations } from '../../storage/revocations.js'
+import { identify } from './identify.js'
 import { headerOf, type KeySource, keyServerSource, partOf, publicKeySource } from './keys.js'
 import { type ExpectedClaims, identityOf } from './token-claims.js'
 
@@ -25,23 +27,11 @@ export interface AuthOptions {
   readonly revocations: Revocations
 }
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyInstance {
-    authenticate(token: string): Promise<Identity>
-    /** Throws `expired` or `unauthenticated` where an identity that was good when it was read is so no longer. */
-    confirm(identity: Identity): void
-    /** The user of a token. Throws as `authenticate`, and `forbidden` for a worker, whose token claims jobs and does nothing else. */
-    authenticateUser(token: string): Promise<Identity>
-    /** Hook for routes that need a user: sets `request.identity`, or throws `forbidden`, `unauthenticated`, `expired` or `overloaded` before anything else of the request is read. */
-    identify(request: FastifyRequest): Promise<void>
-    /** The same for routes that need a worker. */
-    identifyWorker(request: FastifyRequest): Promise<void>
     /** The token in a page's cookie; only of a page that is trusted by name, since a browser sends cookies whoever asks it to. */
     cookieTokenOf(request: FastifyRequest): string | undefined
-  }
-  interface FastifyRequest {
-    /** Whom the request's token speaks for, on routes with the hook `identify`. */
-    identity: Identity
   }
 }
 
@@ -57,51 +47,21 @@ export const auth = fp(
     if (keys.jwksUrl !== '')
       sources.push(keyServerSource(keys.jwksUrl, (error) => app.log.warn({ err: error }, 'keys of tokens cannot be fetched')))
 
-    app.decorate('authenticate', async (token: string): Promise<Identity> => {
-      const identity = identityOf(await claimsOf(token, sources), expected, Date.now())
-      await revocations.ready()
-      if (revocations.isRevoked(identity)) throw new RuncastError('unauthenticated', REVOKED)
-      return identity
-    })
-    app.decorate('confirm', (identity: Identity) => {
-      if (identity.expiresAt <= Date.now()) throw new RuncastError('expired')
-      if (revocations.isRevoked(identity)) throw new RuncastError('unauthenticated', REVOKED)
-    })
     app.decorate('cookieTokenOf', (request: FastifyRequest) => {
       return cookie !== '' && app.isTrustedPage(request) ? cookieOf(request.headers.cookie, cookie) : undefined
     })
-    app.decorateRequest('identity')
-    app.decorate('authenticateUser', async (token: string) => {
-      const identity = await app.authenticate(token)
-      if (identity.role === 'worker') throw new RuncastError('forbidden', 'The token of a worker claims jobs, and does nothing else.')
-      return identity
-    })
-    const identifiedBy = (authenticate: (token: string) => Promise<Identity>) => async (request: FastifyRequest) => {
-      if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', 'Pages of this origin are not allowed.')
+    const authenticate = async (token: string): Promise<Identity> => identityOf(await claimsOf(token, sources), expected, Date.now())
+    const proofOf = (request: FastifyRequest): Proof | undefined => {
       const token = tokenOf(request)
-      try {
-        if (token === undefined) throw new RuncastError('unauthenticated')
-        request.identity = await authenticate(token)
-      } catch (error) {
-        app.countStranger(request)
-        throw error
-      }
+      return token === undefined ? undefined : { key: token, identify: () => authenticate(token) }
     }
-    app.decorate('identify', identifiedBy(app.authenticateUser))
-    app.decorate(
-      'identifyWorker',
-      identifiedBy(async (token) => {
-        const identity = await app.authenticate(token)
-        if (identity.role !== 'worker') throw new RuncastError('forbidden', 'Only a worker may claim jobs.')
-        return identity
-      }),
-    )
+    await app.register(identify, { proofOf, authenticate, revocations })
   },
-  { name: 'auth', dependencies: ['origins', 'rate-limit'] },
+  { name: 'auth', dependencies: ['origins'] },
 )
 
 /** The token of a request: `Authorization: Bearer`, else `?token=`, since a browser's WebSocket sends no headers of its own, else a trusted page's cookie. */
-export function tokenOf(request: FastifyRequest): string | undefined {
+function tokenOf(request: FastifyRequest): string | undefined {
   const [scheme, bearer] = request.headers.authorization?.split(' ') ?? []
   if (scheme?.toLowerCase() === 'bearer' && bearer) return bearer
   const { token } = request.query as { token?: string | string[] }

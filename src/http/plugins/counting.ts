@@ -19,6 +19,7 @@ export class HttpTally {
 /** Of a request whose client has left before it was answered. */
 const ABORTED = 'aborted'
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyInstance {
     tally: HttpTally

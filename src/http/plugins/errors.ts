@@ -12,11 +12,25 @@ export interface ErrorBody {
   readonly reason?: StoreReason
 }
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The path below the hub's prefix. `url` says that only while the request is routed. */
+    pathname: string
+  }
+}
+
 /** Turns whatever is thrown into the one table of codes. What is no fault of the caller is logged and answered without its text. */
 export const errors = fp(
   async (app: FastifyInstance) => {
     // No body is no body, whatever the client says that it would be, where none is read: many libraries always say so.
-    app.addHook('onRequest', ({ raw: { headers }, routeOptions }, _reply, done) => {
+    app.decorateRequest('pathname', '')
+    app.addHook('onRequest', (request, _reply, done) => {
+      const {
+        raw: { headers },
+        routeOptions,
+      } = request
+      request.pathname = request.url.split('?', 1)[0] ?? ''
       const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
       if (isEmpty && routeOptions.schema?.body === undefined) delete headers['content-type']
       done()
@@ -38,8 +52,8 @@ export const errors = fp(
       done(new RuncastError('bad_request', 'The header Host is missing.'))
     })
     const methods = knownMethods(app)
-    app.setNotFoundHandler(({ method, url }, reply) => {
-      const allowed = methods(url.split('?', 1)[0] ?? '')
+    app.setNotFoundHandler(({ method, pathname }, reply) => {
+      const allowed = methods(pathname)
       const isWrongMethod = allowed.length > 0 && !allowed.includes(method)
       if (isWrongMethod) void reply.header('allow', allowed.join(', '))
       const refusal = new RuncastError(isWrongMethod ? 'method_not_allowed' : 'no_route')

@@ -7,12 +7,19 @@ export interface OriginsOptions {
   readonly allowed: readonly string[]
   /** Where clients reach the hub, with the prefix of its paths; empty where that is what a request says itself. */
   readonly publicUrl: string
+  /** Where the hub is mounted in another server; empty where it has a server of its own. */
+  readonly prefix: string
+  /** Whether a login may come by itself, as a cookie does: then pages of other origins are refused unless listed, and an empty list lets in none. */
+  readonly isStrict: boolean
 }
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What a proxy takes off the beginning of each path, without a slash at its end. */
+    /** What begins the path of each link: what a proxy takes off, or where the hub is mounted. Without a slash at its end. */
     publicPath: string
+    /** Whether upgrades of other pages are refused before the handshake. */
+    isStrictOrigin: boolean
     /** False for a request of a page whose origin is not allowed. A request without the header `Origin` comes from no page, or from one of the hub's own. */
     mayConnectFrom(request: FastifyRequest): boolean
     /** True for a request of a page that is trusted by name: whatever a browser adds by itself, a cookie, counts only then. */
@@ -34,10 +41,14 @@ const CORS = {
  * list lets all in, since a token is what counts, and lets none bring a cookie.
  */
 export const origins = fp(
-  async (app: FastifyInstance, { allowed, publicUrl }: OriginsOptions) => {
+  async (app: FastifyInstance, { allowed, publicUrl, prefix, isStrict }: OriginsOptions) => {
     const own = publicUrl === '' ? null : new URL(publicUrl)
-    app.decorate('publicPath', own?.pathname.replace(/\/$/, '') ?? '')
-    const isOwn = (request: FastifyRequest, origin: string) => origin === (own?.origin ?? `${request.protocol}://${request.host}`)
+    app.decorate('publicPath', own?.pathname.replace(/\/$/, '') ?? prefix)
+    const isOwn = (request: FastifyRequest, origin: string) => {
+      const { protocol, host } = app.visitorOf(request)
+      return origin === (own?.origin ?? `${protocol}://${host}`)
+    }
+    app.decorate('isStrictOrigin', isStrict)
     app.decorate('isTrustedPage', (request: FastifyRequest) => {
       const { origin, 'sec-fetch-site': site } = request.headers
       // A browser sends no Origin with a GET of the same origin, and no page can make it send this instead (Fetch Metadata).
@@ -45,9 +56,10 @@ export const origins = fp(
       return allowed.includes(origin) || isOwn(request, origin)
     })
     app.decorate('mayConnectFrom', (request: FastifyRequest) => {
+      if (isStrict) return request.headers.origin === undefined ? mayComeWithoutOrigin(request) : app.isTrustedPage(request)
       return allowed.length === 0 || request.headers.origin === undefined || app.isTrustedPage(request)
     })
-    if (allowed.length === 0) return app.register(cors, { ...CORS, origin: '*' })
+    if (allowed.length === 0 && !isStrict) return app.register(cors, { ...CORS, origin: '*' })
     await app.register(cors, {
       delegator: (request: FastifyRequest, done) => {
         const { origin } = request.headers
@@ -56,5 +68,16 @@ export const origins = fp(
       },
     })
   },
-  { name: 'origins' },
+  { name: 'origins', dependencies: ['visitors'] },
 )
+
+/**
+ * Whether a request without `Origin` may use a login that a browser adds by itself. `Sec-Fetch-Site` says whose page sends it, and no page can set it; an old
+ * browser sends neither, so a write needs one of the two. A bearer token is never added by itself.
+ */
+function mayComeWithoutOrigin({ method, headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  const isRead = method === 'GET' || method === 'HEAD'
+  if (site !== undefined) return site === 'same-origin' || (isRead && site === 'none')
+  return isRead || /^bearer /i.test(headers.authorization ?? '')
+}

@@ -11,6 +11,7 @@ export interface RateLimitOptions {
   readonly maxPerAddress: number
 }
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyInstance {
     /** Counts a request that brings no good token. Throws `rate_limited` where its address has made too many. */
@@ -36,7 +37,7 @@ export const rateLimit = fp(
       if (!buckets.take(key))
         throw new RuncastError('rate_limited', { message: 'Too many requests in this second; slow down.', retryAfterMs: RETRY_AFTER_MS })
     }
-    app.decorate('countStranger', ({ ip }: FastifyRequest) => count(addresses, ip))
+    app.decorate('countStranger', (request: FastifyRequest) => count(addresses, app.visitorOf(request).ip))
     // After all hooks that ask for a token, and before the body is read.
     app.addHook('preParsing', async (request) => {
       if (request.ws || request.routeOptions.config.isUnlimited) return
@@ -44,5 +45,5 @@ export const rateLimit = fp(
       else app.countStranger(request)
     })
   },
-  { name: 'rate-limit' },
+  { name: 'rate-limit', dependencies: ['visitors'] },
 )

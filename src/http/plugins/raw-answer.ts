@@ -14,6 +14,7 @@ export function answerRaw(socket: Duplex, refusal: RuncastError): void {
     `content-length: ${Buffer.byteLength(body)}`,
     'cache-control: no-store',
     'connection: close',
+    ...(refusal.retryAfterMs === undefined ? [] : [`retry-after: ${Math.ceil(refusal.retryAfterMs / 1000)}`]),
   ]
   if (!socket.writable) socket.destroy()
   else socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())

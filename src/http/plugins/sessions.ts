@@ -12,7 +12,6 @@ import { Session, type SessionLimits } from '../../hub/session.js'
 import type { Transport } from '../../hub/transport.js'
 import type { Admission } from '../../storage/admission.js'
 import { REVOKED, type Revocations } from '../../storage/revocations.js'
-import { tokenOf } from './auth.js'
 import type { Via } from './counting.js'
 
 /** What decides, over all nodes, who comes in and who may stay. */
@@ -33,6 +32,7 @@ export interface SessionsOptions {
   readonly drainLeastMs: number
 }
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyInstance {
     /** The sessions of this node. */
@@ -41,7 +41,7 @@ declare module 'fastify' {
     drain(): Promise<void>
     /** Refuses a connection to whoever has this proof, a token or an origin: at once, or later where that repeats. The function that it returns calls that off. */
     refuse(request: FastifyRequest, proof: string, tell: () => void): () => void
-    /** Makes the session of a connection, with the request's token. Whoever owns the connection calls `start`, and `forget` when it is gone. `onIdentified`: its client has proved who it is. */
+    /** Makes the session of a connection, with what the request proves itself with. Whoever owns the connection calls `start`, and `forget` when it is gone. `onIdentified`: its client has proved who it is. */
     buildSession(
       via: Via,
       transport: Transport,
@@ -59,22 +59,24 @@ export const sessions = fp(
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
     const refusals = new RepeatedRefusals(systemClock)
-    app.decorate('refuse', ({ ip }: FastifyRequest, proof: string, tell: () => void) => refusals.refuse(ip, digestOf(proof), tell))
+    app.decorate('refuse', (request: FastifyRequest, proof: string, tell: () => void) => {
+      return refusals.refuse(app.visitorOf(request).ip, digestOf(proof), tell)
+    })
     app.decorate(
       'buildSession',
       (via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope, onIdentified?: () => void) => {
-        const token = tokenOf(request)
+        const proof = app.proofOf(request)
         const session = new Session(transport, {
           hub,
           policy,
           clock: systemClock,
           limits,
           scope,
-          ...(token !== undefined && { token }),
+          ...(proof && { proof }),
           ...(onIdentified && { onIdentified }),
           refusals: {
             refuse: (proof, tell) => app.refuse(request, proof, tell),
-            forget: (proof) => refusals.forget(request.ip, digestOf(proof)),
+            forget: (proof) => refusals.forget(app.visitorOf(request).ip, digestOf(proof)),
           },
           onFault: (error) => request.log.error(error),
         })
@@ -108,7 +110,7 @@ export const sessions = fp(
       for (const session of open) session.close('restart')
     })
   },
-  { name: 'sessions', dependencies: ['auth', 'counting'] },
+  { name: 'sessions', dependencies: ['identify', 'counting'] },
 )
 
 /** What is remembered of a token: short, and no secret. */

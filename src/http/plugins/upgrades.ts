@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { RuncastError } from '../../protocol/codes.js'
 
+/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** A WebSocket is served here. */
@@ -18,7 +19,7 @@ declare module 'fastify' {
 export const upgrades = fp(
   async (app: FastifyInstance, { limit }: { limit: UpgradeLimit }) => {
     app.decorate('rejectUpgrade', (request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): RuncastError | null => {
-      const seconds = limit.refuse(request.ip, app.sessions.size, isStranger)
+      const seconds = limit.refuse(app.visitorOf(request).ip, app.sessions.size, isStranger)
       if (seconds === null) return null
       void reply.header('retry-after', String(seconds))
       const why = limit.draining ? 'This server is stopping' : 'This server takes no more sockets right now'
@@ -30,6 +31,9 @@ export const upgrades = fp(
       if (!isUpgrade) return done()
       const refusal = app.rejectUpgrade(request, reply, true)
       if (refusal) return done(refusal)
+      // Its browser would send a login along. No code could tell its page why: it is not to open a socket at all.
+      if (app.isStrictOrigin && !app.mayConnectFrom(request))
+        return done(new RuncastError('forbidden', 'Pages of this origin are not allowed.'))
       // The WebSocket plugin would accept it, close it without a code, and log its address with the token.
       done(
         request.routeOptions.config.isSocket || request.is404

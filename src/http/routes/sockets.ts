@@ -87,7 +87,8 @@ export const sockets = fp(
 function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {
   const { socket } = request.raw
   const transport = new WebSocketTransport(webSocket, socket)
-  const pending = limit.pending.add(request.ip)
+  const { ip } = app.visitorOf(request)
+  const pending = limit.pending.add(ip)
   webSocket.on('close', () => pending.leave())
   if (!app.mayConnectFrom(request)) {
     app.tally.refusals.add('forbidden')
@@ -105,7 +106,7 @@ function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, 
   const cut = () => {
     if (isCut) return
     isCut = true
-    limit.penalise(request.ip)
+    limit.penalise(ip)
     session.close('too_big', 'More was sent without a token than a token needs.')
     // Whoever has sent too much already is not read any further, not even for the answer to the close.
     socket.destroySoon()
