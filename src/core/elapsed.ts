@@ -1,5 +1,3 @@
-import type { JobState } from './job-state.js'
-
 /**
  * Seconds between two moments of one clock, both in ms, to a hundredth as messages say them. Never negative. Within a process the clock is one that is never set
  * (`performance.now()`); between processes it is that of Redis (`storeClock`).
@@ -9,6 +7,6 @@ export function secondsBetween(from: number, to: number): number {
 }
 
 /** Seconds of a round since its first start, 0 before that. `now`: by the clock of Redis. */
-export function secondsSinceStart({ started_at }: Pick<JobState, 'started_at'>, now: number): number {
+export function secondsSinceStart({ started_at }: { readonly started_at: string | null }, now: number): number {
   return started_at === null ? 0 : secondsBetween(Date.parse(started_at), now)
 }
