@@ -2,8 +2,8 @@ import { type Received, type WebSocketClass } from './line.js';
 export interface ConnectionOptions {
     /** `wss://…` or `ws://…`; with a query of its own, where it has one. In a page it may be relative to the page. */
     readonly url: string;
-    /** Asked for before each connect and when the hub warns that the last one runs out. Goes in a message, never in the URL. */
-    readonly token: () => string | Promise<string>;
+    /** Asked for before each connect and when the hub warns that the last one runs out. Goes in a message, never in the URL. A page that is logged in by a cookie needs none. */
+    readonly token?: () => string | Promise<string>;
     /** The class of `ws` where there is no global one (Node before 22). */
     readonly WebSocket?: WebSocketClass;
     /** The watch has ended and will not connect again: by `close()`, or for a reason that reconnecting cannot mend. */

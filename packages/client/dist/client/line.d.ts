@@ -23,7 +23,8 @@ export interface Received {
 export type WebSocketClass = new (url: string) => WebSocketLike;
 export interface LineOptions {
     readonly url: string;
-    readonly token: () => string | Promise<string>;
+    /** Without it the connection brings what proves its user: a cookie. */
+    readonly token?: (() => string | Promise<string>) | undefined;
     readonly WebSocket: WebSocketClass;
 }
 /** Told by a line, until it is closed by this side. */

@@ -46,7 +46,8 @@ export class Line {
             if (this.#isClosed)
                 return socket.close(1000);
             this.#watchLife();
-            this.send({ type: 'auth', token });
+            if (token !== undefined)
+                this.send({ type: 'auth', token });
         };
         socket.onmessage = ({ data }) => {
             const message = JSON.parse(String(data));
@@ -97,15 +98,20 @@ export class Line {
     }
     #renewIn(ms) {
         clearTimeout(this.#timer);
+        if (!this.#options.token)
+            return;
         this.#timer = setTimeout(() => {
             this.#renewedAt = performance.now();
             this.#askToken((token) => this.send({ type: 'auth', token }), () => this.#renewIn(RENEWAL_RETRY_MS));
         }, Math.max(0, ms));
     }
-    /** Does nothing once the line is closed. */
+    /** Does nothing once the line is closed. Answers undefined where no token is needed. */
     #askToken(answered, failed) {
         const unlessClosed = (act) => (value) => this.#isClosed ? undefined : act(value);
-        Promise.resolve().then(this.#options.token).then(unlessClosed(answered)).catch(unlessClosed(failed));
+        Promise.resolve()
+            .then(() => this.#options.token?.())
+            .then(unlessClosed(answered))
+            .catch(unlessClosed(failed));
     }
     #end() {
         this.#isClosed = true;

@@ -19,16 +19,16 @@ export type Process = ProcessView & {
 /** Most results that a view keeps of one process. */
 export declare const MAX_RESULTS = 1000;
 declare const FINAL_STATUS: {
-    readonly process_completed: 'completed';
-    readonly process_failed: 'failed';
-    readonly process_cancelled: 'cancelled';
+    readonly process_completed: "completed";
+    readonly process_failed: "failed";
+    readonly process_cancelled: "cancelled";
 };
 declare const CHANGED_STATUS: {
-    readonly process_queued: 'queued';
-    readonly process_started: 'running';
-    readonly process_retrying: 'retrying';
-    readonly process_paused: 'paused';
-    readonly process_cancelling: 'cancelling';
+    readonly process_queued: "queued";
+    readonly process_started: "running";
+    readonly process_retrying: "retrying";
+    readonly process_paused: "paused";
+    readonly process_cancelling: "cancelling";
 };
 export declare function isProcessList(message: {
     readonly type: string;

@@ -3,8 +3,6 @@ export type ProcessList = {
     resync?: true;
     type: "process_list";
     processes: Array<{
-        process_id: string;
-        process_type: string;
         status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         attempt: number;
         stale: boolean;
@@ -20,10 +18,10 @@ export type ProcessList = {
         finished_at: null | string;
         seq: number;
         epoch: string;
+        process_id: string;
+        process_type: string;
     }>;
     recent: Array<{
-        process_id: string;
-        process_type: string;
         status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         attempt: number;
         stale: boolean;
@@ -39,6 +37,8 @@ export type ProcessList = {
         finished_at: null | string;
         seq: number;
         epoch: string;
+        process_id: string;
+        process_type: string;
     }>;
     timestamp: string;
 };
@@ -84,8 +84,6 @@ export type ProcessMessages = {
     process_progress: {
         type: "process_progress";
         timestamp: string;
-        process_id: string;
-        process_type: string;
         progress: {
             model?: string;
             phase?: string;
@@ -93,6 +91,8 @@ export type ProcessMessages = {
             total: null | number;
             detail: string;
         };
+        process_id: string;
+        process_type: string;
     };
     process_result: {
         type: "process_result";
@@ -166,12 +166,10 @@ export type ProcessSnapshot = {
     resync?: true;
     type: "subscribed";
     timestamp: string;
-    process_id: string;
     seq: number;
     epoch: string;
+    process_id: string;
     process: {
-        process_id: string;
-        process_type: string;
         status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
         attempt: number;
         stale: boolean;
@@ -187,13 +185,13 @@ export type ProcessSnapshot = {
         finished_at: null | string;
         seq: number;
         epoch: string;
+        process_id: string;
+        process_type: string;
     };
     recovered: boolean;
 };
 /** The last-known state of a process, whatever its kind. */
 export type ProcessView = {
-    process_id: string;
-    process_type: string;
     status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
     attempt: number;
     stale: boolean;
@@ -209,4 +207,6 @@ export type ProcessView = {
     finished_at: null | string;
     seq: number;
     epoch: string;
+    process_id: string;
+    process_type: string;
 };

@@ -2,7 +2,7 @@ export type RunMessages = {
     progress: {
         type: "progress";
         timestamp: string;
-        phase: "meshing" | "postprocessing" | "solving";
+        phase: "meshing" | "solving" | "postprocessing";
         percent: number;
         elapsed_s: number;
         run_id: string;
@@ -11,10 +11,10 @@ export type RunMessages = {
     metric_update: {
         type: "metric_update";
         timestamp: string;
+        run_id: string;
         metric_name: string;
         value: number;
         unit: string;
-        run_id: string;
     };
     status: {
         reason?: string;

@@ -1,38 +1,16 @@
 export type OptimizationMessages = {
-    metric_update: {
-        type: "metric_update";
-        timestamp: string;
-        optimization_id: string;
-        metric_name: string;
-        value: number;
-        unit: string;
-    };
-    status: {
-        reason?: string;
-        max_attempts?: number;
-        delay_ms?: number;
-        error?: string;
-        type: "status";
-        timestamp: string;
-        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
-        optimization_id: string;
-    };
     completed: {
         total?: number;
         phase?: string;
         attempts?: number;
         duration_s?: number;
+        evaluated?: number;
         percent?: number;
         elapsed_s?: number;
-        evaluated?: number;
         type: "completed";
         timestamp: string;
         status: "completed";
         compute_time_s: number;
-        optimization_id: string;
-        metrics_summary: {
-            [name: string]: number;
-        };
         best: null | {
             iteration: number;
             run_id: string;
@@ -44,15 +22,19 @@ export type OptimizationMessages = {
             };
         };
         stopped: "done" | "plateau";
+        optimization_id: string;
+        metrics_summary: {
+            [name: string]: number;
+        };
     };
     error: {
         total?: number;
         phase?: string;
         attempts?: number;
         duration_s?: number;
+        evaluated?: number;
         percent?: number;
         elapsed_s?: number;
-        evaluated?: number;
         type: "error";
         timestamp: string;
         error: string;
@@ -66,9 +48,9 @@ export type OptimizationMessages = {
         attempts?: number;
         duration_s?: number;
         forced?: true;
+        evaluated?: number;
         percent?: number;
         elapsed_s?: number;
-        evaluated?: number;
         type: "cancelled";
         timestamp: string;
         optimization_id: string;
@@ -78,10 +60,10 @@ export type OptimizationMessages = {
         timestamp: string;
         total: number;
         phase: "evaluating";
+        evaluated: number;
         optimization_id: string;
         percent: number;
         elapsed_s: number;
-        evaluated: number;
         message: string;
     };
     optimization_iteration: {
@@ -110,7 +92,6 @@ export type OptimizationMessages = {
     pareto_front: {
         type: "pareto_front";
         timestamp: string;
-        optimization_id: string;
         best: null | {
             iteration: number;
             run_id: string;
@@ -121,6 +102,7 @@ export type OptimizationMessages = {
                 [name: string]: number;
             };
         };
+        optimization_id: string;
         iteration: number;
         size: number;
         points: Array<{
@@ -133,6 +115,24 @@ export type OptimizationMessages = {
                 [name: string]: number;
             };
         }>;
+    };
+    metric_update: {
+        type: "metric_update";
+        timestamp: string;
+        optimization_id: string;
+        metric_name: string;
+        value: number;
+        unit: string;
+    };
+    status: {
+        reason?: string;
+        max_attempts?: number;
+        delay_ms?: number;
+        error?: string;
+        type: "status";
+        timestamp: string;
+        status: "queued" | "running" | "retrying" | "paused" | "cancelling" | "completed" | "failed" | "cancelled";
+        optimization_id: string;
     };
 };
 /** The snapshot of an optimization: that of any job, with what has been found so far. */
@@ -150,9 +150,6 @@ export type OptimizationSnapshot = {
     seq: number;
     epoch: string;
     phase: null | string;
-    optimization_id: string;
-    percent: null | number;
-    elapsed_s: null | number;
     best: null | {
         iteration: number;
         run_id: string;
@@ -163,6 +160,9 @@ export type OptimizationSnapshot = {
             [name: string]: number;
         };
     };
+    optimization_id: string;
+    percent: null | number;
+    elapsed_s: null | number;
     metrics: {
         [name: string]: {
             value: number;
