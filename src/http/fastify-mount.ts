@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hostFaults, proxyFault } from './host-faults.js'
 import { HostUpgrades } from './host-upgrades.js'
 import type { Mount } from './mount.js'
@@ -32,8 +32,10 @@ export function mountInFastify(app: FastifyInstance, mount: Mount): void {
     mount.upgrade(raw, upgrade.socket, upgrade.head, visitor)
   }
   const schema = { hide: true }
+  // Else `@fastify/cors` of the server answers the preflights of the hub, by rules that are not the hub's.
+  const config: FastifyContextConfig & { readonly cors: false } = { cors: false }
   for (const url of ['/', '/*']) {
-    app.route({ method: app.supportedMethods, url, schema, exposeHeadRoute: false, preHandler: handOver, handler: () => {} })
+    app.route({ method: app.supportedMethods, url, schema, config, exposeHeadRoute: false, preHandler: handOver, handler: () => {} })
   }
 
   app.addHook('onReady', async () => {

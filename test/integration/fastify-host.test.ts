@@ -151,6 +151,12 @@ t.test('[HOST-3] no page of another origin connects, reads or writes unless list
   const listed = await fetch(`${host.hub}/api/v2/runs`, { headers: { ...ALICE, origin: 'https://listed.example' } })
   t.equal(listed.headers.get('access-control-allow-origin'), 'https://listed.example')
   t.equal(listed.headers.get('access-control-allow-credentials'), 'true')
+  const preflight = await fetch(cancel, {
+    method: 'OPTIONS',
+    headers: { origin: 'https://listed.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+  })
+  t.equal(preflight.status, 204, 'the hub answers, not the CORS plugin of the host')
+  t.equal(preflight.headers.get('access-control-allow-origin'), 'https://listed.example')
   for (const origin of [host.origin, 'https://listed.example']) {
     const socket = new TestClient(`${host.hub.replace('http', 'ws')}/ws`, { ...ALICE, origin })
     t.match(await socket.next(), { type: 'process_list' }, origin)
