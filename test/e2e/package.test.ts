@@ -33,7 +33,7 @@ t.test('the package is what runs, its types and its documents: no tests, no sour
   const kinds = [
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
     /^docs\/[a-z]+\.md$/,
-    /^examples\/[a-z-]+\/[\w-]+\.(md|js|py|sh|json)$|^examples\/[a-z-]+\/README\.md$/,
+    /^examples\/[a-z-]+\/[\w-]+\.(md|js|html|py|sh|json)$|^examples\/[a-z-]+\/README\.md$/,
     /^build\/(src|workers)\/.*(?<!\.test)(\.js|\.d\.ts|\.lua|\.txt)$/,
   ]
   t.same(
@@ -160,6 +160,32 @@ export const all = [buildServer, watchProcesses, serveJobs, Refusal, CODES.not_f
 export const view = (url: string, token: string): JobView | null =>
   watchJob({ url, token: () => token, WebSocket, onMessage: (_message, { percent }) => percent?.toFixed() }).view
 `
+/** A server with decorators of its own, which have names that the hub's own server uses too. */
+const HOST = `
+import Fastify, { type FastifyRequest } from 'fastify'
+import { type LoggedIn, mountHub, runcast } from 'runcast'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    authenticate: (request: FastifyRequest) => Promise<void>
+    sessions: Map<string, LoggedIn>
+  }
+  interface FastifyRequest {
+    identity: string
+  }
+}
+
+const app = Fastify()
+const redis = { url: 'redis://127.0.0.1' }
+await app.register(runcast, { prefix: '/runcast', redis, authenticate: (request) => app.sessions.get(request.identity) ?? null })
+await app.register(runcast, { prefix: '/runcast', redis, authenticate: async ({ ip }) => ({ sub: ip, role: 'user', expiresAt: new Date() }) })
+// @ts-expect-error: no such role
+await app.register(runcast, { prefix: '/runcast', redis, authenticate: () => ({ sub: 'alice', role: 'emperor' }) })
+// @ts-expect-error: no Redis
+await app.register(runcast, { prefix: '/runcast' })
+export const hub = await mountHub({ prefix: '/runcast', redis, authenticate: ({ headers }) => ({ sub: headers.host ?? '', role: 'user' }) })
+app.server.on('upgrade', hub.upgrade)
+`
 const PAGE = `
 import { watchJob } from 'runcast/client'
 watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { percent }) => (document.title = \`\${percent} %\`) })
@@ -168,6 +194,11 @@ watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { 
 t.test('its types hold for a strict program on Node, without skipLibCheck', async (t) => {
   const types = { types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] }
   t.same(typeFaults(folder, 'program.mts', TYPED, types), [])
+})
+
+t.test('its types hold for a server that a hub is mounted in, beside decorators of its own', async (t) => {
+  const types = { types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] }
+  t.same(typeFaults(folder, 'host.mts', HOST, types), [])
 })
 
 t.test('the types of the client hold for a page, which has none of those of Node', async (t) => {
