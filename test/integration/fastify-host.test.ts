@@ -153,7 +153,11 @@ t.test('[HOST-3] no page of another origin connects, reads or writes unless list
   t.equal(listed.headers.get('access-control-allow-credentials'), 'true')
   const preflight = await fetch(cancel, {
     method: 'OPTIONS',
-    headers: { origin: 'https://listed.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+    headers: {
+      origin: 'https://listed.example',
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'content-type',
+    },
   })
   t.equal(preflight.status, 204, 'the hub answers, not the CORS plugin of the host')
   t.equal(preflight.headers.get('access-control-allow-origin'), 'https://listed.example')
