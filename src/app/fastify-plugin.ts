@@ -17,8 +17,8 @@ export async function runcast(app: FastifyInstance, options: RuncastPluginOption
   const log = app.log.child({}, { redact })
   // With the prefixes of the contexts around this one.
   const node = await buildMountedNode({ ...options, prefix: app.prefix }, [...MOUNT_OPTIONS, ...OF_FASTIFY], () => log, log)
-  mountInFastify(app, node.mount)
   // While the server still answers what is under way, and before it closes its connections.
   app.addHook('preClose', () => node.drain())
   app.addHook('onClose', () => node.close())
+  mountInFastify(app, node.mount)
 }
