@@ -31,8 +31,7 @@ const PACKAGES = {
   'eventsource-parser': '^workers/benchmark/',
   'pure-rand': '^workers/optimization/',
   'redos-detector': '^src/protocol/',
-  'fast-jwt': '^src/cli/',
-  jose: '^src/http/',
+  'fast-jwt': '^src/(cli|http)/',
   '@fastify/[^/]+': '^src/(http|app)/',
 }
 

@@ -1,9 +1,11 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type AuthOptions, auth } from '../../src/http/plugins/auth.js'
-import { keyServerSource, publicKeySource } from '../../src/http/plugins/keys.js'
+import { keyServerSource } from '../../src/http/plugins/key-server.js'
+import { publicKeySource } from '../../src/http/plugins/keys.js'
 import { origins } from '../../src/http/plugins/origins.js'
 import { rateLimit } from '../../src/http/plugins/rate-limit.js'
 import type { RoleNames } from '../../src/http/plugins/roles.js'
@@ -215,7 +217,7 @@ t.test('[AUTH-3] the keys of a server that rotates them: a new one is fetched, o
   await Promise.all(Array.from({ length: 50 }, async () => read(await rsa.sign(ALICE))))
   t.equal(server.requests, 1, 'one fetch for all')
 
-  const source = keyServerSource(server.url, () => {}, 0)
+  const source = keyServerSource(server.url, () => {}, { unknownKeyMs: 0 })
   t.match(await source.claims(await rsa.sign(ALICE)), { sub: 'alice' })
   const next = await newKey('RS256', 'rsa-2')
   server.keys = [next, ec]
@@ -244,7 +246,7 @@ t.test(
   async (t) => {
     const faults: unknown[] = []
     const server = await startKeyServer(t, [rsa])
-    const source = keyServerSource(server.url, (fault) => faults.push(fault), 0)
+    const source = keyServerSource(server.url, (fault) => faults.push(fault), { unknownKeyMs: 0 })
     for (const answer of [
       { status: 500, body: '' },
       { status: 200, body: 'no JSON' },
@@ -267,6 +269,61 @@ t.test(
     t.ok(faults.length <= begun + 2, 'a storm of tokens is no storm of requests')
   },
 )
+
+t.test('[AUTH-3] keys hold ten minutes, an hour while the server is away; an unknown one is asked for every 5 s', async (t) => {
+  const server = await startKeyServer(t, [rsa])
+  const faults: unknown[] = []
+  let now = 0
+  const source = keyServerSource(server.url, (fault) => faults.push(fault), { elapsed: () => now })
+  const [byRsa, byEc] = [await rsa.sign(ALICE), await ec.sign(ALICE)]
+  t.match(await source.claims(byRsa), { sub: 'alice' })
+  server.keys = [ec]
+  for (now of [0, 4999]) await t.rejects(source.claims(byEc), REFUSED)
+  t.equal(server.requests, 1)
+  now = 5000
+  t.match(await source.claims(byEc), { sub: 'alice' })
+  t.equal(server.requests, 2)
+
+  server.keys = [rsa]
+  now = 5000 + 599_999
+  t.match(await source.claims(byEc), { sub: 'alice' }, 'not asked for ten minutes')
+  now += 1
+  await t.rejects(source.claims(byEc), REFUSED, 'withdrawn')
+  t.match(await source.claims(byRsa), { sub: 'alice' })
+  t.equal(server.requests, 3)
+
+  await server.close()
+  now += 3600_000 - 1
+  t.match(await source.claims(byRsa), { sub: 'alice' }, 'for an hour')
+  await t.rejects(source.claims(byEc), { code: 'overloaded' })
+  now += 1
+  await t.rejects(source.claims(byRsa), { code: 'overloaded' })
+  t.equal(faults.length, 1)
+})
+
+t.test('[AUTH-3] of a set of keys only those for signatures of our algorithms count, and none spoils the others', async (t) => {
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })
+  const input = [{ alg: 'RS256', kid: 'weak' }, ALICE].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  const byWeak = `${input}.${sign('RSA-SHA256', Buffer.from(input), weak.privateKey).toString('base64url')}`
+  const others = [
+    { kty: 'oct', k: Buffer.from(SECRET).toString('base64url'), kid: 'oct' },
+    { kty: 'RSA', kid: 'broken' },
+    { kty: 'OKP', crv: 'X25519', x: 'AA', kid: 'other' },
+    { ...rsa.jwk, kid: 'enc', use: 'enc' },
+    { ...rsa.jwk, kid: 'ops', key_ops: ['encrypt'] },
+    { ...rsa.jwk, kid: 'alg', alg: 'PS256' },
+    { ...rsa.jwk, kid: 5 },
+    { ...weak.publicKey.export({ format: 'jwk' }), kid: 'weak' },
+  ]
+  const server = await startKeyServer(t, [])
+  server.answer = { status: 200, body: JSON.stringify({ keys: [...others, { ...ec.jwk, alg: undefined, use: undefined }] }) }
+  const read = await reader(t, { jwksUrl: server.url })
+  for (const kid of ['enc', 'ops', 'alg', '5', 'broken']) await t.rejects(read(await rsa.sign(ALICE, { kid })), REFUSED, kid)
+  await t.rejects(read(byWeak), REFUSED, 'RSA of 1024 bits')
+  await t.rejects(read(tokenOf(ALICE, { alg: 'HS256', kid: 'oct' })), REFUSED, 'a secret')
+  t.match(await read(await ec.sign(ALICE)), { sub: 'alice' })
+  t.equal(server.requests, 1)
+})
 
 t.test('[AUTH-1] a public key is PEM or the path of a PEM file; what is no such key stops the start in one sentence', async (t) => {
   const file = join(t.testdir({}), 'key.pem')

@@ -6,7 +6,8 @@ import type { Proof } from '../../hub/session.js'
 import { RuncastError } from '../../protocol/codes.js'
 import type { Revocations } from '../../storage/revocations.js'
 import { identify } from './identify.js'
-import { headerOf, type KeySource, keyServerSource, partOf, publicKeySource } from './keys.js'
+import { keyServerSource } from './key-server.js'
+import { headerOf, type KeySource, partOf, publicKeySource, SIGNATURE_ONLY, verified } from './keys.js'
 import { type ExpectedClaims, identityOf } from './token-claims.js'
 
 /** What tokens are verified with: any of the three; an empty text is none. */
@@ -40,8 +41,8 @@ export const auth = fp(
   async (app: FastifyInstance, { keys, expected, cookie, revocations }: AuthOptions) => {
     const sources: KeySource[] = []
     if (keys.secret !== '') {
-      await app.register(fastifyJwt, { secret: keys.secret, verify: { algorithms: ['HS256'] } })
-      sources.push({ algorithms: ['HS256'], claims: async (token) => verifyWithSecret(app, token) })
+      await app.register(fastifyJwt, { secret: keys.secret, verify: { ...SIGNATURE_ONLY, algorithms: ['HS256'] } })
+      sources.push({ algorithms: ['HS256'], claims: async (token) => claimsBySecret(app, token) })
     }
     if (keys.publicKey !== '') sources.push(publicKeySource(keys.publicKey))
     if (keys.jwksUrl !== '')
@@ -94,11 +95,8 @@ async function claimsOf(token: string, sources: readonly KeySource[]): Promise<u
   throw refusal
 }
 
-function verifyWithSecret(app: FastifyInstance, token: string): unknown {
-  try {
-    return app.jwt.verify(token)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    throw new RuncastError(code === 'FAST_JWT_EXPIRED' ? 'expired' : 'unauthenticated')
-  }
+function claimsBySecret(app: FastifyInstance, token: string): unknown {
+  const claims = verified(token, (text) => app.jwt.verify(text))
+  if (claims === undefined) throw new RuncastError('unauthenticated')
+  return claims
 }

@@ -1,7 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { CryptoKey, FlattenedJWSInput } from 'jose'
-import { compactVerify, createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JSONWebKeySet, jwksCache } from 'jose'
+import { createVerifier, TokenError } from 'fast-jwt'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { RuncastError } from '../../protocol/codes.js'
@@ -14,124 +13,69 @@ export interface KeySource {
   claims(token: string): Promise<unknown>
 }
 
-/** Key servers: how long their keys hold, how long they hold while the server cannot be asked, and how often it is asked about a key that it did not have. */
-const KEYS_FRESH_MS = 10 * 60_000
-const KEYS_STALE_MS = 3600_000
-const UNKNOWN_KEY_MS = 5000
-const FETCH_TIMEOUT_MS = 3000
-const RETRY_MS = 1000
+/** What public keys are for, each for one. */
+export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
+type PublicKeyAlgorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number]
+
+/** The claims of a token whose signature holds. Throws what `fast-jwt` throws. */
+export type Verify = (token: string) => unknown
+
+export interface PublicKey {
+  readonly algorithm: PublicKeyAlgorithm
+  readonly verify: Verify
+}
+
+/** The signature alone: when a token holds, its claims say, and these are read in one place (`identityOf`). */
+export const SIGNATURE_ONLY = { ignoreExpiration: true, ignoreNotBefore: true } as const
 
 const MIN_RSA_BITS = 2048
 const HeaderSchema = Type.Object({ alg: Type.String(), kid: Type.Optional(Type.String()), typ: Type.Optional(Type.String()) })
 const Header = Compile(HeaderSchema)
-type TokenHeader = Static<typeof HeaderSchema>
-
-const KeySet = Compile(Type.Object({ keys: Type.Array(Type.Object({ kty: Type.String() })) }))
+export type TokenHeader = Static<typeof HeaderSchema>
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** One public key, as PEM or as the path of a PEM file. Its kind alone says the algorithm. Throws where it is no such key. */
 export function publicKeySource(pemOrPath: string): KeySource {
-  const { key, algorithm } = readPublicKey(pemOrPath)
-  return { algorithms: [algorithm], claims: (token) => verified(token, [key], [algorithm]) }
+  const key = readPublicKey(pemOrPath)
+  return { algorithms: [key.algorithm], claims: async (token) => accessClaims(token, [key]) }
 }
 
-function readPublicKey(pemOrPath: string): { key: KeyObject; algorithm: string } {
+function readPublicKey(pemOrPath: string): PublicKey {
   const fault = 'JWT_PUBLIC_KEY: expected a public key in PEM, or the path of a file with one: RSA of 2048 bits or more, P-256, or Ed25519'
   try {
     // In an environment file line breaks often stand as \n.
     const pem = pemOrPath.includes('-----BEGIN') ? pemOrPath.replaceAll('\\n', '\n') : readFileSync(pemOrPath, 'utf8')
-    const key = pem.includes('PRIVATE KEY') ? undefined : createPublicKey(pem)
-    const algorithm = key && algorithmOf(key)
-    if (key && algorithm) return { key, algorithm }
+    const key = pem.includes('PRIVATE KEY') ? null : publicKeyOf(createPublicKey(pem))
+    if (key) return key
   } catch (error) {
     throw new Error(fault, { cause: error })
   }
   throw new Error(fault)
 }
 
-function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
+/** Null for a key of another kind, and for one that is too short. */
+export function publicKeyOf(key: KeyObject): PublicKey | null {
+  const algorithm = algorithmOf(key)
+  if (algorithm === null) return null
+  const pem = key.export({ type: 'spki', format: 'pem' }).toString()
+  return { algorithm, verify: createVerifier({ ...SIGNATURE_ONLY, key: pem, algorithms: [algorithm] }) }
+}
+
+function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): PublicKeyAlgorithm | null {
   if (asymmetricKeyType === 'rsa' && (asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS) return 'RS256'
   if (asymmetricKeyType === 'ec' && asymmetricKeyDetails?.namedCurve === 'prime256v1') return 'ES256'
-  return asymmetricKeyType === 'ed25519' ? 'EdDSA' : undefined
+  return asymmetricKeyType === 'ed25519' ? 'EdDSA' : null
 }
 
-/**
- * The keys of a server that rotates them (JWK Set, RFC 7517). A key that is not known is asked for, at most every few seconds. While the server cannot be reached
- * the keys that are known go on for an hour, and a token of any other key is `overloaded`. A key that the server has withdrawn holds ten minutes more at most.
- */
-export function keyServerSource(url: string, onFault: (error: unknown) => void, unknownKeyMs = UNKNOWN_KEY_MS): KeySource {
-  const algorithms = ['RS256', 'ES256', 'EdDSA']
-  const cache: { jwks?: JSONWebKeySet; uat?: number } = {}
-  const remote = createRemoteJWKSet(new URL(url), {
-    cacheMaxAge: KEYS_FRESH_MS,
-    cooldownDuration: unknownKeyMs,
-    timeoutDuration: FETCH_TIMEOUT_MS,
-    [customFetch]: withPauses(fetch, onFault),
-    [jwksCache]: cache as Record<string, never>, // filled by jose
-  })
-  const keysOf = async (header: TokenHeader, input: FlattenedJWSInput): Promise<readonly CryptoKey[]> => {
-    try {
-      return [await remote(header, input)]
-    } catch (error) {
-      if (isAnswer(error)) return candidates(error)
-      const known = Date.now() < (cache.uat ?? 0) + KEYS_STALE_MS ? cache.jwks : undefined
-      const kept = known && (await createLocalJWKSet(known)(header, input).then((key) => [key], candidates))
-      if (kept && kept.length > 0) return kept
-      throw new RuncastError('overloaded', 'The keys of tokens cannot be read right now; try again later.')
-    }
+/** Undefined where the signature does not hold. */
+export function verified(token: string, verify: Verify): unknown {
+  try {
+    return verify(token)
+  } catch (error) {
+    if (error instanceof TokenError) return undefined
+    throw error
   }
-  return {
-    algorithms,
-    claims: async (token) => {
-      const [head = '', payload = '', signature = ''] = token.split('.')
-      const keys = await keysOf(headerOf(token), { protected: head, payload, signature })
-      return verified(token, keys, algorithms)
-    },
-  }
-}
-
-/** Whether the server's keys are there and simply do not fit this token. */
-function isAnswer(error: unknown): boolean {
-  return [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported].some((kind) => error instanceof kind)
-}
-
-/** Where several keys may be the one, as while they rotate and the token names none, all of them; else none. */
-async function candidates(error: unknown): Promise<readonly CryptoKey[]> {
-  const keys: CryptoKey[] = []
-  if (error instanceof errors.JWKSMultipleMatchingKeys) for await (const key of error) keys.push(key)
-  return keys
-}
-
-/** A server that did not answer with keys is left alone for a moment: a storm of tokens is no storm of requests. */
-function withPauses(fetchKeys: typeof fetch, onFault: (error: unknown) => void): (url: string, init: RequestInit) => Promise<Response> {
-  let failed: { at: number; error: unknown } | undefined
-  return async (url, init) => {
-    if (failed && performance.now() < failed.at + RETRY_MS) throw failed.error
-    try {
-      const response = await fetchKeys(url, init)
-      const body: unknown = await response.json().catch(() => undefined)
-      if (response.status !== 200 || !KeySet.Check(body))
-        throw new Error(`the server of JWT_JWKS_URL answered ${response.status}, no set of keys`)
-      failed = undefined
-      return Response.json(body)
-    } catch (error) {
-      failed = { at: performance.now(), error }
-      onFault(error)
-      throw error
-    }
-  }
-}
-
-async function verified(token: string, keys: readonly (CryptoKey | KeyObject)[], algorithms: string[]): Promise<unknown> {
-  for (const key of keys) {
-    const payload = await compactVerify(token, key, { algorithms }).then(
-      (result) => result.payload,
-      () => undefined,
-    )
-    if (payload) return accessClaims(headerOf(token), parse(textOf(payload)))
-  }
-  throw new RuncastError('unauthenticated')
 }
 
 /** The header `typ` of access tokens: the general one, and those of RFC 9068. */
@@ -143,10 +87,18 @@ const ACCESS_USES: Readonly<Record<string, unknown>> = { typ: 'Bearer', token_us
 const OTHER_USES: Readonly<Record<string, readonly unknown[]>> = { typ: ['ID', 'Refresh', 'Offline', 'Logout'], token_use: ['id'] }
 
 /**
- * The claims of an access token. An identity provider signs other tokens with the same keys, of which an ID token goes to every client that a user signs in to (RFC
- * 8725, sections 2.8, 3.11 and 3.12): refused is what says that it is one of them.
+ * The claims of an access token that one of these keys has signed. An identity provider signs other tokens with the same keys, of which an ID token goes to every
+ * client that a user signs in to (RFC 8725, sections 2.8, 3.11 and 3.12): refused is what says that it is one of them.
  */
-function accessClaims({ typ = 'JWT' }: TokenHeader, payload: unknown): unknown {
+export function accessClaims(token: string, keys: readonly PublicKey[]): unknown {
+  for (const { verify } of keys) {
+    const claims = verified(token, verify)
+    if (claims !== undefined) return ofAccessToken(headerOf(token), claims)
+  }
+  throw new RuncastError('unauthenticated')
+}
+
+function ofAccessToken({ typ = 'JWT' }: TokenHeader, payload: unknown): unknown {
   const claims = new Map(typeof payload === 'object' && payload !== null ? Object.entries(payload) : [])
   const isMarked = typ.toLowerCase() !== 'jwt' || Object.entries(ACCESS_USES).some(([name, use]) => claims.get(name) === use)
   const mark = ACCESS_TYPES.includes(typ.toLowerCase())
