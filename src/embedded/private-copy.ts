@@ -54,7 +54,7 @@ async function temporaryFolder(name: string): Promise<string> {
   }
 }
 
-/** Runs a command and answers its stdout. Rejects with a `SetupError` that has the last line of its stderr. */
+/** Runs a command and answers its stdout. Rejects with a `SetupError` that has the first error of its stderr, as pip and apt mark it, or the last line. */
 export async function commandOutput(
   command: string,
   args: readonly string[],
@@ -65,7 +65,8 @@ export async function commandOutput(
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error
     if (error.code === 'ENOENT') throw new SetupError(`there is no ${command}`)
-    const stderr = 'stderr' in error ? `${error.stderr}`.trim() : ''
-    throw new SetupError(`${command}: ${stderr.split('\n').at(-1) || `exit code ${error.code}`}`)
+    const lines = 'stderr' in error ? `${error.stderr}`.trim().split('\n') : []
+    const reason = lines.find((line) => /^(ERROR|E): /.test(line)) ?? lines.at(-1)
+    throw new SetupError(`${command}: ${reason || `exit code ${error.code}`}`)
   }
 }

