@@ -1,8 +1,8 @@
 import { WebSocket } from 'ws'
-import { longHorn } from '../src/cli/demo-horn.js'
 import { signToken } from '../src/cli/token.js'
 import { watchJob } from '../src/client/watch-job.js'
 import { startStack } from '../src/embedded/stack.js'
+import { exampleInput } from '../src/kinds/run/example.js'
 import { reportDurations } from './report.js'
 import { Tab } from './tab.js'
 
@@ -10,7 +10,7 @@ const TRIES = 50
 const PORT = 8551
 
 /** Long enough to be cancelled in the middle of its solving. */
-const LONG = longHorn(401)
+const LONG = exampleInput(401)
 
 /**
  * `npm run bench:latency`, on an idle stack: how long from submitting on one node until a tab on the other shows the process, and from asking for a

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { WebSocket } from 'ws'
-import { longHorn } from '../src/cli/demo-horn.js'
 import { signToken } from '../src/cli/token.js'
 import { watchJob } from '../src/client/watch-job.js'
 import { startRedisServer } from '../src/embedded/redis-server.js'
+import { exampleInput } from '../src/kinds/run/example.js'
 import { startNode } from './node-process.js'
 import { reportDurations } from './report.js'
 import { Tab } from './tab.js'
@@ -15,7 +15,7 @@ const TRIES = 3
 const BOUND_MS = 30_000
 
 /** Long enough to be killed in the middle of its solving. */
-const LONG = longHorn(401)
+const LONG = exampleInput(401)
 
 /**
  * `npm run bench:lost`, with the settings as they come: how long from `kill -9` of the only worker until both sockets have the final message, and how a

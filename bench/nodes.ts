@@ -9,6 +9,7 @@ import { runEvents } from '../src/core/run-events.js'
 import { DEFAULT_BROKER_LIMITS } from '../src/storage/broker.js'
 import { RedisBroker } from '../src/storage/redis/broker.js'
 import { RedisJobStore } from '../src/storage/redis/job-store.js'
+import { BUILT_IN } from '../test/support/kinds.js'
 import { Crowd } from './crowd.js'
 import { startNode } from './node-process.js'
 
@@ -41,7 +42,7 @@ export const JOB_ID = uuidv7()
 
 /** A hub of ours. The publisher is what a worker uses: fenced writer, one script call per batch, every event durable. */
 export async function startRuncast(redisUrl: string, size: number): Promise<FanOutNode> {
-  const options = { url: redisUrl, prefix: 'runcast', limits: DEFAULT_BROKER_LIMITS }
+  const options = { url: redisUrl, prefix: 'runcast', limits: DEFAULT_BROKER_LIMITS, kinds: BUILT_IN }
   const [store, broker, secret] = [new RedisJobStore(options), new RedisBroker(options), randomBytes(32).toString('hex')]
   const job = { id: JOB_ID, kind: 'run', owner: OWNER, input: '{}', digest: '', generation: randomBytes(6).toString('hex') } as const
   await store.create(

@@ -17,7 +17,7 @@ import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 import { parse } from 'yaml'
 import cruiser, { LAYERS } from '../.dependency-cruiser.mjs'
 import { SETTINGS } from '../build/src/config/config.js'
-import { KINDS } from '../build/src/core/kinds.js'
+import { BUILT_IN_KINDS } from '../build/src/kinds/index.js'
 import { METRICS } from '../build/src/observability/table.js'
 import { CODES, STORE_REASONS } from '../build/src/protocol/codes.js'
 
@@ -30,14 +30,18 @@ const ALERTS_OBJECT = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
 const DOCUMENTS = {
   'README.md': {
     settings: settingsTable(),
-    input: inputTable('field of `input`', KINDS.run.input),
-    optimization: inputTable('field', KINDS.optimization.input),
-    benchmark: inputTable('field', KINDS.benchmark.input),
+    input: inputTable('field of `input`', inputOf('run')),
+    optimization: inputTable('field', inputOf('optimization')),
+    benchmark: inputTable('field', inputOf('benchmark')),
   },
   'docs/protocol.md': { codes: codesTable(), reasons: reasonsTable() },
   'docs/operations.md': { metrics: metricsTable(), alerts: alertsTable() },
   [ALERTS_OBJECT]: {},
   'docs/architecture.md': { layers: await layersPicture() },
+}
+
+function inputOf(kind) {
+  return BUILT_IN_KINDS.find(({ name }) => name === kind).input
 }
 
 function settingsTable() {

@@ -1,9 +1,10 @@
 export { type ClientOptions, createClient, type RedisClientOptions } from './app/create-client.js'
 export * from './app/create-jobs.js'
-export { type DefinedKind, defineKind, type KindDefinition } from './app/define-kind.js'
+export { defineKind, type KindDefinition } from './app/define-kind.js'
 export { type RuncastPluginOptions, runcast } from './app/fastify-plugin.js'
 export type { HostOptions, HubNode } from './app/hub-node.js'
 export { buildHubNode, buildServer } from './app/lazy-server.js'
+export { loadConfig } from './app/load-config.js'
 export { type MountedHub, type MountOptions, mountHub } from './app/mounted-hub.js'
 export {
   Client,
@@ -21,14 +22,17 @@ export type { HubClientOptions } from './client/create-client.js'
 export type { EventsOptions, JobEvent } from './client/job-events.js'
 export { JobFailed, type JobFailure } from './client/job-failed.js'
 export type { JobInfo } from './client/job-info.js'
-export { type Config, ConfigError, loadConfig } from './config/config.js'
+export { type Config, ConfigError } from './config/config.js'
+export type { DefinedKind } from './core/define-kind.js'
 export type { Position } from './core/entry.js'
-export type { InputOf, KindName } from './core/kinds.js'
+export { type Kind, Kinds } from './core/kind.js'
 export type { Authenticate, LoggedIn } from './http/plugins/login.js'
 export type { ServerOptions } from './http/server.js'
+export type { InputOf, KindName } from './kinds/index.js'
 export {
   type CodeName,
   type Issue,
   RuncastError,
   /** @deprecated The same as `RuncastError`. */ RuncastError as Refusal,
 } from './protocol/codes.js'
+export { implement, type Work } from './worker/implement.js'

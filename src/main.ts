@@ -2,10 +2,10 @@ import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import { buildHubNode } from './app/hub-node.js'
+import { loadKinds } from './app/load-kinds.js'
 import { checkRedis } from './app/parts.js'
 import { endWithParent, runMain } from './app/process.js'
 import { loadConfig } from './config/config.js'
-import { loadKinds } from './config/load-kinds.js'
 import { redact } from './http/plugins/request-logging.js'
 
 /**
@@ -17,11 +17,11 @@ const HEAP_GROWTH_PCT = 40
 /** A hub process: settings → adapters → server → listen → close in order when told to. */
 async function main(): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PCT}`)
-  await loadKinds(process.env)
-  const config = loadConfig(process.env, ['REDIS_URL'])
+  const { kinds } = await loadKinds(process.env)
+  const config = loadConfig(process.env, ['REDIS_URL'], true, kinds)
   const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)
-  const node = await buildHubNode(config, log)
+  const node = await buildHubNode(config, log, kinds)
   const grace = closeWithGrace({ delay: config.DRAIN_MS + 10_000, logger: log }, () => node.close())
   endWithParent(() => grace.close())
   await node.operations?.listen({ port: config.METRICS_PORT, host: config.HOST })

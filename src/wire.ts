@@ -4,13 +4,10 @@
 export type { WireJob } from './client/job-info.js'
 export * from './kinds/wire.js'
 export {
-  Assignment,
-  CLAIM_EVENTS,
   ClaimAnswer,
   type ClaimEnd,
   type ClaimEvent,
   ClaimPost,
-  ClaimRequest,
   MAX_CLAIM_EVENTS,
   MAX_POSTS_PER_SECOND,
   MAX_WAIT_S,

@@ -1,5 +1,5 @@
 import { runMain } from '../src/app/process.js'
-import { startProcessors } from '../src/app/processors.js'
 import { startWorkerProcess } from '../src/app/worker-process.js'
+import { BUILT_IN_WORK } from './built-in-work.js'
 
-await runMain(() => startWorkerProcess(process.env, startProcessors))
+await runMain(() => startWorkerProcess(process.env, BUILT_IN_WORK))

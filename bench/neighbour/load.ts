@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Job, Processor } from '../../src/worker/processor.js'
+import type { Job } from '../../src/worker/processor.js'
+import type { RunProcessor } from '../../test/support/kinds.js'
 
 /** How loud the loud job is: durable entries, none of which may be left out. */
 export interface Load {
@@ -18,7 +19,7 @@ const LIGHT_PAUSE_MS = 20
 const LIGHT_START_MS = 100
 
 /** One loud job among light ones: through the real worker, context and queue, without the computing. */
-export function neighbours(load: Load): Processor<'run'> {
+export function neighbours(load: Load): RunProcessor {
   return (_input, job) => (job.id.startsWith(LOUD) ? shout(job, load) : whisper(job))
 }
 

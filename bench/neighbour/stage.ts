@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { longHorn } from '../../src/cli/demo-horn.js'
 import { signToken } from '../../src/cli/token.js'
 import { type RedisServer, startRedisServer } from '../../src/embedded/redis-server.js'
+import { exampleInput } from '../../src/kinds/run/example.js'
 import { type NodeProcess, startNode } from '../node-process.js'
 import { Listener } from './listener.js'
 import type { Load } from './load.js'
@@ -47,7 +47,7 @@ export class Stage {
     const response = await fetch(`http://${this.#host(hub)}/api/v2/runs`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ run_id: id, input: longHorn(3) }),
+      body: JSON.stringify({ run_id: id, input: exampleInput(3) }),
     })
     if (response.status !== 202) throw new Error(`the run was not taken: ${await response.text()}`)
     await response.text()

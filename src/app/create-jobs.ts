@@ -2,18 +2,19 @@ import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
 import { type Config, loadConfig, SETTINGS } from '../config/config.js'
 import { systemClock } from '../core/clock.js'
+import type { DefinedKind } from '../core/define-kind.js'
 import { processDialect, processFinal, processView, runDialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { type InputOf, isKindName, isRunKind, type KindName, type RunKindName } from '../core/kinds.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
+import type { InputOf, KindName, RunKindName } from '../kinds/index.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { plainJson } from '../protocol/json.js'
 import type { ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
 import type { Status } from '../protocol/status.js'
-import type { DefinedKind } from './define-kind.js'
+import { knownKinds } from './define-kind.js'
 import { JobStream } from './job-stream.js'
 import { type Adapters, buildAdapters, buildHub, type Log } from './parts.js'
 
@@ -89,7 +90,7 @@ export class Jobs {
       warn: (fields) => 'err' in fields && onFault(fields.err),
       error: (fields) => onFault('err' in fields ? fields.err : fields),
     }
-    this.#adapters = buildAdapters(config, log)
+    this.#adapters = buildAdapters(config, log, knownKinds())
     this.#hub = buildHub(config, this.#adapters, log)
     this.#service = new JobService(this.#adapters)
   }
@@ -102,7 +103,6 @@ export class Jobs {
     this.#mustBeOpen()
     refuseUnknown(options, ['id', 'owner', 'solver', 'timeoutS'])
     const kind = typeof named === 'string' ? named : named.name
-    if (!isKindName(kind)) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'a kind that this program knows' }] })
     const { owner = this.#options.owner, ...given } = options
     if (!owner) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the user whose job it is' }] })
     // A copy: the caller may change the input before it is stored.
@@ -116,14 +116,14 @@ export class Jobs {
     return (await this.#inTime()).cancel(id, () => true)
   }
 
-  /** Pauses an optimization: what is computed goes on to its end, what waits is taken back. Answers `paused`; rejects with `not_found` or `not_running`. */
+  /** Pauses a job that goes on in steps: what is computed goes on to its end, what waits is taken back. Answers `paused`; rejects with `not_found` or `not_running`. */
   async pause(id: string): Promise<Status> {
-    return (await this.#inTime()).pause('optimization', id, () => true, 'paused')
+    return (await this.#inTime()).pause(null, id, () => true, 'paused')
   }
 
-  /** Lets a paused optimization go on. Answers `running`; rejects with `not_found` or `not_running`. */
+  /** Lets a paused job go on. Answers `running`; rejects with `not_found` or `not_running`. */
   async resume(id: string): Promise<Status> {
-    return (await this.#inTime()).pause('optimization', id, () => true, 'running')
+    return (await this.#inTime()).pause(null, id, () => true, 'running')
   }
 
   /** The state of a job now. Rejects with `not_found`. */
@@ -146,8 +146,8 @@ export class Jobs {
     const { kind } = await this.#state(id)
     signal?.throwIfAborted()
     this.#mustBeOpen()
-    const dialect = isRunKind(kind) ? runDialect : processDialect
-    const stream = new JobStream(this.#hub, systemClock, { id, kind, dialect, ...(after && { after }) })
+    const dialect = kind.dialect === 'run' ? runDialect : processDialect
+    const stream = new JobStream(this.#hub, systemClock, { id, kind: kind.name, dialect, ...(after && { after }) })
     const abort = () => stream.close(signal?.reason)
     this.#streams.add(stream)
     signal?.addEventListener('abort', abort, { once: true })

@@ -1,5 +1,8 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ANY_AUDIENCE, type Config } from '../config/config.js'
+import { loadSolvers } from '../config/load-solvers.js'
+import type { Kinds } from '../core/kind.js'
+import type { KindRoutes } from '../http/kind-routes.js'
 import { Mount } from '../http/mount.js'
 import { buildOperations } from '../http/operations.js'
 import { type Authenticate, DEFAULT_SESSION_MS } from '../http/plugins/login.js'
@@ -8,13 +11,12 @@ import { buildServer } from '../http/server.js'
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from '../hub/session.js'
 import { ClaimService } from '../jobs/claims/claim-service.js'
 import { JobService } from '../jobs/job-service.js'
-import { catalogueOf } from '../kinds/benchmark/catalogue.js'
-import { loadProviders } from '../kinds/benchmark/load-providers.js'
-import { loadSolvers } from '../kinds/run/load-solvers.js'
+import { HUB_PARTS } from '../kinds/node/index.js'
 import { hubMetrics } from '../observability/hub-metrics.js'
 import { BullClaims } from '../queue/bullmq/claims.js'
 import { DEFAULT_MAX_USERS, RedisDepths } from '../storage/redis/depths.js'
 import { RedisKeys } from '../storage/redis/keys.js'
+import { knownKinds } from './define-kind.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { buildHub, buildParts, faultsTo, type Log, type Parts, storeOf } from './parts.js'
 import { workerQueues } from './worker-queues.js'
@@ -34,6 +36,8 @@ export interface HostOptions {
   /** How long sockets and streams live whose login does not say when it ends, in ms. */
   readonly sessionMs?: number
   readonly logger?: FastifyBaseLogger
+  /** What kinds of one's own have beside the routes that derive from their contracts. */
+  readonly routes?: readonly KindRoutes[]
 }
 
 /** A hub in this process: adapters, hub and server, put together. */
@@ -53,12 +57,20 @@ export interface HubNode {
   close(): Promise<void>
 }
 
-/** Builds a hub that does not listen yet. Throws `ProvidersError` or `SolversError` where what the files say is not valid; it needs no key and no program of theirs. */
-export async function buildHubNode(config: Config, log: Log, host: HostOptions = { prefix: '' }): Promise<HubNode> {
+/**
+ * Builds a hub that does not listen yet. `kinds`: those that it serves; jobs of others are hidden. Throws where what the files of the settings say is not valid (`SolversError`, `ProvidersError`); it needs no key and no program of
+ * theirs.
+ */
+export async function buildHubNode(
+  config: Config,
+  log: Log,
+  kinds: Kinds = knownKinds(),
+  host: HostOptions = { prefix: '' },
+): Promise<HubNode> {
   const mount = new Mount(host.prefix)
-  const models = catalogueOf(loadProviders(config.PROVIDERS_FILE))
-  const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE))
-  const parts = buildParts(config, log)
+  const ofBuiltIns = HUB_PARTS.filter(({ kind }) => kinds.find(kind.name) === kind).map((part) => part.routes(config))
+  const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE, kinds), kinds).map(({ queue }) => queue)
+  const parts = buildParts(config, log, kinds)
   const guards = buildHubGuards(config, log, parts)
   const hub = buildHub(config, parts, log)
   const jobs = new JobService(parts)
@@ -70,9 +82,10 @@ export async function buildHubNode(config: Config, log: Log, host: HostOptions =
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   await parts.begun
+  const kindRoutes = [...ofBuiltIns, ...(host.routes ?? [])]
   const own = serverSettings(config, guards)
   const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
-  const server = await buildServer({ hub, jobs, claims, models, checks, store: redis.report, guards, ...settings })
+  const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
   mount.serve(server)
   const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,

@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.js'
 import type { Dialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
-import type { KindName } from '../core/kinds.js'
 import type { Frame } from '../hub/frame.js'
 import type { Hub } from '../hub/hub.js'
 import { Outbox } from '../hub/outbox.js'
@@ -13,7 +12,7 @@ import { isFinal } from '../protocol/status.js'
 export interface JobStreamOptions {
   readonly id: string
   /** A job of another kind that has taken the id since is not this one. */
-  readonly kind: KindName
+  readonly kind: string
   readonly dialect: Dialect
   /** Where the reader left off. */
   readonly after?: Position
@@ -46,7 +45,7 @@ export class JobStream {
     const hold = await this.#hub.subscribe({
       ...this.#options,
       outbox: this.#outbox,
-      mayView: ({ kind }) => kind === this.#options.kind,
+      mayView: ({ kind }) => kind.name === this.#options.kind,
       lost: () => this.close(new RuncastError('not_found')),
       ended: (seq) => this.#endAt(seq),
     })

@@ -2,7 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { type Config, loadConfig, SETTINGS } from '../config/config.js'
+import type { Kind, Kinds } from '../core/kind.js'
 import type { Authenticate } from '../http/plugins/login.js'
+import type { Work } from '../worker/implement.js'
+import { knownKinds, withBuiltIns } from './define-kind.js'
 import type { HubNode } from './hub-node.js'
 import type { Log } from './parts.js'
 
@@ -16,6 +19,8 @@ export interface MountOptions<Request = IncomingMessage> {
     /** Begins every key: the same as of the workers. `runcast` without it. */
     readonly prefix?: string
   }
+  /** Kinds of one's own that it serves beside the built-in ones; without it those that were defined in the short form so far. */
+  readonly kinds?: readonly (Kind | Work)[]
   /** The server's own login. Without it users bring tokens, of the settings `JWT_…`. */
   readonly authenticate?: Authenticate<Request>
   /** Origins of other pages that may use the hub with that login, as `https://app.example`. */
@@ -29,6 +34,7 @@ export interface MountOptions<Request = IncomingMessage> {
 export const MOUNT_OPTIONS = [
   'prefix',
   'redis',
+  'kinds',
   'authenticate',
   'allowedOrigins',
   'sessionMs',
@@ -71,11 +77,12 @@ export async function buildMountedNode<Request>(
   const { prefix, authenticate, sessionMs } = options
   if (typeof prefix !== 'string' || !/^(\/[^\s/?#]+)+$/.test(prefix))
     throw new TypeError(`prefix: expected a path such as /runcast, not ${JSON.stringify(prefix)}`)
-  const config = configOf(options)
+  const kinds = options.kinds ? withBuiltIns(options.kinds) : knownKinds()
+  const config = configOf(options, kinds)
   const log = logOf(config.LOG_LEVEL)
   const [{ buildHubNode }, { checkRedis }] = await Promise.all([import('./hub-node.js'), import('./parts.js')])
   await checkRedis({ url: config.REDIS_URL }, log)
-  const node = await buildHubNode(config, log, {
+  const node = await buildHubNode(config, log, kinds, {
     prefix,
     // It is asked about the requests of the server that it belongs to.
     ...(authenticate && { authenticate: authenticate as Authenticate<unknown> }),
@@ -87,7 +94,7 @@ export async function buildMountedNode<Request>(
 }
 
 /** The settings of the hub. Those of the process's environment are not looked at. */
-function configOf({ redis, allowedOrigins = [], settings = {}, authenticate }: MountOptions<never>): Config {
+function configOf({ redis, allowedOrigins = [], settings = {}, authenticate }: MountOptions<never>, kinds: Kinds): Config {
   refuseUnknown('settings', settings, Object.keys(SETTINGS))
   const env = {
     ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])),
@@ -95,7 +102,7 @@ function configOf({ redis, allowedOrigins = [], settings = {}, authenticate }: M
     ...(redis.prefix !== undefined && { REDIS_PREFIX: redis.prefix }),
     ...(allowedOrigins.length > 0 && { ALLOWED_ORIGINS: allowedOrigins.join(',') }),
   }
-  return loadConfig(env, ['REDIS_URL'], authenticate === undefined)
+  return loadConfig(env, ['REDIS_URL'], authenticate === undefined, kinds)
 }
 
 function refuseUnknown(what: string, given: object, names: readonly string[]): void {

@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type { Config } from '../config/config.js'
+import { type Config, numberIn } from '../config/config.js'
+import { loadSolvers } from '../config/load-solvers.js'
+import type { Solver } from '../config/solver.js'
 import { systemClock } from '../core/clock.js'
-import { KIND_NAMES } from '../core/kinds.js'
+import type { Kinds } from '../core/kind.js'
 import { Tally } from '../core/tally.js'
 import type { StoreReport } from '../http/routes/health.js'
 import { DEFAULT_HUB_LIMITS, Hub } from '../hub/hub.js'
 import { AttemptTally } from '../jobs/attempt-tally.js'
-import type { Final } from '../jobs/finalize.js'
 import type { Timeouts } from '../jobs/job-service.js'
-import { JobTally } from '../jobs/job-tally.js'
+import { type Final, JobTally } from '../jobs/job-tally.js'
 import { Sweeper } from '../jobs/sweeper/sweeper.js'
-import { loadSolvers } from '../kinds/run/load-solvers.js'
-import type { Solver } from '../kinds/run/solver.js'
 import { RuncastError, type StoreReason } from '../protocol/codes.js'
 import { BullEvents } from '../queue/bullmq/events.js'
 import { BullQueue } from '../queue/bullmq/queue.js'
@@ -27,7 +26,7 @@ import { RedisKeys } from '../storage/redis/keys.js'
 import { RedisLease } from '../storage/redis/lease.js'
 import { StoreHealth } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
-import { solverQueue } from './worker-queues.js'
+import { solverQueues } from './worker-queues.js'
 
 const MIN_REDIS_MAJOR = 7
 /** A job that waits for its turn is looked at again so much later. */
@@ -35,6 +34,8 @@ const HELD_MS = 300_000
 
 /** What every process that deals with jobs has: the adapters to one Redis. */
 export interface Adapters {
+  /** Those that this process knows. */
+  readonly kinds: Kinds
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
@@ -55,6 +56,8 @@ export interface Adapters {
   readonly timeoutsMs: Timeouts
   /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
+  /** All queues that there may be: one for each kind, and those of the solvers. */
+  readonly queues: readonly string[]
   close(): Promise<void>
 }
 
@@ -70,8 +73,8 @@ export interface Log {
 }
 
 /** Throws `SolversError` where the solvers are not valid; it does not need their programs. */
-export function buildParts(config: Config, log: Log): Parts {
-  const adapters = buildAdapters(config, log)
+export function buildParts(config: Config, log: Log, kinds: Kinds): Parts {
+  const adapters = buildAdapters(config, log, kinds)
   const { health } = adapters
   const onFault = faultsTo(log, health, 'redis or queue fault')
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
@@ -80,7 +83,7 @@ export function buildParts(config: Config, log: Log): Parts {
   const watch = new BullEvents({
     url: config.REDIS_URL,
     prefix: keys.queues(),
-    queues: [...KIND_NAMES, ...adapters.solvers.map(solverQueue)],
+    queues: adapters.queues,
     onFault,
     onReconnect: () => adapters.reconnects.add(),
     store: health,
@@ -95,13 +98,13 @@ export function buildParts(config: Config, log: Log): Parts {
 }
 
 /** Throws `SolversError` likewise. */
-export function buildAdapters(config: Config, log: Log): Adapters {
-  const solvers = loadSolvers(config.SOLVERS_FILE)
+export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters {
+  const solvers = loadSolvers(config.SOLVERS_FILE, kinds)
   const health = new StoreHealth({ log, lockMs: config.WORKER_LOCK_MS })
   const onFault = faultsTo(log, health, 'redis or queue fault')
   const reconnects = new Tally<[]>()
   const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
-  const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config) }
+  const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config), kinds }
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const broker = new RedisBroker(options)
   const begun = health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
@@ -117,7 +120,7 @@ export function buildAdapters(config: Config, log: Log): Adapters {
     activeTtlMs: activeTtlMs + finalTtlMs,
     endedTtlMs: finalTtlMs,
   })
-  const tally = new JobTally()
+  const tally = new JobTally(kinds.names)
   const onFinal = (final: Final) => {
     tally.ended(final)
     log.info(final, 'job ended')
@@ -129,8 +132,8 @@ export function buildAdapters(config: Config, log: Log): Adapters {
     await broker.close()
   }
   const counted = { tally, attempts: new AttemptTally(), reconnects, health, begun }
-  const names = solvers.map(({ name }) => name)
   return {
+    kinds,
     broker,
     store,
     feeds,
@@ -139,8 +142,9 @@ export function buildAdapters(config: Config, log: Log): Adapters {
     backlog,
     onFinal,
     ...counted,
-    timeoutsMs: timeoutsOf(config, solvers),
-    solvers: names,
+    timeoutsMs: timeoutsOf(config, solvers, kinds),
+    solvers: solvers.map(({ name }) => name),
+    queues: [...kinds.names, ...solverQueues(solvers, kinds).map(([queue]) => queue)],
     close,
   }
 }
@@ -157,14 +161,12 @@ export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log):
   return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub fault') }, limits)
 }
 
-function timeoutsOf(config: Config, solvers: readonly Solver[]): Timeouts {
-  const own = solvers.flatMap((solver) => (solver.timeout_s === undefined ? [] : [[solverQueue(solver.name), solver.timeout_s * 1000]]))
-  return {
-    run: config.RUN_TIMEOUT_S * 1000,
-    optimization: config.OPTIMIZATION_TIMEOUT_S * 1000,
-    benchmark: config.BENCHMARK_TIMEOUT_S * 1000,
-    ...Object.fromEntries(own),
-  }
+function timeoutsOf(config: Config, solvers: readonly Solver[], kinds: Kinds): Timeouts {
+  const ofKinds = kinds.all.map(({ name, timeoutS }) => [name, numberIn(config, timeoutS) * 1000] as const)
+  const ofSolvers = solverQueues(solvers, kinds).flatMap(([queue, { timeout_s }]) =>
+    timeout_s === undefined ? [] : [[queue, timeout_s * 1000]],
+  )
+  return Object.fromEntries([...ofKinds, ...ofSolvers])
 }
 
 /** Logs faults of ours; those of Redis are the business of its health, which logs each change once. */

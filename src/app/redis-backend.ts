@@ -4,13 +4,14 @@ import { JobEvents, type SocketAccess } from '../client/job-events.js'
 import type { WireJob } from '../client/job-info.js'
 import type { Config } from '../config/config.js'
 import type { JobState } from '../core/job-state.js'
-import { isKindName, KIND_NAMES, type KindName } from '../core/kinds.js'
+import type { Kinds } from '../core/kind.js'
 import { jobView } from '../core/native-dialect.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService, type View } from '../jobs/job-service.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
+import { knownKinds } from './define-kind.js'
 import { localSockets } from './local-sockets.js'
 import { type Adapters, buildAdapters, buildHub, faultsTo, type Log } from './parts.js'
 
@@ -26,20 +27,23 @@ interface Connected {
 
 /** Redis, without a hub on the network: the use cases and the sessions of a hub run in this process. Connects when it is first asked. */
 export class RedisBackend implements Backend {
+  readonly #kinds: Kinds
   readonly #config: Config
   readonly #owner: string
   readonly #log: Log
   readonly #ends = new Set<JobEvents>()
   #connected: Connected | undefined
 
-  constructor(config: Config, owner: string, log: Log) {
+  /** `kinds`: those that it may submit and read. */
+  constructor(config: Config, owner: string, log: Log, kinds: Kinds = knownKinds()) {
+    this.#kinds = kinds
     this.#config = config
     this.#owner = owner
     this.#log = log
   }
 
   async submit({ kind: name, idempotencyKey: key, id, ...given }: WireSubmission): Promise<{ readonly id: string }> {
-    const kind = kindOf(name)
+    const kind = this.#known(name)
     if (id !== undefined && !isJobId(id)) {
       const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone'
       throw new RuncastError('invalid', { issues: [{ path: '/id', expected }] })
@@ -53,7 +57,7 @@ export class RedisBackend implements Backend {
   }
 
   async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
-    const of = kind === undefined ? null : kindOf(kind)
+    const of = kind === undefined ? null : this.#known(kind)
     const { jobs, cursor = null } = await (await this.#jobs()).list(this.#owner, of, limit, from, status)
     return { jobs: jobs.map(wireOf), cursor }
   }
@@ -65,10 +69,8 @@ export class RedisBackend implements Backend {
         return { status: await jobs.cancel(id, this.#view) }
       case 'retry':
         return jobs.retry(id, this.#view)
-      default: {
-        const { kind } = await jobs.read(null, id, this.#view)
-        return { status: await jobs.pause(kind, id, this.#view, action === 'pause' ? 'paused' : 'running') }
-      }
+      default:
+        return { status: await jobs.pause(null, id, this.#view, action === 'pause' ? 'paused' : 'running') }
     }
   }
 
@@ -97,6 +99,11 @@ export class RedisBackend implements Backend {
     await connected?.adapters.close()
   }
 
+  #known(name: string): string {
+    if (this.#kinds.find(name)) return name
+    throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: `one of ${this.#kinds.names.join(', ')}` }] })
+  }
+
   readonly #view: View = (owner) => owner === this.#owner
 
   /** Once the time of Redis is known: that is what changes are stamped by. */
@@ -109,7 +116,7 @@ export class RedisBackend implements Backend {
   #connect(): Connected {
     if (this.#connected) return this.#connected
     const [config, log] = [this.#config, this.#log]
-    const adapters = buildAdapters(config, log)
+    const adapters = buildAdapters(config, log, this.#kinds)
     const hub = buildHub(config, adapters, log)
     const jobs = new JobService(adapters)
     const onFault = faultsTo(log, adapters.health, 'client fault')
@@ -122,9 +129,4 @@ export class RedisBackend implements Backend {
 
 function wireOf(state: JobState): WireJob {
   return jobView(state) as unknown as WireJob // its final message is as the schemas of its kind let it in
-}
-
-function kindOf(name: string): KindName {
-  if (isKindName(name)) return name
-  throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: `one of ${KIND_NAMES.join(', ')}` }] })
 }

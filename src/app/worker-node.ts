@@ -1,6 +1,5 @@
-import { stepOptimization } from '../../workers/optimization/optimization-step.js'
 import type { Config } from '../config/config.js'
-import { type ComputedKindName, isComputedKind, queueOf } from '../core/kinds.js'
+import type { Kinds } from '../core/kind.js'
 import type { ReadinessChecks, StoreReport } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import { recentMap } from '../hub/recent-map.js'
@@ -8,20 +7,17 @@ import { JobService } from '../jobs/job-service.js'
 import { workerMetrics } from '../observability/worker-metrics.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { failedAttempt } from '../worker/failed-attempt.js'
+import type { StepContext, Work } from '../worker/implement.js'
+import type { AnyProcessor } from '../worker/processor.js'
 import { StepWorker } from '../worker/step-worker.js'
 import { WorkTally } from '../worker/work-tally.js'
-import { KindWorker, type WorkerOptions } from '../worker/worker.js'
-import { definedWorks } from './define-kind.js'
+import { KindWorker } from '../worker/worker.js'
+import { withBuiltIns } from './define-kind.js'
 import { buildParts, faultsTo, type Log, type Parts, storeOf } from './parts.js'
-import type { Processors } from './processors.js'
-import type { SolverProcessor } from './solver-processors.js'
-import { ownKinds } from './worker-queues.js'
+import { type StartedQueue, startWork } from './start-work.js'
 
-/** Optimizations whose wait has been logged: each one once, also where it waits for hours. */
+/** Jobs in steps whose wait has been logged: each one once, also where it waits for hours. */
 const MAX_WAITS_KEPT = 1000
-
-/** What differs between the workers of a process. */
-type Work<K extends ComputedKindName> = Pick<WorkerOptions<K>, 'queue' | 'processor' | 'concurrency'>
 
 /** One worker of a process, whatever it takes. */
 type Taker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'buffered' | 'isTaking' | 'start' | 'close'>
@@ -42,23 +38,54 @@ export interface WorkerNode {
   close(): Promise<void>
 }
 
-/** Builds workers that do not take jobs yet: one for each kind that the settings name, and one for each configured solver. */
-export function buildWorkerNode(config: Config, processors: Processors, log: Log, solvers: readonly SolverProcessor[] = []): WorkerNode {
-  const parts = buildParts(config, log)
+export interface WorkerNodeOptions {
+  /** The kinds that this process knows; without it the built-in ones and those of its work. */
+  readonly kinds?: Kinds
+  /** Where what computes finds its keys, and programs a few variables. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Builds workers that do not take jobs yet: one for each kind that the settings name and something computes, and one for each configured solver. Of two works of
+ * one kind the last one counts. Rejects where what computes cannot be made ready (`startWork`).
+ */
+export async function buildWorkerNode(
+  config: Config,
+  work: readonly Work[],
+  log: Log,
+  { kinds = withBuiltIns(work), env = {} }: WorkerNodeOptions = {},
+): Promise<WorkerNode> {
+  const started = await startWork(config, work, kinds, env)
+  for (const kind of started.idle) log.warn({ kind }, 'nothing in this worker computes this kind')
+  const parts = buildParts(config, log, kinds)
   const jobs = new JobService(parts)
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
-  const own = Object.fromEntries(definedWorks().map(({ name, concurrency }) => [name, concurrency]))
-  const concurrency = { ...own, run: config.WORKER_CONCURRENCY, benchmark: config.BENCHMARK_CONCURRENCY }
   const tally = new WorkTally()
   const onFault = faultsTo(log, parts.health, 'worker fault')
   const onReconnect = () => parts.reconnects.add()
   const redis = { url: config.REDIS_URL, onFault, onReconnect, store: parts.health }
   const common = { ports: parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
-  const workerOf = <K extends ComputedKindName>(kind: K, work: Work<K>): Taker =>
-    new KindWorker<K>({
-      kind,
-      ...work,
+  const waits = recentMap<string>(MAX_WAITS_KEPT)
+  const onWait = (kind: string, id: string, why: string) => {
+    if (waits.get(id) !== why) log.warn({ job: id, kind, why }, 'a job in steps waits')
+    waits.set(id, why)
+  }
+  const workerOf = ({ kind, queue, concurrency, computedBy }: StartedQueue): Taker => {
+    if (kind.inSteps) {
+      const context = {
+        ...parts,
+        jobs,
+        maxEventBytes: config.MAX_EVENT_BYTES,
+        onWait: (id: string, why: string) => onWait(kind.name, id, why),
+      }
+      return new StepWorker({ ...common, queue, step: (computedBy as (context: StepContext) => (id: string) => Promise<void>)(context) }) // `implement` has seen to it
+    }
+    return new KindWorker({
       ...common,
+      kind,
+      queue,
+      concurrency,
+      processor: computedBy as AnyProcessor, // likewise
       controlChannel: keys.control(),
       cancelGraceMs: config.CANCEL_GRACE_MS,
       maxEventBytes: config.MAX_EVENT_BYTES,
@@ -66,24 +93,12 @@ export function buildWorkerNode(config: Config, processors: Processors, log: Log
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),
     })
-  const waits = recentMap<string>(MAX_WAITS_KEPT)
-  const onWait = (id: string, why: string) => {
-    if (waits.get(id) !== why) log.warn({ job: id, why }, 'an optimization waits')
-    waits.set(id, why)
   }
-  const step = (id: string) => stepOptimization({ ...parts, jobs, maxEventBytes: config.MAX_EVENT_BYTES, onWait }, id)
-  const stepWorker = () => new StepWorker({ ...common, queue: queueOf({ kind: 'optimization', solver: null }), step })
-  const ownOf = <K extends ComputedKindName>(kind: K): Work<K> => ({
-    queue: queueOf({ kind, solver: null }),
-    processor: processors[kind],
-    concurrency: concurrency[kind],
-  })
-  const kinds = ownKinds(config)
-  const ownWorkers = kinds.map((kind) => (isComputedKind(kind) ? workerOf(kind, ownOf(kind)) : stepWorker()))
-  const workers = [...ownWorkers, ...solvers.map((solver) => workerOf('run', solver))]
+  const workers = started.queues.map(workerOf)
   const queues = workers.map(({ queue }) => queue)
   const close = async () => {
     await Promise.all(workers.map((worker) => worker.close()))
+    await started.close()
     await parts.close()
   }
   const start = async () => {

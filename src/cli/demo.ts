@@ -1,17 +1,17 @@
 import { WebSocket } from 'ws'
+import { loadKinds } from '../app/load-kinds.js'
 import { runMain } from '../app/process.js'
 import { watchJob } from '../client/watch-job.js'
 import { loadConfig } from '../config/config.js'
-import { loadKinds } from '../config/load-kinds.js'
 import { type Stack, startStack } from '../embedded/stack.js'
-import { longHorn } from './demo-horn.js'
+import { exampleInput } from '../kinds/run/example.js'
 import { ProgressDisplay } from './progress-display.js'
 import { signToken } from './token.js'
 
 /** `npm run demo`: a real solver run, submitted on one node and watched on the other. Exit code 0 only if it completed. */
 async function main(): Promise<void> {
-  await loadKinds(process.env)
-  const config = loadConfig(process.env)
+  const { kinds } = await loadKinds(process.env)
+  const config = loadConfig(process.env, [], true, kinds)
   process.stdout.write('Starting Redis, two hubs and a worker …\n')
   const stack = await startStack({
     host: config.HOST,
@@ -37,7 +37,7 @@ async function run(stack: Stack): Promise<void> {
   const response = await fetch(`${nodeA}/api/v2/runs`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ input: longHorn(201) }),
+    body: JSON.stringify({ input: exampleInput(201) }),
   })
   if (response.status !== 202) throw new Error(`The run was not taken: ${await response.text()}`)
   const { run_id: id } = (await response.json()) as { run_id: string }

@@ -2,7 +2,7 @@ import { WebSocket } from 'ws'
 import type { FinalProcessMessage } from '../client/process-view.js'
 import { type JobWatch, watchJob } from '../client/watch-job.js'
 import { watchProcesses } from '../client/watch-processes.js'
-import { KINDS, RUN_KIND_NAMES, type RunKindName } from '../core/kinds.js'
+import type { Kind, Kinds } from '../core/kind.js'
 import type { ProcessView } from '../protocol/process-messages.js'
 import { CommandError, EXIT, exitOf } from './exit-code.js'
 import { callHub, type HubAccess, socketUrl } from './hub-access.js'
@@ -23,10 +23,10 @@ type Shown = ProcessView & { readonly result: FinalProcessMessage | null }
  * Watches a job of any kind up to its end, on stdout: a live bar in a terminal, a line for each message elsewhere, JSON lines with `json`. Answers the exit
  * code that tells how it ended; that of the signal after Ctrl-C or SIGTERM, `interrupted` where nobody reads any more, and the job goes on. Throws `CommandError` where that cannot be told.
  */
-export async function followJob(hub: HubAccess, id: string, json: boolean): Promise<number> {
+export async function followJob(hub: HubAccess, id: string, json: boolean, kinds: Kinds): Promise<number> {
   const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown // as every hub shows it
-  const kind = RUN_KIND_NAMES.find((name) => KINDS[name].processType === shown.process_type)
-  const following = kind ? followRun(hub, kind, id, json) : followProcess(hub, shown, json)
+  const kind = kinds.all.find(({ processType }) => processType === shown.process_type)
+  const following = kind?.dialect === 'run' ? followRun(hub, kind, id, json) : followProcess(hub, shown, json, kind)
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
@@ -51,10 +51,10 @@ function codeOf(status: string): number {
   return status === 'cancelled' ? EXIT.cancelled : EXIT.failed
 }
 
-function followRun(hub: HubAccess, kind: RunKindName, id: string, json: boolean): Following {
-  const display = new ProgressDisplay(process.stdout)
+function followRun(hub: HubAccess, { path, display: hints }: Kind, id: string, json: boolean): Following {
+  const display = new ProgressDisplay(process.stdout, hints)
   const watch = watchJob({
-    url: socketUrl(hub, `/api/v2/ws/${KINDS[kind].path}/${encodeURIComponent(id)}`),
+    url: socketUrl(hub, `/api/v2/ws/${path}/${encodeURIComponent(id)}`),
     token: () => hub.token,
     WebSocket,
     onMessage: (message, view) => (json ? printLine(message) : display.show(message, view)),
@@ -68,8 +68,8 @@ function followRun(hub: HubAccess, kind: RunKindName, id: string, json: boolean)
 }
 
 /** Over the socket of all the user's jobs: a kind in the process dialect has none of its own. */
-function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown, json: boolean): Following {
-  const display = new ProcessDisplay(process.stdout)
+function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown, json: boolean, kind?: Kind): Following {
+  const display = new ProcessDisplay(process.stdout, kind?.display)
   // Of what ended long ago no socket tells the story.
   if (result !== null) {
     if (json) printLine(result)

@@ -1,14 +1,17 @@
 import type { FinalProcessMessage, LiveProcessMessage, Process } from '../client/process-view.js'
+import type { KindDisplay } from '../core/kind.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { BarLine } from './bar-line.js'
-import { benchmarkTable } from './benchmark-table.js'
 
 /** Draws a job of any kind in the process dialect: a bar, results above it. Where the output is no terminal, one plain line a message. */
 export class ProcessDisplay {
   readonly #line: BarLine
+  readonly #hints: KindDisplay
   #status = ''
 
-  constructor(out: NodeJS.WriteStream) {
+  /** `hints`: of the kind of the job, where it is known. */
+  constructor(out: NodeJS.WriteStream, hints: KindDisplay = {}) {
+    this.#hints = hints
     this.#line = new BarLine(out)
   }
 
@@ -29,8 +32,8 @@ export class ProcessDisplay {
     if (final?.type === 'process_completed') this.#line.complete()
     this.#line.end()
     if (final?.type === 'process_completed') {
-      const table = final.process_type === 'benchmark' ? benchmarkTable(final.result) : null
-      this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.\n${table ?? JSON.stringify(final.result, null, 2)}`)
+      const result = this.#hints.result?.(final.result) ?? JSON.stringify(final.result, null, 2)
+      this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.\n${result}`)
     } else if (final?.type === 'process_failed') this.#line.paragraph(`Failed: ${final.error}`)
     else if (final?.type === 'process_cancelled') this.#line.paragraph('Cancelled.')
   }

@@ -1,13 +1,18 @@
 import type { FinalMessage, JobSnapshot, JobView, LiveMessage } from '../client/job-view.js'
-import { BarLine, formatNumber } from './bar-line.js'
+import { formatNumber } from '../core/format-number.js'
+import type { KindDisplay } from '../core/kind.js'
+import { BarLine } from './bar-line.js'
 
 /** Draws a job in the run dialect: a bar, metrics above it. Where the output is no terminal, one plain line a message. */
 export class ProgressDisplay {
   readonly #line: BarLine
+  readonly #hints: KindDisplay
   readonly #shown = new Map<string, number>()
   #status = ''
 
-  constructor(out: NodeJS.WriteStream) {
+  /** `hints`: of the kind of the job. */
+  constructor(out: NodeJS.WriteStream, hints: KindDisplay = {}) {
+    this.#hints = hints
     this.#line = new BarLine(out)
   }
 
@@ -20,8 +25,9 @@ export class ProgressDisplay {
     if (message.type === 'progress') {
       this.#line.bar({ percent: view.percent ?? 0, label: view.phase ?? '', text: view.message ?? '' })
     } else if (message.type === 'status') this.#showStatus(view.status)
-    else if (message.type === 'optimization_iteration' && (message.pareto_updated || !this.#line.isTerminal)) {
-      this.#line.line(`  iteration ${message.iteration}${message.pareto_updated ? ', on the front' : ''}: ${fieldsOf(message.metrics)}`)
+    else {
+      const line = this.#hints.line?.(message, this.#line.isTerminal)
+      if (line) this.#line.line(`  ${line}`)
     }
   }
 
@@ -50,10 +56,4 @@ export class ProgressDisplay {
     if (status !== this.#status) this.#line.line(`  ${status}`)
     this.#status = status
   }
-}
-
-function fieldsOf(numbers: Readonly<Record<string, number>>): string {
-  return Object.entries(numbers)
-    .map(([name, value]) => `${name} ${formatNumber(value)}`)
-    .join(', ')
 }

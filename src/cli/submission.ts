@@ -1,4 +1,4 @@
-import { isComputedKind, isKindName, isRunKind, KINDS } from '../core/kinds.js'
+import type { Kinds } from '../core/kind.js'
 
 /** What is submitted. */
 export interface Submission {
@@ -10,14 +10,14 @@ export interface Submission {
 }
 
 /** Where a job of a kind is submitted, and as what. A kind that is not known here is taken for one in the process dialect: the hub says whether it knows it. */
-export function requestFor({ kind, input, id, solver, timeoutS }: Submission): { path: string; body: object } {
-  const common = { ...(timeoutS !== undefined && { job_timeout_s: timeoutS }), ...(solver !== undefined && { solver }) }
-  if (isKindName(kind) && isRunKind(kind)) {
-    const { path, idField } = KINDS[kind]
-    const named = { ...(id !== undefined && { [idField]: id }), ...common }
-    return { path: `/api/v2/${path}`, body: isComputedKind(kind) ? { ...named, input } : { ...input, ...named } }
+export function requestFor({ kind: name, input, id, solver, timeoutS }: Submission, kinds: Kinds): { path: string; body: object } {
+  const { path = null, idField = 'process_id', submission = null } = kinds.find(name) ?? {}
+  const named = {
+    ...(id !== undefined && { [idField]: id }),
+    ...(timeoutS !== undefined && { job_timeout_s: timeoutS }),
+    ...(solver !== undefined && { solver }),
   }
-  const named = { ...(id !== undefined && { process_id: id }), ...common }
-  if (kind === 'benchmark') return { path: '/api/benchmark', body: { ...input, ...named } }
-  return { path: '/api/processes', body: { process_type: kind, ...named, input } }
+  if (submission) return { path: submission.path, body: submission.isFlat ? { ...input, ...named } : { ...named, input } }
+  if (path !== null) return { path: `/api/v2/${path}`, body: { ...named, input } }
+  return { path: '/api/processes', body: { process_type: name, ...named, input } }
 }

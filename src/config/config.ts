@@ -1,10 +1,11 @@
-import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
+import { Kinds, type NumberOrSetting } from '../core/kind.js'
+import { integer, isOrigin, list, namesOf, oneOf, type Setting, text } from '../core/setting.js'
+import { BUILT_IN_KINDS, BUILT_IN_SETTINGS } from '../kinds/index.js'
 import { readSecretFiles } from './secret-files.js'
-import { integer, isOrigin, kinds, list, oneOf, type Setting, text } from './setting.js'
 
 const HOUR_MS = 3600_000
 
-/** THE table of settings. The README's table is made from it. */
+/** THE table of settings, those of the built-in kinds with it. The README's table is made from it. */
 export const SETTINGS = {
   PORT: integer('Port of the hub; `npm start` and the demo use the next one too.', 8501, 1, 65_535),
   METRICS_PORT: integer(
@@ -95,21 +96,17 @@ export const SETTINGS = {
     'trace',
     'silent',
   ]),
-  PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
   SOLVERS_FILE: text('JSON file with the programs that serve as solvers beside the built-in one.', '', /^.+$/, 'a path'),
   KINDS_MODULES: list(
     'Paths of ES modules that define kinds of jobs of your own (`defineKind`), with commas between: the same for hubs and workers.',
     (item) => item !== '',
     'paths',
   ),
-  WORKER_KINDS: kinds('Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.'),
-  WORKER_SOLVERS: list(
-    'Solvers whose runs a worker process takes, with commas between; empty: `horn-2d` and all of SOLVERS_FILE.',
-    (item) => /^[a-z][a-z0-9-]{0,31}$/.test(item),
-    'names of solvers',
+  WORKER_KINDS: namesOf(
+    'Kinds of jobs that a worker process takes; of a hub, those whose workers `READY_NEEDS_WORKER` asks for.',
+    BUILT_IN_KINDS.map(({ name }) => name),
   ),
-  WORKER_CONCURRENCY: integer('Runs of `horn-2d` that one worker process computes at a time.', 2, 1, 64),
-  BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
+  ...BUILT_IN_SETTINGS,
   WORKER_LOCK_MS: integer('A worker that gives no sign of life for so long has lost its jobs to another.', 10_000, 1000, 600_000),
   CANCEL_GRACE_MS: integer('How long a running job may take to obey a cancel before it is ended by force.', 10_000, 100, 600_000),
   MAX_ACTIVE_JOBS_PER_USER: integer('Jobs of one user that are handed to workers at a time; the others wait.', 10, 1, 1000),
@@ -128,14 +125,6 @@ export const SETTINGS = {
     0,
     600_000,
   ),
-  RUN_TIMEOUT_S: integer(
-    'Longest time of a run from its first start, over all attempts, where its submit does not say.',
-    3600,
-    MIN_TIMEOUT_S,
-    MAX_TIMEOUT_S,
-  ),
-  BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
-  OPTIMIZATION_TIMEOUT_S: integer('The same for an optimization with all its runs; a pause counts.', 86_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
   READY_NEEDS_WRITE: oneOf('Whether `/readyz` is 503 too while Redis refuses the writes of every node.', 'no', ['yes', 'no']),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` asks for a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a socket may take to bring its token.', 5000, 100, 60_000),
@@ -211,16 +200,28 @@ const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
 export type SettingName = keyof typeof SETTINGS
 export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['read']> }
 
-/** Reads the settings, and the files of the secrets, for a `main` and nobody else; one that is empty is as good as not set. `required`: what this process cannot do without. `needsKey`: it checks tokens. Throws one error that names every fault; values are not repeated in it, since one may be a secret. */
+const BUILT_IN = new Kinds(BUILT_IN_KINDS)
+
+/**
+ * Reads the settings, and the files of the secrets. Call it from entry points only. An empty value counts as unset. `required`: what this process cannot do
+ * without. `needsKey`: it checks tokens. `kinds`: those that may be named, and whose settings are read too. Throws one error that names every fault; it repeats
+ * no value, since one may be a secret.
+ */
 export function loadConfig(
   given: Readonly<Record<string, string | undefined>>,
   required: readonly SettingName[] = [],
   needsKey = true,
+  kinds = BUILT_IN,
 ): Config {
+  const settings: Readonly<Record<string, Setting<unknown>>> = {
+    ...SETTINGS,
+    ...Object.fromEntries(kinds.all.flatMap((kind) => Object.entries(kind.settings))),
+    WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names),
+  }
   const { env, faults: fileFaults, sourceOf } = readSecretFiles(given)
   const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`])
   const faults = [...fileFaults]
-  const values = Object.entries(SETTINGS).map(([name, setting]) => {
+  const values = Object.entries(settings).map(([name, setting]) => {
     try {
       return [name, setting.read(env[name] || setting.fallback)]
     } catch (error) {
@@ -238,6 +239,11 @@ export function loadConfig(
     faults.push('ALLOWED_ORIGINS or PUBLIC_URL: expected one to be set, since AUTH_COOKIE is: whose pages may use the cookie')
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(values) as Config // every name of the table has been read
+}
+
+/** A number of a kind: as it stands in its contract, or as the settings say it. */
+export function numberIn(config: Config, value: NumberOrSetting): number {
+  return typeof value === 'number' ? value : Number(Reflect.get(config, value.setting))
 }
 
 export class ConfigError extends Error {

@@ -1,7 +1,7 @@
 import { refuseUnknown } from '../core/known-options.js'
+import type { Setting } from '../core/setting.js'
 import { type Issue, RuncastError } from '../protocol/codes.js'
 import { type Config, ConfigError, loadConfig, SETTINGS, type SettingName } from './config.js'
-import type { Setting } from './setting.js'
 
 /** `FINAL_TTL_MS` → `finalTtlMs`. */
 type CamelCase<S extends string> = S extends `${infer A}_${infer B}` ? `${Lowercase<A>}${Capitalize<CamelCase<B>>}` : Lowercase<S>

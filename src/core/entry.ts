@@ -1,9 +1,9 @@
 import { SOURCES, STATUSES, type Status } from '../protocol/status.js'
 
-/** A `tick` may be superseded by a newer entry with its key; a `durable` is logged and delivered in order; a `final` ends the round. */
+/** A newer `transient` entry replaces one with its key; a `persisted` one is logged and delivered in order; a `final` one ends the round. */
 export type EntryClass = 'transient' | 'persisted' | 'final'
 
-/** What an event makes void: a new `attempt` clears the latest `progress` and `metric:*`, a new `round` also `final`, `iteration` and `pareto`. */
+/** What an event opens, and so makes void: a new `attempt` the latest `progress` and `metric:*`, a new `round` also `final`. */
 export type Clears = 'attempt' | 'round'
 
 /** A fact about a job that has no position yet. `message` is what the browser will read, lacking only `seq` (and `attempt`, for the key `status`). */
@@ -17,6 +17,8 @@ export interface JobEvent {
   /** Narrows the states that it may come from: the sources of the state machine, less those that do not stand here. */
   readonly from?: readonly Status[]
   readonly clears?: Clears
+  /** Further keys that it makes void: those of the kind (`openedBy`). */
+  readonly clearedKeys?: readonly string[]
   /** Left out, instead of refused, where the job is in no state that it may come from. */
   readonly optional?: boolean
 }
@@ -70,9 +72,31 @@ export interface Position {
   readonly seq: number
 }
 
-const OF_A_ROUND: readonly string[] = ['final', 'iteration', 'pareto']
+/** Whether a new attempt or round makes the latest entry with this key void. `further`: the keys of the kind that it clears. */
+export function isCleared(key: string, clears: Clears, further: readonly string[]): boolean {
+  return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && key === 'final') || further.includes(key)
+}
 
-/** Whether a new attempt or round makes the latest entry with this key void. */
-export function isCleared(key: string, clears: Clears): boolean {
-  return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && OF_A_ROUND.includes(key))
+/** The message of an entry, parsed. The broker's script has spliced it together from validated JSON. */
+export function messageOf(entry: Entry): Record<string, unknown> {
+  return JSON.parse(entry.body.toString()) as Record<string, unknown>
+}
+
+/** When its event was made, ISO 8601, by the clock of whoever made it. */
+export function timestampOf(entry: Entry): string {
+  return stampAtEnd(entry) ?? String(messageOf(entry).timestamp)
+}
+
+/** The last field of every event; behind it stands only what the broker's script has added, all of it numbers. */
+const STAMP = /,"timestamp":"([^"\\]+)"(?:,"\w+":\d+)*\}$/
+/** Of a message, the bytes from its end in which its timestamp is looked for. */
+const STAMP_BYTES = 128
+
+/** The same in ms; NaN where it does not stand at the end. Nothing is parsed, so that it costs as much whatever the size of the message. */
+export function madeAt(entry: Entry): number {
+  return Date.parse(stampAtEnd(entry) ?? '')
+}
+
+function stampAtEnd({ body }: Entry): string | undefined {
+  return STAMP.exec(body.toString('latin1', Math.max(0, body.length - STAMP_BYTES)))?.[1]
 }

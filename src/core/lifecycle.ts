@@ -2,7 +2,7 @@ import type { FailureCode } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
 import { secondsSinceStart } from './elapsed.js'
 import type { JobEvent } from './entry.js'
-import type { JobState } from './job-state.js'
+import type { JobRecord } from './job-record.js'
 import { storeClock } from './store-clock.js'
 
 /** Why a round failed, as the queue keeps it. */
@@ -19,7 +19,7 @@ export interface RoundStats {
   readonly duration_s: number
 }
 
-export function statsOf(state: JobState): RoundStats {
+export function statsOf(state: JobRecord): RoundStats {
   return { attempts: state.attempt, duration_s: secondsSinceStart(state, storeClock.now()) }
 }
 
@@ -36,7 +36,7 @@ export interface RetryNotice {
 /** What can be said of every job, whatever its kind: the events of its life, in the messages of its kind. Each throws `TypeError` on what its schema refuses. */
 export interface Lifecycle {
   /** What a final message says of the job's way up to it: the last progress that the state knows, and the effort. */
-  last(state: JobState): object
+  last(state: JobRecord): object
   status(id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent
   /** `result` is what the processor has returned, with `compute_time_s`. */
   completed(id: string, result: object, last: object): JobEvent

@@ -1,9 +1,8 @@
 import type { JobEvent } from './entry.js'
-import { KINDS, type KindName, lifecycleOf } from './kinds.js'
+import { type Kind, opening } from './kind.js'
 
 /** The next attempt of a job that was `running` and has lost its worker. It waits for nothing but another one. */
-export function lostWorker(kind: KindName, id: string): JobEvent {
+export function lostWorker(kind: Kind, id: string): JobEvent {
   const error = 'the worker was lost'
-  const retry = { max_attempts: KINDS[kind].attempts, delay_ms: 0, error }
-  return { ...lifecycleOf(kind).status(id, 'retrying', error, retry), clears: 'attempt' }
+  return opening('attempt', kind, kind.events.status(id, 'retrying', error, { max_attempts: kind.attempts, delay_ms: 0, error }))
 }

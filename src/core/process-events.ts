@@ -1,13 +1,10 @@
-import { Compile } from 'typebox/compile'
-import { invalidMessage } from '../protocol/json-value.js'
 import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from '../protocol/process-messages.js'
 import type { FinalStatus, Status } from '../protocol/status.js'
-import type { JobEvent } from './entry.js'
-import { type JobState, messageOf } from './job-state.js'
+import { type JobEvent, messageOf } from './entry.js'
+import type { JobRecord } from './job-record.js'
 import { type Failure, type RetryNotice, statsOf } from './lifecycle.js'
-import { storeClock } from './store-clock.js'
+import { messageBuilder } from './message-builder.js'
 
-type Body<T extends keyof ProcessMessages> = Omit<ProcessMessages[T], 'type' | 'process_id' | 'process_type' | 'timestamp'>
 /** What a final message says of the job's way up to it. */
 export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s'>
 
@@ -20,27 +17,9 @@ export const STATUS_MESSAGES = {
   cancelling: 'process_cancelling',
 } as const satisfies Record<Exclude<Status, FinalStatus>, keyof ProcessMessages>
 
-const validators = {
-  process_queued: Compile(PROCESS_MESSAGES.process_queued),
-  process_started: Compile(PROCESS_MESSAGES.process_started),
-  process_retrying: Compile(PROCESS_MESSAGES.process_retrying),
-  process_paused: Compile(PROCESS_MESSAGES.process_paused),
-  process_cancelling: Compile(PROCESS_MESSAGES.process_cancelling),
-  process_progress: Compile(PROCESS_MESSAGES.process_progress),
-  process_result: Compile(PROCESS_MESSAGES.process_result),
-  process_completed: Compile(PROCESS_MESSAGES.process_completed),
-  process_failed: Compile(PROCESS_MESSAGES.process_failed),
-  process_cancelled: Compile(PROCESS_MESSAGES.process_cancelled),
-}
-
 /** What happens to a job of a kind that speaks the process dialect itself, as events. Each throws `TypeError` on a body that its schema refuses. */
 export function processEvents(processType: string) {
-  const message = <const T extends keyof ProcessMessages>(type: T, id: string, body: Body<T>): ProcessMessages[T] => {
-    const whole: object = { type, process_id: id, process_type: processType, ...body, timestamp: storeClock.stamp() }
-    const validator = validators[type]
-    if (!validator.Check(whole)) throw invalidMessage(whole, validator.Errors(whole))
-    return whole as ProcessMessages[T]
-  }
+  const message = messageBuilder(PROCESS_MESSAGES, (id) => ({ process_id: id, process_type: processType }))
   return {
     last,
 
@@ -87,7 +66,7 @@ export function processEvents(processType: string) {
 }
 
 /** A stored message is what was validated above, so the type holds. */
-function last(state: JobState): ProcessEnd {
+function last(state: JobRecord): ProcessEnd {
   const entry = state.latest.get('progress')
   return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...statsOf(state) }
 }

@@ -1,37 +1,37 @@
-import type { BenchmarkResult } from '../kinds/benchmark/result.js'
 import { jsonValueOf, shortened, shown } from '../protocol/json-value.js'
 import { MAX_TEXT as MAX_PROCESS_TEXT, type ProcessProgress } from '../protocol/process-messages.js'
 import { MAX_TEXT as MAX_RUN_TEXT } from '../protocol/run-messages.js'
 import type { JobEvent } from './entry.js'
-import type { ComputedKindName, PhaseOf } from './kinds.js'
-import { processEvents } from './process-events.js'
-import { runEvents } from './run-events.js'
+import type { processEvents } from './process-events.js'
+import type { computedEvents } from './run-events.js'
 
-/**
- * What can be reported of a job, by kind, as its events. Progress is for display and never a fault: numbers are clamped, texts shortened, and what cannot be
+/*
+ * What can be reported of a job as its events, by dialect. Progress is for display and never a fault: numbers are clamped, texts shortened, and what cannot be
  * used leaves the last value as it was. Measurements, results and further fields of a progress are data: what is not valid, or no JSON, throws `TypeError`
- * with its path and value.
+ * with its path and value. Values come from programs that types do not bind, so they are `unknown`.
  */
-export interface ReportEvents {
-  run: {
-    /** `percent` is 0 to 100. */
-    progress(at: { percent: number; phase: PhaseOf<'run'>; message: string }, elapsed_s: number): JobEvent
-    metric(name: string, value: number, unit: string): JobEvent
-  }
-  benchmark: {
-    progress(at: ProcessProgress): JobEvent
-    result(result: BenchmarkResult): JobEvent
-  }
+
+/** In the run dialect. */
+export interface RunReportEvents {
+  /** `percent` is 0 to 100. */
+  progress(at: unknown, elapsed_s: number): JobEvent
+  metric(name: string, value: number, unit: unknown): JobEvent
 }
 
-/** Of the run dialect; `events`: those of the kind, `last`: the progress that the attempt has reached so far. */
-export function runReportEvents(events: typeof runEvents, id: string, last: object): ReportEvents['run'] {
+/** In the process dialect. */
+export interface ProcessReportEvents {
+  progress(at: unknown): JobEvent
+  result(result: unknown): JobEvent
+}
+
+/** `events`: those of the kind; `last`: the progress that the attempt has reached so far. */
+export function runReportEvents<P extends string>(events: ReturnType<typeof computedEvents<P>>, id: string, last: object): RunReportEvents {
   const { percent: lastPercent = 0, phase: lastPhase } = last as ReturnType<typeof events.last> // of a state of this dialect
   let reached = lastPercent
   let phase = events.phases.find((known) => known === lastPhase) ?? events.phases[0]
   return {
     // Percent never falls within an attempt and stays below 100: only the final event says 100.
-    progress: (at: unknown, elapsed_s) => {
+    progress: (at, elapsed_s) => {
       const { percent, phase: named, message, ...more } = recordOf<RunProgress>(at)
       reached = atLeast(reached, typeof percent === 'number' ? Math.min(Math.round(percent * 10) / 10, 99.9) : reached)
       phase = events.phases.find((known) => known === named) ?? phase
@@ -45,14 +45,18 @@ export function runReportEvents(events: typeof runEvents, id: string, last: obje
   }
 }
 
-type RunProgress = Parameters<ReportEvents['run']['progress']>[0]
+interface RunProgress {
+  percent: number
+  phase: string
+  message: string
+}
 
-/** The same of the process dialect. */
-export function processReportEvents(events: ReturnType<typeof processEvents>, id: string, last: object): ReportEvents['benchmark'] {
+/** The same in the process dialect. */
+export function processReportEvents(events: ReturnType<typeof processEvents>, id: string, last: object): ProcessReportEvents {
   const { progress } = last as ReturnType<typeof events.last> // of a state of this dialect
   let reached = progress?.current ?? 0
   return {
-    progress: (at: unknown) => {
+    progress: (at) => {
       const { current, total: said, detail, model, phase, ...more } = recordOf<ProcessProgress>(at)
       const total = typeof said === 'number' && said > 0 && Number.isFinite(said) ? said : null
       const limit = total ?? Number.MAX_VALUE
@@ -67,16 +71,8 @@ export function processReportEvents(events: ReturnType<typeof processEvents>, id
         ...(phase !== undefined && { phase: shortened(textOf(phase), MAX_PROCESS_TEXT.phase) }),
       })
     },
-    result: (result) => events.result(id, jsonValueOf(result, 'result') as BenchmarkResult), // the same, as plain JSON
+    result: (result) => events.result(id, jsonValueOf(result, 'result') as Record<string, unknown>), // what is no object its schema refuses
   }
-}
-
-const benchmarkEvents = processEvents('benchmark')
-
-/** Makes the reports of one job, in their order, into events. */
-export const REPORT_EVENTS: { readonly [K in ComputedKindName]: (id: string, last: object) => ReportEvents[K] } = {
-  run: (id, last) => runReportEvents(runEvents, id, last),
-  benchmark: (id, last) => processReportEvents(benchmarkEvents, id, last),
 }
 
 /** What was handed in for a progress, by somebody who may not be bound by types. */

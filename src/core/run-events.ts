@@ -1,11 +1,10 @@
 import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
-import { invalidMessage } from '../protocol/json-value.js'
 import { RUN_MESSAGES, RUN_PHASES, type RunMessages, type RunSnapshot } from '../protocol/run-messages.js'
 import type { Status } from '../protocol/status.js'
-import type { JobEvent } from './entry.js'
-import { type JobState, messageOf } from './job-state.js'
+import { type JobEvent, messageOf } from './entry.js'
+import type { JobRecord } from './job-record.js'
 import { type Failure, type RetryNotice, type RoundStats, statsOf } from './lifecycle.js'
+import { messageBuilder } from './message-builder.js'
 import { storeClock } from './store-clock.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
@@ -23,9 +22,9 @@ export function jobEvents(
   idField: string,
   messages: Readonly<Record<'metric_update' | 'status' | 'completed' | 'error' | 'cancelled', TSchema>>,
 ) {
-  const message = messageBuilder(idField, messages)
+  const message = messageBuilder(messages, (id) => ({ [idField]: id }))
   return {
-    last: (state: JobState): RunEnd => ({ ...lastProgress(state), ...statsOf(state) }),
+    last: (state: JobRecord): RunEnd => ({ ...lastProgress(state), ...statsOf(state) }),
 
     metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
       // First, since a name that the schema refuses may have no key.
@@ -70,7 +69,7 @@ export function computedEvents<P extends string>(
   phases: readonly [P, ...P[]],
   messages: Readonly<Record<'progress' | 'metric_update' | 'status' | 'completed' | 'error' | 'cancelled', TSchema>>,
 ) {
-  const message = messageBuilder(idField, messages)
+  const message = messageBuilder(messages, (id) => ({ [idField]: id }))
   return {
     ...jobEvents(idField, messages),
 
@@ -88,12 +87,12 @@ export function computedEvents<P extends string>(
 export const runEvents = computedEvents('run_id', RUN_PHASES, RUN_MESSAGES)
 
 /** The last-known state as the one message that opens a socket (shape: `RunSnapshot`). */
-export function runSnapshot(state: JobState): Omit<RunSnapshot, 'recovered' | 'resync'> {
+export function runSnapshot(state: JobRecord): Omit<RunSnapshot, 'recovered' | 'resync'> {
   return { type: 'status', run_id: state.id, ...snapshotFields(state) }
 }
 
 /** What a snapshot of any kind says beside whose it is. */
-export function snapshotFields(state: JobState): Omit<RunSnapshot, 'type' | 'run_id' | 'recovered' | 'resync'> {
+export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'run_id' | 'recovered' | 'resync'> {
   const progress = latest<'progress'>(state, 'progress')
   const last: LastProgress = { ...lastProgress(state), ...latest<'cancelled'>(state, 'final') }
   return {
@@ -120,30 +119,19 @@ function metricKey(name: string): string {
 }
 
 /** The last progress that a state knows. */
-export function lastProgress(state: JobState): LastProgress {
+export function lastProgress(state: JobRecord): LastProgress {
   const progress = latest<'progress'>(state, 'progress')
   return progress ? { percent: progress.percent, phase: progress.phase, elapsed_s: progress.elapsed_s } : {}
 }
 
-function metricsOf(state: JobState): RunSnapshot['metrics'] {
+function metricsOf(state: JobRecord): RunSnapshot['metrics'] {
   const updates = [...state.latest.keys()].filter((key) => key.startsWith('metric:')).map((key) => latest<'metric_update'>(state, key))
   // Not by assignment: a metric may be named `__proto__`.
   return Object.fromEntries(updates.flatMap((update) => (update ? [[update.metric_name, { value: update.value, unit: update.unit }]] : [])))
 }
 
 /** A stored message is what its builder has validated, so the type holds. */
-function latest<T extends keyof RunMessages>(state: JobState, key: string): RunMessages[T] | undefined {
+function latest<T extends keyof RunMessages>(state: JobRecord, key: string): RunMessages[T] | undefined {
   const entry = state.latest.get(key)
   return entry && (messageOf(entry) as RunMessages[T])
-}
-
-/** Builds messages of these schemas. They throw `TypeError` on a body that its schema refuses. */
-export function messageBuilder<M extends Readonly<Record<string, TSchema>>>(idField: string, schemas: M) {
-  const validators = new Map(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]))
-  return (type: keyof M & string, id: string, body: object): Readonly<Record<string, unknown>> => {
-    const whole = { type, [idField]: id, ...body, timestamp: storeClock.stamp() }
-    const validator = validators.get(type)
-    if (!validator?.Check(whole)) throw invalidMessage(whole, validator?.Errors(whole) ?? [])
-    return whole
-  }
 }

@@ -1,9 +1,8 @@
 import { RuncastError } from '../protocol/codes.js'
-import { KINDS, type Kind, type KindName } from './kinds.js'
+import type { Kind } from './kind.js'
 
 /** The configured solver of this name; null where the kind's own computes it. Throws `invalid` for one that is not configured. */
-export function solverOf(kind: KindName, name: string | undefined, configured: readonly string[]): string | null {
-  const { solvers }: Kind = KINDS[kind]
+export function solverOf({ solvers }: Pick<Kind, 'solvers'>, name: string | undefined, configured: readonly string[]): string | null {
   if (name === undefined || solvers.includes(name)) return null
   if (solvers.length > 0 && configured.includes(name)) return name
   const known = solvers.length > 0 ? [...solvers, ...configured] : []

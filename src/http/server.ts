@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import { addedProcessKinds, isComputedKind, KINDS, RUN_KIND_NAMES } from '../core/kinds.js'
+import type { Kinds } from '../core/kind.js'
 import { Places } from '../hub/guards/places.js'
 import type { Policy } from '../hub/guards/policy.js'
 import type { Hub } from '../hub/hub.js'
@@ -8,9 +8,9 @@ import type { UserScopeLimits } from '../hub/scopes/user-scope.js'
 import type { SessionLimits } from '../hub/session.js'
 import type { ClaimService } from '../jobs/claims/claim-service.js'
 import type { JobService } from '../jobs/job-service.js'
-import type { Model } from '../kinds/benchmark/model.js'
 import { RuncastError } from '../protocol/codes.js'
 import { REVOKED } from '../storage/revocations.js'
+import type { KindRoutes } from './kind-routes.js'
 import { Mount } from './mount.js'
 import { type AuthOptions, auth } from './plugins/auth.js'
 import { bodies, DEFAULT_BODIES_OPTIONS } from './plugins/bodies.js'
@@ -30,13 +30,10 @@ import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
 import { visitors } from './plugins/visitors.js'
 import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
-import { benchmarkRoute } from './routes/benchmark.js'
 import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
 import { jobResource } from './routes/job-resource.js'
 import { jobRoutes } from './routes/jobs.js'
-import { modelsRoute } from './routes/models.js'
-import { optimizationRoutes } from './routes/optimizations.js'
 import { processes } from './routes/processes.js'
 import { revocationRoutes } from './routes/revocations.js'
 import { sockets } from './routes/sockets.js'
@@ -55,8 +52,10 @@ export interface ServerOptions {
   readonly jobs: JobService
   /** Jobs for workers over HTTP. */
   readonly claims: ClaimService
-  /** What benchmarks may name. */
-  readonly models: readonly Model[]
+  /** Those that this hub serves. */
+  readonly kinds: Kinds
+  /** What they have beside the routes that derive from their contracts. */
+  readonly kindRoutes?: readonly KindRoutes[]
   readonly checks: ReadinessChecks
   /** Whether Redis takes the writes of this node. */
   readonly store: () => Promise<StoreReport>
@@ -137,20 +136,28 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
   await app.register(health, { checks: readiness, store: options.store })
-  await app.register(sockets, { limit: guards.upgrades, maxInboundBytes: options.maxInboundBytes, userLimits: options.userLimits })
+  await app.register(sockets, {
+    kinds: options.kinds,
+    limit: guards.upgrades,
+    maxInboundBytes: options.maxInboundBytes,
+    userLimits: options.userLimits,
+  })
   await app.register(upgrades, { limit: guards.upgrades })
-  for (const kind of RUN_KIND_NAMES) {
-    const common = { prefix: `/api/v2/${KINDS[kind].path}`, jobs: options.jobs, policy }
-    if (isComputedKind(kind)) await app.register(jobRoutes, { ...common, kind })
-    else await app.register(optimizationRoutes, common)
+  const { kinds, jobs } = options
+  for (const kind of kinds.all) {
+    if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, kind })
   }
   await app.register(allJobsRoutes, { prefix: allJobs.base, jobs: options.jobs, policy })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
-  const kinds = addedProcessKinds()
-  if (kinds.length > 0) await app.register(submitProcess, { jobs: options.jobs, kinds })
-  await app.register(modelsRoute, { models: options.models })
-  await app.register(benchmarkRoute, { jobs: options.jobs, models: options.models })
-  await app.register(claimRoutes, { prefix: '/api/v2/jobs', claims: options.claims, maxPostBytes: options.maxPostBytes })
+  const shared = kinds.all.filter(({ path, submission }) => path === null && submission === null)
+  if (shared.length > 0) await app.register(submitProcess, { jobs, kinds: shared })
+  for (const routes of options.kindRoutes ?? []) await app.register(routes, { jobs, policy })
+  await app.register(claimRoutes, {
+    prefix: '/api/v2/jobs',
+    kinds: kinds.claimable,
+    claims: options.claims,
+    maxPostBytes: options.maxPostBytes,
+  })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
   return app

@@ -1,6 +1,7 @@
 import type { Dialect, SnapshotFlags } from '../core/dialect.js'
-import type { Entry } from '../core/entry.js'
-import { type JobState, madeAt } from '../core/job-state.js'
+import { type Entry, madeAt } from '../core/entry.js'
+import type { JobState } from '../core/job-state.js'
+import type { Kind } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import type { HubTally } from './hub-tally.js'
 
@@ -49,16 +50,16 @@ export class EntryFrames {
   }
 
   /** Null where the dialect has no message for the entry. */
-  inStep(entry: Entry): Frame | null {
-    return this.#entry(entry).inStep
+  inStep(entry: Entry, kind: Kind): Frame | null {
+    return this.#entry(entry, kind).inStep
   }
 
   /**
    * For a receiver whose last entry was `after`: says so in `prev` where entries between were left out on purpose. `isLive`: the entry has just come, and is
    * handed to a socket now.
    */
-  following(entry: Entry, after: number, isLive = false): Frame | null {
-    const built = this.#entry(entry)
+  following(entry: Entry, kind: Kind, after: number, isLive = false): Frame | null {
+    const built = this.#entry(entry, kind)
     if (isLive && !built.isOut && built.inStep) this.#measure(entry, built)
     if (after === entry.seq - 1 || !built.inStep) return built.inStep
     if (built.prev?.after !== after) built.prev = { after, frame: withPrev(built.inStep, after) }
@@ -72,10 +73,10 @@ export class EntryFrames {
     if (entry.class !== 'transient' && deliveries.hasListener) deliveries.add(storeClock.now() - madeAt(entry))
   }
 
-  #entry(entry: Entry): Built {
+  #entry(entry: Entry, kind: Kind): Built {
     let built = this.#built.get(entry)
     if (!built) {
-      const body = this.#dialect.body(entry)
+      const body = this.#dialect.body(entry, kind)
       built = { isOut: false, inStep: body && { payload: body, position: { seq: entry.seq } } }
       this.#built.set(entry, built)
     }

@@ -1,6 +1,7 @@
 import type { SnapshotFlags } from '../core/dialect.js'
 import type { Entry, Position } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
+import type { Kind } from '../core/kind.js'
 import { isFinal } from '../protocol/status.js'
 import { type EntryFrames, type Frame, withEpoch } from './frame.js'
 import type { Outbox } from './outbox.js'
@@ -23,6 +24,8 @@ export class Subscription {
   readonly #frames: EntryFrames
   readonly #outbox: Outbox
   readonly #ended: (seq: number) => void
+  /** Of the job, from its first state on. */
+  #kind: Kind | undefined
   #phase: 'catching up' | 'live' | 'lagging' | 'silenced' = 'catching up'
   /** Seq of the newest entry taken from the topic. */
   #accepted = 0
@@ -59,6 +62,7 @@ export class Subscription {
   start(state: JobState, missed: readonly Entry[] | null, opening: StartMode, resync: boolean): void {
     if (this.#phase === 'silenced') return
     this.#accepted = state.seq
+    this.#kind = state.kind
     this.#sentEnd = 0
     // What is enqueued while a backlog is being dropped is lost with it: then the resync begins this one too.
     this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
@@ -66,7 +70,7 @@ export class Subscription {
     this.#continued = null
     const isSameEpoch = this.#position?.epoch === state.epoch
     // A client may take `recovered` in another epoch for position 0 where no replay follows.
-    if (!isSameEpoch && !missed?.some((entry) => this.#frames.inStep(entry))) missed = null
+    if (!isSameEpoch && !missed?.some((entry) => this.#inStep(entry))) missed = null
     if (opening === 'log' && missed && isSameEpoch) {
       this.#unsentEpoch = state.epoch
       // Each message brings the client one further, and what the dialect has no message for does not.
@@ -92,7 +96,7 @@ export class Subscription {
   accept(entry: Entry): void {
     if (this.#phase !== 'live' || entry.seq <= this.#accepted) return
     this.#accepted = entry.seq
-    if (this.#continued && this.#frames.inStep(entry)) {
+    if (this.#continued && this.#inStep(entry)) {
       this.#sendState(this.#continued, [entry], { recovered: true })
       this.#continued = null
     } else this.#take(entry, true, entry.class === 'transient' ? `${entry.id} ${entry.key}` : undefined)
@@ -108,6 +112,11 @@ export class Subscription {
     this.#phase = 'silenced'
   }
 
+  /** Null where the dialect has no message for the entry. */
+  #inStep(entry: Entry): Frame | null {
+    return this.#kind ? this.#frames.inStep(entry, this.#kind) : null
+  }
+
   #enqueue(bytes: number, seal: () => Frame | null, conflationKey?: string): void {
     this.#outbox.enqueue({ bytes, seal: () => (this.#phase === 'silenced' ? null : seal()) }, conflationKey)
   }
@@ -115,7 +124,7 @@ export class Subscription {
   /** `isLive`: it has just come, and is not told after the fact. */
   #take(entry: Entry, isLive: boolean, conflationKey?: string): void {
     // Durable entries that the dialect has no message for would add up to a backlog that nobody gets.
-    if (entry.class === 'persisted' && !this.#frames.inStep(entry)) return
+    if (entry.class === 'persisted' && !this.#inStep(entry)) return
     this.#enqueue(entry.body.length, () => this.#seal(entry, isLive), conflationKey)
   }
 
@@ -128,7 +137,7 @@ export class Subscription {
   }
 
   #replay(entry: Entry, bytes: number, position?: Position): void {
-    const frame = this.#frames.inStep(entry)
+    const frame = this.#inStep(entry)
     const seal = () => {
       this.#frames.tally.delivered += 1
       if (position) this.#position = position
@@ -148,7 +157,7 @@ export class Subscription {
   #seal(entry: Entry, isLive: boolean) {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
-    const frame = this.#frames.following(entry, seq, isLive)
+    const frame = this.#kind ? this.#frames.following(entry, this.#kind, seq, isLive) : null
     const untold = this.#unsentEpoch
     if (frame) {
       this.#frames.tally.delivered += 1

@@ -1,6 +1,6 @@
 import type { JobEvent } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { KINDS, type KindName, lifecycleOf } from '../core/kinds.js'
+import { type Kind, opening } from '../core/kind.js'
 import { lostWorker } from '../core/lost-worker.js'
 import { storeClock } from '../core/store-clock.js'
 import { isTimedOut, timeoutFailure } from '../core/timeout.js'
@@ -10,7 +10,7 @@ import { textOfTooBig } from '../storage/broker.js'
 
 /** Which try of a round it is, as the hash counts them: failures and lost workers alike. */
 export interface Attempt {
-  readonly kind: KindName
+  readonly kind: Kind
   readonly id: string
   readonly number: number
   readonly of: number
@@ -31,17 +31,17 @@ const LOG_LINE_CHARS = 500
 
 /** The attempt that a start would be now. A job that is `running` has lost its worker, and that attempt counts; one that was handed back goes on in its own. */
 export function attemptAtStart({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
-  return { kind, id, number: status === 'running' ? attempt + 1 : attempt, of: KINDS[kind].attempts, timeoutMs }
+  return { kind, id, number: status === 'running' ? attempt + 1 : attempt, of: kind.attempts, timeoutMs }
 }
 
 /** The attempt that is under way, or has just failed: then the state counts the next one already. */
 export function attemptNow({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
-  return { kind, id, number: status === 'retrying' ? attempt - 1 : attempt, of: KINDS[kind].attempts, timeoutMs }
+  return { kind, id, number: status === 'retrying' ? attempt - 1 : attempt, of: kind.attempts, timeoutMs }
 }
 
 /** The events of a start: on a job that is `running`, that of the next attempt. */
 export function startOf({ kind, id }: Attempt): JobEvent[] {
-  return [{ ...lostWorker(kind, id), optional: true }, lifecycleOf(kind).status(id, 'running')]
+  return [{ ...lostWorker(kind, id), optional: true }, kind.events.status(id, 'running')]
 }
 
 /**
@@ -57,7 +57,7 @@ export function overBeforeStart(attempt: Attempt, state: JobState): Settled | nu
 
 /** Handed back, a job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0. */
 export function lastOf(state: JobState): object {
-  return state.status === 'queued' ? lifecycleOf(state.kind).last(state) : {}
+  return state.status === 'queued' ? state.kind.events.last(state) : {}
 }
 
 /** How long a job waits after this attempt has failed, before the next one: 1 s, 2 s, 4 s, … What is announced is what the queue waits. */
@@ -71,13 +71,13 @@ export function again(attempt: Attempt, fault: Error): Transition | null {
   const delayMs = retryDelayMs(attempt.number)
   const reason = fault.message.slice(0, MAX_REASON_CHARS)
   const retry = { max_attempts: attempt.of, delay_ms: delayMs, error: reason }
-  const event = { ...lifecycleOf(attempt.kind).status(attempt.id, 'retrying', reason, retry), clears: 'attempt' } as const
+  const event = opening('attempt', attempt.kind, attempt.kind.events.status(attempt.id, 'retrying', reason, retry))
   return { event, settled: { how: 'retry', error: fault, delayMs } }
 }
 
 /** Its worker stops: it goes on elsewhere, in the same attempt. */
 export function handBack({ kind, id }: Attempt): Transition {
-  return { event: lifecycleOf(kind).status(id, 'queued', 'the worker stops'), settled: { how: 'handed back' } }
+  return { event: kind.events.status(id, 'queued', 'the worker stops'), settled: { how: 'handed back' } }
 }
 
 export function failed(code: FailureCode, message: string, logTail: string): Settled {
@@ -101,7 +101,7 @@ export function faultOfResult(
 ): string | null {
   try {
     if (typeof result !== 'object' || result === null || Array.isArray(result)) throw new TypeError('it is no object')
-    const event = lifecycleOf(kind).completed(id, { ...result, compute_time_s }, {})
+    const event = kind.events.completed(id, { ...result, compute_time_s }, {})
     const bytes = Buffer.byteLength(JSON.stringify(event.message))
     return bytes <= maxEventBytes ? null : `The result cannot be published: ${textOfTooBig('completed', bytes, maxEventBytes)}`
   } catch (error) {

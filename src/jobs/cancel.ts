@@ -1,6 +1,5 @@
 import { controlWriter } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { isComputedKind, lifecycleOf } from '../core/kinds.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isComputed, isFinal, type Status } from '../protocol/status.js'
 import { queuedRoundOf } from '../queue/queue.js'
@@ -20,23 +19,23 @@ export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>)
     const state = await read()
     if (isFinal(state.status)) throw new RuncastError('already_final')
     const { id, kind, round } = state
-    const events = lifecycleOf(kind)
+    const { events } = kind
     const event = isComputed(state.status)
       ? events.status(id, 'cancelling')
       : { ...events.cancelled(id, events.last(state)), from: WAITING }
     const written = await parts.broker.publish(id, [event], controlWriter(round))
-    if (written.ok) parts.tally?.cancels.add(kind)
+    if (written.ok) parts.tally?.cancels.add(kind.name)
     // Refused because it is there already: this very write arrived twice, or somebody else was as fast.
     const status = written.ok ? event.to : written.status
     const ref = queuedRoundOf(state)
     if (status === 'cancelled') {
-      if (written.ok) parts.onFinal?.({ job: id, kind, round, status, source: 'cancel', cancelMs: 0 })
+      if (written.ok) parts.onFinal?.({ job: id, kind: kind.name, round, status, source: 'cancel', cancelMs: 0 })
       await finalize(parts, ref, { status }, 'cancel')
       return status
     }
     if (status === 'cancelling') {
-      if (isComputedKind(kind)) await parts.queue.cancelOnOwner(ref)
-      else await scheduleStep(parts, state)
+      if (kind.inSteps) await scheduleStep(parts, state)
+      else await parts.queue.cancelOnOwner(ref)
       return status
     }
   }

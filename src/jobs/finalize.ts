@@ -1,16 +1,14 @@
-import { controlWriter, type JobEvent, type Writer } from '../core/entry.js'
-import { type JobState, timestampOf } from '../core/job-state.js'
-import { isComputedKind, type KindName, lifecycleOf } from '../core/kinds.js'
+import { controlWriter, type JobEvent, timestampOf, type Writer } from '../core/entry.js'
+import type { JobState } from '../core/job-state.js'
 import { storeClock } from '../core/store-clock.js'
-import type { FailureCode } from '../protocol/codes.js'
-import { type FinalStatus, isFinal } from '../protocol/status.js'
+import { isFinal } from '../protocol/status.js'
 import type { Backlog, Outcome, Queue } from '../queue/queue.js'
 import type { Broker } from '../storage/broker.js'
 import type { Checkpoints } from '../storage/checkpoints.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Feeds } from '../storage/feeds.js'
 import type { ActiveRounds, JobParts } from '../storage/job-store.js'
-import type { JobTally } from './job-tally.js'
+import type { Final, FinalSource, JobTally } from './job-tally.js'
 import { scheduleParentStep, scheduleStep } from './sweeper/schedule-step.js'
 
 export interface Finalizer {
@@ -23,23 +21,6 @@ export interface Finalizer {
   readonly onFinal?: (final: Final) => void
   /** Where it is counted what else this process does with jobs. */
   readonly tally?: JobTally
-}
-
-/** Who noticed that a round has ended: the hook of its worker, news of the queue, the sweeper, or whoever cancelled it while it waited. */
-export type FinalSource = 'worker' | 'queue' | 'sweeper' | 'cancel'
-
-export interface Final {
-  readonly job: string
-  readonly kind: KindName
-  readonly round: number
-  readonly status: FinalStatus
-  readonly source: FinalSource
-  /** Cancelled, by the end of a processor that did not obey. */
-  readonly forced?: boolean
-  /** Of a failure. */
-  readonly code?: FailureCode
-  /** Cancelled: how long that took since somebody asked for it. */
-  readonly cancelMs?: number
 }
 
 /**
@@ -63,7 +44,7 @@ export async function finalize(
       return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
     if (written.ok)
-      parts.onFinal?.({ job: ref.id, kind: state.kind, round: ref.round, status: outcome.status, source, ...detailOf(state, outcome) })
+      parts.onFinal?.({ job: ref.id, kind: state.kind.name, round: ref.round, status: outcome.status, source, ...detailOf(state, outcome) })
     if (!written.ok && written.reason === 'stale_writer') return
     // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {
@@ -76,7 +57,7 @@ export async function finalize(
   }
   // While a worker still holds it, the sweeper keeps an eye on it.
   if (!(await queue.remove(ref))) return
-  if (state && !isComputedKind(state.kind)) return scheduleStep(parts, state) // its last step winds down what it is made of
+  if (state?.kind.inSteps) return scheduleStep(parts, state) // its last step winds down what it is made of
   await store.deactivate(ref)
 }
 
@@ -108,7 +89,7 @@ export async function tellOwner(
 }
 
 function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
-  const events = lifecycleOf(state.kind)
+  const { events } = state.kind
   const last = events.last(state)
   switch (outcome.status) {
     case 'completed':

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { controlWriter, type Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { isComputedKind, KINDS, type Kind, type KindName, lifecycleOf, queueOf } from '../core/kinds.js'
+import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
 import { solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
@@ -26,7 +26,8 @@ export interface Submission {
   /** The same key, owner and kind again is the same job. */
   readonly key?: string
   readonly owner: string
-  readonly kind: KindName
+  /** Its name. */
+  readonly kind: string
   readonly input: unknown
   /** Without it the first one of its kind. */
   readonly solver?: string
@@ -36,8 +37,8 @@ export interface Submission {
   readonly timeoutS?: number
 }
 
-/** How long a round may take where neither its submit nor its kind's row says: by kind, and by queue where a solver has a time of its own. */
-export type Timeouts = Readonly<Record<KindName, number>> & { readonly [queue: string]: number }
+/** How long a round may take where its submit does not say, in ms: by name of the kind, and by queue where a solver has a time of its own. */
+export type Timeouts = Readonly<Record<string, number>>
 
 /** A page of jobs, newest first. */
 export interface JobPage {
@@ -52,8 +53,8 @@ export type View = (owner: string) => boolean
 export interface HistoryQuery {
   readonly after: number
   readonly limit: number
-  /** All without it. */
-  isWanted?(entry: Entry): boolean
+  /** All without it; `state`: that of the job. */
+  isWanted?(entry: Entry, state: JobState): boolean
 }
 
 /** How often one page of a filtered list asks for more jobs to look at. */
@@ -69,6 +70,7 @@ const LIMITS = {
 } as const
 
 export interface JobServicePorts extends Finalizer {
+  readonly kinds: Kinds
   readonly store: JobStore & JobParts & ActiveRounds
   readonly scheduler: Pick<FairScheduler, 'reserve'>
   readonly timeoutsMs: Timeouts
@@ -84,6 +86,11 @@ export class JobService {
     this.#ports = parts
   }
 
+  /** Those that this process knows. */
+  get kinds(): Kinds {
+    return this.#ports.kinds
+  }
+
   /** Names of the solvers that are configured, beside those that a kind has of its own. */
   get solvers(): readonly string[] {
     return this.#ports.solvers
@@ -94,14 +101,16 @@ export class JobService {
    * `id_taken` otherwise. The order (quota, sweeper's index, hash, both again with the user's index, announcement, queue) is fixed: from the moment that the hash is
    * written, whatever dies, the sweeper finds the job and puts it into the queue.
    */
-  async submit({ owner, kind, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
-    const { broker, store, queue, timeoutsMs } = this.#ports
-    const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind, key))
+  async submit({ owner, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
+    const { broker, store, queue, kinds, timeoutsMs } = this.#ports
+    const kind = kinds.find(rest.kind)
+    if (!kind) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'a kind that this program knows' }] })
+    const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind.name, key))
     if (!isJobId(id)) {
       throw new RuncastError('invalid', {
         issues: [
           {
-            path: `/${KINDS[kind].idField}`,
+            path: `/${kind.idField}`,
             expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone',
           },
         ],
@@ -117,14 +126,14 @@ export class JobService {
     const digest = digestOf(kind, solver === null ? normalised : { solver, input: normalised })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
-    const first = lifecycleOf(kind).status(id, 'queued')
+    const first = kind.events.status(id, 'queued')
     // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
     const created_at = String(first.message.timestamp)
-    const job = { id, kind, owner, solver, parent, input: stringifyJson(normalised), digest, timeoutMs, generation, created_at }
+    const job = { id, kind: kind.name, owner, solver, parent, input: stringifyJson(normalised), digest, timeoutMs, generation, created_at }
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)
-    if (answer.created) this.#ports.tally?.submitted.add(kind)
+    if (answer.created) this.#ports.tally?.submitted.add(kind.name)
     if (!answer.created && answer.existing.owner !== owner) throw new RuncastError('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new RuncastError('other_input')
     const state = await this.#require(id, () => true)
@@ -136,8 +145,8 @@ export class JobService {
     return state
   }
 
-  /** `kind`: null where any will do. */
-  read(kind: KindName | null, id: string, view: View): Promise<JobState> {
+  /** `kind`: its name; null where any will do. */
+  read(kind: string | null, id: string, view: View): Promise<JobState> {
     return this.#require(id, view, kind)
   }
 
@@ -145,7 +154,7 @@ export class JobService {
    * Own jobs of one kind or of all, newest first; of the active ones those first whose round began last. A page may hold fewer than `limit`, also none, and yet
    * have a cursor: what has expired is left out. With a `phase` only jobs are read that the index of the active ones has in it, or not.
    */
-  async list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
+  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
     const jobs: JobState[] = []
     let next = cursor
     for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
@@ -162,7 +171,7 @@ export class JobService {
    * the log; else `next` is the seq to go on from.
    */
   async history(
-    kind: KindName | null,
+    kind: string | null,
     id: string,
     view: View,
     { after, limit, isWanted = () => true }: HistoryQuery,
@@ -176,7 +185,7 @@ export class JobService {
       const page = await this.#ports.store.history(id, from, size)
       if (!page) throw new RuncastError('not_found')
       truncated ||= page.truncated
-      entries.push(...page.entries.filter(isWanted).slice(0, limit - entries.length))
+      entries.push(...page.entries.filter((entry) => isWanted(entry, state)).slice(0, limit - entries.length))
       const last = page.entries.at(-1)
       const isFull = entries.length === limit
       if (isFull || !last || page.entries.length < size)
@@ -192,12 +201,12 @@ export class JobService {
 
   /**
    * Pauses a job that goes on in steps, or lets it go on: what is computed goes on to its end, what waits is taken back until then. Answers with the status now,
-   * `paused` or `running`; `not_running` for a job that is in neither, or of another kind.
+   * `paused` or `running`; `not_running` for a job that is in neither, or in no steps.
    */
-  async pause(kind: KindName, id: string, view: View, to: 'paused' | 'running'): Promise<Status> {
+  async pause(kind: string | null, id: string, view: View, to: 'paused' | 'running'): Promise<Status> {
     const state = await this.#require(id, view, kind)
-    if (isComputedKind(kind)) throw new RuncastError('not_running')
-    const event = { ...lifecycleOf(kind).status(id, to), from: [to === 'paused' ? 'running' : 'paused'] as const }
+    if (!state.kind.inSteps) throw new RuncastError('not_running')
+    const event = { ...state.kind.events.status(id, to), from: [to === 'paused' ? 'running' : 'paused'] as const }
     const answer = await this.#ports.broker.publish(id, [event], controlWriter(state.round))
     if (!answer.ok && answer.status !== to) throw new RuncastError('not_running')
     await scheduleStep(this.#ports, state)
@@ -216,13 +225,13 @@ export class JobService {
     if (ended.parent !== null) throw new RuncastError('is_part')
     const round = ended.round + 1
     await this.#open(ended, round)
-    const event = { ...lifecycleOf(ended.kind).status(id, 'queued'), clears: 'round' } as const
+    const event = opening('round', ended.kind, ended.kind.events.status(id, 'queued'))
     const written = await broker.publish(id, [event], controlWriter(round))
     const state = await this.#require(id, view)
     // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
     if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new RuncastError('not_final')
-    await store.reactivate(state)
-    if (written.ok) this.#ports.tally?.retried.add(state.kind)
+    await store.reactivate({ ...state, kind: state.kind.name })
+    if (written.ok) this.#ports.tally?.retried.add(state.kind.name)
     if (state.status === 'queued') {
       await feeds.add(state.owner, id, true)
       // It may have been cancelled meanwhile.
@@ -250,9 +259,9 @@ export class JobService {
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
   }
 
-  async #require(id: string, view: View, kind?: KindName | null): Promise<JobState> {
+  async #require(id: string, view: View, kind?: string | null): Promise<JobState> {
     const state = isJobId(id) ? (await this.#ports.broker.read(id))?.state : undefined
-    if (!state || !view(state.owner) || (kind && state.kind !== kind)) throw new RuncastError('not_found')
+    if (!state || !view(state.owner) || (kind && state.kind.name !== kind)) throw new RuncastError('not_found')
     return state
   }
 }
@@ -267,7 +276,9 @@ function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {
   return new RuncastError('quota', { message, retryAfterMs })
 }
 
-function defaultTimeoutMs(job: { readonly kind: KindName; readonly solver: string | null }, timeoutsMs: Timeouts): number {
-  const { timeoutS }: Kind = KINDS[job.kind]
-  return timeoutsMs[queueOf(job)] ?? (timeoutS === null ? timeoutsMs[job.kind] : timeoutS * 1000)
+function defaultTimeoutMs(job: { readonly kind: Kind; readonly solver: string | null }, timeoutsMs: Timeouts): number {
+  const { name, timeoutS } = job.kind
+  const ms = timeoutsMs[queueOf(job)] ?? timeoutsMs[name] ?? (typeof timeoutS === 'number' ? timeoutS * 1000 : undefined)
+  if (ms === undefined) throw new TypeError(`no timeout of the kind ${name}`)
+  return ms
 }

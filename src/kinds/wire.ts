@@ -1,6 +1,20 @@
 /*
- * What the built-in kinds say over the wire: their inputs, messages and results, as schemas and types.
+ * What the built-in kinds say over the wire: their inputs, messages and results, and what workers over HTTP claim of them, as schemas and types.
  */
+import type { Static } from 'typebox'
+import { assignment, claimRequest } from '../protocol/claim-messages.js'
+import { BUILT_IN_KINDS } from './index.js'
+
+const claimable = BUILT_IN_KINDS.filter(({ claimEvents }) => claimEvents !== null)
+const names = claimable.map(({ name }) => name)
+
+export const ClaimRequest = claimRequest(names)
+export type ClaimRequest = Static<typeof ClaimRequest>
+export const Assignment = assignment(names)
+export type Assignment = Static<typeof Assignment>
+/** What may be posted of a claimed job, by kind and type of event. */
+export const CLAIM_EVENTS = Object.fromEntries(claimable.map(({ name, claimEvents }) => [name, claimEvents ?? {}]))
+
 export { BenchmarkInput } from './benchmark/input.js'
 export { Model } from './benchmark/model.js'
 export {

@@ -1,7 +1,5 @@
-import Type, { type Static } from 'typebox'
-import { COMPUTED_KIND_NAMES, type ComputedKindName } from '../core/kinds.js'
-import { BenchmarkResult, BenchmarkSummary } from '../kinds/benchmark/result.js'
-import { RUN_MESSAGES, RUN_PHASES } from './run-messages.js'
+import Type, { type Static, type TProperties, type TSchema } from 'typebox'
+import { RUN_MESSAGES } from './run-messages.js'
 import { STATUSES } from './status.js'
 
 /** Most seconds that a claim waits for a job, and most events of one post. */
@@ -30,12 +28,6 @@ const ENDS = {
 }
 
 const { metric_name, value } = RUN_MESSAGES.metric_update.properties
-/** For display: the hub clamps numbers and shortens texts, and a phase that the kind does not have leaves the last one. */
-const RunProgress = {
-  percent: Type.Number(),
-  phase: Type.String({ description: RUN_PHASES.join(', ') }),
-  message: Type.String(),
-}
 const LooseProgress = Type.Object({
   current: Type.Number(),
   total: Type.Union([Type.Number(), Type.Null()], { description: 'null or 0: not known' }),
@@ -44,58 +36,78 @@ const LooseProgress = Type.Object({
   phase: Type.Optional(Type.String()),
 })
 
-/** What a claimed job may be told of, by kind: the messages of its dialect, less what the hub knows itself, its log, and its ends. */
-export const CLAIM_EVENTS = {
-  run: {
-    progress: event('progress', RunProgress),
+/*
+ * What may be posted of a claimed job: the messages of its dialect, less what the hub knows itself, its log, and its ends. By type of event, in the order in
+ * which faults name them.
+ */
+
+/** In the run dialect. For display the hub clamps numbers and shortens texts, and a phase that the kind does not have leaves the last one. */
+export function runClaimEvents(phases: readonly string[]) {
+  const progress = { percent: Type.Number(), phase: Type.String({ description: phases.join(', ') }), message: Type.String() }
+  const { metrics_summary } = RUN_MESSAGES.completed.properties
+  return {
+    progress: event('progress', progress),
     metric_update: event('metric_update', { metric_name, value, unit: Type.String() }),
     log,
-    completed: event('completed', { metrics_summary: RUN_MESSAGES.completed.properties.metrics_summary }),
+    completed: event('completed', { metrics_summary }),
     ...ENDS,
-  },
-  benchmark: {
-    process_progress: event('process_progress', { progress: LooseProgress }),
-    process_result: event('process_result', { result: BenchmarkResult }),
-    log,
-    completed: event('completed', BenchmarkSummary.properties),
-    ...ENDS,
-  },
-} as const satisfies Record<ComputedKindName, Readonly<Record<string, object>>>
+  } as const
+}
 
-type Events<K extends ComputedKindName> = K extends ComputedKindName ? (typeof CLAIM_EVENTS)[K][keyof (typeof CLAIM_EVENTS)[K]] : never
-/** One event of a post, of a job of this kind. */
-export type ClaimEvent<K extends ComputedKindName = ComputedKindName> = Static<Extract<Events<K>, Parameters<typeof Type.Array>[0]>>
-export type ClaimEnd = ClaimEvent & { type: 'completed' | keyof typeof ENDS }
+/** In the process dialect: `result` on the way, and the fields of the last one. */
+export function processClaimEvents<R extends TSchema, P extends TProperties>(result: R, summary: P) {
+  return {
+    process_progress: event('process_progress', { progress: LooseProgress }),
+    process_result: event('process_result', { result }),
+    log,
+    completed: Type.Object({ type: Type.Literal('completed'), ...summary }, { additionalProperties: false }),
+    ...ENDS,
+  } as const
+}
+
+type Ends = Static<(typeof ENDS)[keyof typeof ENDS]> | ({ readonly type: 'completed' } & Readonly<Record<string, unknown>>)
+type RunEvent = Static<ReturnType<typeof runClaimEvents>['progress' | 'metric_update' | 'log']>
+type ProcessEvent =
+  | { readonly type: 'process_progress'; readonly progress: Static<typeof LooseProgress> }
+  | { readonly type: 'process_result'; readonly result: unknown }
+/** One event of a post, in either dialect. */
+export type ClaimEvent = RunEvent | ProcessEvent | Ends
+export type ClaimEnd = Ends
 
 const Time = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
 const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 const Lease = Type.Number({ minimum: 0, description: 'seconds after which the claim is lost unless a post renews it; 0 once it has ended' })
 
-export const ClaimRequest = Type.Object(
-  {
-    kind: Type.Enum([...COMPUTED_KIND_NAMES]),
-    solver: Type.Optional(
-      Type.String({ description: 'a configured solver: its runs, and no others; without it the runs of the built-in one' }),
-    ),
-    wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'how long to wait for a job, in seconds' }),
-  },
-  { additionalProperties: false },
-)
+/** `kinds`: names of those that may be claimed. */
+export function claimRequest(kinds: readonly string[]) {
+  return Type.Object(
+    {
+      kind: Type.Enum([...kinds]),
+      solver: Type.Optional(
+        Type.String({ description: 'a configured solver: its runs, and no others; without it the runs of the built-in one' }),
+      ),
+      wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'how long to wait for a job, in seconds' }),
+    },
+    { additionalProperties: false },
+  )
+}
 
-/** A job that was claimed. */
-export const Assignment = Type.Object({
-  id: Type.String(),
-  kind: Type.Enum([...COMPUTED_KIND_NAMES]),
-  input: Type.Unknown(),
-  round: Round,
-  token: Token,
-  attempt: Type.Integer({ minimum: 1 }),
-  max_attempts: Type.Integer({ minimum: 1 }),
-  lease_s: Lease,
-  deadline: Type.Union([Time, Type.Null()], { description: 'when the time of the round runs out' }),
-})
-export type Assignment = Static<typeof Assignment>
+/** A job that was claimed, of one of these kinds. */
+export function assignment(kinds: readonly string[]) {
+  return Type.Object({
+    id: Type.String(),
+    kind: Type.Enum([...kinds]),
+    input: Type.Unknown(),
+    round: Round,
+    token: Token,
+    attempt: Type.Integer({ minimum: 1 }),
+    max_attempts: Type.Integer({ minimum: 1 }),
+    lease_s: Lease,
+    deadline: Type.Union([Time, Type.Null()], { description: 'when the time of the round runs out' }),
+  })
+}
+export type Assignment = Static<ReturnType<typeof assignment>>
 
 const Head = {
   round: Round,
@@ -116,14 +128,16 @@ export const ClaimPost = Type.Object(
 )
 export type ClaimPost = Static<typeof ClaimPost>
 
-/** The whole of a post, as the documents show it. */
-export const ClaimPostInFull = Type.Object({
-  ...Head,
-  events: Type.Array(Type.Union(COMPUTED_KIND_NAMES.flatMap((kind) => Object.values(CLAIM_EVENTS[kind]))), {
-    maxItems: MAX_CLAIM_EVENTS,
-    description: 'empty: renews the lease and nothing else. An end (completed, failed, released, cancelled) is the last one',
-  }),
-})
+/** The whole of a post, as the documents show it, of all these events. */
+export function claimPostInFull(events: readonly TSchema[]) {
+  return Type.Object({
+    ...Head,
+    events: Type.Array(Type.Union([...events]), {
+      maxItems: MAX_CLAIM_EVENTS,
+      description: 'empty: renews the lease and nothing else. An end (completed, failed, released, cancelled) is the last one',
+    }),
+  })
+}
 
 export const ClaimAnswer = Type.Object({
   status: Type.Enum([...STATUSES]),

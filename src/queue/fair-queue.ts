@@ -1,4 +1,3 @@
-import { isComputedKind } from '../core/kinds.js'
 import { storeClock } from '../core/store-clock.js'
 import { isFinal } from '../protocol/status.js'
 import type { Broker } from '../storage/broker.js'
@@ -82,7 +81,7 @@ export class FairQueue implements Queue {
     const { scheduler: gate, backlog, broker, store } = this.#ports
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status)) return void (await gate.leave({ id, round }))
-    if (isComputedKind(state.kind)) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
+    if (!state.kind.inSteps) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
     else await backlog.step({ queue, id, round }, 'first')
     // While it waited it was seldom looked after.
     await store.touch({ id, round }, storeClock.now())

@@ -1,5 +1,5 @@
 import type { JobState } from '../core/job-state.js'
-import { queueOf } from '../core/kinds.js'
+import { queueOf } from '../core/kind.js'
 import type { FailureCode } from '../protocol/codes.js'
 import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'

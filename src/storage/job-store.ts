@@ -1,9 +1,8 @@
 import type { Entry, JobEvent } from '../core/entry.js'
-import type { KindName } from '../core/kinds.js'
 
 export interface NewJob {
   readonly id: string
-  readonly kind: KindName
+  readonly kind: string
   readonly owner: string
   readonly solver: string | null
   readonly parent: string | null
@@ -48,7 +47,7 @@ export interface JobRound {
 
 /** A job that is made known: to the sweeper by its round, to its owner by its time of submit. */
 export interface KnownJob extends JobRound {
-  readonly kind: KindName
+  readonly kind: string
   readonly owner: string
   /** ISO 8601: its place in the owner's list. */
   readonly created_at: string
@@ -64,7 +63,7 @@ export interface JobStore {
    * Of one kind, or of all together in one order. `active`: those in the user's index of active jobs, which one that has just ended may
    * still be in, in the order in which their rounds began; `final`: those that have ended.
    */
-  list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
+  list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
   /** Durable entries after a seq, at most `limit`; null where there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
   /** Takes a job that has expired out of its owner's index. */

@@ -14,7 +14,7 @@ export function failedAttempt(job: string, { attempt, error, logTail }: AttemptF
   const { kind, number, of: max_attempts } = attempt
   return {
     job,
-    kind,
+    kind: kind.name,
     attempt: number,
     max_attempts,
     error: shownText(asError(error).message),

@@ -1,10 +1,44 @@
-import type { KindDialect } from '../core/defined-kind.js'
-import type { ComputedKindName, InputOf, ResultOf, Results } from '../core/kinds.js'
+import type { KindDialect } from '../core/kind.js'
 import type { FailureCode } from '../protocol/codes.js'
-import type { ProcessReports, Reports, RunReports } from './reports.js'
+import type { ProcessProgress } from '../protocol/process-messages.js'
 
-/** What a processor sees of the job that it computes. Reports (`Reports`) are taken at once and sent in the background. */
-export type Job<K extends ComputedKindName> = Reports[K] & AnyJob
+/**
+ * What a processor can report in the run dialect. A report is taken at once and sent in the background. Its promise resolves when there is room for more, so a
+ * processor that awaits it is never faster than Redis; one that does not fails where more than 10,000 reports wait. It rejects where the report cannot be
+ * published: the attempt has failed then, whatever the processor does. It need not be awaited.
+ */
+export interface RunReports {
+  /**
+   * Transient: superseded by the next one, at most 10 a second leave the worker. `percent` is 0 to 100; it is clamped, `message` is cut after 1000 characters,
+   * and a `phase` that the kind does not have leaves the last one.
+   */
+  progress(at: { percent: number; phase: string; message: string }): Promise<void>
+  /** A persisted measurement, delivered in order. `name` has 1 to 128 characters, none of them a control character; `value` is finite; `unit` is cut after 32 characters. */
+  metric(name: string, value: number, unit: string): Promise<void>
+}
+
+/** What a processor can report in the process dialect, as `RunReports`. */
+export interface ProcessReports {
+  /** Transient, as of a run: `current` of `total` steps. A `total` of null, or 0, is not known yet. */
+  progress(at: ProcessProgress): Promise<void>
+  /** A persisted result on the way, delivered in order. It is copied as JSON at once. */
+  result(result: Readonly<Record<string, unknown>>): Promise<void>
+}
+
+/** What a processor can report, by dialect. */
+export interface Reports {
+  run: RunReports
+  process: ProcessReports
+}
+
+/** What it returns, by dialect: what the final message says, beside `compute_time_s`. */
+export interface Results {
+  run: { metrics_summary: Record<string, number> }
+  process: Readonly<Record<string, unknown>>
+}
+
+/** A job as its processor sees it, with what it can report in the dialect of its kind. */
+export type Job<D extends KindDialect> = Reports[D] & AnyJob
 
 /** What a processor sees of any job. */
 export interface AnyJob {
@@ -21,26 +55,14 @@ export interface AnyJob {
   alive(): void
 }
 
-/** Computes one job of its kind. Throws `JobFailure` for a failure that another attempt would repeat, anything else to be tried again. */
-export type Processor<K extends ComputedKindName> = (input: InputOf<K>, job: Job<K>) => Promise<ResultOf<K>>
+/**
+ * Computes one job of its kind. `I`: its input, with the defaults filled in. Throws `JobFailure` for a failure that another attempt would repeat, anything else to
+ * be tried again.
+ */
+export type Processor<I, D extends KindDialect> = (input: I, job: Job<D>) => Promise<Results[D]>
 
-/** What a processor of a kind of one's own can report, by dialect. */
-export interface OwnReports {
-  run: RunReports<string>
-  process: ProcessReports<Readonly<Record<string, unknown>>>
-}
-
-/** What it returns: what the final message says, beside `compute_time_s`. */
-export interface OwnResults {
-  run: Results['run']
-  process: Readonly<Record<string, unknown>>
-}
-
-/** A job of a kind of one's own (`defineKind`), as its processor sees it. */
-export type OwnJob<D extends KindDialect> = OwnReports[D] & AnyJob
-
-/** Computes one job of a kind of one's own; as `Processor`. `I`: its input, with the defaults filled in. */
-export type OwnProcessor<I, D extends KindDialect> = (input: I, job: OwnJob<D>) => Promise<OwnResults[D]>
+/** A processor of whatever kind: the runner gives it the jobs of its own. */
+export type AnyProcessor = (input: never, job: never) => Promise<object>
 
 /** A failure that is the job's own and final: no automatic retry. */
 export class JobFailure extends Error {

@@ -1,5 +1,5 @@
 import { inputOf, type JobState } from '../core/job-state.js'
-import type { ComputedKindName, InputOf, ResultOf } from '../core/kinds.js'
+import type { Kind, KindDialect } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import { deadlineOf } from '../core/timeout.js'
 import { type Attempt, attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../jobs/attempt.js'
@@ -8,19 +8,19 @@ import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRefusal } from '../storage/broker.js'
 import { JobContext } from './job-context.js'
-import { type Job, JobFailure, type Processor, Stop } from './processor.js'
+import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settle.js'
 import type { WorkTally } from './work-tally.js'
 
 /** One try at a job, as the queue hands it out. */
-export interface Task<K extends ComputedKindName> {
-  readonly kind: K
+export interface Task {
+  readonly kind: Kind
   readonly id: string
   readonly round: number
   /** Fencing token: rises each time that the queue hands the job out. */
   readonly token: number
-  readonly input: InputOf<K>
+  readonly input: unknown
 }
 
 /** Why an attempt has failed: what the processor threw, the error of a refused report, or the `Stop` that ended it. */
@@ -51,7 +51,7 @@ export interface Runner {
 }
 
 /** THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event: that comes after the queue has committed. */
-export async function runJob<K extends ComputedKindName>(task: Task<K>, processor: Processor<K>, runner: Runner): Promise<Settled> {
+export async function runJob(task: Task, processor: AnyProcessor, runner: Runner): Promise<Settled> {
   const state = (await runner.broker.read(task.id))?.state
   if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
   const attempt = attemptAtStart(state)
@@ -65,7 +65,7 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
   context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
   try {
-    const input = inputOf(state, task.input) as InputOf<K> // checked when it was submitted
+    const input = inputOf(state, task.input) // checked when it was submitted
     const settings = { last: lastOf(state), graceMs: runner.cancelGraceMs }
     const result = plainResult(await compute({ ...task, input }, processor, context, settings))
     await context.close()
@@ -87,7 +87,7 @@ export async function runJob<K extends ComputedKindName>(task: Task<K>, processo
 }
 
 /** What the processor sees of its context. */
-export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, last: object): Job<K> {
+export function jobOf<D extends KindDialect>(kind: Kind & { readonly dialect: D }, context: JobContext, last: object): Job<D> {
   const { id, signal, killed } = context
   return {
     ...reportsOf(kind, context, last),
@@ -100,7 +100,7 @@ export function jobOf<K extends ComputedKindName>(kind: K, context: JobContext, 
   }
 }
 
-function contextOf({ id, round, token }: Task<ComputedKindName>, { broker, onFenced, unreachableMs, tally }: Runner): JobContext {
+function contextOf({ id, round, token }: Task, { broker, onFenced, unreachableMs, tally }: Runner): JobContext {
   const writer = { round, token, n: 0 }
   return new JobContext({ id, publisher: broker, writer, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) })
 }
@@ -130,12 +130,12 @@ function plainResult<R extends object>(result: R): R {
  * Runs the processor. Rejects when it has not obeyed its signal in time, and at once where one of its reports is refused; what it may say then is not heard.
  * In either case it is ended by force when its time to obey is over.
  */
-async function compute<K extends ComputedKindName>(
-  { kind, input }: Task<K>,
-  processor: Processor<K>,
+async function compute(
+  { kind, input }: Task,
+  processor: AnyProcessor,
   context: JobContext,
   { last, graceMs }: { last: object; graceMs: number },
-): Promise<ResultOf<K>> {
+): Promise<object> {
   const { signal } = context
   const { promise: deaf, reject } = withReject()
   let grace: NodeJS.Timeout | undefined
@@ -152,7 +152,7 @@ async function compute<K extends ComputedKindName>(
   }
   if (signal.aborted) wait()
   else signal.addEventListener('abort', wait)
-  const running = (async () => processor(input, jobOf(kind, context, last)))()
+  const running = (async () => processor(input as never, jobOf(kind, context, last) as never))() // of its own kind
   running.then(leave, leave)
   return Promise.race([running, deaf])
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Job as BullJob, DelayedError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { ComputedKindName, InputOf } from '../core/kinds.js'
+import type { Kind } from '../core/kind.js'
 import type { AttemptTally } from '../jobs/attempt-tally.js'
 import { type Finalizer, finalize } from '../jobs/finalize.js'
 import { connectBull, connectControl } from '../queue/bullmq/connection.js'
@@ -14,15 +14,15 @@ import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
 import type { JobContext } from './job-context.js'
-import type { Processor } from './processor.js'
+import type { AnyProcessor } from './processor.js'
 import { type AttemptFailure, runJob } from './run-job.js'
 import type { WorkTally } from './work-tally.js'
 
-export interface WorkerOptions<K extends ComputedKindName> {
-  readonly kind: K
+export interface WorkerOptions {
+  readonly kind: Kind
   /** The queue that it takes from. */
   readonly queue: string
-  readonly processor: Processor<K>
+  readonly processor: AnyProcessor
   readonly ports: Finalizer & { readonly broker: Broker & Heartbeats; readonly attempts: AttemptTally }
   readonly tally: WorkTally
   readonly url: string
@@ -56,8 +56,8 @@ const RENEWALS_PER_LOCK = 4
 const CLOSE_MS = 5000
 
 /** A worker process's hold on one queue: BullMQ and the control channel on one side, the runner on the other. */
-export class KindWorker<K extends ComputedKindName> {
-  readonly #options: WorkerOptions<K>
+export class KindWorker {
+  readonly #options: WorkerOptions
   readonly #connection: Redis
   readonly #control: Redis
   readonly #worker: Worker<BullData, BullReturn>
@@ -70,7 +70,7 @@ export class KindWorker<K extends ComputedKindName> {
   #checking: NodeJS.Timeout | undefined
   #stopping = false
 
-  constructor(options: WorkerOptions<K>) {
+  constructor(options: WorkerOptions) {
     this.#options = options
     const { queue, url, prefix, concurrency, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { ...options, maxRetries: null })
@@ -188,7 +188,7 @@ export class KindWorker<K extends ComputedKindName> {
     const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
-    const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input: input as InputOf<K> } // normalised at submit
+    const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
     // Its try before this one was lost and has not ended yet: BullMQ knows a job's lock by its name alone, and would drop the new one with the old.
     if (this.#running.has(name)) {
       await job.moveToDelayed(Date.now() + RETRY_MS, token)

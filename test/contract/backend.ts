@@ -6,6 +6,7 @@ import type { Checkpoints } from '../../src/storage/checkpoints.js'
 import type { ActiveRounds, JobParts, JobStore } from '../../src/storage/job-store.js'
 import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { RedisJobStore } from '../../src/storage/redis/job-store.js'
+import { BUILT_IN } from '../support/kinds.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 
 /** What serves both ports. */
@@ -26,7 +27,7 @@ export const openMemory: OpenBackend = (_t, limits) => {
 
 /** Each on a prefix of its own, unless one is given: then it is another node of the same cluster. */
 export function openRedis(t: Test, url: string, limits: Partial<BrokerLimits> = {}, prefix = `test-${randomUUID()}`): Backend {
-  const options = { url, prefix, limits: { ...DEFAULT_BROKER_LIMITS, ...limits } }
+  const options = { url, prefix, limits: { ...DEFAULT_BROKER_LIMITS, ...limits }, kinds: BUILT_IN }
   const broker = new RedisBroker(options)
   const store = new RedisJobStore(options)
   t.teardown(async () => {

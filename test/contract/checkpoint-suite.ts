@@ -61,7 +61,7 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
   })
 
   t.test('[OPT-6] a new round begins with nothing found', async (t) => {
-    const job = await TestJob.in(open(t), 'running')
+    const job = await TestJob.in(open(t), 'running', { kind: 'optimization' })
     for (const key of ['iteration', 'pareto']) await job.write({ ...metric(job.id, 'a', 1), key })
     t.same([...(await job.state()).latest.keys()].toSorted(), ['iteration', 'pareto', 'status'])
     await job.enter('failed')

@@ -7,6 +7,7 @@ import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { RedisFeeds } from '../../src/storage/redis/feeds.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { eventually } from '../support/eventually.js'
+import { BUILT_IN } from '../support/kinds.js'
 import { MemoryFeeds } from '../support/memory-feeds.js'
 import { startTestRedis } from '../support/redis.js'
 import { inClusterMode } from './cluster.js'
@@ -15,7 +16,7 @@ import { type FeedNodes, feedsContract } from './feeds-suite.js'
 const TTL = { activeTtlMs: 600_000, endedTtlMs: 60_000 }
 
 function openNode(t: Test, url: string, prefix: string): Feeds {
-  const broker = new RedisBroker({ url, prefix, limits: DEFAULT_BROKER_LIMITS })
+  const broker = new RedisBroker({ kinds: BUILT_IN, url, prefix, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => broker.close())
   return new RedisFeeds({ commands: broker.commands, subscriber: () => broker.channels, keys: new RedisKeys(prefix), ...TTL })
 }

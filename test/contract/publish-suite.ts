@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { messageOf } from '../../src/core/job-state.js'
+import { messageOf } from '../../src/core/entry.js'
 import { runSnapshot } from '../../src/core/run-events.js'
 import { eventually } from '../support/eventually.js'
 import { listenTo, type OpenBackend, readable, seqsOf } from './backend.js'

@@ -5,6 +5,7 @@ import { type BrokerLimits, DEFAULT_BROKER_LIMITS } from '../../src/storage/brok
 import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { eventually } from '../support/eventually.js'
+import { BUILT_IN } from '../support/kinds.js'
 import { startTestRedis } from '../support/redis.js'
 import { type Backend, listenTo, openRedis, readable, seqsOf } from './backend.js'
 import { inClusterMode } from './cluster.js'
@@ -166,7 +167,13 @@ t.test('[POS-7] a lost subscription is told as a gap once it stands again, and w
 t.test('[POS-7] a fault of a program while subscriptions are restored is reported, and they are restored again', async (t) => {
   const faults: string[] = []
   const onFault = ({ message }: Error) => void faults.push(message)
-  const broker = new RedisBroker({ url: redis.url, prefix: `test-${randomUUID()}`, limits: DEFAULT_BROKER_LIMITS, onFault })
+  const broker = new RedisBroker({
+    kinds: BUILT_IN,
+    url: redis.url,
+    prefix: `test-${randomUUID()}`,
+    limits: DEFAULT_BROKER_LIMITS,
+    onFault,
+  })
   t.teardown(() => broker.close())
   const gap = () => {
     if (!faults.includes('a bug')) throw new TypeError('a bug')

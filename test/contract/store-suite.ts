@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { KindName } from '../../src/core/kinds.js'
+import { BUILT_IN } from '../support/kinds.js'
 import type { Backend, OpenBackend } from './backend.js'
 import { seqsOf } from './backend.js'
 import { entering, newJob, TestJob } from './test-job.js'
@@ -16,7 +16,7 @@ async function createMany(backend: Backend, owner: string, count: number): Promi
   return ids
 }
 
-async function allPages(backend: Backend, owner: string, limit: number, kind: KindName | null = 'run'): Promise<(readonly string[])[]> {
+async function allPages(backend: Backend, owner: string, limit: number, kind: string | null = 'run'): Promise<(readonly string[])[]> {
   const pages: (readonly string[])[] = []
   let cursor: string | undefined
   do {
@@ -36,7 +36,8 @@ export function storeContract(t: Test, open: OpenBackend): void {
     t.same(await backend.store.create(job, first), { created: true })
     const reading = await backend.broker.read(job.id)
     const { epoch, latest, ...record } = reading?.state ?? {}
-    const { id, kind, owner, input, timeoutMs, generation, created_at } = job
+    const { id, owner, input, timeoutMs, generation, created_at } = job
+    const kind = BUILT_IN.get(job.kind)
     const counters = {
       status: 'queued',
       round: 1,

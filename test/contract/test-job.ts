@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { controlWriter, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
+import { opening } from '../../src/core/kind.js'
 import { runEvents } from '../../src/core/run-events.js'
 import type { Status } from '../../src/protocol/status.js'
 import type { Reading, Refused, Written } from '../../src/storage/broker.js'
@@ -62,8 +63,8 @@ export class TestJob {
   }
 
   /** A job in this state, entered the shortest way. */
-  static async in(backend: Backend, status: Status): Promise<TestJob> {
-    const job = await TestJob.create(backend)
+  static async in(backend: Backend, status: Status, fields: Partial<NewJob> = {}): Promise<TestJob> {
+    const job = await TestJob.create(backend, fields)
     for (const step of WAYS[status]) await job.enter(step)
     return job
   }
@@ -91,7 +92,8 @@ export class TestJob {
     this.round += 1
     this.token = 1
     this.n = 0
-    const answer = await this.control({ ...entering(this.id, 'queued'), clears: 'round' })
+    const { kind } = await this.state()
+    const answer = await this.control(opening('round', kind, entering(this.id, 'queued')))
     if (!answer.ok) throw new Error(`${this.id} cannot be retried: ${answer.reason}`)
   }
 

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { longHorn } from '../../src/cli/demo-horn.js'
+import { exampleInput } from '../../src/kinds/run/example.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { startTestRedis } from '../support/redis.js'
@@ -11,7 +11,7 @@ import { type KubeObject, workloadNamed } from './objects.js'
 import { render } from './render.js'
 
 /** Some ten seconds of computing, and more than the grace period that the test gives. */
-const LONG = { ...longHorn(401), mesh: { elements_x: 24, elements_y: 96 } }
+const LONG = { ...exampleInput(401), mesh: { elements_x: 24, elements_y: 96 } }
 
 /** So that the job of a dead worker is taken by another one soon. */
 const ENV = { WORKER_LOCK_MS: '5000' }

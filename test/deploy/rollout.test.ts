@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { longHorn } from '../../src/cli/demo-horn.js'
+import { exampleInput } from '../../src/kinds/run/example.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { readExposition } from '../support/scraped.js'
@@ -14,8 +14,8 @@ import { render } from './render.js'
 const MIB = 2 ** 20
 /** A user's jobs and sockets are limited: each job has a user of its own. */
 const SHORT_RUNS = 3
-const LONG = { ...longHorn(401), mesh: { elements_x: 24, elements_y: 96 } }
-const SHORT = longHorn(101)
+const LONG = { ...exampleInput(401), mesh: { elements_x: 24, elements_y: 96 } }
+const SHORT = exampleInput(101)
 /** Of the whole, on a machine that has much else to do; in tap a file has some more. */
 const TIMEOUT_MS = 570_000
 /** Of what takes a moment. */

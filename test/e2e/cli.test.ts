@@ -5,17 +5,18 @@ import { COMMANDS } from '../../src/cli/commands.js'
 import { helpOf } from '../../src/cli/help.js'
 import { runCli } from '../../src/cli/run-cli.js'
 import { freePort } from '../../src/embedded/redis-port.js'
-import { JobFailure, type Processor } from '../../src/worker/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
 import { type CommandOptions, RUNCAST, runcast, startCommand } from '../support/command.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, SECRET, startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { ROOT } from '../support/packed.js'
 import { PlayedBenchmark } from '../support/played-benchmark.js'
 import { solversFile } from '../support/solvers.js'
 
 /** What a run does is said by its width. */
 const WIDTHS = { completes: 25, fails: 26, waits: 27 }
-const processor: Processor<'run'> = async ({ width_mm }, job) => {
+const processor: RunProcessor = async ({ width_mm }, job) => {
   job.progress({ percent: 50, phase: 'solving', message: 'Half\u0085of it' }) // a control character, which none of these outputs has
   job.metric('natural_frequency_hz', 19_960.5, 'Hz')
   if (width_mm === WIDTHS.fails) throw new JobFailure('solver_error', 'It does not converge.')

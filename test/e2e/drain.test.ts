@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { JobWatch } from '../../src/client/watch-job.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { type Harness, startHarness } from '../support/harness.js'
 import { startHub } from '../support/hub-process.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { TestClient } from '../support/test-client.js'
 
 const JOBS = 20
@@ -40,7 +40,7 @@ t.test(
   '[DRAIN-2] [DRAIN-3] SIGTERM on a node with 1,000 clients and 20 busy jobs: who follows has all entries, the others are spread, and it ends in time',
   async (t) => {
     let isOver = false
-    const busy: Processor<'run'> = async (_input, job) => {
+    const busy: RunProcessor = async (_input, job) => {
       for (let i = 0; !isOver; i += 1) {
         job.metric(`m${i % 3}`, i, 'Hz')
         job.progress({ percent: i / 100, phase: 'solving', message: `${i}` })

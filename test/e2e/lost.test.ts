@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { KIND_NAMES } from '../../src/core/kinds.js'
 import { lostWorker } from '../../src/core/lost-worker.js'
 import { runEvents } from '../../src/core/run-events.js'
+import { BUILT_IN_KINDS } from '../../src/kinds/index.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
@@ -109,7 +110,7 @@ t.test('[ATTEMPT-2] [STATE-9] the worker of the last attempt is lost, and the ot
   const { broker } = partsOf(h)
   const running = runEvents.status(id, 'running')
   await broker.publish(id, [running], { round: 1, token: 1, n: 1 })
-  for (const token of [2, 3]) t.match(await broker.publish(id, [lostWorker('run', id), running], { round: 1, token, n: 1 }), { ok: true })
+  for (const token of [2, 3]) t.match(await broker.publish(id, [lostWorker(runKind, id), running], { round: 1, token, n: 1 }), { ok: true })
   // As if the last of them had been silent for long.
   await openRedis(t, h).hset(new RedisKeys(h.config.REDIS_PREFIX).job(id), 'beat_at', 1)
   t.match(await client.next('error'), { code: 'worker_lost', attempts: 3, error: /attempt 3 of 3/ })
@@ -170,10 +171,10 @@ t.test('[STATE-13] one process at a time sweeps and hears the news; when it stop
   const redis = openRedis(t, h)
   const listeners = async () => String(await redis.client('LIST')).match(/name=\S*:qe/g)?.length ?? 0
   const lease = new RedisKeys(h.config.REDIS_PREFIX).sweeper()
-  await eventually(async () => (await listeners()) === KIND_NAMES.length)
+  await eventually(async () => (await listeners()) === BUILT_IN_KINDS.length)
   await redis.set(lease, 'a process that is about to die', 'PX', 1000)
   await eventually(async () => (await listeners()) === 0)
-  await eventually(async () => (await listeners()) === KIND_NAMES.length)
+  await eventually(async () => (await listeners()) === BUILT_IN_KINDS.length)
   for (const { hub } of h.nodes) await hub.close()
   t.equal(await redis.get(lease), null, 'given back')
 })

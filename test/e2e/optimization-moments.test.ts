@@ -1,8 +1,8 @@
 import t from 'tap'
 import { isFinal } from '../../src/protocol/status.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { measure, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
 import { random } from '../support/random.js'
 import type { Message } from '../support/test-client.js'
@@ -14,7 +14,7 @@ const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 const numbersOf = (iterations: readonly Message[]) => iterations.map(({ iteration }) => iteration)
 
 /** Obeys at once, and is quick. */
-const measured: Processor<'run'> = async (input, job) => {
+const measured: RunProcessor = async (input, job) => {
   job.signal.throwIfAborted()
   return { metrics_summary: measure(input) }
 }

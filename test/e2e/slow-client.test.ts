@@ -1,13 +1,13 @@
 import t from 'tap'
-import type { Processor } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 
 const METRICS = 60_000
 const LIMIT = 65_536
 
 /** Some 12 MB of durable entries: more than the kernel's buffers take for a client that does not read. */
-const chatty: Processor<'run'> = async (_input, job) => {
+const chatty: RunProcessor = async (_input, job) => {
   for (let i = 0; i < METRICS; i += 1) {
     job.metric(`m${i % 50}`, i, 'Hz')
     if (i % 200 === 0) {

@@ -6,9 +6,9 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { signToken } from '../../src/cli/token.js'
-import { KIND_NAMES } from '../../src/core/kinds.js'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { startStack } from '../../src/embedded/stack.js'
+import { BUILT_IN_KINDS } from '../../src/kinds/index.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, SECRET, startHarness } from '../support/harness.js'
 import { isRunning } from '../support/is-running.js'
@@ -107,7 +107,7 @@ t.test('[STATE-7] news of a solver’s queue are heard too: its end is told wher
   await h.worker.parts.sweeper.close()
   hub.parts.store.active = async () => []
   const listeners = async () => String(await hub.parts.broker.commands.client('LIST')).match(/name=\S*:qe/g)?.length
-  await eventually(async () => (await listeners()) === KIND_NAMES.length + 1)
+  await eventually(async () => (await listeners()) === BUILT_IN_KINDS.length + 1)
   const answer = await h.call('POST', '/api/v2/runs', { body: { solver: 'talk', input: {} } })
   const client = await h.connect(answer.body.run_id)
   t.match(await client.next('completed'), { metrics_summary: { f: 1.5 } })

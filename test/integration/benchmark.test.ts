@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
-import { startProcessors } from '../../src/app/processors.js'
 import { buildWorkerNode } from '../../src/app/worker-node.js'
 import { BenchmarkResult, BenchmarkSummary } from '../../src/kinds/benchmark/result.js'
 import { PROCESS_MESSAGES } from '../../src/protocol/process-messages.js'
 import { distributionOf } from '../../workers/benchmark/statistics.js'
+import { BUILT_IN_WORK } from '../../workers/built-in-work.js'
 import { startBenchHarness } from '../support/bench-harness.js'
 import { eventually } from '../support/eventually.js'
 import { closeStream, deltaOf, openStream, refusing, startEndpoint, steady, writeEvent } from '../support/scripted-endpoint.js'
@@ -194,17 +194,13 @@ t.test('[BENCH-11] a worker that stops hands the benchmark back; another one beg
   await harness.worker?.close()
   isSlow = false
   release()
-  const { processors, close } = await startProcessors(harness.config, {})
-  const worker = buildWorkerNode(harness.config, processors, {
+  const worker = await buildWorkerNode(harness.config, BUILT_IN_WORK, {
     info: () => {},
     warn: () => {},
     error: (fields) => harness.faults.push(fields),
   })
   await worker.start()
-  t.teardown(async () => {
-    await worker.close()
-    await close()
-  })
+  t.teardown(() => worker.close())
   t.match(await job.final(), { type: 'process_completed', result: { total: 5, ok: 5 } })
   t.same(
     resultsOf(job.of('process_result')).map(({ run }) => run),

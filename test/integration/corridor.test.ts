@@ -3,14 +3,16 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { watchJob } from '../../src/client/watch-job.js'
 import type { Entry } from '../../src/core/entry.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import { DEFAULT_BROKER_LIMITS } from '../../src/storage/broker.js'
 import { readEnvelope } from '../../src/storage/envelope.js'
 import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { JobContext } from '../../src/worker/job-context.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { jobOf } from '../../src/worker/run-job.js'
 import { eventually } from '../support/eventually.js'
 import { startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
+import { BUILT_IN } from '../support/kinds.js'
 
 /** The guided tour: one measurement, from the processor of a worker to the state in a browser, looked at on every hop. */
 t.test('one event through all ten hops', async (t) => {
@@ -35,13 +37,13 @@ t.test('one event through all ten hops', async (t) => {
 
   // hop 5 is also looked at by a second node's subscriber.
   const heard: Entry[] = []
-  const other = new RedisBroker({ url, prefix: harness.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
+  const other = new RedisBroker({ kinds: BUILT_IN, url, prefix: harness.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => other.close())
   other.listen({ entry: (entry) => heard.push(entry), gap: () => {} })
   await other.subscribe(id)
 
   // hop 2 and 3: a context that publishes for a worker which has started the job.
-  const publisher = new RedisBroker({ url, prefix: harness.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
+  const publisher = new RedisBroker({ kinds: BUILT_IN, url, prefix: harness.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => publisher.close())
   await publisher.publish(id, [{ key: 'status', class: 'persisted', to: 'running', message: statusMessage(id) }], {
     round: 1,
@@ -51,11 +53,11 @@ t.test('one event through all ten hops', async (t) => {
   const context = new JobContext({ id, publisher, writer: { round: 1, token: 1, n: 1 } })
 
   // hop 1: the processor reports what it measured.
-  const processor: Processor<'run'> = async (_input, job) => {
+  const processor: RunProcessor = async (_input, job) => {
     job.metric('natural_frequency_hz', 19955.6, 'Hz')
     return { metrics_summary: {} }
   }
-  await processor(JSON.parse('{}'), jobOf('run', context, {}))
+  await processor(JSON.parse('{}'), jobOf(runKind, context, {}))
   await context.close()
 
   // hop 4: one atomic act; hash, log and channel hold the same bytes.

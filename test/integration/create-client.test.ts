@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { type Client, createClient, type JobEvent, type RuncastError } from '../../src/index.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { measure, TWO_OBJECTIVES } from '../support/optimizations.js'
 import { PlayedBenchmark } from '../support/played-benchmark.js'
 import { Stage } from '../support/stage.js'
@@ -242,7 +242,7 @@ for (const over of OVER) {
 
 t.test('[REST-5] a job in steps is paused over HTTP and resumed over Redis; its result has what it found', async (t) => {
   let isOpen = false
-  const held: Processor<'run'> = async (input, job) => {
+  const held: RunProcessor = async (input, job) => {
     await eventually(() => isOpen || job.signal.aborted)
     return { metrics_summary: measure(input) }
   }

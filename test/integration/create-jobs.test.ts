@@ -1,9 +1,9 @@
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { createJobs, type JobMessage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { PlayedBenchmark } from '../support/played-benchmark.js'
 import { program, readmeExample, runProgram } from '../support/readme.js'
 import { startTestRedis } from '../support/redis.js'
@@ -235,12 +235,12 @@ t.test('a program whose Redis cannot be reached is refused, and exits by itself'
 })
 
 t.test('[STATE-7] a processor of a real worker enqueues another job and watches it to its end', async (t) => {
-  let processor: Processor<'run'> = async () => ({ metrics_summary: {} })
+  let processor: RunProcessor = async () => ({ metrics_summary: {} })
   const h = await startHarness(t, { redis: await startTestRedis(t), processor: (input, job) => processor(input, job) })
   process.env.REDIS_URL = h.redis.url
   // What the worker's author writes: the module of the README.
   const module = (await import(pathToFileURL(readmeExample(t, 'export async function')).href)) as {
-    thicknesses: Processor<'run'>
+    thicknesses: RunProcessor
     jobs: Jobs
   }
   t.teardown(() => module.jobs.close())

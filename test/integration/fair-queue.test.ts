@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { Parts } from '../../src/app/parts.js'
-import { startProcessors } from '../../src/app/processors.js'
 import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { JobService } from '../../src/jobs/job-service.js'
@@ -11,6 +10,7 @@ import { RedisJobStore } from '../../src/storage/redis/job-store.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { BUILT_IN, runsBy } from '../support/kinds.js'
 import { overriding } from '../support/overriding.js'
 import { Stage } from '../support/stage.js'
 
@@ -29,14 +29,10 @@ function partsOf(h: Harness, node = 0): Parts {
 
 /** Another worker of the same cluster. */
 async function startWorker(t: Test, h: Harness, stage: Stage): Promise<WorkerNode> {
-  const running = await startProcessors(h.config, {})
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => h.faults.push(fields) }
-  const worker = buildWorkerNode(h.config, { ...running.processors, run: stage.processor }, log)
+  const worker = await buildWorkerNode(h.config, [runsBy(stage.processor)], log)
   await worker.start()
-  t.teardown(async () => {
-    await worker.close()
-    await running.close()
-  })
+  t.teardown(() => worker.close())
   return worker
 }
 
@@ -122,7 +118,7 @@ t.test('[FAIR-3] a submitter that dies between any two steps: what is written ru
   class HalfStore extends RedisJobStore {
     override reactivate = dies
   }
-  const half = new HalfStore({ url: h.redis.url, prefix: h.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
+  const half = new HalfStore({ kinds: BUILT_IN, url: h.redis.url, prefix: h.config.REDIS_PREFIX, limits: DEFAULT_BROKER_LIMITS })
   t.teardown(() => half.close())
   const queueWith = (own: Partial<FairQueuePorts>) =>
     new FairQueue({ scheduler: gate, backlog, broker, store: parts.store, onFault: () => {}, ...own })

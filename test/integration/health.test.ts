@@ -1,10 +1,8 @@
 import t from 'tap'
-import { startProcessors } from '../../src/app/processors.js'
 import { buildWorkerNode } from '../../src/app/worker-node.js'
-import { KINDS } from '../../src/core/kinds.js'
-import { CLAIM_EVENTS } from '../../src/protocol/claim-messages.js'
 import { eventually } from '../support/eventually.js'
 import { startHarness } from '../support/harness.js'
+import { BUILT_IN, runsBy } from '../support/kinds.js'
 import { startTestRedis } from '../support/redis.js'
 import { Stage } from '../support/stage.js'
 
@@ -58,8 +56,7 @@ t.test('[OPS-1] with READY_NEEDS_WORKER a node is ready only while a worker is t
     body: { status: 'not ready', checks: { redis: true, worker: false, serving: true }, writable: true },
   })
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => h.faults.push(fields) }
-  const { processors } = await startProcessors(h.config, {})
-  const worker = buildWorkerNode(h.config, { ...processors, run: new Stage().processor }, log)
+  const worker = await buildWorkerNode(h.config, [runsBy(new Stage().processor)], log)
   await worker.start()
   await eventually(async () => (await ready()).status === 200)
   t.same(await ready(), { status: 200, body: { status: 'ready', checks: { redis: true, worker: true, serving: true }, writable: true } })
@@ -111,6 +108,10 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
   )
   t.same(routes.sort(), [
     'DELETE /api/revocations/{id}',
+    'GET /api/jobs',
+    'GET /api/jobs/{id}',
+    'GET /api/jobs/{id}/events',
+    'GET /api/jobs/{id}/socket',
     'GET /api/models',
     'GET /api/processes',
     'GET /api/processes/{id}',
@@ -131,6 +132,11 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /readyz',
     'GET /ws',
     'POST /api/benchmark',
+    'POST /api/jobs',
+    'POST /api/jobs/{id}/cancel',
+    'POST /api/jobs/{id}/pause',
+    'POST /api/jobs/{id}/resume',
+    'POST /api/jobs/{id}/retry',
     'POST /api/processes/{id}/cancel',
     'POST /api/processes/{id}/retry',
     'POST /api/revocations',
@@ -146,11 +152,11 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'POST /api/v2/runs/{id}/retry',
   ])
   const submit = api.paths['/api/v2/runs'].post.requestBody.content['application/json'].schema
-  t.same(submit.properties.input, JSON.parse(JSON.stringify(KINDS.run.input)), 'the schema that validates')
+  t.same(submit.properties.input, JSON.parse(JSON.stringify(BUILT_IN.get('run').input)), 'the schema that validates')
   t.same(submit.required, ['solver', 'input'])
   const told = api.paths['/api/v2/jobs/{id}/events'].post.requestBody.content['application/json'].schema.properties.events
   const types = told.items.anyOf.map(({ properties }: { properties: { type: { enum: string[] } } }) => properties.type.enum[0])
-  t.same([...new Set(types)].sort(), [...new Set(Object.values(CLAIM_EVENTS).flatMap((events) => Object.keys(events)))].sort())
+  t.same([...new Set(types)].sort(), [...new Set(BUILT_IN.claimable.flatMap(({ claimEvents }) => Object.keys(claimEvents ?? {})))].sort())
   const limit = api.paths['/api/v2/runs'].get.parameters.find(({ name }: { name: string }) => name === 'limit')
   t.match(limit, { in: 'query', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } })
   t.match(api, { openapi: /^3\.1/, components: { securitySchemes: { bearer: { scheme: 'bearer' } } } })

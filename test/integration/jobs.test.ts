@@ -2,9 +2,10 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { controlWriter } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
-import { JobFailure, type Processor } from '../../src/worker/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4
@@ -123,7 +124,7 @@ t.test('[STATE-10] a failure of the job itself is final and carries the tail of 
 t.test('[STATE-1] [STATE-5] an unexpected failure is tried again, in a new attempt that begins at 0', async (t) => {
   let calls = 0
   const watched = gate()
-  const processor: Processor<'run'> = async (_input, job) => {
+  const processor: RunProcessor = async (_input, job) => {
     await watched.opened
     calls += 1
     job.progress({ percent: calls === 1 ? 80 : 30, phase: 'solving', message: `try ${calls}` })

@@ -4,11 +4,12 @@ import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
 import { LostLockTracker } from '../../src/jobs/sweeper/lost-lock-tracker.js'
 import { reconcile } from '../../src/jobs/sweeper/reconcile.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
-import { JobFailure, type Processor } from '../../src/worker/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
 import { StepWorker } from '../../src/worker/step-worker.js'
 import { WorkTally } from '../../src/worker/work-tally.js'
 import { Claimant } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { measure, optimize } from '../support/optimizations.js'
 import { assertDeclared, none, some, watch } from '../support/watched.js'
 import { startWorkerProcess } from '../support/worker-process.js'
@@ -51,7 +52,7 @@ t.test('a job from its submit to its end, on the hub and on its worker', async (
 })
 
 t.test('a job that does not obey is counted as ended by force', async (t) => {
-  const deaf: Processor<'run'> = () => new Promise(() => {})
+  const deaf: RunProcessor = () => new Promise(() => {})
   const w = await watch(t, { processor: deaf, env: { CANCEL_GRACE_MS: '200' } })
   const id = await w.h.submit()
   await w.counts('runcast_running_jobs', 1, {}, 'worker')

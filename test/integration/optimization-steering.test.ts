@@ -1,12 +1,12 @@
 import { Queue } from 'bullmq'
 import t from 'tap'
 import { buildWorkerNode } from '../../src/app/worker-node.js'
-import { solverQueue } from '../../src/app/worker-queues.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { stepOptimization } from '../../workers/optimization/optimization-step.js'
+import { optimizationWork } from '../../workers/optimization/work.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, startHarness } from '../support/harness.js'
+import { type RunProcessor, runsBy } from '../support/kinds.js'
 import { endless, measure, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
 import { overriding } from '../support/overriding.js'
 import { solversFile, startSolvers } from '../support/solvers.js'
@@ -19,8 +19,14 @@ const KINDS = { WORKER_KINDS: 'run,optimization', WORKER_CONCURRENCY: '2' }
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 const numbersOf = (iterations: readonly Message[]) => iterations.map(({ iteration }) => iteration)
 
+/** A program that measures as `measure` does. */
+const PARABOLA = `
+const { width_mm: w, height_mm: h } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
+console.log(JSON.stringify({ type: 'completed', metrics_summary: { cost: w * w, gain: w + h / 100, strain: h / 140 } }))
+`
+
 /** Obeys at once, and is quick. */
-const measured: Processor<'run'> = async (input, job) => {
+const measured: RunProcessor = async (input, job) => {
   job.signal.throwIfAborted()
   return { metrics_summary: measure(input) }
 }
@@ -28,7 +34,7 @@ const measured: Processor<'run'> = async (input, job) => {
 t.test('[OPT-5] what waits when it is paused is taken back at once, and runs again in another run', async (t) => {
   const started: string[] = []
   let isOpen = false
-  const held: Processor<'run'> = async (input, job) => {
+  const held: RunProcessor = async (input, job) => {
     started.push(job.id)
     await eventually(() => isOpen || job.signal.aborted)
     return measured(input, job)
@@ -148,14 +154,14 @@ t.test('[OPT-6] a paused optimization is cancelled at once, with the runs that i
 })
 
 t.test('[OPT-3] without a worker that has its solver it waits and says why, in one line of the log', async (t) => {
-  const SOLVERS_FILE = solversFile(t, { name: 'parabola' })
+  const search = { ...SMALL, population: 2, generations: 1 }
+  const SOLVERS_FILE = solversFile(t, { name: 'parabola', args: ['-e', PARABOLA] })
   const h = await startHarness(t, { processor: null, env: { ...KINDS, SOLVERS_FILE, SWEEP_INTERVAL_MS: '100' } })
-  const id = await optimize(h, 'stranded', { ...SMALL, solver: 'parabola' })
+  const id = await optimize(h, 'stranded', { ...search, solver: 'parabola' })
   const client = await h.connect(id, { path: 'optimizations' })
   const logged: object[] = []
   const log = { info: () => {}, warn: (fields: object) => logged.push(fields), error: (fields: object) => h.faults.push(fields) }
-  const benchmark = () => Promise.reject(new Error('no benchmarks here'))
-  const ignorant = buildWorkerNode({ ...h.config, SOLVERS_FILE: '' }, { run: measured, benchmark }, log)
+  const ignorant = await buildWorkerNode({ ...h.config, SOLVERS_FILE: '' }, [runsBy(measured), optimizationWork], log)
   t.teardown(() => ignorant.close())
   await ignorant.start()
   const why = 'No worker with the solver parabola has taken a step (SOLVERS_FILE).'
@@ -163,14 +169,13 @@ t.test('[OPT-3] without a worker that has its solver it waits and says why, in o
   const steps = async () => Number(/^runcast_steps_total (\d+)/m.exec(await ignorant.scrape.text())?.[1])
   const before = await steps()
   await eventually(async () => (await steps()) > before + 3)
-  t.same(logged, [{ job: id, why }], 'however often it is looked at')
+  t.same(logged, [{ job: id, kind: 'optimization', why }], 'however often it is looked at')
   t.equal(client.all('progress').length, 1)
   await ignorant.close()
-  const solver = { queue: solverQueue('parabola'), concurrency: 1, processor: measured }
-  const able = buildWorkerNode(h.config, { run: measured, benchmark }, log, [solver])
+  const able = await buildWorkerNode(h.config, [runsBy(measured), optimizationWork], log, { env: process.env })
   t.teardown(() => able.close())
   await able.start()
-  t.match(await client.next('completed'), { evaluated: TOTAL })
+  t.match(await client.next('completed'), { evaluated: 2 })
   t.same(h.faults, [])
 })
 

@@ -1,15 +1,15 @@
 import t, { type Test } from 'tap'
-import type { Processor } from '../../src/worker/processor.js'
 import { JobFailure } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { frontFrom, measure, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
 import { type Message, TestClient } from '../support/test-client.js'
 
-const measured: Processor<'run'> = async (input) => ({ metrics_summary: measure(input) })
+const measured: RunProcessor = async (input) => ({ metrics_summary: measure(input) })
 
 /** Workers that take several runs at once, so that their order of ending is not that of their submit. */
-function start(t: Test, processor: Processor<'run'> = measured, env: Record<string, string> = {}): Promise<Harness> {
+function start(t: Test, processor: RunProcessor = measured, env: Record<string, string> = {}): Promise<Harness> {
   return startHarness(t, { nodes: 2, processor, env: { WORKER_KINDS: 'run,optimization', WORKER_CONCURRENCY: '4', ...env } })
 }
 
@@ -127,7 +127,7 @@ t.test('[OPT-3] an optimization whose owner has no memory left waits, says so, a
 })
 
 t.test('[OPT-4] what failed or said nothing is infeasible with a reason, and never 0; the others go on', async (t) => {
-  const processor: Processor<'run'> = async (input, job) => {
+  const processor: RunProcessor = async (input, job) => {
     if (input.width_mm > 40) throw new JobFailure('solver_error', 'too wide for this solver')
     const { gain, ...rest } = measure(input)
     job.log('solved')

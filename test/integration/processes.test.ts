@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
 import { controlWriter } from '../../src/core/entry.js'
-import { type KindName, lifecycleOf } from '../../src/core/kinds.js'
 import { processEvents } from '../../src/core/process-events.js'
+import type { KindName } from '../../src/kinds/index.js'
 import { ProcessView } from '../../src/protocol/process-messages.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { BUILT_IN } from '../support/kinds.js'
 import { Stage } from '../support/stage.js'
 
 // They mostly wait, each on a harness of its own.
@@ -20,7 +21,10 @@ async function store(h: Harness, id: string, fields: { kind?: KindName; owner?: 
   const { kind = 'run', owner = 'alice', second = 0 } = fields
   const created_at = new Date(Date.now() - 3_600_000 + second * 1000).toISOString()
   const record = { id, kind, owner, input: JSON.stringify(HORN), digest: '', generation: randomBytes(6).toString('hex'), created_at }
-  await partsOf(h).store.create({ ...record, timeoutMs: 3600_000, solver: null, parent: null }, lifecycleOf(kind).status(id, 'queued'))
+  await partsOf(h).store.create(
+    { ...record, timeoutMs: 3600_000, solver: null, parent: null },
+    BUILT_IN.get(kind).events.status(id, 'queued'),
+  )
   await partsOf(h).feeds.add(owner, id)
 }
 
@@ -84,7 +88,7 @@ t.test('[REST-1] what has expired is left out, and leaves the index', async (t) 
   for (const kind of ['run', 'benchmark'] as const) await store(h, `gone-${kind}`, { kind })
   await store(h, 'there')
   for (const kind of ['run', 'benchmark'])
-    await partsOf(h).broker.publish(`gone-${kind}`, [lifecycleOf('run').cancelled('x', {})], controlWriter(1))
+    await partsOf(h).broker.publish(`gone-${kind}`, [BUILT_IN.get('run').events.cancelled('x', {})], controlWriter(1))
   for (const id of ['gone-run', 'gone-benchmark']) await eventually(async () => (await partsOf(h).broker.read(id)) === null)
   const { body } = await h.call('GET', '/api/processes')
   t.same(idsOf(body), ['there'])

@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
-import { JobFailure, type Processor } from '../../src/worker/processor.js'
+import { JobFailure } from '../../src/worker/processor.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
 import type { Inbox, Message } from '../support/inbox.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { SseClient } from '../support/sse-client.js'
 import { type Play, Stage } from '../support/stage.js'
 import { tokenOf } from '../support/tokens.js'
@@ -238,7 +239,7 @@ for (const { name, watch } of WAYS) {
 
 /** Some 12 MB of durable entries: more than the kernel's buffers take for a client that does not read. */
 const METRICS = 40_000
-const chatty: Processor<'run'> = async (_input, job) => {
+const chatty: RunProcessor = async (_input, job) => {
   for (let i = 0; i < METRICS; i += 1) {
     job.metric(`m${i % 50}_`.padEnd(64, 'x'), i, 'x'.repeat(32))
     if (i % 200 === 0) await job.flush()

@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { buildParts } from '../../src/app/parts.js'
 import type { Entry } from '../../src/core/entry.js'
-import { messageOf } from '../../src/core/job-state.js'
+import { messageOf } from '../../src/core/entry.js'
 import { eventually } from './eventually.js'
 import { type Harness, type HarnessOptions, startHarness } from './harness.js'
+import { BUILT_IN } from './kinds.js'
 import type { Message } from './test-client.js'
 
 /** A harness whose worker takes benchmarks, and every entry of them as it was published. */
@@ -32,7 +33,7 @@ export interface BenchOptions extends Omit<HarnessOptions, 'env'> {
 export async function startBenchHarness(t: Test, { providers = [], env = {}, ...options }: BenchOptions = {}): Promise<BenchHarness> {
   const PROVIDERS_FILE = join(t.testdir({ 'providers.json': JSON.stringify({ providers }) }), 'providers.json')
   const harness = await startHarness(t, { ...options, env: { WORKER_KINDS: 'benchmark', PROVIDERS_FILE, ...env } })
-  const parts = buildParts(harness.config, { info: () => {}, warn: () => {}, error: (fields) => harness.faults.push(fields) })
+  const parts = buildParts(harness.config, { info: () => {}, warn: () => {}, error: (fields) => harness.faults.push(fields) }, BUILT_IN)
   const entries: Entry[] = []
   parts.broker.listen({ entry: (entry) => entries.push(entry), gap: () => {} })
   t.teardown(() => parts.close())

@@ -1,11 +1,13 @@
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { definedWork } from '../../src/app/define-kind.js'
 import { buildHubNode, type HubNode } from '../../src/app/hub-node.js'
-import { startProcessors } from '../../src/app/processors.js'
+import { loadConfig } from '../../src/app/load-config.js'
 import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
 import { signToken } from '../../src/cli/token.js'
-import { type Config, loadConfig } from '../../src/config/config.js'
-import type { Processor } from '../../src/worker/processor.js'
+import type { Config } from '../../src/config/config.js'
+import { BUILT_IN_WORK } from '../../workers/built-in-work.js'
+import { type RunProcessor, runsBy } from './kinds.js'
 import { type RedisPlace, sharedTestRedis } from './redis.js'
 import { TestClient } from './test-client.js'
 
@@ -63,7 +65,7 @@ export interface HarnessOptions<R extends RedisPlace = RedisPlace> {
   readonly redis?: R
   readonly nodes?: number
   /** Processor of runs; without it the solver. `null`: no worker. */
-  readonly processor?: Processor<'run'> | null
+  readonly processor?: RunProcessor | null
   /** Settings of nodes and worker. `WORKER_KINDS` is `run` where it is not set here. */
   readonly env?: Readonly<Record<string, string>>
   /** Environment of the worker, for the keys of providers. */
@@ -115,15 +117,13 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     const { port } = hub.server.server.address() as AddressInfo
     nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
   }
-  const running = options.processor === null ? undefined : await startProcessors(config, options.keys ?? {})
-  const own = running && { ...running.processors, ...(options.processor && { run: options.processor }) }
-  const worker = own && buildWorkerNode(config, own, log, running.solvers)
+  const work = [...BUILT_IN_WORK, ...definedWork(), ...(options.processor ? [runsBy(options.processor)] : [])]
+  const worker = options.processor === null ? undefined : await buildWorkerNode(config, work, log, { env: options.keys ?? {} })
   await worker?.start()
   const first: (() => void)[] = []
   t.teardown(async () => {
     for (const act of first) act()
     await worker?.close()
-    await running?.close()
     for (const { hub } of nodes) await hub.close()
   })
 

@@ -1,6 +1,7 @@
 import { controlWriter, type Entry, type JobEvent, type Position } from '../../src/core/entry.js'
-import type { KindName } from '../../src/core/kinds.js'
+import type { Kind } from '../../src/core/kind.js'
 import { runEvents } from '../../src/core/run-events.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import type { Status } from '../../src/protocol/status.js'
 import type { Broker, BrokerListener, Reading } from '../../src/storage/broker.js'
@@ -17,7 +18,7 @@ export class ManualBroker implements Broker {
   /** True: Redis is away. An error: a read fails by a fault of a program. */
   failsReads: boolean | Error = false
   /** What every job is read as. */
-  kind: KindName = 'run'
+  kind: Kind = runKind
   /** Added to each epoch: another server answers, with another history. */
   server = ''
   /** What `server` was before, of the same history. */

@@ -1,6 +1,5 @@
 import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
 import { advance, type JobState } from '../../src/core/job-state.js'
-import type { KindName } from '../../src/core/kinds.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Heartbeats, Reading, Refused, WriteRefusal, Written } from '../../src/storage/broker.js'
 import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/broker.js'
@@ -16,6 +15,7 @@ import type {
   ListPage,
   NewJob,
 } from '../../src/storage/job-store.js'
+import { BUILT_IN } from './kinds.js'
 
 interface StoredJob {
   readonly state: JobState
@@ -58,12 +58,12 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       seq: 0,
       latest: new Map(),
     }
-    const state: JobState = { ...record, ...counters, status: 'queued', epoch: `${job.generation}.memory` }
+    const state: JobState = { ...record, ...counters, kind: BUILT_IN.get(job.kind), status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
     const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, beatAt: null, listed: true }
     this.#jobs.set(job.id, stored)
     this.#append(stored, first)
-    await this.reactivate(state)
+    await this.reactivate({ ...state, kind: job.kind })
     return { created: true }
   }
 
@@ -151,10 +151,10 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
   }
 
-  async list(owner: string, kind: KindName | null, limit: number, cursor?: string): Promise<ListPage> {
+  async list(owner: string, kind: string | null, limit: number, cursor?: string): Promise<ListPage> {
     const before = cursor === undefined ? Number.POSITIVE_INFINITY : Number(cursor)
     const jobs = [...this.#jobs.values()]
-      .filter((job) => job.listed && job.state.owner === owner && (!kind || job.state.kind === kind) && job.order < before)
+      .filter((job) => job.listed && job.state.owner === owner && (!kind || job.state.kind.name === kind) && job.order < before)
       .reverse()
     const page = jobs.slice(0, limit)
     return { ids: page.map((job) => job.state.id), ...(jobs.length > limit && { cursor: String(page.at(-1)?.order) }) }

@@ -1,8 +1,8 @@
-import type { InputOf } from '../../src/core/kinds.js'
-import type { Processor } from '../../src/worker/processor.js'
+import type { InputOf } from '../../src/kinds/index.js'
 import { eventually } from './eventually.js'
 import type { Harness } from './harness.js'
 import { HORN } from './harness.js'
+import type { RunProcessor } from './kinds.js'
 import type { Message } from './test-client.js'
 
 /** Two objectives that are at odds, and a constraint, over two lengths of the horn: quick to compute, with a front that is known. */
@@ -28,9 +28,9 @@ export function measure({ width_mm: w, height_mm: h }: InputOf<'run'>): Record<s
 }
 
 /** Runs that go on until they are told to end; `running`: those that do. */
-export function endless(): { readonly running: ReadonlySet<string>; readonly processor: Processor<'run'> } {
+export function endless(): { readonly running: ReadonlySet<string>; readonly processor: RunProcessor } {
   const running = new Set<string>()
-  const processor: Processor<'run'> = async (_input, job) => {
+  const processor: RunProcessor = async (_input, job) => {
     running.add(job.id)
     await eventually(() => job.signal.aborted, { timeoutMs: 60_000 }).finally(() => running.delete(job.id))
     throw job.signal.reason

@@ -68,7 +68,7 @@ const SCRIPTS: Record<string, (job: Job<'run'>, input: unknown) => Promise<Retur
   },
 }
 
-serveJobs<'run'>((input, job) => {
+serveJobs<unknown, 'run'>((input, job) => {
   const script = SCRIPTS[job.id.split('-')[0] ?? '']
   return script ? script(job, input) : Promise.reject(new Error(`there is no script for ${job.id}`))
 })

@@ -1,6 +1,7 @@
-import type { InputOf } from '../../src/core/kinds.js'
-import type { Job, Processor } from '../../src/worker/processor.js'
+import type { InputOf } from '../../src/kinds/index.js'
+import type { Job } from '../../src/worker/processor.js'
 import { eventually } from './eventually.js'
+import type { RunProcessor } from './kinds.js'
 
 /** One execution of a run, played by a test: what the processor says and when it ends. */
 export interface Play {
@@ -15,7 +16,7 @@ export class Stage {
   /** All executions, in the order of their starts. */
   readonly plays: Play[] = []
 
-  readonly processor: Processor<'run'> = (input, job) =>
+  readonly processor: RunProcessor = (input, job) =>
     new Promise((resolve, reject) => {
       job.signal.addEventListener('abort', () => reject(job.signal.reason), { once: true })
       this.plays.push({ job, input, complete: (summary = {}) => resolve({ metrics_summary: summary }), fail: reject })

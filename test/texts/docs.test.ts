@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SETTINGS } from '../../src/config/config.js'
+import { loadSolvers } from '../../src/config/load-solvers.js'
 import { normaliseInput, objectOf } from '../../src/jobs/input.js'
-import { loadProviders } from '../../src/kinds/benchmark/load-providers.js'
-import { loadSolvers } from '../../src/kinds/run/load-solvers.js'
+import { loadProviders } from '../../src/kinds/node/benchmark/load-providers.js'
+import { BUILT_IN } from '../support/kinds.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const GENERATOR = join(ROOT, 'scripts/docs.mjs')
@@ -181,14 +182,14 @@ t.test('JSON in the documents is JSON, and what is submitted in the README is va
     process_id?: string
     optimization_id?: string
   }) => {
-    if (input !== undefined) return solver ? objectOf(input) : normaliseInput('run', input)
-    return normaliseInput(optimization_id === undefined ? 'benchmark' : 'optimization', rest)
+    if (input !== undefined) return solver ? objectOf(input) : normaliseInput(BUILT_IN.get('run'), input)
+    return normaliseInput(BUILT_IN.get(optimization_id === undefined ? 'benchmark' : 'optimization'), rest)
   }
   for (const body of bodies) t.doesNotThrow(() => submit(JSON.parse(body)), body.slice(0, 80))
   const fileWith = (what: string) =>
     join(t.testdir({ 'file.json': examples.find((example) => example.startsWith(`{"${what}"`)) ?? '' }), 'file.json')
   t.ok(loadProviders(fileWith('providers')).length > 1, 'and so is the file of providers')
-  t.ok(loadSolvers(fileWith('solvers')).length > 1, 'and that of solvers')
+  t.ok(loadSolvers(fileWith('solvers'), BUILT_IN).length > 1, 'and that of solvers')
 })
 
 t.test('the code examples of the README are JavaScript', async (t) => {

@@ -1,9 +1,9 @@
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { BarLine } from '../../src/cli/bar-line.js'
-import { benchmarkTable } from '../../src/cli/benchmark-table.js'
 import { ProcessDisplay } from '../../src/cli/process-display.js'
 import { ProgressDisplay } from '../../src/cli/progress-display.js'
+import { benchmarkTable } from '../../src/kinds/benchmark/table.js'
 
 /** A file, for a display. */
 function file() {

@@ -1,8 +1,8 @@
 import t from 'tap'
 import Type from 'typebox'
-import { loadConfig, SETTINGS } from '../../src/config/config.js'
-import { isKindName, KIND_NAMES, RUN_KIND_NAMES } from '../../src/core/kinds.js'
-import { defineKind } from '../../src/index.js'
+import { definedWork, knownKinds, withBuiltIns } from '../../src/app/define-kind.js'
+import { SETTINGS } from '../../src/config/config.js'
+import { defineKind, implement, type Kind, loadConfig } from '../../src/index.js'
 import { normaliseInput } from '../../src/jobs/input.js'
 import { unsafePatterns } from '../../src/protocol/safe-pattern.js'
 
@@ -12,16 +12,12 @@ const RUN = { ...PROCESS, ...work, dialect: 'run', path: 'ones', idField: 'one_i
 const URL_OF_THREAD = new URL('file:///thread.js')
 
 /** As plain JavaScript would call it. */
-const define = defineKind as (definition: object) => unknown
+const define = defineKind as (definition: object) => Kind
 
 t.test('[KIND-6] a definition that is wrong throws, says which field, and adds nothing', async (t) => {
-  const before = [...KIND_NAMES]
+  const before = definedWork()
   const cases: [definition: object, message: RegExp][] = [
     ...['Tour', '1st', 'a b', '', 'x'.repeat(33)].map((name): [object, RegExp] => [{ ...PROCESS, name }, /^defineKind: name: expected /]),
-    ...['run', 'solver', 'benchmark', 'active', 'ended', 'count', 'live'].map((name): [object, RegExp] => [
-      { ...PROCESS, name },
-      new RegExp(`^defineKind: name: ${name} is taken by another kind of job, or reserved$`),
-    ]),
     [{ ...PROCESS, dialect: 'sse' }, /^defineKind: dialect: expected run or process$/],
     [{ ...PROCESS, dialect: undefined }, /^defineKind: dialect: /],
     [{ ...PROCESS, input: undefined }, /^defineKind: input: /],
@@ -40,20 +36,17 @@ t.test('[KIND-6] a definition that is wrong throws, says which field, and adds n
     [{ ...PROCESS, concurrency: 65 }, /^defineKind: concurrency: expected <= 64$/],
     [{ ...PROCESS, timeout: 5 }, /^defineKind: timeout: expected to be absent/],
     [{ ...PROCESS, path: 'ones' }, /^defineKind: path: expected to be absent/],
-    [{ ...PROCESS, processor: undefined }, /^defineKind: processor: expected a function, or a thread$/],
     [{ ...PROCESS, processor: 'solve' }, /^defineKind: processor: expected a function/],
     [{ ...PROCESS, thread: URL_OF_THREAD }, /^defineKind: processor, thread: expected one of them, not both$/],
     [{ ...PROCESS, processor: undefined, thread: './thread.js' }, /^defineKind: thread: expected the URL of a module$/],
     [{ ...RUN, path: undefined }, /^defineKind: path: /],
-    ...['runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ ...RUN, path }, /^defineKind: path: \w+ is taken/]),
-    ...['run_id', 'process_id'].map((idField): [object, RegExp] => [{ ...RUN, idField }, /^defineKind: idField: \w+ is taken/]),
     ...['one', 'type', 'One_id', '_id'].map((idField): [object, RegExp] => [{ ...RUN, idField }, /^defineKind: idField: expected match/]),
     [{ ...RUN, phases: [] }, /^defineKind: phases: /],
     [{ ...RUN, phases: ['a', 'a'] }, /^defineKind: phases: /],
     [{ ...RUN, phases: ['a', ''] }, /^defineKind: phases\/1: /],
   ]
   for (const [definition, message] of cases) t.throws(() => define(definition), { name: 'TypeError', message }, String(message))
-  t.same(KIND_NAMES, before)
+  t.same(definedWork(), before)
 })
 
 t.test('[KIND-6] usual patterns are safe, and a pattern may be trusted', async (t) => {
@@ -71,22 +64,52 @@ t.test('[KIND-6] usual patterns are safe, and a pattern may be trusted', async (
   t.ok(define({ ...PROCESS, name: 'trusting', input, trustPatterns: true }))
 })
 
-t.test('[KIND-6] two kinds have no name in common', async (t) => {
-  defineKind({ ...RUN, name: 'first', path: 'firsts', idField: 'first_id' })
+t.test('[KIND-6] two kinds of a hub or worker have no name in common, and none that is reserved', async (t) => {
+  const first = define({ ...RUN, name: 'first', path: 'firsts', idField: 'first_id' })
   const second = { ...RUN, name: 'second', path: 'seconds', idField: 'second_id' }
-  t.throws(() => define({ ...second, name: 'first' }), /name: first is taken/)
-  t.throws(() => define({ ...second, path: 'firsts' }), /path: firsts is taken/)
-  t.throws(() => define({ ...second, idField: 'first_id' }), /idField: first_id is taken/)
-  t.notOk(isKindName('second'))
-  t.ok(RUN_KIND_NAMES.some((name) => String(name) === 'first'))
+  const cases: [changed: object, message: RegExp][] = [
+    ...['first', 'run', 'solver', 'benchmark', 'active', 'ended', 'count', 'live'].map((name): [object, RegExp] => [
+      { name },
+      new RegExp(`^name: ${name} is taken by another kind of job, or reserved$`),
+    ]),
+    [{ processType: 'solver' }, /^processType: solver is taken/],
+    ...['firsts', 'runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ path }, /^path: \w+ is taken/]),
+    ...['first_id', 'run_id', 'process_id'].map((idField): [object, RegExp] => [{ idField }, /^idField: \w+ is taken/]),
+  ]
+  for (const [changed, message] of cases) {
+    const { processor: _short, ...contract } = { ...second, ...changed }
+    t.throws(() => withBuiltIns([first, define(contract)]), { name: 'TypeError', message }, String(message))
+  }
+  t.same(withBuiltIns([first, first]).names, ['run', 'optimization', 'benchmark', 'first'], 'the same one twice is one')
 })
 
-t.test('[KIND-2] from its definition on a kind is one that workers take by default', async (t) => {
+t.test('[KIND-6] a computation fits its kind', async (t) => {
+  const { processor: run, ...contract } = PROCESS
+  const kind = define(contract) as never
+  t.match(implement(kind, { run }), { kind, computation: { run } })
+  const steps = define({ ...contract, name: 'walk', inSteps: true }) as never
+  t.ok(implement(steps, { steps: () => async () => {} }))
+  for (const [of, computation, message] of [
+    [kind, {}, /one: expected one of run, prepare, thread, program, steps$/],
+    [kind, { run, thread: URL_OF_THREAD }, /one: expected one of run/],
+    [kind, { thread: './thread.js' }, /one: thread: expected the URL of a module$/],
+    [kind, { steps: () => async () => {} }, /one: it does not go on in steps$/],
+    [kind, { program: { command: 'x' } }, /one: program: a program speaks the run dialect$/],
+    [steps, { run }, /walk: expected steps/],
+  ] as const)
+    t.throws(() => implement(of, computation as never), { name: 'TypeError', message })
+})
+
+t.test('[KIND-2] a kind in the short form is one that hubs and workers which are built later know', async (t) => {
   t.notOk(SETTINGS.WORKER_KINDS.fallback.includes('late'))
-  defineKind({ ...PROCESS, name: 'late' })
-  t.ok(loadConfig({}).WORKER_KINDS.some((name) => String(name) === 'late'))
+  const late = defineKind({ ...PROCESS, name: 'late' })
+  t.equal(knownKinds().find('late'), late)
+  t.ok(loadConfig({}).WORKER_KINDS.includes('late'))
   t.same(loadConfig({ WORKER_KINDS: 'late' }).WORKER_KINDS, ['late'])
   t.throws(() => loadConfig({ WORKER_KINDS: 'later' }), /WORKER_KINDS: expected one or more of run, .*late/)
+  const { processor: _short, ...contract } = PROCESS
+  defineKind({ ...contract, name: 'alone' })
+  t.notOk(knownKinds().find('alone'), 'a contract alone is for whoever is given it')
 })
 
 t.test('[KIND-1] defaults of a plain JSON Schema are filled in at every depth, and its JSON is as it was', async (t) => {
@@ -100,13 +123,12 @@ t.test('[KIND-1] defaults of a plain JSON Schema are filled in at every depth, a
     },
   }
   const plain = JSON.stringify(input)
-  const { name } = defineKind({ ...PROCESS, name: 'plain', input })
-  if (!isKindName(name)) return t.fail('it is no kind')
-  t.same(normaliseInput(name, { list: [{}, { leaf: 1 }], either: { a: 'b' } }), {
+  const kind: Kind = defineKind({ ...PROCESS, name: 'plain', input })
+  t.same(normaliseInput(kind, { list: [{}, { leaf: 1 }], either: { a: 'b' } }), {
     deep: { leaf: 7 },
     list: [{ leaf: 7 }, { leaf: 1 }],
     either: { a: 'b', leaf: 7 },
   })
-  t.throws(() => normaliseInput(name, { list: [{ leaf: 1.5 }] }), { code: 'invalid', detail: [{ path: '/input/list/0/leaf' }] })
+  t.throws(() => normaliseInput(kind, { list: [{ leaf: 1.5 }] }), { code: 'invalid', detail: [{ path: '/input/list/0/leaf' }] })
   t.equal(JSON.stringify(input), plain)
 })

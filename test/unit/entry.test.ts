@@ -1,10 +1,11 @@
 import t from 'tap'
-import { type Clears, controlWriter, type Entry, isCleared } from '../../src/core/entry.js'
-import { advance, type JobState, messageOf } from '../../src/core/job-state.js'
+import { type Clears, controlWriter, type Entry, isCleared, messageOf } from '../../src/core/entry.js'
+import { advance, type JobState } from '../../src/core/job-state.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import type { Status } from '../../src/protocol/status.js'
 
 function fresh(): JobState {
-  const record = { id: 'job', kind: 'run', owner: 'alice', input: '{}', generation: 'g', epoch: 'g.r' } as const
+  const record = { id: 'job', kind: runKind, owner: 'alice', input: '{}', generation: 'g', epoch: 'g.r' } as const
   const counters = {
     status: 'queued' as Status,
     round: 1,
@@ -30,9 +31,9 @@ function entry(seq: number, key: string, { to, clears, second = 0 }: { to?: Stat
 
 t.test('[STATE-5] a new attempt makes progress and metrics void, a new round the final entry too, neither the status', async (t) => {
   const cleared = (clears: Clears) =>
-    ['progress', 'metric:a', 'metric:final', 'final', 'status', 'metrics'].filter((key) => isCleared(key, clears))
-  t.same(cleared('attempt'), ['progress', 'metric:a', 'metric:final'])
-  t.same(cleared('round'), ['progress', 'metric:a', 'metric:final', 'final'])
+    ['progress', 'metric:a', 'metric:final', 'final', 'status', 'metrics', 'own'].filter((key) => isCleared(key, clears, ['own']))
+  t.same(cleared('attempt'), ['progress', 'metric:a', 'metric:final', 'own'])
+  t.same(cleared('round'), ['progress', 'metric:a', 'metric:final', 'final', 'own'])
 })
 
 t.test('the control plane writes without token and number', async (t) => {

@@ -3,6 +3,7 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { digestOf, normaliseInput } from '../../src/jobs/input.js'
 import { HornInput } from '../../src/kinds/run/input.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import { describeFaults } from '../../src/protocol/faults.js'
 
@@ -68,24 +69,24 @@ t.test('[JOB-4] an input that is not valid is refused with all its faults; what 
   t.same(given, copy)
   t.match(refusalOf({ ...BAR, profile: 'stepped' }).detail, [{ path: '/input/tip_thickness_mm', expected: /^a number/ }])
   t.match(refusalOf({ ...BAR, tip_thickness_mm: 8 }).detail, [{ path: '/input/tip_thickness_mm', expected: /^to be absent/ }])
-  t.ok(normaliseInput('run', { ...BAR, tip_thickness_mm: BAR.thickness_mm }), 'a tip like the rest is no fault')
-  t.ok(normaliseInput('run', { ...BAR, profile: 'exponential', tip_thickness_mm: 8 }))
+  t.ok(normaliseInput(runKind, { ...BAR, tip_thickness_mm: BAR.thickness_mm }), 'a tip like the rest is no fault')
+  t.ok(normaliseInput(runKind, { ...BAR, profile: 'exponential', tip_thickness_mm: 8 }))
   for (const input of [undefined, null, 'x', 5, []]) t.match(refusalOf(input).detail, [{ path: '/input', expected: 'of type object' }])
 })
 
 t.test('[JOB-2] the digest is of the content: with its defaults, whatever the order', async (t) => {
-  const normal = normaliseInput('run', BAR)
+  const normal = normaliseInput(runKind, BAR)
   t.match(normal, {
     target_frequency_hz: 20_000,
     amplitude_um: 20,
     mesh: { elements_x: 8, elements_y: 40 },
     sweep: { points: 21, span_pct: 5 },
   })
-  t.same(normaliseInput('run', normal), normal)
-  const digest = digestOf('run', normal)
+  t.same(normaliseInput(runKind, normal), normal)
+  const digest = digestOf(runKind, normal)
   const turned = Object.fromEntries(Object.entries({ ...normal, mesh: { elements_y: 40, elements_x: 8 } }).reverse())
-  t.equal(digestOf('run', normaliseInput('run', turned)), digest)
-  t.equal(digestOf('run', normaliseInput('run', { ...BAR, mesh: { elements_y: 40 }, amplitude_um: 20 })), digest)
+  t.equal(digestOf(runKind, normaliseInput(runKind, turned)), digest)
+  t.equal(digestOf(runKind, normaliseInput(runKind, { ...BAR, mesh: { elements_y: 40 }, amplitude_um: 20 })), digest)
   const others = [
     { width_mm: 25.000001 },
     { mesh: { elements_x: 9 } },
@@ -93,7 +94,7 @@ t.test('[JOB-2] the digest is of the content: with its defaults, whatever the or
     { material: 'steel-d2' },
     { profile: 'stepped', tip_thickness_mm: 25 },
   ]
-  const digests = others.map((change) => digestOf('run', normaliseInput('run', { ...BAR, ...change })))
+  const digests = others.map((change) => digestOf(runKind, normaliseInput(runKind, { ...BAR, ...change })))
   t.equal(new Set([digest, ...digests]).size, others.length + 1)
   t.match(digest, /^[\w-]{43}$/)
 })
@@ -111,7 +112,7 @@ t.test('[JOB-4] every field of the schema has its limits', async (t) => {
 
 function refusalOf(input: unknown): RuncastError {
   try {
-    normaliseInput('run', input)
+    normaliseInput(runKind, input)
   } catch (error) {
     if (error instanceof RuncastError) return error
   }

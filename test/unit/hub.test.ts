@@ -2,6 +2,7 @@ import t from 'tap'
 import { runEvents } from '../../src/core/run-events.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import { HubWorld, prove } from '../support/hub-client.js'
+import { BUILT_IN } from '../support/kinds.js'
 
 t.test('[CONN-5] snapshot, latest entry per key in seq order without the status, then live', async (t) => {
   const world = new HubWorld()
@@ -337,7 +338,7 @@ t.test('[CONN-4] an id that passes to a job of another kind does not exist at th
   await world.broker.run('j')
   const client = world.connect('j')
   await client.settle()
-  world.broker.kind = 'benchmark'
+  world.broker.kind = BUILT_IN.get('benchmark')
   world.broker.server = '-2'
   world.broker.gap('j')
   const late = world.connect('j')

@@ -1,11 +1,13 @@
 import t from 'tap'
 import type { JobEvent, Writer } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import type { Heartbeats, Publisher, Refused, Written } from '../../src/storage/broker.js'
 import { JobContext } from '../../src/worker/job-context.js'
+import type { Reports } from '../../src/worker/processor.js'
 import { Stop } from '../../src/worker/processor.js'
-import { type Reports, reportsOf } from '../../src/worker/reports.js'
+import { reportsOf } from '../../src/worker/reports.js'
 import { eventually } from '../support/eventually.js'
 
 interface Write {
@@ -37,7 +39,7 @@ function setUp(
     },
   }
   const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 }, ...options })
-  const context = Object.assign(plain, reportsOf('run', plain, {}))
+  const context = Object.assign(plain, reportsOf(runKind, plain, {}))
   return { context, writes, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
 }
 

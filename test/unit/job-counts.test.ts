@@ -1,9 +1,11 @@
 import t from 'tap'
 import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
+import { optimizationKind } from '../../src/kinds/optimization/kind.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import type { Status } from '../../src/protocol/status.js'
 
 const ref = (id: string, round = 1) => ({ id, round })
-const job = (status: Status, round = 1) => ({ kind: 'run', status, round }) as const
+const job = (status: Status, round = 1) => ({ kind: runKind, status, round })
 const lines = (census: JobCounts) => census.counts?.map((row) => row.join(' ')).sort() ?? null
 
 t.test('what was looked at counts by kind and status, as it was last seen, once the sweeper has been round', async (t) => {
@@ -11,7 +13,7 @@ t.test('what was looked at counts by kind and status, as it was last seen, once 
   census.look(ref('a'), job('queued'))
   census.look(ref('b'), job('queued'))
   census.look(ref('b'), job('running'))
-  census.look(ref('c'), { kind: 'optimization', status: 'running', round: 1 })
+  census.look(ref('c'), { kind: optimizationKind, status: 'running', round: 1 })
   t.equal(lines(census), null, 'not yet')
   census.swept()
   t.same(lines(census), ['optimization running 1', 'run queued 1', 'run running 1'])

@@ -1,10 +1,11 @@
 import t from 'tap'
-import { messageOf } from '../../src/core/job-state.js'
+import { messageOf } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { JobService } from '../../src/jobs/job-service.js'
 import type { Queue } from '../../src/queue/queue.js'
 import type { FairScheduler } from '../../src/storage/fair-scheduler.js'
 import { HORN } from '../support/harness.js'
+import { BUILT_IN } from '../support/kinds.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 import { MemoryFeeds } from '../support/memory-feeds.js'
 
@@ -35,6 +36,7 @@ function open(queue: Queue = QUEUE, solvers: readonly string[] = []): { store: M
   return {
     store,
     jobs: new JobService({
+      kinds: BUILT_IN,
       broker: store,
       store,
       feeds: new MemoryFeeds(),
@@ -70,6 +72,7 @@ t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its s
   const queue: Queue = { ...QUEUE, add: async ({ isFree }) => void free.push(isFree) }
   const timeoutsMs = { run: 1000, optimization: 1000, benchmark: 1000 }
   const jobs = new JobService({
+    kinds: BUILT_IN,
     broker: store,
     store,
     feeds: new MemoryFeeds(),

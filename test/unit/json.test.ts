@@ -4,7 +4,9 @@ import { bodyValidator } from '../../src/http/plugins/validation.js'
 import { digestOf, normaliseInput, objectOf } from '../../src/jobs/input.js'
 import { BenchmarkInput } from '../../src/kinds/benchmark/input.js'
 import { OptimizationInput, optimizationInputFaults } from '../../src/kinds/optimization/input.js'
+import { optimizationKind } from '../../src/kinds/optimization/kind.js'
 import { HornInput } from '../../src/kinds/run/input.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import { Checker } from '../../src/protocol/checker.js'
 import { ClaimPost } from '../../src/protocol/claim-messages.js'
 import { decodeClientMessage } from '../../src/protocol/codec.js'
@@ -109,16 +111,16 @@ t.test('[JOB-4] NaN and infinities in a text are refused with their paths', asyn
 t.test('[JOB-4] a typed input refuses what a double cannot hold, and rounds fractions', async (t) => {
   const horn = (width: string) =>
     parseJson(`{"material":"ti-6al-4v","profile":"uniform","width_mm":${width},"height_mm":126.71,"thickness_mm":25}`)
-  t.equal(normaliseInput('run', horn('0.10000000000000000001')).width_mm, 0.1)
+  t.equal(normaliseInput(runKind, horn('0.10000000000000000001')).width_mm, 0.1)
   for (const width of ['9007199254740993', '1e400', '1e-400'])
     t.same(
-      faultsOf(() => normaliseInput('run', horn(width))),
+      faultsOf(() => normaliseInput(runKind, horn(width))),
       [{ path: '/input/width_mm', expected: 'a number that a double (IEEE 754) can hold' }],
       width,
     )
   const base = { variables: [{ name: 'width_mm', min: 1, max: 2 }], objectives: [{ metric: 'gain', direction: 'maximize' }] }
   t.match(
-    faultsOf(() => normaliseInput('optimization', { ...base, base: { seed: new ExactNumber('9007199254740993') } })),
+    faultsOf(() => normaliseInput(optimizationKind, { ...base, base: { seed: new ExactNumber('9007199254740993') } })),
     [{ path: '/input/base/seed' }],
   )
   const check = bodyValidator(Type.Object({ input: Type.Object({}), other: Type.Unknown() }), 'input')
@@ -127,7 +129,7 @@ t.test('[JOB-4] a typed input refuses what a double cannot hold, and rounds frac
 })
 
 t.test('[JOB-2] the digest counts a number by its text where a double would change it', async (t) => {
-  const digest = (text: string) => digestOf('run', objectOf(parseJson(text)))
+  const digest = (text: string) => digestOf(runKind, objectOf(parseJson(text)))
   t.not(digest('{"a":9007199254740993}'), digest('{"a":9007199254740992}'))
   t.not(digest('{"a":1e400}'), digest('{"a":1e401}'))
   t.not(digest('{"a":-0}'), digest('{"a":0}'))

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Entry } from '../../src/core/entry.js'
-import { madeAt } from '../../src/core/job-state.js'
+import { madeAt } from '../../src/core/entry.js'
 import { processEvents } from '../../src/core/process-events.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'

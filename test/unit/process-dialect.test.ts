@@ -3,12 +3,14 @@ import { Compile } from 'typebox/compile'
 import { processDialect, processFinal, processView } from '../../src/core/dialect.js'
 import { controlWriter, type Entry, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
-import { type KindName, lifecycleOf } from '../../src/core/kinds.js'
+import type { Kind } from '../../src/core/kind.js'
 import { processEvents } from '../../src/core/process-events.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { EntryFrames } from '../../src/hub/frame.js'
 import { HubTally } from '../../src/hub/hub-tally.js'
+import type { KindName } from '../../src/kinds/index.js'
 import { ProcessView } from '../../src/protocol/process-messages.js'
+import { BUILT_IN } from '../support/kinds.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 
 const benchmarkEvents = processEvents('benchmark')
@@ -36,8 +38,8 @@ async function jobOf(kind: KindName, id: string) {
   return { entries, write, state }
 }
 
-function translated(entry: Entry | undefined): Record<string, unknown> | null {
-  const body = entry && processDialect.body(entry)
+function translated(entry: Entry | undefined, kind: Kind = BUILT_IN.get('run')): Record<string, unknown> | null {
+  const body = entry && processDialect.body(entry, kind)
   return body ? JSON.parse(body.toString()) : null
 }
 
@@ -101,7 +103,7 @@ t.test('[STATE-10] a failure carries the last lines of the log in the process di
   for (const kind of ['run', 'benchmark'] as const) {
     for (const log_tail of ['first line\nlast line', '']) {
       const job = await jobOf(kind, 'j')
-      await job.write(lifecycleOf(kind).failed('j', { error: 'no', code: 'solver_error', log_tail }, {}))
+      await job.write(BUILT_IN.get(kind).events.failed('j', { error: 'no', code: 'solver_error', log_tail }, {}))
       t.equal(processFinal(await job.state())?.log_tail, log_tail === '' ? undefined : log_tail)
     }
   }
@@ -109,7 +111,7 @@ t.test('[STATE-10] a failure carries the last lines of the log in the process di
 
 t.test('[STATE-12] the effort of a round, told in either dialect', async (t) => {
   for (const kind of ['run', 'benchmark'] as const) {
-    const events = lifecycleOf(kind)
+    const events = BUILT_IN.get(kind).events
     const job = await jobOf(kind, 'j')
     t.match(events.last(await job.state()), { attempts: 1, duration_s: 0 }, 'it never began')
     const running = events.status('j', 'running')
@@ -130,13 +132,14 @@ t.test('a benchmark speaks the process dialect itself: the bytes go through unto
   await write(benchmarkEvents.progress('b', progress))
   await write(benchmarkEvents.result('b', { ttft_ms: 200 }))
   await write(benchmarkEvents.completed('b', { compute_time_s: 1, ...{ total: 12 } }, benchmarkEvents.last(await state())))
-  for (const entry of entries) t.equal(processDialect.body(entry), entry.body)
+  const benchmark = BUILT_IN.get('benchmark')
+  for (const entry of entries) t.equal(processDialect.body(entry, benchmark), entry.body)
   t.same(
-    entries.map((entry) => translated(entry)?.type),
+    entries.map((entry) => translated(entry, benchmark)?.type),
     ['process_queued', 'process_started', 'process_progress', 'process_result', 'process_completed'],
   )
-  t.match(translated(entries[0]), { process_type: 'benchmark', attempt: 1 })
-  t.match(translated(entries.at(-1)), { result: { total: 12 }, compute_time_s: 1, progress })
+  t.match(translated(entries[0], benchmark), { process_type: 'benchmark', attempt: 1 })
+  t.match(translated(entries.at(-1), benchmark), { result: { total: 12 }, compute_time_s: 1, progress })
   t.match(processView(await state()), { process_type: 'benchmark', status: 'completed', progress })
 })
 
@@ -147,11 +150,11 @@ t.test('[POS-1] [PROC-3] what has no message is said in prev by the next one tha
   const at = { percent: 1, phase: 'solving', message: '', elapsed_s: 1 } as const
   const progress = await write(runEvents.progress('r', at))
   const frames = new EntryFrames(processDialect, new HubTally())
-  t.equal(frames.following(metric, 2), null)
-  const frame = frames.following(progress, 2)
+  t.equal(frames.following(metric, BUILT_IN.get('run'), 2), null)
+  const frame = frames.following(progress, BUILT_IN.get('run'), 2)
   t.match(JSON.parse(String(frame?.payload)), { type: 'process_progress', seq: 4, prev: 2 })
-  t.notMatch(JSON.parse(String(frames.following(progress, 3)?.payload)), { prev: Number })
-  t.equal(frames.following(progress, 2), frame, 'built once for all who are there')
+  t.notMatch(JSON.parse(String(frames.following(progress, BUILT_IN.get('run'), 3)?.payload)), { prev: Number })
+  t.equal(frames.following(progress, BUILT_IN.get('run'), 2), frame, 'built once for all who are there')
 })
 
 const WAYS: Readonly<Record<string, readonly ('running' | 'retrying' | 'paused' | 'cancelling')[]>> = {

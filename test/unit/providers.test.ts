@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { catalogueOf } from '../../src/kinds/benchmark/catalogue.js'
-import { loadKeys, loadProviders, ProvidersError } from '../../src/kinds/benchmark/load-providers.js'
 import { modelFaults } from '../../src/kinds/benchmark/model.js'
+import { loadKeys, loadProviders, ProvidersError } from '../../src/kinds/node/benchmark/load-providers.js'
 import { Secrets } from '../../workers/benchmark/secrets.js'
 import { targetsOf } from '../../workers/benchmark/target.js'
 

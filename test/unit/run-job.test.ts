@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { controlWriter } from '../../src/core/entry.js'
-import { messageOf } from '../../src/core/job-state.js'
+import { controlWriter, messageOf } from '../../src/core/entry.js'
 import { processEvents } from '../../src/core/process-events.js'
+import { benchmarkKind } from '../../src/kinds/benchmark/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import type { Settled } from '../../src/queue/queue.js'
 import type { BrokerLimits, Publisher } from '../../src/storage/broker.js'
 import { failedAttempt } from '../../src/worker/failed-attempt.js'
 import type { JobContext } from '../../src/worker/job-context.js'
-import { JobFailure, type OwnJob, type Processor } from '../../src/worker/processor.js'
+import { type AnyProcessor, type Job, JobFailure } from '../../src/worker/processor.js'
 import { type AttemptFailure, type Runner, runJob } from '../../src/worker/run-job.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 
@@ -26,7 +26,7 @@ interface Plan {
 }
 
 /** One attempt at a job in the process dialect, on a broker in memory. */
-async function attempt(processor: (job: OwnJob<'process'>) => Promise<unknown>, { limits, publish, runner, onStart }: Plan = {}) {
+async function attempt(processor: (job: Job<'process'>) => Promise<unknown>, { limits, publish, runner, onStart }: Plan = {}) {
   const broker = new MemoryBroker(limits)
   const record = {
     kind: 'benchmark',
@@ -42,8 +42,8 @@ async function attempt(processor: (job: OwnJob<'process'>) => Promise<unknown>, 
     broker.publish = (...args) => publish(() => write(...args), args)
   }
   const failures: AttemptFailure[] = []
-  const task = { kind: 'benchmark', id: 'j', round: 1, token: 1, input: {} as never } as const
-  const run = ((_input: unknown, job: unknown) => processor(job as OwnJob<'process'>)) as unknown as Processor<'benchmark'> // of any kind in this dialect
+  const task = { kind: benchmarkKind, id: 'j', round: 1, token: 1, input: {} as never } as const
+  const run = ((_input: unknown, job: Job<'process'>) => processor(job)) as AnyProcessor // of any kind in this dialect
   const settled: Settled = await runJob(task, run, {
     broker,
     cancelGraceMs: 200,
@@ -56,7 +56,7 @@ async function attempt(processor: (job: OwnJob<'process'>) => Promise<unknown>, 
   return { settled, results, failures }
 }
 
-async function reportsOnce(job: OwnJob<'process'>) {
+async function reportsOnce(job: Job<'process'>) {
   job.result({ ok: 1 })
   return { done: true }
 }
@@ -136,7 +136,7 @@ t.test('[REPORT-3] a returned value that JSON cannot hold fails the job with its
 })
 
 t.test('[REPORT-1] a returned result that is too big fails the attempt, with its log', async (t) => {
-  const big = async (job: OwnJob<'process'>) => {
+  const big = async (job: Job<'process'>) => {
     job.log('computed')
     return { big: 'x'.repeat(300_000) }
   }
@@ -226,12 +226,14 @@ t.test('each failed attempt is handed to the log, an orderly end is not', async 
     job.log('the last line')
     throw new RangeError('row 8')
   })
-  t.match(thrown.failures, [{ attempt: { kind: 'benchmark', number: 1, of: 2 }, error: { name: 'RangeError' }, logTail: 'the last line' }])
+  t.match(thrown.failures, [
+    { attempt: { kind: { name: 'benchmark' }, number: 1, of: 2 }, error: { name: 'RangeError' }, logTail: 'the last line' },
+  ])
   const failure = await attempt(async () => {
     throw new JobFailure('invalid_input', 'no')
   })
   t.match(failure.failures, [{ error: { message: 'no' } }])
-  const untilStopped = (job: OwnJob<'process'>) =>
+  const untilStopped = (job: Job<'process'>) =>
     new Promise((_, reject) => job.signal.addEventListener('abort', () => reject(job.signal.reason)))
   for (const why of ['cancelled', 'stopping', 'timeout'] as const) {
     const { failures } = await attempt(untilStopped, { onStart: (context) => void setTimeout(() => context.stop(why), 10) })

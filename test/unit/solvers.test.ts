@@ -1,9 +1,10 @@
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { loadSolvers, SolversError } from '../../src/kinds/run/load-solvers.js'
+import { loadSolvers, SolversError } from '../../src/config/load-solvers.js'
 import { checkPrograms } from '../../src/worker/program/check-programs.js'
 import { environmentOf } from '../../src/worker/program/environment.js'
+import { BUILT_IN } from '../support/kinds.js'
 
 function fileOf(t: Test, content: unknown): string {
   const text = typeof content === 'string' ? content : JSON.stringify(content)
@@ -23,10 +24,10 @@ function faultsOf(act: () => unknown): string[] {
 }
 
 t.test('[SOLVER-1] solvers come from the file alone; what is left out has a default, and folders are those of the file', async (t) => {
-  t.same(loadSolvers(''), [], 'no file: the built-in solver alone')
+  t.same(loadSolvers('', BUILT_IN), [], 'no file: the built-in solver alone')
   const full = { name: 'a-1', command: './a', args: ['x y', '$HOME'], cwd: 'folder', env: { A: 'b' }, timeout_s: 5, concurrency: 3 }
   const path = fileOf(t, { solvers: [{ name: 'b', command: 'python3' }, full] })
-  t.same(loadSolvers(path), [
+  t.same(loadSolvers(path, BUILT_IN), [
     { name: 'b', command: 'python3', args: [], cwd: join(path, '..'), env: {}, concurrency: 1 },
     { ...full, cwd: join(path, '../folder') },
   ])
@@ -50,17 +51,21 @@ t.test('[SOLVER-1] what is wrong with the file is told with path and expectation
     [{ ...good, shell: true }, 'shell'],
   ]
   for (const [solver, at] of cases) {
-    const faults = faultsOf(() => loadSolvers(fileOf(t, { solvers: [good, solver] })))
+    const faults = faultsOf(() => loadSolvers(fileOf(t, { solvers: [good, solver] }), BUILT_IN))
     t.equal(faults.length, 1, faults.join())
     t.ok(faults[0]?.startsWith(`/solvers/1/${at}: expected `), faults.join())
   }
-  t.equal(faultsOf(() => loadSolvers(fileOf(t, { solvers: cases.slice(0, 4).map(([solver]) => solver) }))).length, 4, 'in one error')
+  t.equal(
+    faultsOf(() => loadSolvers(fileOf(t, { solvers: cases.slice(0, 4).map(([solver]) => solver) }), BUILT_IN)).length,
+    4,
+    'in one error',
+  )
   t.same(
-    faultsOf(() => loadSolvers(fileOf(t, '{"solvers": ['))),
+    faultsOf(() => loadSolvers(fileOf(t, '{"solvers": ['), BUILT_IN)),
     ['the file is not JSON'],
   )
   t.same(
-    faultsOf(() => loadSolvers(join(t.testdir({}), 'nowhere.json'))),
+    faultsOf(() => loadSolvers(join(t.testdir({}), 'nowhere.json'), BUILT_IN)),
     ['the file cannot be read: ENOENT'],
   )
 })
@@ -69,7 +74,7 @@ t.test('[SOLVER-1] a name is taken once, and that of the built-in solver never',
   const solvers = ['a', 'b', 'a', 'horn-2d'].map((name) => ({ name, command: 'x' }))
   const expected = 'expected a name that no other solver has, and not horn-2d'
   t.same(
-    faultsOf(() => loadSolvers(fileOf(t, { solvers }))),
+    faultsOf(() => loadSolvers(fileOf(t, { solvers }), BUILT_IN)),
     [`/solvers/2/name: ${expected}`, `/solvers/3/name: ${expected}`],
   )
 })
@@ -89,7 +94,7 @@ t.test('[SOLVER-1] a worker looks whether programs and folders are there: by PAT
   const folder = t.testdir({ 'solvers.json': JSON.stringify(content), bin: { tool: '#!/bin/sh\n', text: '' }, sub: {} })
   chmodSync(join(folder, 'bin/tool'), 0o755)
   const path = join(folder, 'solvers.json')
-  const solvers = loadSolvers(path)
+  const solvers = loadSolvers(path, BUILT_IN)
   const worker = { PATH: `/nowhere:${folder}/bin` }
   t.same(
     faultsOf(() => checkPrograms({ solvers, path }, solvers, worker)),

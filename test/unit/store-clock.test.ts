@@ -6,13 +6,14 @@ import { runEvents } from '../../src/core/run-events.js'
 import { StoreClock, storeClock } from '../../src/core/store-clock.js'
 import { attemptAtStart, overBeforeStart } from '../../src/jobs/attempt.js'
 import { conclusionOf } from '../../src/jobs/claims/claim-end.js'
-import type { Final } from '../../src/jobs/finalize.js'
+import type { Final } from '../../src/jobs/job-tally.js'
 import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
 import { LostLockTracker } from '../../src/jobs/sweeper/lost-lock-tracker.js'
 import { reconcile } from '../../src/jobs/sweeper/reconcile.js'
+import { runKind } from '../../src/kinds/run/kind.js'
 import type { Queue } from '../../src/queue/queue.js'
-import type { Processor } from '../../src/worker/processor.js'
 import { runJob } from '../../src/worker/run-job.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 import { MemoryFeeds } from '../support/memory-feeds.js'
 import { setClock } from '../support/set-clock.js'
@@ -126,12 +127,12 @@ t.test('a worker two hours ahead stops a job at its deadline and no sooner', asy
   const { broker } = await running()
   setMachine(t, 2 * HOUR_MS)
   const stops: unknown[] = []
-  const processor: Processor<'run'> = async (_input, job) => {
+  const processor: RunProcessor = async (_input, job) => {
     await sleep(30)
     stops.push(job.signal.reason)
     return { metrics_summary: {} }
   }
-  const task = { kind: 'run', id: 'r', round: 1, token: 1, input: {} as never } as const
+  const task = { kind: runKind, id: 'r', round: 1, token: 1, input: {} as never } as const
   t.match(await runJob(task, processor, { broker, cancelGraceMs: 100, onStart: () => {} }), { how: 'done' })
   t.same(stops, [undefined])
 })

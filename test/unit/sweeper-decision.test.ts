@@ -3,6 +3,7 @@ import type { Entry } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
 import { type Action, type DecisionLimits, decide, type Observation, phaseOf } from '../../src/jobs/sweeper/decide.js'
 import type { QueueState } from '../../src/queue/queue.js'
+import { BUILT_IN } from '../support/kinds.js'
 
 const NOW = Date.UTC(2026, 10, 29)
 const LIMITS: DecisionLimits = { cancelGraceMs: 5_000, lockMs: 10_000, mayJudge: true }
@@ -39,7 +40,7 @@ function jobOf(status: JobState['status'], { kind = 'run', attempt = 1, started 
   const entry: Entry = { id: 'a', generation: 'g', seq: 1, class: 'persisted', key: 'status', body }
   return {
     id: 'a',
-    kind,
+    kind: BUILT_IN.get(kind),
     owner: 'alice',
     solver: null,
     parent: null,

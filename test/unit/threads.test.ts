@@ -3,8 +3,9 @@ import type { HornInput } from '../../src/kinds/run/input.js'
 import { type Job, JobFailure, Stop } from '../../src/worker/processor.js'
 import { ThreadPool } from '../../src/worker/threads/thread-pool.js'
 import { eventually } from '../support/eventually.js'
+import type { RunProcessor } from '../support/kinds.js'
 
-const pool = new ThreadPool<'run'>(new URL('../support/scripted-thread.js', import.meta.url))
+const pool = new ThreadPool<RunProcessor>(new URL('../support/scripted-thread.js', import.meta.url))
 t.teardown(() => pool.close())
 
 /** A job whose reports are kept, and which a test can stop and kill. */
@@ -88,7 +89,7 @@ t.test('[ATTEMPT-1] a thread that dies by itself fails the attempt with its reas
 })
 
 t.test('a thread that runs out of memory takes nothing else with it', async (t) => {
-  const small = new ThreadPool<'run'>(new URL('../support/scripted-thread.js', import.meta.url), { maxOldGenerationSizeMb: 32 })
+  const small = new ThreadPool<RunProcessor>(new URL('../support/scripted-thread.js', import.meta.url), { maxOldGenerationSizeMb: 32 })
   t.teardown(() => small.close())
   const job = { id: 'memory', signal: new AbortController().signal, killed: new AbortController().signal, alive: () => {} }
   await t.rejects(small.processor({} as HornInput, job as unknown as Job<'run'>), { message: /died: .*memory/ })

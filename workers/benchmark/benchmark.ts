@@ -1,4 +1,4 @@
-import type { InputOf } from '../../src/core/kinds.js'
+import type { BenchmarkInput } from '../../src/kinds/benchmark/input.js'
 import type { BenchmarkSummary, RequestFailed, RequestOk } from '../../src/kinds/benchmark/result.js'
 import { type Job, JobFailure, type Processor } from '../../src/worker/processor.js'
 import { buildMatrix, byProvider, type Cell, type Matrix } from './matrix.js'
@@ -24,22 +24,20 @@ export interface BenchmarkOptions {
  * The processor of benchmarks: sends the requests of the matrix, models of one provider one after the other, providers side by side, and reports each as it ends.
  * A request that fails is a result; the benchmark fails when not a single measured request succeeded, or when nothing can be sent at all.
  */
-export function benchmarkProcessor(parts: BenchmarkOptions): Processor<'benchmark'> {
+export function benchmarkProcessor(parts: BenchmarkOptions): Processor<BenchmarkInput, 'process'> {
   return async (input, job) => new Benchmark(parts, await loadOpenAI(), input, job).run()
 }
-
-type Input = InputOf<'benchmark'>
 
 class Benchmark {
   readonly #options: BenchmarkOptions
   readonly #openai: OpenAIPackage
-  readonly #input: Input
-  readonly #job: Job<'benchmark'>
+  readonly #input: BenchmarkInput
+  readonly #job: Job<'process'>
   readonly #matrix: Matrix
   readonly #measured = new Map<Cell, Measured[]>()
   #finished = 0
 
-  constructor(parts: BenchmarkOptions, openai: OpenAIPackage, input: Input, job: Job<'benchmark'>) {
+  constructor(parts: BenchmarkOptions, openai: OpenAIPackage, input: BenchmarkInput, job: Job<'process'>) {
     this.#options = parts
     this.#openai = openai
     this.#input = input

@@ -1,6 +1,7 @@
 import { secondsSinceStart } from '../../src/core/elapsed.js'
 import type { JobEvent } from '../../src/core/entry.js'
-import { type JobState, messageOf } from '../../src/core/job-state.js'
+import { messageOf } from '../../src/core/entry.js'
+import type { JobState } from '../../src/core/job-state.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
 import type { OptimizationMessages } from '../../src/kinds/optimization/messages.js'

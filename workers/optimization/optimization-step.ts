@@ -8,6 +8,7 @@ import { cancelChildren, endPart } from '../../src/jobs/sweeper/cancel-children.
 import { scheduleStep } from '../../src/jobs/sweeper/schedule-step.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
+import { optimizationKind } from '../../src/kinds/optimization/kind.js'
 import { isFinal } from '../../src/protocol/status.js'
 import { type Outcome, queuedRoundOf } from '../../src/queue/queue.js'
 import type { WriteRefusal } from '../../src/storage/broker.js'
@@ -53,7 +54,7 @@ export async function stepOptimization(parts: StepPorts, id: string): Promise<vo
 /** Does one thing, or finds that there is nothing to do. */
 async function isAtRest(parts: StepPorts, id: string): Promise<boolean> {
   const state = (await parts.broker.read(id))?.state
-  if (state?.kind !== 'optimization') return true
+  if (state?.kind.name !== optimizationKind.name) return true
   if (isFinal(state.status)) return cancelChildren(parts, state).then(() => true)
   if (state.status === 'queued') return start(parts, state)
   const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)

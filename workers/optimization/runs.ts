@@ -1,4 +1,5 @@
-import { type JobState, messageOf } from '../../src/core/job-state.js'
+import { messageOf } from '../../src/core/entry.js'
+import type { JobState } from '../../src/core/job-state.js'
 import type { JobService } from '../../src/jobs/job-service.js'
 import { type OptimizationInput, runInputOf } from '../../src/kinds/optimization/input.js'
 import { type CodeName, RuncastError } from '../../src/protocol/codes.js'

@@ -1,6 +1,5 @@
-import type { ResultOf } from '../../src/core/kinds.js'
 import type { HornInput } from '../../src/kinds/run/input.js'
-import { type Job, JobFailure, type Processor } from '../../src/worker/processor.js'
+import { type Job, JobFailure, type Processor, type Results } from '../../src/worker/processor.js'
 import { assemble } from './assembly.js'
 import { BandedLdlt } from './banded-ldlt.js'
 import { scaleToTip, tipQuality } from './faces.js'
@@ -36,10 +35,10 @@ interface Run {
  * 2-D plane stress. Limits: no fillets, so no stress concentration at a step; thick horns and steps need three dimensions. Fails with `solver_error`
  * for the reasons of `modeFault`.
  */
-export const solveRun: Processor<'run'> = (input, job) => solveHorn(input, job, new Pacer(job.signal))
+export const solveRun: Processor<HornInput, 'run'> = (input, job) => solveHorn(input, job, new Pacer(job.signal))
 
 /** `solveRun` at a pace that the caller gives. */
-export async function solveHorn(input: HornInput, job: Job<'run'>, pacer: Pacer): Promise<ResultOf<'run'>> {
+export async function solveHorn(input: HornInput, job: Job<'run'>, pacer: Pacer): Promise<Results['run']> {
   const summary: Record<string, number> = {}
   const measure = (name: string, value: number, unit: string) => {
     summary[name] = value

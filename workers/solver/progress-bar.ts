@@ -1,9 +1,9 @@
-import type { PhaseOf } from '../../src/core/kinds.js'
+import type { RUN_PHASES } from '../../src/protocol/run-messages.js'
 import type { Job } from '../../src/worker/processor.js'
 
 /** A part of the work; `weight` is its share of the time, in any unit that all stages have in common. */
 export interface Stage {
-  readonly phase: PhaseOf<'run'>
+  readonly phase: (typeof RUN_PHASES)[number]
   readonly weight: number
 }
 

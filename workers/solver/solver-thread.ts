@@ -1,4 +1,4 @@
 import { serveJobs } from '../../src/worker/threads/serve-jobs.js'
 import { solveRun } from './horn-2d.js'
 
-serveJobs<'run'>(solveRun)
+serveJobs(solveRun)

@@ -1,5 +1,5 @@
+import { loadKinds } from '../../app/load-kinds.js'
 import { type Config, loadConfig } from '../../config/config.js'
-import { loadKinds } from '../../config/load-kinds.js'
 import { readyRedis } from '../../embedded/ready-redis.js'
 import { type Stack, startStack } from '../../embedded/stack.js'
 import { defineCommand } from '../command.js'
@@ -20,8 +20,8 @@ export const start = defineCommand({
     'The container image has no Redis: there it needs REDIS_URL and JWT_SECRET.',
   ],
   run: async () => {
-    await loadKinds(process.env)
-    const config = loadConfig(process.env)
+    const { kinds } = await loadKinds(process.env)
+    const config = loadConfig(process.env, [], true, kinds)
     if (config.REDIS_URL === '') await readyRedis(process.env.RUNCAST_NO_INSTALL !== '1', (line) => process.stderr.write(`${line}\n`))
     const stack = await startStack({
       host: config.HOST,

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { loadKinds } from '../../config/load-kinds.js'
-import { isKindName, KIND_NAMES } from '../../core/kinds.js'
+import { loadKinds } from '../../app/load-kinds.js'
+import { Kinds } from '../../core/kind.js'
+import { BUILT_IN_KINDS } from '../../kinds/index.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { CommandError, EXIT } from '../exit-code.js'
 import { followJob } from '../follow.js'
@@ -10,14 +11,18 @@ import { plainLine } from '../plain-text.js'
 import { requestFor } from '../submission.js'
 import { WATCH_EXITS } from './watch.js'
 
+const SOLVERS = new Kinds(BUILT_IN_KINDS).solved
+  .map(({ name, solvers: [first] }) => `of a ${name}: what computes it; without it ${first}`)
+  .join('; ')
+
 /** Submits a job of any kind and prints its id. */
 export const submit = defineCommand({
-  about: 'Submits a job (run, optimization, benchmark or a kind of your own) and prints its id.',
+  about: `Submits a job (${BUILT_IN_KINDS.map(({ name }) => name).join(', ')} or a kind of your own) and prints its id.`,
   operands: ['kind'],
   options: {
     input: { value: '<file>', about: 'JSON of its input; - for stdin; without it {}' },
     id: { value: '<id>', about: 'its id; without it the hub draws one' },
-    solver: { value: '<name>', about: 'of a run: what computes it; without it horn-2d' },
+    solver: { value: '<name>', about: SOLVERS },
     timeout: { value: '<seconds>', about: 'how long it may take; without it as long as its kind may' },
     watch: { about: 'shows it live, until it ends' },
     json: { about: 'prints the answer, and with --watch each message, as a line of JSON' },
@@ -31,32 +36,33 @@ export const submit = defineCommand({
     const hub = hubOf('submit', given)
     const timeoutS = given.timeout === undefined ? undefined : countOf('submit', 'timeout', given.timeout, 1)
     const { id, solver } = given
-    await loadKinds(process.env)
+    const { kinds } = await loadKinds(process.env)
     const input = await readInput(given.input)
-    const { path, body } = requestFor({
+    const submission = {
       kind,
       input,
       ...(id !== undefined && { id }),
       ...(solver !== undefined && { solver }),
       ...(timeoutS !== undefined && { timeoutS }),
-    })
+    }
+    const { path, body } = requestFor(submission, kinds)
     const accepted = await callHub(hub, 'POST', path, body).catch((error: unknown) => {
-      throw unknownKind(kind, error) ?? error
+      throw unknownKind(kind, error, kinds) ?? error
     })
     const idNow = idOf(accepted)
     process.stdout.write(`${given.json ? JSON.stringify(accepted) : idNow}\n`)
-    return given.watch ? followJob(hub, idNow, given.json === true) : EXIT.ok
+    return given.watch ? followJob(hub, idNow, given.json === true, kinds) : EXIT.ok
   },
 })
 
 /** What to say where the hub does not know the kind: all kinds that there are. Null for any other error. */
-function unknownKind(kind: string, error: unknown): CommandError | null {
-  if (isKindName(kind) || !(error instanceof HubRefusal)) return null
+function unknownKind(kind: string, error: unknown, kinds: Kinds): CommandError | null {
+  if (kinds.find(kind) || !(error instanceof HubRefusal)) return null
   const fault = error.faults.find(({ path }) => path === '/process_type')
   // A hub without kinds of its own creates nothing at that address, which it may know for other methods.
   if (!fault && error.code !== 'no_route' && error.code !== 'method_not_allowed') return null
   const own = fault?.expected.replace(/^one of /, '').split(', ') ?? []
-  const known = [...new Set([...KIND_NAMES, ...own])]
+  const known = [...new Set([...kinds.names, ...own])]
   return new CommandError(`runcast: no kind "${plainLine(kind)}"; there are ${known.join(', ')}`, EXIT.unknown)
 }
 

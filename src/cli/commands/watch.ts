@@ -1,4 +1,4 @@
-import { loadKinds } from '../../config/load-kinds.js'
+import { loadKinds } from '../../app/load-kinds.js'
 import { defineCommand } from '../command.js'
 import { followJob } from '../follow.js'
 import { HUB_OPTIONS, hubOf } from '../hub-access.js'
@@ -15,7 +15,7 @@ export const watch = defineCommand({
   notes: [WATCH_EXITS],
   run: async ({ id }, given) => {
     const hub = hubOf('watch', given)
-    await loadKinds(process.env)
-    return followJob(hub, id, given.json === true)
+    const { kinds } = await loadKinds(process.env)
+    return followJob(hub, id, given.json === true, kinds)
   },
 })

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type TSchema } from 'typebox'
-import { KIND_NAMES, KINDS, type Kind, type KindName } from '../../core/kinds.js'
 import { jobView, nativeDialect } from '../../core/native-dialect.js'
 import { JobTimeout } from '../../core/timeout.js'
 import type { Policy } from '../../hub/guards/policy.js'
@@ -21,7 +20,7 @@ export const allJobs: JobResource = {
   dialect: nativeDialect,
   stateOf: jobView,
   briefOf: jobView,
-  nameOf: ({ id, kind }) => ({ id, kind }),
+  nameOf: ({ id, kind }) => ({ id, kind: kind.name }),
   socketOf: (id) => `/api/jobs/${id}/socket`,
 }
 
@@ -45,13 +44,13 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
     tags,
     summary: 'Enqueue a job of any kind. With Accept: text/event-stream its messages up to the final one',
     headers: IdempotencyHeaders,
-    body: Type.Union(KIND_NAMES.map((name) => submitOf(Type.Literal(name), (KINDS[name] as Kind).input))),
+    body: Type.Union(jobs.kinds.all.map(({ name, input }) => submitOf(Type.Literal(name), input))),
   }
   // The input is its kind's, and is checked in full by the submit; what a configured solver takes it alone knows, with numbers as they were written.
-  const checkBody = bodyValidator(submitOf(Type.Enum([...KIND_NAMES]), Type.Unknown()), 'input')
+  const checkBody = bodyValidator(submitOf(Type.Enum([...jobs.kinds.names]), Type.Unknown()), 'input')
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler }, async (request, reply) => {
-    const body = request.body as { kind: KindName; id?: string; job_timeout_s?: number; solver?: string; input: unknown } // by the schema
+    const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown } // by the schema
     const { job_timeout_s: timeoutS, ...given } = body
     const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
     return enqueue({ app, request, reply }, allJobs, () => jobs.submit(submission))
@@ -63,9 +62,7 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
   ] as const) {
     app.post(`/:id/${path}`, { schema: { tags, summary, params: Path } }, async (request, reply) => {
       const { id } = request.params
-      const view = viewOf(policy, request)
-      const { kind } = await jobs.read(null, id, view)
-      return reply.code(202).send({ id, status: await jobs.pause(kind, id, view, to) })
+      return reply.code(202).send({ id, status: await jobs.pause(null, id, viewOf(policy, request), to) })
     })
   }
 }

@@ -1,12 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
+import type { Kind } from '../../core/kind.js'
 import type { ClaimService } from '../../jobs/claims/claim-service.js'
-import { Assignment, ClaimAnswer, ClaimPost, ClaimPostInFull, ClaimRequest } from '../../protocol/claim-messages.js'
+import { assignment, ClaimAnswer, ClaimPost, claimPostInFull, claimRequest } from '../../protocol/claim-messages.js'
 import { stringifyJson } from '../../protocol/json.js'
 import { bodyValidator } from '../plugins/validation.js'
 
 export interface ClaimRoutesOptions {
+  /** Those that may be claimed. */
+  readonly kinds: readonly Kind[]
   readonly claims: ClaimService
   /** Most bytes of a post: what a message may have. */
   readonly maxPostBytes: number
@@ -16,15 +19,16 @@ const Path = Type.Object({ id: Type.String() })
 const checkPost = bodyValidator(ClaimPost)
 
 /** `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`, for the role `worker`: jobs for workers in any language, over HTTP. */
-export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { claims, maxPostBytes }) => {
+export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { kinds, claims, maxPostBytes }) => {
   const tags = ['workers']
   app.addHook('onRequest', app.identifyWorker)
 
+  const names = kinds.map(({ name }) => name)
   const claimed = {
     tags,
     summary: 'Claim the next job of a kind, and start it',
-    body: ClaimRequest,
-    response: { 200: Assignment, 204: Type.Null({ description: 'none came within wait_s' }) },
+    body: claimRequest(names),
+    response: { 200: assignment(names), 204: Type.Null({ description: 'none came within wait_s' }) },
   }
   // An input keeps the text of its numbers.
   app.post('/claim', { schema: claimed, serializerCompiler: () => (answer: unknown) => stringifyJson(answer) }, async (request, reply) => {
@@ -39,7 +43,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     tags,
     summary: 'Tell of a claimed job, renew its lease, and end it',
     params: Path,
-    body: ClaimPostInFull,
+    body: claimPostInFull(kinds.flatMap(({ claimEvents }) => Object.values(claimEvents ?? {}))),
     response: { 200: ClaimAnswer },
   }
   // What its events have to be is known once the job is: here they are only events.

@@ -4,7 +4,7 @@ import Type, { type Static } from 'typebox'
 import type { Dialect } from '../../core/dialect.js'
 import type { Entry } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import { isKindName, KIND_NAMES, type KindName } from '../../core/kinds.js'
+import type { Kinds } from '../../core/kind.js'
 import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { JobService, View } from '../../jobs/job-service.js'
@@ -15,8 +15,8 @@ import { serveStream, takePlace } from './stream.js'
 
 /** Jobs as one part of the REST interface shows them: where they lie, what they are called, in which dialect they speak. */
 export interface JobResource {
-  /** The kind that is shown; null for all. */
-  readonly kind: KindName | null
+  /** The name of the kind that is shown; null for all. */
+  readonly kind: string | null
   /** Where the jobs lie, without a slash at the end. */
   readonly base: string
   readonly tag: string
@@ -68,7 +68,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   const querystring = kind === null ? PageOfKinds : Page
   app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring } }, async (request) => {
     const { limit, cursor, status, kind: asked } = request.query as Static<typeof PageOfKinds> // no kind where its schema has none
-    const page = await jobs.list(request.identity.sub, asked === undefined ? kind : kindOf(asked), limit, cursor, status)
+    const page = await jobs.list(request.identity.sub, asked === undefined ? kind : mustBeKnown(jobs.kinds, asked), limit, cursor, status)
     return { [listField]: page.jobs.map(briefOf), cursor: page.cursor ?? null }
   })
 
@@ -86,8 +86,13 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
       return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...(after && { after }) }))
     }
     const { after = 0, limit } = request.query
-    const isWanted = (entry: Entry) => dialect.body(entry) !== null
     const view = viewOf(policy, request)
+    const messages = new Map<Entry, unknown>()
+    const isWanted = (entry: Entry, { kind }: JobState) => {
+      const message = dialect.message(entry, kind)
+      if (message) messages.set(entry, message)
+      return message !== null
+    }
     const { state, page, next } = await jobs.history(kind, request.params.id, view, { after, limit, isWanted })
     return {
       [idField]: state.id,
@@ -95,7 +100,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
       seq: state.seq,
       oldest_seq: page.oldestSeq,
       truncated: page.truncated,
-      events: page.entries.flatMap((entry) => messagesOf(dialect.body(entry))),
+      events: page.entries.map((entry) => messages.get(entry)),
       next_after: next,
     }
   })
@@ -131,17 +136,12 @@ export interface AcceptedJob {
   }
 }
 
-function kindOf(name: string): KindName {
-  if (isKindName(name)) return name
-  throw new RuncastError('invalid', { issues: [{ path: '/querystring/kind', expected: `one of ${KIND_NAMES.join(', ')}` }] })
+function mustBeKnown(kinds: Kinds, name: string): string {
+  if (kinds.find(name)) return name
+  throw new RuncastError('invalid', { issues: [{ path: '/querystring/kind', expected: `one of ${kinds.names.join(', ')}` }] })
 }
 
 /** Which jobs the user of a request may see. */
 export function viewOf(policy: Policy, { identity }: FastifyRequest): View {
   return (owner) => policy.mayView(identity, owner)
-}
-
-/** An entry's message, parsed; none where the dialect has none for it. */
-function messagesOf(body: Buffer | null): unknown[] {
-  return body ? [JSON.parse(body.toString())] : []
 }

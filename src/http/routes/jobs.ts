@@ -1,26 +1,31 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type TSchema } from 'typebox'
-import { KINDS, type RunKindName } from '../../core/kinds.js'
+import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import { JobId } from '../../protocol/job-id.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { type JobResourceOptions, jobResource } from './job-resource.js'
+import { type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
-  readonly kind: RunKindName
+  /** One with the run dialect. */
+  readonly kind: Kind
 }
 
-/** REST of one kind of job that a worker computes: submit, and what can be done with any job, in the run dialect. All of it derives from the kinds table. */
+const Path = Type.Object({ id: Type.String() })
+
+/** REST of one kind of job in the run dialect: submit, what can be done with any job, and, where it goes on in steps, pause and resume. All of it derives from its contract. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
-  const { idField, path, solvers: own, input } = KINDS[kind]
+  const { name, idField, solvers: own, input, submission } = kind
+  const isFlat = submission?.isFlat === true
   const takesSolver = own.length > 0
   const solvers = [...own, ...jobs.solvers]
   const AnyObject = Type.Object({}, { additionalProperties: true })
   const takesAny = takesSolver && jobs.solvers.length > 0
   const resource = runDialectResource(kind)
+  const tags = [resource.tag]
   await app.register(jobResource, { resource, jobs, policy })
 
   const submitOf = (input: TSchema) =>
@@ -29,12 +34,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         [idField]: Type.Optional(JobId),
         job_timeout_s: JobTimeout,
         ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
-        input,
+        ...(isFlat ? kind.input.properties : { input }),
       },
       { additionalProperties: false },
     )
   const schema = {
-    tags: [path],
+    tags,
     summary: 'Enqueue. With Accept: text/event-stream state and live progress up to the final message',
     headers: IdempotencyHeaders,
     body: submitOf(takesAny ? Type.Union([AnyObject, input]) : input),
@@ -43,18 +48,27 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const checkBody = takesAny ? bodyValidator(submitOf(AnyObject), 'input') : bodyValidator(submitOf(input))
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler, onRequest: app.identify }, async (request, reply) => {
-    const body = request.body as { [field: string]: unknown }
-    const id = body[idField] as string | undefined // JobId, by the schema
-    const timeoutS = body.job_timeout_s as number | undefined // JobTimeout, by the schema
-    const solver = body.solver as string | undefined // one of the names, by the schema
+    const { [idField]: id, job_timeout_s: timeoutS, ...rest } = request.body as Readonly<Record<string, unknown>>
+    const solver = takesSolver ? rest.solver : undefined
     const who = {
       owner: request.identity.sub,
-      kind,
-      ...(solver !== undefined && { solver }),
-      ...(id !== undefined && { id }),
-      ...(timeoutS !== undefined && { timeoutS }),
+      kind: name,
+      ...(solver !== undefined && { solver: solver as string }), // one of the names, by the schema
+      ...(id !== undefined && { id: id as string }), // JobId
+      ...(timeoutS !== undefined && { timeoutS: timeoutS as number }), // JobTimeout
       ...keyOf(request),
     }
-    return enqueue({ app, request, reply }, resource, () => jobs.submit({ ...who, input: body.input }))
+    return enqueue({ app, request, reply }, resource, () => jobs.submit({ ...who, input: isFlat ? rest : rest.input }))
   })
+
+  if (!kind.inSteps) return
+  for (const [path, to, about] of [
+    ['pause', 'paused', 'Submit no more runs until it is resumed; those that are computed go on to their end'],
+    ['resume', 'running', 'Go on'],
+  ] as const) {
+    app.post(`/:id/${path}`, { schema: { tags, summary: about, params: Path }, onRequest: app.identify }, async (request, reply) => {
+      const { id } = request.params
+      return reply.code(202).send({ [idField]: id, status: await jobs.pause(name, id, viewOf(policy, request), to) })
+    })
+  }
 }

@@ -1,6 +1,5 @@
 import { processDialect, processFinal, processView } from '../../core/dialect.js'
 import type { JobState } from '../../core/job-state.js'
-import { KINDS } from '../../core/kinds.js'
 import type { JobResource } from './job-resource.js'
 
 const stateOf = (state: JobState) => ({ ...processView(state), result: processFinal(state) })
@@ -15,6 +14,6 @@ export const processes: JobResource = {
   dialect: processDialect,
   stateOf,
   briefOf: stateOf,
-  nameOf: ({ id, kind }) => ({ process_id: id, process_type: KINDS[kind].processType }),
+  nameOf: ({ id, kind }) => ({ process_id: id, process_type: kind.processType }),
   socketOf: () => '/ws',
 }

@@ -1,29 +1,26 @@
 import { runDialect } from '../../core/dialect.js'
-import { type JobState, messageOf } from '../../core/job-state.js'
-import { KINDS, type RunKindName } from '../../core/kinds.js'
+import { messageOf } from '../../core/entry.js'
+import type { JobState } from '../../core/job-state.js'
+import type { Kind } from '../../core/kind.js'
 import type { JobResource } from './job-resource.js'
 
-/** Jobs of one kind in the run dialect. All of it derives from the kinds table. */
-export function runDialectResource(kind: RunKindName): JobResource {
-  const { idField, path, snapshot } = KINDS[kind]
+/** Jobs of one kind in the run dialect. All of it derives from its contract. Throws `TypeError` for a kind in another dialect. */
+export function runDialectResource({ name, idField, path, snapshot, hiddenInLists }: Kind): JobResource {
+  if (path === null || !snapshot) throw new TypeError(`the kind ${name} has no run dialect`)
   /** The snapshot, less what only a socket says. */
   const stateOf = (state: JobState) => {
     const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
     return { ...fields, result: finalOf(state) }
   }
   return {
-    kind,
+    kind: name,
     base: `/api/v2/${path}`,
     tag: path,
     idField,
     listField: path,
     dialect: runDialect,
     stateOf,
-    // A front of hundreds of points is for whoever asks for that one.
-    briefOf: (state) => {
-      const { front: _front, ...fields } = stateOf(state) as Record<string, unknown>
-      return fields
-    },
+    briefOf: (state) => Object.fromEntries(Object.entries(stateOf(state)).filter(([field]) => !hiddenInLists.includes(field))),
     nameOf: ({ id }) => ({ [idField]: id }),
     socketOf: (id) => `/api/v2/ws/${path}/${id}`,
   }

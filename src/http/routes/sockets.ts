@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { runDialect } from '../../core/dialect.js'
-import { KINDS, RUN_KIND_NAMES } from '../../core/kinds.js'
+import type { Kinds } from '../../core/kind.js'
 import { nativeDialect } from '../../core/native-dialect.js'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
@@ -14,6 +14,7 @@ import { WebSocketTransport } from '../transports/websocket-transport.js'
 import { positionOf } from './position.js'
 
 export interface SocketOptions {
+  readonly kinds: Kinds
   readonly limit: UpgradeLimit
   readonly maxInboundBytes: number
   readonly userLimits: UserScopeLimits
@@ -34,7 +35,7 @@ const MAX_BUFFERED_CHUNKS = 1024
  * a refused handshake.
  */
 export const sockets = fp(
-  async (app: FastifyInstance, { limit, maxInboundBytes, userLimits }: SocketOptions) => {
+  async (app: FastifyInstance, { kinds, limit, maxInboundBytes, userLimits }: SocketOptions) => {
     // `closeTimeout`, `maxFragments` and `maxBufferedChunks` are options of `ws` that its types do not know.
     const wsOptions = {
       maxPayload: maxInboundBytes,
@@ -72,8 +73,8 @@ export const sockets = fp(
       const after = positionOf(request.query as object)
       return jobScope({ id, kind: null, idField: 'id', dialect: nativeDialect, ...(after && { after }) })
     })
-    for (const kind of RUN_KIND_NAMES) {
-      const { idField, path } = KINDS[kind]
+    for (const { name: kind, idField, path } of kinds.all) {
+      if (path === null) continue
       socketAt(`/api/v2/ws/${path}/:id`, [path], 'WebSocket: state and live progress', (request) => {
         const { id } = request.params as { id: string } // of the route
         const after = positionOf(request.query as object)

@@ -1,6 +1,5 @@
 import type { Dialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
-import type { KindName } from '../../core/kinds.js'
 import type { ScopeMessage } from '../../protocol/client-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
@@ -10,8 +9,8 @@ import type { SubscriptionHandle } from './subscription-handle.js'
 
 export interface JobScopeOptions {
   readonly id: string
-  /** The kind that this address serves; null for any. A job of another kind does not exist here. */
-  readonly kind: KindName | null
+  /** The name of the kind that this address serves; null for any. A job of another kind does not exist here. */
+  readonly kind: string | null
   readonly dialect: Dialect
   /** The field that names the job in the answers. */
   readonly idField: string
@@ -48,7 +47,7 @@ class JobScope implements Scope {
       dialect,
       outbox,
       ...(after && { after }),
-      mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind === kind),
+      mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind.name === kind),
       lost: () => close('not_found'),
       // In a later turn, since the message is only just leaving.
       ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),

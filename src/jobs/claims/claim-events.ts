@@ -1,10 +1,9 @@
 import type { TSchema } from 'typebox'
 import type { JobEvent } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import { COMPUTED_KIND_NAMES, type KindName, lifecycleOf, type PhaseOf } from '../../core/kinds.js'
-import { REPORT_EVENTS } from '../../core/report-events.js'
+import type { Kind } from '../../core/kind.js'
 import { Checker } from '../../protocol/checker.js'
-import { CLAIM_EVENTS, type ClaimEnd, type ClaimEvent, type ClaimPost } from '../../protocol/claim-messages.js'
+import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 
 /** What a post says, in its order. */
@@ -21,12 +20,17 @@ type Posted = ClaimPost['events'][number]
 
 const ENDS: readonly string[] = ['completed', 'failed', 'released', 'cancelled'] satisfies ClaimEnd['type'][]
 
-const checkers = new Map<KindName, Map<string, Checker<TSchema>>>(
-  COMPUTED_KIND_NAMES.map((kind) => {
-    const byType = Object.entries<TSchema>(CLAIM_EVENTS[kind])
-    return [kind, new Map(byType.map(([type, schema]) => [type, new Checker(schema)]))]
-  }),
-)
+/** Of a kind, made when it is first asked for. */
+const checkers = new WeakMap<Kind, ReadonlyMap<string, Checker<TSchema>>>()
+
+function checkersOf(kind: Kind): ReadonlyMap<string, Checker<TSchema>> {
+  let known = checkers.get(kind)
+  if (!known) {
+    known = new Map(Object.entries(kind.claimEvents ?? {}).map(([type, schema]) => [type, new Checker(schema)]))
+    checkers.set(kind, known)
+  }
+  return known
+}
 
 /** Reads the events of a post about this job. Throws `invalid` with the path of each faulty field; `elapsed_s` is told where progress is. */
 export function readPost(state: JobState, events: readonly Posted[], elapsed_s: number): Told {
@@ -46,31 +50,26 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
   }
 }
 
-function check(kind: KindName, event: Posted, path: string): ClaimEvent {
-  const checker = checkers.get(kind)?.get(event.type)
-  if (!checker) throw faultAt(`${path}/type`, `one of ${[...(checkers.get(kind)?.keys() ?? [])].join(', ')}`)
+function check(kind: Kind, event: Posted, path: string): ClaimEvent {
+  const known = checkersOf(kind)
+  const checker = known.get(event.type)
+  if (!checker) throw faultAt(`${path}/type`, `one of ${[...known.keys()].join(', ')}`)
   const filled = checker.fill(event)
   if (!checker.check(filled)) throw new RuncastError('invalid', { issues: checker.faults(filled, path) })
   return filled as ClaimEvent // the checker of this type has just said so
 }
 
-function reportsOf(state: JobState, events: readonly ClaimEvent[], elapsed_s: number): { event: JobEvent; path: string }[] {
-  const last = lifecycleOf(state.kind).last(state)
-  const run = REPORT_EVENTS.run(state.id, last)
-  const benchmark = REPORT_EVENTS.benchmark(state.id, last)
+function reportsOf({ kind, ...state }: JobState, events: readonly ClaimEvent[], elapsed_s: number): { event: JobEvent; path: string }[] {
+  const reports = kind.reports?.(state.id, kind.events.last(state))
   const reportOf = (event: ClaimEvent): JobEvent | null => {
-    switch (event.type) {
-      case 'progress':
-        return run.progress({ percent: event.percent, phase: event.phase as PhaseOf<'run'>, message: event.message }, elapsed_s) // another one leaves the last
-      case 'metric_update':
-        return run.metric(event.metric_name, event.value, event.unit)
-      case 'process_progress':
-        return benchmark.progress(event.progress)
-      case 'process_result':
-        return benchmark.result(event.result)
-      default:
-        return null
+    if (!reports) return null
+    if ('metric' in reports) {
+      if (event.type === 'progress')
+        return reports.progress({ percent: event.percent, phase: event.phase, message: event.message }, elapsed_s)
+      return event.type === 'metric_update' ? reports.metric(event.metric_name, event.value, event.unit) : null
     }
+    if (event.type === 'process_progress') return reports.progress(event.progress)
+    return event.type === 'process_result' ? reports.result(event.result) : null
   }
   return events.flatMap((said, i) => {
     const event = reportOf(said)

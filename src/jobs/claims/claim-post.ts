@@ -1,7 +1,7 @@
 import { secondsBetween } from '../../core/elapsed.js'
 import { GIVEN_UP, type JobEvent, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import { queueOf } from '../../core/kinds.js'
+import { queueOf } from '../../core/kind.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'

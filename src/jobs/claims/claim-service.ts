@@ -1,5 +1,5 @@
 import { inputOf } from '../../core/job-state.js'
-import { type ComputedKindName, isComputedKind, queueOf } from '../../core/kinds.js'
+import { type Kinds, queueOf } from '../../core/kind.js'
 import { solverOf } from '../../core/solver.js'
 import { storeClock } from '../../core/store-clock.js'
 import { Tally } from '../../core/tally.js'
@@ -16,6 +16,7 @@ import { ClaimRecovery } from './claim-recovery.js'
 import { LongPollWaiters } from './long-poll-waiters.js'
 
 export interface ClaimServiceOptions extends Omit<ClaimPorts, 'attend'> {
+  readonly kinds: Kinds
   /** Names of the solvers that are configured. */
   readonly solvers: readonly string[]
   /** What went wrong beside a request. */
@@ -24,7 +25,8 @@ export interface ClaimServiceOptions extends Omit<ClaimPorts, 'attend'> {
 
 /** Who asks for a job, and how long. */
 export interface ClaimRequest {
-  readonly kind: ComputedKindName
+  /** Name of a claimable kind. */
+  readonly kind: string
   /** Without it the kind's own. */
   readonly solver: string | undefined
   /** Whose token it is: nobody else can write. */
@@ -63,9 +65,11 @@ export class ClaimService {
 
   /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured, `overloaded` where too many wait, and as `confirm` throws. */
   async claim(request: ClaimRequest): Promise<Assignment | null> {
-    const { kind, solver, waitMs, gone } = request
+    const { solver, waitMs, gone } = request
+    const { kinds, solvers } = this.#ports
+    const kind = kinds.get(request.kind)
     if (this.#draining) throw new RuncastError('restart')
-    const queue = queueOf({ kind, solver: solverOf(kind, solver, this.#ports.solvers) })
+    const queue = queueOf({ kind, solver: solverOf(kind, solver, solvers) })
     this.#recovery.attend(queue)
     const until = performance.now() + waitMs
     // Where the client leaves, the next wait ends at once.
@@ -105,7 +109,7 @@ export class ClaimService {
     // Taken: the next job may come into the queue. What fails here the sweeper does.
     this.#follow(queue.started(taken))
     const state = (await broker.read(id))?.state
-    if (!state || state.round !== round || isFinal(state.status) || !isComputedKind(state.kind))
+    if (!state || state.round !== round || isFinal(state.status) || state.kind.claimEvents === null)
       return this.#conclude(taken, { how: 'refused' })
     const attempt = attemptAtStart(state)
     const over = overBeforeStart(attempt, state)
@@ -119,7 +123,7 @@ export class ClaimService {
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
     this.#ports.attempts?.started.add(taken.queue)
     this.taken.add(taken.queue)
-    return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, state.kind, attempt, {
+    return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, attempt, {
       lockMs,
       deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs,
     })
@@ -154,17 +158,12 @@ export class ClaimService {
   }
 }
 
-function assignmentOf(
-  taken: Taken,
-  kind: ComputedKindName,
-  attempt: Attempt,
-  { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number },
-): Assignment {
+function assignmentOf(taken: Taken, attempt: Attempt, { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number }): Assignment {
   const { id, round, token, input } = taken
   const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
   return {
     id,
-    kind,
+    kind: attempt.kind.name,
     input,
     round,
     token,

@@ -1,5 +1,5 @@
-import { type JobState, timestampOf } from '../../core/job-state.js'
-import { isComputedKind, KINDS } from '../../core/kinds.js'
+import { timestampOf } from '../../core/entry.js'
+import type { JobState } from '../../core/job-state.js'
 import { isTimedOut, timeoutFailure } from '../../core/timeout.js'
 import { isComputed, isFinal } from '../../protocol/status.js'
 import type { Outcome, QueueState } from '../../queue/queue.js'
@@ -85,7 +85,7 @@ export function phaseOf({ round }: JobRound, state: JobState | undefined): Phase
  */
 export function decide({ state, queued, isParentOver, unlockedMs }: Observation, limits: DecisionLimits, now: number): Action {
   const isCancelling = state.status === 'cancelling'
-  const isStepped = !isComputedKind(state.kind)
+  const isStepped = state.kind.inSteps
   if (isParentOver && !isCancelling) return { do: 'end child' }
   if (queued.at === 'ended' && !isStepped) return { do: 'end', outcome: queued.outcome }
   if (isCancelling && cancellingMs(state, now) > limits.cancelGraceMs) {
@@ -112,7 +112,7 @@ function missing(state: JobState): Action {
 function silent(state: JobState, queued: QueueState, isUnlockedForLong: boolean): Action | null {
   if (queued.at === 'active' && !queued.isLocked) return isUnlockedForLong ? lost(state, 'The worker was lost.') : { do: 'suspect' }
   if (queued.at === 'waiting') {
-    const { attempts } = KINDS[state.kind]
+    const { attempts } = state.kind
     if (state.attempt >= attempts) return lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`)
     if (state.status === 'running') return { do: 'next attempt' }
   }

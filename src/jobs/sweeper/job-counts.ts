@@ -1,10 +1,9 @@
 import type { JobState } from '../../core/job-state.js'
-import type { KindName } from '../../core/kinds.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { JobRound } from '../../storage/job-store.js'
 
 interface Seen {
-  readonly kind: KindName
+  readonly kind: string
   readonly status: Status
   /** At which sweep. */
   readonly at: number
@@ -20,9 +19,9 @@ export class JobCounts {
   #isOpen = false
 
   /** Null where this process does not sweep, or has not been round yet. */
-  get counts(): (readonly [kind: KindName, status: Status, count: number])[] | null {
+  get counts(): (readonly [kind: string, status: Status, count: number])[] | null {
     if (!this.#isOpen) return null
-    const counts = new Map<string, [KindName, Status, number]>()
+    const counts = new Map<string, [string, Status, number]>()
     for (const { kind, status } of this.#seen.values()) {
       const row = counts.get(`${kind} ${status}`) ?? [kind, status, 0]
       row[2] += 1
@@ -34,7 +33,7 @@ export class JobCounts {
   /** Of a round, the state of its job at this moment. */
   look(looked: JobRound, { kind, status, round }: Pick<JobState, 'kind' | 'status' | 'round'>): void {
     if (isFinal(status) || round > looked.round) this.leave(looked)
-    else this.#seen.set(`${looked.id}~${looked.round}`, { kind, status, at: this.#sweeps })
+    else this.#seen.set(`${looked.id}~${looked.round}`, { kind: kind.name, status, at: this.#sweeps })
   }
 
   /** It has ended, or waits for its turn. */

@@ -1,12 +1,12 @@
 import { fencingWriter } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import { isComputedKind } from '../../core/kinds.js'
 import { lostWorker } from '../../core/lost-worker.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isFinal } from '../../protocol/status.js'
 import { queuedRoundOf } from '../../queue/queue.js'
 import type { JobRound } from '../../storage/job-store.js'
-import { type Finalizer, type FinalSource, finalize, tellOwner } from '../finalize.js'
+import { type Finalizer, finalize, tellOwner } from '../finalize.js'
+import type { FinalSource } from '../job-tally.js'
 import { cancelChildren, endPart } from './cancel-children.js'
 import { type Action, type DecisionLimits, decide, type End, type Observation, phaseOf } from './decide.js'
 import type { JobCounts } from './job-counts.js'
@@ -102,7 +102,7 @@ async function cleanUp(parts: Finalizer, round: JobRound, state: JobState): Prom
 
 /** Whether nothing is left of what a job in steps was made of. A newer round has its checkpoint by now. */
 async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
-  if (isComputedKind(state.kind) || state.round > round) return true
+  if (!state.kind.inSteps || state.round > round) return true
   if (!(await cancelChildren(parts, state))) return false
   await parts.broker.drop(state.id, round)
   return true

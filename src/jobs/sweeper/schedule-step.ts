@@ -1,5 +1,4 @@
 import type { JobState } from '../../core/job-state.js'
-import { isComputedKind } from '../../core/kinds.js'
 import { isFinal } from '../../protocol/status.js'
 import { type Backlog, queuedRoundOf, type StepCause } from '../../queue/queue.js'
 import type { Broker } from '../../storage/broker.js'
@@ -11,7 +10,7 @@ export interface Nudging {
 
 /** Lets a job that goes on in steps do the next one, which sees whatever was written before this call. Any other kind is left alone. */
 export async function scheduleStep({ backlog }: Pick<Nudging, 'backlog'>, state: JobState, why: StepCause = 'news'): Promise<void> {
-  if (!isComputedKind(state.kind)) await backlog.step(queuedRoundOf(state), why)
+  if (state.kind.inSteps) await backlog.step(queuedRoundOf(state), why)
 }
 
 /** A part of a job has ended: the whole goes on. */

@@ -1,11 +1,12 @@
-import type { JobEvent } from '../../core/entry.js'
-import { type JobState, messageOf } from '../../core/job-state.js'
-import { jobEvents, messageBuilder, snapshotFields } from '../../core/run-events.js'
+import { type JobEvent, messageOf } from '../../core/entry.js'
+import type { JobRecord } from '../../core/job-record.js'
+import { messageBuilder } from '../../core/message-builder.js'
+import { jobEvents, snapshotFields } from '../../core/run-events.js'
 import { OPTIMIZATION_MESSAGES, type OptimizationMessages, type OptimizationSnapshot } from './messages.js'
 
 type Body<T extends keyof OptimizationMessages> = Omit<OptimizationMessages[T], 'type' | 'optimization_id' | 'timestamp'>
 
-const message = messageBuilder('optimization_id', OPTIMIZATION_MESSAGES)
+const message = messageBuilder(OPTIMIZATION_MESSAGES, (id) => ({ optimization_id: id }))
 
 const life = jobEvents('optimization_id', OPTIMIZATION_MESSAGES)
 
@@ -14,7 +15,7 @@ export const optimizationEvents = {
   ...life,
 
   /** What a final message says of the way up to it: also how many points were evaluated. */
-  last: (state: JobState): ReturnType<typeof life.last> => {
+  last: (state: JobRecord): ReturnType<typeof life.last> => {
     const { iteration: evaluated, total } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
     return { ...life.last(state), ...(evaluated !== undefined && { evaluated, total }) }
   },
@@ -40,7 +41,7 @@ export const optimizationEvents = {
 }
 
 /** The last-known state of an optimization as the one message that opens a socket (shape: `OptimizationSnapshot`). */
-export function optimizationSnapshot(state: JobState): Omit<OptimizationSnapshot, 'recovered' | 'resync'> {
+export function optimizationSnapshot(state: JobRecord): Omit<OptimizationSnapshot, 'recovered' | 'resync'> {
   const { iteration: evaluated = 0, total = null, generation = 0, counters } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
   const { points: front = [], best = null } = latest<'pareto_front'>(state, 'pareto') ?? {}
   return {
@@ -54,12 +55,12 @@ export function optimizationSnapshot(state: JobState): Omit<OptimizationSnapshot
 }
 
 /** The front that a state knows, whole; null while there is none. */
-export function frontOf(state: JobState): OptimizationMessages['pareto_front'] | null {
+export function frontOf(state: JobRecord): OptimizationMessages['pareto_front'] | null {
   return latest<'pareto_front'>(state, 'pareto') ?? null
 }
 
 /** A stored message is what was validated above, so the type holds. */
-function latest<T extends keyof OptimizationMessages>(state: JobState, key: string): OptimizationMessages[T] | undefined {
+function latest<T extends keyof OptimizationMessages>(state: JobRecord, key: string): OptimizationMessages[T] | undefined {
   const entry = state.latest.get(key)
   return entry && (messageOf(entry) as OptimizationMessages[T])
 }

@@ -1,6 +1,6 @@
 import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import { isKindName } from '../../core/kinds.js'
+import type { Kinds } from '../../core/kind.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../../protocol/status.js'
 import {
@@ -31,14 +31,16 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
+  readonly #kinds: Kinds
   readonly #options: RedisConnectionOptions
   #listener: BrokerListener = { entry: () => {}, gap: () => {} }
   #subscriber: RedisSubscriber | undefined
 
-  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
+  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits; kinds: Kinds }) {
     this.#commands = connectCommands(options)
     this.#keys = new RedisKeys(options.prefix, options.url)
     this.#limits = options.limits
+    this.#kinds = options.kinds
     this.#options = options
   }
 
@@ -101,7 +103,12 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
       if (bytes > this.#limits.maxEventBytes) return tooBig(events, i, bytes, this.#limits)
       const { to } = event
       args.push(event.class, event.key, body, to ?? '', to ? `,${sourcesOf(event).join()},` : '')
-      args.push(event.clears ?? '', (to && STAMPS[to]) ?? '', String(event.message.timestamp), event.optional ? '1' : '')
+      args.push(
+        event.clears ? [event.clears, ...(event.clearedKeys ?? [])].join(' ') : '',
+        (to && STAMPS[to]) ?? '',
+        String(event.message.timestamp),
+        event.optional ? '1' : '',
+      )
     }
     return args
   }
@@ -117,7 +124,7 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     )
     if (!reply) return null
     const [fields, epoch, now, envelopes] = reply
-    const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs })
+    const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs, kinds: this.#kinds })
     if (!since || !envelopes) return { state }
     const durables = envelopes.map((envelope) => readEnvelope(id, envelope))
     const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
@@ -179,7 +186,7 @@ function parse(id: string, envelope: Buffer): Entry | null {
 function readState(
   id: string,
   fields: readonly Buffer[],
-  { epoch, now, staleMs }: { epoch: string; now: number; staleMs: number },
+  { epoch, now, staleMs, kinds }: { epoch: string; now: number; staleMs: number; kinds: Kinds },
 ): JobState {
   const record = new Map<string, string>()
   const latest: [string, Buffer][] = []
@@ -188,10 +195,11 @@ function readState(
     if (name.startsWith('last:')) latest.push([name.slice('last:'.length), value])
     else record.set(name, value.toString())
   }
-  const kind = record.get('kind') ?? ''
+  const name = record.get('kind') ?? ''
   const status = record.get('status') ?? ''
-  if (kind === '' || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
-  if (!isKindName(kind)) throw new RuncastError('not_found', `Job ${id} is of the kind ${kind}, which this process does not know.`)
+  if (name === '' || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  const kind = kinds.find(name)
+  if (!kind) throw new RuncastError('not_found', `Job ${id} is of the kind ${name}, which this process does not know.`)
   const sinceHeartbeatMs = silenceOf(status, record.get('beat_at'), now)
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {

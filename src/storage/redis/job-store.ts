@@ -1,5 +1,5 @@
 import type { JobEvent } from '../../core/entry.js'
-import { KIND_NAMES, type KindName } from '../../core/kinds.js'
+import type { Kinds } from '../../core/kind.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BrokerLimits } from '../broker.js'
 import { readEnvelope } from '../envelope.js'
@@ -21,12 +21,14 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
+  readonly #kinds: Kinds
   readonly #storage: RedisStorage
 
-  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits }) {
+  constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits; kinds: Kinds }) {
     this.#commands = connectCommands(options)
     this.#keys = new RedisKeys(options.prefix, options.url)
     this.#limits = options.limits
+    this.#kinds = options.kinds
     this.#storage = new RedisStorage(this.#commands, this.#keys)
   }
 
@@ -54,7 +56,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   }
 
   /** Newest first; the cursor is `<ms>:<id>` of the last one given, in microseconds for active jobs. All kinds are merged here, so that there is no second index to keep in step. */
-  async list(owner: string, kind: KindName | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
+  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
     const { active } = this.#keys.feed(owner)
     if (phase === 'active') {
       const page = await this.#page([active], limit, cursor && inMicroseconds(cursor))
@@ -62,7 +64,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
       const isOfKind = await this.#areIn(this.#keys.owned(owner, kind), page.ids)
       return { ...page, ids: page.ids.filter((_, i) => isOfKind[i]) }
     }
-    const kinds = kind ? [kind] : KIND_NAMES
+    const kinds = kind ? [kind] : this.#kinds.names
     const keys = kinds.map((kind) => this.#keys.owned(owner, kind))
     const page = await this.#page(keys, limit, cursor)
     return phase === 'final' ? { ...page, ids: await this.#withoutActive(active, page.ids) } : page
@@ -119,7 +121,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   }
 
   async forget(owner: string, id: string): Promise<void> {
-    await Promise.all(KIND_NAMES.map((kind) => asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))))
+    await Promise.all(this.#kinds.names.map((kind) => asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))))
   }
 
   close(): void {
@@ -168,7 +170,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
    * Takes jobs that have expired out of an index that nobody may ever list. It looks at the oldest, and at one at random, since a job that lives long may stand before
    * many that are gone: so more leave than come in.
    */
-  async #trimOwned(owner: string, kind: KindName): Promise<void> {
+  async #trimOwned(owner: string, kind: string): Promise<void> {
     const key = this.#keys.owned(owner, kind)
     const random = await asked(this.#commands.zrandmember(key))
     await this.#forgetExpired(key, random === null ? [] : [random])
@@ -192,7 +194,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   }
 
   /** The index of a user lives as long as any job in it. */
-  async #keepOwned(owner: string, kind: KindName): Promise<void> {
+  async #keepOwned(owner: string, kind: string): Promise<void> {
     await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
   }
 }

@@ -1,4 +1,3 @@
-import type { KindName } from '../../core/kinds.js'
 import type { JobRound } from '../job-store.js'
 
 /**
@@ -36,7 +35,7 @@ export class RedisKeys {
   }
 
   /** Sorted set of a user's jobs of one kind, by time of submit. */
-  owned(owner: string, kind: KindName): string {
+  owned(owner: string, kind: string): string {
     return `${this.#prefix}:user:{${owner}}:${kind}`
   }
 

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import type { KindName } from '../../core/kinds.js'
 import type { SchedulerState } from '../fair-scheduler.js'
 
 /** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `history.lua` the part of those that publish and of the one that reads, `checkpoint.lua` what a publication has beside that replaces a checkpoint, `scheduler.lua` the one of the fair scheduler's. */
@@ -35,7 +34,7 @@ export interface ScriptCommands {
   runcastAdvance(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastDrop(...args: (string | number)[]): Promise<1>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
-  runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: KindName] | null>
+  runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
   runcastHeartbeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>
   runcastWeigh(...args: (string | number)[]): Promise<[owner: string, bytes: number, ms: number] | null>

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
-import { SolversError } from '../../kinds/run/load-solvers.js'
-import type { Solver } from '../../kinds/run/solver.js'
+import { SolversError } from '../../config/load-solvers.js'
+import type { Solver } from '../../config/solver.js'
 import { type Environment, environmentOf } from './environment.js'
 
 interface SolversInFile {

@@ -1,4 +1,4 @@
-import type { Solver } from '../../kinds/run/solver.js'
+import type { Solver } from '../../config/solver.js'
 import { stringifyJson } from '../../protocol/json.js'
 import type { Processor } from '../processor.js'
 import { type Environment, environmentOf } from './environment.js'
@@ -11,7 +11,7 @@ import { resultOf } from './program-result.js'
  * it writes for log. `worker`: the environment of this process, of which a program gets a few variables only. What the program does wrong is final; that it
  * could not be started on this machine is not.
  */
-export function commandProcessor(solver: Solver, worker: Environment): Processor<'run'> {
+export function commandProcessor(solver: Solver, worker: Environment): Processor<unknown, 'run'> {
   return async (input, job) => {
     job.signal.throwIfAborted()
     const { command, args, cwd } = solver

@@ -1,4 +1,4 @@
-import type { Solver } from '../../kinds/run/solver.js'
+import type { Solver } from '../../config/solver.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { PhaseOf, ResultOf } from '../../core/kinds.js'
-import { type Job, JobFailure } from '../processor.js'
+import { type Job, JobFailure, type Results } from '../processor.js'
 import type { GuardedProgram } from './guarded-program.js'
 import type { Line } from './line-splitter.js'
 import { faultOfLongLine, type ProgramEvent, readLine, type Said } from './program-event.js'
@@ -13,7 +12,7 @@ const EXIT_MS = 5000
 export class ProgramOutput {
   readonly #program: GuardedProgram
   readonly #job: Job<'run'>
-  #result: ResultOf<'run'> | undefined
+  #result: Results['run'] | undefined
   #fault: JobFailure | undefined
   /** Lines of stdout so far. */
   #lines = 0
@@ -24,7 +23,7 @@ export class ProgramOutput {
   }
 
   /** What the program told as its result. */
-  get result(): ResultOf<'run'> | undefined {
+  get result(): Results['run'] | undefined {
     return this.#result
   }
 
@@ -82,7 +81,7 @@ export class ProgramOutput {
       case 'progress': {
         const { percent, phase, message } = event
         // For display: the report makes the best of what is none of these.
-        return this.#job.progress({ percent: percent as number, phase: phase as PhaseOf<'run'>, message: message as string })
+        return this.#job.progress({ percent: percent as number, phase: phase as string, message: message as string })
       }
       case 'metric_update':
         return this.#job.metric(event.metric_name, event.value, event.unit)

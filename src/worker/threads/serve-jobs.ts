@@ -1,8 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { KindDialect } from '../../core/defined-kind.js'
-import type { ComputedKindName } from '../../core/kinds.js'
+import type { KindDialect } from '../../core/kind.js'
 import { jsonValueOf, NotJson } from '../../protocol/json-value.js'
-import { JobFailure, type OwnProcessor, type Processor, Stop } from '../processor.js'
+import { type AnyProcessor, JobFailure, type Processor, Stop } from '../processor.js'
 import { asError, lineOf } from '../thrown.js'
 import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
@@ -17,10 +16,7 @@ interface Current {
 }
 
 /** The main of a thread: computes the jobs that its `ThreadPool` hands in, one after the other. */
-export function serveJobs<K extends ComputedKindName>(processor: Processor<K>): void
-/** The same for a kind of one's own. */
-export function serveJobs<I, D extends KindDialect>(processor: OwnProcessor<I, D>): void
-export function serveJobs(processor: AnyProcessor): void {
+export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>): void {
   if (!parentPort) throw new TypeError('this is no thread')
   const port = parentPort
   const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken) // as its pool has made it
@@ -37,9 +33,6 @@ export function serveJobs(processor: AnyProcessor): void {
     }
   })
 }
-
-/** Whatever the input and the job of its kind are. */
-type AnyProcessor = (input: never, job: never) => Promise<unknown>
 
 /** Computes one job to its end and tells how it ended. What an ended job still says is not sent: it would be taken for the next one's. */
 async function compute(

@@ -1,13 +1,12 @@
 import type { ResourceLimits } from 'node:worker_threads'
-import type { ComputedKindName, ResultOf } from '../../core/kinds.js'
-import type { Job, Processor } from '../processor.js'
+import type { AnyJob, AnyProcessor } from '../processor.js'
 import { ProcessorThread, type ThreadJob } from './processor-thread.js'
 
 /**
  * Threads that compute jobs of one kind, so that a processor can be ended that never yields, and does not hold up what else its process has to do. As many
  * as there are jobs at once; one is used again unless its job was ended by force, or failed in a way that nobody foresaw.
  */
-export class ThreadPool<K extends ComputedKindName> {
+export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
   readonly #module: URL
   readonly #limits: ResourceLimits
   readonly #idle: ProcessorThread[] = []
@@ -20,18 +19,18 @@ export class ThreadPool<K extends ComputedKindName> {
   }
 
   /** To the runner it is a processor like any other. */
-  readonly processor: Processor<K> = async (input, job) => {
+  readonly processor = (async (input: unknown, job: AnyJob) => {
     const thread = this.#take()
     const kill = () => void thread.end()
     job.killed.addEventListener('abort', kill)
     try {
-      return (await thread.run(threadJobOf(job), input)) as ResultOf<K> // as its processor returned it; the runner checks it
+      return (await thread.run(threadJobOf(job), input)) as object // as its processor returned it; the runner checks it
     } finally {
       job.killed.removeEventListener('abort', kill)
       this.#busy.delete(thread)
       if (thread.isFit) this.#idle.push(thread)
     }
-  }
+  }) as AnyProcessor as P // as its processor is
 
   /** After the last job has ended; one that has not is ended. */
   async close(): Promise<void> {
@@ -48,6 +47,6 @@ export class ThreadPool<K extends ComputedKindName> {
   }
 }
 
-function threadJobOf<K extends ComputedKindName>({ id, signal, killed: _killed, flush, log, alive, ...reports }: Job<K>): ThreadJob {
-  return { id, signal, flush, log, alive, reports: reports as unknown as ThreadJob['reports'] } // all else that a job has are its reports
+function threadJobOf({ id, signal, killed: _killed, flush, log, alive, ...reports }: AnyJob): ThreadJob {
+  return { id, signal, flush, log, alive, reports: reports as ThreadJob['reports'] } // all else that a job has are its reports
 }

@@ -1,4 +1,4 @@
-import { KIND_NAMES } from '../../../src/core/kinds.js'
+import { BUILT_IN } from '../../support/kinds.js'
 import { containerOf, environmentOf, type KubeObject, ofKind, servicesOf, workloadNamed } from '../objects.js'
 
 interface ScaledSpec {
@@ -21,7 +21,7 @@ export function queues(objects: readonly KubeObject[]): string[] {
       if (!isServed || pathname !== '/metrics') faults.push(`${name} asks at ${trigger.url}`)
       const [, queue = '', state = ''] =
         trigger.valueLocation.match(/^runcast_queue_jobs\{queue="([^"]+)",state="(waiting|active)"\}$/) ?? []
-      if (name !== `${queue}_${state}` || !KIND_NAMES.some((kind) => kind === queue)) faults.push(`${name} is not ${trigger.valueLocation}`)
+      if (name !== `${queue}_${state}` || !BUILT_IN.find(queue)) faults.push(`${name} is not ${trigger.valueLocation}`)
       watched.add(queue)
     }
     if ([...watched].toSorted().join() !== kinds.join()) faults.push(`looks at ${[...watched]}, computes ${kinds}`)

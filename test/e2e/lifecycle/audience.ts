@@ -1,5 +1,5 @@
 import { watchJob } from '../../../src/client/watch-job.js'
-import { KINDS } from '../../../src/core/kinds.js'
+import { BUILT_IN } from '../../support/kinds.js'
 import { random } from '../../support/random.js'
 import { cuttable } from './cuttable.js'
 import { type Heard, type Told, toldOf } from './heard.js'
@@ -48,7 +48,7 @@ export class Audience {
 
   /** Somebody begins to watch this job by itself. */
   watch({ id, owner, input, isWatchedPlainly }: JobPlan): void {
-    const { path } = KINDS[INPUTS[input].kind]
+    const { path } = BUILT_IN.get(INPUTS[input].kind)
     if (path === null) return
     this.#listeners.push(this.#watcher(path, id, owner))
     if (isWatchedPlainly) this.#listeners.push(this.#plain(path, id, owner))

@@ -1,8 +1,9 @@
+import type { HornInput } from '../../../src/kinds/run/input.js'
 import { serveJobs } from '../../../src/worker/threads/serve-jobs.js'
 import { solveRun } from '../../../workers/solver/horn-2d.js'
 import { DEAF_WIDTH_MM } from './inputs.js'
 
-serveJobs<'run'>(async (input, job) => {
+serveJobs<HornInput, 'run'>(async (input, job) => {
   if (input.width_mm !== DEAF_WIDTH_MM) return solveRun(input, job)
   job.progress({ percent: 1, phase: 'solving', message: 'for ever' })
   for (;;);

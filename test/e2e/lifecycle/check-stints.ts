@@ -1,5 +1,5 @@
 import type { Entry } from '../../../src/core/entry.js'
-import { messageOf } from '../../../src/core/job-state.js'
+import { messageOf } from '../../../src/core/entry.js'
 import { isFinal } from '../../../src/protocol/status.js'
 import { INPUTS, type InputName } from './inputs.js'
 import type { JobRecord, Said } from './record.js'

@@ -1,4 +1,4 @@
-import type { KindName } from '../../../src/core/kinds.js'
+import type { KindName } from '../../../src/kinds/index.js'
 
 export interface Input {
   readonly kind: KindName

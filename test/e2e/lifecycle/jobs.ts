@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KINDS } from '../../../src/core/kinds.js'
 import { isFinal } from '../../../src/protocol/status.js'
 import { eventually } from '../../support/eventually.js'
+import { BUILT_IN } from '../../support/kinds.js'
 import { INPUTS, type Input } from './inputs.js'
 import type { JobPlan } from './plan.js'
 import type { Tally } from './tally.js'
@@ -88,7 +88,7 @@ export class JobLife {
 
   #path(what: 'cancel' | 'retry'): string {
     const { id, input, hub } = this.#plan
-    const { path } = KINDS[INPUTS[input].kind]
+    const { path } = BUILT_IN.get(INPUTS[input].kind)
     return `${path !== null && hub % 2 === 0 ? `/api/v2/${path}` : '/api/processes'}/${id}/${what}`
   }
 

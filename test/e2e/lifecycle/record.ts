@@ -1,6 +1,6 @@
 import type { Entry } from '../../../src/core/entry.js'
-import { KINDS } from '../../../src/core/kinds.js'
 import { readEnvelope } from '../../../src/storage/envelope.js'
+import { BUILT_IN } from '../../support/kinds.js'
 import type { Heard } from './heard.js'
 import { INPUTS, type InputName } from './inputs.js'
 import type { JobPlan } from './plan.js'
@@ -29,7 +29,7 @@ export interface JobRecord {
 export async function recordOf(world: World, witness: Witness, plan: JobPlan, heard: readonly Heard[]): Promise<JobRecord> {
   const { id, input, owner } = plan
   const { commands, keys } = witness
-  const { path } = KINDS[INPUTS[input].kind]
+  const { path } = BUILT_IN.get(INPUTS[input].kind)
   const [status, round, seq, durables] = await commands.hmget(keys.job(id), 'status', 'round', 'seq', 'durables')
   const rows = await commands.xrangeBuffer(keys.log(id), '-', '+')
   const log = rows.map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))

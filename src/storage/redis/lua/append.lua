@@ -4,7 +4,7 @@
   hash, log and channel hold the same bytes: "<generation> <seq> <class> <clears> <to> <key>\n<body>".
 
   job     table of the job's fields: generation, seq, durables, round, attempt, status (kept up to date here)
-  event   table: class, key, body (JSON without seq), to, clears, stamp ('' = none), at (ISO 8601)
+  event   table: class, key, body (JSON without seq), to, clears, cleared_keys, stamp ('' = none), at (ISO 8601)
   limits  table: log (most durable entries), active_ttl, final_ttl (ms)
 ]]
 -- Set by checkpoint.lua, where that is included.
@@ -13,11 +13,11 @@ local keep_checkpoint
 local CLASS_CODE = { transient = 't', persisted = 'd', final = 'f' }
 local CLEARS_CODE = { attempt = 'a', round = 'r' }
 
-local OF_A_ROUND = { ['last:final'] = true, ['last:iteration'] = true, ['last:pareto'] = true }
-
-local function clear(hash, job, what)
+-- A new attempt makes the latest progress and metrics void, a new round also the final entry, either one the further keys of its event.
+local function clear(hash, job, what, cleared_keys)
+  for key in string.gmatch(cleared_keys, '%S+') do redis.call('HDEL', hash, 'last:' .. key) end
   for _, field in ipairs(redis.call('HKEYS', hash)) do
-    if field == 'last:progress' or string.sub(field, 1, 12) == 'last:metric:' or (what == 'round' and OF_A_ROUND[field]) then
+    if field == 'last:progress' or string.sub(field, 1, 12) == 'last:metric:' or (what == 'round' and field == 'last:final') then
       redis.call('HDEL', hash, field)
     end
   end
@@ -32,7 +32,7 @@ local function clear(hash, job, what)
 end
 
 local function append(hash, log, channel, job, event, limits)
-  if event.clears ~= '' then clear(hash, job, event.clears) end
+  if event.clears ~= '' then clear(hash, job, event.clears, event.cleared_keys) end
   job.seq = job.seq + 1
   local tail = ',"seq":' .. job.seq .. '}'
   if event.key == 'status' then tail = ',"attempt":' .. job.attempt .. tail end

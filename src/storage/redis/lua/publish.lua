@@ -3,7 +3,8 @@
   KEYS  1 hash  2 log  3 channel (one slot)
   ARGV  1 identity of this store  2 round  3 token  4 n
         5 most durable entries in the log  6 most conflation keys  7 TTL of an active job  8 TTL of a final one (ms)
-        then nine per event: class, key, body, to, sources (',queued,running,'), clears, stamp, at (ISO 8601), optional ('1' or '')
+        then nine per event: class, key, body, to, sources (',queued,running,'), clears ('attempt' or 'round', and further keys that it
+        makes void, with blanks between; or ''), stamp, at (ISO 8601), optional ('1' or '')
   Returns {'ok', seq of the last event, status} or {reason, 0, status}
 
   Atomic, because fence, state machine, position and publication must see the same job: two workers that both believe they own it,
@@ -21,9 +22,10 @@ local limits = { log = ARGV[5], active_ttl = ARGV[7], final_ttl = ARGV[8] }
 
 local events = {}
 for i = 9, #ARGV, 9 do
+  local clears, cleared_keys = string.match(ARGV[i + 5], '^(%S*) ?(.*)$')
   events[#events + 1] = {
     class = ARGV[i], key = ARGV[i + 1], body = ARGV[i + 2], to = ARGV[i + 3],
-    sources = ARGV[i + 4], clears = ARGV[i + 5], stamp = ARGV[i + 6], at = ARGV[i + 7], optional = ARGV[i + 8] == '1'
+    sources = ARGV[i + 4], clears = clears, cleared_keys = cleared_keys, stamp = ARGV[i + 6], at = ARGV[i + 7], optional = ARGV[i + 8] == '1'
   }
 end
 

@@ -1,5 +1,5 @@
 /** Input of a run whose solving takes some seconds: a titanium bar, half a wave long at 20 kHz; finer than by default, so that there is something to watch. */
-export function longHorn(sweepPoints: number): object {
+export function exampleInput(sweepPoints: number): object {
   return {
     material: 'ti-6al-4v',
     profile: 'uniform',

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../../core/timeout.js'
+import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
 
 // A text with a NUL cannot be handed to a program.
 const Text = (description: string, minLength = 0) => Type.String({ pattern: `^[^\\0]{${minLength},32768}$`, description })

@@ -1,6 +1,6 @@
-import { readSettingsFile, SettingsFileError } from '../../config/settings-file.js'
-import { Checker } from '../../protocol/checker.js'
-import { LOCAL_PROVIDER, type Provider, ProvidersFile } from './provider.js'
+import { readSettingsFile, SettingsFileError } from '../../../config/settings-file.js'
+import { Checker } from '../../../protocol/checker.js'
+import { LOCAL_PROVIDER, type Provider, ProvidersFile } from '../../benchmark/provider.js'
 
 const checker = new Checker(ProvidersFile)
 

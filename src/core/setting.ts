@@ -1,5 +1,3 @@
-import { KIND_NAMES, type KindName } from '../core/kinds.js'
-
 /** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
 export interface Setting<T> {
   readonly about: string
@@ -34,21 +32,14 @@ export function text(about: string, fallback: string, pattern: RegExp, expected:
   return { about, fallback, read }
 }
 
-export function kinds(about: string): Setting<readonly KindName[]> {
+/** One or more of these names; all of them without it. */
+export function namesOf(about: string, names: readonly string[]): Setting<readonly string[]> {
   const read = (text: string) => {
-    const names = text.split(',').map((name) => KIND_NAMES.find((known) => known === name.trim()))
-    const known = names.filter((name) => name !== undefined)
-    if (known.length < names.length) throw new TypeError(`one or more of ${KIND_NAMES.join(', ')}, with commas between them`)
-    return known
+    const given = text.split(',').map((name) => name.trim())
+    if (!given.every((name) => names.includes(name))) throw new TypeError(`one or more of ${names.join(', ')}, with commas between them`)
+    return given
   }
-  return {
-    about,
-    // All that are known when it is asked for: kinds may be added.
-    get fallback() {
-      return KIND_NAMES.join()
-    },
-    read,
-  }
+  return { about, fallback: names.join(), read }
 }
 
 /** Texts with commas between; empty: none. */

@@ -1,4 +1,4 @@
-import { type CellSkipped, type CellSummary, type Distribution, isBenchmarkSummary } from '../kinds/benchmark/result.js'
+import { type CellSkipped, type CellSummary, type Distribution, isBenchmarkSummary } from './result.js'
 
 const HEAD = ['model', 'context', 'ok', 'TTFT ms', 'TPOT ms', 'E2E ms', 'tokens/s', 'cost']
 

@@ -1,0 +1,52 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Type, { type Static } from 'typebox'
+import type { JobState } from '../../../core/job-state.js'
+import { JobTimeout } from '../../../core/timeout.js'
+import type { KindRoutes } from '../../../http/kind-routes.js'
+import { enqueue } from '../../../http/routes/enqueue.js'
+import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
+import { processes } from '../../../http/routes/processes.js'
+import type { JobService } from '../../../jobs/job-service.js'
+import { RuncastError } from '../../../protocol/codes.js'
+import { JobId } from '../../../protocol/job-id.js'
+import { BenchmarkInput } from '../../benchmark/input.js'
+import { Model, modelFaults } from '../../benchmark/model.js'
+
+const Body = Type.Object(
+  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...BenchmarkInput.properties },
+  { additionalProperties: false },
+)
+const Models = Type.Object({ models: Type.Array(Model) })
+const tags = ['benchmark']
+
+/**
+ * `GET /api/models`: what benchmarks may name, to any user. Nothing of the endpoints but their names, contexts and prices. `POST /api/benchmark`: starts a
+ * benchmark and answers 202 with its process, or streams it to its end. The same `process_id` and input again are answered with the process as it is.
+ */
+export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
+  return async (server, { jobs }) => {
+    const app = server.withTypeProvider<TypeBoxTypeProvider>()
+    app.addHook('onRequest', app.identify)
+    const listed = { tags, summary: 'Models that benchmarks may name', response: { 200: Models } }
+    app.get('/api/models', { schema: listed }, async () => ({ models: [...models] }))
+
+    const summary = 'Start a benchmark. With Accept: text/event-stream its messages up to the final one'
+    const schema = { tags, summary, headers: IdempotencyHeaders, body: Body }
+    app.post('/api/benchmark', { schema }, async (request, reply) => {
+      const who = { owner: request.identity.sub, ...keyOf(request) }
+      return enqueue({ app: server, request, reply }, processes, () => submitBenchmark({ jobs, models }, who, request.body))
+    })
+  }
+}
+
+/** Enqueues a benchmark for a user. Rejects with `invalid`, and what is configured, for a model that this hub does not know, and as `JobService.submit` does. */
+async function submitBenchmark(
+  { jobs, models }: { readonly jobs: JobService; readonly models: readonly Model[] },
+  who: { readonly owner: string; readonly key?: string },
+  { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
+): Promise<JobState> {
+  const faults = modelFaults(input.models, models, '/models')
+  if (faults.length > 0) throw new RuncastError('invalid', { issues: faults })
+  const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
+  return jobs.submit({ ...who, ...given, kind: 'benchmark', input })
+}
