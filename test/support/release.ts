@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -41,14 +41,13 @@ export async function buildEarlier(): Promise<string> {
   const building = await mkdtemp(join(releases, 'building-'))
   try {
     const archive = join(building, 'release.tar')
-    const paths = ['src', 'workers', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json']
+    const paths = ['src', 'workers', 'package.json', 'package-lock.json']
     await run('git', ['archive', `--output=${archive}`, EARLIER.commit, ...paths], { cwd: CLONE })
     await run('tar', ['-xf', archive, '-C', building])
     await rm(archive)
     if (await hasSamePackages(building)) await symlink(join(CLONE, 'node_modules'), join(building, 'node_modules'))
-    else await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: building })
-    const compile = "import('./scripts/compile.mjs').then(({ compile }) => compile(process.cwd()))"
-    await run(process.execPath, ['--eval', compile], { cwd: building })
+    else await run('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: building })
+    await compile(building)
     await rename(building, folder).catch((error) => {
       if (!existsSync(folder)) throw error // otherwise another process has built it meanwhile
     })
@@ -58,19 +57,35 @@ export async function buildEarlier(): Promise<string> {
   return folder
 }
 
-/** Whether each package in the lock file of a release is in the lock file of this clone, in the same version. */
-async function hasSamePackages(release: string): Promise<boolean> {
-  const [theirs, ours] = await Promise.all([release, CLONE].map(versionsIn))
-  return Object.entries(theirs ?? {}).every(([path, version]) => ours?.[path] === version)
+/** Compiles each file by itself: the types were checked when it was released. */
+async function compile(release: string): Promise<void> {
+  const { default: ts } = await import('typescript')
+  const compilerOptions = { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true }
+  for (const folder of ['src', 'workers']) {
+    await cp(join(release, folder), join(release, 'build', folder), { recursive: true })
+    for (const file of await readdir(join(release, 'build', folder), { recursive: true })) {
+      if (!file.endsWith('.ts')) continue
+      const path = join(release, 'build', folder, file)
+      const { outputText } = ts.transpileModule(await readFile(path, 'utf8'), { compilerOptions })
+      await writeFile(path.replace(/\.ts$/, '.js'), outputText)
+      await rm(path)
+    }
+  }
 }
 
-async function versionsIn(folder: string): Promise<Record<string, string>> {
-  const { packages } = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8'))
-  return Object.fromEntries(
-    Object.entries<{ version: string }>(packages)
-      .filter(([path]) => path !== '')
-      .map(([path, { version }]) => [path, version]),
-  )
+/** Whether this clone has the dependencies that a release names in the versions that it was released with. */
+async function hasSamePackages(release: string): Promise<boolean> {
+  const [theirs, ours] = await Promise.all([release, CLONE].map((folder) => readJson(join(folder, 'package-lock.json'))))
+  const { dependencies } = await readJson(join(release, 'package.json'))
+  return Object.keys(dependencies).every((name) => {
+    const [before, now] = [theirs, ours].map(({ packages }) => packages[`node_modules/${name}`]?.version)
+    return before === now
+  })
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a file of npm
+async function readJson(path: string): Promise<any> {
+  return JSON.parse(await readFile(path, 'utf8'))
 }
 
 /** A hub or a worker, in a process of its own. */
