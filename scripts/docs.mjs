@@ -89,7 +89,12 @@ function alertsTable() {
  */
 async function layersPicture() {
   const root = fileURLToPath(new URL('..', import.meta.url))
-  const options = { ...cruiser.options, baseDir: root, includeOnly: { path: '^(src|workers)/' }, collapse: '^(src/kinds/node|src/[^/]+|workers)' }
+  const options = {
+    ...cruiser.options,
+    baseDir: root,
+    includeOnly: { path: '^(src|workers)/' },
+    collapse: '^(src/kinds/node|src/[^/]+|workers)',
+  }
   const cached = { ...options, cache: { folder: join(root, 'node_modules/.cache/runcast-docs'), strategy: 'content' } }
   const { output } = await cruise(['src', 'workers'], cached, undefined, { tsConfig: extractTSConfig(join(root, 'tsconfig.json')) })
   const imports = output.modules.flatMap(({ source, dependencies }) => dependencies.map(({ resolved }) => [source, resolved].map(layerOf)))
