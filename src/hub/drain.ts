@@ -1,32 +1,33 @@
 import type { Clock } from '../core/clock.js'
 import type { Session } from './session.js'
 
-/** Clients are asked to move within this part of the window; the rest of it is for those who are late. */
+/** Clients are asked to move within this share of the window. The rest of the window is for late clients. */
 const MOVING = 0.6
-/** From this part of the window on, whoever has not moved is closed. */
+/** After this share of the window, clients that have not moved are closed. */
 const CLOSING = 0.8
 
 /**
- * Empties a node within `windowMs`: each client is told when to open its next connection, one after the other, so that the nodes that stay are not
- * stormed; who does not follow is closed with 1012 before the end, also one after the other. Resolves when nobody is left, and not before `leastMs`:
- * whoever sends clients here has to notice that it must not.
+ * Empties a node within `windowMs`. Each client is assigned its own moment to reconnect, so that the remaining nodes
+ * get no burst of connections. A client that does not move is closed with 1012 before the end, again one after the
+ * other. Resolves when no client is left, and not before `leastMs`: a load balancer needs that time to notice that this
+ * node takes no more clients.
  */
 export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, leastMs: number): Promise<void> {
   const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
-  const begun = clock.elapsed()
-  const told = [...sessions]
-  for (const [i, session] of told.entries()) session.drain(Math.round((i / told.length) * MOVING * windowMs), windowMs)
-  // Looked at often, so that a node that is empty need not wait.
+  const startedAt = clock.elapsed()
+  const asked = [...sessions]
+  for (const [i, session] of asked.entries()) session.drain(Math.round((i / asked.length) * MOVING * windowMs), windowMs)
+  // Checked often, so that a node stops soon after it is empty.
   const step = Math.max(10, windowMs / 100)
-  while (sessions.size > 0 && clock.elapsed() - begun < CLOSING * windowMs) await wait(step)
+  while (sessions.size > 0 && clock.elapsed() - startedAt < CLOSING * windowMs) await wait(step)
   const late = [...sessions]
   const closingFrom = clock.elapsed()
-  const closingMs = Math.max(0, begun + windowMs - closingFrom)
+  const closingMs = Math.max(0, startedAt + windowMs - closingFrom)
   for (const [i, session] of late.entries()) {
     const due = closingFrom + (i / late.length) * closingMs
     if (due > clock.elapsed()) await wait(due - clock.elapsed())
     session.close('restart')
   }
-  const rest = leastMs - (clock.elapsed() - begun)
+  const rest = leastMs - (clock.elapsed() - startedAt)
   if (rest > 0) await wait(rest)
 }

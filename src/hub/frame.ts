@@ -5,10 +5,16 @@ import type { Kind } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import type { HubTally } from './hub-tally.js'
 
-/** A message as bytes, ready to be sent to any number of clients. A transport keeps what it makes of it (a WebSocket frame, an SSE event) beside it. */
+/**
+ * A message as bytes, ready to be sent to any number of clients. A transport caches its own form (a WebSocket frame, an
+ * SSE event) beside it.
+ */
 export interface Frame {
   readonly payload: Buffer
-  /** Of a job's messages: where a client is that has it. A snapshot brings the epoch, the entries that follow are in the same one. */
+  /**
+   * For messages of a job: the client's position once it has the message. A snapshot carries the epoch; the entries
+   * that follow belong to the same epoch.
+   */
   readonly position?: { readonly seq: number; readonly epoch?: string }
 }
 
@@ -17,28 +23,28 @@ export function buildFrame(message: Readonly<Record<string, unknown>>, position?
 }
 
 interface Built {
-  /** For receivers that have the entry before it: all of them share this one. */
+  /** For receivers that have the entry before it. All of them share this frame. */
   inStep: Frame | null
-  /** Whether it was handed to a socket, live. */
+  /** Whether it was handed to a socket live. */
   isOut: boolean
-  /** The last one built with a `prev`, for receivers that fell behind together. */
+  /** The last frame built with a `prev`, shared by receivers that fell behind together. */
   prev?: { after: number; frame: Frame }
 }
 
-/** Frames of entries and snapshots in one dialect, each built once and shared by all sockets. */
+/** Frames of entries and snapshots in one dialect. Each is built once and shared by all sockets. */
 export class EntryFrames {
   readonly tally: HubTally
   readonly #dialect: Dialect
   readonly #built = new WeakMap<Entry, Built>()
   readonly #snapshots = new WeakMap<JobState, { key: string; frame: Frame }>()
 
-  /** `tally`: where what leaves is counted. */
+  /** `tally` counts deliveries. */
   constructor(dialect: Dialect, tally: HubTally) {
     this.#dialect = dialect
     this.tally = tally
   }
 
-  /** Those who come while nothing happens share one; a state that moves on gets a new one. */
+  /** Clients that subscribe between two entries share one frame. A new state gets a new frame. */
   snapshot(state: JobState, flags: SnapshotFlags): Frame {
     const key = `${state.epoch} ${state.seq} ${flags.recovered} ${flags.resync}`
     let known = this.#snapshots.get(state)
@@ -55,8 +61,8 @@ export class EntryFrames {
   }
 
   /**
-   * For a receiver whose last entry was `after`: says so in `prev` where entries between were left out on purpose. `isLive`: the entry has just come, and is
-   * handed to a socket now.
+   * For a receiver whose last entry was `after`. The frame carries `prev` if entries in between were left out on
+   * purpose. `isLive`: the entry has just arrived and is handed to a socket now.
    */
   following(entry: Entry, kind: Kind, after: number, isLive = false): Frame | null {
     const built = this.#entry(entry, kind)
@@ -66,7 +72,10 @@ export class EntryFrames {
     return built.prev.frame
   }
 
-  /** The first time that an entry leaves for a socket as it came is the measure. A tick may have waited for its turn on the worker, so it is none. */
+  /**
+   * Measures the first hand-over of an entry to a socket. Transient events are not measured: they may have waited on
+   * the worker.
+   */
   #measure(entry: Entry, built: Built): void {
     built.isOut = true
     const { deliveries } = this.tally
@@ -84,7 +93,7 @@ export class EntryFrames {
   }
 }
 
-/** The frame of a message that tells the epoch of its job, which no snapshot has told. */
+/** A frame that also states the epoch of its job, for a client that has received no snapshot. */
 export function withEpoch(frame: Frame, epoch: string): Frame {
   return { ...withField(frame, 'epoch', epoch), ...(frame.position && { position: { ...frame.position, epoch } }) }
 }
@@ -93,7 +102,9 @@ function withPrev(frame: Frame, prev: number): Frame {
   return withField(frame, 'prev', prev)
 }
 
-/** A message is a JSON object with at least its type, so its last byte is a brace and a comma may follow what stands before it. */
+/**
+ * A message is a JSON object with at least a type. So its last byte is a brace, and a comma may precede the new field.
+ */
 function withField(frame: Frame, name: string, value: string | number): Frame {
   const field = Buffer.from(`,"${name}":${JSON.stringify(value)}}`)
   return { ...frame, payload: Buffer.concat([frame.payload.subarray(0, -1), field]) }

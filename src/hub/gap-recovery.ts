@@ -1,28 +1,31 @@
 import type { Clock } from '../core/clock.js'
 import { isOverloaded } from '../protocol/codes.js'
 
-/** A place in a counted stream. `seq` rises by 1 with each item; another generation is another count. */
+/** A position in a counted stream. `seq` rises by 1 with each item. Another generation has its own count. */
 export interface Counted {
   readonly generation: string
   readonly seq: number
 }
 
-/** `T`: an item of the stream; `A`: the answer to a read. */
+/** `T`: an item of the stream. `A`: the result of a read. */
 export interface GapRecoveryPorts<T extends Counted, A> {
   readonly clock: Clock
-  /** How long the stream may be silent before it is read again: what was lost may have been its last item. */
+  /** How long the stream may be silent before it is read again: its last item may have been lost. */
   readonly quietMs: number
-  /** Up to where the stream is known. Null before the first read, and once there is no stream any more. */
+  /** The last known position. Null before the first read, and after the stream has ceased to exist. */
   position(): Counted | null
-  /** The item that follows the position, which is the item's own from then on. */
+  /** Receives the item that follows the position, and moves the position to that item. */
   deliver(item: T): void
-  /** An item that was held back and that the read has brought as well. */
+  /** A held-back item that the read has returned as well. */
   covered?(item: T): void
-  /** Reads what may have been missed, and takes it over together with its position. Rejects with `overloaded` where the store cannot be asked. */
+  /**
+   * Reads what may have been missed, and applies it together with its position. Rejects with `overloaded` if the store
+   * cannot be reached.
+   */
   read(): Promise<A>
-  /** `recover` could not ask the store, and will do so again. */
+  /** `recover` could not reach the store and will retry. */
   onUnreachable?(): void
-  /** `recover` has met a fault that is no outage of the store. */
+  /** `recover` met an error that is not an outage of the store. */
   readonly onFault: (error: unknown) => void
 }
 
@@ -30,23 +33,24 @@ const RETRY_MS = 500
 const MAX_HELD = 1000
 
 /**
- * Keeps a reader of a counted stream complete, although its channel may lose, repeat and reorder items: what was written before a read began is in its answer.
+ * Keeps a reader of a counted stream complete, although its channel may lose, repeat and reorder items. This works
+ * because the result of a read holds everything that was written before the read began.
  *
  *                 next item: deliver; known item: drop
  *                     ┌───┐
- *                     │   ▼     a gap: an item ahead, a connection that was lost, silence
- *    unread ───────► in step ──────────────────────────────────────────────────────────► reading
- *   (hold back)         ▲                                                              (hold back)
- *                       └──── the answer, or none: replay what was held back ───────────────┘
- *                             none, since the store is away: read again after RETRY_MS
+ *                     │   ▼     a gap: an item ahead, a lost connection, silence
+ *    unread ───────► in step ──────────────────────────────────────────────────► reading
+ *   (hold back)         ▲                                                      (hold back)
+ *                       └──── the read ends: replay what was held back ──────────────┘
+ *                             if the store was unreachable: read again after RETRY_MS
  *
- * A gap that appears while a read is under way, or in the replay, is read for once more: that read may have been answered too early.
+ * A gap that appears during a read, or in the replay, causes one more read: the current one may have started too early.
  */
 export class GapRecovery<T extends Counted, A> {
   readonly #ports: GapRecoveryPorts<T, A>
   #held: T[] = []
   #reading: Promise<A> | undefined
-  /** The read after that one. */
+  /** The read that follows the current one. */
   #next: Promise<A> | undefined
   #recovering: Promise<void> | undefined
   #hasGap = false
@@ -64,8 +68,8 @@ export class GapRecovery<T extends Counted, A> {
   }
 
   /**
-   * Reads once. A call while a read is under way waits for it and reads after it; such calls share one read. To be called for the first read of a stream,
-   * after its channel was subscribed to. Rejects as `read` does.
+   * Reads once. A call during a read waits for it and reads after it; such calls share one read. Call it for the first
+   * read of a stream, after its channel was subscribed to. Rejects as `read` does.
    */
   refresh(): Promise<A> {
     if (this.#next) return this.#next
@@ -79,7 +83,10 @@ export class GapRecovery<T extends Counted, A> {
     return this.#next
   }
 
-  /** Something may have been missed: reads until the store answers. Resolves then, and also after a fault, which is tried again at the next gap or silence. */
+  /**
+   * Call this when something may have been missed. Reads until the store answers, then resolves. Also resolves after
+   * any other error; the next gap or silence causes another read.
+   */
   recover(): Promise<void> {
     if (this.#closed || !this.#ports.position()) return Promise.resolve()
     this.#hasGap = true
@@ -105,7 +112,7 @@ export class GapRecovery<T extends Counted, A> {
 
   async #recover(): Promise<void> {
     while (this.#hasGap && !this.#closed && this.#ports.position()) {
-      // What is missed from here on may not be in the answer.
+      // An item missed from here on may not be in the result.
       this.#hasGap = false
       try {
         await this.refresh()
@@ -144,7 +151,7 @@ export class GapRecovery<T extends Counted, A> {
 
   #hold(item: T): void {
     this.#held.push(item)
-    // What is dropped here is in the answer to the read, or leaves a gap.
+    // An item dropped here is in the result of the read, or leaves a gap.
     if (this.#held.length > MAX_HELD) this.#held.shift()
   }
 

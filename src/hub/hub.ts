@@ -28,10 +28,10 @@ export const DEFAULT_HUB_LIMITS: HubLimits = {
   lingerMs: 5000,
 }
 
-/** A session's hold on a user's feed. `roll` rejects where Redis cannot be reached. */
+/** A session's subscription to a user's feed. `index` rejects if Redis cannot be reached. */
 export interface Following {
   index(): Promise<ActiveIndex>
-  /** All active jobs are announced again. */
+  /** Reports all active jobs again. */
   refresh(): void
   leave(): void
 }
@@ -40,13 +40,14 @@ export interface HubPorts {
   readonly broker: Broker
   readonly feeds: Feeds
   readonly clock: Clock
-  /** Faults that no client is told of, and that are no outage of Redis. */
+  /** Receives errors that are sent to no client and are not an outage of Redis. */
   readonly onFault?: (error: unknown) => void
 }
 
 /**
- * hop 6: from redis-subscriber, to subscription. Finds the job's topic on this node. The hub knows entries, keys and classes, not what a mesh or a
- * model is: keyed publish and subscribe, with a state that is replayed to whoever comes.
+ * Hop 6: from redis-subscriber to subscription. Finds the job's topic on this node. The hub is a keyed
+ * publish/subscribe with a state that is replayed to each new subscriber. It knows entries, keys and classes, but
+ * nothing about what any kind of job computes.
  */
 export class Hub {
   readonly tally = new HubTally()
@@ -63,7 +64,7 @@ export class Hub {
     }
     const { lingerMs, quietMs } = limits
     this.#limits = limits
-    // A channel that could not be left is one that the next reconnect does not ask for again.
+    // A channel that could not be unsubscribed is dropped at the next reconnect: it is not subscribed to again.
     this.#topics = new Registry({
       clock,
       lingerMs,
@@ -88,12 +89,12 @@ export class Hub {
     return this.#limits
   }
 
-  /** Jobs that this node follows. */
+  /** Jobs that this node has subscribed to. */
   get topics(): number {
     return this.#topics.all.length
   }
 
-  /** Jobs followed, summed over the clients. */
+  /** Subscriptions to jobs, summed over all clients. */
   get subscriptions(): number {
     return this.#topics.all.reduce((sum, { subscribers }) => sum + subscribers.size, 0)
   }
@@ -103,26 +104,29 @@ export class Hub {
     this.#topics.find(entry.id)?.receive(entry)
   }
 
-  /** Holds a job for a session, its state at hand, not yet begun. Null where there is no such job for this client. Rejects where Redis cannot be reached. */
-  async subscribe(wish: SubscribeOptions): Promise<SubscriptionHandle | null> {
-    const topic = this.#topics.get(wish.id)
-    const subscription = new Subscription(this.#framesOf(wish.dialect), wish.outbox, wish.ended)
-    const hold = new SubscriptionHandle(topic, subscription, wish, this.#limits.maxOutboxBytes / 2, () => this.#leave(topic, hold))
-    // From here on the topic stays; the subscription takes nothing before `begin`.
-    topic.subscribers.add(hold)
+  /**
+   * Subscribes a session to a job. The state is loaded, but nothing is sent before `start`. Null if there is no such
+   * job for this client. Rejects if Redis cannot be reached.
+   */
+  async subscribe(options: SubscribeOptions): Promise<SubscriptionHandle | null> {
+    const topic = this.#topics.get(options.id)
+    const subscription = new Subscription(this.#framesOf(options.dialect), options.outbox, options.ended)
+    const handle = new SubscriptionHandle(topic, subscription, options, this.#limits.maxOutboxBytes / 2, () => this.#leave(topic, handle))
+    // From here on the topic is kept. The subscription accepts nothing before `start`.
+    topic.subscribers.add(handle)
     try {
       await topic.load()
-      await hold.prepare()
-      if (topic.state && wish.mayView(topic.state)) return hold
+      await handle.prepare()
+      if (topic.state && options.mayView(topic.state)) return handle
     } catch (error) {
-      this.#leave(topic, hold)
+      this.#leave(topic, handle)
       return absence(error)
     }
-    this.#leave(topic, hold)
+    this.#leave(topic, handle)
     return null
   }
 
-  /** Follows a user's feed: every job that is announced from now on, and, with `roll`, those that are there. */
+  /** Follows a user's feed: every change from now on and, after `index`, the jobs that exist already. */
   follow(owner: string, follower: Follower): Following {
     const feed = this.#feeds.get(owner)
     feed.followers.add(follower)
@@ -133,7 +137,7 @@ export class Hub {
     return { index: () => feed.index(), refresh: () => feed.recover(), leave }
   }
 
-  /** The state of a job at this moment, without following it. */
+  /** The current state of a job, without a subscription. */
   async look(id: string): Promise<JobState | null> {
     return this.#topics.find(id)?.state ?? (await this.#broker.read(id).catch(absence))?.state ?? null
   }
@@ -152,13 +156,13 @@ export class Hub {
     return frames
   }
 
-  #leave(topic: Topic, hold: SubscriptionHandle): void {
-    topic.subscribers.delete(hold)
+  #leave(topic: Topic, handle: SubscriptionHandle): void {
+    topic.subscribers.delete(handle)
     this.#topics.left(topic.id)
   }
 }
 
-/** A job of a kind that only other processes know is to this one as if there were none. */
+/** A job of a kind that this process does not know is reported as absent. */
 function absence(error: unknown): null {
   if (error instanceof RuncastError && error.code === 'not_found') return null
   throw error

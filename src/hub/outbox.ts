@@ -3,36 +3,40 @@ import type { Frame } from './frame.js'
 import type { HubTally } from './hub-tally.js'
 import type { Transport } from './transport.js'
 
-/** Something to send, made at the moment of sending: only then is it known what the client had before. Null: nothing after all. */
+/**
+ * Something to send. It is built when it is sent, since only then the client's position is known. Null: nothing to send
+ * after all.
+ */
 export interface Outgoing {
   readonly bytes: number
   seal(): Frame | null
 }
 
 export interface OutboxLimits {
-  /** Most bytes that wait for one client. */
+  /** Maximum bytes that wait for one client. */
   readonly maxOutboxBytes: number
-  /** How long a client may drain nothing before it counts as dead. */
+  /** How long a client may read nothing before it counts as dead. */
   readonly stallMs: number
 }
 
 export interface OutboxOwner {
-  /** The backlog passed its limit and was dropped. */
+  /** The backlog exceeded its limit and was dropped. */
   overflowed(): void
   /** The client reads again after an overflow. */
   drained(): void
-  /** The client has drained nothing for too long. */
+  /** The client has read nothing for too long. */
   stalled(): void
 }
 
-/** Bytes per write: enough to fill a socket, little enough to see soon that it is full. */
+/** Bytes per write: enough to fill a socket, and few enough to notice soon that it is full. */
 const CHUNK_BYTES = 64 * 1024
 const MAX_REPLIES = 64
 
 /**
- * hop 8: from subscription, to transport. One client's bounded queue: what was enqueued in a turn of the event loop leaves in one write.
- * Durable entries and ticks lie in one map in order of seq; while the client is slow a tick takes the place of the waiting one with its key and
- * moves to the end, so nothing overtakes a durable entry. When the backlog passes its limit it is dropped whole: a snapshot follows later.
+ * Hop 8: from subscription to transport. The bounded queue of one client. Everything enqueued in one turn of the event
+ * loop leaves in one write. Persisted and transient events wait in one map in order of seq. While the client is slow, a
+ * transient event replaces the waiting one with its key and moves to the end, so nothing overtakes a persisted event. A
+ * backlog that exceeds its limit is dropped as a whole; a snapshot follows later.
  */
 export class Outbox {
   readonly #transport: Transport
@@ -49,7 +53,7 @@ export class Outbox {
   #closed = false
   #callOffStall: (() => void) | undefined
 
-  /** `tally`: where what is left out is counted. */
+  /** `tally` counts what is left out. */
   constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner, tally: HubTally) {
     this.#tally = tally
     this.#transport = transport
@@ -59,17 +63,20 @@ export class Outbox {
     transport.onDrain = () => this.#drained()
   }
 
-  /** Bytes that wait here, not counting those that the transport holds. */
+  /** Bytes that wait here, without those that the transport holds. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Whether the backlog was dropped and the owner not yet told `drained`: what is enqueued now is lost. */
+  /** Whether the backlog was dropped and `drained` has not been called yet. Items enqueued now are lost. */
   get isOverflowed(): boolean {
     return this.#overflowed
   }
 
-  /** `conflationKey`: a waiting item with this key may be left out in favour of this one. Dropped silently after an overflow, until the owner was told `drained`. */
+  /**
+   * `conflationKey`: a waiting item with this key may be replaced by this one. After an overflow, items are dropped
+   * silently until `drained` has been called.
+   */
   enqueue(item: Outgoing, conflationKey?: string): void {
     if (this.#overflowed || this.#closed) return
     const conflate = conflationKey !== undefined && this.#transport.congested
@@ -81,7 +88,10 @@ export class Outbox {
     else this.#schedule()
   }
 
-  /** An answer to the client itself: goes first, and is not dropped with a backlog. While the client is slow only the last one of a key waits, of all together a few. */
+  /**
+   * Sends an answer to the client itself. Answers go first and are not dropped with a backlog. While the client is
+   * slow, only the last answer per key waits, and at most `MAX_REPLIES` in total.
+   */
   reply(frame: Frame, key?: string): void {
     if (this.#closed) return
     this.#replies.set(this.#transport.congested && key !== undefined ? key : this.#counter++, frame)
@@ -89,7 +99,7 @@ export class Outbox {
     this.#schedule()
   }
 
-  /** Sends what the transport takes now. */
+  /** Sends what the transport accepts now. */
   flush(): void {
     while (this.#waiting.size + this.#replies.size > 0 && !this.#transport.congested && !this.#closed) {
       const frames = [...this.#replies.values()]
@@ -125,7 +135,7 @@ export class Outbox {
     })
   }
 
-  /** Whether it was there. */
+  /** Whether the item existed. */
   #remove(key: string | number): boolean {
     const item = this.#waiting.get(key)
     if (!item) return false

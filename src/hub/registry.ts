@@ -1,22 +1,22 @@
 import type { Clock } from '../core/clock.js'
 
-/** What a registry keeps. */
+/** An object that a registry keeps. */
 export interface Kept {
-  /** Whether nobody uses it any more. */
+  /** Whether it has no users left. */
   readonly isIdle: boolean
   close(): void
 }
 
 export interface RegistryOptions<T extends Kept> {
   readonly clock: Clock
-  /** How long what is idle stays, so that a page reload costs nothing. */
+  /** How long an idle object is kept, so that a page reload costs nothing. */
   readonly lingerMs: number
   readonly create: (key: string) => T
-  /** After it was closed and forgotten. */
+  /** Called after the object was closed and removed. */
   readonly dropped: (key: string) => void
 }
 
-/** One of each, made when it is first asked for, and dropped some time after its last user has left. */
+/** One object per key, created at its first use and dropped some time after its last user has left. */
 export class Registry<T extends Kept> {
   readonly #options: RegistryOptions<T>
   readonly #kept = new Map<string, T>()
@@ -45,7 +45,7 @@ export class Registry<T extends Kept> {
     return kept
   }
 
-  /** A user has left. */
+  /** Call this when a user has left. */
   left(key: string): void {
     const kept = this.#kept.get(key)
     if (!kept?.isIdle || this.#lingering.has(key)) return

@@ -15,17 +15,19 @@ import type { Transport } from './transport.js'
 export interface SessionLimits {
   /** How long a client may take to authenticate. */
   readonly authTimeoutMs: number
-  /** How often a client is asked for a sign of life, and how long it may give none. */
+  /** Interval of pings, and how long a client may stay silent before it is closed. */
   readonly pingIntervalMs: number
   readonly idleMs: number
-  /** How long a client may take to answer before its place may go to another socket of its user. */
+  /** How long a client may take to answer before its slot may go to another socket of its user. */
   readonly answerMs: number
-  /** How long before its end a token is said to run out, and how long after it the session lives on, for a renewal to come. */
+  /**
+   * How long before its expiry a token is announced to expire, and how long after it the session waits for a renewal.
+   */
   readonly expiryWarningMs: number
   readonly expiryGraceMs: number
-  /** Breaches of the protocol in one minute that end a session. */
+  /** Protocol violations in one minute that end a session. */
   readonly maxViolationsPerMinute: number
-  /** More messages in one second are breaches. */
+  /** Messages beyond this number in one second are protocol violations. */
   readonly maxMessagesPerSecond: number
 }
 
@@ -40,17 +42,17 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   maxMessagesPerSecond: 50,
 }
 
-/** Where refusals of one client are told, at once or later; see `RepeatedRefusals`. */
+/** Reports refusals of one client, at once or with a delay. See `RepeatedRefusals`. */
 export interface ClientRefusals {
-  refuse(proof: string, tell: () => void): () => void
+  refuse(proof: string, report: () => void): () => void
   forget(proof: string): void
 }
 
-/** What a client proves itself with: a token, or a login of the server that the hub is mounted in. */
+/** What a client authenticates with: a token, or a login of the server that the hub is mounted in. */
 export interface Proof {
-  /** The same for every connection that brings the same proof. */
+  /** The same for every connection with the same proof. */
   readonly key: string
-  /** Rejects as `Policy.authenticate`. */
+  /** Rejects as `Policy.authenticate` does. */
   identify(): Promise<Identity>
 }
 
@@ -61,20 +63,23 @@ export interface SessionOptions {
   readonly limits: SessionLimits
   /** What the client follows. */
   readonly scope: BuildScope
-  /** What the connection came with; without it the first message has to bring a token. */
+  /** Proof that came with the connection. Without it, the first message must carry a token. */
   readonly proof?: Proof
-  /** The client has proved who it is; called once. */
+  /** Called once, when the client has authenticated. */
   readonly onIdentified?: () => void
-  /** Without it every refusal is told at once. */
+  /** Without it, every refusal is reported at once. */
   readonly refusals?: ClientRefusals
-  /** Faults that are nobody's request: for the log. */
+  /** Receives errors that no request caused, for the log. */
   readonly onFault: (error: unknown) => void
 }
 
-/** Reasons that are the client's own, and not a state of the hub. */
+/** Codes caused by the client, not by the state of the hub. */
 const OF_CLIENT: ReadonlySet<CodeName> = new Set(['unauthenticated', 'expired', 'forbidden', 'not_found', 'too_many_sockets'])
 
-/** One client's life on the hub: connecting ──► authenticated ──► following its scope ──► closed. Its transport calls `receive`, `heard` and `ended`. */
+/**
+ * One client's connection to the hub: connecting ──► authenticated ──► following its scope ──► closed. Its transport
+ * calls `receive`, `touch` and `ended`.
+ */
 export class Session {
   readonly #transport: Transport
   readonly #options: SessionOptions
@@ -83,7 +88,7 @@ export class Session {
   readonly #violations: ProtocolViolations
   readonly #place: Place
   #identity: Identity | undefined
-  /** It was not let in, and is to be closed. */
+  /** Authentication failed, and the session is about to be closed. */
   #isRefused = false
   #closed = false
   #callOffTimer: (() => void) | undefined
@@ -112,12 +117,12 @@ export class Session {
     })
   }
 
-  /** Whom the client has proved to speak for. */
+  /** The authenticated user. */
   get identity(): Identity | undefined {
     return this.#identity
   }
 
-  /** Bytes that wait for this client in this process. */
+  /** Bytes in this process that wait for this client. */
   get backlogBytes(): number {
     return this.#outbox.bytes + this.#transport.bufferedBytes
   }
@@ -130,7 +135,7 @@ export class Session {
     if (proof) this.#enter(proof)
   }
 
-  /** The way back: decode, then one switch. `null` is a frame that is no text. */
+  /** Inbound messages: decode, then one switch. `null` is a frame that is not text. */
   receive(text: string | null): void {
     if (this.#closed || this.#isRefused) return
     this.touch()
@@ -155,7 +160,7 @@ export class Session {
     if (comesBack) this.#run(comesBack)
   }
 
-  /** Tells the client to move to another node; whoever does so until the deadline loses nothing. */
+  /** Asks the client to move to another node. A client that moves before the deadline loses nothing. */
   drain(reconnectInMs: number, deadlineMs: number): void {
     this.#place.fix()
     this.#send({ type: 'drain', reconnect_in_ms: reconnectInMs, deadline_ms: deadlineMs })
@@ -172,7 +177,7 @@ export class Session {
     this.#place.close()
   }
 
-  /** Ends the session in order, with its reason. */
+  /** Ends the session after what was sent, with its reason. */
   close(code: CloseName, detail?: string): void {
     if (this.#closed) return
     this.#options.hub.tally.closes.add(code)
@@ -186,7 +191,7 @@ export class Session {
     return this.#identity
   }
 
-  /** A renewal that is refused ends the session at once; a client that was never let in may come again and again. */
+  /** A refused renewal ends the session at once. A client that was never authenticated may retry. */
   #enter(proof: Proof): void {
     this.#run(this.#authenticate(proof), this.#identity ? undefined : proof)
   }
@@ -194,7 +199,7 @@ export class Session {
   async #authenticate(proof: Proof): Promise<void> {
     const identity = await this.#identify(proof)
     if (!identity) return
-    // Looked at after the wait: of two that come at once, the second renews.
+    // Checked after the wait: if two tokens arrive at once, the second is a renewal.
     const renewal = this.#identity
     if (renewal && renewal.sub !== identity.sub) throw new RuncastError('forbidden', 'A session stays with the user who opened it.')
     if (this.#closed) return
@@ -212,7 +217,7 @@ export class Session {
     if (!this.#closed) this.#options.refusals?.forget(proof.key)
   }
 
-  /** Closes with a reason that is the client's own, later where it has been refused before. */
+  /** Closes with a reason that the client caused; with a delay if the client was refused before. */
   #reject({ key }: Proof, code: CloseName, message: string): void {
     if (this.#closed || this.#isRefused) return
     const { refusals } = this.#options
@@ -223,7 +228,7 @@ export class Session {
     this.#callOffTimer = refusals.refuse(key, () => this.close(code, message))
   }
 
-  /** Null where the token of a renewal cannot be looked at right now: the old one is still good. */
+  /** Null if the token of a renewal cannot be checked right now: the old one is still valid. */
   async #identify(proof: Proof): Promise<Identity | null> {
     try {
       return await proof.identify()
@@ -234,7 +239,9 @@ export class Session {
     }
   }
 
-  /** Warned, a client renews; one that has not done so when the grace is over is not served any more. */
+  /**
+   * Warns the client before its token expires, and closes the session if no renewal arrives within the grace period.
+   */
   #watchExpiry({ expiresAt }: Identity): void {
     const { clock, limits } = this.#options
     const left = expiresAt - clock.now()
@@ -255,7 +262,7 @@ export class Session {
     }
   }
 
-  /** A client that only listens lives by its pongs; one whose line was cut without a word is found. */
+  /** A client that only listens stays alive by its pongs. A connection that was cut silently is detected. */
   #watchLife(): void {
     const { clock, limits } = this.#options
     this.#callOffPing = clock.after(limits.pingIntervalMs, () => {
@@ -279,7 +286,7 @@ export class Session {
     this.#outbox.reply(buildFrame(message), message.type === 'pong' ? 'pong' : undefined)
   }
 
-  /** What a session does in the background ends in a close with its reason, never in an unhandled rejection. */
+  /** An error in the background closes the session with its reason and never becomes an unhandled rejection. */
   #run(work: Promise<void>, newProof?: Proof): void {
     work.catch((error: unknown) => {
       if (error instanceof RuncastError && mayClose(error.code)) {
@@ -291,7 +298,7 @@ export class Session {
     })
   }
 
-  /** The socket's buffer empties in leaps: as long as the client speaks, it is slow and not dead. */
+  /** The socket's buffer drains in bursts: a client that still answers is slow, not dead. */
   #stalled(): void {
     const { hub } = this.#options
     if (this.#place.sinceAnswerMs < hub.limits.stallMs) return

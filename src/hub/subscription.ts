@@ -7,44 +7,45 @@ import { type EntryFrames, type Frame, withEpoch } from './frame.js'
 import type { Outbox } from './outbox.js'
 
 /**
- * How a subscription opens. `snapshot`: the whole state in one message, then what belongs to it. `listed`: the client has the state from a list that
- * was made in this turn. `log`: by its entries alone, as if it had been there; as a snapshot where the log does not reach back.
+ * How a subscription starts. `snapshot`: the whole state in one message, then the entries that belong to it. `listed`:
+ * the client has the state from a list that was built in this turn. `log`: only the entries, as if the client had been
+ * connected all the time; falls back to a snapshot if the log does not reach back far enough.
  */
 export type StartMode = 'snapshot' | 'listed' | 'log'
 
 /**
- * hop 7: from hub, to outbox. One session's interest in one job:
+ * Hop 7: from hub to outbox. One session's subscription to one job:
  *
- *   catching up ──begin──► live ──fallBehind──► lagging ──begin──► live
+ *   catching up ──start──► live ──fallBehind──► lagging ──start──► live
  *
- * Live, it takes each entry once and in order. Otherwise it takes none: the topic keeps them, and `begin` hands over a snapshot with what belongs to it.
- * From any phase it may be silenced, for good.
+ * While live, it accepts each entry once and in order. Otherwise it accepts none: the topic keeps them, and `start`
+ * sends a snapshot with the entries that belong to it. It may be silenced from any phase, for good.
  */
 export class Subscription {
   readonly #frames: EntryFrames
   readonly #outbox: Outbox
   readonly #ended: (seq: number) => void
-  /** Of the job, from its first state on. */
+  /** The job's kind, known from its first state on. */
   #kind: Kind | undefined
   #phase: 'catching up' | 'live' | 'lagging' | 'silenced' = 'catching up'
-  /** Seq of the newest entry taken from the topic. */
+  /** Seq of the newest entry accepted from the topic. */
   #accepted = 0
-  /** Seq of the final message whose leaving was told last. */
+  /** Seq of the last final event whose departure was reported. */
   #sentEnd = 0
   #position: Position | undefined
-  /** Goes out with the next message: no snapshot has said it. */
+  /** Goes out with the next message, since no snapshot has stated it. */
   #unsentEpoch: string | null = null
-  /** The state of a history that goes on in an epoch that no snapshot has said. */
+  /** The state of a history that continues in an epoch that no snapshot has stated. */
   #continued: JobState | null = null
 
-  /** `ended` is called once when a final message has left, or was there already, with its seq. */
+  /** `ended` is called once per final event, with its seq: when it has left, or if it had left before. */
   constructor(frames: EntryFrames, outbox: Outbox, ended: (seq: number) => void = () => {}) {
     this.#frames = frames
     this.#outbox = outbox
     this.#ended = ended
   }
 
-  /** Where the client says that it is; once it has been told something, that counts. */
+  /** The position that the client reports. It is ignored once something was sent. */
   startAt(position: Position): void {
     if (this.#phase === 'catching up') this.#position = position
   }
@@ -53,42 +54,48 @@ export class Subscription {
     return this.#phase === 'lagging'
   }
 
-  /** Where the client is, by what has really left for it. Undefined while it has nothing to go on from. */
+  /** The client's position, by what was really sent. Undefined while the client has nothing to resume from. */
   get position(): Position | undefined {
     return this.#position
   }
 
-  /** Opens, or opens again after a lag or in a new epoch. `missed`: exactly the entries since the client's position; null: it gets the whole state instead. */
-  start(state: JobState, missed: readonly Entry[] | null, opening: StartMode, resync: boolean): void {
+  /**
+   * Starts, or starts again after a lag or in a new epoch. `missed`: exactly the entries since the client's position.
+   * Null: the client gets the whole state instead.
+   */
+  start(state: JobState, missed: readonly Entry[] | null, mode: StartMode, resync: boolean): void {
     if (this.#phase === 'silenced') return
     this.#accepted = state.seq
     this.#kind = state.kind
     this.#sentEnd = 0
-    // What is enqueued while a backlog is being dropped is lost with it: then the resync begins this one too.
+    // Items enqueued while a backlog is being dropped are lost with it. Then the resync starts this one too.
     this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
     this.#unsentEpoch = null
     this.#continued = null
     const isSameEpoch = this.#position?.epoch === state.epoch
-    // A client may take `recovered` in another epoch for position 0 where no replay follows.
+    // Without a replay, a client may take `recovered` in another epoch for position 0.
     if (!isSameEpoch && !missed?.some((entry) => this.#inStep(entry))) missed = null
-    if (opening === 'log' && missed && isSameEpoch) {
+    if (mode === 'log' && missed && isSameEpoch) {
       this.#unsentEpoch = state.epoch
-      // Each message brings the client one further, and what the dialect has no message for does not.
+      // Each message moves the client forward. An entry without a message in the dialect does not.
       for (const entry of missed) this.#take(entry, false)
       return
     }
-    if (opening !== 'listed') this.#sendState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
-    // A state is there only as a whole.
+    if (mode !== 'listed') this.#sendState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
+    // The client has the state only when all of it has left.
     const arrival = { epoch: state.epoch, seq: state.seq, isEnd: isFinal(state.status) }
     this.#enqueue(0, () => this.#arrive(arrival))
   }
 
-  /** The count is another one now. Whoever is not live yet begins with it anyway. */
+  /** The job has a new count. A subscription that is not live yet starts with it anyway. */
   reopen(state: JobState): void {
     if (this.#phase === 'live') this.start(state, null, 'snapshot', false)
   }
 
-  /** The history goes on in another epoch. The next entry brings a snapshot that says so, so that a client can resume with what follows. */
+  /**
+   * The history continues in another epoch. The next entry is preceded by a snapshot that says so, so that the client
+   * can resume from later entries.
+   */
   goOn(state: JobState): void {
     if (this.#phase === 'live') this.#continued = state
   }
@@ -102,12 +109,12 @@ export class Subscription {
     } else this.#take(entry, true, entry.class === 'transient' ? `${entry.id} ${entry.key}` : undefined)
   }
 
-  /** The backlog was dropped: nothing more is taken until the next `begin`. */
+  /** The backlog was dropped: nothing is accepted until the next `start`. */
   fallBehind(): void {
     if (this.#phase === 'live') this.#phase = 'lagging'
   }
 
-  /** What waits for the client, and what comes, is not for it any more. */
+  /** Nothing that waits or arrives from now on is sent to the client. */
   silence(): void {
     this.#phase = 'silenced'
   }
@@ -121,16 +128,17 @@ export class Subscription {
     this.#outbox.enqueue({ bytes, seal: () => (this.#phase === 'silenced' ? null : seal()) }, conflationKey)
   }
 
-  /** `isLive`: it has just come, and is not told after the fact. */
+  /** `isLive`: the entry has just arrived and is not replayed. */
   #take(entry: Entry, isLive: boolean, conflationKey?: string): void {
-    // Durable entries that the dialect has no message for would add up to a backlog that nobody gets.
+    // Persisted events without a message in the dialect would add up to a backlog that is never sent.
     if (entry.class === 'persisted' && !this.#inStep(entry)) return
     this.#enqueue(entry.body.length, () => this.#seal(entry, isLive), conflationKey)
   }
 
   #sendState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
     const snapshot = this.#frames.snapshot(state, flags)
-    // The state is held once for all clients, so it does not count as this one's backlog: what must be sent in any case may not overflow.
+    // All clients share the state, so it does not count towards this client's backlog: a message that must be sent may
+    // not cause an overflow.
     this.#enqueue(0, () => snapshot)
     if (missed) for (const entry of missed) this.#replay(entry, entry.body.length, { epoch: state.epoch, seq: entry.seq })
     else for (const entry of wholeState(state)) this.#replay(entry, 0)
@@ -149,7 +157,7 @@ export class Subscription {
 
   #arrive({ epoch, seq, isEnd }: Position & { readonly isEnd: boolean }): null {
     this.#position = { epoch, seq }
-    // Also where the final message was no part of what was missed.
+    // Also if the final event was not among the missed entries.
     if (isEnd) this.#sendEnd(seq)
     return null
   }
@@ -158,14 +166,14 @@ export class Subscription {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
     const frame = this.#kind ? this.#frames.following(entry, this.#kind, seq, isLive) : null
-    const untold = this.#unsentEpoch
+    const epochToSend = this.#unsentEpoch
     if (frame) {
       this.#frames.tally.delivered += 1
       this.#position = { epoch, seq: entry.seq }
       this.#unsentEpoch = null
     }
     if (entry.class === 'final') this.#sendEnd(entry.seq)
-    return frame && untold !== null ? withEpoch(frame, untold) : frame
+    return frame && epochToSend !== null ? withEpoch(frame, epochToSend) : frame
   }
 
   #sendEnd(seq: number): void {
@@ -175,7 +183,7 @@ export class Subscription {
   }
 }
 
-/** The latest entry per key, in seq order. The status is left out: the snapshot says it. */
+/** The latest entry per key, in order of seq, without the status: the snapshot contains it. */
 function wholeState(state: JobState): Entry[] {
   return [...state.latest.values()].filter((entry) => entry.key !== 'status').sort((a, b) => a.seq - b.seq)
 }

@@ -10,30 +10,33 @@ import type { Subscription } from './subscription.js'
 export interface TopicLimits {
   /** How long a job may be silent before its stored seq is compared. */
   readonly quietMs: number
-  /** Most entries, and bytes of them, that a node keeps of a job for clients that resume. */
+  /** Maximum entries of a job, and their bytes, that a node keeps for clients that resume. */
   readonly maxRecentEntries: number
   readonly maxRecentBytes: number
 }
 
-/** Where a subscription hangs on its topic: `reopened` is told that the count is another one now, `gone` that the job has expired. */
+/** A subscriber of a topic. `reopened`: the job has a new count. `gone`: the job has expired. */
 export interface Subscriber {
   readonly subscription: Subscription
   reopened(state: JobState): void
   gone(): void
 }
 
-/** Null: what was missed cannot be told, only the whole state. */
+/** Null: the missed entries are not available, only the whole state is. */
 export type CatchUp = () => readonly Entry[] | null
 
 export interface TopicPorts {
   readonly broker: Broker
   readonly clock: Clock
   readonly tally: HubTally
-  /** Faults that are no outage of Redis. */
+  /** Receives errors that are not an outage of Redis. */
   readonly onFault: (error: unknown) => void
 }
 
-/** A job on this node: its state, kept complete, for any number of subscribers. It alone reads Redis, once for all of them. */
+/**
+ * A job on this node: its state, kept complete, for any number of subscribers. Only the topic reads Redis, once for all
+ * of them.
+ */
 export class Topic implements Kept {
   readonly id: string
   readonly subscribers = new Set<Subscriber>()
@@ -43,7 +46,7 @@ export class Topic implements Kept {
   readonly #recovery: GapRecovery<Entry, void>
   #state: JobState | null = null
   #loading: Promise<JobState | null> | undefined
-  /** All durable entries with a seq above `#recentAfter`. */
+  /** All persisted entries with a seq above `#recentAfter`. */
   #recent: Entry[] = []
   #recentAfter = 0
   #recentBytes = 0
@@ -60,7 +63,7 @@ export class Topic implements Kept {
       position: () => this.#state,
       deliver: (entry) => this.#deliver(entry),
       read: () => this.#readOn(),
-      // The state stays what it is, and readiness says so.
+      // The state is kept as it is, and readiness reports the outage.
       onUnreachable: () => {
         this.#recoveries.unreachable += 1
       },
@@ -76,35 +79,39 @@ export class Topic implements Kept {
     return this.#state
   }
 
-  /** The state, complete and live from then on; null where there is no such job. Subscribes first and reads after, so nothing falls between. */
+  /**
+   * The state, complete and live from then on. Null if there is no such job. Subscribes first and reads afterwards, so
+   * that no entry is lost in between.
+   */
   load(): Promise<JobState | null> {
     if (this.#state) return Promise.resolve(this.#state)
-    // Neither a failure nor an absence is remembered: the job may be submitted in a moment.
+    // Neither a failure nor an absence is cached: the job may be submitted in a moment.
     this.#loading ??= this.#load().finally(() => {
       this.#loading = undefined
     })
     return this.#loading
   }
 
-  /** The next entry of the channel. In sequence it goes to all; ahead of sequence what is missing is read. */
+  /** The next entry of the channel. In sequence: deliver to all. After a gap: read what is missing. */
   receive(entry: Entry): void {
     this.#recovery.receive(entry)
   }
 
-  /** Reads what may have been missed, and tries until Redis answers. Concurrent calls share one read. */
+  /** Reads what may have been missed, and retries until Redis answers. Concurrent calls share one read. */
   recover(): Promise<void> {
     return this.#recovery.recover()
   }
 
   /**
-   * Prepares what a client at `after` has missed: durable entries, and the latest tick per key. The function that it resolves to answers for the
-   * moment of its call, so that no entry falls between the answer and a subscription that begins with it; null where the log does not provably reach back.
+   * Prepares what a client at `after` has missed: persisted entries, and the latest transient event per key. The
+   * returned function answers for the moment of its call, so that no entry is lost between the answer and a
+   * subscription that starts with it. It returns null where the log does not provably reach back that far.
    */
   async catchUp(epoch: string, after: number): Promise<CatchUp> {
     const isCurrent = this.#state?.epoch === epoch
     if (isCurrent && after > (this.#state?.seq ?? 0)) return () => null
     if (isCurrent && after >= this.#recentAfter) return () => this.#missed(epoch, after, [], after)
-    // An earlier epoch may be the beginning of this history: the store knows.
+    // An earlier epoch may be the beginning of this history. Only the store knows.
     const reading = await this.#read({ epoch, seq: after })
     if (!reading?.missed) return () => null
     const { state } = reading
@@ -117,13 +124,13 @@ export class Topic implements Kept {
     this.#recovery.close()
   }
 
-  /** `older` are the durable entries up to `from`; those above it are remembered here. */
+  /** `older` are the persisted entries up to `from`; those above it are kept here. */
   #missed(epoch: string, after: number, older: readonly Entry[], from: number): readonly Entry[] | null {
     const state = this.#state
     if (state?.epoch !== epoch || from < this.#recentAfter) return null
     const recent = this.#recent.filter((entry) => entry.seq > from)
-    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > after)
-    return [...older, ...recent, ...ticks].sort((a, b) => a.seq - b.seq)
+    const transient = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > after)
+    return [...older, ...recent, ...transient].sort((a, b) => a.seq - b.seq)
   }
 
   async #load(): Promise<JobState | null> {
@@ -132,7 +139,7 @@ export class Topic implements Kept {
     return this.#state
   }
 
-  /** The whole state at first, then what was missed since. */
+  /** Reads the whole state at first, later the entries missed since. */
   async #readOn(): Promise<void> {
     const state = this.#state
     const reading = await this.#broker.read(this.id, state ? { epoch: state.epoch, seq: state.seq } : undefined)

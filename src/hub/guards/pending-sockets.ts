@@ -1,13 +1,13 @@
 export interface PendingLimits {
-  /** Most sockets without a token, of a node and of one address. */
+  /** Maximum sockets without a token, of a node and of one address. */
   readonly maxSockets: number
   readonly maxPerAddress: number
-  /** Most bytes that all of them together may have sent; of these, one address may have sent a quarter. */
+  /** Maximum bytes that all of them together may have sent; one address may have sent a quarter of them. */
   readonly maxBytes: number
-  /** Most bytes that one of them may have sent, and in how many reads: each read costs memory of its own, however short. */
+  /** Maximum bytes that one of them may have sent, and maximum reads: each read costs memory, however short it is. */
   readonly maxBytesPerSocket: number
   readonly maxReadsPerSocket: number
-  /** Most frames that one of them may have sent. */
+  /** Maximum frames that one of them may have sent. */
   readonly maxFramesPerSocket: number
 }
 
@@ -20,24 +20,27 @@ export const DEFAULT_PENDING_LIMITS: PendingLimits = {
   maxFramesPerSocket: 32,
 }
 
-/** What strangers hold. */
+/** Usage of sockets that are not authenticated. */
 interface Share {
   sockets: number
   bytes: number
 }
 
-/** A socket whose client has not proved who it is. */
+/** A socket whose client has not authenticated yet. */
 export interface PendingSocket {
   readonly isPending: boolean
-  /** Counts a read. False once the client has sent more than a stranger may. */
+  /** Counts a read. False once the client has sent more than is allowed before authentication. */
   read(bytes: number): boolean
-  /** Counts a frame. False once the client has sent more than a stranger may. */
+  /** Counts a frame. False once the client has sent more than is allowed before authentication. */
   frame(): boolean
-  /** The client has proved who it is, or is gone. What it sends from now on is not counted. Safe to call twice. */
+  /** The client has authenticated, or is gone. Nothing is counted from now on. Safe to call twice. */
   leave(): void
 }
 
-/** The sockets of a node whose clients have not proved who they are: how many there are and what they have sent is bounded, for the node and for each address. */
+/**
+ * The sockets of a node whose clients have not authenticated. Their number and what they have sent are bounded, per
+ * node and per address.
+ */
 export class PendingSockets {
   readonly #limits: PendingLimits
   readonly #all: Share = { sockets: 0, bytes: 0 }

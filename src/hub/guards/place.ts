@@ -8,23 +8,23 @@ export interface PlaceOptions {
   readonly policy: Policy
   readonly clock: Clock
   readonly transport: Transport
-  /** How long a client may take to answer before its place may go to another socket of its user. */
+  /** How long a client may take to answer before its slot may go to another socket of its user. */
   readonly answerMs: number
 }
 
-/** A client that was heard so recently is not asked for a sign of life. */
+/** A client that was active so recently is not pinged. */
 const RECENT_MS = 1000
 
-/** The place of one session among those of its user. It is given back while the client leaves a question for a sign of life unanswered. */
+/** The slot of one session among the slots of its user. It is freed while the client leaves a ping unanswered. */
 export class Place {
   readonly #options: PlaceOptions
-  #heardAt = Number.NEGATIVE_INFINITY
-  /** Gives it back. */
+  #lastSignAt = Number.NEGATIVE_INFINITY
+  /** Frees the slot. */
   #leave: (() => void) | undefined
-  /** Whose place was given back because the client did not answer. */
+  /** The user whose slot was freed because the client did not answer. */
   #displaced: Identity | undefined
-  /** The question that is under way. */
-  #question: { readonly answer: Promise<boolean>; settle(isDisplaced: boolean): void } | undefined
+  /** The ping that waits for its answer. */
+  #probing: { readonly answer: Promise<boolean>; settle(isDisplaced: boolean): void } | undefined
   #isFixed = false
   #isClosed = false
 
@@ -32,32 +32,32 @@ export class Place {
     this.#options = options
   }
 
-  /** How long ago the client gave a sign of life. */
+  /** Milliseconds since the client's last sign of life. */
   get sinceAnswerMs(): number {
-    return this.#options.clock.elapsed() - this.#heardAt
+    return this.#options.clock.elapsed() - this.#lastSignAt
   }
 
-  /** Rejects as `Policy.enter`. */
+  /** Rejects as `Policy.enter` does. */
   async take(identity: Identity): Promise<void> {
     const leave = await this.#options.policy.enter(identity, () => this.#probe(identity))
     if (this.#isClosed) leave()
     else this.#leave = leave
   }
 
-  /** The client has given a sign of life. Where it had lost its place it takes another: see `#takeAgain`. */
+  /** The client has given a sign of life. If it had lost its slot, it takes another one: see `#takeAgain`. */
   touch(): Promise<void> | null {
-    this.#heardAt = this.#options.clock.elapsed()
-    this.#question?.settle(false)
+    this.#lastSignAt = this.#options.clock.elapsed()
+    this.#probing?.settle(false)
     return this.#displaced ? this.#takeAgain(this.#displaced) : null
   }
 
-  /** Asks the client for a sign of life, below the messages. */
+  /** Pings the client below the message layer. */
   ask(identity: Identity | undefined): void {
     this.#options.transport.ping()
     if (identity) void this.#answer(identity)
   }
 
-  /** From now on it is not displaced: the node drains, and counts no places any more. */
+  /** From now on it keeps its slot: the node drains and counts no slots any more. */
   fix(): void {
     this.#isFixed = true
   }
@@ -67,10 +67,13 @@ export class Place {
     this.#leave?.()
     this.#leave = undefined
     this.#displaced = undefined
-    this.#question?.settle(true)
+    this.#probing?.settle(true)
   }
 
-  /** Rejects where there is no place left: another socket has displaced this one. While places cannot be counted the session goes on without one. */
+  /**
+   * Rejects if no slot is left: another socket has displaced this one. While slots cannot be counted, the session
+   * continues without one.
+   */
   async #takeAgain(identity: Identity): Promise<void> {
     this.#displaced = undefined
     try {
@@ -81,7 +84,7 @@ export class Place {
     }
   }
 
-  /** Resolves to whether the place was given back since no answer came. */
+  /** Resolves to whether the slot was freed because no answer came. */
   #probe(identity: Identity): Promise<boolean> {
     if (this.sinceAnswerMs < RECENT_MS) return Promise.resolve(false)
     this.#options.transport.ping()
@@ -89,22 +92,22 @@ export class Place {
   }
 
   #answer(identity: Identity): Promise<boolean> {
-    if (this.#question) return this.#question.answer
+    if (this.#probing) return this.#probing.answer
     const { clock, answerMs } = this.#options
     let settle = (_isDisplaced: boolean) => {}
     const answer = new Promise<boolean>((resolve) => {
       const callOff = clock.after(answerMs, () => settle(this.#yield(identity)))
       settle = (isDisplaced) => {
         callOff()
-        this.#question = undefined
+        this.#probing = undefined
         resolve(isDisplaced)
       }
     })
-    this.#question = { answer, settle }
+    this.#probing = { answer, settle }
     return answer
   }
 
-  /** A client that reads slowly answers late: it keeps its place, and the outbox finds it if it is gone. */
+  /** A slow reader answers late. It keeps its slot; the outbox detects whether it is gone. */
   #yield(identity: Identity): boolean {
     if (!this.#leave || this.#isFixed || this.#options.transport.congested) return false
     this.#leave()

@@ -2,10 +2,12 @@ import type { Admission } from '../../storage/admission.js'
 
 type Probe = () => Promise<boolean>
 
-/** The places of users on this node. A new socket of a user who has none left displaces one that gives no sign of life. */
+/**
+ * The slots of users on this node. If a user has no slot left, a new socket displaces one that does not answer a ping.
+ */
 export class Places {
   readonly #admission: Admission
-  /** Of the sockets that have a place, by user. */
+  /** Of the sockets that have a slot, by user. */
   readonly #probes = new Map<string, Set<Probe>>()
   #count = 0
 
@@ -13,7 +15,7 @@ export class Places {
     this.#admission = admission
   }
 
-  /** Resolves to the function that gives the place back; null where there is none left. Rejects as `Admission.enter`. */
+  /** Resolves to the function that frees the slot, or to null if none is left. Rejects as `Admission.enter` does. */
   async enter(sub: string, probe: Probe): Promise<(() => void) | null> {
     this.#count += 1
     const id = String(this.#count)
@@ -29,7 +31,7 @@ export class Places {
     }
   }
 
-  /** Whether a socket of this user on this node has given its place back. */
+  /** Whether a socket of this user on this node has freed its slot. */
   async #displace(sub: string): Promise<boolean> {
     const answers = await Promise.all([...(this.#probes.get(sub) ?? [])].map((probe) => probe()))
     return answers.includes(true)

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.js'
 
 const MINUTE_MS = 60_000
 
-/** Counts what a client does against the protocol, and how fast it speaks. */
+/** Counts a client's protocol violations and its message rate. */
 export class ProtocolViolations {
   readonly #clock: Clock
   readonly #limits: { readonly maxViolationsPerMinute: number; readonly maxMessagesPerSecond: number }
@@ -23,7 +23,7 @@ export class ProtocolViolations {
     return this.#second.count > this.#limits.maxMessagesPerSecond
   }
 
-  /** Counts a breach; true where it is the one that ends the session. */
+  /** Counts a violation. True if it is the one that ends the session. */
   isOverLimit(): boolean {
     const now = this.#clock.elapsed()
     this.#count = [...this.#count.filter((at) => at > now - MINUTE_MS), now]

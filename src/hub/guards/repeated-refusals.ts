@@ -2,16 +2,16 @@ import type { Clock } from '../../core/clock.js'
 import { type RecentMap, recentMap } from '../recent-map.js'
 
 export interface RefusalDelays {
-  /** So many refusals in a row are told at once. */
+  /** This many refusals in a row are reported at once. */
   readonly free: number
-  /** Delay of the next one; doubled with each, up to the longest. */
+  /** Delay of the next one. It doubles with each refusal, up to `longestMs`. */
   readonly firstMs: number
   readonly longestMs: number
-  /** After so long without a refusal it begins anew. */
+  /** After this time without a refusal the count starts again. */
   readonly forgetMs: number
-  /** Clients that are remembered; of more, those that were refused longest ago are forgotten. */
+  /** Maximum clients that are remembered. The ones refused longest ago are evicted. */
   readonly maxClients: number
-  /** Most connections that are held, of the node and of one address. What is beyond is closed at once. */
+  /** Maximum connections that are held, per node and per address. Further ones are closed at once. */
   readonly maxHeld: number
   readonly maxHeldPerAddress: number
 }
@@ -27,8 +27,9 @@ export const DEFAULT_REFUSAL_DELAYS: RefusalDelays = {
 }
 
 /**
- * Slows clients down that are refused again and again. A connection is accepted before it is refused, so a client that resets its backoff when a connection opens
- * would come back at once, for ever: its refusal is told later each time. A client is an address and what it proves itself with.
+ * Slows down clients that are refused repeatedly. A connection is accepted before it is refused. So a client that
+ * resets its backoff when a connection opens would reconnect at once, forever. Its refusal is therefore delayed more
+ * each time. A client is an address together with its proof.
  */
 export class RepeatedRefusals {
   readonly #clock: Clock
@@ -47,17 +48,20 @@ export class RepeatedRefusals {
     return this.#clients.size
   }
 
-  /** Counts a refusal and tells it, at once or later. The function that it returns calls that off, for a connection that is gone. */
-  refuse(address: string, client: string, tell: () => void): () => void {
+  /**
+   * Counts a refusal and reports it, at once or later. The returned function cancels that, for a connection that is
+   * gone.
+   */
+  refuse(address: string, client: string, report: () => void): () => void {
     const delayMs = this.#count(`${address} ${client}`)
     const { maxHeld, maxHeldPerAddress } = this.#delays
     if (delayMs === 0 || this.#held.size >= maxHeld || this.#heldOf(address) >= maxHeldPerAddress) {
-      tell()
+      report()
       return () => {}
     }
     const release = () => {
       callOff()
-      tell()
+      report()
     }
     const callOffTimer = this.#clock.after(delayMs, release)
     const callOff = () => {
@@ -68,12 +72,12 @@ export class RepeatedRefusals {
     return callOff
   }
 
-  /** The client was let in. */
+  /** The client has authenticated. */
   forget(address: string, client: string): void {
     this.#clients.delete(`${address} ${client}`)
   }
 
-  /** Tells what is held now, for a node that closes. */
+  /** Reports all held refusals now, for a node that closes. */
   release(): void {
     for (const release of [...this.#held.keys()]) release()
   }

@@ -2,13 +2,13 @@ import type { Clock } from '../../core/clock.js'
 import { type RecentMap, recentMap } from '../recent-map.js'
 
 export interface BucketLimits {
-  /** Of one key in a second, over time; as many may come at once. */
+  /** Average rate of one key per second. This is also the largest burst. */
   readonly perSecond: number
-  /** Keys that are remembered; of more, those that were heard of longest ago begin anew. */
+  /** Maximum keys that are remembered. The least recently used ones are evicted and start again. */
   readonly maxKeys: number
 }
 
-/** How much each of many keys may do in a second (token buckets). Costs a map lookup, and memory for `maxKeys` at most. */
+/** Token buckets for many keys. A call costs a map lookup; memory is bounded by `maxKeys`. */
 export class TokenBuckets {
   readonly #clock: Clock
   readonly #limits: BucketLimits
@@ -25,7 +25,7 @@ export class TokenBuckets {
     return this.#buckets.size
   }
 
-  /** Takes one token; false where there is none. */
+  /** Takes one token. False if there is none. */
   take(key: string): boolean {
     const tokens = this.#tokensOf(key)
     const isAllowed = tokens >= 1
@@ -33,7 +33,7 @@ export class TokenBuckets {
     return isAllowed
   }
 
-  /** Takes so many tokens whether they are there or not, into a debt of a second's at most. */
+  /** Takes `count` tokens even if there are fewer. The debt is at most one second's worth. */
   charge(key: string, count: number): void {
     this.#keep(key, Math.max(this.#tokensOf(key) - count, -this.#limits.perSecond))
   }

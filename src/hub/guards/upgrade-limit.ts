@@ -4,30 +4,36 @@ import { PendingSockets } from './pending-sockets.js'
 import { TokenBuckets } from './token-buckets.js'
 
 export interface UpgradeLimits {
-  /** Most sockets of a node. */
+  /** Maximum sockets of a node. */
   readonly maxSockets: number
-  /** Upgrades of one address in a second, over time; as many may come at once. */
+  /** Average rate of upgrades of one address per second. This is also the largest burst. */
   readonly maxPerSecond: number
-  /** Addresses that are remembered; of more, those that were heard of longest ago begin anew. */
+  /** Maximum addresses that are remembered. The least recently used ones are evicted and start again. */
   readonly maxAddresses: number
 }
 
 export const DEFAULT_UPGRADE_LIMITS: UpgradeLimits = { maxSockets: 20_000, maxPerSecond: 200, maxAddresses: 10_000 }
 
-/** Seconds after which a client may come again, by what stands in its way. A full or stopping node is not worth asking for a while: others are there. */
+/**
+ * Seconds after which a client may retry, by reason. A full or draining node asks for a longer wait, since other nodes
+ * exist.
+ */
 const RETRY_AFTER_S = { draining: 5, full: 5, pending: 1, rate: 1 } as const
 
-/** What reading a socket that abuses its upgrade costs, in upgrades. */
+/** Upgrades that the penalty for an abusive socket costs. */
 const PENALTY = 20
 
-/** Whether a node takes another socket: not when it drains, not when it is full, and of one address only so many in a second (token bucket). Costs a map lookup. */
+/**
+ * Decides whether a node accepts another socket. It accepts none while it drains or is full, and limits the rate per
+ * address (token bucket). A call costs a map lookup.
+ */
 export class UpgradeLimit {
   readonly #limits: UpgradeLimits
   readonly #buckets: TokenBuckets
   #draining = false
-  /** The sockets that were let through and whose clients have not proved who they are. */
+  /** Accepted sockets whose clients have not authenticated. */
   readonly pending: PendingSockets
-  /** Those that were not let through. */
+  /** Upgrades that were rejected, by reason. */
   readonly refused = new Tally<[keyof typeof RETRY_AFTER_S]>([['draining'], ['full'], ['pending'], ['rate']])
 
   constructor(clock: Clock, limits: UpgradeLimits = DEFAULT_UPGRADE_LIMITS, pending = new PendingSockets()) {
@@ -44,12 +50,15 @@ export class UpgradeLimit {
     return this.#buckets.size
   }
 
-  /** From now on no upgrade is let through. */
+  /** From now on every upgrade is rejected. */
   drain(): void {
     this.#draining = true
   }
 
-  /** Asks for one connection, of a node that has so many: null where it may come, else the seconds after which to try again. `isStranger`: its client is still to prove who it is. */
+  /**
+   * Checks one connection to a node that has `sockets` of them. Null if it is accepted, else the seconds after which to
+   * retry. `isStranger`: the client is not authenticated yet.
+   */
   refuse(address: string, sockets: number, isStranger = false): number | null {
     const reason = this.#reasonAgainst(address, sockets, isStranger)
     if (reason === null) return null
@@ -57,7 +66,10 @@ export class UpgradeLimit {
     return RETRY_AFTER_S[reason]
   }
 
-  /** A client of this address has sent what no client sends before its token: that counts as `PENALTY` upgrades, in debt of a second's at most. */
+  /**
+   * A client of this address has sent more than is allowed before its token. This counts as `PENALTY` upgrades; the
+   * debt is at most one second's worth.
+   */
   penalise(address: string): void {
     this.#buckets.charge(address, PENALTY)
   }

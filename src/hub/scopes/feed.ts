@@ -3,11 +3,11 @@ import type { ActiveIndex, Feeds, IndexChange } from '../../storage/feeds.js'
 import { type Counted, GapRecovery } from '../gap-recovery.js'
 import type { Kept } from '../registry.js'
 
-/** Who wants to know of every job of a user. */
+/** Receives the changes of all jobs of a user. */
 export interface Follower {
   /**
-   * This job is there, or begins another round. May be told more than once, and of a job that has ended since.
-   * `isNews` false: nothing was announced, it is among the active ones as before.
+   * The job exists, or begins another execution. May be called more than once, and for a job that has ended since.
+   * `isNews` is false if nothing was published: the job is active as before.
    */
   changed(id: string, isNews: boolean): void
 }
@@ -15,11 +15,14 @@ export interface Follower {
 interface FeedPorts {
   readonly feeds: Feeds
   readonly clock: Clock
-  /** Faults that are no outage of Redis. */
+  /** Receives errors that are not an outage of Redis. */
   readonly onFault: (error: unknown) => void
 }
 
-/** A user's channel on this node, for any number of followers. It is kept complete as a job's is: after a gap the active-jobs index is read again. */
+/**
+ * A user's channel on this node, for any number of followers. It is kept complete as a job's channel is: after a gap
+ * the active-jobs index is read again.
+ */
 export class Feed implements Kept {
   readonly owner: string
   readonly followers = new Set<Follower>()
@@ -36,7 +39,7 @@ export class Feed implements Kept {
       quietMs,
       position: () => this.#position,
       deliver: (change) => this.#take(change),
-      // It may have ended before the index was read.
+      // The job may have ended before the index was read.
       covered: ({ id }) => this.#notify([id], true),
       read: () => this.#read(),
       onFault,
@@ -47,7 +50,10 @@ export class Feed implements Kept {
     return this.followers.size === 0
   }
 
-  /** The user's jobs now; the followers are told of whatever comes later. Subscribes first and reads after, so nothing falls between. */
+  /**
+   * The user's current jobs. Followers receive every later change. Subscribes first and reads afterwards, so that no
+   * change is lost in between.
+   */
   async index(): Promise<ActiveIndex> {
     this.#subscribing ??= this.#feeds.subscribe(this.owner).catch((error: unknown) => {
       this.#subscribing = undefined
@@ -61,7 +67,7 @@ export class Feed implements Kept {
     this.#recovery.receive(change)
   }
 
-  /** Reads what may have been missed, and tries until Redis answers. */
+  /** Reads what may have been missed, and retries until Redis answers. */
   recover(): Promise<void> {
     return this.#recovery.recover()
   }
@@ -81,7 +87,7 @@ export class Feed implements Kept {
     this.#position = index
     const isNews = before !== null && (before.generation !== index.generation || before.seq < index.seq)
     this.#notify(index.active, isNews)
-    // What was missed may have ended since.
+    // A job whose change was missed may have ended since.
     if (isNews) this.#notify(index.ended.toReversed(), true)
     return index
   }

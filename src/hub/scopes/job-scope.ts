@@ -9,18 +9,18 @@ import type { SubscriptionHandle } from './subscription-handle.js'
 
 export interface JobScopeOptions {
   readonly id: string
-  /** The name of the kind that this address serves; null for any. A job of another kind does not exist here. */
+  /** The name of the kind that this address serves; null for any kind. A job of another kind does not exist here. */
   readonly kind: string | null
   readonly dialect: Dialect
   /** The field that names the job in the answers. */
   readonly idField: string
-  /** Where the client left off. */
+  /** The client's last position. */
   readonly after?: Position
-  /** Ends the session after the final message. */
+  /** Ends the session after the final event. */
   readonly endsWithJob?: boolean
 }
 
-/** A session that follows one job. */
+/** The scope of a session that follows one job. */
 export function jobScope(options: JobScopeOptions): BuildScope {
   return (context) => new JobScope(context, options)
 }
@@ -42,34 +42,34 @@ class JobScope implements Scope {
     const { hub, policy, outbox, identity, close } = this.#context
     const { id, kind, dialect, after, endsWithJob } = this.#options
     if (!isJobId(id)) throw new RuncastError('not_found')
-    const hold = await hub.subscribe({
+    const handle = await hub.subscribe({
       id,
       dialect,
       outbox,
       ...(after && { after }),
       mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind.name === kind),
       lost: () => close('not_found'),
-      // In a later turn, since the message is only just leaving.
+      // In a later turn, since the message is about to leave in this one.
       ...(endsWithJob && { ended: (seq) => this.#isOver(seq) && queueMicrotask(() => close('done')) }),
     })
-    if (!hold) throw new RuncastError('not_found')
-    if (this.#released) return hold.release()
-    this.#handle = hold
-    hold.start('snapshot')
+    if (!handle) throw new RuncastError('not_found')
+    if (this.#released) return handle.release()
+    this.#handle = handle
+    handle.start('snapshot')
   }
 
   async receive(message: ScopeMessage): Promise<void> {
     if (message.type !== 'cancel') throw new RuncastError('invalid')
     const { policy, identity, send } = this.#context
     const { id, idField } = this.#options
-    // Asked twice at once, it is asked once.
+    // Concurrent requests share one cancel.
     this.#cancelling ??= policy.cancel(identity(), id).finally(() => {
       this.#cancelling = undefined
     })
     send({ type: 'cancel_accepted', [idField]: id, status: await this.#cancelling })
   }
 
-  /** A replay may hold the final message of an earlier round. */
+  /** A replay may contain the final event of an earlier execution. */
   #isOver(seq: number): boolean {
     const state = this.#handle?.state
     return state?.seq === seq && isFinal(state.status)
@@ -80,9 +80,9 @@ class JobScope implements Scope {
   }
 
   async resync(): Promise<void> {
-    const hold = this.#handle
-    await hold?.prepare()
-    if (hold?.subscription.isLagging) hold.start('snapshot', true)
+    const handle = this.#handle
+    await handle?.prepare()
+    if (handle?.subscription.isLagging) handle.start('snapshot', true)
   }
 
   recheck(): void {

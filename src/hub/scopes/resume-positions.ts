@@ -1,15 +1,15 @@
 import type { Position } from '../../core/entry.js'
 import { type RecentMap, recentMap } from '../recent-map.js'
 
-/** Where a client is in jobs that it does not follow any more, so that a later round goes on from there. */
+/** The client's positions in jobs that it no longer follows, so that a later execution resumes from there. */
 export class ResumePositions {
   readonly #max: number
-  /** Made when it is first needed: many clients never do. */
+  /** Created on first use: many clients never need it. */
   #positions: RecentMap<Position> | undefined
-  /** What a list that has not left yet has replaced. */
+  /** Positions that a list has replaced which has not left yet. */
   #replaced = new Map<string, Position | undefined>()
 
-  /** Of more than `max` jobs the oldest are forgotten. */
+  /** Of more than `max` jobs the oldest are evicted. */
   constructor(max: number) {
     this.#max = max
   }
@@ -27,7 +27,7 @@ export class ResumePositions {
     this.#positions?.delete(id)
   }
 
-  /** A list that is on its way sets the client's position in these jobs. */
+  /** Sets the client's position in these jobs, for a list that is about to be sent. */
   list(states: readonly ({ readonly id: string } & Position)[]): void {
     for (const state of states) {
       this.#replaced.set(state.id, this.get(state.id))
@@ -40,7 +40,7 @@ export class ResumePositions {
     this.#replaced.clear()
   }
 
-  /** The list was dropped before it left: the client is where it was. */
+  /** The list was dropped before it left: restores the earlier positions. */
   revert(): void {
     for (const [id, position] of this.#replaced) {
       if (position) this.set(id, position)

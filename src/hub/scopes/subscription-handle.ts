@@ -5,45 +5,48 @@ import type { Outbox } from '../outbox.js'
 import type { StartMode, Subscription } from '../subscription.js'
 import type { CatchUp, Subscriber, Topic } from '../topic.js'
 
-/** What a session tells the hub when it wants a job. */
+/** What a session asks for when it subscribes to a job. */
 export interface SubscribeOptions {
   readonly id: string
   readonly dialect: Dialect
   readonly outbox: Outbox
-  /** Where the client left off; `start`: nothing of it has been told. */
+  /** The client's last position. `start`: the client has received nothing. */
   readonly after?: Position | 'start'
-  /** Asked now and again in a new epoch, since an id may have passed to another owner or kind. */
+  /** Checked now and again in each new epoch, since an id may pass to another owner or kind. */
   readonly mayView: (state: JobState) => boolean
-  /** The job has expired (`gone`), or is no longer for this client (`forbidden`). */
+  /** The job has expired (`gone`), or this client may no longer view it (`forbidden`). */
   readonly lost: (why: 'gone' | 'forbidden') => void
-  /** The final message with this seq has left for the client, or was there already. */
+  /** The final event with this seq has left for the client, or had left before. */
   readonly ended?: (seq: number) => void
 }
 
-/** A session's hold on a job: prepared, then begun in one turn, so that several can begin at one moment. Released by whoever got it. */
+/**
+ * A session's subscription to a job. It is prepared first and then started in one turn, so that several can start at
+ * the same moment. Its owner must release it.
+ */
 export class SubscriptionHandle implements Subscriber {
   readonly subscription: Subscription
   readonly #topic: Topic
   readonly #options: SubscribeOptions
   readonly #maxReplayBytes: number
-  readonly #leave: (hold: SubscriptionHandle) => void
+  readonly #leave: (handle: SubscriptionHandle) => void
   #catchUp: CatchUp = () => null
 
   constructor(
     topic: Topic,
     subscription: Subscription,
-    wish: SubscribeOptions,
+    options: SubscribeOptions,
     maxReplayBytes: number,
-    leave: (hold: SubscriptionHandle) => void,
+    leave: (handle: SubscriptionHandle) => void,
   ) {
     this.#topic = topic
     this.subscription = subscription
-    this.#options = wish
+    this.#options = options
     this.#maxReplayBytes = maxReplayBytes
     this.#leave = leave
   }
 
-  /** Most bytes that are replayed for one client at a time. */
+  /** Maximum bytes that are replayed for one client at a time. */
   get maxReplayBytes(): number {
     return this.#maxReplayBytes
   }
@@ -52,12 +55,12 @@ export class SubscriptionHandle implements Subscriber {
     return this.#options.id
   }
 
-  /** Null where the job has expired. */
+  /** Null if the job has expired. */
   get state(): JobState | null {
     return this.#topic.state
   }
 
-  /** Reads what the client has missed since it was last told something, as far as this node does not know it. */
+  /** Reads what the client has missed since its position, as far as this node does not have it. */
   async prepare(): Promise<void> {
     const { after } = this.#options
     const { epoch } = this.#topic.state ?? {}
@@ -66,34 +69,35 @@ export class SubscriptionHandle implements Subscriber {
     this.#catchUp = position ? await this.#topic.catchUp(position.epoch, position.seq) : () => null
   }
 
-  /** Reads the job again: what this node knows of it may be older than the word that the caller has. */
+  /** Reads the job again: this node's state may be older than what the caller has received. */
   refresh(): Promise<void> {
     return this.#topic.recover()
   }
 
   /**
-   * In one turn, so that no entry falls between. More than a client may be made to wait for is not replayed: the whole state is smaller.
-   * `maxBytes` is what is left of that for a session that begins several; answers how many the replay takes.
+   * Starts in one turn, so that no entry is lost in between. If the replay exceeds `maxBytes`, the whole state is sent
+   * instead: it is smaller. `maxBytes` is the rest of the budget for a session that starts several subscriptions.
+   * Returns the bytes that the replay takes.
    */
-  start(opening: StartMode, resync = false, maxBytes = this.#maxReplayBytes): number {
+  start(mode: StartMode, resync = false, maxBytes = this.#maxReplayBytes): number {
     const { state } = this.#topic
     if (!state) {
       this.#options.lost('gone')
       return 0
     }
-    const missed = opening === 'listed' ? null : this.#catchUp()
+    const missed = mode === 'listed' ? null : this.#catchUp()
     const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
     const fits = bytes <= maxBytes
-    this.subscription.start(state, fits ? missed : null, opening, resync)
+    this.subscription.start(state, fits ? missed : null, mode, resync)
     return fits ? bytes : 0
   }
 
-  /** Whether the client may still view the job is asked again. */
+  /** Checks again whether the client may view the job. */
   recheck(): void {
     if (this.state && !this.#options.mayView(this.state)) this.#options.lost('forbidden')
   }
 
-  /** What already waits for the client still leaves. */
+  /** Messages that already wait for the client are still sent. */
   release(): void {
     this.#leave(this)
   }

@@ -16,16 +16,18 @@ import type { BuildScope, Scope, ScopeContext } from './scope.js'
 import type { SubscribeOptions, SubscriptionHandle } from './subscription-handle.js'
 
 export interface UserScopeLimits {
-  /** Most jobs that one client follows; of more active ones it gets the newest. */
+  /** Maximum jobs that one client follows. If more are active, it gets the newest ones. */
   readonly maxSubscriptions: number
 }
 
-/** Most jobs that have ended or were left whose positions are remembered, so that a later round goes on where the client is. */
+/**
+ * Maximum positions that are kept of jobs which have ended or were left, so that a later execution resumes from there.
+ */
 const MAX_LEFT = 1024
-/** Most requests of one client that wait for their turn. */
+/** Maximum queued requests of one client. */
 const MAX_WAITING = 64
 
-/** A session that follows all jobs of its user, in the process dialect: those that are there, and those that are announced. */
+/** The scope of a session that follows all jobs of its user, in the process dialect: existing ones and new ones. */
 export function userScope(limits: UserScopeLimits): BuildScope {
   return (context) => new UserScope(context, limits)
 }
@@ -35,19 +37,19 @@ class UserScope implements Scope, Follower {
   readonly #context: ScopeContext
   readonly #limits: UserScopeLimits
   readonly #handles = new Map<string, SubscriptionHandle>()
-  /** Where the client is in jobs that it does not follow any more. */
+  /** The client's positions in jobs that it no longer follows. */
   readonly #left = new ResumePositions(MAX_LEFT)
-  /** Jobs that the client does not want to follow: all that it may have unsubscribed from, as the feed names them again. */
+  /** Jobs that the client has unsubscribed from. The feed may name them again. */
   #unwanted: RecentMap<true> | undefined
-  /** Announced before the list has left; null from then on. */
+  /** Changes received before the list has left; null from then on. */
   #early: Map<string, boolean> | null = new Map()
   #isListed = false
   readonly #opening = new Set<string>()
-  /** Announced while they were held or being opened: perhaps another round, perhaps nothing new. */
+  /** Changed while followed or being opened: possibly another execution, possibly nothing new. */
   readonly #again = new Set<string>()
-  /** What the client asks for waits until its list has left, since an answer overtakes what waits. */
+  /** Requests wait until the first list has left, since an answer overtakes what waits. */
   readonly #requests = new PQueue({ concurrency: 1, autoStart: false })
-  /** There were more jobs than it may follow. */
+  /** There were more jobs than the client may follow. */
   #isShort = false
   #resyncing: Promise<void> = Promise.resolve()
   /** Its last list may have been dropped with its backlog. */
@@ -63,13 +65,13 @@ class UserScope implements Scope, Follower {
   async open(): Promise<void> {
     const { hub, identity } = this.#context
     this.#following = hub.follow(identity().sub, this)
-    const roll = await this.#following.index()
+    const index = await this.#following.index()
     if (this.#released) return
-    const active = roll.active.slice(0, this.#limits.maxSubscriptions)
-    const [ended] = await Promise.all([this.#look(roll.ended), ...active.map((id) => this.#take(id))])
+    const active = index.active.slice(0, this.#limits.maxSubscriptions)
+    const [ended] = await Promise.all([this.#look(index.ended), ...active.map((id) => this.#take(id))])
     if (this.#released) return
     this.#list(ended)
-    for (const hold of [...this.#handles.values()]) hold.start('listed')
+    for (const handle of [...this.#handles.values()]) handle.start('listed')
   }
 
   changed(id: string, isNews: boolean): void {
@@ -104,23 +106,23 @@ class UserScope implements Scope, Follower {
   fallBehind(): void {
     this.#isBehind = true
     this.#left.revert()
-    for (const hold of this.#handles.values()) hold.subscription.fallBehind()
+    for (const handle of this.#handles.values()) handle.subscription.fallBehind()
   }
 
-  /** One after the other: what one has prepared is true only as long as no other begins it. */
+  /** Runs resyncs one after the other: what one has prepared is valid only until another one starts it. */
   resync(): Promise<void> {
     this.#resyncing = this.#resyncing.then(() => this.#resync())
     return this.#resyncing
   }
 
   recheck(): void {
-    for (const hold of [...this.#handles.values()]) hold.recheck()
+    for (const handle of [...this.#handles.values()]) handle.recheck()
   }
 
   release(): void {
     this.#released = true
     this.#following?.leave()
-    for (const hold of this.#handles.values()) hold.release()
+    for (const handle of this.#handles.values()) handle.release()
     this.#handles.clear()
   }
 
@@ -128,38 +130,41 @@ class UserScope implements Scope, Follower {
     return this.#handles.size + this.#opening.size >= this.#limits.maxSubscriptions
   }
 
-  /** A job of the list. It is kept as soon as it is there, so that whatever ends the session in the meantime releases it. */
+  /**
+   * Subscribes to a job of the list. It is stored as soon as it exists, so that it is released if the session ends
+   * meanwhile.
+   */
   async #take(id: string): Promise<void> {
-    const hold = await this.#context.hub.subscribe(this.#subscribeOptions(id))
-    if (hold && !this.#isKept(hold)) hold.release()
+    const handle = await this.#context.hub.subscribe(this.#subscribeOptions(id))
+    if (handle && !this.#isKept(handle)) handle.release()
   }
 
-  #isKept(hold: SubscriptionHandle): boolean {
-    if (this.#released || this.#handles.has(hold.id) || this.#unwanted?.has(hold.id)) return false
-    this.#handles.set(hold.id, hold)
+  #isKept(handle: SubscriptionHandle): boolean {
+    if (this.#released || this.#handles.has(handle.id) || this.#unwanted?.has(handle.id)) return false
+    this.#handles.set(handle.id, handle)
     return true
   }
 
-  /** A job that was announced: by its entries, from where the client is. */
+  /** Follows a job that the feed has reported: by its entries, from the client's position. */
   async #follow(id: string): Promise<void> {
     const left = this.#left.get(id)
-    const hold = await this.#context.hub.subscribe({ ...this.#subscribeOptions(id), after: left ?? 'start' })
-    if (!hold) return
+    const handle = await this.#context.hub.subscribe({ ...this.#subscribeOptions(id), after: left ?? 'start' })
+    if (!handle) return
     try {
-      // What this node knows of the job may be older than the index change.
-      if (isDelivered(hold.state, left)) await hold.refresh()
+      // This node's state of the job may be older than the index change.
+      if (isDelivered(handle.state, left)) await handle.refresh()
     } catch (error) {
-      hold.release()
+      handle.release()
       throw error
     }
-    // A list has set the client's position in the meantime: once more, from there.
+    // A list has set the client's position meanwhile: start again from there.
     const isMoved = this.#left.get(id) !== left
     if (isMoved) this.#again.add(id)
-    if (!hold.state || isMoved || isDelivered(hold.state, left) || !this.#isKept(hold)) return hold.release()
-    hold.start('log')
+    if (!handle.state || isMoved || isDelivered(handle.state, left) || !this.#isKept(handle)) return handle.release()
+    handle.start('log')
   }
 
-  /** What was announced in the meantime may be news that came after the look. */
+  /** A change received meanwhile may be newer than what was read. */
   #opened(id: string): void {
     this.#opening.delete(id)
     if (!this.#handles.has(id) && this.#again.delete(id)) this.changed(id, true)
@@ -169,22 +174,23 @@ class UserScope implements Scope, Follower {
     const { hub } = this.#context
     if (!this.#handles.has(id) && this.#isFull)
       throw new RuncastError('rate_limited', `At most ${this.#limits.maxSubscriptions} processes are followed at a time.`)
-    const hold = isJobId(id) ? await hub.subscribe({ ...this.#subscribeOptions(id), ...(after && { after }) }) : null
-    if (!hold) throw new RuncastError('not_found')
-    if (this.#released) return hold.release()
+    const handle = isJobId(id) ? await hub.subscribe({ ...this.#subscribeOptions(id), ...(after && { after }) }) : null
+    if (!handle) throw new RuncastError('not_found')
+    if (this.#released) return handle.release()
     this.#unwanted?.delete(id)
-    // In this turn the new hold takes over from the old one: what still waits belongs to no position that the client will have.
+    // The new handle replaces the old one in this turn: what still waits belongs to a position that the client will not
+    // have.
     const old = this.#handles.get(id)
     old?.subscription.silence()
     old?.release()
-    this.#handles.set(id, hold)
-    hold.start('snapshot')
+    this.#handles.set(id, handle)
+    handle.start('snapshot')
   }
 
   async #unsubscribe(id: string): Promise<void> {
     this.#unwanted ??= recentMap(Math.max(MAX_LEFT, this.#limits.maxSubscriptions))
     this.#unwanted.set(id, true)
-    // The answer goes first, so what still waits may not follow it.
+    // The answer goes first, so waiting messages may not follow it.
     this.#handles.get(id)?.subscription.silence()
     this.#drop(id)
     this.#context.send({ type: 'unsubscribed', process_id: id })
@@ -202,7 +208,10 @@ class UserScope implements Scope, Follower {
     }
   }
 
-  /** Another round of an own job is announced, unless it has begun before the end of this one has left; nobody announces that of another user's. */
+  /**
+   * The feed reports another execution of the user's own job, unless that began before the end of this one has left.
+   * For another user's job there is no such report, so the subscription is kept.
+   */
   #ended(id: string, seq: number): void {
     const state = this.#handles.get(id)?.state
     if (!state || !isFinal(state.status) || state.seq !== seq || state.owner !== this.#context.identity().sub) return
@@ -211,25 +220,25 @@ class UserScope implements Scope, Follower {
     if (isAgain) this.changed(id, true)
   }
 
-  /** Without a word the client would wait for ever. */
+  /** Without this message the client would wait forever. */
   #lost(id: string, why: 'gone' | 'forbidden'): void {
-    const hold = this.#handles.get(id)
-    if (!hold) return
-    // Of a job that has expired, what waits is still the client's.
-    if (why === 'forbidden') hold.subscription.silence()
+    const handle = this.#handles.get(id)
+    if (!handle) return
+    // If the job has expired, waiting messages may still be sent.
+    if (why === 'forbidden') handle.subscription.silence()
     this.#drop(id)
     const frame = buildFrame({ type: 'unsubscribed', process_id: id, code: 'not_found' })
     if (this.#isListed) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
   }
 
   #drop(id: string, position: Position | undefined = this.#handles.get(id)?.subscription.position): void {
-    const hold = this.#handles.get(id)
-    if (!hold) return
+    const handle = this.#handles.get(id)
+    if (!handle) return
     this.#handles.delete(id)
     this.#again.delete(id)
     this.#left.delete(id)
     if (position) this.#left.set(id, position)
-    hold.release()
+    handle.release()
     // There is room again.
     if (this.#isShort) this.#following?.refresh()
     this.#isShort = false
@@ -237,18 +246,18 @@ class UserScope implements Scope, Follower {
 
   async #resync(): Promise<void> {
     const { outbox } = this.#context
-    const behind = [...this.#handles.values()].filter((hold) => hold.subscription.isLagging)
+    const behind = [...this.#handles.values()].filter((handle) => handle.subscription.isLagging)
     if (!this.#isBehind && behind.length === 0) return
-    const roll = await this.#following?.index()
-    const [ended] = await Promise.all([this.#look(roll?.ended ?? []), ...behind.map((hold) => hold.prepare())])
-    // Dropped once more: once that is drained comes another one.
+    const index = await this.#following?.index()
+    const [ended] = await Promise.all([this.#look(index?.ended ?? []), ...behind.map((handle) => handle.prepare())])
+    // The backlog was dropped once more. Another resync follows once it has drained.
     if (this.#released || outbox.isOverflowed) return
     this.#isBehind = false
     this.#list(ended, true)
     let left = behind[0]?.maxReplayBytes ?? 0
-    for (const hold of behind) {
-      const isWaiting = hold.subscription.isLagging && this.#handles.get(hold.id) === hold
-      if (isWaiting) left -= hold.start('snapshot', true, left)
+    for (const handle of behind) {
+      const isWaiting = handle.subscription.isLagging && this.#handles.get(handle.id) === handle
+      if (isWaiting) left -= handle.start('snapshot', true, left)
     }
   }
 
@@ -258,7 +267,7 @@ class UserScope implements Scope, Follower {
     return states.flatMap((state) => (state && policy.mayView(identity(), state.owner) ? [state] : []))
   }
 
-  /** The list of this very turn. It sets the client's position in each process that it names. */
+  /** Sends the list of this turn. It sets the client's position in each process that it names. */
   #list(looked: readonly JobState[], resync = false): void {
     const states = [...this.#handles.values()].flatMap(({ state }) => state ?? [])
     const active = states.filter(({ status }) => !isFinal(status))
@@ -281,14 +290,14 @@ class UserScope implements Scope, Follower {
     this.#isListed = true
   }
 
-  /** Runs an act after those before it. Rejects as it does, or with `rate_limited` where too many wait. */
+  /** Runs an action after the earlier ones. Rejects as it does, or with `rate_limited` if too many wait. */
   async #inOrder(act: () => Promise<void>): Promise<void> {
     const { size, pending } = this.#requests
     if (size + pending >= MAX_WAITING) throw new RuncastError('rate_limited', 'Too many requests wait for an answer.')
     await this.#requests.add(act)
   }
 
-  /** Whatever comes of other jobs comes after the first list. */
+  /** Changes of other jobs are sent after the first list. */
   #listLeft(): void {
     const early = this.#early ?? []
     this.#early = null
@@ -298,7 +307,7 @@ class UserScope implements Scope, Follower {
   }
 }
 
-/** Whether a client at this position has been told all that there is of a round that has ended. */
+/** Whether a client at this position has received everything of an execution that has ended. */
 function isDelivered(state: JobState | null, at: Position | undefined): boolean {
   return state !== null && at !== undefined && isFinal(state.status) && at.epoch === state.epoch && at.seq >= state.seq
 }
