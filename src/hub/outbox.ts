@@ -33,7 +33,7 @@ const CHUNK_BYTES = 64 * 1024
 const MAX_REPLIES = 64
 
 /**
- * Hop 8: from subscription to transport. The bounded queue of one client. Everything enqueued in one turn of the event
+ * hop 8: from subscription to transport. The bounded queue of one client. Everything enqueued in one turn of the event
  * loop leaves in one write. Persisted and transient events wait in one map in order of seq. While the client is slow, a
  * transient event replaces the waiting one with its key and moves to the end, so nothing overtakes a persisted event. A
  * backlog that exceeds its limit is dropped as a whole; a snapshot follows later.

@@ -14,7 +14,7 @@ import type { Outbox } from './outbox.js'
 export type StartMode = 'snapshot' | 'listed' | 'log'
 
 /**
- * Hop 7: from hub to outbox. One session's subscription to one job:
+ * hop 7: from hub to outbox. One session's subscription to one job:
  *
  *   catching up ──start──► live ──fallBehind──► lagging ──start──► live
  *
