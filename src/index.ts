@@ -1,5 +1,7 @@
 export { type ClientOptions, createClient, type RedisClientOptions } from './app/create-client.js'
+export { createHub, type HubOptions, type ListenOptions, RuncastHub } from './app/create-hub.js'
 export * from './app/create-jobs.js'
+export { createWorker, RuncastWorker, type WorkerOptions } from './app/create-worker.js'
 export { defineKind, type KindDefinition } from './app/define-kind.js'
 export { type RuncastPluginOptions, runcast } from './app/fastify-plugin.js'
 export type { HostOptions, HubNode } from './app/hub-node.js'
@@ -23,12 +25,13 @@ export type { EventsOptions, JobEvent } from './client/job-events.js'
 export { JobFailed, type JobFailure } from './client/job-failed.js'
 export type { JobInfo } from './client/job-info.js'
 export { type Config, ConfigError } from './config/config.js'
+export type { AuthOptions, ClientSettings, HubSettings, RedisOptions, WorkerSettings } from './config/options.js'
 export type { DefinedKind } from './core/define-kind.js'
 export type { Position } from './core/entry.js'
 export { type Kind, Kinds } from './core/kind.js'
 export type { Authenticate, LoggedIn } from './http/plugins/login.js'
 export type { ServerOptions } from './http/server.js'
-export type { InputOf, KindName } from './kinds/index.js'
+export { BUILT_IN_KINDS as builtInKinds, type InputOf, type KindName } from './kinds/index.js'
 export {
   type CodeName,
   type Issue,

@@ -11,7 +11,6 @@ import { JobService, type View } from '../jobs/job-service.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
-import { knownKinds } from './define-kind.js'
 import { localSockets } from './local-sockets.js'
 import { type Adapters, buildAdapters, buildHub, faultsTo, type Log } from './parts.js'
 
@@ -35,7 +34,7 @@ export class RedisBackend implements Backend {
   #connected: Connected | undefined
 
   /** `kinds`: those that it may submit and read. */
-  constructor(config: Config, owner: string, log: Log, kinds: Kinds = knownKinds()) {
+  constructor(config: Config, owner: string, log: Log, kinds: Kinds) {
     this.#kinds = kinds
     this.#config = config
     this.#owner = owner

@@ -28,9 +28,15 @@ export interface StartedWork {
 /**
  * Makes ready what a worker with these settings takes: threads start with their first job, what needs preparation gets it now. A worker that does not take a kind
  * does not look at what that needs. Rejects with `SolversError` for what is wrong with the file of solvers, and for programs that this machine lacks; with
- * `ConfigError` for a chosen solver that is not in it; and as a kind's own preparation does.
+ * `ConfigError` for a chosen solver that is not in it; and as a kind's own preparation does. `perKind`: jobs of a kind at a time, instead of what it says.
  */
-export async function startWork(config: Config, work: readonly Work[], kinds: Kinds, env: Environment): Promise<StartedWork> {
+export async function startWork(
+  config: Config,
+  work: readonly Work[],
+  kinds: Kinds,
+  env: Environment,
+  perKind?: number,
+): Promise<StartedWork> {
   const solvers = loadSolvers(config.SOLVERS_FILE, kinds)
   const taken = workerQueues(config, solvers, kinds)
   const chosen = taken.flatMap(({ solver }) => solver ?? [])
@@ -46,7 +52,7 @@ export async function startWork(config: Config, work: readonly Work[], kinds: Ki
       if (solver) queues.push({ kind, queue, concurrency: solver.concurrency, computedBy: commandProcessor(solver, env) })
       else {
         const own = work.findLast((each) => each.kind.name === kind.name)
-        if (own) queues.push({ kind, queue, concurrency: numberIn(config, kind.concurrency), computedBy: await start(own) })
+        if (own) queues.push({ kind, queue, concurrency: perKind ?? numberIn(config, kind.concurrency), computedBy: await start(own) })
         else idle.push(kind.name)
       }
     }

@@ -43,6 +43,8 @@ export interface WorkerNodeOptions {
   readonly kinds?: Kinds
   /** Where what computes finds its keys, and programs a few variables. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Jobs of each kind that it computes at a time; without it what each kind says. */
+  readonly concurrency?: number
 }
 
 /**
@@ -53,9 +55,9 @@ export async function buildWorkerNode(
   config: Config,
   work: readonly Work[],
   log: Log,
-  { kinds = withBuiltIns(work), env = {} }: WorkerNodeOptions = {},
+  { kinds = withBuiltIns(work), env = {}, concurrency }: WorkerNodeOptions = {},
 ): Promise<WorkerNode> {
-  const started = await startWork(config, work, kinds, env)
+  const started = await startWork(config, work, kinds, env, concurrency)
   for (const kind of started.idle) log.warn({ kind }, 'nothing in this worker computes this kind')
   const parts = buildParts(config, log, kinds)
   const jobs = new JobService(parts)

@@ -168,7 +168,7 @@ export class Client {
       ...options,
       ...(WebSocket && { WebSocket }),
       url: url('/ws'),
-      token,
+      ...(token && { token }),
       onEnd: (reason) => {
         this.#open.delete(watch)
         onEnd?.(reason)

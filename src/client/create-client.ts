@@ -24,7 +24,7 @@ export function createClient(options: HubClientOptions): Client {
 export function clientOfHub(options: HubClientOptions, loadWebSocket: () => Promise<WebSocketClass | undefined>): Client {
   refuseUnknown(options, OPTIONS)
   const { token } = options
-  if (typeof token !== 'function' && (typeof token !== 'string' || token === ''))
+  if (token !== undefined && typeof token !== 'function' && (typeof token !== 'string' || token === ''))
     throw new RuncastError('invalid', {
       message: 'token: expected a token, or a function',
       issues: [{ path: '/token', expected: 'a token, or a function' }],
@@ -68,7 +68,7 @@ class HubBackend implements Backend {
     const WebSocket = await this.#loadWebSocket()
     return {
       url: (path) => `${url.replace(/^http/, 'ws')}${path}`,
-      token: typeof token === 'string' ? () => token : token,
+      ...(token !== undefined && { token: typeof token === 'string' ? () => token : token }),
       ...(WebSocket && { WebSocket }),
     }
   }

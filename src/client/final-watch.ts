@@ -70,7 +70,7 @@ export class FinalWatch {
     const { url, token, WebSocket } = this.#access
     const watch = watchProcesses({
       url: url('/ws'),
-      token,
+      ...(token && { token }),
       ...(WebSocket && { WebSocket }),
       onMessage: (message) => this.#receive(message),
       onEnd: (reason) => {

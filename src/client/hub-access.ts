@@ -4,8 +4,11 @@ import { CODES, type CodeName, type Issue, RuncastError, type StoreReason } from
 export interface HubAccess {
   /** `https://…` or `http://…`, with the path of a proxy where there is one. In a page it may be relative to the page. */
   readonly url: string
-  /** Asked for before each request and each connect, so that it may be renewed. Goes in a header or a message, never in a URL. */
-  readonly token: string | (() => string | Promise<string>)
+  /**
+   * Asked for before each request and each connect, so that it may be renewed. Goes in a header or a message, never in a URL. A page that is logged in by a cookie
+   * needs none.
+   */
+  readonly token?: string | (() => string | Promise<string>)
   /** How long a request may take, in ms; 30,000 without it. */
   readonly requestTimeoutMs?: number
 }
@@ -37,10 +40,14 @@ export async function callHub(
   path: string,
   { body, headers }: { readonly body?: object; readonly headers?: Readonly<Record<string, string>> } = {},
 ): Promise<unknown> {
-  const bearer = typeof token === 'string' ? token : await token()
+  const bearer = typeof token === 'function' ? await token() : token
   const request = {
     method,
-    headers: { authorization: `Bearer ${bearer}`, ...(body && { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
+      ...(body && { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body && { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(requestTimeoutMs),
   }

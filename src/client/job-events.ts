@@ -11,7 +11,7 @@ import { Proof } from './proof.js'
 export interface SocketAccess {
   /** Address of a socket at this path of the hub. */
   readonly url: (path: string) => string
-  readonly token: () => string | Promise<string>
+  readonly token?: () => string | Promise<string>
   readonly WebSocket?: WebSocketClass
 }
 
@@ -129,7 +129,7 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
     const connection = new Connection(
       {
         url: url(`/api/jobs/${encodeURIComponent(this.#id)}/socket`),
-        token,
+        ...(token && { token }),
         ...(WebSocket && { WebSocket }),
         onEnd: (reason) => {
           if (this.#connection === connection) this.#finish(errorOf(reason))

@@ -1,3 +1,4 @@
+import type { Kinds } from '../core/kind.js'
 import { refuseUnknown } from '../core/known-options.js'
 import type { Setting } from '../core/setting.js'
 import { type Issue, RuncastError } from '../protocol/codes.js'
@@ -57,7 +58,12 @@ const OF_HUB = [
 ] as const satisfies readonly SettingName[]
 
 /** Settings of workers alone. */
-const OF_WORKER = ['WORKER_CONCURRENCY', 'BENCHMARK_CONCURRENCY', 'WORKER_FINISH_MS'] as const satisfies readonly SettingName[]
+const OF_WORKER = [
+  'WORKER_SOLVERS',
+  'WORKER_CONCURRENCY',
+  'BENCHMARK_CONCURRENCY',
+  'WORKER_FINISH_MS',
+] as const satisfies readonly SettingName[]
 
 /** What a program says otherwise, or what only the command line needs. */
 const ELSEWHERE = [
@@ -69,7 +75,6 @@ const ELSEWHERE = [
   'JWT_SECRET_FILE',
   'KINDS_MODULES',
   'WORKER_KINDS',
-  'WORKER_SOLVERS',
 ] as const satisfies readonly SettingName[]
 
 type Grouped = (typeof AUTH)[keyof typeof AUTH] | (typeof REDIS)[keyof typeof REDIS]
@@ -127,7 +132,7 @@ interface Groups {
 /** Which settings each of them has as options, and what else it takes. */
 const SCOPES = {
   hub: { without: OF_WORKER, others: ['auth', 'kinds', 'log'] },
-  worker: { without: OF_HUB, others: ['work', 'log'] },
+  worker: { without: OF_HUB, others: ['work', 'concurrency', 'env', 'log'] },
   client: { without: [...OF_HUB, ...OF_WORKER, 'LOG_LEVEL', 'READY_NEEDS_WRITE'], others: ['owner', 'kinds', 'log'] },
 } as const satisfies Record<string, { without: readonly SettingName[]; others: readonly string[] }>
 
@@ -135,7 +140,7 @@ const SCOPES = {
  * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS. Throws `invalid` with an issue for each option that is
  * unknown, of another type or not in its range; the names of the options stand in it, and no value, since one may be a secret.
  */
-export function configOf(scope: keyof typeof SCOPES, options: Groups & Readonly<Record<string, unknown>>): Config {
+export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Groups & Readonly<Record<string, unknown>>): Config {
   const table = tableOf(scope)
   const { redis, auth = {} } = options
   const limits = objectIn(options.limits ?? {}, 'limits')
@@ -148,7 +153,7 @@ export function configOf(scope: keyof typeof SCOPES, options: Groups & Readonly<
   refuseUnknown(limits, known, '/limits')
   const given = { ...options, ...prefixed('redis', redis), ...prefixed('auth', auth), ...prefixed('limits', limits) }
   const issues: Issue[] = []
-  const env: Record<string, string> = {}
+  const env: Record<string, string> = { LOG_LEVEL: 'warn' } // stdout is the program's
   for (const [path, name] of Object.entries(table)) {
     const value = given[path as keyof typeof given] as unknown
     if (value === undefined) continue
@@ -159,7 +164,7 @@ export function configOf(scope: keyof typeof SCOPES, options: Groups & Readonly<
   if (issues.length > 0) throw invalid(issues)
   if (!env.REDIS_URL) throw invalid([{ path: '/redis/url', expected: 'a redis:// or rediss:// URL' }])
   try {
-    return loadConfig(env, ['REDIS_URL'], scope === 'hub')
+    return loadConfig(env, ['REDIS_URL'], scope === 'hub', kinds)
   } catch (error) {
     throw error instanceof ConfigError ? invalid(error.faults.map((fault) => issueOf(fault, table))) : error
   }

@@ -100,10 +100,20 @@ t.test('the lines of the README make a program and run the stack; programs and c
   })
 
   await t.test('the program of the README enqueues, watches and cancels', async (t) => {
-    writeFileSync(join(folder, 'program.mjs'), readmeCode('jobs.cancel('))
+    writeFileSync(join(folder, 'program.mjs'), readmeCode('second.cancel('))
     const ended = await startCommand(t, process.execPath, ['program.mjs'], { cwd: folder, env: { REDIS_URL } }).ended
     // All of it at once: of a failure everything is to be seen.
     t.match(ended, { code: 0, stdout: /^status[\s\S]*\ncompleted 100\n[\s\S]*\ncancelled\n$/, stderr: /^$/ })
+  })
+
+  await t.test('the example has a hub, a worker with a kind of its own, and clients', async (t) => {
+    const example = join(folder, 'node_modules/runcast/examples/one-program/program.js')
+    const ended = await startCommand(t, process.execPath, [example], { cwd: folder, env: { REDIS_URL } }).ended
+    t.match(ended, {
+      code: 0,
+      stdout: /^subscribed\n[\s\S]*\{ counted: 5 \}\ncancelling\ntrue cancelled\nqueued\n\[ 'long', 'completed' \]\n$/,
+      stderr: /^$/,
+    })
   })
 
   await t.test('token, submit, watch and cancel', async (t) => {

@@ -131,9 +131,11 @@ t.test('the types are right for all ways to resolve them, the oldest included', 
 
 /** A program in TypeScript, with whatever the package offers. */
 const TYPED = `
-import { buildHubNode, buildServer, createJobs, defineKind, type JobStatus, loadConfig, Refusal } from 'runcast'
-import { type JobView, watchJob, watchProcesses } from 'runcast/client'
-import { CODES } from 'runcast/protocol'
+import {
+  buildHubNode, buildServer, createClient, createHub, createJobs, createWorker, defineKind, implement, JobFailed, type JobStatus, loadConfig, Refusal, RuncastError,
+} from 'runcast'
+import { createClient as createHubClient, type JobView, RuncastError as ErrorOfClient, watchJob, watchProcesses } from 'runcast/client'
+import { CODES, OPTIMIZATION_MESSAGES, type ProcessMessage, PROCESS_MESSAGES, RuncastError as ErrorOfProtocol, CLAIM_EVENTS } from 'runcast/protocol'
 import { serveJobs } from 'runcast/worker'
 
 const jobs = createJobs({ redisUrl: 'redis://127.0.0.1', owner: 'alice' })
@@ -156,7 +158,53 @@ await jobs.submit(timer, { seconds: 3 })
 await jobs.submit(timer, { seconds: 'three' })
 const hub = await buildHubNode(loadConfig({}), console)
 await hub.server.listen({ port: 0 })
-export const all = [buildServer, watchProcesses, serveJobs, Refusal, CODES.not_found.http]
+export const all: unknown[] = [buildServer, watchProcesses, serveJobs, Refusal, CODES.not_found.http, OPTIMIZATION_MESSAGES, PROCESS_MESSAGES, CLAIM_EVENTS]
+
+const redis = { url: 'redis://127.0.0.1' }
+const countdown = defineKind({
+  name: 'countdown',
+  dialect: 'process',
+  input: { type: 'object', properties: { from: { type: 'integer' }, pauseMs: { type: 'integer', default: 10 } }, required: ['from'] },
+})
+const counting = implement(countdown, {
+  run: async ({ from }, job) => {
+    await job.progress({ current: 0, total: from, detail: job.id })
+    return { counted: from }
+  },
+})
+const ownHub = createHub({ redis, kinds: [countdown], auth: { jwtSecret: 'x' }, finalTtlMs: 60_000, docs: false, limits: { maxKeys: 100 } })
+const url: string = await ownHub.listen({ port: 0 })
+const worker = createWorker({ redis, work: [counting], concurrency: 2 })
+await worker.start()
+for (const client of [createClient({ redis, owner: 'alice', kinds: [countdown] }), createClient({ url, token: 't' }), createHubClient({ url, token: () => 't' })]) {
+  const job = await client.submit(countdown, { from: 3 }, { id: 'a', timeoutMs: 5000, idempotencyKey: 'k' })
+  for await (const event of job.events()) if (event.type === 'process_progress') event.progress.current.toFixed()
+  for await (const event of job) {
+    const message: ProcessMessage | { type: 'subscribed' } = event
+    if (message.type === 'subscribed') break
+  }
+  const result: Readonly<Record<string, unknown>> = await job.result()
+  const status: string = await job.cancel()
+  if (result.counted === 3) await job.retry()
+  const { jobs: listed, cursor } = await client.list({ kind: countdown, status: 'active', limit: 10 })
+  const [first] = listed
+  if (first?.failure) new JobFailed(first.id, first.failure).logTail.trim()
+  const [named, next, at]: [string | undefined, string | null, number | undefined] = [status, cursor, first?.position.seq]
+  // @ts-expect-error: of another type
+  await client.submit(countdown, { from: 'three' })
+  // @ts-expect-error: no such option
+  await client.submit(countdown, { from: 3 }, { delay: 1 })
+  await client.close()
+  all.push([named, next, at])
+}
+// @ts-expect-error: a setting of hubs alone
+createWorker({ redis, work: [counting], drainMs: 1 })
+// @ts-expect-error: a switch
+createHub({ redis, auth: {}, docs: 'off' })
+// @ts-expect-error: of another input
+implement(countdown, { run: async ({ to }) => ({ to }) })
+export const failed = (error: unknown) =>
+  error instanceof RuncastError || error instanceof ErrorOfClient || error instanceof ErrorOfProtocol ? [error.code, error.status, error.retryAfterMs, error.issues] : null
 export const view = (url: string, token: string): JobView | null =>
   watchJob({ url, token: () => token, WebSocket, onMessage: (_message, { percent }) => percent?.toFixed() }).view
 `
@@ -187,8 +235,10 @@ export const hub = await mountHub({ prefix: '/runcast', redis, authenticate: ({ 
 app.server.on('upgrade', hub.upgrade)
 `
 const PAGE = `
-import { watchJob } from 'runcast/client'
+import { createClient, watchJob } from 'runcast/client'
 watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { percent }) => (document.title = \`\${percent} %\`) })
+const job = await createClient({ url: '/', token: async () => '' }).submit('run', { width_mm: 25 })
+for await (const event of job) document.title = event.type
 `
 
 t.test('its types hold for a strict program on Node, without skipLibCheck', async (t) => {

@@ -1,0 +1,20 @@
+import { isKind } from '../core/define-kind.js'
+import { type Kind, Kinds } from '../core/kind.js'
+import { BUILT_IN_KINDS } from '../kinds/index.js'
+import { RuncastError } from '../protocol/codes.js'
+
+/** The kinds that were passed as an option; without it the built-in ones. Throws `invalid` for what is no kind, and where two have a name in common. */
+export function kindsOf(given: readonly Kind[] = BUILT_IN_KINDS): Kinds {
+  const expected = 'an array of kinds, as defineKind returns them'
+  if (!Array.isArray(given) || !given.every(isKind)) throw invalid(expected)
+  try {
+    return new Kinds(given)
+  } catch (error) {
+    // It says which name is taken.
+    throw error instanceof TypeError ? invalid(error.message) : error
+  }
+}
+
+function invalid(expected: string): RuncastError {
+  return new RuncastError('invalid', { message: `kinds: ${expected}`, issues: [{ path: '/kinds', expected }] })
+}

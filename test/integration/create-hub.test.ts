@@ -1,0 +1,106 @@
+import { join } from 'node:path'
+import t from 'tap'
+import Type from 'typebox'
+import { createClient, createHub, createWorker, defineKind, type HubOptions, implement, type WorkerOptions } from '../../src/index.js'
+import { eventually } from '../support/eventually.js'
+import { SECRET } from '../support/harness.js'
+import { ROOT } from '../support/packed.js'
+import { runProgram } from '../support/readme.js'
+import { sharedTestRedis } from '../support/redis.js'
+
+const hold = defineKind({ name: 'hold', dialect: 'process', input: Type.Object({}, { additionalProperties: false }) })
+const nowhere = { url: 'redis://127.0.0.1:1' }
+
+t.test('the example: hub, worker and clients; submit, events, result, cancel, retry, list', async (t) => {
+  const { url } = await sharedTestRedis()
+  const ran = runProgram(join(ROOT, 'examples/one-program/program.js'), { REDIS_URL: url })
+  t.equal(await ran.code, 0, ran.output)
+  t.match(
+    ran.output,
+    /^subscribed\n[\s\S]*process_progress\n[\s\S]*process_completed\n\{ counted: 5 \}\ncancelling\ntrue cancelled\nqueued\n\[ 'long', 'completed' \]\n$/,
+  )
+})
+
+t.test('a worker takes as many jobs of a kind as it is told; hubs and workers close at any time, once or twice', async (t) => {
+  const { url, prefix } = await sharedTestRedis()
+  const redis = { url, prefix }
+  const running = new Set<string>()
+  const holding = implement(hold, {
+    run: (_input, job) =>
+      new Promise((_, reject) => {
+        running.add(job.id)
+        job.signal.addEventListener('abort', () => reject(job.signal.reason), { once: true })
+      }),
+  })
+  const worker = createWorker({ redis, work: [holding], concurrency: 3, workerFinishMs: 0 })
+  const hub = createHub({ redis, kinds: [hold], auth: { jwtSecret: SECRET }, drainMs: 0, docs: false })
+  const client = createClient({ redis, owner: 'alice', kinds: [hold] })
+  t.equal(hub.address, null)
+  const address = await hub.listen({ port: 0 })
+  t.match(address, /^http:\/\/127\.0\.0\.1:\d+$/)
+  t.equal(await hub.listen(), address, 'once more is the same')
+  t.equal((await fetch(`${address}/livez`)).status, 200)
+  t.equal((await fetch(`${address}/docs`)).status, 404, 'docs: false')
+  for (let i = 0; i < 5; i += 1) await client.submit(hold, {})
+  await Promise.all([worker.start(), worker.start()])
+  await eventually(() => running.size === 3)
+  const { port } = new URL(address)
+  const second = createHub({ redis, kinds: [hold], auth: { jwtSecret: SECRET }, drainMs: 0 })
+  await t.rejects(second.listen({ port: Number(port) }), { code: 'EADDRINUSE' })
+  t.match(await second.listen({ port: 0 }), /^http/, 'may be tried again')
+  await Promise.all([second.close(), second.close(), worker.close(), hub.close()])
+  await worker.close()
+  t.equal(hub.address, null)
+  await t.rejects(hub.listen(), { name: 'RuncastError', code: 'going_away' })
+  await t.rejects(worker.start(), { code: 'going_away' })
+  t.match(await client.list({ status: 'active' }), { jobs: [1, 2, 3, 4, 5].map(() => ({ kind: 'hold', status: 'queued' })) })
+  for (const { id } of (await client.list()).jobs) await client.job(id).cancel()
+  await client.close()
+  const never = createHub({ redis, auth: { jwtSecret: SECRET } })
+  const starting = createWorker({ redis, work: [holding] })
+  const started = starting.start()
+  await Promise.all([never.close(), starting.close()])
+  await started
+})
+
+t.test('a Redis that is away is overloaded; nothing is left running', async (t) => {
+  const hub = createHub({ redis: nowhere, auth: { jwtSecret: SECRET }, logLevel: 'silent' })
+  const worker = createWorker({ redis: nowhere, work: [implement(hold, { run: async () => ({}) })], logLevel: 'silent' })
+  const starts: readonly (() => Promise<unknown>)[] = [() => hub.listen({ port: 0 }), () => worker.start()]
+  for (const start of starts)
+    await t.rejects(start(), { name: 'RuncastError', code: 'overloaded', message: /127\.0\.0\.1:1 cannot be reached/ })
+  await Promise.all([hub.close(), worker.close()])
+})
+
+t.test('[KIND-6] what is unknown or not valid is refused by its path when it is created', async (t) => {
+  const redis = nowhere
+  const auth = { jwtSecret: SECRET }
+  const work = [implement(hold, { run: async () => ({}) })]
+  const other = defineKind({ name: 'hold', dialect: 'process', input: Type.Object({}) })
+  const invalid = (path: string, expected: RegExp = /./) => ({ name: 'RuncastError', code: 'invalid', issues: [{ path, expected }] })
+  const hubs: readonly [object, object][] = [
+    [
+      { redis, auth: {} },
+      invalid('/auth/jwtSecret', /one of auth\.jwtSecret or auth\.jwtPublicKey or auth\.jwksUrl to be set, since redis\.url is/),
+    ],
+    [{ redis, auth: { jwtSecret: 'short' } }, invalid('/auth/jwtSecret', /^at least 32 characters$/)],
+    [{ redis, auth: { jwksUrl: 'https://a' } }, invalid('/auth/audience')],
+    [{ redis, auth: { secret: SECRET } }, invalid('/auth/secret', /jwtSecret/)],
+    [{ redis, auth, port: 1 }, invalid('/port')],
+    [{ redis, auth, workerFinishMs: 1 }, invalid('/workerFinishMs')],
+    [{ redis, auth, docs: 'off' }, invalid('/docs', /^true or false$/)],
+    [{ redis, auth, allowedOrigins: ['nowhere'] }, invalid('/allowedOrigins')],
+    [{ redis, auth, kinds: ['run'] }, invalid('/kinds')],
+    [{ redis, auth, kinds: [hold, other] }, invalid('/kinds', /hold is taken/)],
+  ]
+  for (const [options, error] of hubs) t.throws(() => createHub(options as HubOptions), error as Error, JSON.stringify(options))
+  const workers: readonly [object, object][] = [
+    [{ redis }, invalid('/work')],
+    [{ redis, work: [] }, invalid('/work')],
+    [{ redis, work: [hold] }, invalid('/work', /something that computes hold/)],
+    [{ redis, work: [...work, implement(other, { run: async () => ({}) })] }, invalid('/work', /hold is taken/)],
+    [{ redis, work, concurrency: 0 }, invalid('/concurrency')],
+    [{ redis, work, drainMs: 1 }, invalid('/drainMs', /concurrency/)],
+  ]
+  for (const [options, error] of workers) t.throws(() => createWorker(options as WorkerOptions), error as Error, JSON.stringify(options))
+})
