@@ -1,4 +1,4 @@
-/** Why a job failed: the `code` of an `error` or `process_failed`. `endpoint_error`: not one request of a benchmark succeeded. */
+/** Why a job failed: the `code` of an `error` or `process_failed`. `endpoint_error`: not one request to an endpoint that was to be measured succeeded. */
 export const FAILURE_CODES = ['solver_error', 'endpoint_error', 'timeout', 'worker_lost', 'invalid_input'] as const
 export type FailureCode = (typeof FAILURE_CODES)[number]
 

@@ -16,12 +16,12 @@ export const ProcessProgress = Type.Object({
   current: Type.Number({ minimum: 0 }),
   total: Type.Union([Type.Number({ minimum: 0 }), Type.Null()], { description: 'null: not known' }),
   detail: Type.String({ maxLength: MAX_TEXT.detail }),
-  model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'of a benchmark: the model that is measured' })),
+  model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the model that is measured' })),
   phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the phase that is computed' })),
 })
 export type ProcessProgress = Static<typeof ProcessProgress>
 
-/** Names a kind of job: `solver`, `optimization`, `benchmark`, or the name of a kind that was defined. */
+/** Names a kind of job: its `processType`: `solver` for runs, else mostly its name. */
 const ProcessType = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
 const Head = { process_id: JobId, process_type: ProcessType }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }

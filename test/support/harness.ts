@@ -1,11 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
-import { definedWork } from '../../src/app/define-kind.js'
+import { definedWork, withBuiltIns } from '../../src/app/define-kind.js'
 import { buildHubNode, type HubNode } from '../../src/app/hub-node.js'
 import { loadConfig } from '../../src/app/load-config.js'
 import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
 import { signToken } from '../../src/cli/token.js'
 import type { Config } from '../../src/config/config.js'
+import type { Work } from '../../src/worker/implement.js'
 import { BUILT_IN_WORK } from '../../workers/built-in-work.js'
 import { type RunProcessor, runsBy } from './kinds.js'
 import { type RedisPlace, sharedTestRedis } from './redis.js'
@@ -38,10 +39,7 @@ export interface Harness<R extends RedisPlace = RedisPlace> {
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
   /** Before the nodes end. */
   onTeardown(act: () => void): void
-  connect(
-    id: string,
-    options?: { node?: number; sub?: string; query?: string; token?: string | null; path?: 'runs' | 'optimizations' },
-  ): Promise<TestClient>
+  connect(id: string, options?: { node?: number; sub?: string; query?: string; token?: string | null; path?: string }): Promise<TestClient>
 }
 
 export interface CallOptions {
@@ -66,6 +64,8 @@ export interface HarnessOptions<R extends RedisPlace = RedisPlace> {
   readonly nodes?: number
   /** Processor of runs; without it the solver. `null`: no worker. */
   readonly processor?: RunProcessor | null
+  /** Work of kinds beside the built-in ones; without it of those that were defined in the short form. */
+  readonly work?: readonly Work[]
   /** Settings of nodes and worker. `WORKER_KINDS` is `run` where it is not set here. */
   readonly env?: Readonly<Record<string, string>>
   /** Environment of the worker, for the keys of providers. */
@@ -109,16 +109,18 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     ...crowd,
     ...options.env,
   }
-  const config = loadConfig(env)
+  const own = options.work ?? definedWork()
+  const kinds = withBuiltIns(own)
+  const config = loadConfig(env, [], true, kinds)
   const nodes: Node[] = []
   for (let i = 0; i < (options.nodes ?? 1); i += 1) {
-    const hub = await buildHubNode(config, log)
+    const hub = await buildHubNode(config, log, kinds)
     await hub.server.listen({ port: 0, host: '127.0.0.1' })
     const { port } = hub.server.server.address() as AddressInfo
     nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
   }
-  const work = [...BUILT_IN_WORK, ...definedWork(), ...(options.processor ? [runsBy(options.processor)] : [])]
-  const worker = options.processor === null ? undefined : await buildWorkerNode(config, work, log, { env: options.keys ?? {} })
+  const work = [...BUILT_IN_WORK, ...own, ...(options.processor ? [runsBy(options.processor)] : [])]
+  const worker = options.processor === null ? undefined : await buildWorkerNode(config, work, log, { kinds, env: options.keys ?? {} })
   await worker?.start()
   const first: (() => void)[] = []
   t.teardown(async () => {
