@@ -2,58 +2,74 @@ import type { ClaimAnswer } from '../protocol/claim-messages.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Settled } from './queue.js'
 
-/** A round that was taken from the workers' queue: by this token, until its lock runs out. */
+/** A round taken from the workers' queue. `token` identifies the claim, which lasts until its lock expires. */
 export interface Claim extends QueueRef {
-  /** Fencing token: rises each time that the queue hands the round out. */
+  /** Fencing token: incremented each time the queue hands out the round. */
   readonly token: number
 }
 
 /** A round that has just been taken. */
 export interface Taken extends Claim {
   readonly input: unknown
-  /** Proves to the queue who has taken it; never leaves the hubs. */
+  /** Proves to the queue who has taken the round. It never leaves the hubs. */
   readonly lock: string
 }
 
-/** What is kept of a claim between its posts, for whatever hub gets the next one. */
+/** State of a claim between its posts, so that any hub can handle the next post. */
 export interface ClaimRecord {
-  /** Whose token made it. */
+  /** Subject of the token that made the claim. */
   readonly by: string
   readonly lock: string
   /** Epoch ms. */
   readonly startedAt: number
   /** Number of the last post. */
   readonly n: number
-  /** How that was answered; absent while it is an end that has not been committed. */
+  /** Answer to that post. Absent for a final post that has not been committed. */
   readonly answer?: ClaimAnswer
   readonly logTail: readonly string[]
 }
 
-/** How often in the life of a lock those that have run out are looked for: more often than a worker does, since whoever claims may come late. */
+/**
+ * How often, in the lifetime of a lock, to check for expired locks. More often than a worker does, because a worker
+ * over HTTP may ask late.
+ */
 export const CHECKS_PER_LOCK = 4
 
 /**
- * The workers' queue by hand, for workers that are no process of ours: a round is taken, its lock kept for as long as somebody renews it, and settled. All of
- * it lies in Redis, so each act may be another process's. Rejects with `overloaded` where Redis cannot be reached.
+ * Access to the workers' queue for workers outside this project's processes: take a round, keep its lock by renewing
+ * it, and settle it. All state is in Redis, so each operation may run in another process. Rejects with `overloaded` if
+ * Redis cannot be reached.
  */
 export interface Claims {
-  /** The next round of a queue that waits for a worker; null where none does. */
+  /** The next round of a queue that waits for a worker; null if there is none. */
   take(queue: string): Promise<Taken | null>
-  /** Keeps the round for another lease; false where it is lost. */
+  /** Renews the lock of the round. False if the round is lost. */
   renew(claim: Claim, lock: string): Promise<boolean>
-  /** Commits how the try ended; false where the claim was lost before. The round has not ended for those who watch: that comes after. */
+  /**
+   * Commits the outcome of the attempt. False if the claim was lost before. Subscribers see the end of the round only
+   * later.
+   */
   settle(claim: Claim, lock: string, settled: Settled): Promise<boolean>
-  /** Null where there is none, or it ended long ago. */
+  /** Null if there is no record, or if the claim ended long ago. */
   read(claim: Claim): Promise<ClaimRecord | null>
-  /** Kept as long as the lease, and a while longer, so that a last post may be repeated. False where a later post is kept, or this one with its answer: that stays. */
+  /**
+   * Stores the record for the lifetime of the lock plus some time, so that the last post may be repeated. False if the
+   * record of a later post exists, or the one of this post with its answer; that record remains.
+   */
   write(claim: Claim, record: ClaimRecord): Promise<boolean>
-  /** Gives rounds whose lock has run out to other workers. To be called `CHECKS_PER_LOCK` times in the life of a lock, as long as anybody would take them. */
+  /**
+   * Returns rounds with expired locks to the queue. Call it `CHECKS_PER_LOCK` times per lifetime of a lock, as long as
+   * any worker would take them.
+   */
   recover(queue: string): Promise<void>
   close(): Promise<void>
 }
 
-/** How fast the worker of a claim posts, over all hubs. */
+/** Rate of posts per claim, over all hubs. */
 export interface PostCounter {
-  /** Counts a post; how many there were, with this one, in the second that the first of them began. */
+  /**
+   * Counts a post. Resolves to the number of posts, including this one, in the second that began with the first of
+   * them.
+   */
   count(claim: Claim): Promise<number>
 }

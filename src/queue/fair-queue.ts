@@ -8,47 +8,48 @@ import type { Backlog, Queue, QueueState } from './queue.js'
 export interface FairQueuePorts {
   readonly scheduler: FairScheduler
   readonly backlog: Backlog
-  /** Where a round's input and token are read when it is its turn. */
+  /** Source of a round's input and token when the round is handed out. */
   readonly broker: Pick<Broker, 'read'>
   readonly store: Pick<ActiveRounds, 'touch'>
-  /** What went wrong with handing out: it is tried again by whoever calls `dispatch` next. */
+  /** Receives errors of handing out rounds. The next call of `dispatch` retries. */
   readonly onFault: (error: unknown) => void
 }
 
 /**
- * The queue: a gate where rounds wait for their turn, and behind it the workers' backlog, which holds at most one round of a queue that no worker has started. So a
- * user's first job is among the next two that are taken, however many of another user wait. Every node hands out; what one leaves undone another one does.
+ * The queue: a fair scheduler, in which rounds wait, and behind it the workers' backlog, which holds at most one round
+ * per queue that no worker has started. A user's first job is therefore among the next two that start, however many
+ * jobs of another user wait. Every node hands out rounds; a node continues what another node left unfinished.
  */
 export class FairQueue implements Queue {
   readonly #ports: FairQueuePorts
 
-  constructor(parts: FairQueuePorts) {
-    this.#ports = parts
+  constructor(ports: FairQueuePorts) {
+    this.#ports = ports
   }
 
   async add(round: QueuedRound): Promise<void> {
     const state = await this.#ports.scheduler.enter(round)
-    // Admitted, and yet added: then the backlog may have lost it, or its dispatcher died before it was there.
-    if (state === 'admitted') await this.#hand(round)
-    await this.#handOut()
+    // The round is admitted but added again: the backlog may have lost it, or its dispatcher died before adding it.
+    if (state === 'admitted') await this.#handOut(round)
+    await this.#handOutAll()
   }
 
   async started(ref: QueueRef): Promise<void> {
-    if (await this.#ports.scheduler.started(ref)) await this.#handOut()
+    if (await this.#ports.scheduler.started(ref)) await this.#handOutAll()
   }
 
   async remove(round: QueueRef | JobRound): Promise<boolean> {
-    const { scheduler: gate, backlog } = this.#ports
-    const left = await gate.leave(round)
+    const { scheduler, backlog } = this.#ports
+    const left = await scheduler.leave(round)
     const queue = 'queue' in round ? round.queue : left
-    // Its owner's place may be what a round of any queue waits for.
-    const [isRemoved] = await Promise.all([queue === null || backlog.remove({ ...round, queue }), left !== null && this.#handOut()])
+    // A round of any queue may be waiting for the slot of this owner.
+    const [isRemoved] = await Promise.all([queue === null || backlog.remove({ ...round, queue }), left !== null && this.#handOutAll()])
     return isRemoved
   }
 
   async dispatch(): Promise<void> {
-    await this.#clearWindows()
-    await this.#handOut()
+    await this.#recoverPrefetched()
+    await this.#handOutAll()
   }
 
   cancelOnOwner(ref: QueueRef): Promise<void> {
@@ -65,40 +66,46 @@ export class FairQueue implements Queue {
     return this.#ports.backlog.close()
   }
 
-  /** Hands out what may be. Never rejects: what waits at the fair scheduler is safe there, and whoever came with a round of their own has nothing to do with another's. */
-  async #handOut(): Promise<void> {
-    const { scheduler: gate, onFault } = this.#ports
+  /**
+   * Hands out all rounds that may be admitted. Never rejects: waiting rounds are safe in the scheduler, and a caller
+   * with its own round must not fail because of another round.
+   */
+  async #handOutAll(): Promise<void> {
+    const { scheduler, onFault } = this.#ports
     try {
-      // One that cannot be handed out holds up its own queue alone; the sweeper comes back to it.
-      for (let ref = await gate.next(); ref; ref = await gate.next()) await this.#hand(ref).catch(onFault)
+      // A round that cannot be handed out blocks only its own queue. The sweeper retries it.
+      for (let ref = await scheduler.next(); ref; ref = await scheduler.next()) await this.#handOut(ref).catch(onFault)
     } catch (error) {
       onFault(error)
     }
   }
 
-  /** Puts an admitted round into the backlog, as its job is now; one that is over leaves. */
-  async #hand({ queue, id, round }: QueueRef): Promise<void> {
-    const { scheduler: gate, backlog, broker, store } = this.#ports
+  /** Adds an admitted round to the backlog, with the current state of its job. A round that is over leaves. */
+  async #handOut({ queue, id, round }: QueueRef): Promise<void> {
+    const { scheduler, backlog, broker, store } = this.#ports
     const state = (await broker.read(id))?.state
-    if (!state || state.round !== round || isFinal(state.status)) return void (await gate.leave({ id, round }))
+    if (!state || state.round !== round || isFinal(state.status)) return void (await scheduler.leave({ id, round }))
     if (!state.kind.inSteps) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
     else await backlog.step({ queue, id, round }, 'first')
-    // While it waited it was seldom looked after.
+    // While the round waited, the sweeper checked it rarely.
     await store.touch({ id, round }, storeClock.now())
   }
 
-  /** What stands in the window although no worker will take it from there: its dispatcher died before the backlog had it, or its worker before it said so. */
-  async #clearWindows(): Promise<void> {
-    const { scheduler: gate, backlog, onFault } = this.#ports
-    for (const ref of await gate.prefetched()) {
+  /**
+   * Handles admitted rounds that no worker will start: their dispatcher died before adding them to the backlog, or
+   * their worker died before reporting the start.
+   */
+  async #recoverPrefetched(): Promise<void> {
+    const { scheduler, backlog, onFault } = this.#ports
+    for (const ref of await scheduler.prefetched()) {
       const { at } = await backlog.state(ref)
       if (at === 'missing') {
-        // One that cannot be handed out must not stand in the way of all others: the sweeper comes back to it.
-        await this.#hand(ref).catch((error: unknown) => {
+        // A round that cannot be handed out must not block all others. The sweeper retries it.
+        await this.#handOut(ref).catch((error: unknown) => {
           onFault(error)
-          return gate.started(ref)
+          return scheduler.started(ref)
         })
-      } else if (at !== 'waiting') await gate.started(ref)
+      } else if (at !== 'waiting') await scheduler.started(ref)
     }
   }
 }

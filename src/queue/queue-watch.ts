@@ -1,9 +1,9 @@
 import type { QueueRef } from '../storage/fair-scheduler.js'
 
-/** News of a queue, at most once each: a shortcut, never the only way to learn of anything. */
+/** Events of a queue, delivered at most once. They are a shortcut, never the only source of information. */
 export interface QueueWatch {
-  /** From now on tells of each round that ends in the queue or is taken out of it. */
-  open(heard: (ref: QueueRef) => void): void
-  /** Tells nothing any more; may be opened again. */
+  /** Starts to report each round that completes or fails in the queue, or is removed from it. */
+  open(onEnded: (ref: QueueRef) => void): void
+  /** Stops the reports. The watch may be opened again. */
   close(): Promise<void>
 }

@@ -4,13 +4,15 @@ import type { FailureCode } from '../protocol/codes.js'
 import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'
 
-/** How a round ended, as the queue has committed it. */
+/** How a round ended, as committed by the queue. */
 export type Outcome =
   | { readonly status: 'completed'; readonly result: unknown; readonly compute_time_s: number }
   | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
-  | { readonly status: 'cancelled' /** Its processor did not obey and was ended. */; readonly forced?: true }
+  | { readonly status: 'cancelled' /** Its processor did not obey the cancel and was ended by force. */; readonly forced?: true }
 
-/** How a try ended, for the queue to commit. `refused`: the job is not this worker's, or not to be run any more. */
+/**
+ * How an attempt ended, for the queue to commit. `refused`: the job is not this worker's, or must not be run any more.
+ */
 export type Settled =
   | { readonly how: 'done'; readonly result: unknown; readonly compute_time_s: number }
   | { readonly how: 'ended'; readonly outcome: Exclude<Outcome, { status: 'completed' }> }
@@ -18,61 +20,82 @@ export type Settled =
   | { readonly how: 'handed back' }
   | { readonly how: 'refused' }
 
-/** Where a round is. `held`: it waits until it is its turn; `waiting`: for a worker; `active`: a worker has taken it, and is alive as long as it `isLocked`. */
+/**
+ * Where a round is. `held`: in the fair scheduler; `waiting`: for a worker; `active`: a worker has taken it, and is
+ * alive as long as `isLocked`.
+ */
 export type QueueState =
   | { readonly at: 'held' | 'waiting' | 'missing' }
   | { readonly at: 'active'; readonly isLocked: boolean }
   | { readonly at: 'ended'; readonly outcome: Outcome }
 
-/** The present round of a job, as the queue knows it. */
+/** The current round of a job, as the queue knows it. */
 export function queuedRoundOf(state: JobState): QueuedRound {
   return { id: state.id, round: state.round, queue: queueOf(state), owner: state.owner, isFree: state.parent !== null }
 }
 
-/** A round as the workers get it. */
+/** A round with what a worker needs. */
 export interface Work extends QueueRef {
   readonly input: unknown
-  /** Fencing tokens of this round begin above it. */
+  /** Fencing tokens of this round are greater than this number. */
   readonly base: number
 }
 
 /**
- * A queue of work, fair between users: what is added waits until it is its turn, is then handed to the workers, and is done once at a time by some worker, again
- * if that worker dies.
+ * A queue of work, fair between users. A round that is added waits for its turn, is then handed to the workers, and is
+ * run by one worker at a time. If that worker dies, it is run again.
  */
 export interface Queue {
-  /** Adding a round that is there already changes nothing, except that one which the workers' queue has lost gets into it again. */
+  /**
+   * Adds a round. A round that is already there stays unchanged, except that it is added again to the workers' queue if
+   * that has lost it.
+   */
   add(round: QueuedRound): Promise<void>
-  /** A worker has taken a round: the next one of its queue may follow. May be said again. */
+  /** Reports that a worker has taken a round, so that the next one of its queue may follow. Idempotent. */
   started(ref: QueueRef): Promise<void>
   /**
-   * Takes a round out; false where a worker holds it: its owner's place is free all the same. One that is not there is as good as taken out. A round of which
-   * nothing else is known is taken from the queue that it was added to.
+   * Removes a round and frees its owner's slot. False if a worker holds the round; the slot is freed all the same. A
+   * round that is not there counts as removed. For a round without a known queue, the queue that it was added to is
+   * used.
    */
   remove(round: QueueRef | JobRound): Promise<boolean>
-  /** Hands out whatever may be, also what a process left that died in doing so. To be called now and then by anybody. */
+  /**
+   * Hands out all rounds that may be admitted, including those left by a process that died while doing so. Any process
+   * should call it from time to time.
+   */
   dispatch(): Promise<void>
-  /** Tells the process that computes the round to stop. At most once; a worker also learns it from the answer to its next write. */
+  /**
+   * Asks the process that computes the round to stop. Delivered at most once; a worker also learns it from the result
+   * of its next write.
+   */
   cancelOnOwner(ref: QueueRef): Promise<void>
   state(ref: QueueRef): Promise<QueueState>
   close(): Promise<void>
 }
 
-/** Why a job does its next step: it begins; something has happened to it or to a part of it; nothing may have, but somebody looks; it has put something off. */
+/**
+ * Why the next step of a job runs: the job begins (`first`); something happened to it or to a child job (`news`); a
+ * regular check (`look`); the job has deferred something (`later`).
+ */
 export type StepCause = 'first' | 'news' | 'look' | 'later'
 
-/** What the workers take from, queue by queue in the order of `add`: the part of a `Queue` behind its gate. */
+/**
+ * The queue that workers take from, per queue in the order of `add`: the part of a `Queue` behind the fair scheduler.
+ */
 export interface Backlog {
-  /** Adding a round that is there already changes nothing. */
+  /** Adds a round. A round that is already there stays unchanged. */
   add(work: Work): Promise<void>
-  /** False where a worker holds it. */
+  /** Removes a round. False if a worker holds it. */
   remove(ref: QueueRef): Promise<boolean>
   cancelOnOwner(ref: QueueRef): Promise<void>
-  /** Adds a step of a job that goes on in steps, after a while if need be. Steps may run side by side. Its `first` one is its place here, and of those that only look again one is enough. */
+  /**
+   * Adds a step of a job that runs in steps, after `delayMs`. Steps may run concurrently. The `first` step represents
+   * the round in the backlog. Of the steps `look`, and of `later`, one at a time is enough.
+   */
   step(ref: QueueRef, why: StepCause, delayMs?: number): Promise<void>
   /** Never `held`. */
   state(ref: QueueRef): Promise<QueueState>
-  /** How many workers of a queue are connected. */
+  /** Number of connected workers of a queue. */
   workers(queue: string): Promise<number>
   close(): Promise<void>
 }

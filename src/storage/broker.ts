@@ -2,7 +2,10 @@ import type { Entry, JobEvent, Position, Writer } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import type { Status } from '../protocol/status.js'
 
-/** Why a write was not done. `final`: the round has ended. `stale_writer`: another worker has taken over. `transition`: the state machine has no such edge. */
+/**
+ * Why a write was rejected. `final`: the round has ended. `stale_writer`: another worker has taken over. `transition`:
+ * the state machine has no such transition.
+ */
 export type WriteRefusal =
   | 'unknown_job'
   | 'stale_round'
@@ -14,19 +17,22 @@ export type WriteRefusal =
   | 'too_big'
   | 'stale_checkpoint'
 
-/** `seq` is that of the last event written; `status` the job's state after the write, so a writer learns that it shall stop (`cancelling`). */
+/**
+ * `seq`: position of the last event written. `status`: state of the job after the write; `cancelling` tells the writer
+ * to stop.
+ */
 export type Written = { readonly ok: true; readonly seq: number; readonly status: Status }
 export type Refused = {
   readonly ok: false
   readonly reason: WriteRefusal
   readonly status: Status | null
-  /** For people, where the reason is about what is written: the event, its value and the limit. */
+  /** For people: names the event, its value and the limit. Present if the reason concerns the content of the write. */
   readonly text?: string
-  /** Which of the events it is about, where that is one. */
+  /** Index of the event that was rejected, if the reason concerns a single one. */
   readonly index?: number
 }
 
-/** An event whose message is larger than a message may be. `bytes`: its JSON as it would be stored, lacking only `seq`. */
+/** Result for an event whose message exceeds `maxEventBytes`. `bytes`: size of its JSON as stored, without `seq`. */
 export function tooBig(events: readonly JobEvent[], index: number, bytes: number, { maxEventBytes }: BrokerLimits): Refused {
   const event = events[index]
   const name = event?.class === 'final' ? event.to : event?.key.split(':', 1)[0]
@@ -37,7 +43,7 @@ export function textOfTooBig(name: string, bytes: number, maxEventBytes: number)
   return `${name}: message of ${bytes} bytes exceeds MAX_EVENT_BYTES (${maxEventBytes})`
 }
 
-/** Events with new keys, for which a job has no room. */
+/** Result for events with new keys when the job already has the maximum number of keys. */
 export function tooManyKeys(events: readonly JobEvent[], status: Status | null, { maxKeys }: BrokerLimits): Refused {
   const names = events.flatMap(({ message }) => ('metric_name' in message ? [`metric ${JSON.stringify(message.metric_name)}`] : []))
   const text = `${names.at(-1) ?? 'event'}: one more metric or other key than MAX_KEYS (${maxKeys}) allows`
@@ -46,66 +52,81 @@ export function tooManyKeys(events: readonly JobEvent[], status: Status | null, 
 
 export interface Publisher {
   /**
-   * Positions events and makes them known, all or none, in one atomic act: latest entry per key, log, channel.
-   * A writer has one write under way at a time and raises `n` with each; its last write, sent again, is answered with its first seq and done once.
-   * Rejects with the refusal `overloaded` where Redis cannot be reached: then it is unknown whether the write was done, and the same write may be sent again.
+   * Assigns positions to events and publishes them in one atomic operation, all or none. It updates the latest entry
+   * per key, the log and the channel.
+   * A writer has at most one write in progress and increments `n` with each. If the writer sends its last write again,
+   * the result is the seq of the first time; the write is applied once.
+   * Rejects with `overloaded` if Redis cannot be reached. Whether the write was applied is then unknown, and the same
+   * write may be sent again.
    */
   publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused>
 }
 
-/** Signs of life of a job, by the writer that computes it. */
+/** Heartbeats of a job, sent by the writer that computes it. */
 export interface Heartbeats {
   /**
-   * Looks after a job that this writer computes: fenced as a write is, and writes no entry. `alive`: its processor gave a sign of life, as every write is
-   * one. The answer's `seq` is that of the job. May be sent again; rejects as `publish` does.
+   * Confirms that this writer still has the job. It is fenced like a write and writes no entry. `alive`: the processor
+   * gave a sign of life; every write counts as one. `seq` of the result is the current seq of the job. May be sent
+   * again; rejects as `publish` does.
    */
   heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused>
 }
 
-/** What a reader gets: the state, and, where `since` was asked for and the log provably reaches back, exactly what was missed. */
+/**
+ * Result of a read: the state and, if `since` was given and the log provably reaches back to it, exactly what was
+ * missed.
+ */
 export interface Reading {
   readonly state: JobState
-  /** Durable entries after `since`, and the latest tick per key after it, in seq order. Absent: not asked for, or lost. */
+  /**
+   * Persisted entries after `since` and the latest transient entry per key after it, in seq order. Absent if `since`
+   * was not given, or if entries were lost.
+   */
   readonly missed?: readonly Entry[]
 }
 
 export interface BrokerListener {
-  /** An entry of a subscribed job. In seq order per job as long as nothing is lost. */
+  /** Receives an entry of a subscribed job. In seq order per job as long as nothing is lost. */
   entry(entry: Entry): void
-  /** Entries of this job may have been missed (the connection was gone): read it again. */
+  /** Entries of this job may have been missed because the connection was lost: read the job again. */
   gap(id: string): void
 }
 
 /**
- * Publish and subscribe on jobs. Delivery is at most once and in order; together with `read`, which sees every entry that was published
- * before it was called, a reader can prove that it has missed nothing.
+ * Publish and subscribe for jobs. Delivery is at most once and in order. `read` sees every entry that was published
+ * before the call, so a reader that combines both can prove that it has missed nothing.
  */
 export interface Broker extends Publisher {
   listen(listener: BrokerListener): void
-  /** Resolves once the subscription stands: every entry published from then on is delivered. */
+  /** Resolves once the subscription is active: every entry published from then on is delivered. */
   subscribe(id: string): Promise<void>
   unsubscribe(id: string): Promise<void>
-  /** The state of a job, or null. Rejects with the refusal `overloaded` where Redis cannot be reached, `not_found` for a job of a kind that only other processes know. */
+  /**
+   * Resolves to the state of a job, or null if there is no such job. Rejects with `overloaded` if Redis cannot be
+   * reached, and with `not_found` if this process does not know the kind of the job.
+   */
   read(id: string, since?: Position): Promise<Reading | null>
-  /** Whether reads, writes and subscriptions work now: a real round trip through the channel. */
+  /** Whether reads, writes and subscriptions work now. Verified by a real round trip through the channel. */
   ready(): Promise<boolean>
   close(): Promise<void>
 }
 
 export interface BrokerLimits {
-  /** Largest message, in bytes of JSON. */
+  /** Maximum size of a message, in bytes of JSON. */
   readonly maxEventBytes: number
-  /** Most durable entries that a job's log keeps (trimmed in blocks, so some more may stay). */
+  /**
+   * Maximum number of persisted entries in the log of a job. Redis trims the log in blocks, so a few more may remain.
+   */
   readonly maxLogEntries: number
-  /** Most conflation keys of a job. */
+  /** Maximum number of conflation keys of a job. */
   readonly maxKeys: number
-  /** Most entries that a client can have missed and still resume. */
+  /** Maximum number of entries that a client can have missed and still resume. */
   readonly maxMissedEntries: number
-  /** A job that is computed and silent for so long is stale. */
+  /** A running job is stale after this time without a sign of life. */
   readonly staleMs: number
   readonly activeTtlMs: number
   readonly finalTtlMs: number
-  /** How long a part of a job is kept once the whole has taken it in. */
+  /** How long a child job is kept after its parent has used its result. */
   readonly evaluationTtlMs: number
 }
 

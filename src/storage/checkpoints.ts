@@ -1,30 +1,34 @@
 import type { JobEvent, Writer } from '../core/entry.js'
 import type { Refused, Written } from './broker.js'
 
-/** Where a job that goes on in steps stands. */
+/** Progress of a job that runs in steps. */
 export interface Checkpoint {
-  /** Rises by one with each `advance`, from 1; 0 is the version of none. */
+  /** Incremented by each `advance`, starting at 1. Version 0 means that there is no checkpoint. */
   readonly version: number
-  /** The round of the job that it belongs to. */
+  /** Round of the job that the checkpoint belongs to. */
   readonly round: number
-  /** Ids of the jobs that are parts of it and have not been taken in. */
+  /** Ids of the child jobs whose results have not been used yet. */
   readonly parts: readonly string[]
-  /** What the steps of its kind keep, as JSON. */
+  /** State of the steps, as JSON. Its content depends on the kind. */
   readonly data: string
 }
 
-/** A checkpoint as it is written: in the round of its writer. */
+/** A checkpoint to write. Its round is the round of the writer. */
 export type NextCheckpoint = Omit<Checkpoint, 'round'>
 
-/** The checkpoints of jobs that go on in steps. They live until they are dropped, or their job has expired. All members reject with `overloaded` where Redis cannot be reached. */
+/**
+ * Checkpoints of jobs that run in steps. A checkpoint lives until it is dropped or its job expires. All methods reject
+ * with `overloaded` if Redis cannot be reached.
+ */
 export interface Checkpoints {
-  /** Null where there is none. */
+  /** Null if there is no checkpoint. */
   load(id: string): Promise<Checkpoint | null>
   /**
-   * Publishes events, as a `Publisher` does, and in the same act replaces the checkpoint of version `version` - 1; refused with `stale_checkpoint` where it has another
-   * one. So of two steps that saw the same checkpoint one is done, and whoever reads it knows what has been published.
+   * Publishes events as `Publisher.publish` does and, in the same atomic operation, replaces the checkpoint of version
+   * `version` - 1. Returns `stale_checkpoint` if the stored version differs. If two steps start from the same
+   * checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
    */
   advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Refused>
-  /** Forgets the checkpoint of a round; that of a later one stays. */
+  /** Deletes the checkpoint of this round. The checkpoint of a later round remains. */
   drop(id: string, round: number): Promise<void>
 }

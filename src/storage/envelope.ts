@@ -5,12 +5,15 @@ const CLASSES: Readonly<Record<string, EntryClass>> = { t: 'transient', d: 'pers
 const CLEARS: Readonly<Record<string, Clears>> = { a: 'attempt', r: 'round' }
 const NEWLINE = 0x0a
 
-/** Reads `<generation> <seq> <class> <clears> <to> <key>\n<body>`: one line of head, then the message's bytes, which are not looked at. */
+/**
+ * Parses `<generation> <seq> <class> <clears> <to> <key>\
+ * <body>`: one header line, then the bytes of the message, which are not parsed. Throws `TypeError` for anything else.
+ */
 export function readEnvelope(id: string, envelope: Buffer): Entry {
   const end = envelope.indexOf(NEWLINE)
   const [generation = '', seq = '', classCode = '', clearsCode = '', to = '', key = ''] = envelope.toString('latin1', 0, end).split(' ')
   const entryClass = CLASSES[classCode]
-  if (end < 0 || !entryClass || key === '') throw new TypeError(`what is stored for job ${id} is no entry`)
+  if (end < 0 || !entryClass || key === '') throw new TypeError(`stored data of job ${id} is not an entry`)
   const clears = CLEARS[clearsCode]
   return {
     id,

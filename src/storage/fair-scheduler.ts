@@ -1,23 +1,27 @@
 import type { JobRound } from './job-store.js'
 
-/** A round as the workers get it: in the queue of those that can compute it. */
+/** A round and its queue. The workers of the queue can compute it. */
 export interface QueueRef extends JobRound {
   readonly queue: string
 }
 
-/** A round at the fair scheduler, and whose it is. */
+/** A round in the fair scheduler, with its owner. */
 export interface QueuedRound extends QueueRef {
   readonly owner: string
-  /** Takes none of its owner's places: it is a part of a job that has one. */
+  /** True for a child job: it takes none of its owner's slots, because its parent already has one. */
   readonly isFree: boolean
 }
 
-/** `waiting`: it has not been let in. `admitted`: it has, and holds its owner's place, if it takes one, until it leaves. */
+/**
+ * `waiting`: not admitted yet. `admitted`: admitted; the round occupies its owner's slot, if it needs one, until it
+ * leaves.
+ */
 export type SchedulerState = 'waiting' | 'admitted'
 
 /**
- * Why a round is not taken. `hour`: its owner has submitted too many; `waiting`: too many of the owner's wait; `full`: too many of all users wait; `bytes`: the
- * owner's jobs take as much memory as they may.
+ * Result of a reservation. Reasons for a rejection: `hour`: the owner has submitted too many rounds in the last hour;
+ * `waiting`: too many rounds of the owner wait; `full`: too many rounds of all users wait; `bytes`: the jobs of the
+ * owner have reached their memory limit.
  */
 export type Reserved =
   | { readonly ok: true }
@@ -25,38 +29,47 @@ export type Reserved =
   | { readonly ok: false; readonly reason: 'hour' | 'waiting' | 'full'; readonly retryAfterMs: number }
 
 export interface SchedulerLimits {
-  /** Most admitted rounds of one user, over all queues. */
+  /** Maximum number of admitted rounds of one user, over all queues. */
   readonly maxActivePerUser: number
-  /** Most new rounds of one user in an hour. */
+  /** Maximum number of new rounds of one user in an hour. */
   readonly maxPerHour: number
   readonly maxWaitingPerUser: number
   readonly maxWaiting: number
-  /** Most memory that the jobs of one user take. */
+  /** Maximum memory of the jobs of one user. */
   readonly maxBytesPerUser: number
 }
 
 /**
- * Where rounds wait until it is their turn, so that the queues of the workers are never long. Users take turns: of those who have a waiting round in a queue, and
- * a place left if it takes one, the one comes next who was let in longest ago, or never; within a user it goes by order of entry. At most one admitted round of a
- * queue has not been started: the window. Each member is one atomic act, for any number of callers, and rejects with `overloaded` where Redis cannot be reached.
+ * Rounds wait here until they are admitted, so that the queues of the workers stay short. Scheduling is round-robin
+ * between users. A user is eligible in a queue if they have a waiting round there and a free slot, if the round needs
+ * one. The eligible user who was served least recently, or never, is next. Rounds of one user are admitted in order of
+ * entry. At most one admitted round per queue has not been started (the prefetch limit). Each method is one atomic
+ * operation, safe for any number of callers, and rejects with `overloaded` if Redis cannot be reached.
  */
 export interface FairScheduler {
   /**
-   * Counts a round against its owner's hour, or says why not and when to ask again. For new rounds, before anything is written of them; the same round again is
-   * counted once. What waits and what it takes of memory is counted as it is now: submits that are under way at the same moment may pass these limits by their number.
-   * `isFree`: a part of a job that is counted; only its memory is looked at.
+   * Counts a round against the hourly quota of its owner, or returns the reason for a rejection and when to retry. Call
+   * it for new rounds, before anything is written for them. The same round is counted once, however often it is
+   * reserved. Waiting rounds and memory are counted at the time of the call, so concurrent submits may exceed these two
+   * limits by their number. `isFree`: a child job of a job that is counted; only memory is checked.
    */
   reserve(owner: string, round: JobRound, isFree?: boolean): Promise<Reserved>
-  /** Lets a round wait. One that is here already stays what it is. */
+  /** Adds a round to the waiting ones. A round that is already here keeps its state. */
   enter(round: QueuedRound): Promise<SchedulerState>
-  /** Admits the next round of any queue; null where no window is free, or nobody has both a round and its place. Whoever gets it hands it to the workers. */
+  /**
+   * Admits the next round of any queue. Resolves to null if every queue has reached its prefetch limit, or no user has
+   * both a round and a slot for it. The caller passes the round to the workers.
+   */
   next(): Promise<QueueRef | null>
-  /** Frees the window. Answers whether the round was in it. */
+  /**
+   * Marks the round as started, so that the next one of its queue can be admitted. Resolves to whether it was still
+   * marked as not started.
+   */
   started(ref: QueueRef): Promise<boolean>
-  /** Takes a round away, whatever it is here, with its place. Answers with its queue, or null where it was not here. */
+  /** Removes a round in any state and frees its slot. Resolves to its queue, or null if the round was not here. */
   leave(round: JobRound): Promise<string | null>
-  /** Null: it is not here. */
+  /** Null if the round is not here. */
   state(round: JobRound): Promise<SchedulerState | null>
-  /** The rounds that were admitted and have not been started. */
+  /** Rounds that were admitted and have not been started. */
   prefetched(): Promise<readonly QueueRef[]>
 }

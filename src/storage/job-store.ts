@@ -8,85 +8,94 @@ export interface NewJob {
   readonly parent: string | null
   /** The normalised input as JSON. */
   readonly input: string
-  /** Digest of the normalised input: tells a repeated submit from another one with the same id. */
+  /** Digest of the normalised input. Distinguishes a repeated submit from a different one with the same id. */
   readonly digest: string
-  /** How long a round of it may take. */
+  /** Timeout of a round. */
   readonly timeoutMs: number
-  /** Identity of the count that begins with this job. */
+  /** Identity of the position counter that begins with this job. */
   readonly generation: string
   readonly created_at: string
 }
 
-/** `existing`: a job with this id was there before and nothing was written. */
+/** `existing`: a job with this id already existed, and nothing was written. */
 export type Created = { readonly created: true } | { readonly created: false; readonly existing: { owner: string; digest: string } }
 
-/** Jobs that have not ended, or those that have. */
+/** `active`: jobs that have not ended. `final`: jobs that have ended. */
 export type Phase = 'active' | 'final'
 
 export interface ListPage {
   /** Newest first. */
   readonly ids: readonly string[]
-  /** Where the next page begins; absent on the last one. */
+  /** Start of the next page. Absent on the last page. */
   readonly cursor?: string
 }
 
 export interface HistoryPage {
-  /** Durable entries in order. */
+  /** Persisted entries in order. */
   readonly entries: readonly Entry[]
-  /** First seq that the log still holds; null where it is empty. */
+  /** First seq that the log still has, or null if the log is empty. */
   readonly oldestSeq: number | null
-  /** Whether entries after the position asked for have been trimmed away. */
+  /** Whether entries after the requested position have been trimmed from the log. */
   readonly truncated: boolean
 }
 
-/** One round of one job: what the sweeper looks after. */
+/** One round of one job. The sweeper reconciles rounds. */
 export interface JobRound {
   readonly id: string
   readonly round: number
 }
 
-/** A job that is made known: to the sweeper by its round, to its owner by its time of submit. */
+/** A job to be indexed: for the sweeper by its round, for its owner by its submit time. */
 export interface KnownJob extends JobRound {
   readonly kind: string
   readonly owner: string
-  /** ISO 8601: its place in the owner's list. */
+  /** ISO 8601. Determines the position in the owner's list. */
   readonly created_at: string
 }
 
-/** The records of jobs: who owns what, what was logged. */
+/** The records of jobs: owners, lists and logs. */
 export interface JobStore {
-  /** Writes the job's hash with its first event, then makes it known like `reactivate`: in this order, since these lie in different hash slots. */
+  /**
+   * Writes the hash of the job with its first event, then indexes the job as `reactivate` does. The order is fixed
+   * because hash and indices lie in different hash slots.
+   */
   create(job: NewJob, first: JobEvent): Promise<Created>
-  /** Makes the present round of a job known: the sweeper's index, then the owner's. May be done again. */
+  /** Indexes the current round of a job: first for the sweeper, then for the owner. Idempotent. */
   reactivate(job: KnownJob): Promise<void>
   /**
-   * Of one kind, or of all together in one order. `active`: those in the user's index of active jobs, which one that has just ended may
-   * still be in, in the order in which their rounds began; `final`: those that have ended.
+   * Lists jobs of one kind, or of all kinds merged in one order. `active`: jobs in the user's active-jobs index,
+   * ordered by the start of their rounds; a job that has just ended may still be listed. `final`: jobs that have ended.
    */
   list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
-  /** Durable entries after a seq, at most `limit`; null where there is no such job. */
+  /** Persisted entries after a seq, at most `limit`. Null if there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
-  /** Takes a job that has expired out of its owner's index. */
+  /** Removes an expired job from its owner's index. */
   forget(owner: string, id: string): Promise<void>
 }
 
-/** Jobs that are parts of another one. */
+/** Child jobs. */
 export interface JobParts {
-  /** Lets a part that has ended expire soon: the whole has what it needs of it. Any other job is left alone. */
+  /**
+   * Shortens the TTL of a child job that has ended, because its parent has used its result. Any other job is left
+   * unchanged.
+   */
   expireSoon(id: string): Promise<void>
 }
 
 /**
- * The sweeper's index: rounds that have not ended. Each round stands in it by itself, so that the end of one, however late it is told, never takes
- * the next one out.
+ * The index of the sweeper: rounds that have not ended. Each round has its own member, so the late end of one round
+ * never removes the next one.
  */
 export interface ActiveRounds {
-  /** Puts a round in, with the time of its last look (epoch ms); one that is there stays as it is. */
+  /**
+   * Adds a round. `now`: time of its last check by the sweeper (epoch ms). A round that is already there keeps its
+   * time.
+   */
   activate(round: JobRound, now: number): Promise<void>
-  /** Rounds that have not been retired and were last touched before `before` (epoch ms). */
+  /** Rounds that are still in the index and were last checked before `before` (epoch ms). */
   active(before: number, limit: number): Promise<readonly JobRound[]>
-  /** Puts off the next look of the sweeper and refreshes the TTL of a job's keys. */
+  /** Postpones the next check of the sweeper and refreshes the TTL of the job's keys. */
   touch(round: JobRound, now: number): Promise<void>
-  /** Takes a round out: the last step of its end. */
+  /** Removes a round. This is the last step when a round ends. */
   deactivate(round: JobRound): Promise<void>
 }

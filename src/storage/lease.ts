@@ -1,7 +1,13 @@
-/** A part that one process at a time plays, of all that share a Redis. Whoever dies loses it when its lease runs out; two may believe for a moment that they have it. */
+/**
+ * A role that one process at a time has, among all processes that share a Redis. A process that dies loses the role
+ * when its lease expires. For a moment, two processes may believe that they have it.
+ */
 export interface Lease {
-  /** Takes it where nobody has it, and keeps it for another while. Rejects with the refusal `overloaded` where Redis cannot be reached. */
+  /**
+   * Takes the lease if it is free, or renews it if this process has it. Resolves to whether this process has it now.
+   * Rejects with `overloaded` if Redis cannot be reached.
+   */
   hold(): Promise<boolean>
-  /** Gives it back, so that the next one need not wait. */
+  /** Releases the lease, so that the next process need not wait for it to expire. */
   release(): Promise<void>
 }

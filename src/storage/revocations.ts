@@ -1,40 +1,54 @@
 import type { Identity } from '../core/identity.js'
 
-/** Why a session ends whose token was revoked: the text beside the code `unauthenticated`. */
+/** Text beside the code `unauthenticated` when a session ends because its token was revoked. */
 export const REVOKED = 'The token has been revoked.'
 
-/** One token, or all of a user's that were issued before a moment. `until`: when none of these tokens can be valid any more. All in ms since the epoch. */
+/**
+ * Revokes one token (`jti`), or all tokens of a user that were issued before a time (`sub`, `before`). `until`: when
+ * the last of these tokens has expired. All times in ms since the epoch.
+ */
 export type Revocation =
   | { readonly jti: string; readonly until: number }
   | { readonly sub: string; readonly before: number; readonly until: number }
 
-/** A revocation as it is stored: it holds where it was revoked after it was undone. All in ms since the epoch. */
+/** A revocation as stored. It is in effect if it was revoked after it was undone. All times in ms since the epoch. */
 export interface StoredRevocation {
   /** `jti:<jti>` or `sub:<sub>`. */
   readonly id: string
-  /** 0 of a `jti`. */
+  /** 0 for a `jti`. */
   readonly before: number
   readonly until: number
   readonly revokedAt: number
-  /** 0: never. */
+  /** 0: never undone. */
   readonly undoneAt: number
 }
 
-/** Tokens that are good no longer though they have not expired. A revocation, and its undoing, holds on all nodes within a second. */
+/**
+ * Tokens that are invalid although they have not expired. A revocation, or its undoing, takes effect on all nodes
+ * within a second.
+ */
 export interface Revocations {
-  /** Resolves once this node knows what was revoked before it started; from then on at once. Rejects with `overloaded` while that cannot be read. */
+  /**
+   * Resolves once this node has loaded the revocations made before it started; after that, immediately. Rejects with
+   * `overloaded` while they cannot be read.
+   */
   ready(): Promise<void>
-  /** Whether this token has been revoked, by what this node knows now. Before `ready` it knows nothing. */
+  /** Whether this token has been revoked, as far as this node knows now. Before `ready` it knows nothing. */
   isRevoked(identity: Identity): boolean
-  /** Calls this one listener after each change, so that it can look at every live session again. */
+  /** Sets the one listener that is called after each change, so that it can check all live sessions again. */
   listen(listener: () => void): void
-  /** Resolves when it is stored; other nodes learn of it right then. Rejects with `invalid` where it ends in the past, and with `overloaded` where it may not be stored. */
+  /**
+   * Resolves when the revocation is stored; other nodes are notified at once. Rejects with `invalid` if `until` is in
+   * the past, and with `overloaded` if the revocation may not be stored.
+   */
   revoke(revocation: Revocation): Promise<void>
-  /** Takes a revocation back. False where there is none. Rejects with `overloaded` where that may not be stored. */
+  /**
+   * Undoes a revocation. Resolves to false if there is none. Rejects with `overloaded` if the change may not be stored.
+   */
   undo(id: string): Promise<boolean>
-  /** Those that hold, by what this node knows now, the newest first. */
+  /** Revocations in effect, as far as this node knows now, newest first. */
   list(): readonly StoredRevocation[]
-  /** Learns and tells nothing more. */
+  /** Stops receiving and sending changes. */
   close(): void
 }
 
@@ -45,13 +59,14 @@ export function idOf(revocation: Revocation): string {
 }
 
 /**
- * What a node knows of revocations. `iat` mostly comes in whole seconds, rounded down, so a token of the very second of the moment may be older or newer
- * than it; it counts as newer, or whoever signs in again right after a revocation would be refused. A finer `iat` is compared exactly.
+ * The revocations that a node knows. `iat` usually has whole seconds, rounded down. A token issued in the same second
+ * as the revocation may be older or newer than it; it counts as newer, so that a user who signs in again right after a
+ * revocation is accepted. An `iat` with fractions of a second is compared exactly.
  */
 export class RevocationList {
   readonly #entries = new Map<string, StoredRevocation>()
 
-  /** All that is known, also what was undone. */
+  /** All known entries, including undone ones. */
   get all(): readonly StoredRevocation[] {
     return [...this.#entries.values()]
   }
@@ -60,7 +75,10 @@ export class RevocationList {
     return this.#entries.get(id)
   }
 
-  /** Of two entries of the same id the larger of each number holds, in whatever order they come. False where it changes nothing for any token. */
+  /**
+   * Merges an entry: each number becomes the larger one of both entries, so the order of arrival does not matter.
+   * Returns false if no token is affected.
+   */
   add(entry: StoredRevocation): boolean {
     const known = this.#entries.get(entry.id)
     const merged = known ? merge(known, entry) : entry
@@ -74,7 +92,7 @@ export class RevocationList {
     return issuedAt < (issuedAt % SECOND_MS === 0 ? before - (before % SECOND_MS) : before)
   }
 
-  /** Forgets what cannot matter at `now`. */
+  /** Removes entries that have no effect any more at `now`. */
   forget(now: number): void {
     for (const [id, { until }] of this.#entries) if (until <= now) this.#entries.delete(id)
   }
@@ -89,7 +107,7 @@ export function isHolding({ revokedAt, undoneAt }: StoredRevocation): boolean {
   return revokedAt > undoneAt
 }
 
-/** Whether one entry says anything that another one of the same id does not. */
+/** Whether one entry has information that the other entry of the same id lacks. */
 export function isAhead(entry: StoredRevocation, other: StoredRevocation): boolean {
   return !isSame(other, merge(other, entry))
 }

@@ -1,18 +1,18 @@
 import { RuncastError, STORE_REASONS, type StoreReason } from '../protocol/codes.js'
 
-/** What ioredis says where it gives a command up. It gives these errors no name and no code of their own. */
-const GIVEN_UP =
+/** Messages of ioredis when it gives a command up. These errors have no name and no code of their own. */
+const CONNECTION_LOST =
   /^(Connection is closed\.|Command timed out|Socket timeout\. |connect ETIMEDOUT|Stream isn't writeable |All sentinels are unreachable)/
-/** Names of errors for a command that was taken back with its connection. */
-const TAKEN_BACK: ReadonlySet<string> = new Set(['AbortError', 'MaxRetriesPerRequestError', 'ClusterAllFailedError'])
+/** Names of errors of commands that were cancelled together with their connection. */
+const CANCELLED: ReadonlySet<string> = new Set(['AbortError', 'MaxRetriesPerRequestError', 'ClusterAllFailedError'])
 
-/** The first word of a reply that refuses a command for what the server is, not for what the command says. */
-const REFUSALS: Readonly<Record<string, StoreReason>> = {
+/** First words of error replies that concern the state of the server, not the command. */
+const SERVER_REASONS: Readonly<Record<string, StoreReason>> = {
   OOM: 'store_full',
   MISCONF: 'store_not_saving',
   NOREPLICAS: 'store_lacks_replicas',
   READONLY: 'store_read_only',
-  // What a blocking command is answered when its server becomes a replica.
+  // The reply to a blocking command when its server becomes a replica.
   UNBLOCKED: 'store_read_only',
   MOVED: 'store_moved',
   ASK: 'store_moved',
@@ -26,29 +26,29 @@ const REFUSALS: Readonly<Record<string, StoreReason>> = {
   MASTERDOWN: 'store_busy',
   CLUSTERDOWN: 'store_busy',
 }
-/** What a script is told where its user lacks a right, by the versions of Redis and Valkey. */
+/** Errors of a script whose user lacks a permission, in the versions of Redis and Valkey. */
 const DENIED_IN_SCRIPT = /^ERR (The user executing the script can't|ACL failure in script)/
-const FULL_HOUSE = /^ERR max number of clients/
+const TOO_MANY_CLIENTS = /^ERR max number of clients/
 
 /**
- * Why the store could not do what it was asked: it was away, or it refused. Null for any other error: that is a fault of a program. Errors of ioredis and of
- * BullMQ, and a `RuncastError` that was made of one.
+ * Returns why the store failed: it was unreachable, or it rejected the command. Null for any other error, which is a
+ * bug in a program. Accepts errors of ioredis and BullMQ, and a `RuncastError` made from one.
  */
 export function storeFaultOf(error: unknown): StoreReason | null {
   if (error instanceof RuncastError) return error.reason ?? null
   if (!(error instanceof Error)) return null
-  if (error.name === 'ReplyError') return refusalIn(error)
-  // Of the socket, as Node tells it.
-  const isAway = 'syscall' in error || TAKEN_BACK.has(error.name) || GIVEN_UP.test(error.message)
+  if (error.name === 'ReplyError') return reasonOfReply(error)
+  // Errors of the socket: Node sets `syscall` on them.
+  const isAway = 'syscall' in error || CANCELLED.has(error.name) || CONNECTION_LOST.test(error.message)
   return isAway ? 'store_unreachable' : null
 }
 
-/** Whether the server behind a connection is no master any more: another connection may reach the one that is. */
+/** Whether the server of a connection is no longer a master. A new connection may reach the current master. */
 export function hasLostMaster(error: unknown): boolean {
   return storeFaultOf(error) === 'store_read_only' || (error instanceof Error && /^MASTERDOWN\b/.test(error.message))
 }
 
-/** The error for a caller: `overloaded` with its reason where the store is at fault, the error itself where a program is. */
+/** The error to pass to a caller: `overloaded` with its reason if the store failed, otherwise the error itself. */
 export function refusalOf(error: unknown): unknown {
   if (error instanceof RuncastError) return error
   const reason = storeFaultOf(error)
@@ -56,8 +56,9 @@ export function refusalOf(error: unknown): unknown {
 }
 
 /**
- * A command's answer. Rejects with `overloaded` and its reason where Redis is away or refuses: done or not, it may be asked again. Any other error is passed on
- * as it is.
+ * Awaits the reply of a command. Rejects with `overloaded` and its reason if Redis is unreachable or rejects the
+ * command. Whether the command was applied is then unknown, and it may be sent again. Any other error is passed on
+ * unchanged.
  */
 export async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
@@ -67,11 +68,11 @@ export async function asked<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-function refusalIn(error: Error): StoreReason | null {
+function reasonOfReply(error: Error): StoreReason | null {
   const word = error.message.split(' ', 1)[0] ?? ''
-  // A transaction tells the reason of its first command that was refused.
+  // A transaction reports the reason of its first command that was rejected.
   if (word === 'EXECABORT' && 'previousErrors' in error && Array.isArray(error.previousErrors)) return storeFaultOf(error.previousErrors[0])
   if (DENIED_IN_SCRIPT.test(error.message)) return 'store_denies'
-  if (FULL_HOUSE.test(error.message)) return 'store_unreachable'
-  return Object.hasOwn(REFUSALS, word) ? (REFUSALS[word] ?? null) : null
+  if (TOO_MANY_CLIENTS.test(error.message)) return 'store_unreachable'
+  return Object.hasOwn(SERVER_REASONS, word) ? (SERVER_REASONS[word] ?? null) : null
 }

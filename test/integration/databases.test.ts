@@ -59,7 +59,7 @@ t.test('every channel names the database, and those of database 0 are as they we
 t.test('a database that Redis does not have ends the start', async (t) => {
   const { url } = await sharedTestRedis()
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const message = /^Redis at 127\.0\.0\.1:\d+ does not open database 99 \(REDIS_URL\): ERR DB index is out of range$/
+  const message = /^Redis at 127\.0\.0\.1:\d+ cannot select database 99 \(REDIS_URL\): ERR DB index is out of range$/
   await t.rejects(checkRedis({ url: `${url}/99` }, log), { message })
   await t.resolves(checkRedis({ url: `${url}/15` }, log))
 })

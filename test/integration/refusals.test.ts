@@ -52,7 +52,7 @@ t.test('[OPS-1] [CODE-3] a Redis without memory: reads go on, writes are overloa
   t.match(await h.call('GET', `/api/v2/runs/${id}`), { status: 200, body: { status: 'queued' } })
   await admin.config('SET', 'maxmemory', '0')
   await isBack(h)
-  t.same(changes(h), ['Redis is out of memory and takes no writes (OOM)', 'Redis takes writes again'], 'one line for each change')
+  t.same(changes(h), ['Redis is out of memory and takes no writes (OOM)', 'Redis accepts writes again'], 'one line for each change')
   t.same(h.faults, [])
 })
 

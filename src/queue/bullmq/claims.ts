@@ -14,22 +14,28 @@ export interface BullClaimsOptions {
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
-  /** A claim that is not renewed for so long is lost. */
+  /** A claim that is not renewed for this time is lost. */
   readonly lockMs: number
-  /** How long the last answer of a claim is known after its lease. */
+  /** How long the last answer of a claim is kept after its lock has expired. */
   readonly keepMs: number
   readonly onFault: (error: unknown) => void
   readonly onReconnect?: () => void
-  /** What this process knows of Redis. */
+  /** Health of Redis, as this process sees it. */
   readonly store?: StoreWatch
-  /** Whether a worker without a lock is lost: Redis may have been away, or have refused to renew it. */
+  /**
+   * Whether a worker without a lock can be considered lost. It cannot while Redis is unreachable or refuses renewals,
+   * or shortly after.
+   */
   readonly mayJudge?: () => boolean
 }
 
 type RoundQueue = BullMq<BullData, BullReturn>
 type RoundJob = BullJob<BullData, BullReturn>
 
-/** Claims on BullMQ's queues. What a worker does with a lock is done here for each post of its own; the connection is opened by the first claim. */
+/**
+ * Claims on BullMQ's queues. A BullMQ worker manages its locks itself; here each post of the external worker does it.
+ * The first claim opens the connection.
+ */
 export class BullClaims implements Claims, PostCounter {
   readonly #options: BullClaimsOptions
   readonly #queues = new Map<string, RoundQueue>()
@@ -82,7 +88,7 @@ export class BullClaims implements Claims, PostCounter {
     this.#connection?.disconnect()
   }
 
-  /** The round as this claim started it; null where another start has followed. */
+  /** The round as this claim started it; null if it was started again since. */
   async #find(claim: Claim): Promise<RoundJob | null> {
     const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
     return job && job.data.base + job.attemptsStarted === claim.token ? job : null
@@ -92,7 +98,7 @@ export class BullClaims implements Claims, PostCounter {
     return { base: this.#queue(claim.queue).toKey(''), name: bullJobId(claim), lock, start: job.attemptsStarted }
   }
 
-  /** In the slot of its queue. Each claim has its own, so one that is lost never touches that of the next. */
+  /** Key in the slot of the queue. Each claim has its own key, so a lost claim never affects the next one. */
   #key(claim: Claim): string {
     return this.#queue(claim.queue).toKey(`${bullJobId(claim)}:claim:${claim.token}`)
   }
@@ -106,15 +112,16 @@ export class BullClaims implements Claims, PostCounter {
     const known = this.#queues.get(name)
     if (known) return known
     const { prefix, lockMs, onFault } = this.#options
-    // Taking a round and looking for lost ones are a worker's acts, so they read a worker's options. A worker of its own would count as one that is connected.
+    // Taking a round and recovering lost ones use options of a BullMQ worker. A real worker object would count as a
+    // connected worker.
     const options: QueueOptions & Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount'> = {
       connection: this.#redis(),
       prefix,
-      // What it says of the event stream is `BullQueue`'s to say.
+      // `BullQueue` owns the settings of the event stream.
       skipMetasUpdate: true,
       lockDuration: lockMs,
       stalledInterval: lockMs / CHECKS_PER_LOCK,
-      // The hash counts lost workers.
+      // The hash of the job counts lost workers.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     }
     const queue: RoundQueue = new BullMq(name, options)

@@ -12,14 +12,14 @@ export interface BullEventsOptions {
   readonly queues: readonly string[]
   readonly onFault: (error: Error) => void
   readonly onReconnect?: () => void
-  /** What this process knows of Redis. */
+  /** Health of Redis, as this process sees it. */
   readonly store?: StoreWatch
 }
 
 /** How long closing may take before the connection is cut. */
 const CLOSE_MS = 1000
 
-/** The event streams of BullMQ's queues. They are trimmed, and begin where they are opened. */
+/** The event streams of BullMQ's queues. Redis trims them, and reading starts at the time of `open`. */
 export class BullEvents implements QueueWatch {
   readonly #options: BullEventsOptions
   #connection: Redis | undefined
@@ -29,7 +29,7 @@ export class BullEvents implements QueueWatch {
     this.#options = options
   }
 
-  open(heard: (ref: QueueRef) => void): void {
+  open(onEnded: (ref: QueueRef) => void): void {
     if (this.#connection) return
     const { url, prefix, queues, onFault } = this.#options
     const connection = connectBull(url, { ...this.#options, maxRetries: null })
@@ -40,7 +40,7 @@ export class BullEvents implements QueueWatch {
       for (const name of ['completed', 'failed', 'removed'] as const)
         events.on(name, ({ jobId }: { jobId: string }) => {
           const ref = refOf(queue, jobId)
-          if (ref) heard(ref)
+          if (ref) onEnded(ref)
         })
       return events
     })
@@ -50,7 +50,7 @@ export class BullEvents implements QueueWatch {
     const [queues, connection] = [this.#queues, this.#connection]
     this.#queues = []
     this.#connection = undefined
-    // BullMQ takes its leave of a Redis that may be away, and would wait for it without limit.
+    // BullMQ says goodbye to Redis when it closes. If Redis is unreachable, it would wait without limit.
     const timer = setTimeout(() => connection?.disconnect(), CLOSE_MS)
     await Promise.allSettled(queues.map((events) => events.close()))
     clearTimeout(timer)
@@ -58,7 +58,7 @@ export class BullEvents implements QueueWatch {
   }
 }
 
-/** Null for a job that is not one of runcast's. */
+/** Null for a job that runcast did not add. */
 function refOf(queue: string, jobId: string): QueueRef | null {
   const [, id, round] = /^([^~]+)~(\d+)$/.exec(jobId) ?? []
   return id === undefined ? null : { queue, id, round: Number(round) }

@@ -6,23 +6,26 @@ import { asked, storeFaultOf } from '../../storage/store-fault.js'
 import type { Backlog, Outcome, QueueState, StepCause, Work } from '../queue.js'
 import { connectBull } from './connection.js'
 
-/** What lies in the queue: `outcome` is written by the runner before a round fails, since BullMQ itself keeps only a text. */
+/**
+ * Data of a round in the queue. The runner writes `outcome` before a round fails, because BullMQ itself keeps only a
+ * text.
+ */
 export interface BullData {
   readonly id: string
   readonly round: number
   readonly input: unknown
-  /** Fencing tokens begin above it: BullMQ counts a round's starts from 1 again when it is added again. */
+  /** Fencing tokens of this round are greater. BullMQ counts starts from 1 again when a round is added again. */
   readonly base: number
   readonly outcome?: Outcome
 }
 
-/** What a completed job returns to the queue. */
+/** Return value of a completed job. */
 export interface BullReturn {
   readonly result: unknown
   readonly compute_time_s: number
 }
 
-/** A message on the control channel, hub to worker. */
+/** A message on the control channel, from hub to worker. */
 export interface ControlMessage {
   readonly cancel: string
 }
@@ -34,38 +37,49 @@ export interface BullQueueOptions {
   readonly controlChannel: string
   readonly onFault: (error: Error) => void
   readonly onReconnect?: () => void
-  /** What this process knows of Redis. */
+  /** Health of Redis, as this process sees it. */
   readonly store?: StoreWatch
 }
 
-/** The way to wait before the next attempt, as BullMQ knows it: the worker has it. */
+/** Name of the backoff strategy in BullMQ. The worker implements it. */
 export const BACKOFF = 'runcast'
 
-/** Name of a round in BullMQ: ids there may not be digits alone or hold a colon, and one that exists is silently kept. */
+/**
+ * Name of a round in BullMQ. BullMQ's job ids may not consist of digits only or contain a colon, and adding an existing
+ * id is silently ignored.
+ */
 export function bullJobId(ref: { id: string; round: number }): string {
   return `${ref.id}~${ref.round}`
 }
 
 const LOST: Outcome = { status: 'failed', code: 'worker_lost', error: 'The worker was lost too often.', log_tail: '' }
 
-/** How a round ended by what BullMQ keeps of it. A failure without a word of the runner means that the worker was lost. */
+/**
+ * Outcome of a round from BullMQ's data. A failure without an outcome from the runner means that the worker was lost.
+ */
 function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullReturn>): Outcome {
   if (state === 'completed') return { status: 'completed', ...job.returnvalue }
   return job.data.outcome ?? { status: 'failed', code: 'worker_lost', error: job.failedReason || 'The worker was lost.', log_tail: '' }
 }
 
-/** News of a queue that a reader may be behind; what it misses, the sweeper finds. */
+/** Length of the event stream of a queue. The sweeper finds the events that a slow reader misses. */
 const EVENTS_KEPT = 1000
-/** Ended rounds that nobody has told and removed: far longer than anybody looks after them. BullMQ removes them when others end. */
+/**
+ * Retention of ended rounds that were not finalized and removed. It is far longer than any reconciliation takes. BullMQ
+ * removes them when other rounds end.
+ */
 const KEPT = { age: 30 * 24 * 3600 }
 
-/** What a step that failed too often would have done the sweeper's next one does. */
+/** If a step fails too often, the next step of the sweeper does its work. */
 const STEP = { attempts: 5, backoff: { type: 'exponential', delay: 200 }, removeOnComplete: true, removeOnFail: true }
 
-/** Tries at taking a round away, of which each but the first has seen a worker let go of it. */
+/** Maximum attempts to remove a round. Each further attempt follows a worker that has just released it. */
 const MAX_REMOVALS = 3
 
-/** BullMQ gives a round up whose workers died too often, but lets it wait until some worker would pick it up, to say so then. */
+/**
+ * BullMQ marks a round whose workers died too often, but lets it wait; only the next worker that would take it fails
+ * it.
+ */
 async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Promise<boolean> {
   return Boolean((await queue.getJob(name))?.deferredFailure)
 }
@@ -74,7 +88,7 @@ async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Pro
 export class BullQueue implements Backlog {
   readonly #connection: Redis
   readonly #options: BullQueueOptions
-  /** Opened when they are first asked for. */
+  /** Opened on first use. */
   readonly #queues = new Map<string, BullMq<BullData, BullReturn>>()
 
   constructor(options: BullQueueOptions) {
@@ -96,9 +110,9 @@ export class BullQueue implements Backlog {
       } catch (error) {
         if (storeFaultOf(error) !== null) throw error
         const state = await asked(job.getState())
-        // A step that has just ended is gone by itself.
+        // A step that has just ended has removed itself.
         if (state === 'active' || state === 'unknown') return state === 'unknown'
-        // A worker held it, and has let it go since: it ended, or went back.
+        // A worker held the round and has released it since: it ended or was returned to the queue.
         if (tries === MAX_REMOVALS) throw error
       }
     }
@@ -112,7 +126,7 @@ export class BullQueue implements Backlog {
   async step(ref: QueueRef, why: StepCause, delay = 0): Promise<void> {
     const data = { id: ref.id, round: ref.round, input: null, base: 0 }
     const name = { first: bullJobId(ref), look: `${bullJobId(ref)}~look`, later: `${bullJobId(ref)}~later`, news: undefined }[why]
-    // News never wait for a step that has begun: it may have looked before them.
+    // News always get a step of their own: a step that has begun may have read the state before them.
     await asked(this.#queue(ref.queue).add('step', data, { ...STEP, delay, ...(name !== undefined && { jobId: name }) }))
   }
 
@@ -150,7 +164,8 @@ export class BullQueue implements Backlog {
       prefix: this.#options.prefix,
       streams: { events: { maxLen: EVENTS_KEPT } },
       defaultJobOptions: {
-        // The hash counts the attempts, and the worker knows how long to wait: BullMQ's own count leaves out lost workers and must never end a round.
+        // The hash counts attempts, and the worker decides the delay. BullMQ's own count omits lost workers and must
+        // never end a round.
         attempts: Number.MAX_SAFE_INTEGER,
         backoff: { type: BACKOFF },
         removeOnComplete: KEPT,

@@ -6,12 +6,13 @@ import type { BullData, BullReturn } from './queue.js'
 
 type RoundJob = BullJob<BullData, BullReturn>
 
-/** BullMQ's codes for: no such job, no lock, not active, another's lock. */
+/** BullMQ's error codes: no such job, no lock, not active, lock of another worker. */
 const NOT_OURS = [-1, -2, -3, -6]
 
 /**
- * Commits to BullMQ how a try at a round has ended, in the name of whoever holds it: a worker of ours or a claim. A lock that has lapsed meanwhile is taken again
- * (see `holdLock`). False where somebody else has the round by now, or this very commit was done before its answer was lost. Rejects where Redis is away.
+ * Commits the outcome of an attempt to BullMQ, on behalf of the holder: a worker or a claim. An expired lock is taken
+ * again (see `holdLock`). False if another worker has the round by now, or if this commit was already applied and its
+ * reply was lost. Rejects if Redis cannot be reached.
  */
 export async function settle(redis: Redis, job: RoundJob, held: Held, settled: Settled, lockMs: number): Promise<boolean> {
   if (!(await holdLock(redis, held, lockMs))) return false
@@ -30,7 +31,7 @@ async function move(job: RoundJob, lock: string, settled: Settled): Promise<void
       await job.moveToCompleted({ result: settled.result, compute_time_s: settled.compute_time_s }, lock, false)
       return
     case 'ended':
-      // Before the job fails, so that the outcome outlives this process.
+      // Written before the job fails, so that the outcome survives a crash of this process.
       await job.updateData({ ...job.data, outcome: settled.outcome })
       await job.moveToFailed(new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled'), lock)
       return
@@ -38,7 +39,7 @@ async function move(job: RoundJob, lock: string, settled: Settled): Promise<void
       await job.moveToWait(lock)
       return
     case 'refused':
-      await job.moveToFailed(new UnrecoverableError('not to be run'), lock)
+      await job.moveToFailed(new UnrecoverableError('must not be run'), lock)
       return
     case 'retry':
       await job.moveToDelayed(Date.now() + settled.delayMs, lock)

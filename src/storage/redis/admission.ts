@@ -8,10 +8,10 @@ import { RedisLease } from './lease.js'
 
 export interface AdmissionOptions {
   readonly maxPerUser: number
-  /** How long a share lasts without renewal, and how often a node renews its shares. */
+  /** Lifetime of a share without renewal, and the interval at which a node renews its shares. */
   readonly leaseMs: number
   readonly renewMs: number
-  /** How long a node that dies counts as alive: its shares are free after that. */
+  /** Lifetime of a node's lease. The shares of a dead node are free after that. */
   readonly nodeLeaseMs: number
   readonly onFault?: (error: unknown) => void
 }
@@ -19,24 +19,30 @@ export interface AdmissionOptions {
 export const DEFAULT_ADMISSION_OPTIONS = { maxPerUser: 10, leaseMs: 24_000, renewMs: 8000, nodeLeaseMs: 4000 } as const
 
 const NEVER = Number.NEGATIVE_INFINITY
-/** A node with many users renews them in so many portions, or Redis would stand still for the time of all of them. */
+/**
+ * A node with many users renews their shares in this many portions, so that it never blocks Redis for all of them at
+ * once.
+ */
 const PORTIONS = 8
-/** A node renews its own lease so many times within it. */
+/** How often a node renews its own lease within its lifetime. */
 const NODE_RENEWALS = 4
-/** Marks nodes that have a lease of their own. The shares of hubs before 0.2 expire by their own leases only. */
+/** Prefix of nodes that have a lease of their own. The shares of hubs before 0.2 expire only by their own leases. */
 const LEASED = '@'
-/** Most shares of one user that are looked at for dead nodes; those that were renewed longest ago come first. */
+/**
+ * Maximum number of shares of one user that are checked for dead nodes. Those renewed longest ago are checked first.
+ */
 const MAX_INSPECTED = 1000
 
-/** The sockets of one user on this node. A share that is being taken is known but not renewed. */
+/** The sockets of one user on this node. A share that is still being taken is listed, but not renewed. */
 interface User {
   readonly shares: Map<string, { admitted: boolean }>
   renewAt: number
 }
 
 /**
- * Shares in Redis, one sorted set per user, and one lease per node that has users. A user who has no share left gets those of dead nodes. The connection is its
- * owner's; commands on it keep their order, so a `leave` comes after its `enter`.
+ * Shares in Redis: one sorted set per user, and one lease per node that has users. A user without a free share gets
+ * those of dead nodes. The connection belongs to the caller. It keeps the order of commands, so a `leave` follows its
+ * `enter`.
  */
 export class RedisAdmission implements Admission {
   readonly #commands: CommandConnection
@@ -44,7 +50,7 @@ export class RedisAdmission implements Admission {
   readonly #options: AdmissionOptions
   readonly #nodeId = `${LEASED}${randomUUID()}`
   readonly #lease: RedisLease
-  /** When the node's lease was renewed last. */
+  /** When the lease of the node was last renewed. */
   #leasedAt = NEVER
   readonly #users = new Map<string, User>()
   readonly #timers: readonly NodeJS.Timeout[]
@@ -60,7 +66,7 @@ export class RedisAdmission implements Admission {
     this.#timers = [
       every(options.renewMs / PORTIONS, () => this.#renewDue()),
       every(options.nodeLeaseMs / NODE_RENEWALS, () => {
-        if (this.#users.size > 0) this.#renewLease().catch((error: unknown) => this.#publish(error))
+        if (this.#users.size > 0) this.#renewLease().catch((error: unknown) => this.#report(error))
       }),
     ]
   }
@@ -72,27 +78,27 @@ export class RedisAdmission implements Admission {
     this.#users.set(sub, user)
     try {
       const isAdmitted = await this.#admit(sub, socketId)
-      // It may have left while it was asking; then it has nothing any more.
+      // The socket may have left during the request; then it has no share any more.
       const isHere = this.#users.get(sub)?.shares.get(socketId) === share
       if (isHere && isAdmitted) share.admitted = true
       else if (isHere) this.#forget(sub, socketId)
-      else if (isAdmitted && !this.#users.get(sub)?.shares.has(socketId)) await this.#giveBack(sub, [socketId])
+      else if (isAdmitted && !this.#users.get(sub)?.shares.has(socketId)) await this.#release(sub, [socketId])
       return isHere && isAdmitted
     } catch (error) {
-      // Whether the share was taken is not known: if it was, it is given back, or its lease runs out.
+      // Whether the share was taken is unknown. If it was, it is returned here, or its lease expires.
       void this.leave(sub, socketId)
       throw error
     }
   }
 
   async leave(sub: string, socketId: string): Promise<void> {
-    if (this.#forget(sub, socketId)) await this.#giveBack(sub, [socketId])
+    if (this.#forget(sub, socketId)) await this.#release(sub, [socketId])
   }
 
   async leaveAll(): Promise<void> {
     const users = [...this.#users]
     this.#users.clear()
-    await Promise.all([...users.map(([sub, { shares }]) => this.#giveBack(sub, [...shares.keys()])), this.#giveLeaseBack()])
+    await Promise.all([...users.map(([sub, { shares }]) => this.#release(sub, [...shares.keys()])), this.#releaseLease()])
   }
 
   close(): void {
@@ -101,21 +107,21 @@ export class RedisAdmission implements Admission {
 
   async #admit(sub: string, socketId: string): Promise<boolean> {
     const { maxPerUser, leaseMs, nodeLeaseMs } = this.#options
-    // Without it another node would take this one for dead, and its shares for free.
+    // Without a lease, other nodes would consider this node dead and its shares free.
     if (performance.now() - this.#leasedAt > nodeLeaseMs / 2) await this.#renewLease()
     const key = this.#keys.sockets(sub)
-    const ask = (...dead: readonly string[]) =>
+    const admit = (...dead: readonly string[]) =>
       asked(this.#commands.runcastAdmit(key, this.#member(socketId), maxPerUser, leaseMs, ...dead))
-    if ((await ask()) === 1) return true
+    if ((await admit()) === 1) return true
     const dead = await this.#sharesOfDeadNodes(key)
-    return dead.length > 0 && (await ask(...dead)) === 1
+    return dead.length > 0 && (await admit(...dead)) === 1
   }
 
   async #sharesOfDeadNodes(key: string): Promise<string[]> {
     const members = await asked(this.#commands.zrange(key, 0, String(MAX_INSPECTED - 1)))
     const nodes = new Set(members.filter((member) => member.startsWith(LEASED)).map(nodeOf))
     nodes.delete(this.#nodeId)
-    // One by one: in a cluster each key has its own slot.
+    // One command per key: in a cluster each key has its own slot.
     const counts = await Promise.all(
       [...nodes].map(async (node) => [node, await asked(this.#commands.exists(this.#keys.node(node)))] as const),
     )
@@ -136,10 +142,10 @@ export class RedisAdmission implements Admission {
     this.#leasedAt = now
   }
 
-  async #giveLeaseBack(): Promise<void> {
-    // Also one that is being taken: commands keep their order.
+  async #releaseLease(): Promise<void> {
+    // Also a lease that is just being taken: commands keep their order.
     if (this.#leasedAt === NEVER && !this.#leasing) return
-    await this.#lease.release().catch((error: unknown) => this.#publish(error))
+    await this.#lease.release().catch((error: unknown) => this.#report(error))
     this.#leasedAt = NEVER
   }
 
@@ -154,23 +160,26 @@ export class RedisAdmission implements Admission {
     return wasThere
   }
 
-  async #giveBack(sub: string, socketIds: readonly string[]): Promise<void> {
+  async #release(sub: string, socketIds: readonly string[]): Promise<void> {
     const members = socketIds.map((socketId) => this.#member(socketId))
-    await asked(this.#commands.zrem(this.#keys.sockets(sub), ...members)).catch((error: unknown) => this.#publish(error))
+    await asked(this.#commands.zrem(this.#keys.sockets(sub), ...members)).catch((error: unknown) => this.#report(error))
   }
 
-  /** That Redis is away is told by the connection itself. */
-  #publish(error: unknown): void {
+  /** Outages of Redis are reported by the connection itself. */
+  #report(error: unknown): void {
     if (!(error instanceof RuncastError)) this.#options.onFault?.(error)
   }
 
-  /** One portion at a time: while Redis does not answer, calls must not pile up. What could not be renewed stays due. */
+  /**
+   * One portion at a time, so that calls do not pile up while Redis does not answer. Shares that could not be renewed
+   * stay due.
+   */
   #renewDue(): void {
     if (this.#renewing) return
     const now = performance.now()
     const due = [...this.#users].filter(([, user]) => user.renewAt <= now)
     this.#renewing = Promise.all(due.map(([sub, user]) => this.#renew(sub, user)))
-      .catch((error: unknown) => this.#publish(error))
+      .catch((error: unknown) => this.#report(error))
       .finally(() => {
         this.#renewing = undefined
       })

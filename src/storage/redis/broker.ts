@@ -23,10 +23,13 @@ import { RedisKeys } from './keys.js'
 import { STORE } from './stamped.js'
 import { RedisSubscriber } from './subscriber.js'
 
-/** Fields of a job's hash that are no conflation keys, rounded up. */
+/** Number of fields of a job's hash that are not conflation keys, rounded up. */
 const RECORD_FIELDS = 24
 
-/** hop 3: from job-context, to publish.lua; and from its channel back to the hub, where only the head of an envelope is read. The message becomes JSON here, once: the bytes that the browser will read, lacking only `seq`. */
+/**
+ * hop 3: from job-context, to publish.lua; and from its channel back to the hub, which reads only the head of an
+ * envelope. The message is serialised here, once: these are the bytes that the browser receives, except for `seq`.
+ */
 export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
@@ -44,7 +47,10 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     this.#options = options
   }
 
-  /** The channels of this process, on a connection of their own: it opens for who listens, since who only publishes needs none. */
+  /**
+   * The channels of this process, on a connection of their own. It is opened by the first subscriber, because a process
+   * that only publishes does not need it.
+   */
   get channels(): RedisSubscriber {
     return this.#open()
   }
@@ -90,7 +96,7 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     return !answer.ok && answer.reason === 'too_many_keys' ? tooManyKeys(events, answer.status, this.#limits) : answer
   }
 
-  /** What follows the keys in a publication, or the refusal of a message that is too big. */
+  /** The arguments of a publication after its keys, or the error for a message that is too big. */
   #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Refused {
     const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
     const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
@@ -126,9 +132,9 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     const [fields, epoch, now, envelopes] = reply
     const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs, kinds: this.#kinds })
     if (!since || !envelopes) return { state }
-    const durables = envelopes.map((envelope) => readEnvelope(id, envelope))
-    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
-    return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
+    const persisted = envelopes.map((envelope) => readEnvelope(id, envelope))
+    const transients = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
+    return { state, missed: [...persisted, ...transients].sort((a, b) => a.seq - b.seq) }
   }
 
   listen(listener: BrokerListener): void {
@@ -167,10 +173,10 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
 function answerOf(outcome: string, seq: number, text: string): Written | Refused {
   const status = isStatus(text) ? text : null
   if (outcome === 'ok' && status) return { ok: true, seq, status }
-  return { ok: false, reason: outcome as WriteRefusal, status } // the scripts name only reasons of that list
+  return { ok: false, reason: outcome as WriteRefusal, status } // the scripts return only reasons of that list
 }
 
-/** Null for what is no envelope: somebody else has written to the channel. */
+/** Null if the bytes are not an envelope: another program has written to the channel. */
 function parse(id: string, envelope: Buffer): Entry | null {
   try {
     return readEnvelope(id, envelope)
@@ -180,8 +186,8 @@ function parse(id: string, envelope: Buffer): Entry | null {
 }
 
 /**
- * Reads the flat reply of HGETALL on a job's hash. Throws `not_found` for a job of a kind that only other processes know, and `TypeError` where the hash was
- * not written by runcast.
+ * Parses the flat reply of HGETALL on the hash of a job. Throws `not_found` if this process does not know the kind of
+ * the job, and `TypeError` if runcast did not write the hash.
  */
 function readState(
   id: string,
@@ -197,10 +203,10 @@ function readState(
   }
   const name = record.get('kind') ?? ''
   const status = record.get('status') ?? ''
-  if (name === '' || !isStatus(status)) throw new TypeError(`what is stored for job ${id} is no job`)
+  if (name === '' || !isStatus(status)) throw new TypeError(`stored data of job ${id} is not a job`)
   const kind = kinds.find(name)
-  if (!kind) throw new RuncastError('not_found', `Job ${id} is of the kind ${name}, which this process does not know.`)
-  const sinceHeartbeatMs = silenceOf(status, record.get('beat_at'), now)
+  if (!kind) throw new RuncastError('not_found', `Job ${id} has the kind ${name}, which this process does not know.`)
+  const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {
     id,
@@ -214,7 +220,7 @@ function readState(
     attempt: Number(record.get('attempt')),
     token: Number(record.get('token') ?? 0),
     n: Number(record.get('n') ?? 0),
-    sinceHeartbeatMs: sinceHeartbeatMs,
+    sinceHeartbeatMs,
     stale: sinceHeartbeatMs !== null && sinceHeartbeatMs > staleMs,
     timeoutMs: Number(record.get('timeout_ms')),
     created_at: record.get('created_at') ?? '',
@@ -227,6 +233,6 @@ function readState(
   }
 }
 
-function silenceOf(status: Status, beatAt: string | undefined, now: number): number | null {
+function sinceHeartbeat(status: Status, beatAt: string | undefined, now: number): number | null {
   return isComputed(status) && beatAt !== undefined ? Math.max(0, now - Number(beatAt)) : null
 }

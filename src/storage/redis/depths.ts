@@ -2,30 +2,39 @@ import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
 
-/** How much there is to do in one queue. */
+/** Number of rounds in one queue. */
 export interface QueueDepth {
   readonly queue: string
-  /** Rounds that may be handed out as soon as a worker has room for them. Where their owner has places left in several queues, those count in each. */
+  /**
+   * Rounds that may be admitted as soon as a worker is free. If their owner has free slots, waiting rounds in several
+   * queues count in each.
+   */
   readonly waiting: number
-  /** Rounds whose owner has no place left for them: they wait until another one of the owner's ends. */
+  /** Rounds whose owner has no free slot. They wait until another round of the owner ends. */
   readonly held: number
-  /** Rounds that were handed out and have not ended. */
+  /** Rounds that were admitted and have not ended. */
   readonly active: number
-  /** How long the round that was handed out first waits for a worker to take it; 0 where none does. */
+  /** How long the first admitted round has been waiting for a worker. 0 if none is waiting. */
   readonly headWaitMs: number
 }
 
 export interface DepthLimits {
-  /** Most admitted rounds of one user, as at the fair scheduler. */
+  /** Maximum number of admitted rounds of one user, as in the fair scheduler. */
   readonly maxActivePerUser: number
-  /** Of the users without any admitted round, the most that are looked at in a queue; the others count for one waiting round each. */
+  /**
+   * Maximum number of users without an admitted round that are examined per queue. Each further user counts as one
+   * waiting round.
+   */
   readonly maxUsers: number
 }
 
-/** About as many as Redis looks at in some milliseconds. */
+/** About as many as Redis examines in a few milliseconds. */
 export const DEFAULT_MAX_USERS = 1000
 
-/** The depths of all queues, by one command whose price grows with the users who wait and with what is handed out, not with what waits. Rejects with `overloaded` where Redis cannot be reached. */
+/**
+ * The depths of all queues, read by one command. Its cost grows with the number of waiting users and of admitted
+ * rounds, not with the number of waiting rounds. Rejects with `overloaded` if Redis cannot be reached.
+ */
 export class RedisDepths {
   readonly #commands: CommandConnection
   readonly #base: string

@@ -5,15 +5,21 @@ import type { CommandConnection } from './connection.js'
 import { memberOf, type RedisKeys, roundOf } from './keys.js'
 import { RedisStorage } from './storage.js'
 
-/** Admitted rounds of a queue that were not started. More would run ahead of the turns. */
-const WINDOW = 1
+/**
+ * Prefetch limit: maximum number of admitted rounds of a queue that were not started. A larger one would break the
+ * round-robin order.
+ */
+const PREFETCH = 1
 const HOUR_MS = 3600_000
-/** Whoever was served longer ago than this, or than so many others, counts as never served. */
+/** A user who was served longer ago than this, or before so many other users, counts as never served. */
 const MEMORY = { users: 10_000, ms: HOUR_MS }
-/** When something that waits will have gone is not known. */
+/** Retry delay for limits on waiting rounds. Nobody knows when a waiting round will leave. */
 const WAITING_RETRY_MS = 10_000
 
-/** The fair scheduler in Redis, on a connection of its owner. All of it lies in one hash slot: the price is that one shard of a cluster takes every submit. */
+/**
+ * The fair scheduler in Redis, on a connection of its owner. All its keys lie in one hash slot, so one shard of a
+ * cluster handles every submit.
+ */
 export class RedisFairScheduler implements FairScheduler {
   readonly #commands: CommandConnection
   readonly #keys: ReturnType<RedisKeys['scheduler']>
@@ -43,7 +49,7 @@ export class RedisFairScheduler implements FairScheduler {
   }
 
   async next(): Promise<QueueRef | null> {
-    const taken = await asked(this.#commands.runcastSchedulerNext(...this.#common(), WINDOW, MEMORY.users, MEMORY.ms))
+    const taken = await asked(this.#commands.runcastSchedulerNext(...this.#common(), PREFETCH, MEMORY.users, MEMORY.ms))
     return taken && { queue: taken[0], ...roundOf(taken[1]) }
   }
 
@@ -57,7 +63,7 @@ export class RedisFairScheduler implements FairScheduler {
 
   async state(round: JobRound): Promise<SchedulerState | null> {
     const member = memberOf(round)
-    // In this order: from waiting a round goes to admitted, never back.
+    // In this order: a round goes from waiting to admitted, never back.
     if ((await asked(this.#commands.hexists(this.#keys.waiting, member))) === 1) return 'waiting'
     return (await asked(this.#commands.hexists(this.#keys.admitted, member))) === 1 ? 'admitted' : null
   }
@@ -71,7 +77,7 @@ export class RedisFairScheduler implements FairScheduler {
     return (await Promise.all(windows)).flat()
   }
 
-  /** What begins the arguments of every script of the fair scheduler. */
+  /** The first arguments of every script of the fair scheduler. */
   #common(): [base: string, maxActive: number] {
     return [this.#keys.base, this.#limits.maxActivePerUser]
   }

@@ -7,15 +7,15 @@ import type { RedisSubscriber } from './subscriber.js'
 
 export interface RedisFeedsOptions {
   readonly commands: CommandConnection
-  /** Asked for when the first user is followed: who only announces needs no subscription. */
+  /** Called when the first user is subscribed to: a process that only publishes needs no subscription. */
   readonly subscriber: () => RedisSubscriber
   readonly keys: RedisKeys
-  /** How long Redis keeps what a user has, after the last change. */
+  /** How long Redis keeps a user's index after its last change. */
   readonly activeTtlMs: number
   readonly endedTtlMs: number
 }
 
-/** Feeds in Redis, on the connections of the broker: three keys and a channel for each user, in one slot. */
+/** Feeds in Redis, on the connections of the broker. Each user has three keys and a channel, all in one slot. */
 export class RedisFeeds implements Feeds {
   readonly #options: RedisFeedsOptions
   #listener: FeedListener = { changed: () => {}, gap: () => {} }
@@ -44,8 +44,8 @@ export class RedisFeeds implements Feeds {
 
   subscribe(owner: string): Promise<void> {
     const message = (body: Buffer) => {
-      const announcement = read(owner, body.toString())
-      if (announcement) this.#listener.changed(announcement)
+      const change = read(owner, body.toString())
+      if (change) this.#listener.changed(change)
       else this.#listener.gap(owner)
     }
     return this.#options.subscriber().subscribe(this.#options.keys.feed(owner).channel, { message, gap: () => this.#listener.gap(owner) })
@@ -64,7 +64,7 @@ export class RedisFeeds implements Feeds {
   }
 }
 
-/** Null for what is no announcement: somebody else has written to the channel. */
+/** Null if the text is not an index change: another program has written to the channel. */
 function read(owner: string, text: string): IndexChange | null {
   const [generation, seq, id] = text.split(' ')
   return generation && id && Number.isSafeInteger(Number(seq)) ? { owner, generation, seq: Number(seq), id } : null

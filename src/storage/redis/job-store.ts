@@ -10,13 +10,19 @@ import { memberOf, RedisKeys, roundOf } from './keys.js'
 import { STORE } from './stamped.js'
 import { RedisStorage } from './storage.js'
 
-/** Most jobs of one kind that a user's index holds; the oldest leave it first. */
+/** Maximum number of jobs of one kind in a user's index. The oldest ones are removed first. */
 const MAX_OWNED = 10_000
 
-/** Of an index the oldest that are looked at when a job comes in, and at most how often again while all of these are gone. */
-const TRIM = { oldest: 4, looks: 16 } as const
+/**
+ * How many of the oldest jobs of an index are checked when a job is added, and how often this repeats while all of them
+ * have expired.
+ */
+const TRIM = { oldest: 4, checks: 16 } as const
 
-/** Records of jobs in Redis. Nothing here spans two hash slots in one script: what must has a fixed order, and the sweeper repairs the rest. */
+/**
+ * Records of jobs in Redis. No script spans two hash slots. Writes to several slots have a fixed order, and the sweeper
+ * repairs what a crash leaves.
+ */
 export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
@@ -40,7 +46,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     const limits = [timeoutMs, this.#limits.activeTtlMs]
     const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
     if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
-    // Also for a job that exists: its first submit may have died right here.
+    // Also for a job that exists: its first submit may have crashed right here.
     await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
     if (reply[0] === 'created') await this.#trimOwned(owner, kind)
     await this.#storage.weigh(id)
@@ -55,7 +61,10 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     await this.#keepOwned(owner, kind)
   }
 
-  /** Newest first; the cursor is `<ms>:<id>` of the last one given, in microseconds for active jobs. All kinds are merged here, so that there is no second index to keep in step. */
+  /**
+   * Newest first. The cursor is `<ms>:<id>` of the last job of the page, in microseconds for active jobs. All kinds are
+   * merged here, so that no second index has to be kept consistent.
+   */
   async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
     const { active } = this.#keys.feed(owner)
     if (phase === 'active') {
@@ -72,14 +81,14 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
 
   async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
     const log = this.#keys.log(id)
-    const questions = this.#commands
+    const pipeline = this.#commands
       .pipeline()
-      // The page first, so that what is trimmed away meanwhile counts as truncated.
+      // Read the page first, so that entries trimmed meanwhile count as truncated.
       .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
       .xrange(log, '-', '+', 'COUNT', 1)
       .xlen(log)
       .hget(this.#keys.job(id), 'durables')
-    const reply = await asked(questions.exec())
+    const reply = await asked(pipeline.exec())
     const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
     const [rows, first, length, durables] = await asked(Promise.all(answers))
     if (typeof durables !== 'string') return null
@@ -128,7 +137,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     this.#commands.disconnect()
   }
 
-  /** The newest of some indices in one order. */
+  /** One page of several indices, merged in one order, newest first. */
   async #page(keys: readonly string[], limit: number, cursor: string | undefined): Promise<ListPage> {
     const rows = (await Promise.all(keys.map((key) => this.#owned(key, limit + 1, cursor)))).flat()
     const page = rows.sort((a, b) => Number(b.ms) - Number(a.ms) || (a.id < b.id ? 1 : -1)).slice(0, limit)
@@ -136,13 +145,13 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     return { ids: page.map(({ id }) => id), ...(rows.length > limit && last && { cursor: `${last.ms}:${last.id}` }) }
   }
 
-  /** Of each of these ids whether it is in an index. */
+  /** For each id, whether it is in an index. */
   async #areIn(key: string, ids: readonly string[]): Promise<boolean[]> {
     const scores = await asked(Promise.all(ids.map((id) => this.#commands.zscore(key, id))))
     return scores.map((score) => score !== null)
   }
 
-  /** Those that the index of active jobs does not have, and those that have ended and are still in it. */
+  /** The ids that are not in the active-jobs index, and those that are still in it although they have ended. */
   async #withoutActive(active: string, ids: readonly string[]): Promise<string[]> {
     const isActive = await this.#areIn(active, ids)
     const ofActive = ids.map((id, i) => (isActive[i] ? this.#commands.hget(this.#keys.job(id), 'status') : null))
@@ -150,7 +159,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
     return ids.filter((_, i) => !isActive[i] || isFinal(statuses[i] as Status)) // as the scripts write it
   }
 
-  /** The newest of one index, at most `count`, from behind the cursor on. */
+  /** At most `count` jobs of one index after the cursor, newest first. */
   async #owned(key: string, count: number, cursor: string | undefined): Promise<{ ms: string; id: string }[]> {
     const [score, after] = cursor ? splitCursor(cursor) : ['+inf', undefined]
     const found: { ms: string; id: string }[] = []
@@ -158,7 +167,7 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
       const rows = await asked(this.#commands.zrevrangebyscore(key, score, '-inf', 'WITHSCORES', 'LIMIT', offset, count))
       for (let i = 0; i < rows.length; i += 2) {
         const [id = '', ms = ''] = [rows[i], rows[i + 1]]
-        // Members of one score come in reverse lexical order: skip up to and with the cursor's own.
+        // Members with the same score come in reverse lexical order: skip up to and including the cursor's own.
         if (after !== undefined && ms === score && id >= after) continue
         if (found.push({ ms, id }) === count) return found
       }
@@ -167,39 +176,39 @@ export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
   }
 
   /**
-   * Takes jobs that have expired out of an index that nobody may ever list. It looks at the oldest, and at one at random, since a job that lives long may stand before
-   * many that are gone: so more leave than come in.
+   * Removes expired jobs from an index, which its owner may never list. It checks the oldest jobs and a random one,
+   * because a long-lived job may stand before many expired ones. So more jobs are removed than added.
    */
   async #trimOwned(owner: string, kind: string): Promise<void> {
     const key = this.#keys.owned(owner, kind)
     const random = await asked(this.#commands.zrandmember(key))
     await this.#forgetExpired(key, random === null ? [] : [random])
-    for (let looks = 0; looks < TRIM.looks; looks += 1) {
+    for (let checks = 0; checks < TRIM.checks; checks += 1) {
       const oldest = await asked(this.#commands.zrange(key, '0', String(TRIM.oldest - 1)))
       if ((await this.#forgetExpired(key, oldest)) < TRIM.oldest) return
     }
   }
 
-  /** Answers how many of these jobs there are no more. */
+  /** Removes the jobs that do not exist any more. Resolves to their number. */
   async #forgetExpired(key: string, ids: readonly string[]): Promise<number> {
     const exist = await asked(Promise.all(ids.map((id) => this.#commands.exists(this.#keys.job(id)))))
     const expired = ids.filter((_, i) => exist[i] === 0)
     if (expired.length === 0) return 0
     await asked(this.#commands.zrem(key, ...expired))
-    // One of them may have been submitted anew meanwhile.
+    // One of them may have been submitted again meanwhile.
     const created = await asked(Promise.all(expired.map((id) => this.#commands.hget(this.#keys.job(id), 'created_at'))))
     const back = expired.flatMap((id, i) => (created[i] ? [Date.parse(created[i]), id] : []))
     if (back.length > 0) await asked(this.#commands.zadd(key, ...back))
     return expired.length
   }
 
-  /** The index of a user lives as long as any job in it. */
+  /** Keeps the index of a user as long as any job in it. */
   async #keepOwned(owner: string, kind: string): Promise<void> {
     await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
   }
 }
 
-/** The cursor of a list of active jobs. Hubs of an earlier version gave it in ms. */
+/** The cursor of a list of active jobs, in microseconds. Hubs of an earlier version used ms. */
 function inMicroseconds(cursor: string): string {
   const [score, id] = splitCursor(cursor)
   return score.length < 15 ? `${score}999:${id}` : cursor

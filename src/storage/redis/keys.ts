@@ -1,8 +1,9 @@
 import type { JobRound } from '../job-store.js'
 
 /**
- * Every key and channel of runcast. The braces are the hash tag of Redis Cluster: all keys of one job lie in one slot, so one script may hold them.
- * Redis has one set of channels for all its databases, so the names of those of another database than 0 end with `@` and its number.
+ * Every key and channel of runcast. The braces are the hash tag of Redis Cluster: all keys of one job lie in one slot,
+ * so one script can use them. Redis shares channels between all its databases, so channel names of a database other
+ * than 0 end with `@` and its number.
  */
 export class RedisKeys {
   readonly #prefix: string
@@ -19,12 +20,12 @@ export class RedisKeys {
     return `${this.#prefix}:{${id}}`
   }
 
-  /** Stream of the durable entries, ids `<seq>-0`. */
+  /** Stream of the persisted entries, ids `<seq>-0`. */
   log(id: string): string {
     return `${this.#prefix}:{${id}}:log`
   }
 
-  /** Hash: where a job that goes on in steps stands. */
+  /** Hash: the checkpoint of a job that runs in steps. */
   checkpoint(id: string): string {
     return `${this.#prefix}:{${id}}:checkpoint`
   }
@@ -34,34 +35,39 @@ export class RedisKeys {
     return this.#channel(`{${id}}:live`)
   }
 
-  /** Sorted set of a user's jobs of one kind, by time of submit. */
+  /** Sorted set of a user's jobs of one kind, by submit time. */
   owned(owner: string, kind: string): string {
     return `${this.#prefix}:user:{${owner}}:${kind}`
   }
 
-  /** What a user's jobs take of Redis: a hash of their sizes, and a sorted set of when they expire. */
+  /** Memory of a user's jobs: a hash of their sizes, and a sorted set of their expiry times. */
   stored(owner: string): [sizes: string, ends: string] {
     const base = `${this.#prefix}:stored:{${owner}}`
     return [base, `${base}:ends`]
   }
 
-  /** What a user has: sorted sets of the jobs that run and of the last that have ended, the count of index changes, their channel. */
+  /**
+   * The active-jobs index of a user: sorted sets of active and of recently ended jobs, the counter of index changes,
+   * and the channel.
+   */
   feed(owner: string): { active: string; ended: string; count: string; channel: string } {
     const user = `${this.#prefix}:user:{${owner}}`
     return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: this.#channel(`user:{${owner}}:live`) }
   }
 
-  /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the sweeper's last look. */
+  /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the last check by the sweeper. */
   active(): string {
     return `${this.#prefix}:active`
   }
 
-  /** Text: which process sweeps. */
+  /** String: the process that sweeps. */
   sweeper(): string {
     return `${this.#prefix}:sweeper`
   }
 
-  /** The fair scheduler, in one slot; `scheduler.lua` says what each key holds. `base` begins them all. */
+  /**
+   * Keys of the fair scheduler, in one slot. `scheduler.lua` describes each key. `base` is the prefix of all of them.
+   */
   scheduler(): SchedulerKeys {
     const base = `${this.#prefix}:{gate}:`
     return {
@@ -74,32 +80,32 @@ export class RedisKeys {
     }
   }
 
-  /** Sorted set of a user's sockets over all nodes, by the ends of their leases. */
+  /** Sorted set of a user's sockets over all nodes, by the expiry of their leases. */
   sockets(sub: string): string {
     return `${this.#prefix}:sockets:{${sub}}`
   }
 
-  /** Text: the lease of a hub, which is there while the hub lives. */
+  /** String: the lease of a hub. It exists while the hub is alive. */
   node(nodeId: string): string {
     return `${this.#prefix}:node:${nodeId}`
   }
 
-  /** Hash of what was revoked. */
+  /** Hash of the revocations. */
   revocations(): string {
     return `${this.#prefix}:{revocations}:entries`
   }
 
-  /** Sorted set of the same, by when each may be forgotten. */
+  /** Sorted set of the revocations, by the time when each may be removed. */
   revocationEnds(): string {
     return `${this.#prefix}:{revocations}:ends`
   }
 
-  /** Hash of the same: when each was revoked and undone. */
+  /** Hash of the revocations: when each was revoked and undone. */
   revocationMarks(): string {
     return `${this.#prefix}:{revocations}:marks`
   }
 
-  /** Text that changes with each revocation. */
+  /** String that changes with each revocation. */
   revocationVersion(): string {
     return `${this.#prefix}:{revocations}:version`
   }
@@ -109,17 +115,17 @@ export class RedisKeys {
     return this.#channel('{revocations}:news')
   }
 
-  /** Channel on which hubs tell workers to cancel. */
+  /** Channel on which hubs ask workers to cancel. */
   control(): string {
     return this.#channel('control')
   }
 
-  /** Channel on which a node hears itself: its probe of life. */
+  /** Channel on which a node receives its own probes. */
   probe(nodeId: string): string {
     return this.#channel(`probe:${nodeId}`)
   }
 
-  /** Text: written by a node to prove that it can write. */
+  /** String: written by a node to prove that it can write. */
   scratch(nodeId: string): string {
     return `${this.#prefix}:scratch:${nodeId}`
   }
@@ -134,7 +140,7 @@ export class RedisKeys {
   }
 }
 
-/** The fair scheduler's keys that are named outside its scripts. */
+/** Keys of the fair scheduler that are used outside its scripts. */
 export interface SchedulerKeys {
   readonly base: string
   readonly waiting: string
@@ -145,13 +151,13 @@ export interface SchedulerKeys {
   hour(owner: string): string
 }
 
-/** The number of the database that a URL names. */
+/** The database number in a URL. */
 export function databaseOf(url: string): number {
   const [, path, query] = /^rediss?:\/\/[^/?]*\/?(\d*)(?:\?(.*))?$/.exec(url) ?? []
   return Number(path || new URLSearchParams(query).get('db')) || 0
 }
 
-/** A round as a member of a set; an id holds no tilde. */
+/** A round as a member of a set. Ids contain no tilde. */
 export function memberOf({ id, round }: JobRound): string {
   return `${id}~${round}`
 }

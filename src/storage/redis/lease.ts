@@ -3,7 +3,7 @@ import type { Lease } from '../lease.js'
 import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 
-/** A lease in Redis, by its clock. */
+/** A lease in Redis, measured by the clock of Redis. */
 export class RedisLease implements Lease {
   readonly #commands: CommandConnection
   readonly #key: string

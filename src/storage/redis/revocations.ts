@@ -7,31 +7,32 @@ import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
 
-/** Half of what is promised, so that a node whose subscription is deaf keeps the promise too. */
-const LOOK_INTERVAL_MS = 500
+/** Half of the guaranteed delay (1 s), so that a node whose subscription receives nothing keeps the guarantee too. */
+const CHECK_INTERVAL_MS = 500
 
 export interface RevocationsOptions {
   readonly commands: CommandConnection
-  /** For this alone; closed by `close`. */
+  /** Used only for revocations. `close` closes it. */
   readonly subscriptions: Redis
   readonly keys: RedisKeys
   readonly onFault?: (error: unknown) => void
 }
 
 /**
- * Revocations in Redis, with a mirror of them in this process, so that asking costs nothing. Word comes over a channel; the mirror is read anew at start, after each
- * reconnect, and whenever the version in Redis, which is looked at twice a second, is not the mirror's own: then a message was lost. What Redis has lost the mirror
- * writes back.
- * While Redis cannot be reached a node goes on with what it knows.
+ * Revocations in Redis, with a mirror in this process, so that a check costs no command. Changes arrive over a channel.
+ * The mirror is reloaded at start, after each reconnect, and whenever the version in Redis differs from the version of
+ * the mirror, which means that a message was lost. The version is checked twice a second. If Redis has lost an entry,
+ * the mirror writes it back.
+ * While Redis cannot be reached, a node continues with what it knows.
  */
 export class RedisRevocations implements Revocations {
   readonly #options: RevocationsOptions
   readonly #list = new RevocationList()
   readonly #timer: NodeJS.Timeout
   #listener: () => void = () => {}
-  /** Of what the mirror holds; null before it holds anything. */
+  /** Version of the mirror; null before the first load. */
   #version: string | null = null
-  #looking: Promise<void> | undefined
+  #checking: Promise<void> | undefined
   #closed = false
 
   constructor(options: RevocationsOptions) {
@@ -39,12 +40,12 @@ export class RedisRevocations implements Revocations {
     const { subscriptions, keys } = options
     subscriptions.on('message', (channel: string, message: string) => channel === keys.revoked() && this.#receive(message))
     subscriptions.on('ready', () => void this.#restore())
-    this.#timer = setInterval(() => this.#lookAgain(), LOOK_INTERVAL_MS).unref()
-    this.#lookAgain()
+    this.#timer = setInterval(() => this.#checkAgain(), CHECK_INTERVAL_MS).unref()
+    this.#checkAgain()
   }
 
   async ready(): Promise<void> {
-    if (this.#version === null) await this.#look()
+    if (this.#version === null) await this.#check()
   }
 
   isRevoked(identity: Identity): boolean {
@@ -59,10 +60,10 @@ export class RedisRevocations implements Revocations {
     const id = idOf(revocation)
     const before = 'before' in revocation ? revocation.before : 0
     const { until } = revocation
-    // By both clocks, so that it holds on this node too.
+    // Checked by both clocks, so that the revocation takes effect on this node too.
     const revokedAt = until > Date.now() ? await this.#write('revoke', { id, before, until }) : 0
     if (revokedAt === 0) throw new RuncastError('invalid', { issues: [{ path: '/expires_at', expected: 'a time in the future' }] })
-    // Here it holds at once, even where the channel is slow.
+    // On this node it takes effect at once, even if the channel is slow.
     this.#add([{ id, before, until, revokedAt, undoneAt: 0 }])
   }
 
@@ -86,7 +87,10 @@ export class RedisRevocations implements Revocations {
     this.#options.subscriptions.disconnect()
   }
 
-  /** With what this node knows of it: the Redis may have lost that. Answers when it was revoked or undone, by Redis; 0 where there was nothing to do. */
+  /**
+   * Sends the known marks of the entry too, because Redis may have lost them. Resolves to the time when it was revoked
+   * or undone, by the clock of Redis; 0 if nothing changed.
+   */
   async #write(
     act: 'revoke' | 'undo' | 'restore',
     { id, before, until }: Pick<StoredRevocation, 'id' | 'before' | 'until'>,
@@ -105,38 +109,38 @@ export class RedisRevocations implements Revocations {
     const marks = isUndone ? `0 ${at}` : `${at} 0`
     const entry = readEntry(isUndone ? text.slice(UNDONE.length) : text, `${before} ${until}`, marks)
     if (entry) this.#add([entry])
-    // A message before this one is missing: the version stays what it was, and the next look reads everything.
+    // A previous message is missing: the version stays unchanged, and the next check reloads everything.
     if (from === this.#version) this.#version = to
-    else this.#lookAgain()
+    else this.#checkAgain()
   }
 
-  /** Subscribed first and read after, so that nothing falls between. */
+  /** Subscribes first and reads afterwards, so that no change is missed in between. */
   async #restore(): Promise<void> {
     try {
       await asked(this.#options.subscriptions.subscribe(this.#options.keys.revoked()))
-      await this.#looking
-      await this.#look()
+      await this.#checking
+      await this.#check()
     } catch (error) {
-      this.#notify(error)
+      this.#report(error)
       if (!this.#closed && this.#options.subscriptions.status === 'ready') this.#options.subscriptions.disconnect(true)
     }
   }
 
-  #lookAgain(): void {
-    this.#look().catch((error: unknown) => this.#notify(error))
+  #checkAgain(): void {
+    this.#check().catch((error: unknown) => this.#report(error))
   }
 
-  /** That Redis is away is told by the connections themselves. */
-  #notify(error: unknown): void {
+  /** Outages of Redis are reported by the connections themselves. */
+  #report(error: unknown): void {
     if (!this.#closed && !(error instanceof RuncastError)) this.#options.onFault?.(error)
   }
 
-  /** Compares versions and reads everything where they differ. Concurrent callers share one look. */
-  #look(): Promise<void> {
-    this.#looking ??= this.#compare().finally(() => {
-      this.#looking = undefined
+  /** Compares versions and reloads everything if they differ. Concurrent callers share one check. */
+  #check(): Promise<void> {
+    this.#checking ??= this.#compare().finally(() => {
+      this.#checking = undefined
     })
-    return this.#looking
+    return this.#checking
   }
 
   async #compare(): Promise<void> {
@@ -144,7 +148,7 @@ export class RedisRevocations implements Revocations {
     this.#list.forget(Date.now())
     const version = (await asked(commands.get(keys.revocationVersion()))) ?? '-'
     if (version === this.#version) return
-    // Read after the version: what comes between is read now and once more at the next look, but never missed.
+    // Read after the version: a change in between is read now and again at the next check, but never missed.
     const [values, marks] = await asked(Promise.all([commands.hgetall(keys.revocations()), commands.hgetall(keys.revocationMarks())]))
     const stored = Object.entries(values).flatMap(([id, value]) => readEntry(id, value, marks[id]) ?? [])
     this.#add(stored)
@@ -152,24 +156,30 @@ export class RedisRevocations implements Revocations {
     this.#version = version
   }
 
-  /** A Redis that has failed over, or was restored, may lack what this node knows: it is written back, for nodes that start later. */
+  /**
+   * After a failover or a restore, Redis may lack entries that this node knows. They are written back for nodes that
+   * start later.
+   */
   async #restoreLost(stored: ReadonlyMap<string, StoredRevocation>): Promise<void> {
     for (const entry of this.#list.all) {
-      const there = stored.get(entry.id)
-      if (!there || isAhead(entry, there)) await this.#write('restore', entry)
+      const known = stored.get(entry.id)
+      if (!known || isAhead(entry, known)) await this.#write('restore', entry)
     }
   }
 
   #add(entries: readonly StoredRevocation[]): void {
-    const news = entries.filter((entry) => entry.until > Date.now() && this.#list.add(entry))
-    if (news.length > 0) this.#listener()
+    const changed = entries.filter((entry) => entry.until > Date.now() && this.#list.add(entry))
+    if (changed.length > 0) this.#listener()
   }
 }
 
-/** Begins the field of a message that undoes. */
+/** Prefix of the field in a message that undoes a revocation. */
 const UNDONE = 'undo:'
 
-/** Null for what is no entry: somebody else has written there. `marks`: absent where an older version has written it. */
+/**
+ * Null if the text is not an entry: another program has written there. `marks` are absent if an older version wrote the
+ * entry.
+ */
 function readEntry(id: string, value: string, marks = '1 0'): StoredRevocation | null {
   const numbers = `${value} ${marks}`.split(' ').map(Number)
   const [before, until, revokedAt, undoneAt] = numbers

@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { SchedulerState } from '../fair-scheduler.js'
 
-/** The Lua of all adapters, one file an act; `append.lua` is the part that publish and create share, `history.lua` the part of those that publish and of the one that reads, `checkpoint.lua` what a publication has beside that replaces a checkpoint, `scheduler.lua` the one of the fair scheduler's. */
+/**
+ * The Lua scripts of all adapters, one file per operation. Shared files: `append.lua` for publish and create,
+ * `history.lua` for publish and read, `checkpoint.lua` for a publication that replaces a checkpoint, `scheduler.lua`
+ * for the fair scheduler.
+ */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 3, lua: load('history', 'append', 'publish') },
   runcastAdvance: { numberOfKeys: 4, lua: load('history', 'append', 'checkpoint', 'publish') },
@@ -28,7 +32,7 @@ export const redisScripts = {
   runcastSchedulerDepths: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-depths') },
 }
 
-/** The scripts as commands of a connection that was made with them. */
+/** The scripts as commands of a connection that was created with them. */
 export interface ScriptCommands {
   runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastAdvance(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>

@@ -1,16 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type Command, Redis, type RedisOptions } from 'ioredis'
 
-/** The first argument of a script that has to know the store that it runs on. `StampedRedis` replaces it. */
+/** Placeholder argument of a script that needs the identity of its store. `StampedRedis` replaces it. */
 export const STORE = randomUUID()
 
 const PROBE_INTERVAL_MS = 5000
 const ID_LENGTH = 16
 
 /**
- * A connection that knows the identity of its store: the replication id, which changes with each restart and each promotion. It learns the identity from the
- * ready check of each connect, and again every 5 s, since a replica may be promoted while the connection stays open.
- * A script gets the identity at the moment it is sent, so one that was queued or is sent again after a reconnect names the store that it reaches.
+ * A connection that knows the identity of its store: the replication id, which changes with each restart and each
+ * promotion. It reads the identity from the ready check of each connect and again every 5 s, because a replica may be
+ * promoted while the connection stays open.
+ * A script gets the identity at the moment it is sent. A script that was queued, or is sent again after a reconnect,
+ * therefore names the store that it reaches.
  */
 export class StampedRedis extends Redis {
   #store = unknownStore()
@@ -23,12 +25,12 @@ export class StampedRedis extends Redis {
   }
 
   override sendCommand(...[command, stream]: Parameters<Redis['sendCommand']>): unknown {
-    if (command.name === 'info') this.#learnFrom(command)
+    if (command.name === 'info') this.#readIdentity(command)
     else this.#stamp(command)
     return super.sendCommand(command, stream)
   }
 
-  /** A script's arguments are its digest, the number of its keys, the keys, and what it calls ARGV. */
+  /** The arguments of a script are its digest, the number of its keys, the keys, and ARGV. */
   #stamp(command: Command): void {
     if (!command.name.startsWith('eval')) return
     const at = 2 + Number(command.args[1])
@@ -36,8 +38,8 @@ export class StampedRedis extends Redis {
     if (this.#stamped.has(command)) command.args[at] = this.#store
   }
 
-  /** In the moment of the answer: what was queued leaves right after the ready check. */
-  #learnFrom(command: Command): void {
+  /** Reads the identity when the reply arrives: queued commands are sent right after the ready check. */
+  #readIdentity(command: Command): void {
     const resolve = command.resolve
     if (this.status !== 'ready') this.#store = unknownStore()
     command.resolve = (reply: unknown) => {
@@ -47,12 +49,15 @@ export class StampedRedis extends Redis {
   }
 
   #probe(): void {
-    // A connection that does not answer is replaced, and then asked again.
+    // A connection that does not answer is replaced. The new one reads the identity again.
     if (this.status === 'ready') this.info().catch(() => {})
   }
 }
 
-/** Null where a reply says nothing of replication. A replica may be promoted before the next probe, so what it says of its master is no identity. */
+/**
+ * Null if a reply has no replication id. A replica may be promoted before the next probe, so the id of its master is
+ * not its identity.
+ */
 function identityIn(info: string): string | null {
   const role = /^role:(\w+)/m.exec(info)?.[1]
   const id = /^master_replid:(\w+)/m.exec(info)?.[1] ?? /^run_id:(\w+)/m.exec(info)?.[1]
@@ -60,7 +65,7 @@ function identityIn(info: string): string | null {
   return role === 'master' ? id.slice(0, ID_LENGTH) : unknownStore()
 }
 
-/** Differs from every other: a job that is written through it begins another history, which is always safe. */
+/** A unique identity. A job that is written with it begins a new history, which is always safe. */
 function unknownStore(): string {
   return randomBytes(ID_LENGTH / 2).toString('hex')
 }

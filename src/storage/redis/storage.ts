@@ -2,18 +2,21 @@ import { asked, storeFaultOf } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
 
-/** A job that runs is weighed again and again by the sweeper; an older figure is of one that is gone. */
+/**
+ * How long a measured size is valid. The sweeper measures a running job regularly; an older size belongs to a job that
+ * is gone.
+ */
 const BELIEVED_MS = 3600_000
 
-/** What a user's jobs take in Redis, and how long it takes until that is below a limit, as far as is known. */
+/** Memory of a user's jobs in Redis, and the estimated time until it is below a limit. */
 export interface StoredBytes {
   readonly bytes: number
   readonly belowLimitInMs: number
 }
 
 /**
- * How much memory the jobs of each user take: the size of a job as it was when it was weighed last, until the job expires. So an answer costs no look at the
- * jobs, and a job that grows counts with what it was a few seconds ago.
+ * Memory usage of the jobs of each user. A job counts with its last measured size until it expires. A read therefore
+ * does not inspect the jobs, and a growing job counts with its size of a few seconds ago.
  */
 export class RedisStorage {
   readonly #commands: CommandConnection
@@ -24,7 +27,10 @@ export class RedisStorage {
     this.#keys = keys
   }
 
-  /** Weighs a job and notes that for its owner. One that has expired is left alone, and so is every job where Redis denies the command for it. */
+  /**
+   * Measures a job and records its size for its owner. An expired job is left unchanged, and so is every job if Redis
+   * denies the command.
+   */
   async weigh(id: string): Promise<void> {
     const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id)]
     const weight = await asked(this.#commands.runcastWeigh(...keys, BELIEVED_MS)).catch(unlessDenied)
@@ -39,7 +45,7 @@ export class RedisStorage {
   }
 }
 
-/** Jobs go on uncounted where the user of Redis lacks the right to MEMORY: the health of the store logs that once. */
+/** Jobs are not counted if the Redis user may not run MEMORY. The store health logs this once. */
 function unlessDenied(error: unknown): null {
   if (storeFaultOf(error) !== 'store_denies') throw error
   return null

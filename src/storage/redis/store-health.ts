@@ -2,43 +2,50 @@ import { type StoreClock, storeClock } from '../../core/store-clock.js'
 import { STORE_REASONS, type StoreReason } from '../../protocol/codes.js'
 import { hasLostMaster, storeFaultOf } from '../store-fault.js'
 
-/** What the connections of a process share: what one of them learns of the store, all of them act on. */
+/** Shared by the connections of a process: what one of them learns of the store, all of them act on. */
 export interface StoreWatch {
-  /** A command got an error reply, or a connection has a fault. Answers whether the connections are made anew for it. */
+  /** Reports an error reply or a connection error. Returns whether the connections are reconnected because of it. */
   refused(error: unknown): boolean
-  /** Calls each time that the server turned out to be no master any more, once in some seconds at most. The function that it returns calls that off. */
+  /**
+   * Calls `act` each time the server turns out to be no longer a master, at most once in a few seconds. The returned
+   * function cancels the registration.
+   */
   onMasterLost(act: () => void): () => void
 }
 
-/** Proves that the store takes writes: writes, and answers with the time of the store (ms since the epoch). */
+/** Proves that the store accepts writes: writes a key and resolves to the time of the store (ms since the epoch). */
 export type Probe = () => Promise<number>
 
 export interface StoreHealthOptions {
-  /** How long a worker's lock lives. */
+  /** Lifetime of a worker's lock. */
   readonly lockMs: number
-  /** Each change of state, and nothing else. */
+  /** Logs each change of state, and nothing else. */
   readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
-  /** Kept right by each look. Without it that of this process. */
+  /** Corrected by each check. Default: the clock of this process. */
   readonly clock?: StoreClock
 }
 
-/** Refusals that are the same for every node, while reads go on. */
+/** Reasons that apply to every node, while reads still work. */
 const FOR_ALL: ReadonlySet<StoreReason> = new Set(['store_full', 'store_not_saving', 'store_lacks_replicas'])
 
-/** How often the store is probed. */
+/** Maximum interval between probes. */
 const MAX_INTERVAL_MS = 1000
 /** A probe that takes longer counts as failed. */
 const ANSWER_MS = 2000
-/** Where connections that were made anew lead to no master either, they are made anew again after this time, then after twice that, up to the most. */
+/**
+ * If the new connections lead to no master either, the process reconnects again after `first`, then after twice that
+ * time, up to `most`.
+ */
 const RECONNECT_MS = { first: 1000, most: 5000 }
-/** How far a machine's clock may be from that of Redis. */
+/** Maximum difference between the clocks of a machine and of Redis. */
 const MAX_SKEW_MS = 5000
-/** Different refusals of rights that are logged. */
+/** Maximum number of different permission errors that are logged. */
 const MAX_DENIALS = 100
 
 /**
- * Whether the store takes this process's writes: probed each second, and at once where a command was refused. Every change is logged once, however many
- * commands are refused meanwhile. Spans are measured by a clock that is never set.
+ * Whether the store accepts the writes of this process. It is probed each second, and at once when a command is
+ * rejected. Each change is logged once, however many commands are rejected meanwhile. Durations are measured by a
+ * monotonic clock.
  */
 export class StoreHealth implements StoreWatch {
   readonly #options: StoreHealthOptions
@@ -49,11 +56,11 @@ export class StoreHealth implements StoreWatch {
   #timer: ReturnType<typeof setInterval> | undefined
   #looking: Promise<StoreReason | null> | undefined
   #reason: StoreReason | null = null
-  /** Since when the store has taken writes without a break that a lock may not have survived. */
+  /** Since when the store has accepted writes, without a break that a lock may not have survived. */
   #writableSince = Number.NEGATIVE_INFINITY
   #provenAt: number | undefined
   #isInStep = true
-  /** When the connections may be made anew again, and how long after that the next time. */
+  /** When the process may reconnect again, and the delay after that. */
   #mayMoveAt = Number.NEGATIVE_INFINITY
   #moveAfterMs = RECONNECT_MS.first
 
@@ -62,35 +69,41 @@ export class StoreHealth implements StoreWatch {
     this.#clock = options.clock ?? storeClock
   }
 
-  /** Why the last look failed; null where the store takes writes. */
+  /** Why the last check failed; null while the store accepts writes. */
   get reason(): StoreReason | null {
     return this.#reason
   }
 
-  /** Whether the last look failed for what another node would do better: it refuses here alone, or reads fail too. */
+  /**
+   * Whether the last check failed for a reason that another node may not have: the store rejects writes of this node
+   * alone, or reads fail too.
+   */
   get isLocal(): boolean {
     return this.#reason !== null && !FOR_ALL.has(this.#reason)
   }
 
   /**
-   * Whether a worker without a lock is lost: the store has taken writes for longer than a lock lives, so whoever lives has renewed it since. Before that
-   * nobody may be judged.
+   * Whether a worker without a lock can be considered lost. True once the store has accepted writes for longer than the
+   * lifetime of a lock: every live worker has renewed its lock since then.
    */
   get mayJudge(): boolean {
     return this.#reason === null && this.#clock.elapsed() - this.#writableSince > this.#options.lockMs
   }
 
-  /** Whether this machine's clock agrees with that of Redis, as far as the last look tells. Who is out of step must not judge by the time. */
+  /**
+   * Whether the clock of this machine agreed with that of Redis at the last check. A process whose clock differs must
+   * not make decisions by time.
+   */
   get isInStep(): boolean {
     return this.#isInStep
   }
 
-  /** By how many ms this machine's clock is ahead of that of Redis; 0 before the first look. */
+  /** By how many ms the clock of this machine is ahead of that of Redis; 0 before the first check. */
   get aheadMs(): number {
     return this.#clock.aheadMs
   }
 
-  /** Probes from now on. Resolves after the first look, which brings the clock of the store; never rejects. */
+  /** Starts the probes. Resolves after the first check, which sets the clock of the store. Never rejects. */
   async begin(probe: Probe): Promise<void> {
     this.#probe = probe
     const intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(50, this.#options.lockMs / 8))
@@ -105,7 +118,10 @@ export class StoreHealth implements StoreWatch {
     this.#lost.clear()
   }
 
-  /** Probes now. Answers why the store takes no writes, or null. Concurrent callers share one look. Never rejects. */
+  /**
+   * Probes now. Resolves to the reason why the store accepts no writes, or null. Concurrent callers share one check.
+   * Never rejects.
+   */
   look(): Promise<StoreReason | null> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined
@@ -144,14 +160,14 @@ export class StoreHealth implements StoreWatch {
 
   #proven(begun: number): void {
     const { lockMs, log } = this.#options
-    // Between two proofs locks may have lapsed: they are renewed each quarter of their life.
+    // Locks may have expired between two successful probes: they are renewed every quarter of their lifetime.
     const breakMs = MAX_INTERVAL_MS + Math.max(ANSWER_MS / 2, lockMs / 4)
     const isBroken = this.#reason !== null || (this.#provenAt !== undefined && begun - this.#provenAt > breakMs)
     if (isBroken) this.#writableSince = begun
     this.#provenAt = begun
     if (begun >= this.#mayMoveAt) this.#moveAfterMs = RECONNECT_MS.first
     if (this.#reason === null) return
-    log.info({ reason: this.#reason }, 'Redis takes writes again')
+    log.info({ reason: this.#reason }, 'Redis accepts writes again')
     this.#reason = null
   }
 
@@ -170,14 +186,14 @@ export class StoreHealth implements StoreWatch {
   }
 
   #failed(error: unknown): void {
-    // The probe is one script that always succeeds: whatever else it is answered, this server cannot serve.
+    // The probe is a script that always succeeds on a healthy server: with any other reply this server is unusable.
     const reason = storeFaultOf(error) ?? 'store_busy'
     if (reason === this.#reason) return
     this.#reason = reason
     this.#options.log.warn({ reason, err: error }, STORE_REASONS[reason])
   }
 
-  /** A right that is missing for one command is no state either: each is told once. */
+  /** A permission error of one command does not change the state. Each one is logged once. */
   #logDenial(error: unknown): void {
     const text = error instanceof Error ? error.message : ''
     if (this.#denials.has(text) || this.#denials.size >= MAX_DENIALS) return
@@ -195,14 +211,17 @@ export class StoreHealth implements StoreWatch {
   }
 }
 
-/** As much of a connection of ioredis as is needed to make it anew. */
+/** The part of an ioredis connection that is needed to reconnect it. */
 interface Connection {
   readonly status: string
   disconnect(reconnect: boolean): void
   once(event: 'end', act: () => void): unknown
 }
 
-/** Makes a connection anew each time that its server turned out to be no master any more, until it has ended: one that only reads or waits would not notice. */
+/**
+ * Reconnects a connection each time its server turns out to be no longer a master, until the connection ends. A
+ * connection that only reads or waits would not notice.
+ */
 export function moveWithMaster(connection: Connection, store: StoreWatch | undefined): void {
   const callOff = store?.onMasterLost(() => {
     if (connection.status === 'ready') connection.disconnect(true)
@@ -210,16 +229,16 @@ export function moveWithMaster(connection: Connection, store: StoreWatch | undef
   if (callOff) connection.once('end', callOff)
 }
 
-/** For ioredis, what becomes of a command after an error reply that has made the connections anew: 2 sends it again, 1 rejects it. */
+/** Tells ioredis how to handle a command whose error reply caused a reconnect: 2 sends it again, 1 rejects it. */
 export function reconnectRule(store: StoreWatch | undefined, then: 1 | 2): (error: Error) => 1 | 2 | false {
   return (error) => {
     if (!store?.refused(error)) return false
-    // Without its MULTI an EXEC makes no sense.
+    // An EXEC without its MULTI makes no sense.
     return error.message.startsWith('EXECABORT') ? 1 : then
   }
 }
 
-/** Rejects like a command that timed out where the answer takes too long. */
+/** Rejects as a command that timed out if the answer takes too long. */
 async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {

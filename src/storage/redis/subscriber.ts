@@ -4,7 +4,7 @@ import { asked, storeFaultOf } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
 
-/** Who listens to a channel. `gap`: messages may have been missed. */
+/** Handler of one channel. `gap`: messages may have been missed. */
 export interface ChannelHandler {
   message(body: Buffer): void
   gap(): void
@@ -16,8 +16,9 @@ const PROBE_TIMEOUT_MS = 2000
 
 /**
  * hop 5: from publish.lua, to redis-broker. The channels of this node.
- * The connection is its own: after a reconnect it subscribes to everything again, waits for the acknowledgements, and only then tells of the gap,
- * so that a reader who reads on that word sees everything that was not delivered. A connection that is open but deaf is found by hearing itself.
+ * It has its own connection. After a reconnect it subscribes to every channel again, waits for the acknowledgements,
+ * and only then reports the gap. A reader that reads after this report therefore sees everything that was not
+ * delivered. A probe that the node sends to itself detects a connection that is open but receives nothing.
  */
 export class RedisSubscriber {
   readonly #connection: Redis
@@ -27,15 +28,17 @@ export class RedisSubscriber {
   readonly #wanted = new Map<string, ChannelHandler>()
   readonly #probeTimer: NodeJS.Timeout
   #restored = false
-  /** Resolves once the first connection stands or has failed: a process that has just started is asked before. */
+  /**
+   * Resolves once the first connection is ready or has failed: a process that has just started may be asked earlier.
+   */
   readonly #opened: Promise<void>
   #isOpen: () => void = () => {}
-  /** Counts connections, so that what was begun on one is not ended on the next. */
+  /** Counts connections, so that work begun on one connection is not completed on the next. */
   #connects = 0
-  #probe: { promise: Promise<boolean>; heard: () => void } | undefined
+  #probe: { promise: Promise<boolean>; received: () => void } | undefined
   #closed = false
 
-  /** `onFault`: faults that are no outage of Redis. */
+  /** `onFault`: errors other than outages of Redis. */
   constructor(connection: Redis, commands: CommandConnection, keys: RedisKeys, onFault: (error: Error) => void = () => {}) {
     this.#onFault = onFault
     this.#connection = connection
@@ -55,13 +58,13 @@ export class RedisSubscriber {
     this.#probeTimer = setInterval(() => void this.#probeLife(), PROBE_INTERVAL_MS).unref()
   }
 
-  /** Resolves once the subscription stands. One handler a channel. */
+  /** Resolves once the subscription is active. One handler per channel. */
   async subscribe(channel: string, handler: ChannelHandler): Promise<void> {
     this.#wanted.set(channel, handler)
     try {
       await asked(this.#connection.subscribe(channel))
     } catch (error) {
-      // Unless somebody else wants it by now.
+      // Keep the handler if another caller has subscribed meanwhile.
       if (this.#wanted.get(channel) === handler) this.#wanted.delete(channel)
       throw error
     }
@@ -69,11 +72,11 @@ export class RedisSubscriber {
 
   async unsubscribe(channel: string): Promise<void> {
     this.#wanted.delete(channel)
-    // While the connection is gone there is nothing to leave.
+    // Without a connection there is no subscription to cancel.
     if (this.#connection.status === 'ready') await asked(this.#connection.unsubscribe(channel))
   }
 
-  /** Whether this node hears what it publishes, over both of its connections. Concurrent callers share one probe. */
+  /** Whether this node receives what it publishes, over both of its connections. Concurrent callers share one probe. */
   async ready(): Promise<boolean> {
     await this.#opened
     if (!this.#restored) return false
@@ -88,7 +91,7 @@ export class RedisSubscriber {
   }
 
   #receive(channel: string, message: Buffer): void {
-    if (channel === this.#probeChannel) return this.#probe?.heard()
+    if (channel === this.#probeChannel) return this.#probe?.received()
     this.#wanted.get(channel)?.message(message)
   }
 
@@ -107,7 +110,7 @@ export class RedisSubscriber {
       for (const [, handler] of wanted) handler.gap()
     } catch (error) {
       if (error instanceof Error && storeFaultOf(error) === null) this.#onFault(error)
-      // It broke again in the middle; what is half subscribed is of no use. The next `ready` starts over.
+      // The connection broke during the restore, so the subscriptions are incomplete. The next `ready` starts over.
       if (!this.#closed && connect === this.#connects) this.#connection.disconnect(true)
     }
   }
@@ -116,8 +119,8 @@ export class RedisSubscriber {
     if (this.#restored && !(await this.ready()) && !this.#closed) this.#connection.disconnect(true)
   }
 
-  #startProbe(): { promise: Promise<boolean>; heard: () => void } {
-    let settle: (heard: boolean) => void = () => {}
+  #startProbe(): { promise: Promise<boolean>; received: () => void } {
+    let settle: (isAlive: boolean) => void = () => {}
     const promise = new Promise<boolean>((resolve) => {
       settle = resolve
     }).finally(() => {
@@ -126,6 +129,6 @@ export class RedisSubscriber {
     })
     const timer = setTimeout(() => settle(false), PROBE_TIMEOUT_MS)
     this.#commands.publish(this.#probeChannel, '1').catch(() => settle(false))
-    return { promise, heard: () => settle(true) }
+    return { promise, received: () => settle(true) }
   }
 }

@@ -1,19 +1,20 @@
 --[[ Included before publish.lua and create.lua.
 
-  Positions one event and makes it known: seq + 1, envelope, latest entry per key, log, channel.
-  hash, log and channel hold the same bytes: "<generation> <seq> <class> <clears> <to> <key>\n<body>".
+  Assigns a position to one event and publishes it: seq + 1, envelope, latest entry per key, log, channel.
+  Hash, log and channel hold the same bytes: "<generation> <seq> <class> <clears> <to> <key>\n<body>".
 
-  job     table of the job's fields: generation, seq, durables, round, attempt, status (kept up to date here)
+  job     table of the job's fields: generation, seq, durables, round, attempt, status (updated here)
   event   table: class, key, body (JSON without seq), to, clears, cleared_keys, stamp ('' = none), at (ISO 8601)
-  limits  table: log (most durable entries), active_ttl, final_ttl (ms)
+  limits  table: log (maximum number of persisted entries), active_ttl, final_ttl (ms)
 ]]
--- Set by checkpoint.lua, where that is included.
+-- Set by checkpoint.lua, if it is included.
 local keep_checkpoint
 
 local CLASS_CODE = { transient = 't', persisted = 'd', final = 'f' }
 local CLEARS_CODE = { attempt = 'a', round = 'r' }
 
--- A new attempt makes the latest progress and metrics void, a new round also the final entry, either one the further keys of its event.
+-- A new attempt deletes the latest progress and metrics, a new round also the terminal entry.
+-- Both delete the additional keys that the event names.
 local function clear(hash, job, what, cleared_keys)
   for key in string.gmatch(cleared_keys, '%S+') do redis.call('HDEL', hash, 'last:' .. key) end
   for _, field in ipairs(redis.call('HKEYS', hash)) do
@@ -53,7 +54,8 @@ local function append(hash, log, channel, job, event, limits)
     redis.call('HSET', hash, 'status', event.to)
     if event.stamp ~= '' then redis.call('HSETNX', hash, event.stamp, event.at) end
   end
-  -- The log is born with the first event and both live as long as the job is active; only these moments change the TTL.
+  -- The log begins with the first event, and log and hash live as long as the job is active.
+  -- Only these events change the TTL.
   local ttl = event.class == 'final' and limits.final_ttl or ((job.seq == 1 or event.clears == 'round') and limits.active_ttl)
   if ttl then
     redis.call('PEXPIRE', hash, ttl)

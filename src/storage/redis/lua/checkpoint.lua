@@ -1,9 +1,10 @@
---[[ Included between append.lua and publish.lua: a publication that replaces a checkpoint in the same act.
+--[[ Included between append.lua and publish.lua: a publication that also replaces a checkpoint.
 
   KEYS  4 hash of the checkpoint: version, round, parts, data
   ARGV  after those of publish.lua: version, parts, data. The round is that of the writer
 
-  Atomic, because what a step publishes and where the next one begins must be one: else an evaluation would be told twice, or never.
+  Atomic, because the events of a step and the start of the next step must match.
+  Otherwise an evaluation would be published twice, or never.
 ]]
 local data, parts, version = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
 if (tonumber(redis.call('HGET', KEYS[4], 'version')) or 0) ~= version - 1 then

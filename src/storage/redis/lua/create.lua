@@ -1,12 +1,13 @@
---[[ Writes a job that is not there yet, with its first event.
+--[[ Writes a new job with its first event, unless the job exists.
 
   KEYS  1 hash  2 log  3 channel (one slot)
-  ARGV  1 identity of this store  2 kind  3 owner  4 input  5 digest  6 generation  7 created_at (ISO 8601)  8 body of the first event
-        9 timeout of a round (ms)  10 TTL of an active job (ms)  11 solver ('' = the kind's own)  12 parent ('' = none)
+  ARGV  1 identity of this store  2 kind  3 owner  4 input  5 digest  6 generation  7 created_at (ISO 8601)
+        8 body of the first event  9 timeout of a round (ms)  10 TTL of an active job (ms)
+        11 solver ('' = the kind's own)  12 parent ('' = none)
   Returns {'created'} or {'exists', owner, digest, round}
 
-  Atomic, because two submits of one id at the same moment must make one job. A leftover log of an expired hash is removed:
-  its positions belong to another count.
+  Atomic, because two concurrent submits of one id must create one job.
+  The leftover log of an expired hash is deleted: its positions belong to another counter.
 ]]
 local hash, log, channel = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', hash) == 1 then

@@ -1,10 +1,10 @@
---[[ Forgets the checkpoint of a round.
+--[[ Deletes the checkpoint of a round.
 
   KEYS  1 hash of the checkpoint
   ARGV  1 round
-  Returns nothing of use
+  Returns 1; the value has no meaning
 
-  Atomic, because the next round may write its own at this moment.
+  Atomic, because the next round may write its own checkpoint at the same time.
 ]]
 if redis.call('HGET', KEYS[1], 'round') == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1

@@ -1,10 +1,10 @@
---[[ Lets a job that has ended expire sooner.
+--[[ Shortens the TTL of a job that has ended.
 
   KEYS  1 hash  2 log (one slot)
-  ARGV  1 when (ms from now)
-  Returns 1, or 0 where it has not ended, or expires sooner than that
+  ARGV  1 TTL (ms)
+  Returns 1, or 0 if the job has not ended or already expires sooner
 
-  Atomic, because a job that is run again at this moment must stay.
+  Atomic, because a job that is retried at the same time must remain.
 ]]
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'completed' and status ~= 'failed' and status ~= 'cancelled' then return 0 end

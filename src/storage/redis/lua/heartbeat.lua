@@ -1,10 +1,11 @@
---[[ Looks after a job that is being computed: fenced as a write is, and writes no entry.
+--[[ Records a heartbeat of a running job. It is fenced like a write and writes no entry.
 
   KEYS  1 hash
-  ARGV  1 round  2 token  3 '1': its processor gave a sign of life  4 n with which a worker is given up
+  ARGV  1 round  2 token  3 '1' if the processor gave a sign of life  4 n that marks a worker as given up
   Returns {'ok', seq, status} or {reason, 0, status}
 
-  Atomic, because only the writer that holds the job may speak for its life. By the clock of Redis, as the reader of the silence measures it.
+  Atomic, because only the writer that holds the job may report that it is alive.
+  Uses the clock of Redis, as the reader that measures the silence does.
 ]]
 local f = redis.call('HMGET', KEYS[1], 'round', 'status', 'token', 'seq', 'n')
 local status = f[2]

@@ -1,13 +1,15 @@
---[[ Included before the scripts that position or read entries: which history of a job a store has.
+--[[ Included before the scripts that write or read entries: which history of a job a store has.
 
-  The fields of a job that say so:
-    generation  identity of the history that the store has written last
-    store       "<identity> <seq>": the store that wrote last, and how far
-    forks       "<epoch> <seq>,...": the epochs before, oldest first, and up to which seq each is the beginning of this history
+  Fields of a job:
+    generation  identity of the history that was last written
+    store       "<identity> <seq>": the last store that wrote, and up to which seq
+    forks       "<epoch> <seq>,...": previous epochs, oldest first; up to this seq each is a prefix of this history
 
-  A store with another identity was restarted, restored or promoted. It may lack the last writes: it has the beginning of the history, and what it writes is
-  another one. So its first write draws a new generation. Until then its epoch is "<generation>-<identity>", which is good as far as its generation is.
-  An older version does not write `store`. Nobody knows on which store its entries were written, so they are good on the one that has them.
+  A store with another identity was restarted, restored or promoted. It may lack the last writes: it has a prefix of the
+  history, and what it writes is a different history. Its first write therefore sets a new generation. Until then its
+  epoch is "<generation>-<identity>", which is valid as far as its generation is.
+  Older versions do not write `store`. It is unknown on which store their entries were written, so these are valid on
+  the store that has them.
 ]]
 local MAX_FORKS = 16
 
@@ -17,7 +19,7 @@ local function epoch_of(job, store)
   return job.generation .. '-' .. store
 end
 
--- Up to which seq an epoch is the beginning of this history; -1 where it is not.
+-- Up to which seq an epoch is a prefix of this history; -1 if it is not.
 local function good_until(job, store, epoch)
   if epoch == epoch_of(job, store) then return job.seq end
   local base, good = string.match(epoch, '^([^-]*)'), -1
@@ -28,7 +30,7 @@ local function good_until(job, store, epoch)
   return good
 end
 
--- Before a store writes entries: draws the generation of what it writes, where its history is another one than the last store's.
+-- Called before a store writes entries: sets a new generation if its history differs from that of the last store.
 local function take_over(hash, job, store)
   local last, upto = string.match(job.store or '', '^(%S+) (%d+)$')
   if last == store then return end

@@ -1,10 +1,10 @@
---[[ Reads a user's jobs with the position of that knowledge.
+--[[ Reads a user's jobs with the position of this snapshot.
 
-  KEYS  1 sorted set of active jobs  2 sorted set of ended ones  3 hash of the count (one slot)
-  ARGV  1 most active jobs  2 most ended ones
+  KEYS  1 sorted set of active jobs  2 sorted set of ended jobs  3 hash of the counter (one slot)
+  ARGV  1 maximum number of active jobs  2 maximum number of ended jobs
   Returns {generation or '', seq, active ids, ended ids}, newest first
 
-  Atomic, because the jobs and the count must be of the same moment.
+  Atomic, because jobs and counter must be of the same moment.
 ]]
 local count = redis.call('HMGET', KEYS[3], 'generation', 'seq')
 return {

@@ -1,9 +1,9 @@
---[[ Takes a job that has ended from its owner's active ones and remembers it among the ended.
+--[[ Moves a job that has ended from its owner's active jobs to the ended ones.
 
-  KEYS  1 sorted set of active jobs  2 sorted set of ended ones (one slot)
-  ARGV  1 id  2 most ended jobs  3 TTL of an ended job (ms)
+  KEYS  1 sorted set of active jobs  2 sorted set of ended jobs (one slot)
+  ARGV  1 id  2 maximum number of ended jobs  3 TTL of an ended job (ms)
 
-  Atomic, so that a job is always in one of the two.
+  Atomic, so that a job is always in one of the two sets.
 ]]
 local now = redis.call('TIME')
 redis.call('ZREM', KEYS[1], ARGV[1])

@@ -1,10 +1,10 @@
---[[ Takes, keeps or gives back a lease.
+--[[ Takes, renews or releases a lease.
 
-  KEYS  1 text: who holds it
-  ARGV  1 holder  2 lease (ms); 0 gives it back
-  Returns 1 where the holder has it now, else 0
+  KEYS  1 string: the holder
+  ARGV  1 holder  2 lease (ms); 0 releases it
+  Returns 1 if the holder has the lease now, else 0
 
-  Atomic, because of two who find it free only one may take it, and nobody may give back what another one holds.
+  Atomic, because only one of two callers that find the lease free may take it, and only the holder may release it.
 ]]
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end

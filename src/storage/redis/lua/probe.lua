@@ -1,7 +1,7 @@
---[[ Proves that this Redis takes writes of this node: writes one key, which expires.
+--[[ Proves that this Redis accepts writes of this node: writes one key, which expires.
 
-  KEYS  1 text: a scratch key of the node
-  ARGV  1 how long it is kept (ms)
+  KEYS  1 string: a scratch key of the node
+  ARGV  1 TTL of the key (ms)
   Returns the time of this Redis (ms)
 ]]
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])

@@ -2,13 +2,14 @@
 
   KEYS  1 hash  2 log  3 channel (one slot)
   ARGV  1 identity of this store  2 round  3 token  4 n
-        5 most durable entries in the log  6 most conflation keys  7 TTL of an active job  8 TTL of a final one (ms)
-        then nine per event: class, key, body, to, sources (',queued,running,'), clears ('attempt' or 'round', and further keys that it
-        makes void, with blanks between; or ''), stamp, at (ISO 8601), optional ('1' or '')
+        5 maximum number of persisted entries in the log  6 maximum number of hash fields (conflation keys and record)
+        7 TTL of an active job (ms)  8 TTL of a job that has ended (ms)
+        then nine per event: class, key, body, to, sources (',queued,running,'), clears ('attempt' or 'round', followed
+        by additional keys to delete, separated by blanks; or ''), stamp, at (ISO 8601), optional ('1' or '')
   Returns {'ok', seq of the last event, status} or {reason, 0, status}
 
-  Atomic, because fence, state machine, position and publication must see the same job: two workers that both believe they own it,
-  a cancel and a completion, a write sent twice.
+  Atomic, because fence, state machine, position and publication must see the same job. Concurrent cases: two workers
+  that both believe they own it, a cancel and a completion, a write sent twice.
 ]]
 local hash, log, channel = KEYS[1], KEYS[2], KEYS[3]
 local f = redis.call('HMGET', hash, 'generation', 'seq', 'durables', 'round', 'attempt', 'status', 'token', 'n', 'n_seq', 'store', 'forks')
@@ -41,7 +42,7 @@ if n > 0 then
   end
 end
 
--- The state machine, walked through before anything is written.
+-- The state machine is checked before anything is written.
 local status, accepted, fresh = job.status, {}, 0
 for _, event in ipairs(events) do
   local final = status == 'completed' or status == 'failed' or status == 'cancelled'
@@ -49,7 +50,7 @@ for _, event in ipairs(events) do
   if enters and (event.clears == 'round') == final then
     accepted[#accepted + 1] = event
     if event.to ~= '' then status = event.to end
-    -- A job that is full must still be able to end.
+    -- A job that has reached the limit must still be able to end.
     if event.class ~= 'final' and redis.call('HEXISTS', hash, 'last:' .. event.key) == 0 then fresh = fresh + 1 end
   elseif not event.optional then
     return { final and 'final' or 'transition', 0, job.status }
@@ -63,7 +64,7 @@ if #accepted > 0 then take_over(hash, job, store) end
 for _, event in ipairs(accepted) do seq = append(hash, log, channel, job, event, limits) end
 if #accepted > 0 then redis.call('HSET', hash, 'store', store .. ' ' .. seq) end
 if n > 0 then
-  -- Who writes lives.
+  -- Each write counts as a heartbeat.
   local time = redis.call('TIME')
   redis.call('HSET', hash, 'token', token, 'n', n, 'n_seq', seq, 'beat_at', time[1] * 1000 + math.floor(time[2] / 1000))
 end

@@ -2,10 +2,10 @@
 
   KEYS  1 sorted set of the user's sockets
   ARGV  1 lease (ms)  2… members
-  Returns nothing of use
+  Returns 1; the value has no meaning
 
-  Atomic, because lease and clock must be of one moment. Sockets whose lease has run out meanwhile, as in a long loss of Redis, are taken in again
-  whatever the limit: they live.
+  Atomic, because lease and clock must be of the same moment. Sockets whose lease has expired meanwhile, as in a long
+  outage of Redis, are added again regardless of the limit: they are open.
 ]]
 local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]

@@ -1,18 +1,22 @@
---[[ Stores a revocation, or its undoing, and tells all nodes.
+--[[ Stores a revocation, or its undoing, and notifies all nodes.
 
-  KEYS  1 hash of revocations: jti:<jti> or sub:<sub> → "<before> <until>"  2 sorted set of the same fields by until (ms)  3 version
+  KEYS  1 hash of revocations: jti:<jti> or sub:<sub> → "<before> <until>"
+        2 sorted set of the same fields by until (ms)  3 version
         4 hash of the same fields → "<revoked at> <undone at>" (ms; one slot)
-  ARGV  1 channel  2 field  3 before (ms, 0 for a jti)  4 until (ms)  5 what begins the next version
+  ARGV  1 channel  2 field  3 before (ms, 0 for a jti)  4 until (ms)  5 prefix of the next version
         6 'revoke' | 'undo' | 'restore'  7 revoked at  8 undone at, as far as the caller knows (ms; 0: never)
-  Returns when it was revoked or undone (ms), or 0 where nothing was to be done: it ends in the past, there is nothing to undo, or all of it is known
+  Returns when it was revoked or undone (ms), or 0 if nothing was done: it ends in the past, there is nothing to undo,
+  or everything is already known
 
-  A revocation holds where it was revoked after it was undone. Of two that say something about one field the larger of each number holds, so a repeated call
-  changes nothing and nodes may write back what this Redis has lost ('restore') in any order. An undone one stays until its end, as a tombstone: else a node
-  or a replica that knows only the revocation would bring it back.
+  A revocation is in effect if it was revoked after it was undone. Two entries of one field are merged by the larger of
+  each number, so a repeated call changes nothing, and nodes may write back what this Redis has lost ('restore') in any
+  order. An undone entry remains until its end, as a tombstone. Otherwise a node or a replica that knows only the
+  revocation would bring it back.
 
-  Atomic, because a node that sees the version change must find the entry, and one that applies the message must have had everything before it: the message
-  "<version before> <next version> <before> <until> <field>" says so. The version ends in "@<ms>", when it was revoked or undone; an undone field begins with
-  "undo:". What has expired leaves with the next call; the keys expire with their last entry.
+  Atomic, because a node that sees a new version must find the entry, and a node that applies a message must have
+  received everything before it. The message "<version before> <next version> <before> <until> <field>" proves this.
+  The version ends in "@<ms>", the time of the revocation or undoing. The field of an undoing begins with "undo:".
+  Each call removes expired entries; the keys expire with their last entry.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,7 +34,7 @@ end
 local field, what = ARGV[2], ARGV[6]
 local known = redis.call('HGET', KEYS[1], field)
 local before, till = numbers(known, 0, 0)
--- Written by an older version it was revoked at some time.
+-- An entry of an older version has no marks: it was revoked at some time.
 local revoked, undone = numbers(redis.call('HGET', KEYS[4], field), known and 1 or 0, 0)
 revoked, undone = math.max(revoked, tonumber(ARGV[7])), math.max(undone, tonumber(ARGV[8]))
 

@@ -1,49 +1,50 @@
---[[ Tells how many rounds wait, are held and are admitted, by queue, and since when one that was handed out waits for a worker.
+--[[ Counts waiting, held and admitted rounds per queue, and how long an admitted round has waited for a worker.
 
   KEYS, ARGV 1  as in scheduler.lua
-  ARGV  2 most users of a ring that are looked at
-  Returns {{queue, waiting, held, admitted, ms}, …}; ms is -1 where none waits for a worker
+  ARGV  2 maximum number of users per ring that are examined
+  Returns {{queue, waiting, held, admitted, ms}, …}; ms is -1 if no round waits for a worker
 
-  Atomic, because a round that is admitted at this moment must not be counted twice. Read from the sets themselves, so that nothing has to be kept in step. Costs
-  some commands for each user who has rounds here, none for each round that waits. A user who has none of their places taken is in a ring, if they wait at all;
-  those of a ring beyond the most count for one round each.
+  Atomic, because a round that is admitted at the same time must not be counted twice. Reads the sets themselves, so
+  that no counters have to be kept consistent. Costs some commands per user with rounds here, none per waiting round.
+  A user without occupied slots is in a ring if they have waiting rounds. Users beyond the maximum count as one round
+  each.
 ]]
 local most = tonumber(ARGV[2])
 local depths, order = {}, {}
 local function depth_of(queue)
   if not depths[queue] then
-    depths[queue] = { waiting = 0, held = 0, admitted = 0, seated = 0 }
+    depths[queue] = { waiting = 0, held = 0, admitted = 0, eligible = 0 }
     table.insert(order, queue)
   end
   return depths[queue]
 end
 
-local places = {}
+local used_slots = {}
 for _, admitted in ipairs(redis.call('HVALS', base .. 'admitted')) do
   local queue, way, owner = string.match(admitted, '^(%S+) (%a) (.*)$')
   local depth = depth_of(queue)
   depth.admitted = depth.admitted + 1
-  places[owner] = (places[owner] or 0) + (way == 'c' and 1 or 0)
+  used_slots[owner] = (used_slots[owner] or 0) + (way == 'c' and 1 or 0)
 end
 
-local function look(queue, owner)
-  local depth, line = depth_of(queue), redis.call('ZCARD', line_of(queue, owner, 'c'))
-  local may = math.min(line, math.max(0, max_active - (places[owner] or 0)))
-  local free = redis.call('ZCARD', line_of(queue, owner, 'f'))
+local function examine(queue, owner)
+  local depth, counted = depth_of(queue), redis.call('ZCARD', waiting_of(queue, owner, 'c'))
+  local may = math.min(counted, math.max(0, max_active - (used_slots[owner] or 0)))
+  local free = redis.call('ZCARD', waiting_of(queue, owner, 'f'))
   depth.waiting = depth.waiting + may + free
-  depth.held = depth.held + line - may
-  if may + free > 0 then depth.seated = depth.seated + 1 end
+  depth.held = depth.held + counted - may
+  if may + free > 0 then depth.eligible = depth.eligible + 1 end
 end
 
-for owner in pairs(places) do
-  for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues:' .. owner)) do look(queue, owner) end
+for owner in pairs(used_slots) do
+  for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues:' .. owner)) do examine(queue, owner) end
 end
 for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues')) do
   local ring, depth = base .. 'ring:' .. queue, depth_of(queue)
   for _, owner in ipairs(redis.call('ZRANGE', ring, 0, most - 1)) do
-    if not places[owner] then look(queue, owner) end
+    if not used_slots[owner] then examine(queue, owner) end
   end
-  depth.waiting = depth.waiting + math.max(0, redis.call('ZCARD', ring) - depth.seated)
+  depth.waiting = depth.waiting + math.max(0, redis.call('ZCARD', ring) - depth.eligible)
 end
 
 local time = redis.call('TIME')

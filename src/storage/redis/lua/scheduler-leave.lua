@@ -1,19 +1,19 @@
---[[ Takes a round away, whatever it is.
+--[[ Removes a round in any state.
 
   KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 round
-  Returns its queue, or false where it is not here
+  Returns its queue, or false if the round is not here
 
-  Atomic, because a round that is admitted at this moment must not leave a place taken for ever.
+  Atomic, because a round that is admitted at the same time must not occupy a slot forever.
 ]]
 local round = ARGV[2]
-local held = redis.call('HGET', base .. 'waiting', round) or redis.call('HGET', base .. 'admitted', round)
-if not held then return false end
-local queue, way, owner = string.match(held, '^(%S+) (%a) (.*)$')
+local entry = redis.call('HGET', base .. 'waiting', round) or redis.call('HGET', base .. 'admitted', round)
+if not entry then return false end
+local queue, way, owner = string.match(entry, '^(%S+) (%a) (.*)$')
 redis.call('HDEL', base .. 'waiting', round)
 redis.call('HDEL', base .. 'admitted', round)
-redis.call('ZREM', line_of(queue, owner, way), round)
-redis.call('SREM', places_of(owner), round)
+redis.call('ZREM', waiting_of(queue, owner, way), round)
+redis.call('SREM', slots_of(owner), round)
 redis.call('ZREM', base .. 'window:' .. queue, round)
-reseat(owner)
+update_rings(owner)
 return queue

@@ -1,17 +1,18 @@
 --[[ Admits the next round of any queue.
 
   KEYS, ARGV 1  as in scheduler.lua
-  ARGV  2 most rounds in a window  3 most users whose last service is remembered, and 4 for how long (ms)
-  Returns {queue, round}, or false where no window is free or nobody's turn may come
+  ARGV  2 prefetch limit of a queue  3 maximum number of users whose last service is remembered, and 4 for how long (ms)
+  Returns {queue, round}, or false if every queue has reached its limit or no user is eligible
 
-  Atomic, because however many nodes ask at once, the window holds, no user gets a place too many, and no round is taken twice or by nobody.
+  Atomic, because concurrent callers must keep the prefetch limit, must never give a user too many slots, and must take
+  each round exactly once.
 ]]
--- The line of a user whose first round came first, of those that may move.
-local function first_line(queue, owner)
+-- Which of a user's two waiting sets has the round that entered first, of those that may be admitted.
+local function first_way(queue, owner)
   local best, best_turn
   for _, way in ipairs({ 'c', 'f' }) do
-    -- The quota may have been lowered since this user took a seat.
-    local head = (way == 'f' or has_place(owner)) and redis.call('ZRANGE', line_of(queue, owner, way), 0, 0, 'WITHSCORES')
+    -- The limit may have been lowered since this user entered the ring.
+    local head = (way == 'f' or has_slot(owner)) and redis.call('ZRANGE', waiting_of(queue, owner, way), 0, 0, 'WITHSCORES')
     if head and head[1] and (not best or tonumber(head[2]) < best_turn) then best, best_turn = way, tonumber(head[2]) end
   end
   return best
@@ -23,18 +24,18 @@ local function take(queue)
   while true do
     local owner = redis.call('ZRANGE', ring, 0, 0)[1]
     if not owner then return false end
-    local way = first_line(queue, owner)
+    local way = first_way(queue, owner)
     if way then
-      local round = redis.call('ZPOPMIN', line_of(queue, owner, way))[1]
+      local round = redis.call('ZPOPMIN', waiting_of(queue, owner, way))[1]
       local time = redis.call('TIME')
       redis.call('HDEL', base .. 'waiting', round)
       redis.call('HSET', base .. 'admitted', round, queue .. ' ' .. way .. ' ' .. owner)
-      if way == 'c' then redis.call('SADD', places_of(owner), round) end
+      if way == 'c' then redis.call('SADD', slots_of(owner), round) end
       redis.call('ZADD', window, time[1] * 1000 + math.floor(time[2] / 1000), round)
       redis.call('ZADD', served, redis.call('INCR', base .. 'turn'), owner)
       redis.call('ZREMRANGEBYRANK', served, 0, -ARGV[3] - 1)
       redis.call('PEXPIRE', served, ARGV[4])
-      reseat(owner)
+      update_rings(owner)
       return { queue, round }
     end
     redis.call('ZREM', ring, owner)

@@ -1,10 +1,12 @@
---[[ Counts a new round against its owner's hour, unless a limit is reached.
+--[[ Counts a new round against its owner's hourly quota, unless a limit is reached.
 
   KEYS, ARGV 1  as in scheduler.lua
-  ARGV  2 owner  3 round  4 most in an hour  5 the hour (ms)  6 most waiting rounds of the owner  7 most waiting rounds of all
+  ARGV  2 owner  3 round  4 maximum per hour  5 the hour (ms)  6 maximum waiting rounds of the owner
+        7 maximum waiting rounds of all users
   Returns {'ok', 0}, {'waiting', 0}, {'full', 0} or {'hour', ms until the next is possible}
 
-  Atomic, because of many submits at the same moment only so many may be counted as there is room for. By the clock of Redis, so that all nodes count one hour.
+  Atomic, because concurrent submits must never exceed the quota. Uses the clock of Redis, so that all nodes count the
+  same hour.
 ]]
 local owner, hour = ARGV[2], base .. 'hour:' .. ARGV[2]
 local time = redis.call('TIME')
@@ -14,12 +16,12 @@ if redis.call('ZSCORE', hour, ARGV[3]) then return { 'ok', 0 } end
 
 local waiting = 0
 for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues:' .. owner)) do
-  waiting = waiting + redis.call('ZCARD', line_of(queue, owner, 'c'))
+  waiting = waiting + redis.call('ZCARD', waiting_of(queue, owner, 'c'))
 end
 if waiting >= tonumber(ARGV[6]) then return { 'waiting', 0 } end
 if redis.call('HLEN', base .. 'waiting') >= tonumber(ARGV[7]) then return { 'full', 0 } end
 
--- The limit may have been lowered: room comes when so many have passed that one more fits.
+-- The limit may have been lowered: wait until enough rounds are older than an hour that one more fits.
 local over = redis.call('ZCARD', hour) - ARGV[4]
 if over >= 0 then
   local passes = redis.call('ZRANGE', hour, over, over, 'WITHSCORES')

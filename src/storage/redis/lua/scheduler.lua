@@ -1,33 +1,35 @@
---[[ Included before the other scripts of the fair scheduler: the names of its keys, and a user's seat in the rings.
+--[[ Included before the other scripts of the fair scheduler: names of its keys, and a user's membership in the rings.
 
-  KEYS  1 what begins every key of the fair scheduler; its hash tag puts them all into one slot, so further names are made here
-  ARGV  1 most admitted rounds of one user
+  KEYS  1 prefix of every key of the fair scheduler; its hash tag puts all keys into one slot, so the scripts may build
+        further names
+  ARGV  1 maximum number of admitted rounds of one user
 
   queues                     set of all queues
-  waiting, admitted          hashes: round → '<queue> <c or f> <owner>'; c: it takes a place, f: it is free
-  waiting:<queue>:<owner>    sorted set of the user's waiting rounds that take a place, by order of entry
-  free:<queue>:<owner>       of those that take none
-  queues:<owner>             set of the queues where the user has waiting rounds
-  admitted:<owner>           set of the rounds that hold the user's places
-  ring:<queue>               sorted set of the users whose turn may come: exactly those with a waiting round and the place that it takes; by when each was last served
-  served:<queue>             sorted set of when users were last served; the newest of them, for an hour
+  waiting, admitted          hashes: round → '<queue> <c or f> <owner>'; c: it needs a slot (counted), f: it is free
+  waiting:<queue>:<owner>    sorted set of the user's waiting rounds that need a slot, by order of entry
+  free:<queue>:<owner>       sorted set of the user's waiting rounds that need none, by order of entry
+  queues:<owner>             set of the queues in which the user has waiting rounds
+  admitted:<owner>           set of the rounds that occupy the user's slots
+  ring:<queue>               sorted set of the eligible users, by when each was last served: exactly those with a
+                             waiting round and, if the round needs one, a free slot
+  served:<queue>             sorted set of users by when they were last served; the most recent ones, for an hour
   window:<queue>             sorted set of admitted rounds that were not started, by time (ms)
-  turn                       the count that orders entries and services
+  turn                       counter that orders entries and services
   hour:<owner>               sorted set of the user's new rounds by time (ms)
 ]]
 local base = KEYS[1]
 local max_active = tonumber(ARGV[1])
--- Below every turn: who was never served comes first, in order of arrival.
+-- Makes a score lower than every turn: users who were never served come first, in order of arrival.
 local NEVER = 2 ^ 52
 
-local function line_of(queue, owner, way) return base .. (way == 'f' and 'free:' or 'waiting:') .. queue .. ':' .. owner end
-local function places_of(owner) return base .. 'admitted:' .. owner end
-local function has_place(owner) return redis.call('SCARD', places_of(owner)) < max_active end
-local function is_waiting(queue, owner, way) return redis.call('EXISTS', line_of(queue, owner, way)) == 1 end
+local function waiting_of(queue, owner, way) return base .. (way == 'f' and 'free:' or 'waiting:') .. queue .. ':' .. owner end
+local function slots_of(owner) return base .. 'admitted:' .. owner end
+local function has_slot(owner) return redis.call('SCARD', slots_of(owner)) < max_active end
+local function is_waiting(queue, owner, way) return redis.call('EXISTS', waiting_of(queue, owner, way)) == 1 end
 
--- After every change of a user's rounds or places.
-local function reseat(owner)
-  local may = has_place(owner)
+-- Called after every change of a user's rounds or slots.
+local function update_rings(owner)
+  local may = has_slot(owner)
   for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues:' .. owner)) do
     local ring = base .. 'ring:' .. queue
     local counted, free = is_waiting(queue, owner, 'c'), is_waiting(queue, owner, 'f')

@@ -1,11 +1,11 @@
---[[ The memory that a user's jobs take: notes the size of one job, and answers with the sum.
+--[[ Memory of a user's jobs: records the size of one job, and returns the sum.
 
-  KEYS  1 hash: job id → bytes, '*' → their sum  2 sorted set: job id by when it expires (ms) (one slot)
-  ARGV  1 limit (bytes)  and, to note the size of a job: 2 id  3 bytes  4 when it expires (ms from now)
-  Returns {bytes, ms until the sum is below the limit, as far as that is known}
+  KEYS  1 hash: job id → bytes, '*' → their sum  2 sorted set: job id by expiry time (ms) (one slot)
+  ARGV  1 limit (bytes)  and, to record the size of a job: 2 id  3 bytes  4 time until it expires (ms)
+  Returns {bytes, ms until the sum is below the limit, as far as known}
 
-  Atomic, because the sum must be that of the entries, whoever notes at the same moment. By the clock of Redis. What has expired leaves with the next call;
-  the keys expire with their last entry.
+  Atomic, because the sum must match the entries under concurrent calls. Uses the clock of Redis. Each call removes
+  expired entries; the keys expire with their last entry.
 ]]
 local SUM = '*'
 local time = redis.call('TIME')
@@ -30,7 +30,7 @@ end
 
 local sum, limit = tonumber(redis.call('HGET', KEYS[1], SUM) or 0), tonumber(ARGV[1])
 if sum < limit then return { sum, 0 } end
--- Which jobs have to expire first; of many more than these the rest is not looked at.
+-- Sums up the jobs that expire first. Only the first 256 are examined.
 local left, ends = sum, now
 local next = redis.call('ZRANGE', KEYS[2], 0, 255, 'WITHSCORES')
 for i = 1, #next, 2 do

@@ -2,9 +2,9 @@
 
   KEYS  1 hash  2 log  3 checkpoint (one slot)
   ARGV  1 TTL of an active job (ms)
-  Returns {owner, kind}, or false where there is no such job or it has ended
+  Returns {owner, kind}, or false if there is no such job or it has ended
 
-  Atomic, because a job that ends between look and refresh must keep the shorter TTL of its end.
+  Atomic, because a job that ends between check and refresh must keep the shorter TTL of its end.
 ]]
 local f = redis.call('HMGET', KEYS[1], 'status', 'owner', 'kind')
 local status = f[1]
