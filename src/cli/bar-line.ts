@@ -2,14 +2,17 @@ import { plainLine, plainLines } from './plain-text.js'
 
 const BAR_WIDTH = 20
 
-/** How far something is, for a bar. */
+/** Progress to show as a bar. */
 export interface BarState {
   readonly percent: number
   readonly label: string
   readonly text: string
 }
 
-/** A bar that moves in place at the foot of a terminal, with lines that stay above it. Where the output is no terminal, one plain line each. Texts are a job's: no control character of theirs gets out. */
+/**
+ * A bar that is updated in place at the bottom of a terminal, with permanent lines above it. If the output is not a
+ * terminal, each update is one plain line. Texts come from jobs, so all their control characters are removed.
+ */
 export class BarLine {
   readonly #out: NodeJS.WriteStream
   #lastLine = ''
@@ -34,24 +37,24 @@ export class BarLine {
     this.#out.write(`\r\u001b[K${this.#lastLine}`)
   }
 
-  /** A bar that was drawn reaches its end. */
+  /** Completes the bar if one was drawn. */
   complete(): void {
     if (this.#lastState && this.#lastState.percent < 100) this.bar({ ...this.#lastState, percent: 100 })
   }
 
-  /** A line that stays, above the bar. */
+  /** Prints a permanent line above the bar. */
   line(text: string): void {
     const line = plainLine(text)
     if (!this.#out.isTTY) this.#out.write(`${line}\n`)
     else this.#out.write(`\r\u001b[K${line}\n${this.#lastLine}`)
   }
 
-  /** A text of one or more lines, below an empty one. */
+  /** Prints a text of one or more lines after an empty one. */
   paragraph(text: string): void {
     for (const line of ['', ...plainLines(text)]) this.line(line)
   }
 
-  /** The bar stays as it is; what comes after begins on a line of its own. */
+  /** Leaves the bar as it is. Later output starts on a new line. */
   end(): void {
     if (this.#lastLine !== '') this.#out.write('\n')
     this.#lastLine = ''

@@ -1,21 +1,21 @@
 import { parseArgs } from 'node:util'
 import { CommandError, EXIT } from './exit-code.js'
 
-/** An option of a command. `value` names what it takes, as `<seconds>`; one without it is a switch. */
+/** An option of a command. `value` names its argument, as `<seconds>`. Without it the option is a switch. */
 export interface Option {
   readonly value?: `<${string}>`
   readonly about: string
 }
 
 type Options = Readonly<Record<string, Option>>
-/** The options as they were given; what was not given is not there. */
+/** The options that were given; others are absent. */
 export type Given<O extends Options> = { readonly [N in keyof O]?: O[N] extends { readonly value: string } ? string : true }
 
-/** What a command is declared by. `run` answers an exit code, or nothing where the process goes on by itself. */
+/** Declaration of a command. `run` resolves to an exit code, or to undefined if the process keeps running. */
 export interface CommandSpec<O extends Options, P extends string> {
   /** One line: what it does. */
   readonly about: string
-  /** What has to follow its name, in this order. */
+  /** Operands that must follow its name, in this order. */
   readonly operands: readonly P[]
   readonly options: O
   /** Lines of its help below the options. */
@@ -23,17 +23,17 @@ export interface CommandSpec<O extends Options, P extends string> {
   run(operands: Readonly<Record<P, string>>, given: Given<O>): Promise<number | undefined>
 }
 
-/** A command as the table holds it. */
+/** A command in the table of commands. */
 export interface Command {
   readonly about: string
   readonly operands: readonly string[]
   readonly options: Options
   readonly notes: readonly string[]
-  /** Throws `CommandError` for arguments that are not its own. */
+  /** Throws `CommandError` for invalid arguments. */
   run(name: string, args: readonly string[]): Promise<number | undefined>
 }
 
-/** A command whose arguments are read, and typed, as it declares them. */
+/** Makes a command whose arguments are parsed and typed as declared. */
 export function defineCommand<const O extends Options, const P extends string>(spec: CommandSpec<O, P>): Command {
   const { about, operands, options, notes = [] } = spec
   const run = (name: string, args: readonly string[]) => {
@@ -42,18 +42,19 @@ export function defineCommand<const O extends Options, const P extends string>(s
     if (extra !== undefined) throw usageError(name, `unexpected "${extra}"`)
     const missing = operands[positionals.length]
     if (missing !== undefined) throw usageError(name, `expected <${missing}>`)
-    const named = Object.fromEntries(operands.map((operand, i) => [operand, positionals[i]])) as Record<P, string> // each one is there
+    // Each one is there.
+    const named = Object.fromEntries(operands.map((operand, i) => [operand, positionals[i]])) as Record<P, string>
     return spec.run(named, values as Given<O>) // as `parseArgs` has checked
   }
   return { about, operands, options, notes, run }
 }
 
-/** A fault of the command line: told in one line. */
+/** An error of the command line, in one line. */
 export function usageError(name: string, fault: string): CommandError {
   return new CommandError(`runcast ${name}: ${fault}; see "runcast help ${name}"`, EXIT.usage)
 }
 
-/** The number that an option gives, an integer of at least 1; `fallback` without it. */
+/** The value of an option as an integer of at least 1. Default: `fallback`. */
 export function countOf(name: string, option: string, text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback
   const count = Number(text)
@@ -69,7 +70,7 @@ function parse(name: string, args: readonly string[], options: Options) {
     return parseArgs({ args: [...args], options: Object.fromEntries(types), allowPositionals: true, strict: true })
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    // Its first sentence; what follows is advice on positional arguments.
+    // Use only its first sentence; the rest is advice on positional arguments.
     const [fault = ''] = error.message.split(/[.\n](?=\s|$)/)
     throw usageError(name, fault.charAt(0).toLowerCase() + fault.slice(1))
   }

@@ -8,7 +8,9 @@ import { exampleInput } from '../kinds/run/example.js'
 import { ProgressDisplay } from './progress-display.js'
 import { signToken } from './token.js'
 
-/** `npm run demo`: a real solver run, submitted on one node and watched on the other. Exit code 0 only if it completed. */
+/**
+ * `npm run demo`: a real solver run, submitted to one hub and watched on the other. Exit code 0 only if it completed.
+ */
 async function main(): Promise<void> {
   const { kinds } = await loadKinds(process.env)
   const config = loadConfig(process.env, [], true, kinds)
@@ -39,7 +41,7 @@ async function run(stack: Stack): Promise<void> {
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({ input: exampleInput(201) }),
   })
-  if (response.status !== 202) throw new Error(`The run was not taken: ${await response.text()}`)
+  if (response.status !== 202) throw new Error(`The run was not accepted: ${await response.text()}`)
   const { run_id: id } = (await response.json()) as { run_id: string }
   process.stdout.write(`Run ${id} submitted to ${nodeA}, watched on ${nodeB}\n\n`)
 
@@ -49,7 +51,7 @@ async function run(stack: Stack): Promise<void> {
   const { status, final } = await watch.finished()
   watch.close()
   display.finish(final)
-  if (status !== 'completed') throw new Error(`The run ended ${status}.`)
+  if (status !== 'completed') throw new Error(`The run ended with status ${status}.`)
 }
 
 await runMain(main)

@@ -1,26 +1,26 @@
 import { constants } from 'node:os'
 
-/** How `runcast` ends. `watch`, and `submit` with `--watch`, tell by it how the job ended. */
+/** Exit codes of `runcast`. `watch`, and `submit` with `--watch`, report how the job ended. */
 export const EXIT = {
   ok: 0,
-  /** The job failed; of the other commands: they could not do what they were told. */
+  /** The job failed. For other commands: the command failed. */
   failed: 1,
-  /** An unknown command or option, or one that is missing. */
+  /** An unknown command or option, or a missing one. */
   usage: 2,
   /** The job was cancelled. */
   cancelled: 3,
-  /** The hub refused or could not be reached: how the job ends is not known. */
+  /** The hub returned an error or could not be reached: how the job ends is unknown. */
   unknown: 4,
-  /** Ended by Ctrl-C before the job was, or since nobody reads any more. */
+  /** Interrupted by Ctrl-C before the job ended, or the reader of the output has gone. */
   interrupted: 130,
 } as const
 
-/** Ended by a signal: 128 and its number, as shells have it. */
+/** Exit code after a signal: 128 plus its number, as in shells. */
 export function exitOf(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal]
 }
 
-/** What ends a command: one line for stderr, and an exit code. */
+/** An error that ends a command: one line for stderr, and an exit code. */
 export class CommandError extends Error {
   readonly exitCode: number
 

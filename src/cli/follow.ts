@@ -11,27 +11,30 @@ import { ProgressDisplay } from './progress-display.js'
 
 /** A job that is being watched. */
 interface Following {
-  /** The status that it ends with. Rejects where the watch ends before. */
+  /** The final status. Rejects if the watch ends earlier. */
   readonly ended: Promise<string>
   close(): void
 }
 
-/** A job as REST shows it: `result` is its final message. */
+/** A job as REST returns it. `result` is its final message. */
 type Shown = ProcessView & { readonly result: FinalProcessMessage | null }
 
 /**
- * Watches a job of any kind up to its end, on stdout: a live bar in a terminal, a line for each message elsewhere, JSON lines with `json`. Answers the exit
- * code that tells how it ended; that of the signal after Ctrl-C or SIGTERM, `interrupted` where nobody reads any more, and the job goes on. Throws `CommandError` where that cannot be told.
+ * Watches a job of any kind until it ends, on stdout: a live bar in a terminal, else a line per message, or JSON lines
+ * with `json`. Resolves to the exit code for the outcome of the job. After Ctrl-C or SIGTERM it is the code of the
+ * signal, and `interrupted` if the reader of the output has gone; the job continues. Throws `CommandError` if the
+ * outcome is unknown.
  */
 export async function followJob(hub: HubAccess, id: string, json: boolean, kinds: Kinds): Promise<number> {
-  const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown // as every hub shows it
+  // As every hub returns it.
+  const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown
   const kind = kinds.all.find(({ processType }) => processType === shown.process_type)
   const following = kind?.dialect === 'run' ? followRun(hub, kind, id, json) : followProcess(hub, shown, json, kind)
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
         following.close()
-        process.stderr.write(`The job goes on; "runcast watch ${id}" shows it again, "runcast cancel ${id}" ends it.\n`)
+        process.stderr.write(`The job continues; "runcast watch ${id}" shows it again, "runcast cancel ${id}" ends it.\n`)
         resolve(exitOf(signal))
       })
     }
@@ -59,7 +62,7 @@ function followRun(hub: HubAccess, { path, display: hints }: Kind, id: string, j
     WebSocket,
     onMessage: (message, view) => (json ? printLine(message) : display.show(message, view)),
   })
-  tellLosses(watch, display, json)
+  reportLosses(watch, display, json)
   const ended = watch.finished().then(({ status, final }) => {
     if (!json) display.finish(final)
     return status
@@ -67,10 +70,10 @@ function followRun(hub: HubAccess, { path, display: hints }: Kind, id: string, j
   return { ended, close: () => end(watch, display) }
 }
 
-/** Over the socket of all the user's jobs: a kind in the process dialect has none of its own. */
+/** Uses the socket of all the user's jobs: a job in the process dialect has no socket of its own. */
 function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown, json: boolean, kind?: Kind): Following {
   const display = new ProcessDisplay(process.stdout, kind?.display)
-  // Of what ended long ago no socket tells the story.
+  // No socket replays a job that has ended.
   if (result !== null) {
     if (json) printLine(result)
     else display.finish(result)
@@ -87,10 +90,10 @@ function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown
       else if (process && message.type !== 'refused') display.show(message, process)
     },
   })
-  tellLosses(watch, display, json)
+  reportLosses(watch, display, json)
   const follow = async () => {
     await watch.until(() => true)
-    // What was told before this watch, and what a list leaves out.
+    // Messages sent before this watch, which a list omits.
     watch.subscribe(id, { fromStart: true })
     const view = await watch.until((processes) => Boolean(processes.get(id)?.final))
     const end = view.get(id)
@@ -100,13 +103,16 @@ function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown
   return { ended: follow(), close: () => end(watch, display) }
 }
 
-/** Says once that the connection was lost, and why: a hub that refuses for now would look like a job that stands still. */
-function tellLosses(watch: Pick<JobWatch, 'state' | 'subscribe'>, display: { note(text: string): void }, json: boolean): void {
+/**
+ * Reports each loss of the connection once, with the reason. Otherwise a hub that rejects connections for now would
+ * look like a job without progress.
+ */
+function reportLosses(watch: Pick<JobWatch, 'state' | 'subscribe'>, display: { note(text: string): void }, json: boolean): void {
   let wasOnline = true
   watch.subscribe(() => {
     const { status, reason } = watch.state
     if (status === 'reconnecting' && wasOnline) {
-      const line = `No connection (${[reason?.code, reason?.reason].filter(Boolean).join(' ')}); trying again …`
+      const line = `No connection (${[reason?.code, reason?.reason].filter(Boolean).join(' ')}); reconnecting …`
       if (json) process.stderr.write(`${line}\n`)
       else display.note(line)
     }
@@ -114,13 +120,13 @@ function tellLosses(watch: Pick<JobWatch, 'state' | 'subscribe'>, display: { not
   })
 }
 
-/** A bar that was left in the middle gets its line end. */
+/** An unfinished bar gets a line end. */
 function end(watch: { close(): void }, display: { finish(final: null): void }): void {
   watch.close()
   display.finish(null)
 }
 
-/** JSON escapes the other control characters by itself. */
+/** `JSON.stringify` escapes the other control characters itself. */
 function printLine(message: object): void {
   const json = JSON.stringify(message).replaceAll(/\p{Cc}/gu, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
   process.stdout.write(`${json}\n`)

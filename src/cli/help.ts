@@ -9,7 +9,7 @@ export function helpOfAll(commands: Readonly<Record<string, Command>>): string {
     'Commands:',
     ...aligned(lines),
     '',
-    'runcast help <command> tells its options; runcast --version the version.',
+    '"runcast help <command>" lists its options; "runcast --version" prints the version.',
     '',
   ].join('\n')
 }

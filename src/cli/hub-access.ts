@@ -2,13 +2,13 @@ import { usageError } from './command.js'
 import { CommandError, EXIT } from './exit-code.js'
 import { plainLine } from './plain-text.js'
 
-/** Options of every command that talks to a hub. */
+/** Options of every command that calls a hub. */
 export const HUB_OPTIONS = {
   url: { value: '<url>', about: 'address of a hub; without it RUNCAST_URL, else http://127.0.0.1:8501' },
   token: { value: '<token>', about: 'whose jobs; better in RUNCAST_TOKEN, since others on this machine may see what a command is given' },
 } as const
 
-/** A hub, and as whom it is asked. */
+/** The address of a hub and the token for it. */
 export interface HubAccess {
   /** Without a slash at the end. */
   readonly url: string
@@ -17,32 +17,35 @@ export interface HubAccess {
 
 const DEFAULT_URL = 'http://127.0.0.1:8501'
 
-/** The hub that the options or the environment name. Throws a fault of the command line where there is no token, or one that cannot be a token, or the URL is none. */
+/**
+ * The hub that the options or the environment name. Throws `CommandError` if the token is missing or malformed, or the
+ * URL is invalid.
+ */
 export function hubOf(name: string, given: { readonly url?: string; readonly token?: string }): HubAccess {
   const url = given.url ?? (process.env.RUNCAST_URL || DEFAULT_URL)
   const token = given.token ?? process.env.RUNCAST_TOKEN
   if (!isBase(url)) throw usageError(name, '--url (RUNCAST_URL): expected an http:// or https:// URL without user, query and fragment')
-  // Anything else could not be sent in a header, and `fetch` would not say why.
+  // Other characters cannot be sent in a header, and `fetch` would not explain the error.
   if (!token || !/^[!-~]+$/.test(token)) throw usageError(name, `--token (RUNCAST_TOKEN): expected a token, as "runcast start" prints one`)
   return { url: url.replace(/\/+$/, ''), token }
 }
 
-/** Whether paths can be put behind it. */
+/** Whether paths can be appended to it. */
 function isBase(text: string): boolean {
   if (!/^https?:\/\/[^?#]+$/.test(text) || !URL.canParse(text)) return false
   const { username, password } = new URL(text)
   return username === '' && password === ''
 }
 
-/** The address of a socket of the hub. */
+/** The URL of a socket of the hub. */
 export function socketUrl({ url }: HubAccess, path: string): string {
   return `${url.replace(/^http/, 'ws')}${path}`
 }
 
-/** A refusal of the hub. */
+/** An error response of the hub. */
 export class HubRefusal extends CommandError {
   readonly code: unknown
-  /** The fields that are wrong, and what is expected there. */
+  /** The invalid fields, and what is expected there. */
   readonly faults: readonly { readonly path: string; readonly expected: string }[]
 
   constructor(answer: Record<string, unknown>, request: string) {
@@ -55,7 +58,10 @@ export class HubRefusal extends CommandError {
   }
 }
 
-/** What the hub answers. Throws `HubRefusal`, or `CommandError` where it cannot be reached, each with one line. */
+/**
+ * Calls the hub and resolves to its answer. Throws `HubRefusal` for an error response, and `CommandError` if the hub
+ * cannot be reached, each with one line.
+ */
 export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${hub.token}`, ...(body && { 'content-type': 'application/json' }) }
   const response = await fetch(`${hub.url}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) }).catch((error) => {
@@ -67,7 +73,7 @@ export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: stri
   return answer
 }
 
-/** `fetch` says no more than that it failed; its cause knows why. */
+/** The error of `fetch` only says that it failed; its cause has the reason. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
   if (isObject(cause) && typeof cause.code === 'string') return cause.code

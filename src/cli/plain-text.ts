@@ -1,11 +1,14 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** A text of a job as one line without control characters (C0, DEL, C1): whoever writes it does not command the terminal of whoever reads it. */
+/**
+ * A text of a job as one line without control characters (C0, DEL, C1), so that the author of the text cannot control
+ * the terminal of the reader.
+ */
 export function plainLine(text: string): string {
   return stripVTControlCharacters(text).replaceAll(/\p{Cc}+/gu, ' ')
 }
 
-/** The same of a text of several lines. */
+/** The same for a text of several lines. */
 export function plainLines(text: string): string[] {
   return text.split(/\r?\n/).map(plainLine)
 }

@@ -3,13 +3,16 @@ import type { KindDisplay } from '../core/kind.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { BarLine } from './bar-line.js'
 
-/** Draws a job of any kind in the process dialect: a bar, results above it. Where the output is no terminal, one plain line a message. */
+/**
+ * Displays a job of any kind in the process dialect: a bar with results above it. If the output is not a terminal, one
+ * plain line per message.
+ */
 export class ProcessDisplay {
   readonly #line: BarLine
   readonly #hints: KindDisplay
   #status = ''
 
-  /** `hints`: of the kind of the job, where it is known. */
+  /** `hints`: those of the job's kind, if it is known. */
   constructor(out: NodeJS.WriteStream, hints: KindDisplay = {}) {
     this.#hints = hints
     this.#line = new BarLine(out)
@@ -23,7 +26,7 @@ export class ProcessDisplay {
     else if (process.finished_at === null) this.#showStatus(process.status)
   }
 
-  /** A line of the command's own. */
+  /** Prints a line from the command itself. */
   note(text: string): void {
     this.#line.line(`  ${text}`)
   }
@@ -38,7 +41,7 @@ export class ProcessDisplay {
     else if (final?.type === 'process_cancelled') this.#line.paragraph('Cancelled.')
   }
 
-  /** What is told from its beginning comes with the status of now. */
+  /** Replayed messages come with the current status, so it may repeat. */
   #showStatus(status: string): void {
     if (status !== this.#status) this.#line.line(`  ${status}`)
     this.#status = status

@@ -3,14 +3,17 @@ import { formatNumber } from '../core/format-number.js'
 import type { KindDisplay } from '../core/kind.js'
 import { BarLine } from './bar-line.js'
 
-/** Draws a job in the run dialect: a bar, metrics above it. Where the output is no terminal, one plain line a message. */
+/**
+ * Displays a job in the run dialect: a bar with metrics above it. If the output is not a terminal, one plain line per
+ * message.
+ */
 export class ProgressDisplay {
   readonly #line: BarLine
   readonly #hints: KindDisplay
   readonly #shown = new Map<string, number>()
   #status = ''
 
-  /** `hints`: of the kind of the job. */
+  /** `hints`: those of the job's kind. */
   constructor(out: NodeJS.WriteStream, hints: KindDisplay = {}) {
     this.#hints = hints
     this.#line = new BarLine(out)
@@ -31,7 +34,7 @@ export class ProgressDisplay {
     }
   }
 
-  /** A line of the command's own. */
+  /** Prints a line from the command itself. */
   note(text: string): void {
     this.#line.line(`  ${text}`)
   }
@@ -51,7 +54,7 @@ export class ProgressDisplay {
     }
   }
 
-  /** A snapshot says it again after each reconnect. */
+  /** A snapshot repeats the status after each reconnect. */
   #showStatus(status: string): void {
     if (status !== this.#status) this.#line.line(`  ${status}`)
     this.#status = status

@@ -3,7 +3,10 @@ import { COMMANDS } from './commands.js'
 import { CommandError, EXIT } from './exit-code.js'
 import { helpOf, helpOfAll } from './help.js'
 
-/** Runs what the command line says; answers the exit code, or nothing where the process goes on by itself. What went wrong is one line on stderr. */
+/**
+ * Runs the command line. Resolves to the exit code, or to undefined if the process keeps running. An error is printed
+ * as one line on stderr.
+ */
 export async function runCli(args: readonly string[]): Promise<number | undefined> {
   try {
     return await dispatch(args)

@@ -1,6 +1,6 @@
 import type { Kinds } from '../core/kind.js'
 
-/** What is submitted. */
+/** A job to submit. */
 export interface Submission {
   readonly kind: string
   readonly input: Readonly<Record<string, unknown>>
@@ -9,7 +9,10 @@ export interface Submission {
   readonly timeoutS?: number
 }
 
-/** Where a job of a kind is submitted, and as what. A kind that is not known here is taken for one in the process dialect: the hub says whether it knows it. */
+/**
+ * The path and body to submit a job. An unknown kind is assumed to use the process dialect: the hub decides whether it
+ * exists.
+ */
 export function requestFor({ kind: name, input, id, solver, timeoutS }: Submission, kinds: Kinds): { path: string; body: object } {
   const { path = null, idField = 'process_id', submission = null } = kinds.find(name) ?? {}
   const named = {

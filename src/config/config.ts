@@ -5,7 +5,7 @@ import { readSecretFiles } from './secret-files.js'
 
 const HOUR_MS = 3600_000
 
-/** THE table of settings, those of the built-in kinds with it. The README's table is made from it. */
+/** THE table of settings, including those of the built-in kinds. The table in the README is generated from it. */
 export const SETTINGS = {
   PORT: integer('Port of the hub; `npm start` and the demo use the next one too.', 8501, 1, 65_535),
   METRICS_PORT: integer(
@@ -192,7 +192,7 @@ export const SETTINGS = {
   SWEEP_INTERVAL_MS: integer('How often jobs are looked after whose process died.', 5000, 100, 600_000),
 } as const satisfies Record<string, Setting<unknown>>
 
-/** The JWT_AUDIENCE that asks for none. */
+/** The JWT_AUDIENCE that accepts every audience. */
 export const ANY_AUDIENCE = 'any'
 
 const KEYS = ['JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL'] as const
@@ -203,9 +203,10 @@ export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)
 const BUILT_IN = new Kinds(BUILT_IN_KINDS)
 
 /**
- * Reads the settings, and the files of the secrets. Call it from entry points only. An empty value counts as unset. `required`: what this process cannot do
- * without. `needsKey`: it checks tokens. `kinds`: those that may be named, and whose settings are read too. Throws one error that names every fault; it repeats
- * no value, since one may be a secret.
+ * Reads the settings and the files of secrets. Call it from entry points only. An empty value counts as unset.
+ * `required`: settings that this process needs. `needsKey`: this process verifies tokens. `kinds`: the kinds that may
+ * be named and whose settings are read too. Throws one `ConfigError` that lists every fault. It contains no value,
+ * because a value may be a secret.
  */
 export function loadConfig(
   given: Readonly<Record<string, string | undefined>>,
@@ -241,13 +242,13 @@ export function loadConfig(
   return Object.fromEntries(values) as Config // every name of the table has been read
 }
 
-/** A number of a kind: as it stands in its contract, or as the settings say it. */
+/** A number of a kind: a constant, or the value of a setting. */
 export function numberIn(config: Config, value: NumberOrSetting): number {
   return typeof value === 'number' ? value : Number(Reflect.get(config, value.setting))
 }
 
 export class ConfigError extends Error {
-  /** One line each: the setting, and what is expected. */
+  /** One line per fault: the setting and what is expected. */
   readonly faults: readonly string[]
 
   constructor(faults: readonly string[]) {

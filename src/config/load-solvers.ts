@@ -6,7 +6,7 @@ import { type Solver, SolversFile } from './solver.js'
 
 const checker = new Checker(SolversFile)
 
-/** The solvers cannot be used as they are configured. The message has a line per fault. */
+/** The configuration of the solvers is invalid. The message has a line per fault. */
 export class SolversError extends SettingsFileError {
   constructor(path: string, faults: readonly string[]) {
     super({ path, setting: 'SOLVERS_FILE', content: 'solvers' }, faults)
@@ -15,8 +15,9 @@ export class SolversError extends SettingsFileError {
 }
 
 /**
- * Reads the solvers from a JSON file; none for an empty path. `kinds`: those whose own solvers have other names. Throws `SolversError` with every fault, its path
- * and what is expected there. It does not look whether their programs are there: hubs need none.
+ * Reads the solvers from a JSON file; none for an empty path. `kinds`: their built-in solvers have reserved names.
+ * Throws `SolversError` with every fault: its path and what is expected there. Does not check whether the programs
+ * exist, because hubs do not need them.
  */
 export function loadSolvers(path: string, kinds: Kinds): readonly Solver[] {
   if (path === '') return []

@@ -1,4 +1,4 @@
-/** Whether a package can be imported here. For optional peers, which the user of this package installs, or not. */
+/** Whether a package can be imported here. Used for optional peer dependencies, which users may install. */
 export function isInstalled(name: string): boolean {
   try {
     import.meta.resolve(name)

@@ -7,13 +7,13 @@ import { type Config, ConfigError, loadConfig, SETTINGS, type SettingName } from
 /** `FINAL_TTL_MS` → `finalTtlMs`. */
 type CamelCase<S extends string> = S extends `${infer A}_${infer B}` ? `${Lowercase<A>}${Capitalize<CamelCase<B>>}` : Lowercase<S>
 
-/** A switch is a boolean; any other setting has its own type. */
+/** A switch becomes a boolean; any other setting keeps its type. */
 type OptionOf<T> = T extends 'on' | 'off' | 'yes' | 'no' ? boolean : T
 
 /** Settings as options of the API. */
 type Options<N extends SettingName> = { readonly [K in N as CamelCase<K>]?: OptionOf<Config[K]> }
 
-/** Options of `auth`, and the settings that they are. */
+/** Options of `auth` and their settings. */
 const AUTH = {
   jwtSecret: 'JWT_SECRET',
   jwtPublicKey: 'JWT_PUBLIC_KEY',
@@ -27,7 +27,7 @@ const AUTH = {
 } as const satisfies Record<string, SettingName>
 const REDIS = { url: 'REDIS_URL', prefix: 'REDIS_PREFIX' } as const satisfies Record<string, SettingName>
 
-/** Settings of hubs alone. */
+/** Settings of hubs only. */
 const OF_HUB = [
   'PUBLIC_URL',
   'DOCS',
@@ -57,7 +57,7 @@ const OF_HUB = [
   'DRAIN_MIN_MS',
 ] as const satisfies readonly SettingName[]
 
-/** Settings of workers alone. */
+/** Settings of workers only. */
 const OF_WORKER = [
   'WORKER_SOLVERS',
   'WORKER_CONCURRENCY',
@@ -65,7 +65,7 @@ const OF_WORKER = [
   'WORKER_FINISH_MS',
 ] as const satisfies readonly SettingName[]
 
-/** What a program says otherwise, or what only the command line needs. */
+/** Settings that a program gives in another way, or that only the command line needs. */
 const ELSEWHERE = [
   'PORT',
   'HOST',
@@ -91,37 +91,37 @@ type OptionsOf<N extends SettingName> = Options<Exclude<N, `MAX_${string}`>> & {
 export interface RedisOptions {
   /** `redis://…` or `rediss://…`: the same for hubs, workers and clients. */
   readonly url: string
-  /** Begins every key; `runcast` without it. */
+  /** Prefix of every key. Default: `runcast`. */
   readonly prefix?: string
 }
 
-/** How tokens are checked. One of the three keys is needed. */
+/** How tokens are verified. One of the three keys is required. */
 export interface AuthOptions {
   /** Secret of the tokens (HS256), at least 32 characters. */
   readonly jwtSecret?: string
   /** Public key of the tokens, as PEM or as the path of a PEM file. */
   readonly jwtPublicKey?: string
-  /** Where to fetch public keys of the tokens (JWK Set). It needs `audience`. */
+  /** URL of the public keys of the tokens (JWK Set). Requires `audience`. */
   readonly jwksUrl?: string
-  /** The `iss` that a token must have. */
+  /** Required `iss` of a token. */
   readonly issuer?: string
-  /** The `aud` that a token must have; `any` for any. */
+  /** Required `aud` of a token; `any` accepts every audience. */
   readonly audience?: string
-  /** Claim of a token that holds the role; `role` without it. */
+  /** Token claim that holds the role. Default: `role`. */
   readonly roleClaim?: string
-  /** What that claim says for an admin; `admin` without it. */
+  /** Value of that claim for an admin. Default: `admin`. */
   readonly adminRole?: string
-  /** What that claim says for a worker over HTTP; `worker` without it. */
+  /** Value of that claim for a worker over HTTP. Default: `worker`. */
   readonly workerRole?: string
-  /** Name of a cookie that may bring the token, from pages of `allowedOrigins` and those of the hub. */
+  /** Name of a cookie that may carry the token, for pages of `allowedOrigins` and of the hub only. */
   readonly cookie?: string
 }
 
 /** The settings of a hub, each by its name in camelCase. */
 export type HubSettings = OptionsOf<OfHub>
-/** Those of a worker. */
+/** The settings of a worker. */
 export type WorkerSettings = OptionsOf<OfWorker>
-/** Those that a client over Redis shares with the hubs and workers. */
+/** The settings that a client over Redis shares with hubs and workers. */
 export type ClientSettings = OptionsOf<OfClient>
 
 interface Groups {
@@ -129,7 +129,7 @@ interface Groups {
   readonly auth?: AuthOptions
 }
 
-/** Which settings each of them has as options, and what else it takes. */
+/** Settings that are not options of each scope, and options that are not settings. */
 const SCOPES = {
   hub: { without: OF_WORKER, others: ['auth', 'kinds', 'log'] },
   worker: { without: OF_HUB, others: ['work', 'concurrency', 'env', 'log'] },
@@ -137,8 +137,9 @@ const SCOPES = {
 } as const satisfies Record<string, { without: readonly SettingName[]; others: readonly string[] }>
 
 /**
- * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS. Throws `invalid` with an issue for each option that is
- * unknown, of another type or not in its range; the names of the options stand in it, and no value, since one may be a secret.
+ * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS. Throws `invalid`
+ * with an issue for each option that is unknown, of the wrong type or out of range. The issues name options and contain
+ * no values, because a value may be a secret.
  */
 export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Groups & Readonly<Record<string, unknown>>): Config {
   const table = tableOf(scope)
@@ -170,7 +171,7 @@ export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Grou
   }
 }
 
-/** Option paths, as `limits.maxKeys`, and the settings that they are. */
+/** Option paths such as `limits.maxKeys`, and their settings. */
 function tableOf(scope: keyof typeof SCOPES): Readonly<Record<string, SettingName>> {
   const grouped = { ...prefixed('redis', REDIS), ...(scope === 'hub' && prefixed('auth', AUTH)) }
   const taken: readonly SettingName[] = [...Object.values(REDIS), ...Object.values(AUTH), ...ELSEWHERE, ...SCOPES[scope].without]
@@ -192,7 +193,7 @@ function objectIn(value: unknown, name: string): object {
   throw invalid([{ path: `/${name}`, expected: 'an object' }])
 }
 
-/** What a setting reads for this value; null where the value is of another type. */
+/** The text form of a value for a setting; null if the value has the wrong type. */
 function textOf(setting: Setting<unknown>, value: unknown): string | null {
   const usual = setting.read(setting.fallback)
   if (Array.isArray(usual)) return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join() : null
@@ -216,7 +217,7 @@ function expectedOf(setting: Setting<unknown>): string {
   return typeof usual === 'number' ? 'a number' : 'a text'
 }
 
-/** A fault of the settings, by the names of the options. */
+/** Converts a fault of the settings to an issue with the names of the options. */
 function issueOf(fault: string, table: Readonly<Record<string, SettingName>>): Issue {
   const named = fault.replaceAll(
     /[A-Z]+(?:_[A-Z]+)*/g,

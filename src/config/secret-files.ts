@@ -2,18 +2,23 @@ import { readFileSync } from 'node:fs'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Settings whose value may lie in a file, as secrets of containers do: the file's setting has the same name with `_FILE` behind it. */
+/**
+ * Settings whose value may be in a file, as secrets of containers are. The setting for the file has the suffix `_FILE`.
+ */
 const NAMES = ['REDIS_URL', 'JWT_SECRET'] as const
 
-/** An environment in which the values are there that files hold, and what is wrong with the files, one line each. */
+/** An environment with the values from files, and the faults of the files, one line each. */
 export interface ReadSecrets {
   readonly env: Environment
   readonly faults: readonly string[]
-  /** What a fault of a setting is told of: the file's setting where the value came from a file. */
+  /** The setting to name in a fault: the one for the file if the value came from a file. */
   readonly sourceOf: (name: string) => string
 }
 
-/** Reads the files that `REDIS_URL_FILE` and `JWT_SECRET_FILE` name. White space around the content does not count. Never throws; no fault repeats what a file holds. */
+/**
+ * Reads the files named by `REDIS_URL_FILE` and `JWT_SECRET_FILE`. White space around the content is ignored. Never
+ * throws. No fault contains the content of a file.
+ */
 export function readSecretFiles(env: Environment): ReadSecrets {
   const faults: string[] = []
   const read: Record<string, string> = {}

@@ -9,11 +9,13 @@ export interface SettingsFile {
   readonly path: string
   /** The setting that names it. */
   readonly setting: string
-  /** What is in it, in the plural. */
+  /** What the file contains, in the plural. */
   readonly content: string
 }
 
-/** What is in a file of settings cannot be used as it is. The message has a line per fault, each with its path, and no value of the file. */
+/**
+ * The content of a settings file is invalid. The message has a line per fault with its path, and no value of the file.
+ */
 export class SettingsFileError extends Error {
   constructor({ path, setting, content }: SettingsFile, faults: readonly string[]) {
     super(`The ${content} in ${path} (${setting}) are not valid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
@@ -21,7 +23,10 @@ export class SettingsFileError extends Error {
   }
 }
 
-/** Reads a JSON file, fills in the defaults and checks it. Throws what `refuse` makes of every fault: its path, and what is expected there. */
+/**
+ * Reads a JSON file, fills in the defaults and checks it. Throws the error that `refuse` makes of all faults: each has
+ * its path and what is expected there.
+ */
 export function readSettingsFile<T extends TSchema>(
   path: string,
   checker: Checker<T>,
@@ -44,7 +49,7 @@ function parse(path: string, refuse: (faults: readonly string[]) => Error): unkn
   } catch (error) {
     if (error instanceof NestedTooDeep) throw refuse([`the file is ${error.message}`])
     if (error instanceof RuncastError) throw refuse(linesOf(error.issues))
-    // Without the text of the error: it quotes the file, and somebody may have put a key there.
+    // Without the message of the error: it quotes the file, which may contain a key.
     if (error instanceof SyntaxError) throw refuse(['the file is not JSON'])
     throw error
   }

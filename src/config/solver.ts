@@ -1,10 +1,13 @@
 import Type, { type Static } from 'typebox'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
 
-// A text with a NUL cannot be handed to a program.
+// A program cannot be given an argument that contains NUL.
 const Text = (description: string, minLength = 0) => Type.String({ pattern: `^[^\\0]{${minLength},32768}$`, description })
 
-/** A program that computes runs. It is run as it stands here, without a shell: nothing of a request becomes a part of a command. */
+/**
+ * A program that computes runs. It is started exactly as configured, without a shell: no part of a request becomes part
+ * of a command.
+ */
 export const SolverEntry = Type.Object(
   {
     name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', description: 'by which a run names it' }),

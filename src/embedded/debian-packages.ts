@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import { commandOutput, SetupError } from './private-copy.js'
 
 /**
- * A program in packages of Debian or Ubuntu: `binary` is its path in them, `command` the name under which it is called. A static one needs
- * nothing that its packages depend on.
+ * A program in packages of Debian or Ubuntu. `binary`: its path in them. `command`: the name under which it is called.
+ * `isStatic`: it needs none of the dependencies of its packages.
  */
 export interface DebianProgram {
   readonly packages: readonly string[]
@@ -15,8 +15,9 @@ export interface DebianProgram {
 }
 
 /**
- * Unpacks packages, with the libraries that this machine lacks, into `folder/packages`, and writes a script in `folder/bin` that runs the program
- * with them. apt checks the signatures; it has lists and a cache of its own, so this needs no privileges and changes nothing outside of `folder`.
+ * Unpacks packages, with the libraries that this machine lacks, into `folder/packages`, and writes a script in
+ * `folder/bin` that runs the program with them. apt checks the signatures. It uses its own lists and cache, so this
+ * needs no privileges and changes nothing outside of `folder`.
  */
 export async function unpackDebian({ packages, binary, command, isStatic = false }: DebianProgram, folder: string): Promise<void> {
   const apt = join(folder, 'apt')
@@ -29,7 +30,7 @@ export async function unpackDebian({ packages, binary, command, isStatic = false
   }
   await aptGet('update').catch(unlessUnavailable)
   const steps = isStatic ? '' : await aptGet('--simulate', '--no-install-recommends', '--reinstall', 'install', ...packages)
-  // A simulation names what an installation would need.
+  // The simulation lists the packages that an installation would need.
   const needed = isStatic ? packages : [...steps.matchAll(/^Inst (\S+) /gm)].map(([, name = '']) => name)
   if (needed.length === 0) throw new SetupError(`apt-get: nothing to download for ${packages.join(', ')}`)
   await aptGet('download', ...needed)
@@ -43,36 +44,39 @@ export async function unpackDebian({ packages, binary, command, isStatic = false
   await writeFile(join(folder, 'bin', command), await launcher(root, binary), { mode: 0o755 })
 }
 
-/** Some archive of this machine may be out of reach: what counts is whether the packages are found. */
+/** Some package sources of this machine may be unreachable. Only whether the packages are found matters. */
 function unlessUnavailable(error: unknown): void {
   if (!(error instanceof SetupError)) throw error
 }
 
-/** The settings of this machine without its hooks, which write to the system's folders, and with folders of our own. */
+/** The apt settings of this machine, without hooks, which write to system folders, and with folders of our own. */
 async function configuration(apt: string): Promise<string> {
   const settings = (await commandOutput('apt-config', ['dump'])).split('\n')
   const own = {
-    'Dir::Etc::main': '/dev/null', // `settings` has them
+    'Dir::Etc::main': '/dev/null', // `settings` includes them
     'Dir::Etc::parts': '/dev/null',
     'Dir::State::lists': join(apt, 'lists'),
     'Dir::Cache': join(apt, 'cache'),
     'Dir::Cache::archives': 'archives',
     'Dir::Log': apt,
     'APT::Sandbox::User': '', // that user cannot write here
-    'Debug::NoLocking': 'true', // the lock is the system's
+    'Debug::NoLocking': 'true', // the lock belongs to the system
   }
   const ours = Object.entries(own).map(([name, value]) => `${name} "${value}";`)
   return [...settings.filter((line) => !/^\S*-Invoke/.test(line)), ...ours, ''].join('\n')
 }
 
-/** The documents of a package may be a link to those of another one, which may be installed. */
+/** The documentation folder of a package may be a link to that of another package, which may be installed. */
 async function hasLicence(root: string, name: string): Promise<boolean> {
   const target = await readlink(join(root, 'usr/share/doc', name)).catch(() => undefined)
   const copyright = join(resolve('/usr/share/doc', target ?? name), 'copyright')
   return existsSync(join(root, copyright)) || (target !== undefined && existsSync(copyright))
 }
 
-/** A shell script that finds everything by its own path, so that the folder may be moved. It becomes the program, with its process id. */
+/**
+ * A shell script that locates everything by its own path, so that the folder may be moved. It uses `exec`, so the
+ * program keeps its process id.
+ */
 async function launcher(root: string, binary: string): Promise<string> {
   const files = await readdir(root, { recursive: true })
   // Alternatives and private libraries have folders of their own.
@@ -82,7 +86,8 @@ async function launcher(root: string, binary: string): Promise<string> {
     '#!/bin/sh',
     `root=\${0%/*}/../packages`,
     ...(path === '' ? [] : [`export LD_LIBRARY_PATH="${path}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`]),
-    ...(files.includes('etc/fonts/fonts.conf') ? ['export FONTCONFIG_SYSROOT="$root"'] : []), // the machine has no fonts
+    // The machine may have no fonts.
+    ...(files.includes('etc/fonts/fonts.conf') ? ['export FONTCONFIG_SYSROOT="$root"'] : []),
     `exec "$root/${binary}" "$@"`,
     '',
   ].join('\n')

@@ -4,27 +4,33 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { privateFolder } from './private-copy.js'
 
-/** The oldest supported Redis: functions and sharded pub/sub came with 7.0. Every Valkey (7.2 and later) passes. */
+/**
+ * The oldest supported Redis: functions and sharded pub/sub came with 7.0. Every Valkey (7.2 and later) is recent
+ * enough.
+ */
 export const MINIMUM_REDIS = '7.0'
 
-/** The names under which a server is looked for, in this order. */
+/** Names of a server, in the order of the search. */
 const SERVERS = ['redis-server', 'valkey-server']
 
-/** A server that answered `--version`. `path` is as it was found: Debian's is a link whose target behaves differently under its own name. */
+/**
+ * A server that answered `--version`. `path` is not resolved: in Debian it is a link whose target behaves differently
+ * under its own name.
+ */
 export interface RedisBinary {
   readonly path: string
   readonly version: string
 }
 
-/** The result of a search. `passedOver` names each server that cannot be used, with its place and the reason. */
+/** The result of a search. `passedOver` names each unusable server, with its path and the reason. */
 export interface RedisSearch {
   readonly found: RedisBinary | undefined
   readonly passedOver: readonly string[]
 }
 
 /**
- * Looks for `redis-server`, then `valkey-server`, on the search path, then for the private copy. A server counts only when its `--version`
- * runs and is new enough. Never rejects. Costs one short process per candidate.
+ * Searches `redis-server`, then `valkey-server`, on the search path, then the private copy. A server counts only if its
+ * `--version` runs and is recent enough. Never rejects. Costs one short process per candidate.
  */
 export async function searchRedis(searchPath: string | undefined = process.env.PATH): Promise<RedisSearch> {
   const folders = (searchPath ?? '').split(delimiter).filter((folder) => folder !== '')
@@ -32,7 +38,7 @@ export async function searchRedis(searchPath: string | undefined = process.env.P
   return searchAmong([...onPath, ...serversIn(privateFolder('redis'))])
 }
 
-/** The places of a server in a private copy. */
+/** The possible paths of a server in a private copy. */
 export function serversIn(copy: string): string[] {
   return SERVERS.map((name) => join(copy, 'bin', name))
 }
@@ -48,7 +54,7 @@ export async function searchAmong(candidates: readonly string[]): Promise<RedisS
   return { found: undefined, passedOver }
 }
 
-/** The server to run. Rejects with one message that says what was passed over and how to get a server. */
+/** The server to run. Rejects with one message that lists the unusable servers and says how to get one. */
 export async function findRedis(searchPath?: string): Promise<RedisBinary> {
   const { found, passedOver } = await searchRedis(searchPath)
   if (found !== undefined) return found

@@ -11,15 +11,16 @@ export class SetupError extends Error {
   override readonly name = 'SetupError'
 }
 
-/** Where the private copy of a program is: its commands are in `bin`. The folder is there with all of its content or not at all. */
+/** The folder of the private copy of a program. Its commands are in `bin`. The folder is either complete or absent. */
 export function privateFolder(name: string): string {
   return join(FOLDER, name)
 }
 
 /**
- * Makes a private copy: `fill` puts the program into a new folder, and `works` decides whether it runs here. Only then does the folder get
- * its name, so that an interrupted download is never used. Processes that do this at once do it twice, and the first copy stays.
- * Rejects with the error of `fill`, and with a `SetupError` where nothing can be written or the program does not run.
+ * Makes a private copy: `fill` puts the program into a new folder, and `works` checks whether it runs here. Only then
+ * is the folder renamed to its final name, so that an interrupted download is never used. Concurrent processes do the
+ * work twice, and the first copy remains.
+ * Rejects with the error of `fill`, and with a `SetupError` if nothing can be written or the program does not run.
  */
 export async function makePrivateCopy(
   name: string,
@@ -47,14 +48,17 @@ async function temporaryFolder(name: string): Promise<string> {
   try {
     await mkdir(FOLDER, { recursive: true })
     const folder = await mkdtemp(join(FOLDER, `.${name}-`))
-    await chmod(folder, 0o755) // the copy of an administrator serves every user
+    await chmod(folder, 0o755) // a copy made by an administrator serves every user
     return folder
   } catch (error) {
     throw new SetupError(`${FOLDER} cannot be written`, { cause: error })
   }
 }
 
-/** Runs a command and answers its stdout. Rejects with a `SetupError` that has the first error of its stderr, as pip and apt mark it, or the last line. */
+/**
+ * Runs a command and resolves to its stdout. Rejects with a `SetupError` that has the first error line of stderr, as
+ * pip and apt mark it, or the last line.
+ */
 export async function commandOutput(
   command: string,
   args: readonly string[],
@@ -64,7 +68,7 @@ export async function commandOutput(
     return (await promisify(execFile)(command, args, { maxBuffer: 2 ** 26, ...options })).stdout
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error
-    if (error.code === 'ENOENT') throw new SetupError(`there is no ${command}`)
+    if (error.code === 'ENOENT') throw new SetupError(`${command} is not installed`)
     const lines = 'stderr' in error ? `${error.stderr}`.trim().split('\n') : []
     const reason = lines.find((line) => /^(ERROR|E): /.test(line)) ?? lines.at(-1)
     throw new SetupError(`${command}: ${reason || `exit code ${error.code}`}`)

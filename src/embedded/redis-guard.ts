@@ -1,9 +1,10 @@
 /*
- * The process between us and redis-server: `redis-guard.js <binary> <kept|temporary> <arguments of redis-server…>`, its working directory the
- * data folder, its IPC channel the lifeline. It sends `{ pid }` once redis-server runs, ends with its exit code, and ends it when the channel
- * closes, which the kernel does for a parent that was killed, too. Signals leave it alone: only its parent decides when Redis ends.
- * Killed itself, it takes redis-server with it where util-linux has `setpriv` (Linux); elsewhere the parent does, and only parent and guard
- * killed in the same instant leave a redis-server behind.
+ * The process between its parent and redis-server: `redis-guard.js <binary> <kept|temporary> <arguments of
+ * redis-server…>`. Its working directory is the data folder. It sends `{ pid }` once redis-server runs and ends with
+ * its exit code. It ends redis-server when its IPC channel closes; the kernel closes the channel even of a killed
+ * parent. It ignores signals: only its parent decides when Redis ends.
+ * If the guard itself is killed, redis-server ends too where util-linux has `setpriv` (Linux). Elsewhere the parent ends
+ * it, and a redis-server remains only if parent and guard are killed at the same instant.
  */
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,24 +21,26 @@ async function main([binary = '', keeping, ...args]: string[]): Promise<number> 
   if (!process.connected) return 0
   const redis = start(binary, args)
   process.once('disconnect', () => stop(redis))
-  // The callback takes the error of a parent that is gone: the lifeline tells the same.
+  // The callback ignores the error of a parent that is gone: the IPC channel reports it too.
   redis.once('spawn', () => process.send?.({ pid: redis.pid }, undefined, undefined, () => {}))
   const [code] = await once(redis, 'exit')
   if (keeping === 'temporary') await rm(process.cwd(), { recursive: true, force: true })
   return code ?? 1
 }
 
-/** The server of a parent that was just killed gets the time to end. */
+/** Gives the server of a parent that was just killed time to end. */
 async function waitForFolder(): Promise<void> {
   const deadline = performance.now() + FOLDER_WAIT_MS
-  for (let told = false; !(await holdFolder()); told = true) {
-    if (!told) process.stdout.write(`Waiting for another Redis on the data folder ${process.cwd()} to end\n`)
+  for (let isLogged = false; !(await holdFolder()); isLogged = true) {
+    if (!isLogged) process.stdout.write(`Waiting for another Redis on the data folder ${process.cwd()} to end\n`)
     if (performance.now() > deadline) throw new Error(`Another Redis runs on the data folder ${process.cwd()}`)
     await sleep(50)
   }
 }
 
-/** `setpriv` becomes redis-server and keeps its pid; the kernel sends it SIGTERM when this process ends in whatever way. */
+/**
+ * `setpriv` executes redis-server under the same pid. The kernel sends it SIGTERM when this process ends in any way.
+ */
 function start(binary: string, args: string[]): ChildProcess {
   const binding = ['--pdeathsig', 'TERM']
   const mayBind = process.platform === 'linux' && spawnSync('setpriv', [...binding, 'true']).status === 0

@@ -3,13 +3,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 /**
- * Below the ports that the system gives to outgoing connections (32768 and up on Linux, 49152 elsewhere): none of those takes it in the meantime.
- * And 10,000 below that, where a Redis in cluster mode opens its second port.
+ * Below the ports that the system uses for outgoing connections (32768 and up on Linux, 49152 elsewhere), so that no
+ * such connection takes the port meanwhile. At least 10,000 below them, because a Redis in cluster mode opens a second
+ * port at + 10,000.
  */
 const FIRST = 10_000
 const LAST = 19_999
 
-/** The first of `inARow` ports of 127.0.0.1 that nobody listens on at this moment. */
+/** The first of `inARow` consecutive ports of 127.0.0.1 that are free now. */
 export async function freePort(inARow = 1): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST, LAST - inARow)
@@ -18,7 +19,7 @@ export async function freePort(inARow = 1): Promise<number> {
   }
 }
 
-/** Whether nobody listens on this port of 127.0.0.1 at this moment. */
+/** Whether this port of 127.0.0.1 is free now. */
 export async function isFree(port: number): Promise<boolean> {
   const probe = createServer().listen(port, '127.0.0.1')
   try {

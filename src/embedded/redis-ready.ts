@@ -12,23 +12,24 @@ export interface StartedRedis {
 }
 
 /**
- * Resolves once the Redis on this port is the process `pid` and answers PING; a stranger that holds the port does not count. Reading a large
- * data folder back may take as long as it needs; 30 s without an answer from `pid` reject. Stops without a verdict when `signal` is aborted.
+ * Resolves once the Redis on this port is the process `pid` and answers PING. Another process on the port does not
+ * count. Loading a large data folder may take any time; it rejects after 30 s without an answer from `pid`. It also
+ * resolves when `signal` is aborted.
  */
 export async function redisReady({ port, pid, password }: StartedRedis, signal: AbortSignal): Promise<void> {
-  let heard = performance.now()
+  let lastAnswerAt = performance.now()
   while (!signal.aborted) {
     const answer = await ask(port, password)
     if (answer.includes(`process_id:${pid}\r\n`)) {
       if (answer.includes('+PONG')) return
-      heard = performance.now()
+      lastAnswerAt = performance.now()
     }
-    if (performance.now() - heard > SILENCE_MS) throw new Error(`redis-server (pid ${pid}) does not answer on port ${port}`)
+    if (performance.now() - lastAnswerAt > SILENCE_MS) throw new Error(`redis-server (pid ${pid}) does not answer on port ${port}`)
     await sleep(POLL_MS)
   }
 }
 
-/** Everything that the server says to a few commands, the last of which ends the connection; empty when nobody listens. */
+/** All replies of the server to a few commands, the last of which closes the connection. Empty if nobody listens. */
 function ask(port: number, password: string | undefined): Promise<string> {
   return new Promise((resolve) => {
     let answer = ''

@@ -15,19 +15,25 @@ const PORT_ATTEMPTS = 5
 const LINES_KEPT = 20
 
 export interface RedisServerOptions {
-  /** Kept after the end. Without it a temporary folder serves and is removed. One server at a time: a second one waits 10 s, then fails. */
+  /**
+   * Data folder, kept after the end. Default: a temporary folder, which is removed. One server per folder at a time: a
+   * second one waits 10 s, then fails.
+   */
   readonly dataDir?: string
-  /** Without it, a free one. */
+  /** Default: a free port. */
   readonly port?: number
-  /** What clients have to say, letters and digits; the url has it. Without it everybody on this machine may use the server. */
+  /**
+   * Password of clients, letters and digits; it is part of the url. Without it every user of this machine may use the
+   * server.
+   */
   readonly password?: string
-  /** Takes the lines of the server's log. */
+  /** Receives the lines of the server's log. */
   readonly logger?: (line: string) => void
-  /** For redis-server, after ours and stronger: `['--appendfsync', 'no']`. */
+  /** Additional arguments of redis-server. They override the defaults: `['--appendfsync', 'no']`. */
   readonly extraArgs?: readonly string[]
 }
 
-/** A running redis-server of our own, reachable from this machine only. `pid` is redis-server's. */
+/** A running embedded redis-server, reachable from this machine only. `pid` is that of redis-server. */
 export interface RedisServer {
   readonly url: string
   readonly port: number
@@ -35,14 +41,17 @@ export interface RedisServer {
   readonly dataDir: string
   /** Resolves when the server has ended, by `stop` or by itself; its log says why. */
   readonly exited: Promise<void>
-  /** Ends it in order (SIGTERM, everything written; SIGKILL after 5 s) and resolves when no process is left. May be called again. */
+  /**
+   * Stops the server (SIGTERM, all data written; SIGKILL after 5 s) and resolves when no process is left. Idempotent.
+   */
   stop(): Promise<void>
 }
 
 /**
- * Starts a real Redis (append-only file, nothing evicted) and resolves once it answers. It is in a session of its own, so that Ctrl-C in the
- * terminal does not end it before its users, and yet it ends with this process, however that ends (see redis-guard.ts).
- * Rejects with the server's last lines when it does not come up. Costs a second, small Node process.
+ * Starts a Redis (append-only file, no eviction) and resolves once it answers. It runs in a session of its own, so that
+ * Ctrl-C in the terminal does not end it before its users. It still ends with this process, however this process ends
+ * (see redis-guard.ts).
+ * Rejects with the last lines of the server's log if it does not start. Costs a second, small Node process.
  */
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   const { path } = await findRedis()
@@ -51,7 +60,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     try {
       return await launch(path, port, options)
     } catch (error) {
-      // A free port may be taken by somebody else before our server has it: then, and only then, another one may do.
+      // Another process may take a free port before the server does. Only then is another port tried.
       if (options.port !== undefined || attempt === PORT_ATTEMPTS || (await isFree(port))) throw error
     }
   }
@@ -67,7 +76,8 @@ async function launch(binary: string, port: number, options: RedisServerOptions)
   const guard = fork(GUARD, args, { cwd: dataDir, detached: true, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const lines = readLines(guard, options.logger)
   const ended = new AbortController()
-  // 'close' would say the same, but does not come after disconnect(): nodejs/node#65646. The pipes are redis-server's, too: they outlast a guard.
+  // 'close' would do, but is not emitted after disconnect(): nodejs/node#65646. The pipes belong to redis-server too
+  // and outlive a guard.
   const ends = [once(guard, 'exit'), ...pipesOf(guard).map((pipe) => once(pipe, 'close'))]
   const exited = Promise.all(ends).then(async () => {
     ended.abort()
@@ -93,7 +103,10 @@ async function launch(binary: string, port: number, options: RedisServerOptions)
   }
 }
 
-/** A configuration with the password, for its owner alone: the arguments of a process are there for every user to read. Answers its path. */
+/**
+ * Writes a configuration file with the password, readable by its owner only: every user can read the arguments of a
+ * process. Resolves to its path.
+ */
 async function writePassword(dataDir: string, password: string): Promise<string> {
   const path = join(dataDir, 'password.conf')
   await rm(path, { force: true })
@@ -125,11 +138,11 @@ function endOrphan(pid: number): void {
   try {
     process.kill(pid, 'SIGTERM')
   } catch {
-    // It has ended already.
+    // It has already ended.
   }
 }
 
-/** Hands the lines on and keeps the last ones. */
+/** Passes the lines on and keeps the last ones. */
 function readLines(guard: ChildProcess, logger: ((line: string) => void) | undefined): string[] {
   const lines: string[] = []
   for (const pipe of pipesOf(guard)) {

@@ -7,21 +7,24 @@ import { type RedisServer, startRedisServer } from './redis-server.js'
 
 export interface StackOptions {
   readonly host: string
-  /** One hub each. */
+  /** One hub per port. */
   readonly ports: readonly number[]
-  /** A Redis to use; without it an embedded one is started. */
+  /** The Redis to use. Default: an embedded one is started. */
   readonly redisUrl?: string
-  /** Random without it. */
+  /** Default: a random secret. */
   readonly jwtSecret?: string
-  /** Kinds of jobs: one worker process each, so that none of them slows what another one measures. */
+  /** Kinds of jobs. Each gets its own worker process, so that no kind slows down measurements of another. */
   readonly kinds: readonly string[]
-  /** Where the embedded Redis keeps its data; without it nothing is kept. */
+  /** Data folder of the embedded Redis. Without it no data is kept. */
   readonly dataDir?: string
-  /** Settings for the processes, beside those that the stack sets itself. */
+  /** Settings for the processes, in addition to those that the stack sets. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Two hubs, a worker of each kind and Redis on one machine, each its own process: the distributed system in small, nothing in it mocked. */
+/**
+ * Hubs, one worker per kind and Redis on one machine, each in its own process: the real distributed system, without
+ * mocks.
+ */
 export interface Stack {
   /** Base URL of each hub. */
   readonly nodes: readonly string[]
@@ -29,14 +32,17 @@ export interface Stack {
   readonly jwtSecret: string
   /** Rejects when a process of the stack ends by itself. */
   readonly broken: Promise<never>
-  /** Ends the workers (they hand their jobs back), then the hubs, then Redis. Leaves no process. */
+  /** Stops the workers (their jobs return to the queue), then the hubs, then Redis. Leaves no process. */
   stop(): Promise<void>
 }
 
 const READY_TIMEOUT_MS = 30_000
 const POLL_MS = 50
 
-/** Starts the stack and resolves once every hub is ready, its workers connected. Rejects, and leaves no process, when it cannot. */
+/**
+ * Starts the stack and resolves once every hub is ready and its workers are connected. If that fails, it rejects and
+ * leaves no process.
+ */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const redis: RedisServer | undefined = options.redisUrl
     ? undefined
@@ -47,24 +53,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const redisUrl = options.redisUrl ?? redis?.url ?? ''
   const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url')
   const env = {
-    // Its hubs end together, so there is nowhere to move to.
+    // The hubs stop together, so clients have no other node to move to.
     DRAIN_MS: '0',
-    // Nor another worker to wait for: Ctrl-C ends at once, and the next start goes on.
+    // There is no other worker to take the jobs either: Ctrl-C stops at once, and the next start continues them.
     WORKER_FINISH_MS: '0',
     ...options.env,
     REDIS_URL: redisUrl,
     JWT_SECRET: jwtSecret,
-    // Their content is what stands above.
+    // Their values are set above.
     REDIS_URL_FILE: '',
     JWT_SECRET_FILE: '',
     HOST: options.host,
-    // One port for all of them could be had by one of them only.
+    // Only one process could listen on a common port.
     METRICS_PORT: '0',
     READY_NEEDS_WORKER: 'yes',
     WORKER_KINDS: options.kinds.join(),
   }
   const hubs = options.ports.map((port) => start('../main.js', `hub on port ${port}`, { ...env, PORT: String(port) }))
-  // A worker checks no token: a program that it runs shall not find the secret, and sign itself one.
+  // A worker checks no tokens. A program that it runs must not find the secret and sign tokens with it.
   const workers = options.kinds.map((kind) =>
     start('../../workers/main.js', `worker of kind ${kind}`, { ...env, JWT_SECRET: '', WORKER_KINDS: kind }),
   )
@@ -90,7 +96,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   return { nodes, redisUrl, jwtSecret, broken, stop }
 }
 
-/** A host to listen on as a URL has it: an IPv6 address in brackets; for all addresses the one of this machine. */
+/** A listen address as it appears in a URL: an IPv6 address in brackets; loopback for the address of all interfaces. */
 export function hostInUrl(host: string): string {
   if (host === '::') return '[::1]'
   return isIPv6(host) ? `[${host}]` : host
@@ -98,11 +104,14 @@ export function hostInUrl(host: string): string {
 
 interface Started {
   readonly child: ChildProcess
-  /** Resolves with a sentence when the process has ended. */
+  /** Resolves to a sentence when the process has ended. */
   readonly ended: Promise<string>
 }
 
-/** In a process group of its own: Ctrl-C reaches the parent alone, which ends them in order. When the parent dies, the closed channel ends them. */
+/**
+ * In a process group of its own: Ctrl-C reaches only the parent, which stops the processes in order. If the parent
+ * dies, the closed channel ends them.
+ */
 function start(module: string, name: string, env: NodeJS.ProcessEnv): Started {
   const path = fileURLToPath(new URL(module, import.meta.url))
   const child = fork(path, { env, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] })
@@ -120,8 +129,7 @@ async function waitUntilReady(node: string): Promise<void> {
   for (;;) {
     const response = await fetch(`${node}/readyz`).catch(() => null)
     if (response?.ok) return
-    if (performance.now() > deadline)
-      throw new Error(`${node} was not ready in time: ${response ? await response.text() : 'it does not answer'}`)
+    if (performance.now() > deadline) throw new Error(`${node} was not ready in time: ${response ? await response.text() : 'no answer'}`)
     await response?.text()
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }

@@ -1,16 +1,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { METRICS, type MetricName, type MetricRow } from './table.js'
 
-/** One number of a metric, and the values of its labels in the order of the table. */
+/** One value of a metric, with the values of its labels in the order of the table. */
 export type Sample = readonly [labels: readonly string[], value: number]
 
-/** What is known of metrics now. */
+/** The current values of metrics. */
 export type Samples = { readonly [N in MetricName]?: readonly Sample[] }
 
-/** Gauges that prom-client has under a name that ends like a counter's; the same is in `nodejs_active_resources`, by type. */
+/** Gauges of prom-client whose names end like a counter's. `nodejs_active_resources` has the same values, by type. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
-/** The metrics of one node: those of the table that it serves, and those that prom-client has of any Node process. Shares nothing with another node of this process. */
+/**
+ * The metrics of one node: those of the table that it serves, and the default metrics of prom-client for Node
+ * processes. Shares nothing with other nodes of this process.
+ */
 export class Exposition {
   readonly #registry = new Registry()
   readonly #plain = new Map<MetricName, Counter | Gauge>()
@@ -31,20 +34,23 @@ export class Exposition {
     return this.#registry.contentType
   }
 
-  /** Takes one measure of a histogram. */
+  /** Adds one observation to a histogram. */
   observe(name: MetricName, value: number, labels: readonly string[] = []): void {
     this.#histograms.get(name)?.observe(labelled(name, labels), value)
   }
 
-  /** The text of all metrics, in which the named ones are as they are given here and nothing else. */
+  /**
+   * Renders all metrics as text. `samples` replace all previous values of the metrics that they name. Throws
+   * `TypeError` for a metric that is not served here or is a histogram.
+   */
   async text(samples: Samples): Promise<string> {
-    // What they cost begins with the first who asks.
+    // The default metrics have a cost, so they start with the first scrape.
     if (!this.#hasDefaults) this.#addDefaults()
     for (const [name, rows] of Object.entries(samples) as [MetricName, readonly Sample[]][]) {
       const metric = this.#plain.get(name)
-      if (!metric) throw new TypeError(`${name} is not served here, or is no counter and no gauge`)
+      if (!metric) throw new TypeError(`${name} is not served here, or is not a counter or gauge`)
       metric.reset()
-      // From nothing, so that a counter is what was counted.
+      // Added after a reset, so that a counter has exactly the value of the sample.
       for (const [labels, value] of rows) metric.inc(labelled(name, labels), value)
     }
     return this.#registry.metrics()

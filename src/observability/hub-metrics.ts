@@ -10,8 +10,8 @@ import { CODES } from '../protocol/codes.js'
 import type { Backlog } from '../queue/queue.js'
 import type { QueueDepth, RedisDepths } from '../storage/redis/depths.js'
 import { Exposition, type Sample, type Samples } from './exposition.js'
-import { type JobSources, jobSamples, measureJobs, storeQuestions } from './job-samples.js'
-import { buildScrape, isThere, type Question } from './scrape.js'
+import { type JobSources, jobSamples, measureJobs, storeQueries } from './job-samples.js'
+import { buildScrape, checkQuery, type Query } from './scrape.js'
 
 export interface HubSources {
   readonly hub: Hub
@@ -20,11 +20,11 @@ export interface HubSources {
   readonly claims: Pick<ClaimService, 'waiting' | 'taken'>
   readonly parts: JobSources & { readonly backlog: Pick<Backlog, 'workers'>; readonly broker: { ready(): Promise<boolean> } }
   readonly depths: Pick<RedisDepths, 'read'>
-  /** Those that are told also where nothing was ever in them. */
+  /** Queues that are reported even if no job was ever added to them. */
   readonly queues: readonly string[]
 }
 
-/** Close code of a connection that was cut off without a word (RFC 6455, section 7.4.1). */
+/** Close code of a connection that was cut without a close frame (RFC 6455, section 7.4.1). */
 const CUT_OFF = 1006
 
 /** The `/metrics` of a hub. */
@@ -35,7 +35,7 @@ export function hubMetrics(sources: HubSources): Scrape {
   measureJobs(exposition, parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(parts), ...clientSamples(sources), ...trafficSamples(hub.tally), ...requestSamples(sources) }),
-    questions: () => questionsOf(sources),
+    queries: () => queriesOf(sources),
     begin: () => hub.tally.deliveries.listen((seconds) => exposition.observe('runcast_publish_to_socket_seconds', seconds)),
   })
 }
@@ -81,8 +81,11 @@ function requestSamples({ hub, server: { tally }, upgrades, claims, parts }: Hub
   }
 }
 
-/** Some commands of Redis: one for all depths, and one a queue for its workers. Each may be refused, or late, without harm to the others. */
-function questionsOf({ server, parts, depths, queues }: HubSources): Question[] {
+/**
+ * Queries to Redis: one command for all depths, and one per queue for its workers. If one fails or is late, the others
+ * still answer.
+ */
+function queriesOf({ server, parts, depths, queues }: HubSources): Query[] {
   const reading = depths.read()
   const workers = async () => {
     const found = await reading.catch(() => [])
@@ -90,8 +93,8 @@ function questionsOf({ server, parts, depths, queues }: HubSources): Question[] 
     return { runcast_queue_workers: (await Promise.all(names.map((queue) => workersOf(parts.backlog, queue)))).flat() }
   }
   return [
-    isThere('runcast_ready', areAllThere(server.readiness)),
-    ...storeQuestions(parts.health, () => parts.broker.ready()),
+    checkQuery('runcast_ready', areAllThere(server.readiness)),
+    ...storeQueries(parts.health, () => parts.broker.ready()),
     {
       answer: reading.then((read) => depthSamples(read, queues)),
       unknown: { runcast_queue_jobs: [], runcast_queue_head_wait_seconds: [] },
@@ -100,7 +103,7 @@ function questionsOf({ server, parts, depths, queues }: HubSources): Question[] 
   ]
 }
 
-/** Not every Redis lets one see who is connected. */
+/** Empty if Redis does not allow listing its clients. */
 async function workersOf(backlog: Pick<Backlog, 'workers'>, queue: string): Promise<Sample[]> {
   return backlog.workers(queue).then(
     (count) => [[[queue], count]],

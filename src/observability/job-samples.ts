@@ -4,9 +4,9 @@ import type { JobTally } from '../jobs/job-tally.js'
 import type { Sweeper } from '../jobs/sweeper/sweeper.js'
 import type { StoreReason } from '../protocol/codes.js'
 import type { Exposition, Samples } from './exposition.js'
-import { isThere, type Question } from './scrape.js'
+import { checkQuery, type Query } from './scrape.js'
 
-/** Looks at Redis: why it takes no writes, or null. */
+/** Checks Redis: resolves to the reason why it accepts no writes, or null. */
 interface StoreLook {
   look(): Promise<StoreReason | null>
   readonly aheadMs: number
@@ -36,20 +36,20 @@ export function jobSamples({ tally, attempts, reconnects, sweeper, health }: Job
   }
 }
 
-/** Hands what is measured on to the histograms. */
+/** Connects the measurements to the histograms. */
 export function measureJobs(exposition: Exposition, { tally }: JobSources): void {
   tally.cancelling.listen((seconds, labels) => exposition.observe('runcast_cancel_seconds', seconds, labels))
 }
 
-/** What Redis is to this process now. `isReady`: beside that it answers. */
-export function storeQuestions(health: StoreLook, isReady: () => Promise<boolean> = async () => true): Question[] {
+/** The state of Redis for this process. `isReady`: an additional check beside reachability. */
+export function storeQueries(health: StoreLook, isReady: () => Promise<boolean> = async () => true): Query[] {
   const looked = health.look()
   return [
-    isThere(
+    checkQuery(
       'runcast_redis_ready',
       Promise.all([looked, isReady()]).then(([reason, ready]) => ready && reason !== 'store_unreachable'),
     ),
-    isThere(
+    checkQuery(
       'runcast_redis_writable',
       looked.then((reason) => reason === null),
     ),

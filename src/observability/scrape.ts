@@ -1,38 +1,38 @@
 import type { Scrape } from '../http/routes/metrics.js'
 import type { Exposition, Samples } from './exposition.js'
 
-/** What Redis was asked, and what is told where that fails, or takes too long: nothing stale. */
-export interface Question {
+/** A query to Redis. `unknown`: the samples if it fails or takes too long. Old values are never reported. */
+export interface Query {
   readonly answer: Promise<Samples>
   readonly unknown: Samples
 }
 
-/** A check as a metric: 1 where it is passed. */
-export function isThere(name: 'runcast_ready' | 'runcast_redis_ready' | 'runcast_redis_writable', check: Promise<boolean>): Question {
-  const told = (value: number): Samples => ({ [name]: [[[], value]] })
-  return { answer: check.then((passed) => told(passed ? 1 : 0)), unknown: told(0) }
+/** A check as a metric: 1 if it passes, else 0. */
+export function checkQuery(name: 'runcast_ready' | 'runcast_redis_ready' | 'runcast_redis_writable', check: Promise<boolean>): Query {
+  const sample = (value: number): Samples => ({ [name]: [[[], value]] })
+  return { answer: check.then((passed) => sample(passed ? 1 : 0)), unknown: sample(0) }
 }
 
 export interface ScrapeSources {
-  /** What this process knows by itself. */
+  /** Samples that need no query. */
   readonly own: () => Samples
-  /** What has to be asked of Redis, each by itself. */
-  readonly questions: () => readonly Question[]
-  /** Called before the first scrape: what it takes some work to measure is measured from then on. */
+  /** Queries to Redis, independent of each other. */
+  readonly queries: () => readonly Query[]
+  /** Called before the first scrape. Starts measurements that have a cost. */
   readonly begin?: () => void
 }
 
-/** How long Redis may take to answer before it is left out. */
+/** Timeout of a query to Redis. */
 const ASK_MS = 1000
-/** Within this time any number of scrapes ask Redis once. */
+/** Scrapes within this time share one set of queries to Redis. */
 const KEEP_MS = 1000
 
 /** A node's `/metrics`. */
-export function buildScrape(exposition: Exposition, { own, questions, begin }: ScrapeSources): Scrape {
+export function buildScrape(exposition: Exposition, { own, queries, begin }: ScrapeSources): Scrape {
   let last: { readonly at: number; readonly samples: Promise<Samples> } | undefined
   const ask = () => {
     const now = performance.now()
-    if (!last || now - last.at >= KEEP_MS || now < last.at) last = { at: now, samples: answersTo(questions()) }
+    if (!last || now - last.at >= KEEP_MS || now < last.at) last = { at: now, samples: readAll(queries()) }
     return last.samples
   }
   return {
@@ -46,12 +46,12 @@ export function buildScrape(exposition: Exposition, { own, questions, begin }: S
 }
 
 /** Never rejects. */
-async function answersTo(questions: readonly Question[]): Promise<Samples> {
-  return Object.assign({}, ...(await Promise.all(questions.map(inTime))))
+async function readAll(queries: readonly Query[]): Promise<Samples> {
+  return Object.assign({}, ...(await Promise.all(queries.map(withTimeout))))
 }
 
 /** Never rejects. */
-async function inTime({ answer, unknown }: Question): Promise<Samples> {
+async function withTimeout({ answer, unknown }: Query): Promise<Samples> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<Samples>((resolve) => {
     timer = setTimeout(() => resolve(unknown), ASK_MS)

@@ -5,18 +5,21 @@ export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly of: ServedBy
   readonly labels: readonly string[]
-  /** What it says, for `# HELP` and the table in docs/operations.md. */
+  /** Description for `# HELP` and the table in docs/operations.md. */
   readonly help: string
   /** Upper bounds of a histogram, in its unit. */
   readonly buckets?: readonly number[]
 }
 
-/** From what nobody notices to what everybody does. */
+/** From delays that nobody notices to delays that everybody notices. */
 const DELIVERY_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const REQUEST_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const CANCEL_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]
 
-/** THE table of metrics, beside those that prom-client has of any Node process. What it names is served, and docs/operations.md's table is made from it. */
+/**
+ * THE table of metrics, in addition to the default metrics of prom-client. All its metrics are served, and the table in
+ * docs/operations.md is generated from it.
+ */
 export const METRICS = {
   runcast_connections: { type: 'gauge', of: 'hub', labels: ['transport'], help: 'Open connections of clients, `websocket` or `sse`.' },
   runcast_connections_opened_total: { type: 'counter', of: 'hub', labels: ['transport'], help: 'Connections of clients that were opened.' },

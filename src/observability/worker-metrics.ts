@@ -2,10 +2,10 @@ import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import type { WorkTally } from '../worker/work-tally.js'
 import { Exposition, type Samples } from './exposition.js'
-import { type JobSources, jobSamples, measureJobs, storeQuestions } from './job-samples.js'
-import { buildScrape, isThere } from './scrape.js'
+import { type JobSources, jobSamples, measureJobs, storeQueries } from './job-samples.js'
+import { buildScrape, checkQuery } from './scrape.js'
 
-/** One queue's worker of this process. */
+/** The worker of one queue in this process. */
 export interface RunningWorker {
   readonly queue: string
   readonly slots: number
@@ -26,7 +26,7 @@ export function workerMetrics(sources: WorkerSources): Scrape {
   measureJobs(exposition, sources.parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(sources.parts), ...workSamples(sources) }),
-    questions: () => [isThere('runcast_ready', areAllThere(sources.readiness)), ...storeQuestions(sources.parts.health)],
+    queries: () => [checkQuery('runcast_ready', areAllThere(sources.readiness)), ...storeQueries(sources.parts.health)],
   })
 }
 

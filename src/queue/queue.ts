@@ -4,11 +4,13 @@ import type { FailureCode } from '../protocol/codes.js'
 import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'
 
-/** How a round ended, as committed by the queue. */
+/**
+ * How a round ended, as committed by the queue. `forced`: the processor did not obey the cancel and was ended by force.
+ */
 export type Outcome =
   | { readonly status: 'completed'; readonly result: unknown; readonly compute_time_s: number }
   | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
-  | { readonly status: 'cancelled' /** Its processor did not obey the cancel and was ended by force. */; readonly forced?: true }
+  | { readonly status: 'cancelled'; readonly forced?: true }
 
 /**
  * How an attempt ended, for the queue to commit. `refused`: the job is not this worker's, or must not be run any more.

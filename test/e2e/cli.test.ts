@@ -122,7 +122,7 @@ t.test('watch tells a job in the process dialect from its beginning, and what ha
 
 t.test('Ctrl-C, SIGTERM and a reader that goes end the watch and not the job, and say how to come back', async (t) => {
   await h.submit({ id: 'left', input: JSON.parse(inputOf('waits')) })
-  const hint = 'The job goes on; "runcast watch left" shows it again, "runcast cancel left" ends it.\n'
+  const hint = 'The job continues; "runcast watch left" shows it again, "runcast cancel left" ends it.\n'
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],

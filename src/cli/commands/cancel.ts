@@ -2,9 +2,9 @@ import { defineCommand } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { callHub, HUB_OPTIONS, hubOf } from '../hub-access.js'
 
-/** Asks for the end of a job of any kind. */
+/** Cancels a job of any kind. */
 export const cancel = defineCommand({
-  about: 'Asks for the end of a job of any kind, and prints its status now.',
+  about: 'Cancels a job of any kind and prints its current status.',
   operands: ['id'],
   options: HUB_OPTIONS,
   run: async ({ id }, given) => {

@@ -1,11 +1,11 @@
 import { defineCommand } from '../command.js'
 
-/** A hub, in this very process, so that signals reach it. */
+/** A hub, in this process, so that signals reach it. */
 export const hub = defineCommand({
-  about: 'A hub: needs REDIS_URL and a key of the tokens (JWT_SECRET).',
+  about: 'Runs a hub. Needs REDIS_URL and a key for tokens (JWT_SECRET).',
   operands: [],
   options: {},
-  notes: ['Settings are environment variables: see the README. SIGTERM ends it in order.'],
+  notes: ['Settings are environment variables: see the README. SIGTERM shuts it down gracefully.'],
   run: async () => {
     await import('../../main.js')
     return undefined

@@ -11,11 +11,11 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1'])
 
 /** The whole stack on this machine, until Ctrl-C. */
 export const start = defineCommand({
-  about: 'Two hubs, a worker of each kind and Redis on this machine, until Ctrl-C.',
+  about: 'Runs two hubs, a worker of each kind and Redis on this machine, until Ctrl-C.',
   operands: [],
   options: {},
   notes: [
-    'Settings are environment variables: see the README. Data lie in .runcast/data of the working directory (DATA_DIR).',
+    'Settings are environment variables: see the README. Data is kept in .runcast/data of the working directory (DATA_DIR).',
     'Without REDIS_URL it runs the redis-server or valkey-server on PATH, else a private copy, which it downloads; RUNCAST_NO_INSTALL=1 forbids that.',
     'The container image has no Redis: there it needs REDIS_URL and JWT_SECRET.',
   ],
@@ -48,7 +48,7 @@ export const start = defineCommand({
 function print(stack: Stack, config: Config): void {
   const isDevelopment = config.REDIS_URL === ''
   for (const node of stack.nodes) process.stdout.write(`hub      ${node}${config.DOCS === 'on' ? `   API reference ${node}/docs` : ''}\n`)
-  // A token is printed where nobody else can use it: on loopback, with a Redis that ends with this process.
+  // A token is printed only if nobody else can use it: on loopback, with a Redis that ends with this process.
   if (isDevelopment && LOOPBACK.has(config.HOST))
     process.stdout.write(`token    ${signToken(stack.jwtSecret, 'developer', TOKEN_SECONDS)}\n`)
   if (isDevelopment) process.stdout.write(`redis    ${stack.redisUrl}\n`)

@@ -55,18 +55,18 @@ export const submit = defineCommand({
   },
 })
 
-/** What to say where the hub does not know the kind: all kinds that there are. Null for any other error. */
+/** The error to show if the hub does not know the kind: it lists all known kinds. Null for any other error. */
 function unknownKind(kind: string, error: unknown, kinds: Kinds): CommandError | null {
   if (kinds.find(kind) || !(error instanceof HubRefusal)) return null
   const fault = error.faults.find(({ path }) => path === '/process_type')
-  // A hub without kinds of its own creates nothing at that address, which it may know for other methods.
+  // A hub without custom kinds has no POST route at this path, but may have other methods.
   if (!fault && error.code !== 'no_route' && error.code !== 'method_not_allowed') return null
   const own = fault?.expected.replace(/^one of /, '').split(', ') ?? []
   const known = [...new Set([...kinds.names, ...own])]
   return new CommandError(`runcast: no kind "${plainLine(kind)}"; there are ${known.join(', ')}`, EXIT.unknown)
 }
 
-/** The address of the job ends with its id, whatever the kind calls it. */
+/** The id of the job: the last part of its URL, for any kind. */
 function idOf({ links }: Record<string, unknown>): string {
   const { self } = links as { self: string } // as every hub answers a submit
   return decodeURIComponent(self.slice(self.lastIndexOf('/') + 1))
@@ -77,9 +77,10 @@ async function readInput(file: string | undefined): Promise<Record<string, unkno
   const content = await contentOf(file)
   try {
     const input: unknown = JSON.parse(content)
-    if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown> // a JSON object
+    // A JSON object.
+    if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown>
   } catch {
-    // Told below, like JSON of another shape.
+    // Reported below, like JSON of another type.
   }
   throw usageError('submit', `--input: expected the JSON of an object in ${file === '-' ? 'stdin' : file}`)
 }

@@ -8,13 +8,13 @@ import { signToken } from '../token.js'
 const ROLES = ['admin', 'worker']
 const HOUR_S = 3600
 
-/** Prints a token and nothing else. Settings other than those of the tokens are not looked at. */
+/** Prints a token and nothing else. Reads only the settings for tokens. */
 export const token = defineCommand({
   about: 'Prints a token (HS256) for a user, signed with JWT_SECRET or what JWT_SECRET_FILE holds.',
   operands: ['sub'],
   options: {
     role: { value: '<role>', about: `${ROLES.join(' or ')}; without it an ordinary user` },
-    seconds: { value: '<seconds>', about: `how long it is good for; ${HOUR_S} without it` },
+    seconds: { value: '<seconds>', about: `how long it is valid; ${HOUR_S} without it` },
   },
   notes: ['Where JWT_ISSUER, JWT_AUDIENCE and the names of the roles are set, as for the hubs, the token has them.'],
   run: async ({ sub }, { role, seconds }) => {

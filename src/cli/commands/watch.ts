@@ -3,13 +3,13 @@ import { defineCommand } from '../command.js'
 import { followJob } from '../follow.js'
 import { HUB_OPTIONS, hubOf } from '../hub-access.js'
 
-/** What the exit code of a watch says, for the help. */
+/** Exit codes of a watch, for the help. */
 export const WATCH_EXITS =
-  'Exit code: 0 completed, 1 failed, 2 wrong command line, 3 cancelled, 4 not known (the hub refuses or cannot be reached), 130 Ctrl-C, 143 SIGTERM; the job goes on.'
+  'Exit code: 0 completed, 1 failed, 2 wrong command line, 3 cancelled, 4 unknown (the hub returned an error or cannot be reached), 130 Ctrl-C, 143 SIGTERM (the job continues).'
 
 /** Watches a job of any kind. */
 export const watch = defineCommand({
-  about: 'Shows a job of any kind live, until it ends; the exit code says how.',
+  about: 'Shows a job of any kind live until it ends. The exit code reports the outcome.',
   operands: ['id'],
   options: { ...HUB_OPTIONS, json: { about: 'each message as a line of JSON' } },
   notes: [WATCH_EXITS],

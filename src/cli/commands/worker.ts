@@ -1,11 +1,11 @@
 import { defineCommand } from '../command.js'
 
-/** A worker, in this very process, so that signals reach it. */
+/** A worker, in this process, so that signals reach it. */
 export const worker = defineCommand({
-  about: 'A worker: needs REDIS_URL; WORKER_KINDS names the kinds of jobs that it takes.',
+  about: 'Runs a worker. Needs REDIS_URL; WORKER_KINDS names the kinds of jobs that it takes.',
   operands: [],
   options: {},
-  notes: ['Settings are environment variables: see the README. SIGTERM ends it in order.'],
+  notes: ['Settings are environment variables: see the README. SIGTERM shuts it down gracefully.'],
   run: async () => {
     await import('../../../workers/main.js')
     return undefined

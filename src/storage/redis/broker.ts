@@ -80,7 +80,8 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   async load(id: string): Promise<Checkpoint | null> {
     const key = this.#keys.checkpoint(id)
     const [version, round, parts, data] = await asked(this.#commands.hmget(key, 'version', 'round', 'parts', 'data'))
-    return data ? { version: Number(version), round: Number(round), parts: JSON.parse(parts ?? '[]') as string[], data } : null // as `advance` wrote it
+    // As `advance` wrote it.
+    return data ? { version: Number(version), round: Number(round), parts: JSON.parse(parts ?? '[]') as string[], data } : null
   }
 
   async drop(id: string, round: number): Promise<void> {

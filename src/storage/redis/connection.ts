@@ -65,7 +65,8 @@ function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {},
 
 /** Whether the server failed to select the database of a connection. */
 function isSelectError(error: Error): boolean {
-  return 'command' in error && (error.command as { name?: unknown } | undefined)?.name === 'select' // as ioredis marks each error reply
+  // As ioredis marks each error reply.
+  return 'command' in error && (error.command as { name?: unknown } | undefined)?.name === 'select'
 }
 
 /** TTL of the key of a probe. */

@@ -147,7 +147,7 @@ export class StoreHealth implements StoreWatch {
     if (!probe) return this.#reason
     const begun = this.#clock.elapsed()
     try {
-      const time = await inTime(probe())
+      const time = await withTimeout(probe())
       if (this.#probe !== probe) return this.#reason
       this.#proven(begun)
       this.#clock.learn(time, begun)
@@ -239,7 +239,7 @@ export function reconnectRule(store: StoreWatch | undefined, then: 1 | 2): (erro
 }
 
 /** Rejects as a command that timed out if the answer takes too long. */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
+async function withTimeout<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('Command timed out')), ANSWER_MS)
