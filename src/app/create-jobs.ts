@@ -1,3 +1,4 @@
+import type { Given } from '../client/client.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
 import { type Config, loadConfig, SETTINGS } from '../config/config.js'
@@ -6,6 +7,7 @@ import type { DefinedKind } from '../core/define-kind.js'
 import { processDialect, processFinal, processView, runDialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
+import { refuseUnknown } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
 import type { InputOf, KindName, RunKindName } from '../kinds/index.js'
@@ -31,8 +33,6 @@ export interface JobsOptions {
   readonly onFault?: (error: unknown) => void
 }
 
-/** Fields with a default may be left out; what else is missing is refused with its path. */
-type Given<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [N in keyof T]?: Given<T[N]> } : T
 export type JobInput<K extends KindName> = Given<InputOf<K>>
 export type OwnJobInput<K extends DefinedKind> = K extends DefinedKind<infer I> ? Given<I> : never
 
@@ -199,14 +199,6 @@ export class Jobs {
 /** Jobs for any Node program, also for one that computes jobs itself; see `Jobs`. Whoever creates them closes them. Throws `invalid` for a URL or prefix that is none. */
 export function createJobs(options: JobsOptions): Jobs {
   return new Jobs(options)
-}
-
-/** Throws `invalid` for an option that there is not, which only JavaScript can give: it would have no effect. */
-function refuseUnknown(options: object, known: readonly string[], at = ''): void {
-  const unknown = Object.keys(options).filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  const detail = unknown.map((name) => ({ path: `${at}/${name}`, expected: `to be one of ${known.join(', ')}` }))
-  throw new RuncastError('invalid', { message: `unknown option ${unknown.join(', ')}: there are ${known.join(', ')}`, issues: detail })
 }
 
 function closed(): RuncastError {
