@@ -1,22 +1,24 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { buildMountedNode, MOUNT_OPTIONS, type MountOptions } from './mounted-hub.js'
+import type { FastifyInstance, FastifyRequest, RegisterOptions } from 'fastify'
+import { buildMountedNode, type MountOptions } from './mounted-hub.js'
 
 export type RuncastPluginOptions = MountOptions<FastifyRequest>
-
-/** What Fastify itself takes from the options of any plugin. */
-const OF_FASTIFY = ['logLevel', 'logSerializers']
 
 /**
  * A hub in a Fastify server of one's own: `app.register(runcast, { prefix: '/runcast', redis: { url }, authenticate })`. It answers what is below the prefix and touches no
  * other route. The hooks of the server run before it. Closing the server moves its clients to other hubs first. Rejects as `mountHub`.
  */
-export async function runcast(app: FastifyInstance, options: RuncastPluginOptions): Promise<void> {
+export async function runcast(app: FastifyInstance, given: RuncastPluginOptions): Promise<void> {
+  // What Fastify itself takes from the options of any plugin is none of the hub's.
+  const {
+    logLevel: _logLevel,
+    logSerializers: _logSerializers,
+    ...options
+  } = given as RuncastPluginOptions & RegisterOptions & { logSerializers?: unknown }
   if (app.initialConfig.http2) throw new TypeError('runcast: a server of HTTP/2 serves no WebSockets; use one of HTTP/1.1')
   const { redact } = await import('../http/plugins/request-logging.js')
   const { mountInFastify } = await import('../http/fastify-mount.js')
-  const log = app.log.child({}, { redact })
   // With the prefixes of the contexts around this one.
-  const node = await buildMountedNode({ ...options, prefix: app.prefix }, [...MOUNT_OPTIONS, ...OF_FASTIFY], () => log, log)
+  const node = await buildMountedNode<FastifyRequest>({ ...options, prefix: app.prefix }, app.log.child({}, { redact }))
   // While the server still answers what is under way, and before it closes its connections.
   app.addHook('preClose', () => node.drain())
   app.addHook('onClose', () => node.close())

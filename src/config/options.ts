@@ -132,6 +132,7 @@ interface Groups {
 /** Settings that are not options of each scope, and options that are not settings. */
 const SCOPES = {
   hub: { without: OF_WORKER, others: ['auth', 'kinds', 'log'] },
+  mount: { without: OF_WORKER, others: ['auth', 'kinds', 'log', 'prefix', 'authenticate', 'sessionMs'] },
   worker: { without: OF_HUB, others: ['work', 'concurrency', 'env', 'log'] },
   client: { without: [...OF_HUB, ...OF_WORKER, 'LOG_LEVEL', 'READY_NEEDS_WRITE'], others: ['owner', 'kinds', 'log'] },
 } as const satisfies Record<string, { without: readonly SettingName[]; others: readonly string[] }>
@@ -165,15 +166,19 @@ export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Grou
   if (issues.length > 0) throw invalid(issues)
   if (!env.REDIS_URL) throw invalid([{ path: '/redis/url', expected: 'a redis:// or rediss:// URL' }])
   try {
-    return loadConfig(env, ['REDIS_URL'], scope === 'hub', kinds)
+    return loadConfig(env, ['REDIS_URL'], isHub(scope) && options.authenticate === undefined, kinds)
   } catch (error) {
     throw error instanceof ConfigError ? invalid(error.faults.map((fault) => issueOf(fault, table))) : error
   }
 }
 
+function isHub(scope: keyof typeof SCOPES): boolean {
+  return scope === 'hub' || scope === 'mount'
+}
+
 /** Option paths such as `limits.maxKeys`, and their settings. */
 function tableOf(scope: keyof typeof SCOPES): Readonly<Record<string, SettingName>> {
-  const grouped = { ...prefixed('redis', REDIS), ...(scope === 'hub' && prefixed('auth', AUTH)) }
+  const grouped = { ...prefixed('redis', REDIS), ...(isHub(scope) && prefixed('auth', AUTH)) }
   const taken: readonly SettingName[] = [...Object.values(REDIS), ...Object.values(AUTH), ...ELSEWHERE, ...SCOPES[scope].without]
   const plain = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !taken.includes(name))
   const options = plain.map((name): [string, SettingName] => [`${name.startsWith('MAX_') ? 'limits.' : ''}${camelCaseOf(name)}`, name])

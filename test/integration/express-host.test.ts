@@ -17,8 +17,8 @@ const loginOf = ({ headers }: IncomingMessage) => USERS.get(headers.cookie?.repl
 /** An Express server with a parser, routes, an error handler and a WebSocket of its own, and a hub beside them. `at`: where the hub's middleware is mounted. */
 async function startExpressHost(t: Test, h: Harness, at = '/', options: Partial<MountOptions> = {}) {
   const { url, prefix } = h.redis
-  const settings = { DRAIN_MS: 0, LINGER_MS: 100, DOCS: 'off', LOG_LEVEL: 'silent', ...options.settings } as const
-  const hub = await mountHub({ prefix: PREFIX, redis: { url, prefix }, authenticate: loginOf, ...options, settings })
+  const usual = { drainMs: 0, lingerMs: 100, docs: false, logLevel: 'silent' } as const
+  const hub = await mountHub({ prefix: PREFIX, redis: { url, prefix }, authenticate: loginOf, ...usual, ...options })
   const app = express()
   app.use('/parsed', express.json())
   app.use('/parsed', (request, response, next) => {

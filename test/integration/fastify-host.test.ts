@@ -6,7 +6,7 @@ import { watchProcesses } from '../../src/client/index.js'
 import type { LoggedIn } from '../../src/http/plugins/login.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import { eventually } from '../support/eventually.js'
-import { HORN, startHarness } from '../support/harness.js'
+import { HORN, SECRET, startHarness } from '../support/harness.js'
 import { type Host, loginOf, PREFIX, type SocketPlugin, sendRaw, startFastifyHost, upgradeStatus } from '../support/hosts.js'
 import { SseClient } from '../support/sse-client.js'
 import { Stage } from '../support/stage.js'
@@ -76,7 +76,7 @@ t.test('[HOST-1] own routes of a host answer as without the hub, whatever its We
 t.test('[HOST-1] [HOST-2] REST, streams, sockets, docs and errors below a prefix, by a login', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor })
-  const host = await startFastifyHost(t, h, { settings: { DOCS: 'on' } })
+  const host = await startFastifyHost(t, h, { docs: true })
   const headers = ofPage(host.origin)
   const submitted = await fetch(`${host.hub}/api/v2/runs`, { method: 'POST', headers, body: JSON.stringify({ input: HORN }) })
   t.equal(submitted.status, 202)
@@ -245,7 +245,7 @@ t.test('[HOST-4] a client without a token asks again with its cookie and goes on
 t.test('[HOST-5] a host that closes moves the clients, and each has the end of its job', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor })
-  const host = await startFastifyHost(t, h, { settings: { DRAIN_MS: 2000, DRAIN_MIN_MS: 0 } })
+  const host = await startFastifyHost(t, h, { drainMs: 2000, drainMinMs: 0 })
   const id = await h.submit()
   const play = await stage.play(id)
   const ws = host.hub.replace('http', 'ws')
@@ -287,10 +287,14 @@ t.test('options that are wrong or unknown are refused at registration', async (t
     t.teardown(() => app.close())
     await app.register(runcast, options as RuncastPluginOptions) // some are wrong
   }
-  await t.rejects(register({ redis, authenticate: loginOf }), /prefix: expected a path/)
-  await t.rejects(register({ prefix: '/runs', redis, authenticate: loginOf, limits: 1 }), /unknown options: limits/)
-  await t.rejects(register({ prefix: '/runs', redis, authenticate: loginOf, settings: { MAX_FUN: 1 } }), /unknown settings: MAX_FUN/)
-  await t.rejects(register({ prefix: '/runs', redis }), /JWT_SECRET or/)
-  await t.rejects(register({ prefix: '/runs', redis, authenticate: loginOf }, { http2: true }), /HTTP\/2/)
-  await t.rejects(register({ prefix: '/runs', redis, authenticate: loginOf }), /Redis at 127.0.0.1:1 cannot be reached/)
+  const login = { redis, authenticate: loginOf }
+  const fault = (path: string) => ({ code: 'invalid', issues: [{ path }] })
+  await t.rejects(register(login), fault('/prefix'))
+  await t.rejects(register({ prefix: '/runs', ...login, limit: 1 }), fault('/limit'))
+  await t.rejects(register({ prefix: '/runs', ...login, limits: { maxFun: 1 } }), fault('/limits/maxFun'))
+  await t.rejects(register({ prefix: '/runs', ...login, sessionMs: 0 }), fault('/sessionMs'))
+  await t.rejects(register({ prefix: '/runs', ...login, auth: { jwtSecret: SECRET } }), fault('/auth'))
+  await t.rejects(register({ prefix: '/runs', redis }), { code: 'invalid' }, 'neither a login nor a key of tokens')
+  await t.rejects(register({ prefix: '/runs', ...login }, { http2: true }), /HTTP\/2/)
+  await t.rejects(register({ prefix: '/runs', ...login }), { code: 'overloaded' })
 })

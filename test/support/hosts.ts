@@ -81,8 +81,8 @@ export async function startFastifyHost(
   if (sockets === 'before') await withSockets()
   if (hasHub) {
     const { url, prefix } = h.redis
-    const settings = { DRAIN_MS: 0, LINGER_MS: 100, DOCS: 'off', ...options.settings } as const
-    await app.register(runcast, { prefix: PREFIX, redis: { url, prefix }, authenticate: loginOf, ...options, settings })
+    const usual = { prefix: PREFIX, redis: { url, prefix }, authenticate: loginOf, drainMs: 0, lingerMs: 100, docs: false }
+    await app.register(runcast, { ...usual, ...options })
   }
   if (sockets === 'after') await withSockets()
   if (sockets === 'scope') {
