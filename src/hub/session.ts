@@ -131,7 +131,7 @@ export class Session {
     const { clock, limits, proof } = this.#options
     this.touch()
     this.#watchLife()
-    this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token came in time.'))
+    this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token arrived in time.'))
     if (proof) this.#enter(proof)
   }
 
@@ -140,7 +140,7 @@ export class Session {
     if (this.#closed || this.#isRefused) return
     this.touch()
     if (this.#violations.isTooFast()) return this.#violation(null, 'Too many messages in one second.')
-    if (text === null) return this.#violation(null, 'Only text frames are read.')
+    if (text === null) return this.#violation(null, 'Only text frames are accepted.')
     const message = decodeClientMessage(text, this.#scope.accepts)
     switch (message.type) {
       case 'breach':
@@ -201,7 +201,7 @@ export class Session {
     if (!identity) return
     // Checked after the wait: if two tokens arrive at once, the second is a renewal.
     const renewal = this.#identity
-    if (renewal && renewal.sub !== identity.sub) throw new RuncastError('forbidden', 'A session stays with the user who opened it.')
+    if (renewal && renewal.sub !== identity.sub) throw new RuncastError('forbidden', 'The new token belongs to another user than the session.')
     if (this.#closed) return
     this.#identity = identity
     if (!renewal) this.#options.onIdentified?.()

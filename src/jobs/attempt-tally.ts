@@ -2,10 +2,10 @@ import { Tally } from '../core/tally.js'
 import type { Settled } from '../queue/queue.js'
 import type { WriteRefusal } from '../storage/broker.js'
 
-/** How an attempt ended, as a label. */
+/** How an attempt ended, as a metric label. */
 type How = 'done' | 'ended' | 'retry' | 'handed_back' | 'refused'
 
-/** What this process has done with attempts at jobs. */
+/** Counters of attempts in this process. */
 export class AttemptTally {
   readonly started = new Tally<[queue: string]>()
   readonly ended = new Tally<[queue: string, How]>()

@@ -8,7 +8,7 @@ import type { FailureCode } from '../protocol/codes.js'
 import type { Settled } from '../queue/queue.js'
 import { textOfTooBig } from '../storage/broker.js'
 
-/** Which try of a round it is, as the hash counts them: failures and lost workers alike. */
+/** One attempt of an execution, numbered as the job's hash counts: failures and lost workers both count. */
 export interface Attempt {
   readonly kind: Kind
   readonly id: string
@@ -17,7 +17,7 @@ export interface Attempt {
   readonly timeoutMs: number
 }
 
-/** What is written of an end, and what the queue commits after it. */
+/** The event that ends an attempt, and what the queue commits after it. */
 export interface Transition {
   readonly event: JobEvent
   readonly settled: Settled
@@ -29,24 +29,27 @@ const MAX_REASON_CHARS = 1000
 const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
 
-/** The attempt that a start would be now. A job that is `running` has lost its worker, and that attempt counts; one that was handed back goes on in its own. */
+/**
+ * The attempt that a start would be now. A `running` job has lost its worker, and that attempt counts. A job that was
+ * returned to the queue continues in its own attempt.
+ */
 export function attemptAtStart({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
   return { kind, id, number: status === 'running' ? attempt + 1 : attempt, of: kind.attempts, timeoutMs }
 }
 
-/** The attempt that is under way, or has just failed: then the state counts the next one already. */
+/** The current attempt, or the one that has just failed: then the state counts the next one already. */
 export function attemptNow({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
   return { kind, id, number: status === 'retrying' ? attempt - 1 : attempt, of: kind.attempts, timeoutMs }
 }
 
-/** The events of a start: on a job that is `running`, that of the next attempt. */
-export function startOf({ kind, id }: Attempt): JobEvent[] {
+/** The events of a start. For a `running` job they are those of the next attempt. */
+export function startEvents({ kind, id }: Attempt): JobEvent[] {
   return [{ ...lostWorker(kind, id), optional: true }, kind.events.status(id, 'running')]
 }
 
 /**
- * A round that has no attempt or no time left ends without its processor. The queue counts neither: it hands out what has lost its worker as often as that
- * happens. One that is being cancelled is left to its start, which is refused.
+ * Ends an execution without its processor if it has no attempt or no time left. The queue counts neither: it hands out
+ * a job again however often its workers are lost. A job in `cancelling` is left to its start, which is refused.
  */
 export function overBeforeStart(attempt: Attempt, state: JobState): Settled | null {
   if (state.status === 'cancelling') return null
@@ -55,17 +58,23 @@ export function overBeforeStart(attempt: Attempt, state: JobState): Settled | nu
   return failed('worker_lost', `The worker was lost in attempt ${attempt.of} of ${attempt.of}.`, '')
 }
 
-/** Handed back, a job goes on in the same attempt, so its bar may not fall; otherwise a new attempt begins at 0. */
-export function lastOf(state: JobState): object {
+/**
+ * The last progress. A job that was returned to the queue continues in the same attempt, so its progress bar must not
+ * fall. A new attempt begins at 0.
+ */
+export function lastProgress(state: JobState): object {
   return state.status === 'queued' ? state.kind.events.last(state) : {}
 }
 
-/** How long a job waits after this attempt has failed, before the next one: 1 s, 2 s, 4 s, … What is announced is what the queue waits. */
+/**
+ * Delay between this failed attempt and the next one, in ms: 1 s, 2 s, 4 s, … The queue waits exactly as long as the
+ * event says.
+ */
 export function retryDelayMs(attempt: number): number {
   return FIRST_DELAY_MS * 2 ** (attempt - 1)
 }
 
-/** The attempt has failed, and another one is to follow; null where it was the last. */
+/** The attempt has failed and is retried. Null if it was the last one. */
 export function again(attempt: Attempt, fault: Error): Transition | null {
   if (attempt.number >= attempt.of) return null
   const delayMs = retryDelayMs(attempt.number)
@@ -75,8 +84,8 @@ export function again(attempt: Attempt, fault: Error): Transition | null {
   return { event, settled: { how: 'retry', error: fault, delayMs } }
 }
 
-/** Its worker stops: it goes on elsewhere, in the same attempt. */
-export function handBack({ kind, id }: Attempt): Transition {
+/** The worker stops: the job is returned to the queue and continues elsewhere, in the same attempt. */
+export function returnToQueue({ kind, id }: Attempt): Transition {
   return { event: kind.events.status(id, 'queued', 'the worker stops'), settled: { how: 'handed back' } }
 }
 
@@ -92,7 +101,10 @@ export function cancelled(forced = false): Settled {
   return { how: 'ended', outcome: { status: 'cancelled', ...(forced && { forced }) } }
 }
 
-/** Why no `completed` message can carry this result; null where one can. So it is a fault now, and not a job that never ends. */
+/**
+ * Why no `completed` event can carry this result; null if one can. The check comes before the commit, since a result
+ * that cannot be published would leave a job that never ends.
+ */
 export function faultOfResult(
   { kind, id }: Pick<Attempt, 'kind' | 'id'>,
   result: object,
@@ -100,7 +112,7 @@ export function faultOfResult(
   maxEventBytes = Number.POSITIVE_INFINITY,
 ): string | null {
   try {
-    if (typeof result !== 'object' || result === null || Array.isArray(result)) throw new TypeError('it is no object')
+    if (typeof result !== 'object' || result === null || Array.isArray(result)) throw new TypeError('it is not an object')
     const event = kind.events.completed(id, { ...result, compute_time_s }, {})
     const bytes = Buffer.byteLength(JSON.stringify(event.message))
     return bytes <= maxEventBytes ? null : `The result cannot be published: ${textOfTooBig('completed', bytes, maxEventBytes)}`
@@ -109,7 +121,7 @@ export function faultOfResult(
   }
 }
 
-/** The lines that are shown where a job fails: the last ten, each cut where it is very long. */
+/** The last ten lines, each cut if it is very long, as shown when a job fails. */
 export function logTailOf(lines: readonly string[]): string[] {
   return lines.slice(-LOG_TAIL_LINES).map((line) => line.slice(0, LOG_LINE_CHARS))
 }

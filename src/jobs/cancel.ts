@@ -10,11 +10,12 @@ const WAITING: readonly Status[] = ['queued', 'retrying', 'paused']
 const MAX_TRIES = 10
 
 /**
- * Cancels a job: one that waits ends at once; one that a worker computes is told to, wherever it runs. Answers with the status now. Rejects with `already_final`,
- * and as `read` does, which reads the job as its caller may see it.
+ * Cancels a job. A waiting job ends at once. A running job is asked to stop, on whichever worker it runs. Returns the
+ * current status. Rejects with `already_final`, and as `read` does, which reads the job with the caller's permissions.
  */
-export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>): Promise<Status> {
-  // One write, unless the job starts or is handed back between its read and the write: then it is refused, and the next turn sees where the job is.
+export async function cancelJob(ports: Finalizer, read: () => Promise<JobState>): Promise<Status> {
+  // Usually one write. If the job starts or returns to the queue between the read and the write, the write is refused,
+  // and the next turn reads the new status.
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const state = await read()
     if (isFinal(state.status)) throw new RuncastError('already_final')
@@ -23,19 +24,19 @@ export async function cancelJob(parts: Finalizer, read: () => Promise<JobState>)
     const event = isComputed(state.status)
       ? events.status(id, 'cancelling')
       : { ...events.cancelled(id, events.last(state)), from: WAITING }
-    const written = await parts.broker.publish(id, [event], controlWriter(round))
-    if (written.ok) parts.tally?.cancels.add(kind.name)
-    // Refused because it is there already: this very write arrived twice, or somebody else was as fast.
+    const written = await ports.broker.publish(id, [event], controlWriter(round))
+    if (written.ok) ports.tally?.cancels.add(kind.name)
+    // Refused because it has been written already: this write arrived twice, or another process was as fast.
     const status = written.ok ? event.to : written.status
     const ref = queuedRoundOf(state)
     if (status === 'cancelled') {
-      if (written.ok) parts.onFinal?.({ job: id, kind: kind.name, round, status, source: 'cancel', cancelMs: 0 })
-      await finalize(parts, ref, { status }, 'cancel')
+      if (written.ok) ports.onFinal?.({ job: id, kind: kind.name, round, status, source: 'cancel', cancelMs: 0 })
+      await finalize(ports, ref, { status }, 'cancel')
       return status
     }
     if (status === 'cancelling') {
-      if (kind.inSteps) await scheduleStep(parts, state)
-      else await parts.queue.cancelOnOwner(ref)
+      if (kind.inSteps) await scheduleStep(ports, state)
+      else await ports.queue.cancelOnOwner(ref)
       return status
     }
   }

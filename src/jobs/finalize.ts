@@ -17,51 +17,55 @@ export interface Finalizer {
   readonly feeds: Feeds
   readonly queue: Queue
   readonly backlog: Pick<Backlog, 'step'>
-  /** Told of each end that this process has written. */
+  /** Called for each end that this process has written. */
   readonly onFinal?: (final: Final) => void
-  /** Where it is counted what else this process does with jobs. */
+  /** Counters of submits, retries and cancels. */
   readonly tally?: JobTally
 }
 
 /**
- * Ends a round: writes its one final entry, then takes it from its owner's active jobs, tells the job that it is a part of, removes the queue's job, and takes it
- * out of the sweeper's index (one that goes on in steps by its last look). Idempotent, for any caller at any time after the queue has committed; another round is left alone. The order loses no result: until the entry
- * is written, the queue keeps the outcome. `writer`: of whoever gives a worker up; nothing is done where another one has begun.
+ * Ends an execution. It writes the one final event, removes the job from its owner's active-jobs index, schedules the
+ * next step of its parent, removes the queue's job, and removes the execution from the sweeper's index (for a job in
+ * steps, the sweeper does this once all children have ended). Idempotent: any caller may call it at any time after the
+ * queue has committed. Another execution is not touched. The order loses no result: the queue keeps the outcome until
+ * the event is written. `writer` is the fencing writer of the process that gives up a worker; nothing happens if
+ * another writer has begun.
  */
 export async function finalize(
-  parts: Finalizer,
+  ports: Finalizer,
   ref: QueueRef,
   outcome: Outcome,
   source: FinalSource,
   writer: Writer = controlWriter(ref.round),
 ): Promise<void> {
-  const { broker, store, queue } = parts
+  const { broker, store, queue } = ports
   const state = (await broker.read(ref.id))?.state
   if (state?.round === ref.round && !isFinal(state.status)) {
     const written = await broker.publish(ref.id, finalEvents(state, outcome), writer)
     if (!written.ok && written.reason === 'too_big') {
       const error = `The result cannot be published: ${written.text}`
-      return finalize(parts, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
+      return finalize(ports, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
     }
     if (written.ok)
-      parts.onFinal?.({ job: ref.id, kind: state.kind.name, round: ref.round, status: outcome.status, source, ...detailOf(state, outcome) })
+      ports.onFinal?.({ job: ref.id, kind: state.kind.name, round: ref.round, status: outcome.status, source, ...detailOf(state, outcome) })
     if (!written.ok && written.reason === 'stale_writer') return
-    // `final`: somebody else was faster. `unknown_job`: it has expired. Anything else would leave a job that never ends.
+    // `final`: another process was faster. `unknown_job`: the job has expired. Any other refusal would leave a job that
+    // never ends.
     if (!written.ok && !['final', 'stale_round', 'unknown_job'].includes(written.reason)) {
       throw new Error(`job ${ref.id} cannot end as ${outcome.status}: ${written.reason} in ${written.status}`)
     }
   }
   if (state?.round === ref.round) {
-    await tellOwner(parts, state, false)
-    await scheduleParentStep(parts, state)
+    await updateActiveIndex(ports, state, false)
+    await scheduleParentStep(ports, state)
   }
-  // While a worker still holds it, the sweeper keeps an eye on it.
+  // While a worker still holds it, the sweeper keeps watching it.
   if (!(await queue.remove(ref))) return
-  if (state?.kind.inSteps) return scheduleStep(parts, state) // its last step winds down what it is made of
+  if (state?.kind.inSteps) return scheduleStep(ports, state) // its last step cancels its children
   await store.deactivate(ref)
 }
 
-/** What there is to say of an end beside its status. */
+/** Details of an end besides its status. */
 function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
   if (outcome.status === 'failed') return { code: outcome.code }
   if (outcome.status !== 'cancelled') return {}
@@ -73,19 +77,19 @@ function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'co
 }
 
 /**
- * Puts a job among its owner's active ones, or takes it from them, and looks whether that is still so: a round may have ended, or the next one have begun,
- * while this was under way. Whoever acts last has looked after it.
+ * Adds a job to its owner's active-jobs index, or removes it, and then checks whether that is still right: meanwhile an
+ * execution may have ended, or the next one may have begun. So the last process to write leaves the index correct.
  */
-export async function tellOwner(
-  parts: Pick<Finalizer, 'broker' | 'feeds'>,
+export async function updateActiveIndex(
+  ports: Pick<Finalizer, 'broker' | 'feeds'>,
   job: { id: string; owner: string },
   isActive: boolean,
 ): Promise<void> {
-  const { broker, feeds } = parts
+  const { broker, feeds } = ports
   await (isActive ? feeds.add(job.owner, job.id) : feeds.remove(job.owner, job.id))
   const now = (await broker.read(job.id))?.state
   const isActiveNow = now !== undefined && !isFinal(now.status)
-  if (isActiveNow !== isActive) await tellOwner(parts, job, isActiveNow)
+  if (isActiveNow !== isActive) await updateActiveIndex(ports, job, isActiveNow)
 }
 
 function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
@@ -93,8 +97,8 @@ function finalEvents(state: JobState, outcome: Outcome): JobEvent[] {
   const last = events.last(state)
   switch (outcome.status) {
     case 'completed':
-      // The queue has brought back what the processor returned, as JSON; the event's schema checks it.
-      // A Redis that came back without its last writes may know nothing of the start.
+      // The queue returns the processor's result as JSON, and the event's schema checks it. A Redis that has lost its
+      // last writes may not know the start.
       return [
         { ...events.status(state.id, 'running'), optional: true },
         events.completed(state.id, { ...(outcome.result as object), compute_time_s: outcome.compute_time_s }, last),

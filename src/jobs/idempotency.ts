@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 
-/** What a client may send as its key: 1 to 255 visible ASCII characters. */
+/** Pattern of an idempotency key: 1 to 255 visible ASCII characters. */
 export const IDEMPOTENCY_KEY_PATTERN = '^[!-~]{1,255}$'
 
 /**
- * The id of the job that a user's key stands for: a UUIDv8 (RFC 9562, section 5.8) of owner, kind and key. The same three give the same id, so a repeated
- * submit is one of the same id and needs no memory of its own; another user's key never meets it.
+ * The job id for an idempotency key: a UUIDv8 (RFC 9562, section 5.8) of owner, kind and key. The same three values
+ * give the same id. So a repeated submit has the same id and needs no storage of its own, and keys of different users
+ * never collide.
  */
 export function idOfKey(owner: string, kind: string, key: string): string {
-  // As JSON, so that no two triples read alike.
+  // As JSON, so that different triples never have the same text.
   const bytes = createHash('sha256')
     .update(JSON.stringify([owner, kind, key]))
     .digest()

@@ -5,12 +5,13 @@ import { Checker } from '../protocol/checker.js'
 import { RuncastError } from '../protocol/codes.js'
 import { asPlainJson, ExactNumber, stringifyJson } from '../protocol/json.js'
 
-/** Of a kind, made when it is first asked for. */
+/** One per kind, created on first use. */
 const checkers = new WeakMap<Kind, Checker<TSchema>>()
 
 /**
- * An input with its defaults, checked; what was given may be a part of it. `solvers`: those that are configured. Throws `invalid` with the path of each faulty
- * field and what is expected there, also for a number that a double cannot hold.
+ * Fills in the defaults of an input and checks it. The result may share parts with `input`. `solvers`: the configured
+ * solvers. Throws `invalid` with the path of each faulty field and the expected value, also for a number that a double
+ * cannot hold.
  */
 export function normaliseInput<I>(kind: Kind & { readonly '~input'?: I }, input: unknown, solvers: readonly string[] = []): I {
   const checker = checkerOf(kind)
@@ -29,14 +30,20 @@ function checkerOf(kind: Kind): Checker<TSchema> {
   return checker
 }
 
-/** The input of a configured solver, which alone knows what is in it: numbers keep their text. Throws `invalid` for what is no object, or what JSON cannot hold. */
+/**
+ * The input of a configured solver. Only the solver knows its content, so numbers keep their text. Throws `invalid` for
+ * a value that is not an object, or that JSON cannot hold.
+ */
 export function objectOf(input: unknown): object {
   const plain = asPlainJson(input, '/input', 'exact')
   if (typeof plain === 'object' && plain !== null && !Array.isArray(plain) && !(plain instanceof ExactNumber)) return plain
   throw new RuncastError('invalid', { issues: [{ path: '/input', expected: 'an object' }] })
 }
 
-/** Digest of an input: the same for the same content, whatever the order of its fields. A number that a double would change counts by its text. */
+/**
+ * Digest of an input. It depends on the content, not on the order of the fields. A number that a double would change is
+ * digested by its text.
+ */
 export function digestOf(kind: Kind, input: unknown): string {
   return createHash('sha256')
     .update(`${kind.name} ${stringifyJson(input, true)}`)

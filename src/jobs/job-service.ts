@@ -15,29 +15,32 @@ import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
 import type { ActiveRounds, HistoryPage, JobParts, JobStore, Phase } from '../storage/job-store.js'
 import { cancelJob } from './cancel.js'
-import { type Finalizer, tellOwner } from './finalize.js'
+import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, normaliseInput, objectOf } from './input.js'
 import { scheduleStep } from './sweeper/schedule-step.js'
 
 export interface Submission {
-  /** Client-supplied, or made of the key, or a UUIDv7. */
+  /** Given by the client, or derived from the key, or a UUIDv7. */
   readonly id?: string
-  /** The same key, owner and kind again is the same job. */
+  /** Idempotency key: the same key, owner and kind identify the same job. */
   readonly key?: string
   readonly owner: string
-  /** Its name. */
+  /** The name of the kind. */
   readonly kind: string
   readonly input: unknown
-  /** Without it the first one of its kind. */
+  /** Default: the first solver of the kind. */
   readonly solver?: string
-  /** The job that it is a part of: it takes none of its owner's places and is not counted, since that one is. */
+  /**
+   * The parent job. A child takes none of its owner's slots and does not count towards the quota, since the parent
+   * does.
+   */
   readonly parent?: string
-  /** How long a round may take, in seconds; without it as long as its solver or kind may. */
+  /** Timeout of an execution in seconds. Default: that of its solver or kind. */
   readonly timeoutS?: number
 }
 
-/** How long a round may take where its submit does not say, in ms: by name of the kind, and by queue where a solver has a time of its own. */
+/** Default timeouts of an execution in ms, by kind name, or by queue for a solver with its own timeout. */
 export type Timeouts = Readonly<Record<string, number>>
 
 /** A page of jobs, newest first. */
@@ -46,27 +49,27 @@ export interface JobPage {
   readonly cursor?: string
 }
 
-/** Whether a user may see a job of this owner. To whom it is not shown, it does not exist. */
+/** Whether a user may view a job of this owner. A job that may not be viewed is reported as absent. */
 export type View = (owner: string) => boolean
 
-/** Which entries of a log. */
+/** Selects entries of a log. */
 export interface HistoryQuery {
   readonly after: number
   readonly limit: number
-  /** All without it; `state`: that of the job. */
+  /** Filter; default: all entries. `state` is that of the job. */
   isWanted?(entry: Entry, state: JobState): boolean
 }
 
-/** How often one page of a filtered list asks for more jobs to look at. */
+/** Maximum reads of the index for one page of a filtered list. */
 const MAX_LOOKS = 20
-/** Most entries of a log that are read at once. */
+/** Maximum entries of a log per read. */
 const MAX_HISTORY = 1000
 
-/** What is said where a limit is reached, by which. */
+/** Error codes and messages, by the limit that was reached. */
 const LIMITS = {
-  hour: { code: 'quota', message: 'This user has submitted as many jobs as are allowed in an hour.' },
-  waiting: { code: 'quota', message: 'As many jobs of this user wait as are allowed to.' },
-  full: { code: 'overloaded', message: 'As many jobs wait as are allowed to; try again later.' },
+  hour: { code: 'quota', message: 'Quota exceeded: this user has submitted the maximum number of jobs per hour.' },
+  waiting: { code: 'quota', message: 'Quota exceeded: this user has the maximum number of waiting jobs.' },
+  full: { code: 'overloaded', message: 'The maximum number of jobs is waiting; retry later.' },
 } as const
 
 export interface JobServicePorts extends Finalizer {
@@ -74,37 +77,41 @@ export interface JobServicePorts extends Finalizer {
   readonly store: JobStore & JobParts & ActiveRounds
   readonly scheduler: Pick<FairScheduler, 'reserve'>
   readonly timeoutsMs: Timeouts
-  /** Names of the solvers that are configured, beside those that a kind has of its own. */
+  /** Names of the configured solvers, in addition to those of a kind itself. */
   readonly solvers: readonly string[]
 }
 
-/** The life of jobs as their users steer it. Every member rejects with a `RuncastError` for what the caller did wrong. */
+/**
+ * Submit, read, list, cancel, pause and retry jobs. Every member rejects with a `RuncastError` for an error of the
+ * caller.
+ */
 export class JobService {
   readonly #ports: JobServicePorts
 
-  constructor(parts: JobServicePorts) {
-    this.#ports = parts
+  constructor(ports: JobServicePorts) {
+    this.#ports = ports
   }
 
-  /** Those that this process knows. */
+  /** Kinds that this process knows. */
   get kinds(): Kinds {
     return this.#ports.kinds
   }
 
-  /** Names of the solvers that are configured, beside those that a kind has of its own. */
+  /** Names of the configured solvers, in addition to those of a kind itself. */
   get solvers(): readonly string[] {
     return this.#ports.solvers
   }
 
   /**
-   * Enqueues a job, or rejects with `quota`. The same id and input again by its owner is answered with the job as it is, whatever the quota; `other_input` and
-   * `id_taken` otherwise. The order (quota, sweeper's index, hash, both again with the user's index, announcement, queue) is fixed: from the moment that the hash is
-   * written, whatever dies, the sweeper finds the job and puts it into the queue.
+   * Enqueues a job, or rejects with `quota`. Idempotent: the same id and input from the same owner returns the existing
+   * job, whatever the quota; otherwise rejects with `other_input` or `id_taken`. The order is fixed: quota, sweeper's
+   * index, hash, both again together with the user's index, active-jobs index, queue. Once the hash is written, the
+   * sweeper finds the job and enqueues it, whichever process dies.
    */
   async submit({ owner, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
     const { broker, store, queue, kinds, timeoutsMs } = this.#ports
     const kind = kinds.find(rest.kind)
-    if (!kind) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'a kind that this program knows' }] })
+    if (!kind) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'the name of a registered kind' }] })
     const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind.name, key))
     if (!isJobId(id)) {
       throw new RuncastError('invalid', {
@@ -127,7 +134,7 @@ export class JobService {
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
     const first = kind.events.status(id, 'queued')
-    // The moment that its first message says too, so that whoever is told of the job from there on knows the same.
+    // The timestamp of its first event, so that every subscriber sees the same creation time.
     const created_at = String(first.message.timestamp)
     const job = { id, kind: kind.name, owner, solver, parent, input: stringifyJson(normalised), digest, timeoutMs, generation, created_at }
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
@@ -137,22 +144,23 @@ export class JobService {
     if (!answer.created && answer.existing.owner !== owner) throw new RuncastError('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new RuncastError('other_input')
     const state = await this.#require(id, () => true)
-    // Also where it was there before: its first submit may have died right here. Doing it again changes nothing.
+    // Also for an existing job: its first submit may have died right here. Repeating it changes nothing.
     if (state.status === 'queued') {
-      await tellOwner(this.#ports, state, true)
+      await updateActiveIndex(this.#ports, state, true)
       await queue.add(queuedRoundOf(state))
     }
     return state
   }
 
-  /** `kind`: its name; null where any will do. */
+  /** `kind`: the name of a kind; null for any kind. */
   read(kind: string | null, id: string, view: View): Promise<JobState> {
     return this.#require(id, view, kind)
   }
 
   /**
-   * Own jobs of one kind or of all, newest first; of the active ones those first whose round began last. A page may hold fewer than `limit`, also none, and yet
-   * have a cursor: what has expired is left out. With a `phase` only jobs are read that the index of the active ones has in it, or not.
+   * The user's jobs of one kind or of all kinds, newest first; active jobs are ordered by the start of their last
+   * execution. A page may hold fewer than `limit` jobs, even none, and still have a cursor, because expired jobs are
+   * left out. With a `phase`, only jobs inside (or outside) the active-jobs index are read.
    */
   async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
     const jobs: JobState[] = []
@@ -167,8 +175,8 @@ export class JobService {
   }
 
   /**
-   * The durable entries after a seq that are wanted, at most `limit`, and the state that they lead to. Fewer than `limit`, also none, are there only at the end of
-   * the log; else `next` is the seq to go on from.
+   * The persisted entries after a seq that pass the filter, at most `limit`, and the state they lead to. Fewer than
+   * `limit` entries, even none, mean the end of the log. Otherwise `next` is the seq to continue from.
    */
   async history(
     kind: string | null,
@@ -180,7 +188,7 @@ export class JobService {
     const entries: Entry[] = []
     let from = after
     let truncated = false
-    // Where few are wanted the next look is for more.
+    // If few entries pass the filter, the next read is larger.
     for (let size = limit; ; size = Math.min(2 * size, MAX_HISTORY)) {
       const page = await this.#ports.store.history(id, from, size)
       if (!page) throw new RuncastError('not_found')
@@ -194,14 +202,15 @@ export class JobService {
     }
   }
 
-  /** A job that waits ends at once; one that runs is told to, wherever it runs. Answers with the status now. */
+  /** Cancels a job: see `cancelJob`. Returns the current status. */
   cancel(id: string, view: View): Promise<Status> {
     return cancelJob(this.#ports, () => this.#require(id, view))
   }
 
   /**
-   * Pauses a job that goes on in steps, or lets it go on: what is computed goes on to its end, what waits is taken back until then. Answers with the status now,
-   * `paused` or `running`; `not_running` for a job that is in neither, or in no steps.
+   * Pauses or resumes a job in steps. Running children continue to their end; waiting children are withdrawn until the
+   * job is resumed. Returns the current status, `paused` or `running`. Rejects with `not_running` for a job that is in
+   * neither status or not in steps.
    */
   async pause(kind: string | null, id: string, view: View, to: 'paused' | 'running'): Promise<Status> {
     const state = await this.#require(id, view, kind)
@@ -214,9 +223,11 @@ export class JobService {
   }
 
   /**
-   * A new round of a job that failed or was cancelled; `not_final` for any other, `is_part` for a part of another one, `quota` where its owner has no more. Of two at the same moment one writes the round and both are answered with it.
-   * The order (quota, sweeper's index, hash, sweeper's index again, owner's index, announcement, queue) is fixed: from the moment that the round is written the
-   * sweeper finds it. It stands in the index before; and since a sweeper that came in between has taken it out again, it is put in once more.
+   * Starts a new execution of a failed or cancelled job. Rejects with `not_final` for any other job, `is_part` for a
+   * child job, and `quota` if its owner has no quota left. Of two concurrent calls one writes the execution, and both
+   * return it. The order is fixed: quota, sweeper's index, hash, sweeper's index again, owner's index, active-jobs
+   * index, queue. Once the execution is written, the sweeper finds it, because it was added to the index before. It is
+   * added again afterwards, since a sweep in between may have removed it.
    */
   async retry(id: string, view: View): Promise<JobState> {
     const { broker, store, feeds, queue } = this.#ports
@@ -228,29 +239,35 @@ export class JobService {
     const event = opening('round', ended.kind, ended.kind.events.status(id, 'queued'))
     const written = await broker.publish(id, [event], controlWriter(round))
     const state = await this.#require(id, view)
-    // `stale_round`: this very write arrived twice, or somebody else was as fast. What follows changes nothing where it was done before.
+    // `stale_round`: this write arrived twice, or another process was as fast. Repeating the rest changes nothing.
     if (!written.ok && (written.reason !== 'stale_round' || state.round !== round)) throw new RuncastError('not_final')
     await store.reactivate({ ...state, kind: state.kind.name })
     if (written.ok) this.#ports.tally?.retried.add(state.kind.name)
     if (state.status === 'queued') {
       await feeds.add(state.owner, id, true)
       // It may have been cancelled meanwhile.
-      await tellOwner(this.#ports, state, true)
+      await updateActiveIndex(this.#ports, state, true)
       await queue.add(queuedRoundOf(state))
     }
     return state
   }
 
-  /** What comes before a round is written: its owner's quota, then the sweeper's index, which must not miss it. */
+  /**
+   * Runs before an execution is written: reserves the owner's quota, then adds to the sweeper's index, so that the
+   * sweeper cannot miss it.
+   */
   async #open({ id, owner, parent }: Pick<JobState, 'id' | 'owner' | 'parent'>, number: number): Promise<void> {
-    const { scheduler: gate, store } = this.#ports
+    const { scheduler, store } = this.#ports
     const round = { id, round: number }
-    const reserved = await gate.reserve(owner, round, parent !== null)
+    const reserved = await scheduler.reserve(owner, round, parent !== null)
     if (!reserved.ok) throw refusalOf(reserved)
     await store.activate(round, storeClock.now())
   }
 
-  /** Those of these jobs that there are; what has expired, or is another's by now, leaves the owner's index. */
+  /**
+   * The jobs of these ids that exist. Ids that have expired or now belong to another owner are removed from the owner's
+   * index.
+   */
   async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
     const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#ports.broker.read(id))?.state })))
     const expired = read.filter(({ state }) => state?.owner !== owner)
@@ -279,6 +296,6 @@ function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {
 function defaultTimeoutMs(job: { readonly kind: Kind; readonly solver: string | null }, timeoutsMs: Timeouts): number {
   const { name, timeoutS } = job.kind
   const ms = timeoutsMs[queueOf(job)] ?? timeoutsMs[name] ?? (typeof timeoutS === 'number' ? timeoutS * 1000 : undefined)
-  if (ms === undefined) throw new TypeError(`no timeout of the kind ${name}`)
+  if (ms === undefined) throw new TypeError(`the kind ${name} has no timeout`)
   return ms
 }

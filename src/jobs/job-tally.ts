@@ -2,40 +2,43 @@ import { Durations, Tally } from '../core/tally.js'
 import type { FailureCode } from '../protocol/codes.js'
 import type { FinalStatus } from '../protocol/status.js'
 
-/** Who noticed that a round has ended: the hook of its worker, news of the queue, the sweeper, or whoever cancelled it while it waited. */
+/**
+ * Which process noticed the end of an execution: its worker, the queue's events, the sweeper, or the process that
+ * cancelled it while it waited.
+ */
 export type FinalSource = 'worker' | 'queue' | 'sweeper' | 'cancel'
 
 export interface Final {
   readonly job: string
-  /** Its name. */
+  /** The name of the kind. */
   readonly kind: string
   readonly round: number
   readonly status: FinalStatus
   readonly source: FinalSource
-  /** Cancelled, by the end of a processor that did not obey. */
+  /** Cancelled by force, since the processor did not obey. */
   readonly forced?: boolean
-  /** Of a failure. */
+  /** Of a failed execution. */
   readonly code?: FailureCode
-  /** Cancelled: how long that took since somebody asked for it. */
+  /** Of a cancelled execution: time from the request to the end, in ms. */
   readonly cancelMs?: number
 }
 
-/** Who may find that a worker is lost. */
+/** Sources that can detect a lost worker. */
 const NOTICING_LOSS: readonly FinalSource[] = ['worker', 'queue', 'sweeper']
 
-/** What this process has done with jobs, by the names of their kinds. */
+/** Counters of jobs in this process, by kind. */
 export class JobTally {
   readonly submitted = new Tally<[kind: string]>()
-  /** New rounds. */
+  /** New executions. */
   readonly retried = new Tally<[kind: string]>()
   readonly cancels = new Tally<[kind: string]>()
-  /** The code is that of a failure, else empty. */
+  /** The code of a failure, otherwise empty. */
   readonly finals: Tally<[kind: string, FinalStatus, FinalSource, FailureCode | '']>
   readonly forced: Tally<[kind: string]>
-  /** From the cancel of a job to its end. */
+  /** Time from the cancel request of a job to its end. */
   readonly cancelling = new Durations<[kind: string]>()
 
-  /** `kinds`: names of those that are counted from the start, with 0. */
+  /** `kinds`: names of the kinds whose counters start at 0. */
   constructor(kinds: readonly string[]) {
     this.finals = new Tally(
       kinds.flatMap((kind) =>

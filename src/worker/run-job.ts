@@ -2,7 +2,7 @@ import { inputOf, type JobState } from '../core/job-state.js'
 import type { Kind, KindDialect } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import { deadlineOf } from '../core/timeout.js'
-import { type Attempt, attemptAtStart, faultOfResult, lastOf, overBeforeStart, startOf } from '../jobs/attempt.js'
+import { type Attempt, attemptAtStart, faultOfResult, lastProgress, overBeforeStart, startEvents } from '../jobs/attempt.js'
 import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
@@ -59,14 +59,14 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   if (over) return over
   const context = contextOf(task, runner)
   runner.onStart(context)
-  const refusal = await context.write(startOf(attempt))
+  const refusal = await context.write(startEvents(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
   runner.onStarted?.()
   context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
   try {
     const input = inputOf(state, task.input) // checked when it was submitted
-    const settings = { last: lastOf(state), graceMs: runner.cancelGraceMs }
+    const settings = { last: lastProgress(state), graceMs: runner.cancelGraceMs }
     const result = plainResult(await compute({ ...task, input }, processor, context, settings))
     await context.close()
     if (context.givenUp) throw context.givenUp

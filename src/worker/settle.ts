@@ -1,4 +1,4 @@
-import { type Attempt, again, cancelled, failed, handBack, retryDelayMs, timedOut } from '../jobs/attempt.js'
+import { type Attempt, again, cancelled, failed, retryDelayMs, returnToQueue, timedOut } from '../jobs/attempt.js'
 import type { Settled } from '../queue/queue.js'
 import type { WriteRefusal } from '../storage/broker.js'
 import type { JobContext } from './job-context.js'
@@ -25,7 +25,7 @@ async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Pr
       // It would be refused again.
       return failed('solver_error', (stop.cause ?? stop).message, context.logTail)
     case 'stopping': {
-      const { event, settled } = handBack(attempt)
+      const { event, settled } = returnToQueue(attempt)
       return settleWrite(attempt, context, await context.write([event]), settled)
     }
     case 'lost':

@@ -62,7 +62,7 @@ t.test('[KIND-4] a result that is no object is a failure, and not tried again', 
   const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'shapeless' })
   const tab = await stack.connect('/ws')
   await stack.call('POST', '/api/processes', { process_type: 'shapeless', input: {} })
-  t.match(await tab.next('process_failed'), { code: 'solver_error', error: 'The result is not valid: it is no object', attempts: 1 })
+  t.match(await tab.next('process_failed'), { code: 'solver_error', error: 'The result is not valid: it is not an object', attempts: 1 })
 })
 
 t.test('[KIND-4] [TIMEOUT-1] its time is the kind’s own, unless the submit says another', async (t) => {

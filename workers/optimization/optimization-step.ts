@@ -4,7 +4,7 @@ import { controlWriter, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
 import { storeClock } from '../../src/core/store-clock.js'
 import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
-import { cancelChildren, endPart } from '../../src/jobs/sweeper/cancel-children.js'
+import { cancelChildren, endChild } from '../../src/jobs/sweeper/cancel-children.js'
 import { scheduleStep } from '../../src/jobs/sweeper/schedule-step.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
@@ -87,7 +87,7 @@ async function standingOf(parts: StepPorts, state: JobState): Promise<Standing |
   if (checkpoint?.round !== state.round) return null
   const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
   // The step that took them back, or in, may have died before it told them to end, or to expire.
-  const ended = await Promise.all(ledger.leaving.map((id) => endPart(parts, id)))
+  const ended = await Promise.all(ledger.leaving.map((id) => endChild(parts, id)))
   const leaving = ledger.leaving.filter((_, i) => !ended[i])
   return { state, input: inputOf(state), version: checkpoint.version, ledger: { ...ledger, leaving } }
 }

@@ -173,7 +173,7 @@ class UserScope implements Scope, Follower {
   async #subscribe(id: string, after: Position | null): Promise<void> {
     const { hub } = this.#context
     if (!this.#handles.has(id) && this.#isFull)
-      throw new RuncastError('rate_limited', `At most ${this.#limits.maxSubscriptions} processes are followed at a time.`)
+      throw new RuncastError('rate_limited', `At most ${this.#limits.maxSubscriptions} processes can be followed at a time.`)
     const handle = isJobId(id) ? await hub.subscribe({ ...this.#subscribeOptions(id), ...(after && { after }) }) : null
     if (!handle) throw new RuncastError('not_found')
     if (this.#released) return handle.release()

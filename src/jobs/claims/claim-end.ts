@@ -6,11 +6,11 @@ import type { ClaimEnd } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import type { Claim, Claims } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
-import { again, attemptNow, cancelled, failed, faultOfResult, handBack, timedOut } from '../attempt.js'
+import { again, attemptNow, cancelled, failed, faultOfResult, returnToQueue, timedOut } from '../attempt.js'
 import type { AttemptTally } from '../attempt-tally.js'
 import { type Finalizer, finalize } from '../finalize.js'
 
-/** What an end comes to: what is written of it, and what the queue commits. */
+/** The result of an end: the event to write, and what the queue commits. */
 export interface Conclusion {
   readonly event?: JobEvent
   readonly settled: Settled
@@ -23,8 +23,9 @@ export interface Circumstances {
 }
 
 /**
- * What becomes of a job whose worker says that it has ended so. A result stands whatever happened meanwhile; anything else of a job that is cancelled, or out
- * of time, is the end of that. Throws `invalid` for a result that no message can carry, and for a cancel that nobody has asked for.
+ * What happens to a job whose worker reports this end. A result always stands. Any other end of a cancelled job is a
+ * cancel, and of a timed-out job a timeout. Throws `invalid` for a result that no event can carry, and for a cancel
+ * that nobody requested.
  */
 export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: Circumstances): Conclusion {
   if (end.type === 'completed') {
@@ -41,30 +42,30 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
       return retry ?? { settled: failed(end.code, end.error, logTail) }
     }
     case 'released':
-      return handBack(attemptNow(state))
+      return returnToQueue(attemptNow(state))
     case 'cancelled':
-      throw new RuncastError('invalid', 'Nobody has cancelled this job: released hands it back, failed ends it.')
+      throw new RuncastError('invalid', 'Nobody has cancelled this job: released returns it to the queue, failed ends it.')
   }
 }
 
-/** What an end of a claim needs. */
+/** Ports for the end of a lease. */
 export interface ClaimEnder extends Finalizer {
   readonly claims: Claims
-  /** Where attempts are counted. */
+  /** Counters of attempts. */
   readonly attempts?: AttemptTally
 }
 
-/** Commits an end to the queue, then ends the round where that was its end. False where the claim was lost before. */
-export async function conclude(parts: ClaimEnder, claim: Claim, lock: string, settled: Settled): Promise<boolean> {
-  if (!(await parts.claims.settle(claim, lock, settled))) return false
-  parts.attempts?.settled(claim.queue, settled.how)
-  await finishRound(parts, claim)
+/** Commits an end to the queue, then finalizes the execution if it has ended. False if the lease was lost before. */
+export async function conclude(ports: ClaimEnder, claim: Claim, lock: string, settled: Settled): Promise<boolean> {
+  if (!(await ports.claims.settle(claim, lock, settled))) return false
+  ports.attempts?.settled(claim.queue, settled.how)
+  await finishRound(ports, claim)
   return true
 }
 
-/** The final event, if the queue has committed the end of the round. May be done again. */
-export async function finishRound(parts: Finalizer, { queue, id, round }: Claim): Promise<void> {
+/** Publishes the final event if the queue has committed the end of the execution. May be repeated. */
+export async function finishRound(ports: Finalizer, { queue, id, round }: Claim): Promise<void> {
   const ref = { queue, id, round }
-  const state = await parts.queue.state(ref)
-  if (state.at === 'ended') await finalize(parts, ref, state.outcome, 'worker')
+  const state = await ports.queue.state(ref)
+  if (state.at === 'ended') await finalize(ports, ref, state.outcome, 'worker')
 }

@@ -6,11 +6,11 @@ import { Checker } from '../../protocol/checker.js'
 import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 
-/** What a post says, in its order. */
-export interface Told {
-  /** A tick that another one of the post supersedes is left out. */
+/** The content of a post, in its order. */
+export interface PostContent {
+  /** A transient event that another event of the post replaces is left out. */
   readonly reports: readonly JobEvent[]
-  /** Where each of them stands in the post. */
+  /** The path of each report in the post. */
   readonly paths: readonly string[]
   readonly lines: readonly string[]
   readonly end: ClaimEnd | null
@@ -20,7 +20,7 @@ type Posted = ClaimPost['events'][number]
 
 const ENDS: readonly string[] = ['completed', 'failed', 'released', 'cancelled'] satisfies ClaimEnd['type'][]
 
-/** Of a kind, made when it is first asked for. */
+/** One map per kind, created on first use. */
 const checkers = new WeakMap<Kind, ReadonlyMap<string, Checker<TSchema>>>()
 
 function checkersOf(kind: Kind): ReadonlyMap<string, Checker<TSchema>> {
@@ -32,8 +32,11 @@ function checkersOf(kind: Kind): ReadonlyMap<string, Checker<TSchema>> {
   return known
 }
 
-/** Reads the events of a post about this job. Throws `invalid` with the path of each faulty field; `elapsed_s` is told where progress is. */
-export function readPost(state: JobState, events: readonly Posted[], elapsed_s: number): Told {
+/**
+ * Reads the events of a post about this job. Throws `invalid` with the path of each faulty field. `elapsed_s` is added
+ * to progress events.
+ */
+export function readPost(state: JobState, events: readonly Posted[], elapsed_s: number): PostContent {
   const valid = events.map((event, i) => check(state.kind, event, `/events/${i}`))
   const ends = valid.filter(isEnd)
   const at = valid.findIndex(isEnd)

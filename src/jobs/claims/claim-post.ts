@@ -13,98 +13,100 @@ import type { Heartbeats, Refused } from '../../storage/broker.js'
 import { cancelled, logTailOf } from '../attempt.js'
 import type { Finalizer } from '../finalize.js'
 import { type ClaimEnder, conclude, conclusionOf, finishRound } from './claim-end.js'
-import { readPost, type Told } from './claim-events.js'
+import { type PostContent, readPost } from './claim-events.js'
 
 export interface ClaimPorts extends ClaimEnder {
   readonly broker: Finalizer['broker'] & Heartbeats
   readonly claims: Claims & PostCounter
-  /** A claim that is not renewed for so long is lost. */
+  /** A lease that is not renewed for this long is lost. */
   readonly lockMs: number
-  /** Somebody computes what was claimed from this queue. */
+  /** Records that a worker computes a job of this queue. */
   attend(queue: string): void
 }
 
-/** A post under way, of a claim whose lease has just been renewed. */
+/** A post in progress, of a lease that has just been renewed. */
 interface Writing {
   readonly claim: Claim
   readonly state: JobState
-  /** With this post in it, lacking its answer. */
+  /** The record with this post, without its answer. */
   readonly record: ClaimRecord
   readonly writer: Writer
-  readonly told: Told
+  readonly content: PostContent
 }
 
-/** The start of a claim is the first write of its token; the posts of its worker count from there. */
+/** The start of a lease is the first write of its token. The posts of its worker count from there. */
 export const START_N = 1
 
 /**
- * Takes a post of whoever computes a claimed job. In this order: it is theirs (record), still theirs (lock, renewed), written (fenced as any worker's), and, where it
- * is an end, committed to the queue and then told. What is not done because this process dies is done when the same post comes again, to whatever hub.
- * Rejects with `stale_writer`, `invalid`, `rate_limited`, `not_found`.
+ * Handles a post of an external worker. The order is: check that the job is leased to this worker (record), renew the
+ * lease (lock), write the events (fenced like any worker's), and for an end commit to the queue and then finalize. If
+ * this process dies in between, the same post to any hub completes the rest. Rejects with `stale_writer`, `invalid`,
+ * `rate_limited`, `not_found`.
  */
-export async function takePost(parts: ClaimPorts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-  const { broker, claims } = parts
+export async function takePost(ports: ClaimPorts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
+  const { broker, claims } = ports
   const state = isJobId(id) ? (await broker.read(id))?.state : undefined
   if (!state) throw new RuncastError('not_found')
   const { round, token, n } = post
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
   if (!known || known.by !== by) throw new RuncastError('stale_writer')
-  // Whatever it says, and however often it came before.
+  // Every post counts, whatever it contains and however often it is repeated.
   if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
   if (n < known.n) throw new RuncastError('stale_writer')
   if (n === known.n && known.answer) return known.answer
-  parts.attend(claim.queue)
+  ports.attend(claim.queue)
   const isHeld = await claims.renew(claim, known.lock)
-  if (isHeld && (state.round !== round || isFinal(state.status))) throw await letGo(parts, claim, known.lock)
-  // Another copy of this post may have ended the claim since its record was read.
+  if (isHeld && (state.round !== round || isFinal(state.status))) throw await dropLease(ports, claim, known.lock)
+  // Another copy of this post may have ended the lease since its record was read.
   const last = isHeld ? known : await claims.read(claim)
   const isRepeated = n === last?.n
   if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
-  const told = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()))
-  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...told.lines])
+  const content = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()))
+  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines])
   const { answer: _last, ...kept } = known
   const record: ClaimRecord = { ...kept, n, logTail }
-  const writing = { claim, state, record, writer: { round, token, n: START_N + n }, told }
-  const answer = isHeld ? await write(parts, writing) : told.end ? await committed(parts, writing, told.end) : null
+  const writing = { claim, state, record, writer: { round, token, n: START_N + n }, content }
+  const answer = isHeld ? await write(ports, writing) : content.end ? await committed(ports, writing, content.end) : null
   if (!answer) return answered(claims, claim, n)
   await claims.write(claim, { ...record, answer })
   return answer
 }
 
-function write(parts: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
-  const { end } = writing.told
-  return end ? writeEnd(parts, writing, end) : writeReports(parts, writing)
+function write(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
+  const { end } = writing.content
+  return end ? writeEnd(ports, writing, end) : writeReports(ports, writing)
 }
 
-async function writeReports(parts: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
-  const { claim, state, writer, told } = writing
-  const { broker } = parts
-  const written = await (told.reports.length > 0
-    ? broker.publish(claim.id, told.reports, writer)
+async function writeReports(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
+  const { claim, state, writer, content } = writing
+  const { broker } = ports
+  const written = await (content.reports.length > 0
+    ? broker.publish(claim.id, content.reports, writer)
     : broker.heartbeat(claim.id, writer, true))
-  if (!written.ok) return refused(parts, writing, written)
+  if (!written.ok) return refused(ports, writing, written)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, storeClock.now())
-  return { status: written.status, seq: written.seq, cancel_requested, lease_s: parts.lockMs / 1000 }
+  return { status: written.status, seq: written.seq, cancel_requested, lease_s: ports.lockMs / 1000 }
 }
 
-/** Null where the claim was lost before the queue's commit, or a later post has been taken. */
-async function writeEnd(parts: ClaimPorts, writing: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
-  const { claim, state, record, told } = writing
+/** Null if the lease was lost before the queue's commit, or a later post was accepted. */
+async function writeEnd(ports: ClaimPorts, writing: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
+  const { claim, state, record, content } = writing
   const elapsedSeconds = secondsBetween(record.startedAt, storeClock.now())
   const { event, settled } = conclusionOf(end, { state, logTail: record.logTail.join('\n'), elapsedSeconds })
-  // From here on the same post again is known for an end that has begun, also where the lock has gone with its commit.
-  if (!(await parts.claims.write(claim, record))) return null
-  const refusal = await publish(parts, writing, event ? [...told.reports, event] : told.reports)
+  // From here on a repetition of this post is recognised as an end in progress, even if its lock was removed by the
+  // commit.
+  if (!(await ports.claims.write(claim, record))) return null
+  const refusal = await publish(ports, writing, event ? [...content.reports, event] : content.reports)
   const isCancelled = refusal?.reason === 'transition'
-  if (refusal !== null && !isCancelled) return refused(parts, writing, refusal)
-  // Cancelled since the state was read: the reports are written without the transition.
-  const late = isCancelled ? await publish(parts, writing, told.reports) : null
-  if (late !== null) return refused(parts, writing, late)
-  const isOurs = await conclude(parts, claim, record.lock, isCancelled ? cancelled() : settled)
+  if (refusal !== null && !isCancelled) return refused(ports, writing, refusal)
+  // The job was cancelled since its state was read: the reports are written without the transition.
+  const late = isCancelled ? await publish(ports, writing, content.reports) : null
+  if (late !== null) return refused(ports, writing, late)
+  const isOurs = await conclude(ports, claim, record.lock, isCancelled ? cancelled() : settled)
   // Another copy of this post may have been faster.
-  return isOurs ? endedNow(parts, claim) : committed(parts, writing, end)
+  return isOurs ? endedNow(ports, claim) : committed(ports, writing, end)
 }
 
 /** The refusal, or null. */
@@ -114,23 +116,25 @@ async function publish({ broker }: ClaimPorts, { claim, writer }: Writing, event
   return written.ok ? null : written
 }
 
-/** An end that was begun and whose lock is gone: this post has brought it about, or it never happened (null). */
-async function committed(parts: ClaimPorts, { claim, writer }: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
-  await finishRound(parts, claim)
-  const state = (await parts.broker.read(claim.id))?.state
-  // Whoever gives a worker up ends its attempt in its stead.
+/**
+ * For an end whose lock is gone: returns its answer if this post has caused the end, or null if the end never happened.
+ */
+async function committed(ports: ClaimPorts, { claim, writer }: Writing, end: ClaimEnd): Promise<ClaimAnswer | null> {
+  await finishRound(ports, claim)
+  const state = (await ports.broker.read(claim.id))?.state
+  // The process that gives up a worker ends its attempt on its behalf.
   if (state?.round !== claim.round || state.token !== claim.token || state.n >= GIVEN_UP) return null
   const isDone = isFinal(state.status) || (state.status === waitingAfter(end) && state.n === writer.n)
-  return isDone ? endedNow(parts, claim) : null
+  return isDone ? endedNow(ports, claim) : null
 }
 
-/** In which status a job waits that has ended so, unless it was cancelled or out of time; null where the end is final. */
+/** The status in which a job waits after this end, unless it was cancelled or timed out. Null if the end is final. */
 function waitingAfter(end: ClaimEnd): Status | null {
   if (end.type === 'released') return 'queued'
   return end.type === 'failed' && end.retry ? 'retrying' : null
 }
 
-/** What another copy of this post was answered. Rejects with `stale_writer` where there is none. */
+/** The answer that another copy of this post received. Rejects with `stale_writer` if there is none. */
 async function answered(claims: Claims, claim: Claim, n: number): Promise<ClaimAnswer> {
   const last = await claims.read(claim)
   if (last?.n !== n || !last.answer) throw new RuncastError('stale_writer')
@@ -144,20 +148,20 @@ async function endedNow({ broker }: ClaimPorts, { id }: Claim): Promise<ClaimAns
 }
 
 /**
- * A write that was not done. Throws for an event that cannot be published, with its path. Whoever is fenced has nothing to hold on to; a late copy of an earlier
- * post (`stale_write`) says nothing of the claim.
+ * Handles a refused write. Throws, with its path, for an event that cannot be published. A fenced worker loses its
+ * lease. A late copy of an earlier post (`stale_write`) proves nothing about the lease.
  */
-async function refused(parts: ClaimPorts, writing: Writing, { reason, text, index }: Refused): Promise<null> {
-  const { claim, record, state, told } = writing
+async function refused(ports: ClaimPorts, writing: Writing, { reason, text, index }: Refused): Promise<null> {
+  const { claim, record, state, content } = writing
   if (reason === 'too_big')
-    throw new RuncastError('too_big', { message: text, issues: faultsAt([told.paths[index ?? -1] ?? '/events'], 'a smaller message') })
+    throw new RuncastError('too_big', { message: text, issues: faultsAt([content.paths[index ?? -1] ?? '/events'], 'a smaller message') })
   if (reason === 'too_many_keys') {
-    const added = told.paths.filter((_path, i) => !state.latest.has(told.reports[i]?.key ?? ''))
+    const added = content.paths.filter((_path, i) => !state.latest.has(content.reports[i]?.key ?? ''))
     throw new RuncastError('invalid', { message: text, issues: faultsAt(added, 'a metric that the job has') })
   }
   const { lock } = record
-  const isLate = reason === 'stale_write' && ((await parts.broker.read(claim.id))?.state.n ?? GIVEN_UP) < GIVEN_UP
-  if (!isLate) await letGo(parts, claim, lock)
+  const isLate = reason === 'stale_write' && ((await ports.broker.read(claim.id))?.state.n ?? GIVEN_UP) < GIVEN_UP
+  if (!isLate) await dropLease(ports, claim, lock)
   return null
 }
 
@@ -165,8 +169,11 @@ function faultsAt(paths: readonly string[], expected: string): RuncastError['det
   return paths.map((path) => ({ path, expected }))
 }
 
-/** Takes a round out of the queue that is over, or another's, so that nobody keeps its lock by posting on. */
-async function letGo(parts: ClaimPorts, claim: Claim, lock: string): Promise<RuncastError> {
-  await conclude(parts, claim, lock, { how: 'refused' })
+/**
+ * Removes an execution from the queue that is over or has another writer, so that no worker keeps its lock by further
+ * posts.
+ */
+async function dropLease(ports: ClaimPorts, claim: Claim, lock: string): Promise<RuncastError> {
+  await conclude(ports, claim, lock, { how: 'refused' })
   return new RuncastError('stale_writer')
 }

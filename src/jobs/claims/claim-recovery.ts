@@ -1,16 +1,17 @@
 import { CHECKS_PER_LOCK, type Claims } from '../../queue/claims.js'
 
 export interface ClaimRecoveryOptions {
-  /** A claim that is not renewed for so long is lost. */
+  /** A lease that is not renewed for this long is lost. */
   readonly lockMs: number
-  /** Whether somebody waits for a job of a queue now. */
+  /** Whether a request waits for a job of this queue now. */
   isWanted(queue: string): boolean
   readonly onFault: (error: unknown) => void
 }
 
 /**
- * Looks for lost claims, as a worker process does for lost workers, while there is somebody on this hub who claims: for where no worker process runs, nobody
- * else would. With nobody there for the life of a lock it stops, and what is lost then ends like any job that no worker takes up.
+ * Recovers lost leases, as a worker process does for lost workers. It runs while external workers use this hub, since
+ * without a worker process nothing else would recover them. Without external workers for the life of a lock it stops; a
+ * lease lost after that ends like any job that no worker takes.
  */
 export class ClaimRecovery {
   readonly #claims: Claims
@@ -24,7 +25,7 @@ export class ClaimRecovery {
     this.#options = options
   }
 
-  /** Somebody claims from this queue, or computes what was claimed from it. */
+  /** A request waits for a job of this queue, or a worker computes one. */
   attend(queue: string): void {
     this.#seen.set(queue, performance.now())
     if (this.#timer) return

@@ -9,7 +9,7 @@ import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
 import type { Taken } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
-import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startOf } from '../attempt.js'
+import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startEvents } from '../attempt.js'
 import { conclude } from './claim-end.js'
 import { type ClaimPorts, START_N, takePost } from './claim-post.js'
 import { ClaimRecovery } from './claim-recovery.js'
@@ -17,36 +17,36 @@ import { LongPollWaiters } from './long-poll-waiters.js'
 
 export interface ClaimServiceOptions extends Omit<ClaimPorts, 'attend'> {
   readonly kinds: Kinds
-  /** Names of the solvers that are configured. */
+  /** Names of the configured solvers. */
   readonly solvers: readonly string[]
-  /** What went wrong beside a request. */
+  /** Receives errors outside of a request. */
   readonly onFault: (error: unknown) => void
 }
 
-/** Who asks for a job, and how long. */
+/** A request for a job. */
 export interface ClaimRequest {
   /** Name of a claimable kind. */
   readonly kind: string
-  /** Without it the kind's own. */
+  /** Default: the kind's own. */
   readonly solver: string | undefined
-  /** Whose token it is: nobody else can write. */
+  /** The subject of the token. Nobody else may write. */
   readonly by: string
   readonly waitMs: number
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the client no longer waits for the answer. */
   readonly gone: AbortSignal
-  /** Throws where whoever asks may no longer have a job, since the wait may be long. */
+  /** Throws if the client may no longer get a job, since the wait may be long. */
   confirm(): void
 }
 
 /**
- * Jobs for workers that are no process of ours. To everybody who watches, and to the sweeper, whoever has claimed a job is a worker like any other: it starts it,
- * is fenced, is lost, and ends it by the same rules.
+ * Leases jobs to external workers. To subscribers and to the sweeper such a worker is like any other: it starts the
+ * job, is fenced, is lost, and ends the job by the same rules.
  */
 export class ClaimService {
   readonly #ports: ClaimServiceOptions
   readonly #waiters: LongPollWaiters
   readonly #recovery: ClaimRecovery
-  /** Jobs that were handed out, by queue. */
+  /** Leased jobs, by queue. */
   readonly taken = new Tally<[queue: string]>()
   readonly #beside = new Set<Promise<void>>()
   #draining = false
@@ -58,12 +58,16 @@ export class ClaimService {
     this.#recovery = new ClaimRecovery(claims, { lockMs, onFault, isWanted: (queue) => this.#waiters.isWanted(queue) })
   }
 
-  /** How many wait for a job. */
+  /** Number of waiting requests. */
   get waiting(): number {
     return this.#waiters.waiting
   }
 
-  /** The next job for those who compute this, started; null where none comes in time, or the hub drains meanwhile. Rejects with `restart` where it drains already, and with `invalid` for a solver that is not configured, `overloaded` where too many wait, and as `confirm` throws. */
+  /**
+   * Leases the next job, started. Null if none arrives in time, or the hub starts to drain meanwhile. Rejects with
+   * `restart` if the hub drains already, with `invalid` for a solver that is not configured, with `overloaded` if too
+   * many requests wait, and as `confirm` throws.
+   */
   async claim(request: ClaimRequest): Promise<Assignment | null> {
     const { solver, waitMs, gone } = request
     const { kinds, solvers } = this.#ports
@@ -72,7 +76,7 @@ export class ClaimService {
     const queue = queueOf({ kind, solver: solverOf(kind, solver, solvers) })
     this.#recovery.attend(queue)
     const until = performance.now() + waitMs
-    // Where the client leaves, the next wait ends at once.
+    // If the client disconnects, the next wait ends at once.
     for (;;) {
       const taken = await this.#waiters.wait(queue, Math.max(0, until - performance.now()), gone)
       if (!taken) return null
@@ -89,7 +93,7 @@ export class ClaimService {
     })
   }
 
-  /** Sends away who waits for a job, and whoever comes for one; posts are taken until `close`. */
+  /** Ends the waiting requests and rejects new ones. Posts are accepted until `close`. */
   async drain(): Promise<void> {
     this.#draining = true
     await this.#waiters.close()
@@ -102,11 +106,11 @@ export class ClaimService {
     await this.#ports.claims.close()
   }
 
-  /** Writes the start; null where there is nothing to start. */
+  /** Writes the start. Null if there is nothing to start. */
   async #begin(taken: Taken, request: ClaimRequest): Promise<Assignment | null> {
     const { broker, claims, queue, lockMs } = this.#ports
     const { id, round, token, lock } = taken
-    // Taken: the next job may come into the queue. What fails here the sweeper does.
+    // The job is taken, so the next one may enter the queue. The sweeper repairs a failure here.
     this.#follow(queue.started(taken))
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status) || state.kind.claimEvents === null)
@@ -116,10 +120,10 @@ export class ClaimService {
     if (over) return this.#conclude(taken, over)
     if (!(await this.#isWanted(taken, request))) return null
     const startedAt = storeClock.now()
-    // Before the start, so that whoever is told of it can write.
+    // Before the start, so that a worker that has received it can write.
     await claims.write(taken, { by: request.by, lock, startedAt, n: 0, logTail: [] })
     if (!(await this.#isWanted(taken, request))) return null
-    const written = await broker.publish(id, startOf(attempt), { round, token, n: START_N })
+    const written = await broker.publish(id, startEvents(attempt), { round, token, n: START_N })
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
     this.#ports.attempts?.started.add(taken.queue)
     this.taken.add(taken.queue)
@@ -129,20 +133,23 @@ export class ClaimService {
     })
   }
 
-  /** Whether there is somebody to start it for; else it goes back, and costs no attempt. Rejects as `confirm` throws. */
+  /**
+   * Whether the client still waits. Otherwise the job is returned to the queue, without using up an attempt. Rejects as
+   * `confirm` throws.
+   */
   async #isWanted(taken: Taken, { gone, confirm }: ClaimRequest): Promise<boolean> {
     try {
       confirm()
       if (!gone.aborted) return true
     } catch (error) {
-      await this.#handBack(taken)
+      await this.#returnToQueue(taken)
       throw error
     }
-    await this.#handBack(taken)
+    await this.#returnToQueue(taken)
     return false
   }
 
-  async #handBack(taken: Taken): Promise<void> {
+  async #returnToQueue(taken: Taken): Promise<void> {
     await this.#ports.claims.settle(taken, taken.lock, { how: 'handed back' })
   }
 
@@ -151,7 +158,7 @@ export class ClaimService {
     return null
   }
 
-  /** What goes on beside the requests; `close` waits for it. */
+  /** Background work; `close` waits for it. */
   #follow(act: Promise<void>): void {
     const work = act.catch(this.#ports.onFault).finally(() => this.#beside.delete(work))
     this.#beside.add(work)

@@ -3,27 +3,30 @@ import { RuncastError } from '../../protocol/codes.js'
 import type { Claims, Taken } from '../../queue/claims.js'
 
 interface Waiter {
-  /** Which of its line it was. */
+  /** Position in its line. */
   readonly number: number
-  /** By the clock that is never set. */
+  /** Deadline, by the monotonic clock. */
   readonly until: number
   resolve(taken: Taken | null): void
   reject(error: unknown): void
 }
 
-/** Whoever waits for a job of one queue, in the order of their coming. */
+/** Requests for a job of one queue, in order of arrival. */
 interface WaitingLine {
   readonly waiters: Set<Waiter>
-  /** How many have come so far. */
+  /** Number of requests so far. */
   count: number
 }
 
-/** How often a queue is looked at while somebody waits for it. */
+/** Interval in ms at which a queue is checked while a request waits for it. */
 const LOOK_MS = 100
-/** Most who wait on one hub, over all queues. */
+/** Maximum waiting requests on one hub, over all queues. */
 export const MAX_WAITING = 1000
 
-/** Where those who claim stand in line, one line for each queue: one look at a time is made for all of them, and nothing is taken for nobody. */
+/**
+ * The long-poll requests for jobs, one line per queue. One check at a time serves the whole line, and no job is taken
+ * without a waiting request.
+ */
 export class LongPollWaiters {
   readonly #claims: Claims
   readonly #onFault: (error: unknown) => void
@@ -36,19 +39,19 @@ export class LongPollWaiters {
     this.#onFault = onFault
   }
 
-  /** How many wait, over all queues. */
+  /** Number of waiting requests, over all queues. */
   get waiting(): number {
     return [...this.#lines.values()].reduce((sum, { waiters }) => sum + waiters.size, 0)
   }
 
-  /** Whether somebody waits for a job of this queue. */
+  /** Whether a request waits for a job of this queue. */
   isWanted(queue: string): boolean {
     return (this.#lines.get(queue)?.waiters.size ?? 0) > 0
   }
 
   /**
-   * The next round of a queue; null where none comes within the time, at once where `gone` says that nobody would take it any more. At least one look is made.
-   * Rejects with `overloaded` where as many wait already as may.
+   * The next execution of a queue. Null if none arrives in time, and at once when `gone` is aborted. At least one check
+   * is made. Rejects with `overloaded` if `MAX_WAITING` requests wait already.
    */
   async wait(queue: string, waitMs: number, gone: AbortSignal): Promise<Taken | null> {
     if (this.#closed || gone.aborted) return null
@@ -65,7 +68,7 @@ export class LongPollWaiters {
     })
   }
 
-  /** Sends everybody away, and whoever comes. Resolves when no look is under way. */
+  /** Ends all waiting requests, and every later one at once. Resolves when no check is in progress. */
   async close(): Promise<void> {
     this.#closed = true
     for (const { waiters } of this.#lines.values()) {
@@ -79,7 +82,7 @@ export class LongPollWaiters {
     if (this.#served.has(queue)) return
     const serving = this.#look(queue, line).finally(() => {
       this.#served.delete(queue)
-      // Somebody has come in the very turn in which the last one left.
+      // A request has arrived in the turn in which the last one left.
       if (line.waiters.size > 0) this.#serve(queue, line)
     })
     this.#served.set(queue, serving)
@@ -99,12 +102,15 @@ export class LongPollWaiters {
       } catch (error) {
         for (const waiter of lookedFor(line, asked)) if (line.waiters.delete(waiter)) waiter.reject(error)
       }
-      // Those who came during the look have not been looked for yet.
+      // Requests that arrived during the check have not been served by it.
       if (line.waiters.size > 0 && line.count === asked) await pause(LOOK_MS)
     }
   }
 
-  /** To whoever has waited longest. Whoever left while it was taken has lost nothing: it goes back. */
+  /**
+   * Gives the job to the request that has waited longest. If that one has left meanwhile, the job is returned to the
+   * queue.
+   */
   async #give(taken: Taken, line: WaitingLine): Promise<void> {
     const [waiter] = line.waiters
     if (waiter) {
@@ -114,7 +120,7 @@ export class LongPollWaiters {
   }
 }
 
-/** Those for whom a look was. One may be taken out while they are gone through. */
+/** The requests that a check covered. One may be removed during the iteration. */
 function* lookedFor({ waiters }: WaitingLine, asked: number): Generator<Waiter> {
   for (const waiter of waiters) {
     if (waiter.number > asked) return

@@ -5,27 +5,31 @@ import { cancelJob } from '../cancel.js'
 import type { Finalizer } from '../finalize.js'
 
 /**
- * Ends the parts of a round that has ended or is to: cancels those that have not ended. Answers whether all have; then the checkpoint of an ended round may go. May
- * be done again at any time, also late: the parts of a later round are left alone.
+ * Cancels the children of an execution that has ended or is about to end. Returns whether all have ended; then the
+ * checkpoint of an ended execution may be deleted. May be repeated at any time, also late: children of a later
+ * execution are not touched.
  */
-export async function cancelChildren(parts: Finalizer, { id, round }: JobRound): Promise<boolean> {
-  const checkpoint = await parts.broker.load(id)
+export async function cancelChildren(ports: Finalizer, { id, round }: JobRound): Promise<boolean> {
+  const checkpoint = await ports.broker.load(id)
   if (checkpoint?.round !== round) return true
-  const ended = await Promise.all(checkpoint.parts.map((part) => endPart(parts, part)))
+  const ended = await Promise.all(checkpoint.parts.map((child) => endChild(ports, child)))
   return ended.every(Boolean)
 }
 
-/** Cancels a part that has not ended, and lets one that has expire soon. Answers whether it has ended by now, or was never there. */
-export async function endPart(parts: Finalizer, id: string): Promise<boolean> {
-  const state = (await parts.broker.read(id))?.state
+/**
+ * Cancels a child that has not ended, and makes an ended one expire soon. Returns whether it has ended or never
+ * existed.
+ */
+export async function endChild(ports: Finalizer, id: string): Promise<boolean> {
+  const state = (await ports.broker.read(id))?.state
   if (!state) return true
   if (isFinal(state.status)) {
-    await parts.store.expireSoon(id)
+    await ports.store.expireSoon(id)
     return true
   }
   if (state.status === 'cancelling') return false
-  const read = async () => (await parts.broker.read(id))?.state ?? state
-  const status = await cancelJob(parts, read).catch((error: unknown) => {
+  const read = async () => (await ports.broker.read(id))?.state ?? state
+  const status = await cancelJob(ports, read).catch((error: unknown) => {
     if (error instanceof RuncastError && error.code === 'already_final') return 'cancelled' as const
     throw error
   })

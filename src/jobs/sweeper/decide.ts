@@ -5,56 +5,69 @@ import { isComputed, isFinal } from '../../protocol/status.js'
 import type { Outcome, QueueState } from '../../queue/queue.js'
 import type { JobRound } from '../../storage/job-store.js'
 
-/** Where a round stands in the life of its job. `unknown`: the job has expired, or the write that opens the round was not made yet. */
+/**
+ * State of an execution. `unknown`: the job has expired, or the write that opens the execution has not been made yet.
+ */
 export type Phase = 'unknown' | 'active' | 'over'
 
-/** What one look at an active round has seen. The state is read first: what the queue says is never older. */
+/** One observation of an active execution. The state is read first, so the queue's answer is never older. */
 export interface Observation {
   readonly state: JobState
   readonly queued: QueueState
-  /** It is a child, and the job that it is a part of has ended. */
+  /** It is a child job, and its parent has ended. */
   readonly isParentOver: boolean
-  /** For how long, in ms, every look has seen it with a worker that has no lock; 0 where the last look saw something else. */
+  /**
+   * For how long, in ms, every check has seen it held by a worker without a lock; 0 if the last check saw something
+   * else.
+   */
   readonly unlockedMs: number
 }
 
 export interface DecisionLimits {
   /** How long a running job may take to obey a cancel before it is ended by force. */
   readonly cancelGraceMs: number
-  /** A worker that gives no sign of life for so long has lost its lock. */
+  /** A worker without a heartbeat for this long has lost its lock. */
   readonly lockMs: number
-  /** Whether a missing sign of life proves anything: Redis may have been away, or have refused what a worker wrote. */
+  /**
+   * Whether a missing heartbeat proves anything: Redis may have been unreachable, or may have refused a worker's write.
+   */
   readonly mayJudge: boolean
 }
 
-/** What the sweeper does about an active round. Each is idempotent, and harmless where somebody else was faster. */
+/**
+ * What the sweeper does about an active execution. Each action is idempotent and harmless if another process was
+ * faster.
+ */
 export type Action =
-  /** It is well. */
+  /** Nothing to do. */
   | { readonly do: 'keep' }
-  /** It waits for its turn: seldom looked at. */
+  /** It waits for its turn in the fair scheduler and is checked rarely. */
   | { readonly do: 'wait for turn' }
-  /** The queue does not have it, and it never began. */
+  /** It never began, and the queue does not have it. */
   | { readonly do: 'add to queue' }
-  /** It goes on in steps, of which one may be lost. */
+  /** It is a job in steps, and a step may be lost. */
   | { readonly do: 'schedule step' }
-  /** Its worker has no lock. One look is no proof. */
+  /** Its worker has no lock. One check is no proof. */
   | { readonly do: 'suspect' }
-  /** Its worker is lost, the queue has it again: the state says so. */
+  /** Its worker is lost and the queue has it again: the state must say so. */
   | { readonly do: 'next attempt' }
-  /** Nobody else ends a child that was submitted at the very moment in which its parent ended. */
+  /** A child that was submitted at the moment its parent ended: no other process ends it. */
   | { readonly do: 'end child' }
   | End
 
 export interface End {
   readonly do: 'end'
   readonly outcome: Outcome
-  /** Its worker is given up: see `fencingWriter`. */
+  /** Fences its worker: see `fencingWriter`. */
   readonly isFenced?: true
-  /** Only if the state is still the same: the round may have ended and left the queue between the two reads. */
+  /** Only if the state is unchanged: the execution may have ended and left the queue between the two reads. */
   readonly isUnproven?: true
 }
 
-/** Of `lockMs`: for how long a round is seen without a lock before it is lost. While any worker is there, the queue gives it back within two checks, each half of it. */
+/**
+ * In units of `lockMs`: how long an execution must be seen without a lock before it is lost. If any worker is alive,
+ * the queue returns it within two stalled checks, each half of `lockMs` apart.
+ */
 const LOST_SHARE = 1.5
 
 export function phaseOf({ round }: JobRound, state: JobState | undefined): Phase {
@@ -63,23 +76,24 @@ export function phaseOf({ round }: JobRound, state: JobState | undefined): Phase
 }
 
 /**
- * The sweeper's decision about a round that has not ended, pure. The first rule that fits decides:
+ * The sweeper's decision about an execution that has not ended. Pure. The first matching rule decides:
  *
- *   1  its parent has ended                                          → end child (one that is cancelled already goes on as below)
- *   2  the queue has an end of it                                    → end as the queue says
- *   3  cancelling for longer than the grace                          → end as cancelled; forced where a worker still holds it
- *   4  out of time, and nobody has cancelled it                      → end with `timeout`; a worker gets the grace to do so itself
- *   5  goes on in steps, and has begun                               → schedule step
- *   6  not in the queue        and queued                            → add to queue
- *                              and cancelling                        → end as cancelled
- *                              else                                  → end with `worker_lost`
- *   7  no heartbeat for `lockMs`, where that proves anything:
- *        taken, without a lock   for 1.5 `lockMs`                    → end with `worker_lost`
- *                                for less                            → suspect
- *        back in the queue       and that was its last attempt       → end with `worker_lost`
- *                                and running                         → next attempt
- *   8  held back by the fair scheduler                               → wait for turn
- *   9  else                                                          → keep
+ *     1  its parent has ended                                    → end child (a cancelled child continues below)
+ *     2  the queue has an end of it                              → end as the queue says
+ *     3  cancelling for longer than the grace period             → end as cancelled; forced if a worker still holds it
+ *     4  timed out and not cancelled                             → end with `timeout`; a worker gets the grace period
+ *                                                                  to do so itself
+ *     5  is in steps and has begun                               → schedule step
+ *     6  not in the queue        and queued                      → add to queue
+ *                                and cancelling                  → end as cancelled
+ *                                else                            → end with `worker_lost`
+ *     7  no heartbeat for `lockMs`, where that proves anything:
+ *          held without a lock   for 1.5 `lockMs`                → end with `worker_lost`
+ *                                for less                        → suspect
+ *          back in the queue     and that was its last attempt   → end with `worker_lost`
+ *                                and running                     → next attempt
+ *     8  held back by the fair scheduler                         → wait for turn
+ *     9  else                                                    → keep
  *
  * A job that is lost while it is cancelling ends as cancelled. `now`: by the clock of Redis.
  */
@@ -101,14 +115,14 @@ export function decide({ state, queued, isParentOver, unlockedMs }: Observation,
   return loss ?? { do: queued.at === 'held' ? 'wait for turn' : 'keep' }
 }
 
-/** The queue has nothing of a job that has not ended. */
+/** The queue does not have a job that has not ended. */
 function missing(state: JobState): Action {
   if (state.status === 'queued') return { do: 'add to queue' }
   if (state.status === 'cancelling') return { do: 'end', outcome: { status: 'cancelled' } }
   return { ...lost(state, 'The queue has lost this job.'), isUnproven: true }
 }
 
-/** Its worker gives no sign of life. Null where the queue has yet to prove that it is lost. */
+/** Its worker sends no heartbeat. Null while the queue has not proved that the worker is lost. */
 function silent(state: JobState, queued: QueueState, isUnlockedForLong: boolean): Action | null {
   if (queued.at === 'active' && !queued.isLocked) return isUnlockedForLong ? lost(state, 'The worker was lost.') : { do: 'suspect' }
   if (queued.at === 'waiting') {
@@ -125,7 +139,7 @@ function lost({ status }: JobState, error: string): End {
   return { do: 'end', outcome, isFenced: true }
 }
 
-/** Since when somebody has asked for the end. 0 where that is not known. */
+/** How long ago the cancel was requested, in ms. 0 if unknown. */
 function cancellingMs({ latest }: JobState, now: number): number {
   const asked = latest.get('status')
   return asked ? now - Date.parse(timestampOf(asked)) : 0

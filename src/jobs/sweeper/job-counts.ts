@@ -5,20 +5,23 @@ import type { JobRound } from '../../storage/job-store.js'
 interface Seen {
   readonly kind: string
   readonly status: Status
-  /** At which sweep. */
+  /** The sweep that saw it last. */
   readonly at: number
 }
 
-/** How many sweeps a round may be passed over that is looked at for another reason in between. */
+/** How many sweeps may miss an execution that is checked for another reason in between. */
 const PATIENCE = 2
 
-/** How many rounds there are by kind and status, as the sweeper has seen them: those that were handed out, since what waits for its turn is seldom looked at. */
+/**
+ * Number of executions by kind and status, as the sweeper has seen them. Only executions that the fair scheduler has
+ * handed out are counted: waiting ones are checked rarely.
+ */
 export class JobCounts {
   readonly #seen = new Map<string, Seen>()
   #sweeps = 0
   #isOpen = false
 
-  /** Null where this process does not sweep, or has not been round yet. */
+  /** Null if this process does not sweep, or has not completed a sweep yet. */
   get counts(): (readonly [kind: string, status: Status, count: number])[] | null {
     if (!this.#isOpen) return null
     const counts = new Map<string, [string, Status, number]>()
@@ -30,18 +33,18 @@ export class JobCounts {
     return [...counts.values()]
   }
 
-  /** Of a round, the state of its job at this moment. */
+  /** Records the current state of an execution's job. */
   look(looked: JobRound, { kind, status, round }: Pick<JobState, 'kind' | 'status' | 'round'>): void {
     if (isFinal(status) || round > looked.round) this.leave(looked)
     else this.#seen.set(`${looked.id}~${looked.round}`, { kind: kind.name, status, at: this.#sweeps })
   }
 
-  /** It has ended, or waits for its turn. */
+  /** The execution has ended, or waits for its turn. */
   leave({ id, round }: JobRound): void {
     this.#seen.delete(`${id}~${round}`)
   }
 
-  /** A sweep has been round: what it did not meet has ended elsewhere. */
+  /** A sweep has completed. Executions that it did not meet have ended elsewhere. */
   swept(): void {
     this.#isOpen = true
     this.#sweeps += 1

@@ -1,13 +1,16 @@
 import type { JobRound } from '../../storage/job-store.js'
 
 /**
- * Rounds that were seen in a worker's hands without its lock, and since when. One look is no proof: the lock may have lapsed while Redis was away, and its
- * worker, or another one, is about to come back.
+ * Executions that were seen held by a worker without a lock, and since when. One check is no proof: the lock may have
+ * expired while Redis was unreachable, and its worker or another one may be about to continue.
  */
 export class LostLockTracker {
   readonly #since = new Map<string, { readonly token: number; readonly at: number }>()
 
-  /** To be asked once at each look: since when the round was seen so at every look (ms of a clock that is never set), by this token; null where the last one saw something else. */
+  /**
+   * Returns since when every check has seen the execution in this condition with this token (ms of the monotonic
+   * clock); null if the last check saw something else. Call it once per check.
+   */
   take({ id, round }: JobRound, token: number): number | null {
     const name = `${id}~${round}`
     const seen = this.#since.get(name)
@@ -15,7 +18,7 @@ export class LostLockTracker {
     return seen?.token === token ? seen.at : null
   }
 
-  /** It was seen so again. */
+  /** The execution was seen in this condition again. */
   put({ id, round }: JobRound, token: number, at: number): void {
     this.#since.set(`${id}~${round}`, { token, at })
   }

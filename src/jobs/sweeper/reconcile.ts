@@ -5,16 +5,16 @@ import { storeClock } from '../../core/store-clock.js'
 import { isFinal } from '../../protocol/status.js'
 import { queuedRoundOf } from '../../queue/queue.js'
 import type { JobRound } from '../../storage/job-store.js'
-import { type Finalizer, finalize, tellOwner } from '../finalize.js'
+import { type Finalizer, finalize, updateActiveIndex } from '../finalize.js'
 import type { FinalSource } from '../job-tally.js'
-import { cancelChildren, endPart } from './cancel-children.js'
+import { cancelChildren, endChild } from './cancel-children.js'
 import { type Action, type DecisionLimits, decide, type End, type Observation, phaseOf } from './decide.js'
 import type { JobCounts } from './job-counts.js'
 import type { LostLockTracker } from './lost-lock-tracker.js'
 import { scheduleStep } from './schedule-step.js'
 
 export interface ReconcileLimits extends Omit<DecisionLimits, 'mayJudge'> {
-  /** How long a job that only waits for its turn is not looked at. */
+  /** How long a job that waits for its turn is not checked, in ms. */
   readonly heldMs: number
   /** See `DecisionLimits`. */
   readonly mayJudge?: () => boolean
@@ -27,94 +27,101 @@ export interface ReconcileOptions extends ReconcileLimits {
 }
 
 /**
- * Sees to it that a round ends, whatever process died at whatever moment: submitted but not in the queue, ended in the queue but not published, cancelled
- * without an answer, held by a worker that is dead. `decide` has the rules; this reads what they need and carries them out.
+ * Makes sure that an execution ends, whichever process died at whatever moment: submitted but not in the queue, ended
+ * in the queue but not published, cancelled without an answer, or held by a dead worker. `decide` has the rules; this
+ * function reads the observation and carries out the action.
  */
-export async function reconcile(parts: Finalizer, round: JobRound, options: ReconcileOptions): Promise<void> {
-  const state = (await parts.broker.read(round.id))?.state
+export async function reconcile(ports: Finalizer, round: JobRound, options: ReconcileOptions): Promise<void> {
+  const state = (await ports.broker.read(round.id))?.state
   const phase = phaseOf(round, state)
-  if (!state || phase === 'unknown') return drop(parts, round)
+  if (!state || phase === 'unknown') return drop(ports, round)
   options.counts.look(round, state)
   const unlockedSince = options.lostLocks.take(round, state.token)
-  // Its submit, its retry, or its end may have died before this; else this only keeps what the owner has.
-  await tellOwner(parts, state, !isFinal(state.status))
-  if (phase === 'over') return cleanUp(parts, round, state)
+  // Its submit, retry or end may have died before this. Otherwise this changes nothing.
+  await updateActiveIndex(ports, state, !isFinal(state.status))
+  if (phase === 'over') return cleanUp(ports, round, state)
   const elapsed = storeClock.elapsed()
   const seen: Observation = {
     state,
-    isParentOver: state.parent !== null && (await isOver(parts, state.parent)),
-    queued: await parts.queue.state(queuedRoundOf(state)),
+    isParentOver: state.parent !== null && (await isOver(ports, state.parent)),
+    queued: await ports.queue.state(queuedRoundOf(state)),
     unlockedMs: elapsed - (unlockedSince ?? elapsed),
   }
   const action = decide(seen, { ...options, mayJudge: options.mayJudge?.() !== false }, storeClock.now())
-  await carryOut(parts, seen, action, options)
+  await carryOut(ports, seen, action, options)
 }
 
-/** Then the round is due again for the next look, where it is still among the active ones. */
-async function carryOut(parts: Finalizer, { state, unlockedMs }: Observation, action: Action, options: ReconcileOptions): Promise<void> {
-  const { broker, queue, store } = parts
+/** Afterwards the execution is due for the next check, if it is still active. */
+async function carryOut(ports: Finalizer, { state, unlockedMs }: Observation, action: Action, options: ReconcileOptions): Promise<void> {
+  const { broker, queue, store } = ports
   switch (action.do) {
     case 'keep':
       break
     case 'wait for turn':
-      return waitForTurn(parts, state, options)
+      return waitForTurn(ports, state, options)
     case 'add to queue':
       await queue.add(queuedRoundOf(state))
       break
     case 'schedule step':
-      await scheduleStep(parts, state, 'look')
+      await scheduleStep(ports, state, 'look')
       break
     case 'suspect':
       options.lostLocks.put(state, state.token, storeClock.elapsed() - unlockedMs)
       break
     case 'next attempt':
-      // Refused where another worker has taken it meanwhile.
+      // Refused if another worker has taken it meanwhile.
       await broker.publish(state.id, [lostWorker(state.kind, state.id)], fencingWriter(state, 'attempt'))
       break
     case 'end child':
-      await endPart(parts, state.id)
+      await endChild(ports, state.id)
       break
     case 'end':
-      await end(parts, state, action, options)
+      await end(ports, state, action, options)
   }
   await store.touch(state, storeClock.now())
 }
 
-async function end(parts: Finalizer, state: JobState, { outcome, isFenced, isUnproven }: End, { source }: ReconcileOptions): Promise<void> {
-  const now = isUnproven ? (await parts.broker.read(state.id))?.state : state
+async function end(ports: Finalizer, state: JobState, { outcome, isFenced, isUnproven }: End, { source }: ReconcileOptions): Promise<void> {
+  const now = isUnproven ? (await ports.broker.read(state.id))?.state : state
   if (now?.status !== state.status || now.round !== state.round) return
-  await finalize(parts, queuedRoundOf(state), outcome, source, isFenced && fencingWriter(state, 'round'))
+  await finalize(ports, queuedRoundOf(state), outcome, source, isFenced && fencingWriter(state, 'round'))
 }
 
-/** Not counted meanwhile. It may have been handed out since the look: from then on it is looked at like any other. */
+/**
+ * The execution is not counted while it waits. It may have been handed out since the observation; from then on it is
+ * checked like any other.
+ */
 async function waitForTurn({ queue, store }: Finalizer, state: JobState, { counts, heldMs }: ReconcileOptions): Promise<void> {
   counts.leave(state)
   await store.touch(state, storeClock.now() + heldMs)
   if ((await queue.state(queuedRoundOf(state))).at !== 'held') await store.touch(state, storeClock.now())
 }
 
-/** Takes a round that has ended out of the queue, with the children that it had, and then out of the active rounds. */
-async function cleanUp(parts: Finalizer, round: JobRound, state: JobState): Promise<void> {
-  const isGone = await parts.queue.remove({ ...queuedRoundOf(state), ...round })
-  if (isGone && (await isWoundDown(parts, state, round))) return parts.store.deactivate(round)
-  await parts.store.touch(round, storeClock.now())
+/** Removes an ended execution and its children from the queue, and then from the active executions. */
+async function cleanUp(ports: Finalizer, round: JobRound, state: JobState): Promise<void> {
+  const isGone = await ports.queue.remove({ ...queuedRoundOf(state), ...round })
+  if (isGone && (await isWoundDown(ports, state, round))) return ports.store.deactivate(round)
+  await ports.store.touch(round, storeClock.now())
 }
 
-/** Whether nothing is left of what a job in steps was made of. A newer round has its checkpoint by now. */
-async function isWoundDown(parts: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
+/** Whether all children of a job in steps are gone. A newer execution has its own checkpoint by now. */
+async function isWoundDown(ports: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
   if (!state.kind.inSteps || state.round > round) return true
-  if (!(await cancelChildren(parts, state))) return false
-  await parts.broker.drop(state.id, round)
+  if (!(await cancelChildren(ports, state))) return false
+  await ports.broker.drop(state.id, round)
   return true
 }
 
-/** Of a job in steps, whether it has ended: a child that was submitted at that very moment has nobody else who ends it. */
+/** Whether the parent of a child job has ended. No other process ends a child that was submitted at that moment. */
 async function isOver({ broker }: Finalizer, id: string): Promise<boolean> {
   const state = (await broker.read(id))?.state
   return !state || isFinal(state.status)
 }
 
-/** Forgets a round that there is not, or not yet: one that was only late, and is there by now, is put in again. */
+/**
+ * Removes an execution that does not exist, or does not exist yet. If it was only late and exists by now, it is added
+ * again.
+ */
 async function drop({ broker, store, queue }: Finalizer, round: JobRound): Promise<void> {
   await queue.remove(round)
   await store.deactivate(round)

@@ -3,19 +3,22 @@ import { isFinal } from '../../protocol/status.js'
 import { type Backlog, queuedRoundOf, type StepCause } from '../../queue/queue.js'
 import type { Broker } from '../../storage/broker.js'
 
-export interface Nudging {
+export interface StepPorts {
   readonly broker: Pick<Broker, 'read'>
   readonly backlog: Pick<Backlog, 'step'>
 }
 
-/** Lets a job that goes on in steps do the next one, which sees whatever was written before this call. Any other kind is left alone. */
-export async function scheduleStep({ backlog }: Pick<Nudging, 'backlog'>, state: JobState, why: StepCause = 'news'): Promise<void> {
+/**
+ * Schedules the next step of a job in steps. That step sees everything that was written before this call. Does nothing
+ * for any other kind.
+ */
+export async function scheduleStep({ backlog }: Pick<StepPorts, 'backlog'>, state: JobState, why: StepCause = 'news'): Promise<void> {
   if (state.kind.inSteps) await backlog.step(queuedRoundOf(state), why)
 }
 
-/** A part of a job has ended: the whole goes on. */
-export async function scheduleParentStep(parts: Nudging, part: JobState): Promise<void> {
-  const parent = part.parent === null ? null : await parts.broker.read(part.parent)
-  // Of one that has ended the parts are wound down by whoever looks after it.
-  if (parent && !isFinal(parent.state.status)) await scheduleStep(parts, parent.state)
+/** Schedules a step of the parent when a child job has ended. */
+export async function scheduleParentStep(ports: StepPorts, child: JobState): Promise<void> {
+  const parent = child.parent === null ? null : await ports.broker.read(child.parent)
+  // If the parent has ended, the sweeper cancels its children.
+  if (parent && !isFinal(parent.state.status)) await scheduleStep(ports, parent.state)
 }

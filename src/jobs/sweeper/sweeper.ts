@@ -12,18 +12,21 @@ import { type ReconcileLimits, reconcile } from './reconcile.js'
 export interface SweeperOptions extends ReconcileLimits {
   readonly intervalMs: number
   readonly onFault: (error: unknown) => void
-  /** Whether this process's clock is right: deadlines are judged by it, so it neither sweeps nor holds the lease where it is not. */
+  /**
+   * Whether this process's clock is right. Deadlines depend on it, so with a wrong clock the process neither sweeps nor
+   * holds the lease.
+   */
   readonly isInStep?: () => boolean
 }
 
 const BATCH = 200
 const AT_ONCE = 16
-/** How long the worker's own hook has, before news of the queue are followed. */
+/** How long the worker has to finalize before the sweeper acts on the queue's events. */
 const NEWS_DELAY_MS = 500
 
 /**
- * Looks after the rounds that have not ended. Every hub and worker has one; by a lease one at a time sweeps and hears the news of the queue. Should two
- * do it for a moment, nothing is done twice.
+ * Reconciles the executions that have not ended. Every hub and worker runs a sweeper, but a lease lets only one at a
+ * time sweep and receive the queue's events. If two do so for a moment, nothing is done twice.
  */
 export class Sweeper {
   readonly #ports: Finalizer
@@ -33,17 +36,17 @@ export class Sweeper {
   readonly #timer: NodeJS.Timeout
   readonly #news = new Map<string, NodeJS.Timeout>()
   readonly #lostLocks = new LostLockTracker()
-  /** What it has seen, for whoever counts. */
+  /** Job counts of the last sweeps, for metrics. */
   readonly counts = new JobCounts()
   #turning: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
   #isHolder = false
   #closed = false
 
-  constructor(parts: Finalizer & { readonly lease: Lease; readonly watch: QueueWatch }, options: SweeperOptions) {
-    this.#ports = parts
-    this.#lease = parts.lease
-    this.#watch = parts.watch
+  constructor(ports: Finalizer & { readonly lease: Lease; readonly watch: QueueWatch }, options: SweeperOptions) {
+    this.#ports = ports
+    this.#lease = ports.lease
+    this.#watch = ports.watch
     this.#options = options
     const turn = () => {
       this.#turning ??= this.#turn()
@@ -59,8 +62,8 @@ export class Sweeper {
     this.#closed = true
     clearInterval(this.#timer)
     await Promise.all([this.#turning, this.#sweeping])
-    await this.#stopListening()
-    // Not asked of a Redis that did not even let it be held.
+    await this.#stopWatching()
+    // Not if Redis did not even grant the lease.
     if (this.#isHolder) await this.#lease.release().catch(this.#options.onFault)
   }
 
@@ -69,12 +72,12 @@ export class Sweeper {
     this.#isHolder = false
     if (this.#options.isInStep?.() === false) {
       if (wasHolder) await this.#lease.release()
-      return this.#stopListening()
+      return this.#stopWatching()
     }
     this.#isHolder = await this.#lease.hold()
-    if (!this.#isHolder || this.#closed) return this.#stopListening()
-    this.#watch.open((ref) => this.#listen(ref))
-    // Not waited for: the lease must be kept meanwhile.
+    if (!this.#isHolder || this.#closed) return this.#stopWatching()
+    this.#watch.open((ref) => this.#receive(ref))
+    // Not awaited: the lease must be renewed meanwhile.
     this.#sweeping ??= this.#sweep()
       .catch(this.#options.onFault)
       .finally(() => {
@@ -82,13 +85,13 @@ export class Sweeper {
       })
   }
 
-  /** One round over the jobs that are due. */
+  /** Sweeps the jobs that are due once. */
   async #sweep(): Promise<void> {
     const { store, queue } = this.#ports
-    // What was looked at in the last turn is due in this one, although it was put off a little later than that turn began.
+    // A job checked in the last turn is due in this one, although its check ended a little after that turn began.
     const due = storeClock.now() - this.#options.intervalMs / 2
     for (;;) {
-      // Whatever is wrong with handing out, jobs are looked after.
+      // Jobs are reconciled even if handing out fails.
       await queue.dispatch().catch(this.#options.onFault)
       const rounds = await store.active(due, BATCH)
       const waiting = [...rounds]
@@ -105,14 +108,14 @@ export class Sweeper {
     await reconcile(this.#ports, round, { ...this.#options, source, lostLocks: this.#lostLocks, counts: this.counts }).catch(
       async (error: unknown) => {
         this.#options.onFault(error)
-        // To the end of the line, so that those behind it get their turn.
+        // To the end of the line, so that the executions behind it get their turn.
         await store.touch(round, storeClock.now()).catch(this.#options.onFault)
       },
     )
   }
 
-  /** Most of what the queue tells the worker has told already. */
-  #listen({ id, round }: QueueRef): void {
+  /** Delays the queue's events: in most cases the worker finalizes first. */
+  #receive({ id, round }: QueueRef): void {
     const name = `${id}~${round}`
     if (this.#news.has(name)) return
     const follow = async () => {
@@ -126,7 +129,7 @@ export class Sweeper {
     )
   }
 
-  async #stopListening(): Promise<void> {
+  async #stopWatching(): Promise<void> {
     this.#lostLocks.clear()
     this.counts.clear()
     for (const timer of this.#news.values()) clearTimeout(timer)
