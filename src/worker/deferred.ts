@@ -1,4 +1,4 @@
-/** A promise, and its ends in somebody else's hands. A rejection that nobody awaits is silent. */
+/** A promise that is settled from outside. An unhandled rejection of it is ignored. */
 export interface Deferred {
   readonly promise: Promise<void>
   resolve(): void
@@ -16,7 +16,7 @@ export function deferred(): Deferred {
   return { promise, resolve, reject }
 }
 
-/** A rejection that is silent where nobody awaits it. */
+/** A rejected promise. Its rejection is ignored if nobody awaits it. */
 export function rejected(reason: Error): Promise<void> {
   const promise = Promise.reject<void>(reason)
   promise.catch(() => {})

@@ -2,13 +2,13 @@ import { shortened } from '../protocol/json-value.js'
 import type { AttemptFailure } from './run-job.js'
 import { asError } from './thrown.js'
 
-/** Causes of an error that are shown, one below the other. */
+/** Maximum causes of an error that are logged, one below the other. */
 const MAX_CAUSES = 5
 const MAX_CHARS = 20_000
 
 /**
- * What the log says of an attempt that failed. Of an error only its texts: fields that a library has added to it may hold whatever it was called with, such as
- * the headers of a request.
+ * The log entry of a failed attempt. Of an error only its texts are logged: fields that a library has added may contain
+ * what it was called with, such as the headers of a request.
  */
 export function failedAttempt(job: string, { attempt, error, logTail }: AttemptFailure): object {
   const { kind, number, of: max_attempts } = attempt
@@ -27,14 +27,17 @@ function shownText(text: string): string {
   return withoutSecrets(shortened(text, MAX_CHARS))
 }
 
-/** Its stack, and below it those of its causes. */
+/** The stack of the error, followed by the stacks of its causes. */
 function stackOf(error: Error): string {
   const stacks: string[] = []
   for (let at: unknown = error; at instanceof Error && stacks.length < MAX_CAUSES; at = at.cause) stacks.push(at.stack ?? String(at))
   return stacks.join('\ncaused by: ')
 }
 
-/** Blots out what looks like a secret: passwords in URLs, bearer tokens, JWTs, and the values of names that say so. */
+/**
+ * Masks text that looks like a secret: passwords in URLs, bearer tokens, JWTs, and the values of names such as
+ * `password` or `token`.
+ */
 export function withoutSecrets(text: string): string {
   return text
     .replace(/(:\/\/[^\s/:@]*):[^\s/@]+@/g, '$1:***@')

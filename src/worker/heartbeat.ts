@@ -1,13 +1,17 @@
-/** A beat is left out where something was written since the last: so a job is silent for twice this at most, well within what makes it stale. */
+/**
+ * A heartbeat is skipped if something was written since the last one. So a job is silent for at most twice this time,
+ * well below the limit at which it becomes stale.
+ */
 const HEARTBEAT_MS = 2500
 
 /**
- * The signs of life of one job. Each beat carries on whether the processor gave one since the last beat. One that computes elsewhere gives them itself
- * (`sign`); of any other the turning of this event loop is the sign, since it would stand still with it.
+ * Heartbeats of one job. Each one carries whether the processor gave a sign of life since the last one. A processor
+ * that computes in another thread or process reports these signs itself (`sign`). For any other processor the running
+ * event loop is the sign, since both would stop together.
  */
 export class Heartbeat {
   #timer: NodeJS.Timeout | undefined
-  /** Null until the processor has shown that it gives signs itself. */
+  /** Null until the processor has reported a first sign itself. */
   #signs: number | null = null
 
   sign(): void {

@@ -8,37 +8,40 @@ import type { AnyProcessor, Processor } from './processor.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What is at hand when the worker of a kind starts. */
+/** What a computation gets when the worker of its kind starts. */
 export interface StartContext {
   readonly config: Config
-  /** The environment of this process, such as for keys. */
+  /** The environment of this process, for example for keys. */
   readonly env: Environment
 }
 
-/** What the steps of a kind are done with. */
+/** What the steps of a kind get. */
 export interface StepContext extends Finalizer {
   readonly jobs: JobService
-  /** Largest message of a job. */
+  /** Maximum bytes of an event of a job. */
   readonly maxEventBytes: number
-  /** A job can do nothing now, and why. Called by each step that finds it so; logged where it is news. */
+  /**
+   * Reports that a job can do nothing now, and why. Each step that finds this calls it; it is logged when it changes.
+   */
   readonly onWait: (id: string, why: string) => void
 }
 
-/** A program as a solver is one: it gets the input as JSON on its stdin, and writes events to its stdout. */
+/** A program as a solver: it receives the input as JSON on stdin and writes events to stdout. */
 export type Program = Pick<Solver, 'command'> & Partial<Pick<Solver, 'args' | 'cwd' | 'env'>>
 
-/** What computes, ready to. */
+/** A computation that is ready to run. */
 export interface Ready<P extends AnyProcessor> {
   readonly run: P
-  /** After the last job has ended. */
+  /** Called after the last job has ended. */
   close?(): Promise<void>
 }
 
 /**
- * How the jobs of a kind are computed, by one of these. `run`: a function in the event loop of the worker, for what waits. `thread`: a module that calls
- * `serveJobs`, in threads of its own, for what computes: there it can be ended by force. `program`: a command, one execution a job (run dialect). `prepare`: as
- * `run`, made ready when the worker starts. `steps`: for a kind in steps; the function does the next step of a job, and may be called for one job by several at
- * once.
+ * How the jobs of a kind are computed; exactly one of these. `run`: a function in the worker's event loop, for work
+ * that waits. `thread`: a module that calls `serveJobs`, run in threads of its own, for work that computes: it can be
+ * ended by force. `program`: a command, one execution per job (run dialect). `prepare`: as `run`, prepared when the
+ * worker starts. `steps`: for a kind in steps; the function does the next step of a job, and several calls for one job
+ * may run at once.
  */
 export type Computation<I, D extends KindDialect> =
   | { readonly run: Processor<I, D> }
@@ -47,7 +50,7 @@ export type Computation<I, D extends KindDialect> =
   | (D extends 'run' ? { readonly program: Program } : never)
   | { readonly steps: (context: StepContext) => (id: string) => Promise<void> }
 
-/** The same for whatever kind. */
+/** A computation of any kind. */
 export type AnyComputation =
   | { readonly run: AnyProcessor }
   | { readonly prepare: (context: StartContext) => Promise<Ready<AnyProcessor>> }
@@ -55,7 +58,7 @@ export type AnyComputation =
   | { readonly program: Program }
   | { readonly steps: (context: StepContext) => (id: string) => Promise<void> }
 
-/** A kind with what computes it: workers take it. */
+/** A kind together with its computation, for workers. */
 export interface Work {
   readonly kind: Kind
   readonly computation: AnyComputation
@@ -64,7 +67,9 @@ export interface Work {
 const works = new WeakSet<object>()
 const WAYS = ['run', 'prepare', 'thread', 'program', 'steps']
 
-/** Joins the contract of a kind with what computes its jobs. Throws `TypeError` for a computation that does not fit. */
+/**
+ * Joins the contract of a kind with the computation of its jobs. Throws `TypeError` if the computation does not fit.
+ */
 export function implement<I, D extends KindDialect>(kind: DefinedKind<I, D>, computation: Computation<I, D>): Work {
   const [way = '', ...others] = Object.keys(computation)
   const fail = (why: string) => new TypeError(`implement: ${kind.name}: ${why}`)
@@ -78,7 +83,7 @@ export function implement<I, D extends KindDialect>(kind: DefinedKind<I, D>, com
   return work
 }
 
-/** Whether this is what `implement` has made. */
+/** Whether `implement` has made this value. */
 export function isWork(value: unknown): value is Work {
   return typeof value === 'object' && value !== null && works.has(value)
 }

@@ -10,13 +10,16 @@ import { ReportQueue } from './report-queue.js'
 import { asError, lineOf } from './thrown.js'
 import { WorkTally } from './work-tally.js'
 
-/** Events that may wait: of a processor that does not await its report calls. One more, and the attempt fails. */
+/** Maximum waiting events of a processor that does not await its report calls. One more fails the attempt. */
 const MAX_WAITING = 10_000
 const RETRY_MS = 200
 const UNREACHABLE_MS = 60_000
-/** How long writes may fail where the job is stopped anyway. */
+/** How long writes may fail for a job that is being stopped. */
 const STOPPING_MS = 5000
-/** Refusals that are about what is written; any other but `transition` means that the job has another writer, or is over. */
+/**
+ * Refusals caused by the content of an event. Any other refusal, except `transition`, means that the job has another
+ * writer or is over.
+ */
 const OF_THE_EVENTS: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
 
 export interface JobContextOptions {
@@ -24,16 +27,16 @@ export interface JobContextOptions {
   readonly publisher: Publisher & Heartbeats
   readonly writer: Writer
   readonly onFenced?: (reason: WriteRefusal) => void
-  /** Writes that fail for so long end the attempt; the queue starts another one when it can. */
+  /** The attempt ends when writes have failed for this long, in ms. The queue starts another attempt when it can. */
   readonly unreachableMs?: number | undefined
-  /** Where reports are counted. */
+  /** Counters of reports. */
   readonly tally?: WorkTally
 }
 
 /**
- * hop 2: from processor, to publisher. Takes reports at once and sends them in the background, one write at a time; a write that failed is sent again with its
- * number. What is written is always all that was reported up to some point. Where a report after that point is dropped, `givenUp` says why, and the attempt must not
- * end as if nothing were missing.
+ * hop 2: from processor to publisher. Accepts reports at once and sends them in the background, one write at a time. A
+ * failed write is repeated with the same number. The log always holds every report up to some point. If a report after
+ * that point is dropped, `givenUp` says why, and the attempt must not end as if nothing were missing.
  */
 export class JobContext {
   readonly id: string
@@ -44,7 +47,7 @@ export class JobContext {
   readonly #stop = new AbortController()
   readonly #kill = new AbortController()
   readonly #heartbeat = new Heartbeat()
-  /** Spans are measured by a clock that is never set. */
+  /** By the monotonic clock. */
   readonly #startedAt = performance.now()
   #logTail: readonly string[] = []
   readonly #waiting = new ReportQueue()
@@ -52,14 +55,14 @@ export class JobContext {
   #pump: Promise<void> | undefined
   #transientTimer: NodeJS.Timeout | undefined
   #closed = false
-  /** When writes began to fail; null while they do not. */
+  /** When writes began to fail, in ms; null while they succeed. */
   #failingSince: number | null = null
   #givenUp: Stop | undefined
   #isSilenced = false
   #isFenced = false
   #hasWritten = false
 
-  /** `onFenced` is told once, when the job is found to have another writer or to be over. */
+  /** `onFenced` is called once, when the job turns out to have another writer or to be over. */
   constructor(options: JobContextOptions) {
     this.id = options.id
     this.#publisher = options.publisher
@@ -73,7 +76,7 @@ export class JobContext {
     return this.#stop.signal
   }
 
-  /** Aborted when the processor did not obey in time. */
+  /** Aborted when the processor did not obey its signal in time. */
   get killed(): AbortSignal {
     return this.#kill.signal
   }
@@ -83,7 +86,7 @@ export class JobContext {
     return this.#waiting.size
   }
 
-  /** Why reports of the processor were dropped; undefined while none was. */
+  /** Why reports of the processor were dropped. Undefined while none was dropped. */
   get givenUp(): Stop | undefined {
     return this.#givenUp
   }
@@ -108,12 +111,14 @@ export class JobContext {
     this.#kill.abort(this.signal.reason)
   }
 
-  /** A sign of life of a processor that computes elsewhere. */
+  /** Records a sign of life of a processor that computes in another thread or process. */
   alive(): void {
     this.#heartbeat.sign()
   }
 
-  /** From now on a job that is silent is looked after: it tells that it lives, and learns of a cancel that was not heard, or that it is another's. */
+  /**
+   * Starts the heartbeat of a job that is silent. It also detects a cancel that was not received, and another writer.
+   */
   startHeartbeat(): void {
     this.#heartbeat.start((alive) => {
       const isQuiet = !this.#hasWritten && !this.#pump
@@ -122,19 +127,19 @@ export class JobContext {
     })
   }
 
-  /** Waits for durable reports; a tick that is not due yet goes its own way. */
+  /** Waits for persisted events. A transient event that is not due yet is not awaited. */
   async flush(): Promise<void> {
     while (this.#pump) await this.#pump
   }
 
-  /** The processor has ended: what it may still say is not taken any more. Resolves when its reports have been written. */
+  /** The processor has ended, and later reports are dropped. Resolves when its reports have been written. */
   close(): Promise<void> {
     this.#closed = true
     this.#heartbeat.stop()
     return this.#flushAll()
   }
 
-  /** Writes events of the runner itself, after all reports. Answers why it was refused, or null. */
+  /** Writes events of the runner itself, after all reports. Resolves to the reason of a refusal, or null. */
   async write(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
     await this.#flushAll()
     const answer = await this.#publish(events)
@@ -147,8 +152,9 @@ export class JobContext {
   }
 
   /**
-   * Takes an event of the processor, also of one that is to stop, since its result may still stand. Never throws. Resolves when there is room for another
-   * report, or the job is stopped meanwhile. Rejects where the event cannot be made, or reports are given up; a rejection that nobody awaits is silent.
+   * Accepts an event of the processor. A processor that should stop may still report, since its result may stand. Never
+   * throws. Resolves when there is room for another report, or the job is stopped meanwhile. Rejects if the event
+   * cannot be built, or reports were given up. An unhandled rejection is ignored.
    */
   report(make: () => JobEvent): Promise<void> {
     if (this.#closed) return Promise.resolve()
@@ -164,7 +170,7 @@ export class JobContext {
     return this.#waiting.room()
   }
 
-  /** Throws where no more may wait. */
+  /** Throws if the maximum of waiting events is reached. */
   #take(event: JobEvent): void {
     if (event.class !== 'transient' && this.#waiting.size >= MAX_WAITING) {
       if (this.#failingSince !== null) throw new Stop('unreachable')
@@ -179,7 +185,7 @@ export class JobContext {
     clearTimeout(this.#transientTimer)
     this.#pump ??= this.#drain().finally(() => {
       this.#pump = undefined
-      // Only ticks that are not due can be left.
+      // Only transient events that are not due can be left.
       if (this.#waiting.size > 0) this.#transientTimer = setTimeout(() => void this.#startPump(), Math.max(this.#waiting.dueInMs, 1))
     })
     return this.#pump
@@ -187,7 +193,7 @@ export class JobContext {
 
   async #drain(): Promise<void> {
     for (;;) {
-      // A microtask later, so that what is reported together leaves together.
+      // One microtask later, so that reports made together are sent together.
       await Promise.resolve()
       const batch = this.#waiting.takeBatch()
       if (batch.length === 0) return
@@ -196,7 +202,9 @@ export class JobContext {
     }
   }
 
-  /** Writes reports. Of a batch that is refused for one of them those before that one are kept. Answers whether all were written. */
+  /**
+   * Writes reports. If one of a batch is refused, the reports before it are kept. Resolves to whether all were written.
+   */
   async #send(events: readonly JobEvent[]): Promise<boolean> {
     if (this.#isSilenced) return false
     try {
@@ -206,19 +214,19 @@ export class JobContext {
       if (events.length === 1) this.#silence(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
       else for (const event of events) if (!(await this.#send([event]))) break
     } catch (error) {
-      // No fault of Redis, so it would fail again.
+      // Not an error of Redis, so it would fail again.
       this.#silence(new Stop('refused', { cause: asError(error) }))
     }
     return false
   }
 
-  /** No report is taken any more; those that wait are written. */
+  /** Rejects further reports. Waiting reports are still written. */
   #giveUp(why: Stop): void {
     this.#givenUp ??= why
     this.#abort(why)
   }
 
-  /** Nor is any that waits written: what is left out is left out to its end, never in the middle. */
+  /** Drops waiting reports too: a gap is always at the end of the log, never in the middle. */
   #silence(why: Stop): void {
     this.#isSilenced = true
     this.#giveUp(why)
@@ -227,12 +235,12 @@ export class JobContext {
 
   #abort(why: Stop): void {
     if (this.signal.aborted) return
-    // Before those who wait for room go on, so that they see it.
+    // Before the callers that wait for room continue, so that they see it.
     this.#stop.abort(why)
     if (!this.#givenUp) this.#waiting.release()
   }
 
-  /** Rejects with what is no fault of Redis. */
+  /** Rejects with any error that is not an outage of Redis. */
   async #publish(events: readonly JobEvent[]): Promise<Written | Refused | 'unreachable'> {
     if (this.#isUnreachable) return 'unreachable'
     this.#writer = { ...this.#writer, n: this.#writer.n + 1 }
@@ -244,7 +252,8 @@ export class JobContext {
         return answer
       } catch (error) {
         if (!isOverloaded(error)) throw error
-        // Redis cannot be reached, or refuses. The number is the same, so the write is done once however often it arrives.
+        // Redis cannot be reached, or refuses the write. The number stays the same, so the write takes effect once,
+        // however often it arrives.
         this.#failingSince ??= performance.now()
         const patience = this.signal.aborted ? Math.min(STOPPING_MS, this.#unreachableMs) : this.#unreachableMs
         if (performance.now() - this.#failingSince > patience) {
@@ -261,7 +270,7 @@ export class JobContext {
     return this.#isSilenced && this.#givenUp?.why === 'unreachable'
   }
 
-  /** One that does not come through is made up for by the next. */
+  /** A lost heartbeat is made up for by the next one. */
   async #heartbeatOnce(alive: boolean): Promise<void> {
     try {
       this.#applyAnswer(await this.#publisher.heartbeat(this.id, this.#writer, alive))
@@ -270,7 +279,7 @@ export class JobContext {
     }
   }
 
-  /** What an answer says about the job. Answers why it was refused, or null. */
+  /** Applies what an answer says about the job. Returns the reason of a refusal, or null. */
   #applyAnswer(answer: Written | Refused): WriteRefusal | null {
     if (answer.status === 'cancelling') this.stop('cancelled')
     if (answer.ok) return null

@@ -2,7 +2,10 @@ import type { Kind, KindDialect } from '../core/kind.js'
 import type { JobContext } from './job-context.js'
 import type { ProcessReports, Reports, RunReports } from './processor.js'
 
-/** The reports of a kind, made into its events. `last`: the progress of an attempt that goes on after a hand-back. Throws `TypeError` for a kind that reports nothing. */
+/**
+ * Builds the events of a kind's reports. `last`: the progress of an attempt that was returned to the queue and
+ * continues. Throws `TypeError` for a kind without reports.
+ */
 export function reportsOf<D extends KindDialect>(kind: Kind & { readonly dialect: D }, context: JobContext, last: object): Reports[D] {
   return anyReportsOf(kind, context, last) as Reports[D] // its events are of its dialect
 }

@@ -13,17 +13,17 @@ import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settle.js'
 import type { WorkTally } from './work-tally.js'
 
-/** One try at a job, as the queue hands it out. */
+/** One attempt at a job, as the queue hands it out. */
 export interface Task {
   readonly kind: Kind
   readonly id: string
   readonly round: number
-  /** Fencing token: rises each time that the queue hands the job out. */
+  /** Fencing token. It rises each time the queue hands out the job. */
   readonly token: number
   readonly input: unknown
 }
 
-/** Why an attempt has failed: what the processor threw, the error of a refused report, or the `Stop` that ended it. */
+/** Why an attempt has failed: an error of the processor, the error of a refused report, or the `Stop` that ended it. */
 export interface AttemptFailure {
   readonly attempt: Attempt
   readonly error: unknown
@@ -32,25 +32,31 @@ export interface AttemptFailure {
 
 export interface Runner {
   readonly broker: Broker & Heartbeats
-  /** How long a processor may ignore its signal before it is ended by force, or left behind where it cannot be. Its writes are fenced from then on. */
+  /**
+   * How long a processor may ignore its signal, in ms, before it is ended by force, or abandoned if that is impossible.
+   * Its writes are fenced from then on.
+   */
   readonly cancelGraceMs: number
-  /** Gets the context, through which the job can be stopped. */
+  /** Receives the context, through which the job can be stopped. */
   onStart(context: JobContext): void
-  /** Once at most: the job has another writer, or is over. */
+  /** Called at most once: the job has another writer, or is over. */
   onFenced?(reason: WriteRefusal): void
   /** Its start was written. */
   onStarted?(): void
-  /** The attempt has failed: not by a cancel, nor because the worker stops. */
+  /** The attempt has failed, but not by a cancel and not because the worker stops. */
   onFailed?(failure: AttemptFailure): void
   /** See `JobContextOptions`. */
   readonly unreachableMs?: number
-  /** Largest message, in bytes of JSON: a result that is larger fails the attempt. */
+  /** Maximum bytes of an event, as JSON. A larger result fails the attempt. */
   readonly maxEventBytes?: number
-  /** Where reports are counted. */
+  /** Counters of reports. */
   readonly tally?: WorkTally
 }
 
-/** THE runner, for every kind: announces the start, runs the processor, and tells the queue how it ended. It writes no final event: that comes after the queue has committed. */
+/**
+ * THE runner, for every kind. It publishes the start, runs the processor, and returns how the attempt ended for the
+ * queue. It writes no final event: that follows after the queue has committed.
+ */
 export async function runJob(task: Task, processor: AnyProcessor, runner: Runner): Promise<Settled> {
   const state = (await runner.broker.read(task.id))?.state
   if (!state || state.round !== task.round || isFinal(state.status)) return { how: 'refused' }
@@ -77,7 +83,7 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   } catch (thrown) {
     await context.close()
     const cause: unknown = context.signal.aborted ? context.signal.reason : thrown
-    // Of a refused report the error itself, with the stack of its call.
+    // For a refused report, log the error itself, with the stack of its call.
     const error = cause instanceof Stop ? (cause.cause ?? cause) : cause
     if (!isHarmless(cause)) runner.onFailed?.({ attempt, error, logTail: context.logTail })
     return settleFailure(attempt, context, cause)
@@ -86,7 +92,7 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   }
 }
 
-/** What the processor sees of its context. */
+/** The processor's view of its context. */
 export function jobOf<D extends KindDialect>(kind: Kind & { readonly dialect: D }, context: JobContext, last: object): Job<D> {
   const { id, signal, killed } = context
   return {
@@ -105,30 +111,33 @@ function contextOf({ id, round, token }: Task, { broker, onFenced, unreachableMs
   return new JobContext({ id, publisher: broker, writer, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) })
 }
 
-/** Stops the job when the time of its round runs out. A round that begins now has all of it. */
+/** Stops the job when the time of its execution is over. An execution that begins now has the full time. */
 function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | undefined {
   const now = storeClock.now()
   const leftMs = (deadlineOf(state) ?? now + state.timeoutMs) - now
   return Number.isFinite(leftMs) ? setTimeout(() => context.stop('timeout'), leftMs).unref() : undefined
 }
 
-/** Whether an attempt that ended so has not failed. */
+/** Whether an attempt with this cause has not failed. */
 function isHarmless(cause: unknown): boolean {
   return cause instanceof Stop && (cause.why === 'cancelled' || cause.why === 'stopping')
 }
 
-/** What the processor returned, as the queue will hand it out: plain JSON. What is none another attempt would return again. */
+/**
+ * The processor's result as the queue will return it: plain JSON. A value that is not JSON is final, since another
+ * attempt would return it again.
+ */
 function plainResult<R extends object>(result: R): R {
   try {
-    return jsonValueOf(result, 'The result is not valid') as R // the same, as JSON
+    return jsonValueOf(result, 'The result is not valid') as R // the same value, as JSON
   } catch (error) {
     throw error instanceof NotJson ? new JobFailure('solver_error', error.message, { cause: error }) : error
   }
 }
 
 /**
- * Runs the processor. Rejects when it has not obeyed its signal in time, and at once where one of its reports is refused; what it may say then is not heard.
- * In either case it is ended by force when its time to obey is over.
+ * Runs the processor. Rejects if it has not obeyed its signal in time, and at once if one of its reports is refused;
+ * later output is ignored. In both cases it is ended by force when the grace period is over.
  */
 async function compute(
   { kind, input }: Task,

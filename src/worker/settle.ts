@@ -5,7 +5,10 @@ import type { JobContext } from './job-context.js'
 import { JobFailure, Stop } from './processor.js'
 import { asError } from './thrown.js'
 
-/** What becomes of a job whose processor has not returned a result: `error` is the `Stop` that ended it, or what it threw. */
+/**
+ * What happens to a job whose processor has not returned a result. `error` is the `Stop` that ended it, or what it
+ * threw.
+ */
 export async function settleFailure(attempt: Attempt, context: JobContext, error: unknown): Promise<Settled> {
   if (error instanceof Stop) return settleStop(attempt, context, error)
   if (error instanceof JobFailure) return failed(error.code, error.message, context.logTail)
@@ -22,7 +25,7 @@ async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Pr
     case 'timeout':
       return timedOut(attempt, context.logTail)
     case 'refused':
-      // It would be refused again.
+      // Another attempt would be refused as well.
       return failed('solver_error', (stop.cause ?? stop).message, context.logTail)
     case 'stopping': {
       const { event, settled } = returnToQueue(attempt)
@@ -35,7 +38,10 @@ async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Pr
   }
 }
 
-/** What a transition of the runner comes to. Between start and end only a cancel can be in its way, or a Redis that cannot be reached. */
+/**
+ * What follows from a transition that the runner has written. Between start and end only a cancel, or an unreachable
+ * Redis, can prevent it.
+ */
 export function settleWrite(attempt: Attempt, context: JobContext, refusal: WriteRefusal | 'unreachable' | null, wanted: Settled): Settled {
   if (refusal === null) return wanted
   if (refusal === 'unreachable') return { how: 'retry', error: new Stop('unreachable'), delayMs: retryDelayMs(attempt.number) }

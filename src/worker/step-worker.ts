@@ -8,26 +8,26 @@ import type { WorkTally } from './work-tally.js'
 
 export interface StepWorkerOptions {
   readonly queue: string
-  /** Does the next step of a job. Idempotent: it may be called for one job by several at once. */
+  /** Does the next step of a job. Idempotent: several calls for one job may run at once. */
   readonly step: (id: string) => Promise<void>
   readonly tally: WorkTally
   readonly ports: { readonly queue: Pick<Queue, 'started'> }
   readonly url: string
   /** BullMQ's prefix. */
   readonly prefix: string
-  /** A worker whose lock is not renewed for so long counts as dead: its steps are done again. */
+  /** A worker whose lock is not renewed for this long counts as dead, and its steps are repeated. */
   readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
   readonly onReconnect?: () => void
-  /** What this process knows of Redis. */
+  /** What this process knows about the availability of Redis. */
   readonly store?: StoreWatch
 }
 
-/** Steps are short, and wait for Redis most of the time. */
+/** Steps are short and spend most of their time waiting for Redis. */
 const AT_ONCE = 4
 const CLOSE_MS = 5000
 
-/** A worker process's hold on a queue of steps. It holds no job: between two steps a job is in Redis alone. */
+/** Takes steps from one queue. It keeps no job: between two steps the state of a job is in Redis only. */
 export class StepWorker {
   readonly #options: StepWorkerOptions
   readonly #connection: Redis
@@ -40,7 +40,7 @@ export class StepWorker {
     const { queue, step, ports, tally, url, prefix, lockDurationMs, onFault } = options
     this.#connection = connectBull(url, { ...options, maxRetries: null })
     const take = async ({ data: { id, round } }: { data: BullData }) => {
-      // Its first step is its place in the queue: whoever waits behind it may follow.
+      // Its first step takes its slot in the queue: the next waiting job may follow.
       await ports.queue.started({ queue, id, round })
       await step(id)
       tally.steps += 1
@@ -64,21 +64,21 @@ export class StepWorker {
     this.#worker.on('failed', (_job, error) => onFault(error))
   }
 
-  /** It holds no reports. */
+  /** It has no reports. */
   readonly buffered: number = 0
-  /** Steps that it does at a time at most. */
+  /** Maximum concurrent steps. */
   readonly slots: number = AT_ONCE
 
   get queue(): string {
     return this.#options.queue
   }
 
-  /** Steps that it does now. */
+  /** Steps in progress. */
   get running(): number {
     return this.#running
   }
 
-  /** Whether it takes steps now, as far as its connection tells. */
+  /** Whether it takes steps now, as far as its connection shows. */
   get isTaking(): boolean {
     return this.#connection.status === 'ready' && this.#worker.isRunning() && !this.#stopping
   }
@@ -89,7 +89,7 @@ export class StepWorker {
     this.#worker.run().catch(this.#options.onFault)
   }
 
-  /** Ends the steps that it has begun. What it could not, the queue gives to another one. */
+  /** Completes the steps in progress. The queue gives unfinished ones to another worker. */
   async close(): Promise<void> {
     this.#stopping = true
     const timer = setTimeout(() => this.#connection.disconnect(), CLOSE_MS)

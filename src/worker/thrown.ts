@@ -1,7 +1,10 @@
 import { inspect } from 'node:util'
 import { shown } from '../protocol/json-value.js'
 
-/** What a processor threw, as an error with a text: JavaScript throws anything, also what cannot be made a string. */
+/**
+ * Converts a thrown value to an error with a text. JavaScript can throw any value, even one that cannot be converted to
+ * a string.
+ */
 export function asError(thrown: unknown): Error {
   if (thrown instanceof Error && typeof thrown.message === 'string') return thrown
   if (typeof thrown === 'string') return new Error(thrown)
@@ -9,7 +12,7 @@ export function asError(thrown: unknown): Error {
   return new Error(typeof message === 'string' ? message : shown(thrown))
 }
 
-/** A line of a job's log: a text as it is, any other value as the console shows it. */
+/** A line of a job's log: a string as it is, any other value as the console shows it. */
 export function lineOf(line: unknown): string {
   return typeof line === 'string' ? line : inspect(line)
 }

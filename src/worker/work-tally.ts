@@ -1,11 +1,11 @@
-/** What the workers of a process have done for their processors. */
+/** Counters of the workers of a process. */
 export class WorkTally {
   transients = 0
   persisted = 0
-  /** Ticks that a newer one superseded before they were written. */
+  /** Transient events that a newer one replaced before they were written. */
   coalesced = 0
-  /** Writes that were sent again. */
+  /** Repeated writes. */
   retries = 0
-  /** Steps of optimizations. */
+  /** Steps of jobs in steps. */
   steps = 0
 }

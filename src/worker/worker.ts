@@ -20,7 +20,7 @@ import type { WorkTally } from './work-tally.js'
 
 export interface WorkerOptions {
   readonly kind: Kind
-  /** The queue that it takes from. */
+  /** The queue to take jobs from. */
   readonly queue: string
   readonly processor: AnyProcessor
   readonly ports: Finalizer & { readonly broker: Broker & Heartbeats; readonly attempts: AttemptTally }
@@ -33,29 +33,35 @@ export interface WorkerOptions {
   readonly cancelGraceMs: number
   /** See `Runner`. */
   readonly maxEventBytes: number
-  /** How long jobs may go on when the worker stops, before they are handed back. */
+  /** How long jobs may continue when the worker stops, before they are returned to the queue. */
   readonly finishMs: number
-  /** A worker whose lock is not renewed for so long counts as dead. */
+  /** A worker whose lock is not renewed for this long counts as dead. */
   readonly lockDurationMs: number
   readonly onFault: (error: unknown) => void
-  /** One of its connections was lost and stands again. */
+  /** One of its connections was lost and is back. */
   readonly onReconnect?: () => void
-  /** What this process knows of Redis; `mayJudge`: whether a worker without a lock is lost. */
+  /**
+   * What this process knows about the availability of Redis. `mayJudge`: whether a worker without a lock counts as
+   * lost.
+   */
   readonly store: StoreWatch & { readonly mayJudge: boolean }
-  /** A job was found to have another writer, or to be over. */
+  /** A job has another writer, or is over. */
   readonly onFenced: (id: string, reason: WriteRefusal) => void
   /** An attempt at a job has failed. */
   readonly onFailed: (id: string, failure: AttemptFailure) => void
 }
 
-/** Pause before BullMQ tries again what a broken connection has cut off. */
+/** Pause before BullMQ retries an operation that a broken connection has interrupted. */
 const RETRY_MS = 1000
-/** How often a lock is renewed in its life. A timer of Node, which runs by a clock that is never set. */
+/** Renewals of a lock within its lifetime. They use a Node timer, which runs by the monotonic clock. */
 const RENEWALS_PER_LOCK = 4
-/** How long a stopping worker without jobs waits for a Redis that does not answer. What it could not tell the queue, the stalled check finds. */
+/**
+ * How long a stopping worker without jobs waits for a Redis that does not answer. The stalled check recovers what it
+ * could not commit.
+ */
 const CLOSE_MS = 5000
 
-/** A worker process's hold on one queue: BullMQ and the control channel on one side, the runner on the other. */
+/** Connects one queue to the runner: BullMQ and the control channel on one side, the runner on the other. */
 export class KindWorker {
   readonly #options: WorkerOptions
   readonly #connection: Redis
@@ -64,7 +70,7 @@ export class KindWorker {
   readonly #running = new Map<string, JobContext>()
   readonly #processing = new Set<Promise<BullReturn>>()
   readonly #settling = new Set<Promise<void>>()
-  /** What this worker holds, from its start to its commit. */
+  /** Jobs that this worker holds, from start to commit. */
   readonly #held = new Map<string, Held>()
   readonly #renewing: NodeJS.Timeout
   #checking: NodeJS.Timeout | undefined
@@ -77,7 +83,7 @@ export class KindWorker {
     this.#control = connectControl(url, options)
     this.#control.on('message', (_channel, message) => this.#onControl(message))
     this.#control.on('ready', () => {
-      // A connection that breaks again subscribes with its next `ready`.
+      // A connection that breaks again subscribes at its next `ready`.
       this.#control.subscribe(options.controlChannel).catch((error: unknown) => {
         if (storeFaultOf(error) !== 'store_unreachable') onFault(error)
       })
@@ -86,22 +92,23 @@ export class KindWorker {
       connection: this.#connection,
       prefix,
       concurrency,
-      // A dead worker's lock is gone after `lockDuration` at the latest. Each check marks what is active and gives back what it finds marked and without a lock,
-      // so the first check after that does it: within one and a half times `lockDuration`, 15 s by default. Locks and checks are this class's own: BullMQ
-      // renews by a clock that may be set, never takes a lapsed lock again, and checks right after Redis was away.
+      // A dead worker's lock expires after `lockDuration` at the latest. Each check marks active jobs and returns those
+      // to the queue that it finds marked and without a lock. So the first check after the expiry does it: within 1.5 ×
+      // `lockDuration`, 15 s by default. This class renews locks and runs the checks itself: BullMQ renews by a clock
+      // that may be set, never takes an expired lock again, and checks right after an outage of Redis.
       lockDuration: lockDurationMs,
       skipLockRenewal: true,
       skipStalledCheck: true,
       stalledInterval: lockDurationMs / 2,
-      // The hash counts lost workers; the runner ends what has lost too many.
+      // The hash counts lost workers; the runner ends a job that has lost too many.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: RETRY_MS,
-      // Of a fault of this worker; what the runner wants tried again it puts off itself.
+      // For a fault of this worker. The runner delays its own retries itself.
       settings: { backoffStrategy: () => RETRY_MS },
       autorun: false,
     })
     this.#worker.on('error', onFault)
-    // What BullMQ calls a failure is a fault of this worker: how an attempt ends, `#commit` says.
+    // A failure in BullMQ's sense is a fault of this worker. `#commit` says how an attempt ends.
     this.#worker.on('failed', (job, error) => {
       onFault(error)
       if (job) this.#committed(job)
@@ -113,12 +120,12 @@ export class KindWorker {
     return this.#options.queue
   }
 
-  /** Jobs that it computes at a time at most. */
+  /** Maximum concurrent jobs. */
   get slots(): number {
     return this.#options.concurrency
   }
 
-  /** Jobs that it computes now. */
+  /** Jobs in progress. */
   get running(): number {
     return this.#running.size
   }
@@ -128,13 +135,13 @@ export class KindWorker {
     return [...this.#running.values()].reduce((sum, { buffered }) => sum + buffered, 0)
   }
 
-  /** Whether it takes jobs now and hears cancels, as far as its connections tell. */
+  /** Whether it takes jobs and receives cancels now, as far as its connections show. */
   get isTaking(): boolean {
     const isConnected = this.#connection.status === 'ready' && this.#control.status === 'ready'
     return isConnected && this.#worker.isRunning() && !this.#stopping
   }
 
-  /** Resolves once it takes jobs and hears cancels. */
+  /** Resolves once it takes jobs and receives cancels. */
   async start(): Promise<void> {
     await this.#control.subscribe(this.#options.controlChannel)
     await this.#worker.waitUntilReady()
@@ -145,8 +152,9 @@ export class KindWorker {
   }
 
   /**
-   * Takes no more jobs, lets the running ones go on for a while, hands back those that have not ended, and ends; without Redis as well, since then the queue
-   * gives them to another worker. Takes no longer than `finishMs`, `cancelGraceMs` and what Redis needs.
+   * Takes no more jobs, lets running jobs continue for a while, returns unfinished ones to the queue, and ends. It also
+   * ends without Redis: then the queue gives the jobs to another worker. Takes no longer than `finishMs`,
+   * `cancelGraceMs` and what Redis needs.
    */
   async close(): Promise<void> {
     this.#stopping = true
@@ -154,7 +162,7 @@ export class KindWorker {
     const closed = this.#worker.close()
     await this.#finish()
     for (const context of this.#running.values()) context.stop('stopping')
-    // What cannot be committed by then, the stalled check of another worker finds.
+    // The stalled check of another worker recovers what cannot be committed by then.
     const graceMs = this.#processing.size > 0 ? this.#options.cancelGraceMs : 0
     const timer = setTimeout(() => this.#connection.disconnect(), graceMs + CLOSE_MS)
     await Promise.allSettled(this.#processing)
@@ -166,7 +174,7 @@ export class KindWorker {
     this.#connection.disconnect()
   }
 
-  /** Until all jobs have ended, or their time to do so has. */
+  /** Waits until all jobs have ended, or `finishMs` is over. */
   async #finish(): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
@@ -183,18 +191,19 @@ export class KindWorker {
     return processing
   }
 
-  /** Runs what BullMQ hands out. */
+  /** Runs a job that BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
     const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
-    // Its try before this one was lost and has not ended yet: BullMQ knows a job's lock by its name alone, and would drop the new one with the old.
+    // Its previous attempt was lost and has not ended yet. BullMQ identifies a job's lock by the job's name alone, and
+    // would drop the new lock with the old one.
     if (this.#running.has(name)) {
       await job.moveToDelayed(Date.now() + RETRY_MS, token)
       throw new DelayedError()
     }
-    // Taken: the next job may come into the queue. What fails here the sweeper does.
+    // The job is taken, so the next one may enter the queue. The sweeper repairs a failure here.
     this.#follow(ports.queue.started({ queue, id, round }))
     let own: JobContext | undefined
     const onStart = (context: JobContext) => {
@@ -213,7 +222,7 @@ export class KindWorker {
     this.#held.set(name, held)
     try {
       const settled = await runJob(task, processor, runner).finally(() => {
-        // After a lost lock another try of the same round may stand here already.
+        // After a lost lock another attempt at the same execution may be registered here already.
         if (this.#running.get(name) === own) this.#running.delete(name)
       })
       if (await this.#commit(job, held, settled)) ports.attempts.settled(queue, settled.how)
@@ -221,11 +230,13 @@ export class KindWorker {
       if (this.#held.get(name) === held) this.#held.delete(name)
     }
     this.#committed(job)
-    // It is where it belongs: BullMQ has nothing to do with it any more.
+    // The job is where it belongs; BullMQ must do nothing more with it.
     throw new WaitingError()
   }
 
-  /** See `settle`; however long Redis is away or refuses: until then the result is here alone. */
+  /**
+   * See `settle`. Retries for as long as Redis is unreachable or refuses: until the commit the result exists only here.
+   */
   async #commit(job: BullJob<BullData, BullReturn>, held: Held, settled: Settled): Promise<boolean> {
     for (;;) {
       try {
@@ -238,7 +249,7 @@ export class KindWorker {
     }
   }
 
-  /** Keeps the locks of what this worker holds. */
+  /** Renews the locks of the jobs that this worker holds. */
   async #renew(): Promise<void> {
     const { lockDurationMs, onFault } = this.#options
     if (this.#connection.status !== 'ready') return
@@ -249,20 +260,22 @@ export class KindWorker {
     await Promise.all([...this.#held.values()].map((held) => renew(held).catch(onFault)))
   }
 
-  /** Gives back what dead workers held. Not while those that live may lack a lock too. */
+  /** Returns the jobs of dead workers to the queue. Not while live workers may have lost their locks too. */
   async #check(): Promise<void> {
     if (!this.#options.store.mayJudge || this.#connection.status !== 'ready') return
     await this.#worker.getBackend().moveStalledJobsToWait().catch(this.#options.onFault)
   }
 
-  /** After the queue's commit: the final event, if this was the end of the round. What fails here is left to the sweeper. */
+  /**
+   * After the queue's commit: publishes the final event if the execution has ended. The sweeper repairs a failure here.
+   */
   #committed(job: BullJob<BullData, BullReturn>): void {
     const { queue, ports } = this.#options
     const ref: QueueRef = { queue, id: job.data.id, round: job.data.round }
     this.#follow(ports.queue.state(ref).then((state) => (state.at === 'ended' ? finalize(ports, ref, state.outcome, 'worker') : undefined)))
   }
 
-  /** What goes on beside the jobs; `close` waits for it. */
+  /** Background work; `close` waits for it. */
   #follow(act: Promise<void>): void {
     const work = act.catch(this.#options.onFault).finally(() => this.#settling.delete(work))
     this.#settling.add(work)
@@ -273,7 +286,7 @@ export class KindWorker {
   }
 }
 
-/** Null for what is no control message: somebody else has written to the channel. */
+/** Null for a text that is no control message: another program has written to the channel. */
 function readControl(message: string): ControlMessage | null {
   try {
     return JSON.parse(message) as ControlMessage | null

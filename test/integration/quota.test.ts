@@ -130,7 +130,7 @@ t.test('[QUOTA-2] jobs per hour: 429 with Retry-After over any node, not for the
   const first = await h.submit({ id: 'first' })
   await h.call('POST', '/api/v2/runs', { body: { input: HORN }, headers: { 'idempotency-key': 'k' }, node: 1 })
   const refused = await h.call('POST', '/api/v2/runs', { body: { run_id: 'third', input: HORN }, node: 1 })
-  t.match(refused, { status: 429, body: { error: 'quota', message: /in an hour/ } })
+  t.match(refused, { status: 429, body: { error: 'quota', message: /per hour/ } })
   const seconds = Number(refused.headers.get('retry-after'))
   t.ok(Number.isInteger(seconds) && seconds > 3500 && seconds <= 3600, String(seconds))
   t.match(await h.call('GET', '/api/v2/runs/third'), { status: 404 }, 'nothing of it was written')

@@ -10,8 +10,9 @@ interface SolversInFile {
 }
 
 /**
- * Looks whether this machine has the program and the working folder of each solver. Throws `SolversError` with every one that it lacks, for a worker that
- * starts: better than each of its runs failing. What changes later the runs themselves find. `chosen`: those of the file that it takes.
+ * Checks that this machine has the program and the working folder of each chosen solver, when a worker starts. Throws
+ * `SolversError` with everything that is missing, so that not every execution fails later. Later changes are detected
+ * by the executions themselves. `chosen`: the solvers of the file that this worker uses.
  */
 export function checkPrograms({ solvers, path }: SolversInFile, chosen: readonly Solver[], worker: Environment): void {
   const faults = solvers.flatMap((solver, i) => {
@@ -25,7 +26,10 @@ export function checkPrograms({ solvers, path }: SolversInFile, chosen: readonly
   if (faults.length > 0) throw new SolversError(path, faults)
 }
 
-/** Where the system will look, too: a name in each folder of the program's own PATH, a path from the working folder. */
+/**
+ * Searches as the operating system does: a name in each folder of the program's own PATH, a path from the working
+ * folder.
+ */
 function isThere(solver: Solver, worker: Environment): boolean {
   const { command, cwd } = solver
   if (command.includes('/')) return isExecutable(resolve(cwd, command))

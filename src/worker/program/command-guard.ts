@@ -1,14 +1,15 @@
 /*
- * The process between a worker and a program: started without arguments, with the program's stdin, stdout and stderr as its own, and an IPC channel to the
- * worker. It starts the program that the first message names (`ToGuard`), in a process group of its own, and says how that went (`FromGuard`). When the
- * channel closes, which the kernel does for a worker that was killed, too, it ends the program and whatever that has started: SIGTERM, then SIGKILL. Signals
- * leave it alone: only its worker decides. It never touches the three streams.
+ * The process between a worker and a program. It is started without arguments. It has the program's stdin, stdout and
+ * stderr as its own, and an IPC channel to the worker. It starts the program that the first message names (`ToGuard`)
+ * in a process group of its own, and reports the result (`FromGuard`). When the channel closes, it ends the program and
+ * all processes that the program has started: SIGTERM, then SIGKILL. The kernel closes the channel of a killed worker
+ * too. The guard ignores signals: only its worker decides. It never touches the three streams.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { FromGuard, ToGuard } from './messages.js'
 import { signalGroup } from './process-group.js'
 
-/** For a program whose worker is gone: another worker is about to take the run. */
+/** For a program whose worker is gone: another worker is about to take the execution. */
 const END_MS = 2000
 
 let isAlone = false
@@ -25,7 +26,7 @@ function start({ command, args, cwd, env }: ToGuard): void {
   if (pid === undefined) return // an error follows
   send({ type: 'started', pid })
   program.once('exit', (code, signal) => {
-    // What it has started and left behind: a run that has ended computes no more.
+    // Processes that it has started and left behind: an execution that has ended must not compute any more.
     signalGroup(pid, 'SIGKILL')
     sendLast({ type: 'ended', exit: { code, signal } })
   })
@@ -37,7 +38,7 @@ function start({ command, args, cwd, env }: ToGuard): void {
   else process.once('disconnect', end)
 }
 
-/** A worker that is gone needs no message; its closed channel says so to `disconnect` as well. */
+/** A worker that is gone needs no message. The closed channel also causes `disconnect`. */
 function send(message: FromGuard, then: () => void = () => {}): void {
   if (process.connected) process.send?.(message, undefined, undefined, then)
   else then()

@@ -7,9 +7,9 @@ import { ProgramOutput } from './program-output.js'
 import { resultOf } from './program-result.js'
 
 /**
- * The processor of a solver that is a program: each run is one execution of it, with the input as JSON on its stdin, its stdout for events, and all else that
- * it writes for log. `worker`: the environment of this process, of which a program gets a few variables only. What the program does wrong is final; that it
- * could not be started on this machine is not.
+ * The processor of a solver that is a program. Each execution starts it once, with the input as JSON on stdin. Its
+ * stdout carries events; everything else that it writes is log. `worker`: the environment of this process, of which a
+ * program gets only a few variables. An error of the program is final; a failure to start it on this machine is not.
  */
 export function commandProcessor(solver: Solver, worker: Environment): Processor<unknown, 'run'> {
   return async (input, job) => {
@@ -24,14 +24,14 @@ export function commandProcessor(solver: Solver, worker: Environment): Processor
     }
     job.signal.addEventListener('abort', terminate)
     job.killed.addEventListener('abort', kill)
-    // From here on its lines are the signs of life: one that is silent for long is told as stale.
+    // From here on each line is a sign of life: a program that is silent for long is reported as stale.
     job.alive()
     try {
       program.stdin.end(stringifyJson(input))
       const [exit] = await Promise.all([program.ended, output.read()])
       return resultOf({ exit, result: output.result, fault: output.fault, wasSignalled: program.wasSignalled })
     } catch (error) {
-      // Whatever went wrong, no program outlives its run.
+      // After any error: no program outlives its execution.
       program.end()
       await program.ended.catch(() => {})
       throw job.signal.aborted ? job.signal.reason : error

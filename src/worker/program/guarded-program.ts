@@ -5,29 +5,33 @@ import type { Exit, FromGuard, ToGuard } from './messages.js'
 import { signalGroup } from './process-group.js'
 
 const GUARD = fileURLToPath(new URL('./command-guard.js', import.meta.url))
-/** Between asking a program to end and ending it, where nobody else keeps the time. */
+/** Time in ms between SIGTERM and SIGKILL, where no caller controls it. */
 const END_MS = 2000
 
 /**
- * A program in a process group of its own, which ends with this process, however that ends (see command-guard.ts). Costs a second, small Node process for
- * as long as the program runs. What leaves the group by making a session of its own is left alone.
+ * A program in a process group of its own. It ends with this process, however this process ends (see command-guard.ts).
+ * It costs a second, small Node process while the program runs. A process that leaves the group by starting its own
+ * session is not ended.
  */
 export class GuardedProgram {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Resolves with how the program ended, when nothing of its group is left. Rejects where it could not be started, or its guard was lost: both say nothing of the program. */
+  /**
+   * Resolves with how the program ended, once no process of its group is left. Rejects if it could not be started, or
+   * if its guard was lost: neither says anything about the program.
+   */
   readonly ended: Promise<Exit>
   #pid: number | undefined
-  /** What was asked for before there was a program. */
+  /** The signal that was requested before the program had started. */
   #asked: NodeJS.Signals | undefined
   #wasSignalled = false
   #hasEnded = false
   #timer: NodeJS.Timeout | undefined
 
-  /** Throws where the system has no room for another process. */
+  /** Throws if the operating system cannot start another process. */
   constructor(program: ToGuard) {
-    // Nothing of the worker's environment, and none of its options, such as a debugger's port.
+    // Without the worker's environment, and without its options, such as a debugger's port.
     const guard = fork(GUARD, [], { detached: true, env: {}, execArgv: [], stdio: ['pipe', 'pipe', 'pipe', 'ipc'] })
     const ended = this.#endOf(guard)
     ended.catch(() => {})
@@ -39,25 +43,25 @@ export class GuardedProgram {
     this.stderr = stderr
     // A program that does not read its input has not failed.
     stdin.on('error', () => {})
-    guard.send(program, () => {}) // where it does not arrive, the channel is closed
+    guard.send(program, () => {}) // if it does not arrive, the channel is closed
   }
 
-  /** Whether it was told to end. */
+  /** Whether it was asked to end. */
   get wasSignalled(): boolean {
     return this.#wasSignalled
   }
 
-  /** Asks the whole group to end. */
+  /** Sends SIGTERM to the whole group. */
   terminate(): void {
     this.#signal('SIGTERM')
   }
 
-  /** Ends the whole group by force. */
+  /** Sends SIGKILL to the whole group. */
   kill(): void {
     this.#signal('SIGKILL')
   }
 
-  /** The one, and after a while the other; `afterMs`: unless it has ended by itself until then. */
+  /** Sends SIGTERM and later SIGKILL, unless the program ends by itself within `afterMs`. */
   end(afterMs = 0): void {
     if (this.#hasEnded) return
     clearTimeout(this.#timer)
@@ -75,7 +79,7 @@ export class GuardedProgram {
         else reject(new Error(`The program could not be started: ${message.reason}`))
       })
       guard.on('error', (error) => reject(new Error(`The guard of the program could not be started: ${error.message}`)))
-      // After the last message. Where there was none that tells the end, the guard itself was killed.
+      // After the last message. If no message reported the end, the guard itself was killed.
       guard.once('disconnect', () => {
         if (this.#pid !== undefined) signalGroup(this.#pid, 'SIGKILL')
         reject(new Error('The guard of the program was lost.'))

@@ -1,14 +1,17 @@
 export type Parsed = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly reason: string }
 
-/** Also one that does not end: a match that fails there would be tried again from every quote on. */
+/** Also matches a string without an end. Otherwise a failed match would be retried from every quote. */
 const STRING = '"(?:[^"\\\\]|\\\\.)*"?'
-/** Strings, to pass over them, and the numbers that JSON lacks, as Python and JavaScript write them. */
+/** Matches strings, to skip them, and the numbers that JSON lacks, as Python and JavaScript write them. */
 const NO_NUMBERS = new RegExp(`${STRING}|-?Infinity|NaN`, 'g')
 const BRACES = new RegExp(`${STRING}|[{}]`, 'g')
-/** Begins a string that stands for such a number while JSON is read. A program cannot write it: JSON has no bare control characters. */
+/**
+ * Prefix of a string that represents such a number while JSON is parsed. A program cannot write it: JSON has no
+ * unescaped control characters.
+ */
 const MARK = '\u0000'
 
-/** Reads JSON in which NaN and infinities may stand, so that whoever checks the value can say where. */
+/** Parses JSON that may contain NaN and infinities, so that the validator of the value can report their path. */
 export function parseLenient(text: string): Parsed {
   const strict = parse(text)
   if (strict.ok) return strict
@@ -17,7 +20,7 @@ export function parseLenient(text: string): Parsed {
   return parse(marked, (_key, value) => (typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(1)) : value))
 }
 
-/** Cuts a text that begins with an object after the brace that closes it; null where none does. */
+/** Splits a text that begins with an object after its closing brace. Null if the object is not closed. */
 export function cutAfterObject(text: string): [object: string, rest: string] | null {
   let depth = 0
   for (const { 0: token, index } of text.matchAll(BRACES)) {

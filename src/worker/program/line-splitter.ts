@@ -1,13 +1,13 @@
 const NEWLINE = 10
 
 export interface Line {
-  /** Without its end. */
+  /** Without the line ending. */
   readonly text: string
-  /** False: it was longer than a line may be, and this is how it begins. */
+  /** False: the line exceeded the limit, and this is its beginning. */
   readonly isWhole: boolean
 }
 
-/** Makes lines of bytes as they come. It keeps `maxBytes` at most, however long a line is. */
+/** Splits a byte stream into lines. It keeps at most `maxBytes`, however long a line is. */
 export class LineSplitter {
   readonly #maxBytes: number
   readonly #parts: Buffer[] = []
@@ -29,7 +29,7 @@ export class LineSplitter {
     this.#keep(chunk.subarray(from))
   }
 
-  /** What came after the last end of a line. */
+  /** The text after the last line ending. */
   *rest(): Generator<Line> {
     if (this.#bytes > 0) yield this.#take()
   }

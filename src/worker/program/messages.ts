@@ -1,4 +1,4 @@
-/** To a guard, once: the program that it is to start, with nothing else in its environment. */
+/** To a guard, once: the program to start, with its complete environment. */
 export interface ToGuard {
   readonly command: string
   readonly args: readonly string[]
@@ -12,7 +12,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** From a guard: `started`, then `ended`; or `failed`, where the program could not be started. `pid` is that of its process group as well. */
+/**
+ * From a guard: `started`, then `ended`; or `failed` if the program could not be started. `pid` is also the id of its
+ * process group.
+ */
 export type FromGuard =
   | { readonly type: 'started'; readonly pid: number }
   | { readonly type: 'failed'; readonly reason: string }

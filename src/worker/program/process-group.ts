@@ -1,11 +1,14 @@
-/** Windows has none: there the program itself is ended, at once by any signal, and what it has started is not. */
+/**
+ * Windows has no process groups. There only the program itself is ended, at once by any signal, but not the processes
+ * that it has started.
+ */
 const HAS_GROUPS = process.platform !== 'win32'
 
-/** Sends a signal to every process of a group, `pid` being its leader's. One that has ended is as good as told. */
+/** Sends a signal to every process of a group; `pid` is the id of its leader. Does nothing if the group has ended. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(HAS_GROUPS ? -pid : pid, signal)
   } catch {
-    // Nobody is left in it.
+    // The group has no process left.
   }
 }

@@ -11,8 +11,8 @@ const { metric_update, completed } = RUN_MESSAGES
 const Anything = Type.Optional(Type.Unknown())
 
 /**
- * What a program may say as a line of its stdout: what becomes a message of its run, as far as the program knows it. Other fields are passed over. A progress
- * is for display: whatever it holds, the report makes the best of it.
+ * What a program may write as a line of stdout: the fields of an event of its job that the program knows. Other fields
+ * are ignored. A progress is for display: the report corrects any content.
  */
 const EVENTS = {
   progress: Type.Object({ type: Type.Literal('progress'), percent: Anything, phase: Anything, message: Anything }),
@@ -31,45 +31,46 @@ export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[Even
 
 const checkers = { metric_update: new Checker(EVENTS.metric_update), completed: new Checker(EVENTS.completed) }
 
-/** A part of a line that is an event, or log. */
+/** A part of a line: an event, or log text. */
 export type Said = { readonly event: ProgramEvent } | { readonly log: string }
 
 const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|completed)"/
 const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
 
 /**
- * What a line of stdout says, part by part. A byte order mark before it, the bars before a carriage return, and several objects on one line are taken as they
- * are meant. Throws `JobFailure` for a measurement or a result that cannot be read or is not valid: with the number of the line, the place and the value.
+ * Parses a line of stdout, part by part. It accepts a byte order mark, progress bars before a carriage return, and
+ * several objects on one line. Throws `JobFailure` for a measurement or a result that cannot be parsed or is not valid,
+ * with the line number, the path and the value.
  */
 export function* readLine(line: string, number: number): Generator<Said, void> {
   const text = line.replace(/^\uFEFF/, '')
-  // Most of what programs write is text: no need to try it.
+  // Most output of programs is text: no need to parse it.
   if (!text.includes('{')) return yield { log: text }
   if (text.includes('\0')) return yield readUtf16(text, number)
   const parts = text.split('\r').filter((part) => part.trim() !== '')
   for (const part of parts) {
     if (part.trimStart().startsWith('{')) yield* readObjects(part, number)
-    // Of bars that overwrite one another the last is log.
+    // Of progress bars that overwrite each other the last one is logged.
     else if (part === parts.at(-1)) yield { log: part }
   }
 }
 
-/** The fault of a line that is too long and begins like a measurement or a result. Null: it is log. */
+/** The error for a line that is too long and begins like a measurement or a result. Null: the line is log text. */
 export function faultOfLongLine(begin: string, number: number, maxBytes: number): JobFailure | null {
   const name = begin.trimStart().startsWith('{') ? EVENT_TYPE.exec(begin.slice(0, 1000))?.[1] : undefined
   return name === undefined || name === 'progress' ? null : failure(name, number, `it is longer than ${maxBytes} bytes`)
 }
 
-/** Text of two bytes a character cannot be read; that it holds an event shall not pass unseen. */
+/** UTF-16 text cannot be parsed. An event in it must not be lost silently. */
 function readUtf16(text: string, number: number): Said {
   const name = EVENT_TYPE.exec(text.replaceAll('\0', ''))?.[1]
   if (name === undefined || name === 'progress') return { log: text }
   throw failure(name, number, 'it looks like UTF-16; write UTF-8')
 }
 
-/** JSON objects, one after the other, and the text after them. */
+/** JSON objects in sequence, and the text after them. */
 function* readObjects(part: string, number: number): Generator<Said, void> {
-  // Nor need an object be tried that is no event. An escape may hide the name of a field.
+  // An object without a type is no event and is not parsed. An escape may hide the name of a field.
   if (!/"type"|\\u/.test(part)) return yield { log: part }
   const whole = parseLenient(part)
   if (whole.ok) return yield saidBy(whole.value, part, number)
@@ -89,7 +90,7 @@ function* readObjects(part: string, number: number): Generator<Said, void> {
   if (rest.trim() !== '') yield { log: rest }
 }
 
-/** The event that a JSON value is; anything else is log. */
+/** The event of a JSON value. Any other value is log text. */
 function saidBy(content: unknown, text: string, number: number): Said {
   const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
   if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } } // its fields may be anything

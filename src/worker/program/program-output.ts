@@ -5,16 +5,19 @@ import type { Line } from './line-splitter.js'
 import { faultOfLongLine, type ProgramEvent, readLine, type Said } from './program-event.js'
 import { MAX_LINE_BYTES, readLines } from './read-lines.js'
 
-/** How long a program may take to end by itself once it has told its result. */
+/** How long a program may take to exit after it has written its result. */
 const EXIT_MS = 5000
 
-/** What a program says, made into reports and log lines of its job. A program that says more than Redis takes waits in its own writes. */
+/**
+ * Turns a program's output into reports and log lines of its job. A program that writes faster than Redis accepts
+ * blocks in its own writes.
+ */
 export class ProgramOutput {
   readonly #program: GuardedProgram
   readonly #job: Job<'run'>
   #result: Results['run'] | undefined
   #fault: JobFailure | undefined
-  /** Lines of stdout so far. */
+  /** Number of lines of stdout so far. */
   #lines = 0
 
   constructor(program: GuardedProgram, job: Job<'run'>) {
@@ -22,17 +25,17 @@ export class ProgramOutput {
     this.#job = job
   }
 
-  /** What the program told as its result. */
+  /** The result that the program has written. */
   get result(): Results['run'] | undefined {
     return this.#result
   }
 
-  /** The first event that was not valid. */
+  /** The first invalid event. */
   get fault(): JobFailure | undefined {
     return this.#fault
   }
 
-  /** Resolves when all has been taken. */
+  /** Resolves when the whole output has been processed. */
   async read(): Promise<void> {
     const { stdout, stderr, ended } = this.#program
     await Promise.all([
@@ -44,7 +47,7 @@ export class ProgramOutput {
     ])
   }
 
-  /** Nothing that comes from now on is taken. */
+  /** Drops all further output. */
   close(): void {
     const streams: Readable[] = [this.#program.stdout, this.#program.stderr]
     for (const stream of streams) stream.destroy()
@@ -67,7 +70,7 @@ export class ProgramOutput {
     }
   }
 
-  /** After its result, or an event that was not valid, a program has no more events to tell. */
+  /** After its result, or an invalid event, all further output is log text. */
   *#read({ text, isWhole }: Line): Generator<Said, void> {
     if (this.#result || this.#fault) return yield { log: text }
     if (isWhole) return yield* readLine(text, this.#lines)
@@ -80,7 +83,7 @@ export class ProgramOutput {
     switch (event.type) {
       case 'progress': {
         const { percent, phase, message } = event
-        // For display: the report makes the best of what is none of these.
+        // For display: the report corrects values of other types.
         return this.#job.progress({ percent: percent as number, phase: phase as string, message: message as string })
       }
       case 'metric_update':

@@ -1,21 +1,22 @@
 import { JobFailure, type Results } from '../processor.js'
 import type { Exit } from './messages.js'
 
-/** All that is known of a program that has ended. */
+/** Everything that is known about a program that has ended. */
 export interface ProgramEnd {
   readonly exit: Exit
   readonly result: Results['run'] | undefined
   readonly fault: JobFailure | undefined
-  /** It was told to end. */
+  /** It was asked to end. */
   readonly wasSignalled: boolean
 }
 
-/** With these a machine ends what runs on it, as a supervisor that stops a worker with all its children does. */
+/** Signals that come from the machine, for example from a supervisor that stops a worker with all its children. */
 const FROM_OUTSIDE: readonly (NodeJS.Signals | null)[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 /**
- * The result of a program. Throws `JobFailure` where it failed: what it did it would do again; and any other error where somebody else asked it to end, which says
- * nothing of it. A result that was told stands, however the program was ended after that, unless it says itself that it failed.
+ * The result of a program. Throws `JobFailure` if the program failed: another attempt would fail in the same way.
+ * Throws any other error if another process asked it to end, which says nothing about the program. A result that was
+ * written stands, however the program was ended afterwards, unless it exits with an error by itself.
  */
 export function resultOf({ exit, result, fault, wasSignalled }: ProgramEnd): Results['run'] {
   if (result && (exit.code === 0 || wasSignalled)) return result

@@ -5,14 +5,15 @@ export const MAX_LINE_BYTES = 1_048_576
 const LOOK_MS = 250
 
 /**
- * Hands on the lines of a program's stream, and reads no further while `take` is waited for. Resolves at the end of the stream, or once it was read empty after
- * `over`: what has left the program's group may hold it open, and write to it, for ever. Rejects with what `take` throws.
+ * Passes on the lines of a program's stream, and does not read further while `take` is pending. Resolves at the end of
+ * the stream, or once the stream was read empty after `over`: a process that has left the program's group may keep it
+ * open, and write to it, forever. Rejects with what `take` throws.
  */
 export async function readLines(stream: Readable, over: Promise<unknown>, take: (line: Line) => Promise<void>): Promise<void> {
   const splitter = new LineSplitter(MAX_LINE_BYTES)
   const stopWatch = closeWhenRead(stream, over)
   try {
-    // Not destroyed by a `take` that throws, so that this can be told from a stream that broke.
+    // Not destroyed if `take` throws, so that this can be distinguished from a broken stream.
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       for (const line of splitter.push(chunk as Buffer)) await take(line) // no encoding was set
     }
@@ -24,7 +25,10 @@ export async function readLines(stream: Readable, over: Promise<unknown>, take: 
   for (const line of splitter.rest()) await take(line)
 }
 
-/** Closes a stream once all that was written to it before `over` has been read: at the second look at which nothing waits. Answers how to leave that. */
+/**
+ * Closes a stream once everything written to it before `over` has been read: at the second check that finds it empty.
+ * Returns a function that stops the checks.
+ */
 function closeWhenRead(stream: Readable, over: Promise<unknown>): () => void {
   let timer: NodeJS.Timeout | undefined
   let isLeft = false

@@ -1,19 +1,22 @@
 import type { FailureCode } from '../../protocol/codes.js'
 import type { StopCause } from '../processor.js'
 
-/** What a thread is born with. */
+/** The initial data of a thread. */
 export interface ThreadData {
-  /** How many messages of the thread have been taken, as one shared Int32. */
+  /** Number of messages of the thread that were received, as one shared Int32. */
   readonly taken: SharedArrayBuffer
 }
 
-/** To a thread. `reports`: names of what a job of this kind can report. */
+/** To a thread. `reports`: names of the reports of this kind. */
 export type ToThread =
   | { readonly type: 'start'; readonly id: string; readonly input: unknown; readonly reports: readonly string[] }
   | { readonly type: 'abort'; readonly why: StopCause }
   | { readonly type: 'flushed'; readonly flush: number }
 
-/** From a thread; the last of a job is `done` or `failed`. `code`: it was a `JobFailure`. `invalid`: a report that is no JSON, and so could not be posted. */
+/**
+ * From a thread. The last message of a job is `done` or `failed`. `code`: the error was a `JobFailure`. `invalid`: a
+ * report that is not JSON and so could not be posted.
+ */
 export type FromThread =
   | { readonly type: 'report'; readonly name: string; readonly args: readonly unknown[] }
   | { readonly type: 'invalid'; readonly fault: Fault }
@@ -23,7 +26,7 @@ export type FromThread =
   | { readonly type: 'done'; readonly result: unknown }
   | { readonly type: 'failed'; readonly fault: Fault }
 
-/** An error on its way between threads: a copy of the error itself would lose its name and code. */
+/** An error sent between threads. A structured copy of the error itself would lose its name and code. */
 export interface Fault {
   readonly name: string
   readonly message: string

@@ -3,7 +3,7 @@ import { JobFailure, type StopCause } from '../processor.js'
 import { asError } from '../thrown.js'
 import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
-/** A job of any kind, as a thread deals with it. */
+/** A job of any kind, as a thread needs it. */
 export interface ThreadJob {
   readonly id: string
   readonly signal: AbortSignal
@@ -19,7 +19,7 @@ interface Running {
   reject(error: Error): void
 }
 
-/** A thread that computes one job at a time (`serveJobs`), seen from outside. */
+/** A thread that computes one job at a time (`serveJobs`), as seen by its creator. */
 export class ProcessorThread {
   readonly #worker: Worker
   readonly #taken = new Int32Array(new SharedArrayBuffer(4))
@@ -28,7 +28,7 @@ export class ProcessorThread {
 
   constructor(module: URL, resourceLimits: ResourceLimits) {
     const workerData: ThreadData = { taken: this.#taken.buffer as SharedArrayBuffer } // as made above
-    // None of the options of this process, such as a debugger's port.
+    // Without the options of this process, such as a debugger's port.
     this.#worker = new Worker(module, { workerData, execArgv: [], resourceLimits })
     this.#worker.on('message', async (message: FromThread) => {
       await this.#receive(message)
@@ -40,12 +40,14 @@ export class ProcessorThread {
     this.#worker.on('exit', (code) => this.#die(new Error(`The thread of the processor has ended (exit code ${code}).`)))
   }
 
-  /** Whether it can compute another job: it lives, and its last one ended as its processor meant it to. */
+  /** Whether it can compute another job: it is alive, and its last job ended as its processor intended. */
   get isFit(): boolean {
     return this.#isFit
   }
 
-  /** Computes a job. Rejects with a `JobFailure` as the processor threw it, with what else it threw, and where the thread dies. */
+  /**
+   * Computes a job. Rejects with the error that the processor threw (a `JobFailure` stays one), and if the thread dies.
+   */
   run(job: ThreadJob, input: unknown): Promise<unknown> {
     const abort = () => this.#post({ type: 'abort', why: causeOf(job.signal) })
     const result = new Promise<unknown>((resolve, reject) => {
@@ -58,7 +60,7 @@ export class ProcessorThread {
     return result.finally(() => job.signal.removeEventListener('abort', abort))
   }
 
-  /** Ends it in whatever it does. */
+  /** Terminates the thread, whatever it is doing. */
   async end(): Promise<void> {
     this.#isFit = false
     await this.#worker.terminate()
@@ -84,14 +86,14 @@ export class ProcessorThread {
         return running.resolve(message.result)
       case 'failed': {
         this.#running = undefined
-        // What nobody foresaw may have left anything behind.
+        // An unexpected error may have left the thread in any state.
         if (message.fault.code === undefined && !job.signal.aborted) void this.end()
         return running.reject(errorOf(message.fault))
       }
     }
   }
 
-  /** A report that is refused fails the attempt, as it does where the processor is called in process. */
+  /** A refused report fails the attempt, as it does for a processor in this process. */
   async #report({ job }: Running, name: string, args: readonly unknown[]): Promise<void> {
     try {
       await job.reports[name]?.(...args)
@@ -118,12 +120,12 @@ export class ProcessorThread {
 
 function errorOf({ name, message, stack, code }: Fault): Error {
   const error = code === undefined ? Object.assign(new Error(message), { name }) : new JobFailure(code, message)
-  // Of the thread, where it was thrown.
+  // The stack in the thread where it was thrown.
   if (stack !== undefined) error.stack = stack
   return error
 }
 
-/** A job's signal is only ever aborted with a `Stop`; another reason is a cancel to the thread. */
+/** A job's signal is only aborted with a `Stop`. Any other reason is passed on as a cancel. */
 function causeOf({ reason }: AbortSignal): StopCause {
   return reason?.why ?? 'cancelled'
 }

@@ -6,16 +6,19 @@ import { asError, lineOf } from '../thrown.js'
 import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
 
 const SIGN_MS = 1000
-/** Messages that may wait to be taken. Past it the thread stands still, so that a processor that never awaits is bounded as well. */
+/**
+ * Maximum messages that the pool has not received yet. Beyond it the thread blocks, so that a processor that never
+ * awaits is bounded as well.
+ */
 const MAX_UNTAKEN = 1000
 
-/** The job that is computed now. */
+/** The job in progress. */
 interface Current {
   readonly stop: AbortController
   readonly flushes: Map<number, () => void>
 }
 
-/** The main of a thread: computes the jobs that its `ThreadPool` hands in, one after the other. */
+/** The main function of a thread: computes the jobs that its `ThreadPool` sends, one after the other. */
 export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>): void {
   if (!parentPort) throw new TypeError('this is no thread')
   const port = parentPort
@@ -34,7 +37,10 @@ export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>):
   })
 }
 
-/** Computes one job to its end and tells how it ended. What an ended job still says is not sent: it would be taken for the next one's. */
+/**
+ * Computes one job and reports how it ended. Later messages of an ended job are not sent: they would be assigned to the
+ * next job.
+ */
 async function compute(
   processor: AnyProcessor,
   { id, input, reports }: ToThread & { type: 'start' },
@@ -43,11 +49,11 @@ async function compute(
 ): Promise<void> {
   let hasEnded = false
   const say = (message: FromThread) => hasEnded || send(message)
-  // In this event loop: a processor that never yields falls silent.
+  // In this event loop: a processor that never yields becomes silent.
   const signs = setInterval(() => say({ type: 'alive' }), SIGN_MS)
   try {
     const job = jobOf(id, reports, current, say)
-    // As the runner has handed it in, and as the table of reports names them.
+    // The input is as the runner passed it, and the reports are as their table names them.
     say({ type: 'done', result: jsonValueOf(await processor(input as never, job as never), 'The result is not valid') })
   } catch (error) {
     say({ type: 'failed', fault: faultOf(error) })
@@ -56,7 +62,7 @@ async function compute(
   clearInterval(signs)
 }
 
-/** `NotJson` is a fault of the processor that another attempt would repeat. */
+/** A `NotJson` is an error of the processor that another attempt would repeat. */
 function faultOf(error: unknown): Fault {
   const { name, message, stack } = asError(error)
   const code = error instanceof JobFailure ? error.code : error instanceof NotJson ? 'solver_error' : undefined
@@ -72,10 +78,10 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
       flushes.set(flush, () => flushes.delete(flush) && resolve())
       say({ type: 'flush', flush })
     })
-  // Where too much has not been taken, `say` stands still: a call that returns has room.
+  // If too many messages have not been received, `say` blocks. So there is room again when the call returns.
   const report = async (name: string, args: readonly unknown[]) => {
     try {
-      // As JSON: a copy between threads would lose what an object has of its class.
+      // As JSON: a copy between threads would lose an object's class.
       say({ type: 'report', name, args: name === 'result' ? args.map((value) => jsonValueOf(value, name)) : args })
     } catch (error) {
       say({ type: 'invalid', fault: faultOf(error) })
@@ -86,20 +92,20 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
     ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => silent(report(name, args))])),
     id,
     signal: stop.signal,
-    killed: new AbortController().signal, // who is killed here does not hear of it
+    killed: new AbortController().signal, // a thread that is killed does not notice it
     flush,
     log: (line: unknown) => say({ type: 'log', line: lineOf(line) }),
     alive: () => {},
   }
 }
 
-/** A rejection that nobody awaits is silent. */
+/** Ignores an unhandled rejection. */
 function silent(promise: Promise<void>): Promise<void> {
   promise.catch(() => {})
   return promise
 }
 
-/** Sends messages, and stands still while too many have not been taken. */
+/** Sends messages, and blocks while too many have not been received. */
 class Outlet {
   readonly #post: (message: FromThread) => void
   readonly #taken: Int32Array
@@ -112,7 +118,7 @@ class Outlet {
 
   readonly send = (message: FromThread): void => {
     this.#post(message)
-    this.#sent = (this.#sent + 1) | 0 // both counts run over alike
+    this.#sent = (this.#sent + 1) | 0 // both counters overflow alike
     for (;;) {
       const taken = Atomics.load(this.#taken, 0)
       if (((this.#sent - taken) | 0) <= MAX_UNTAKEN) return

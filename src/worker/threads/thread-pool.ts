@@ -3,8 +3,9 @@ import type { AnyJob, AnyProcessor } from '../processor.js'
 import { ProcessorThread, type ThreadJob } from './processor-thread.js'
 
 /**
- * Threads that compute jobs of one kind, so that a processor can be ended that never yields, and does not hold up what else its process has to do. As many
- * as there are jobs at once; one is used again unless its job was ended by force, or failed in a way that nobody foresaw.
+ * Threads that compute jobs of one kind. A processor that never yields can thus be ended, and does not block the rest
+ * of its process. There are as many threads as concurrent jobs. A thread is used again unless its job was ended by
+ * force or failed with an unexpected error.
  */
 export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
   readonly #module: URL
@@ -18,7 +19,7 @@ export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
     this.#limits = limits
   }
 
-  /** To the runner it is a processor like any other. */
+  /** A processor like any other to the runner. */
   readonly processor = (async (input: unknown, job: AnyJob) => {
     const thread = this.#take()
     const kill = () => void thread.end()
@@ -32,14 +33,14 @@ export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
     }
   }) as AnyProcessor as P // as its processor is
 
-  /** After the last job has ended; one that has not is ended. */
+  /** Call it after the last job has ended. A job that still runs is ended. */
   async close(): Promise<void> {
     await Promise.all([...this.#idle, ...this.#busy].map((thread) => thread.end()))
   }
 
   #take(): ProcessorThread {
     let thread = this.#idle.pop()
-    // An idle one may have died.
+    // An idle thread may have died.
     while (thread && !thread.isFit) thread = this.#idle.pop()
     thread ??= new ProcessorThread(this.#module, this.#limits)
     this.#busy.add(thread)
@@ -48,5 +49,5 @@ export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
 }
 
 function threadJobOf({ id, signal, killed: _killed, flush, log, alive, ...reports }: AnyJob): ThreadJob {
-  return { id, signal, flush, log, alive, reports: reports as ThreadJob['reports'] } // all else that a job has are its reports
+  return { id, signal, flush, log, alive, reports: reports as ThreadJob['reports'] } // all other members of a job are its reports
 }
