@@ -201,7 +201,8 @@ export class Session {
     if (!identity) return
     // Checked after the wait: if two tokens arrive at once, the second is a renewal.
     const renewal = this.#identity
-    if (renewal && renewal.sub !== identity.sub) throw new RuncastError('forbidden', 'The new token belongs to another user than the session.')
+    if (renewal && renewal.sub !== identity.sub)
+      throw new RuncastError('forbidden', 'The new token belongs to another user than the session.')
     if (this.#closed) return
     this.#identity = identity
     if (!renewal) this.#options.onIdentified?.()
