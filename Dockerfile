@@ -32,7 +32,7 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
 WORKDIR /app
 COPY --from=build /app ./
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8501 METRICS_PORT=9501
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8501 METRICS_PORT=9501 RUNCAST_NO_INSTALL=1
 EXPOSE 8501 9501
 USER 10001:10001
 STOPSIGNAL SIGTERM
