@@ -11,18 +11,19 @@ import { rounded } from './statistics.js'
 import { type Measured, skippedOf, summarise, summariseCell } from './summary.js'
 import type { Target } from './target.js'
 
-/** What benchmarks are made with. */
+/** What a benchmark needs. */
 export interface BenchmarkOptions {
   /** By id. */
   readonly targets: ReadonlyMap<string, Target>
-  /** Text that contexts are made of. */
+  /** Text that contexts are built from. */
   readonly filler: string
   readonly secrets: Secrets
 }
 
 /**
- * The processor of benchmarks: sends the requests of the matrix, models of one provider one after the other, providers side by side, and reports each as it ends.
- * A request that fails is a result; the benchmark fails when not a single measured request succeeded, or when nothing can be sent at all.
+ * The processor of benchmarks. It sends the requests of the matrix: models of one provider one after the other,
+ * providers in parallel. It reports each request as it ends. A failed request is a result. The benchmark fails if no
+ * measured request succeeded, or if nothing can be sent at all.
  */
 export function benchmarkProcessor(parts: BenchmarkOptions): Processor<BenchmarkInput, 'process'> {
   return async (input, job) => new Benchmark(parts, await loadOpenAI(), input, job).run()
@@ -55,7 +56,7 @@ class Benchmark {
     if (this.#matrix.total === 0)
       throw new JobFailure('invalid_input', 'No context tier fits into the context window of any of these models.')
     const lanes = byProvider(this.#matrix.cells.filter(({ skipped }) => skipped === undefined)).map((cells) => this.#work(cells))
-    // All lanes end, since the signal that ends one ends the others: none is left behind that still reports.
+    // All lanes end, since the signal that ends one ends the others. So no lane continues to report.
     for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason
     this.#job.signal.throwIfAborted()
     return this.#summary()
@@ -65,7 +66,7 @@ class Benchmark {
     const warm = new Set<Target>()
     for (const cell of cells) {
       const { warmup, runs } = this.#input
-      // Once per model: it is loaded then, and the connection is open.
+      // Once per model: it loads the model and opens the connection.
       for (let i = 1; i <= warmup && !warm.has(cell.target); i += 1) {
         this.#progress(cell, `Warm-up ${i}/${warmup}`, 'warming up')
         await this.#send(cell)
@@ -78,7 +79,7 @@ class Benchmark {
         this.#finished += 1
         this.#job.result(measured.result)
         this.#progress(cell, `Run ${run}/${runs}`, 'measuring')
-        // Fast endpoints bring results faster than they can be written.
+        // Fast endpoints deliver results faster than they can be written.
         await this.#job.flush()
       }
     }
@@ -100,7 +101,7 @@ class Benchmark {
     this.#job.progress({ current: this.#finished, total: this.#matrix.total, model: target.id, detail, phase })
   }
 
-  /** Throws `JobFailure` where no measured request succeeded: there is nothing to report but why. */
+  /** Throws `JobFailure` if no measured request succeeded: there is nothing to report except the reasons. */
   #summary(): BenchmarkSummary {
     const all = this.#matrix.cells.flatMap((cell) => this.#measured.get(cell) ?? [])
     const failures = all.flatMap(({ result }) => (result.status === 'failed' ? [result] : []))
@@ -130,7 +131,7 @@ function measuredOf({ target, tier }: Cell, run: number, outcome: Outcome): Meas
   return { result, gaps: gapsOf(timeline.contentAt), sentAt, endedAt }
 }
 
-/** How often each reason, as in `6 rate_limited, 3 timeout`. */
+/** The count of each reason, as in `6 rate_limited, 3 timeout`. */
 function countsOf(failures: readonly RequestFailed[]): string {
   const codes = new Set(failures.map(({ code }) => code))
   return [...codes].map((code) => `${failures.filter((failure) => failure.code === code).length} ${code}`).join(', ')

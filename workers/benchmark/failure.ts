@@ -3,14 +3,14 @@ import type { OpenAIPackage } from './openai.js'
 import type { Secrets } from './secrets.js'
 import { AnswerFault } from './stream.js'
 
-/** A request that failed: why, for programs and for people. Never with a key in it. */
+/** A failed request: the reason, for programs and for people. It never contains a key. */
 export interface Failure {
   readonly code: RequestFailureCode
   readonly error: string
 }
 
 const MAX_QUOTE_CHARS = 300
-/** More of an endpoint's text is not even looked at. */
+/** Longer texts of an endpoint are not read beyond this. */
 const MAX_READ_CHARS = 10_000
 
 const BY_STATUS: Readonly<Record<number, { code: RequestFailureCode; says: string }>> = {
@@ -20,7 +20,10 @@ const BY_STATUS: Readonly<Record<number, { code: RequestFailureCode; says: strin
   429: { code: 'rate_limited', says: 'The endpoint limits the rate' },
 }
 
-/** What an error of the client library says about a request. `hasAnswered`: the answer had begun. What the endpoint says is quoted without secrets. */
+/**
+ * The failure that an error of the client library describes. `hasAnswered`: the answer had begun. Texts of the endpoint
+ * are quoted without secrets.
+ */
 export function failureOf(
   error: unknown,
   hasAnswered: boolean,
@@ -43,7 +46,7 @@ export function failureOf(
     : { code: 'unreachable', error: `The endpoint cannot be reached${causeOf(error)}.` }
 }
 
-/** The fault below an error of the client library, which wraps what its `fetch` throws. */
+/** The error below an error of the client library, which wraps the errors of its `fetch`. */
 function faultIn(error: unknown): AnswerFault | null {
   if (error instanceof AnswerFault) return error
   return error instanceof Error && error.cause instanceof AnswerFault ? error.cause : null
@@ -55,7 +58,7 @@ function kindOf(status: number | undefined): { code: RequestFailureCode; says: s
   return BY_STATUS[status] ?? { code: 'rejected', says: 'The endpoint refused the request' }
 }
 
-/** The code of the system's error below, as in ` (ECONNREFUSED)`. */
+/** The code of the underlying system error, as in ` (ECONNREFUSED)`. */
 function causeOf(error: unknown): string {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     if ('code' in at && typeof at.code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(at.code)) return ` (${at.code})`

@@ -3,21 +3,24 @@ import { estimateTokens } from './measure.js'
 import { frameChars } from './prompt.js'
 import type { Target } from './target.js'
 
-/** A model at a context tier; `skipped` says why nothing is sent. */
+/** A model at a context tier; `skipped` says why no request is sent. */
 export interface Cell {
   readonly target: Target
-  /** Tokens of context, nominal: what the endpoint counts is in the results. */
+  /** Nominal tokens of context; the endpoint's own count is in the results. */
   readonly tier: number
   readonly skipped?: string
 }
 
-/** Everything that a benchmark will do. `total` counts measured requests and is fixed before the first one. */
+/** The complete plan of a benchmark. `total` counts measured requests and is fixed before the first one. */
 export interface Matrix {
   readonly cells: readonly Cell[]
   readonly total: number
 }
 
-/** Targets × context tiers, models in the order of the request, tiers too. A tier that does not fit is one skipped cell and does not count. */
+/**
+ * Targets × context tiers, both in the order of the request. A tier that does not fit is one skipped cell and is not
+ * counted.
+ */
 export function buildMatrix(
   targets: readonly Target[],
   input: Pick<BenchmarkInput, 'context_tiers' | 'runs' | 'max_tokens' | 'prompt'>,
@@ -26,7 +29,9 @@ export function buildMatrix(
   return { cells, total: cells.filter(({ skipped }) => skipped === undefined).length * input.runs }
 }
 
-/** The cells by provider, each in order: those of one provider are worked one after the other, providers side by side. */
+/**
+ * The cells by provider, in order. The cells of one provider are measured one after the other, providers in parallel.
+ */
 export function byProvider(cells: readonly Cell[]): readonly (readonly Cell[])[] {
   const providers = new Map<string, Cell[]>()
   for (const cell of cells) {

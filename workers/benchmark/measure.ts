@@ -5,7 +5,10 @@ import type { Prices } from './target.js'
 /** When what of a request happened, on one monotonic clock in ms. */
 export interface Timeline {
   readonly sentAt: number
-  /** Arrival of each chunk that had content or reasoning content; the chunk that only names the role is none. At least one. */
+  /**
+   * Arrival of each chunk that had content or reasoning content; the chunk that only names the role is none. At least
+   * one.
+   */
   readonly contentAt: readonly number[]
   readonly promptChars: number
   readonly contentChars: number
@@ -17,12 +20,16 @@ export interface Timeline {
 /** What one request comes to. */
 export type Measurement = Omit<RequestOk, 'model' | 'context_tier' | 'run' | 'status'>
 
-/** English text has about four characters a token in the vocabularies of today's models; a guess, and flagged as one wherever it is used. */
+/**
+ * English text has about four characters a token in the vocabularies of today's models; a guess, and flagged as one
+ * wherever it is used.
+ */
 export const CHARS_PER_TOKEN = 4
 
 /**
- * TTFT, E2E, TPOT and rates of a request by the usual definitions: TTFT = first content − sent, E2E = last content − sent,
- * TPOT = (E2E − TTFT) / (tokens − 1). Gaps between chunks are not gaps between tokens, since a chunk may hold several.
+ * TTFT, E2E, TPOT and rates of a request by the usual definitions: TTFT = first content − sent, E2E = last content −
+ * sent, TPOT = (E2E − TTFT) / (tokens − 1). Gaps between chunks are not gaps between tokens, since a chunk may hold
+ * several.
  */
 export function measure(timeline: Timeline, prices: Prices | null): Measurement {
   const { sentAt, contentAt, usage } = timeline

@@ -2,7 +2,10 @@ import { isInstalled } from '../../src/config/optional-package.js'
 
 export type OpenAIPackage = typeof import('openai')
 
-/** Loads the package `openai`, an optional peer. Rejects where it is not installed: the next attempt may meet a worker that has it. */
+/**
+ * Loads the package `openai`, an optional peer. Rejects if it is not installed: another worker may have it at the next
+ * attempt.
+ */
 export async function loadOpenAI(): Promise<OpenAIPackage> {
   if (!isInstalled('openai'))
     throw new Error(

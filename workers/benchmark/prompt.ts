@@ -8,8 +8,9 @@ const DEFAULT_PROMPT =
 const NONCE_BYTES = 12
 
 /**
- * A prompt of about `tier` tokens of context and then the question. It begins with random letters and the context at a random place of `filler`: a prefix
- * that was never sent before is in no cache, so every request pays for its whole prompt.
+ * A prompt of about `tier` tokens of context and then the question. It begins with random letters and the context at a
+ * random place of `filler`: a prefix that was never sent before is in no cache, so every request pays for its whole
+ * prompt.
  */
 export function promptFor(tier: number, filler: string, prompt?: string): string {
   const chars = tier * CHARS_PER_TOKEN

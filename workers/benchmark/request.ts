@@ -7,16 +7,16 @@ import type { Secrets } from './secrets.js'
 import { chunksOf } from './stream.js'
 import type { Target } from './target.js'
 
-/** What a request asks for. */
+/** The content of a request. */
 export interface BenchRequest {
   readonly prompt: string
   readonly maxTokens: number
   readonly temperature?: number
-  /** For the whole of it, to the last chunk. */
+  /** For the whole request, to the last chunk. */
   readonly timeoutMs: number
 }
 
-/** How a request went; `elapsedMs` from sending to its end. */
+/** The outcome of a request. `elapsedMs`: from sending to its end. */
 export type Outcome = ({ readonly timeline: Timeline } | { readonly failure: Failure }) & {
   readonly sentAt: number
   readonly endedAt: number
@@ -25,19 +25,19 @@ export type Outcome = ({ readonly timeline: Timeline } | { readonly failure: Fai
 type Chunk = OpenAI.Chat.Completions.ChatCompletionChunk
 type Delta = OpenAI.Chat.Completions.ChatCompletionChunk.Choice.Delta
 
-/** What a stream has brought so far. */
+/** What a stream has delivered so far. */
 interface Received {
   readonly contentAt: number[]
   contentChars: number
   finishReason: RequestOk['finish_reason'] | null
-  /** Whether the endpoint has said that this is all. */
+  /** Whether the endpoint has reported the end. */
   isDone: boolean
   usage: Timeline['usage'] | null
 }
 
 /**
- * Sends one streaming request and notes when what arrives. Rejects with the signal's reason when it is aborted, also in the middle of the stream, which the client
- * library ends without a word; every other failure is an outcome.
+ * Sends one streaming request and records when each part arrives. Rejects with the signal's reason when it is aborted,
+ * also during the stream, which the client library then ends silently. Any other failure is an outcome.
  */
 export async function send(
   openai: OpenAIPackage,
@@ -89,22 +89,22 @@ export async function send(
     contentChars,
     promptChars: request.prompt.length,
     finishReason: finishReason ?? 'other',
-    // Some endpoints write zeros where they have not counted.
+    // Some endpoints write zeros if they have not counted.
     ...(usage && usage.completion > 0 && { usage }),
   }
   return { timeline, ...times }
 }
 
 /**
- * `onSend` is called right before the request goes out: what the library prepares is not the endpoint's time. Nothing is logged. A redirect is not followed: the
- * file of the providers says where requests go, and nobody else.
+ * `onSend` is called right before the request is sent: the library's preparation does not count as the endpoint's time.
+ * Nothing is logged. A redirect is not followed: only the providers file decides where requests go.
  */
 function clientOf(openai: OpenAIPackage, { baseUrl, key }: Target, { onSend, onDone }: { onSend: () => void; onDone: () => void }): OpenAI {
   return new openai.OpenAI({
     baseURL: baseUrl,
-    // The library wants one; the header is set below.
+    // The library requires a key; the header is set below.
     apiKey: 'none',
-    // A hidden second try would count as latency.
+    // A hidden retry would count as latency.
     maxRetries: 0,
     timeout: 3_600_000,
     logLevel: 'off',
@@ -116,7 +116,9 @@ function clientOf(openai: OpenAIPackage, { baseUrl, key }: Target, { onSend, onD
   })
 }
 
-/** All headers that an endpoint gets: the library would add what it finds in the environment, an organisation or headers of any name. */
+/**
+ * All headers that an endpoint gets. The library would add an organisation or any other headers from the environment.
+ */
 function headersOf(key: string | null): Record<string, string> {
   const common = { accept: 'text/event-stream', 'content-type': 'application/json', 'user-agent': 'runcast' }
   return key === null ? common : { ...common, authorization: `Bearer ${key}` }
@@ -133,7 +135,7 @@ function bodyOf({ name, maxTokensField }: Target, { prompt, maxTokens, temperatu
   }
 }
 
-/** Notes a chunk. One that only names the role, or only brings the usage, is no content. */
+/** Records a chunk. A chunk with only the role or only the usage is not content. */
 function take(chunk: Chunk, received: Received): void {
   const at = performance.now()
   const usage = usageOf(chunk)
@@ -145,19 +147,22 @@ function take(chunk: Chunk, received: Received): void {
     received.contentAt.push(at)
     received.contentChars += text
   }
-  // Only words of the interface: what else an endpoint puts there is not repeated.
+  // Only words of the interface; other texts of an endpoint are not repeated.
   if (choice.finish_reason) received.finishReason = FINISH_REASONS.find((reason) => reason === choice.finish_reason) ?? 'other'
 }
 
 const FINISH_REASONS = ['stop', 'length', 'content_filter'] as const
 
-/** Characters of content and of reasoning. Reasoning has no field in the interface but two names in use; an endpoint that writes both repeats it. */
+/**
+ * Characters of content and of reasoning. The interface has no field for reasoning, but two names are in use; an
+ * endpoint that writes both repeats the text.
+ */
 function textOf(delta: Delta | undefined): number {
   const { content, reasoning_content, reasoning }: Record<string, unknown> = { ...delta }
   return charsOf(content) + Math.max(charsOf(reasoning_content), charsOf(reasoning))
 }
 
-/** Characters of a text, or of a list of parts, each a text or a thought. */
+/** Characters of a text, or of a list of parts that are texts or thoughts. */
 function charsOf(content: unknown): number {
   if (typeof content === 'string') return content.length
   if (Array.isArray(content)) return content.reduce<number>((sum, part) => sum + charsOf(part), 0)
@@ -166,7 +171,7 @@ function charsOf(content: unknown): number {
   return charsOf(text) + charsOf(thinking)
 }
 
-/** The endpoint's own count, if it is one. */
+/** The endpoint's own count, if it is valid. */
 function usageOf({ usage }: Chunk): Timeline['usage'] | null {
   if (!usage) return null
   const { prompt_tokens: prompt, completion_tokens: completion } = usage
@@ -179,7 +184,7 @@ function timeoutOf(timeoutMs: number, { contentAt }: Received): Failure {
   return { code: 'timeout', error: `${seen} within ${timeoutMs / 1000} s.` }
 }
 
-/** A stream that ended without an error and yet too early, or with nothing in it. */
+/** A stream that ended without an error but too early, or without content. */
 function incompleteOf({ contentAt, finishReason, isDone }: Received): Failure | null {
   if (finishReason === null && !isDone) {
     return {

@@ -1,10 +1,10 @@
-/** A run of so many characters of a key gives it away as the key's. */
+/** A sequence of this many characters of a key identifies the key. */
 const TELLING = 8
 const BLOT = '***'
 
 /**
- * Takes keys out of texts that come from outside: an endpoint may repeat the key that it refuses, whole or a part of it. Everything that shares eight characters
- * in a row with a key is blotted out, and whatever stands behind `Bearer` or looks like a key of the usual form.
+ * Removes keys from external texts: an endpoint may repeat the key that it rejects, or a part of it. Masks everything
+ * that shares eight consecutive characters with a key, the word after `Bearer`, and texts that look like a common key.
  */
 export class Secrets {
   readonly #pieces = new Set<string>()

@@ -1,9 +1,12 @@
 import type { Distribution } from '../../src/kinds/benchmark/result.js'
 
-/** How many values a percentile needs to say anything: with fewer it is the maximum by another name. */
+/** Minimum values for a percentile: with fewer values it would only be the maximum. */
 const NEEDED = { p90: 10, p95: 20, p99: 100 } as const
 
-/** Percentile by linear interpolation between ranks (Hyndman and Fan 1996, type 7). `p` is 0 to 100, `sorted` ascending and not empty. */
+/**
+ * Percentile by linear interpolation between ranks (Hyndman and Fan 1996, type 7). `p` is 0 to 100, `sorted` ascending
+ * and not empty.
+ */
 export function percentile(sorted: readonly number[], p: number): number {
   const rank = ((sorted.length - 1) * p) / 100
   const below = sorted[Math.floor(rank)] ?? Number.NaN
@@ -11,7 +14,7 @@ export function percentile(sorted: readonly number[], p: number): number {
   return below + (above - below) * (rank - Math.floor(rank))
 }
 
-/** What these values are like, or null where there are none. */
+/** Statistics of these values, or null without values. */
 export function distributionOf(values: readonly number[]): Distribution | null {
   if (values.length === 0) return null
   const sorted = [...values].sort((a, b) => a - b)
@@ -29,17 +32,17 @@ export function distributionOf(values: readonly number[]): Distribution | null {
   }
 }
 
-/** To a thousandth: no clock here is finer. */
+/** To a thousandth: no clock here is more precise. */
 export function rounded(value: number): number {
   return Math.round(value * 1000) / 1000
 }
 
-/** A sum of money to a billionth, so that no price of a token is lost. */
+/** An amount of money to a billionth, so that no price of a token is lost. */
 export function roundedCost(value: number): number {
   return Math.round(value * 1e9) / 1e9
 }
 
-/** Length of what these intervals cover together, in their unit: where two overlap, the time counts once. */
+/** Total length covered by these intervals, in their unit. Overlaps count once. */
 export function covered(intervals: readonly { readonly from: number; readonly to: number }[]): number {
   let length = 0
   let end = Number.NEGATIVE_INFINITY

@@ -18,9 +18,10 @@ const DONE = '[DONE]'
 const KEPT_CHARS = 10_000
 
 /**
- * A response whose body holds nothing but events with a chunk each, up to `[DONE]`; every other one is returned as it is. What endpoints put between chunks to
- * keep the connection is left out (events without data: HTML standard, 9.2.6), and after `[DONE]` the connection is given up. The body fails with an
- * `AnswerFault` where the endpoint reports an error, or answers with what is no stream. `onDone`: `[DONE]` came. Throws one for a redirect.
+ * A response whose body holds nothing but events with a chunk each, up to `[DONE]`; every other one is returned as it
+ * is. What endpoints put between chunks to keep the connection is left out (events without data: HTML standard, 9.2.6),
+ * and after `[DONE]` the connection is given up. The body fails with an `AnswerFault` where the endpoint reports an
+ * error, or answers with what is no stream. `onDone`: `[DONE]` came. Throws one for a redirect.
  */
 export function chunksOf(response: Response, onDone: () => void): Response {
   const { status, headers, body } = response

@@ -16,7 +16,10 @@ export function skippedOf({ target, tier }: Cell, reason: string): CellSkipped {
   return { model: target.id, context_tier: tier, status: 'skipped', reason }
 }
 
-/** All measured requests of one cell. Throughput is its tokens per second in which one of its measured requests was under way: warm-ups are outside. */
+/**
+ * All measured requests of one cell. Throughput is its tokens per second in which one of its measured requests was
+ * under way: warm-ups are outside.
+ */
 export function summariseCell({ target, tier }: Cell, measured: readonly Measured[]): CellSummary {
   const ok = okOf(measured)
   const failures: Record<string, number> = {}

@@ -8,8 +8,9 @@ import { Secrets } from './secrets.js'
 import { targetsOf } from './target.js'
 
 /**
- * A benchmark only waits for the network and obeys its signal, so it runs in the event loop. When its worker starts the providers are read, their keys taken from
- * the environment, and the local provider is started. Rejects with `ProvidersError` for what is wrong with them.
+ * A benchmark only waits for the network and obeys its signal, so it runs in the event loop. When its worker starts,
+ * the providers and their keys are read and the local provider is started. Rejects with `ProvidersError` if they are
+ * not valid.
  */
 export const benchmarkWork = implement(benchmarkKind, {
   prepare: async ({ config: { PROVIDERS_FILE }, env }) => {

@@ -2,20 +2,21 @@ import { spread } from './crowding.js'
 import { weaklyDominates } from './dominance.js'
 import type { Member } from './problem.js'
 
-/** How many members an archive has at most. */
+/** Maximum members of an archive. */
 export const ARCHIVE_LIMIT = 500
 
-/** An archive after somebody wanted in. */
+/** An archive after a newcomer was offered. */
 export interface Entered {
-  /** By index; the very array that was given where nothing changed. */
+  /** By index; the same array as given if nothing changed. */
   readonly members: readonly Member[]
-  /** Who left because there was no room, though nobody dominates it. */
+  /** Members dropped for lack of room, although no member dominates them. */
   readonly evicted: readonly Member[]
 }
 
 /**
- * Lets a newcomer into an archive of non-dominated points, unless a member is at least as good in every objective. Those whom it dominates leave;
- * past the limit that one leaves whose crowding distance is the smallest, of several the newest. It may be the newcomer: then nothing changed.
+ * Offers a newcomer to an archive of non-dominated points. It is rejected if a member is at least as good in every
+ * objective. Members that it dominates are removed. Beyond the limit, the member with the smallest crowding distance is
+ * dropped; of equal ones the newest. If that is the newcomer, nothing changes.
  */
 export function enter(members: readonly Member[], newcomer: Member, limit = ARCHIVE_LIMIT): Entered {
   const joined = join(members, newcomer)
@@ -26,8 +27,9 @@ export function enter(members: readonly Member[], newcomer: Member, limit = ARCH
 }
 
 /**
- * The archive of these members, of whom none dominates another, and these newcomers. Unlike one `enter` after the other it depends on who they are
- * and not on their order: all go in by index, of equals the first one stays, and only then is it thinned out.
+ * The archive of these members, of which none dominates another, and these newcomers. Unlike repeated `enter`, the
+ * result does not depend on their order: all are added by index, of equal ones the first stays, and only then the
+ * archive is reduced to its limit.
  */
 export function settle(members: readonly Member[], newcomers: readonly Member[], limit = ARCHIVE_LIMIT): readonly Member[] {
   return thin(byIndex(newcomers).reduce(join, byIndex(members)), limit)

@@ -1,8 +1,9 @@
 import type { Member } from './problem.js'
 
 /**
- * The one member to show where one is asked for. Of one objective it is the best; of more the nearest to the ideal point, which has the best value of
- * each objective over the front, every objective being measured in the front's range of it; of equals the first. Undefined of an empty front.
+ * The member to show if only one is shown. With one objective it is the best one. With more it is the nearest to the
+ * ideal point, which has the best value of each objective over the front; each objective is scaled by the front's
+ * range. Of equal ones the first. Undefined for an empty front.
  */
 export function compromise(front: readonly Member[]): Member | undefined {
   const ranges = [...(front[0]?.objectives ?? []).keys()].map((k) => {

@@ -1,14 +1,15 @@
 /**
- * Crowding distance of each point among the others (Deb et al. 2002, section III-B): per objective the gap between its two neighbours, as a share of
- * the range, summed; infinite at both ends. Of points that are equal in an objective the earlier one comes first.
+ * Crowding distance of each point (Deb et al. 2002, section III-B): per objective the gap between its two neighbours as
+ * a share of the range, summed; infinite at both ends. Of points that are equal in an objective the earlier one comes
+ * first.
  */
 export function crowdingDistances(points: readonly (readonly number[])[]): number[] {
   return distancesAlong(points, ordersOf(points))
 }
 
 /**
- * Leaves `limit` of the points: always the one goes whose crowding distance among those that are left is the smallest; of several the last.
- * Answers the places of those who stay, ascending. One sort, then n·m for each that goes.
+ * Keeps `limit` of the points. It repeatedly drops the point with the smallest crowding distance among the rest; of
+ * equal ones the last. Returns the positions of the kept points, ascending. One sort, then n·m per dropped point.
  */
 export function spread(points: readonly (readonly number[])[], limit: number): number[] {
   let orders = ordersOf(points)
@@ -23,7 +24,7 @@ export function spread(points: readonly (readonly number[])[], limit: number): n
   return left
 }
 
-/** For each objective the places of the points in its order. */
+/** For each objective the positions of the points in its order. */
 function ordersOf(points: readonly (readonly number[])[]): number[][] {
   const objectives = [...(points[0] ?? []).keys()]
   return objectives.map((k) => {
@@ -32,7 +33,7 @@ function ordersOf(points: readonly (readonly number[])[]): number[][] {
   })
 }
 
-/** Distances by place, of the points that stand in the orders. */
+/** Distances by position, of the points in the orders. */
 function distancesAlong(points: readonly (readonly number[])[], orders: readonly (readonly number[])[]): number[] {
   const distances = points.map(() => 0)
   for (const [k, order] of orders.entries()) {

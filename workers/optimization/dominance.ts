@@ -1,14 +1,15 @@
 import type { Individual } from './problem.js'
 
-/** Whether a point is at least as good in every objective: it dominates the other, or is its equal. */
+/** Whether a point is at least as good in every objective: it dominates the other one, or is equal to it. */
 export function weaklyDominates(a: readonly number[], b: readonly number[]): boolean {
   for (let i = 0; i < a.length; i++) if ((a[i] ?? 0) > (b[i] ?? 0)) return false
   return true
 }
 
 /**
- * Constrained domination (Deb, Pratap, Agarwal and Meyarivan 2002, section VI): a feasible point before an infeasible one, the smaller violation
- * before the greater, and among feasible ones who is no worse in any objective and better in one. Behind them all is what has no violation.
+ * Constrained domination (Deb, Pratap, Agarwal and Meyarivan 2002, section VI): a feasible point dominates an
+ * infeasible one, a smaller violation a greater one, and a feasible point another one if it is no worse in any
+ * objective and better in one. A point with an unknown violation comes last.
  */
 export function dominates(a: Individual, b: Individual): boolean {
   if (a.violation === null) return false
@@ -19,8 +20,8 @@ export function dominates(a: Individual, b: Individual): boolean {
 }
 
 /**
- * Fast non-dominated sort (the same, section III-A): the first front is dominated by none, each other one only by those before it. Within a
- * front in the order given. n²/2 comparisons.
+ * Fast non-dominated sort (the same, section III-A). The first front is dominated by no point, each further one only by
+ * points of earlier fronts. A front keeps the given order. n²/2 comparisons.
  */
 export function nonDominatedFronts<T extends Individual>(individuals: readonly T[]): T[][] {
   const dominated = individuals.map((): number[] => [])

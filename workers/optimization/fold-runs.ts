@@ -10,7 +10,7 @@ import type { Ledger } from './ledger.js'
 import { type Fold, fold, parametersOf } from './optimizer.js'
 import type { Outcome } from './problem.js'
 
-/** How often the front is told at most. */
+/** Minimum time between two publications of the front, in ms. */
 export const FRONT_INTERVAL_MS = 1000
 
 /** A run of an optimization that has ended. */
@@ -20,26 +20,26 @@ export interface EndedRun {
   readonly outcome: Outcome
 }
 
-/** An optimization as it stands. */
+/** The current state of an optimization. */
 export interface Whole {
   readonly state: JobState
   readonly input: OptimizationInput
   readonly ledger: Ledger
 }
 
-/** When something is told (epoch ms), and how much of a front one message may hold. */
+/** The time of publication (epoch ms), and the maximum bytes of a front in one event. */
 export interface Publication {
   readonly now: number
   readonly maxFrontBytes: number
 }
 
-/** What follows from a step: where the optimization stands then, and what is told of it. */
+/** The result of a step: the new state of the optimization and the events to publish. */
 export interface Advance {
   readonly ledger: Ledger
   readonly events: readonly JobEvent[]
 }
 
-/** Takes in runs that have ended: each is one iteration. Pure. A run that the ledger does not wait for is left out. */
+/** Adds runs that have ended; each is one iteration. Pure. A run that the ledger does not wait for is left out. */
 export function foldRuns(
   { state, input, ledger: before }: Whole,
   ended: readonly EndedRun[],
@@ -59,7 +59,7 @@ export function foldRuns(
   return publishFront({ state, input, ledger }, events, { now, maxFrontBytes })
 }
 
-/** Tells of the front as well, if it has changed and may be told of again, or the search is over. */
+/** Publishes the front as well, if it has changed and is due, or the search is over. */
 export function publishFront({ state, input, ledger }: Whole, events: readonly JobEvent[], { now, maxFrontBytes }: Publication): Advance {
   const { hasChanged, toldAt } = ledger.front
   const isDue = now - toldAt >= FRONT_INTERVAL_MS || ledger.search.end !== null
@@ -71,7 +71,7 @@ export function publishFront({ state, input, ledger }: Whole, events: readonly J
 function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint, evaluation, paretoUpdated }: Fold): Ledger {
   const iteration = ledger.evaluated + 1
   const { [index]: _ended, ...open } = ledger.open
-  // Until a generation is complete, any of its points may still come into the front.
+  // Until a generation is complete, any of its points may still enter the front.
   const members = new Set([...checkpoint.archive, ...checkpoint.evicted].map((member) => member.index))
   const firstOpen = checkpoint.end ? Number.POSITIVE_INFINITY : checkpoint.generation * checkpoint.points.length
   const known: [string, Ledger['found'][string]][] = Object.entries({ ...ledger.found, [index]: { iteration, run_id } })
@@ -106,7 +106,7 @@ function iterationEvent(id: string, input: OptimizationInput, ledger: Ledger, { 
   })
 }
 
-/** Says why an optimization submits nothing; null where it says so already. */
+/** Publishes why an optimization submits nothing. Null if the last progress says so already. */
 export function waitEvent({ state, input, ledger }: Whole, why: string, now: number): JobEvent | null {
   const message = `Waiting. ${why}`
   const told = state.latest.get('progress')
@@ -119,7 +119,7 @@ function progressEvent(state: JobState, input: OptimizationInput, { evaluated }:
   const total = totalOf(input)
   const generation = Math.min(Math.floor(evaluated / input.population) + 1, input.generations)
   return optimizationEvents.progress(id, {
-    // Only the final event says 100.
+    // Only the final event has 100.
     percent: Math.min(Math.round((1000 * evaluated) / total) / 10, 99.9),
     phase: 'evaluating',
     message: wait ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,

@@ -7,7 +7,10 @@ import type { Ledger } from './ledger.js'
 import { parametersOf } from './optimizer.js'
 import type { Member } from './problem.js'
 
-/** The front as it is told: by its first objective, the best first; as much of it as fits into so many bytes. */
+/**
+ * The front as it is published: ordered by its first objective, the best first, and as many points as fit into
+ * `maxBytes`.
+ */
 export function frontEvent(id: string, input: OptimizationInput, ledger: Ledger, maxBytes: number): JobEvent {
   const members = ledger.search.archive.toSorted((a, b) => (a.objectives[0] ?? 0) - (b.objectives[0] ?? 0))
   const points = members.map((member) => pointOf(input, ledger, member))
@@ -32,7 +35,7 @@ function pointOf(input: OptimizationInput, { found }: Ledger, { index, point, me
   return { iteration, run_id, parameters: parametersOf(input, point), metrics: { ...metrics } }
 }
 
-/** As many as fit, evenly over the front. */
+/** As many points as fit, evenly spread over the front. */
 function thinned(points: readonly FrontPoint[], maxBytes: number): FrontPoint[] {
   const bytes = Buffer.byteLength(JSON.stringify(points))
   if (bytes <= maxBytes) return [...points]

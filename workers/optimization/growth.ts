@@ -2,21 +2,21 @@ import { ARCHIVE_LIMIT } from './archive.js'
 import { hypervolume } from './hypervolume.js'
 import type { Individual, Member } from './problem.js'
 
-/** The price of a hypervolume multiplies with each objective: beyond these it is not measured. */
+/** The cost of a hypervolume multiplies with each objective. With more objectives than this it is not measured. */
 const MOST_OBJECTIVES = 5
 
-/** A generation grows the front if its hypervolume rises by this share at least. */
+/** A generation grows the front if its hypervolume rises by at least this share. */
 const LEAST_GAIN = 1e-4
 
-/** After as many generations in a row without growth a search has reached its plateau. */
+/** Consecutive generations without growth after which a search has reached its plateau. */
 const PATIENCE = 10
 
-/** How the front grows, generation by generation. */
+/** Growth of the front, generation by generation. */
 export interface Growth {
-  /** The point that hypervolume is measured from, fixed when there first is a front. */
+  /** Reference point of the hypervolume, fixed when the first front exists. */
   readonly reference: readonly number[] | null
   readonly hypervolume: number | null
-  /** Generations in a row, up to the last, that did not grow the front. */
+  /** Consecutive generations, up to the last one, that did not grow the front. */
   readonly idle: number
 }
 
@@ -24,8 +24,8 @@ export interface Growth {
 export const NO_GROWTH: Growth = { reference: null, hypervolume: null, idle: 0 }
 
 /**
- * The growth after one more generation. Its hypervolume never falls, unless the archive is full and had to let a member go. Of more than five
- * objectives there is none, and no plateau.
+ * The growth after one more generation. Its hypervolume never falls, unless the archive is full and had to drop a
+ * member. With more than five objectives there is neither growth nor plateau.
  */
 export function grow(before: Growth, evaluated: readonly Individual[], archive: readonly Member[]): Growth {
   const objectives = archive[0]?.objectives.length ?? 0
@@ -35,28 +35,31 @@ export function grow(before: Growth, evaluated: readonly Individual[], archive: 
     archive.map(({ objectives }) => objectives),
     reference,
   )
-  // Values near the end of what a number can hold have no volume that one can.
+  // Values near the largest representable number have no representable volume.
   if (!Number.isFinite(measured)) return { reference, hypervolume: null, idle: 0 }
   const previous = before.hypervolume
-  // Below the limit nobody was let go, and less than before can only be rounding.
+  // Below the limit no member was dropped, so a smaller value can only be a rounding error.
   const volume = previous !== null && archive.length < ARCHIVE_LIMIT ? Math.max(measured, previous) : measured
   const isIdle = previous !== null && volume - previous < LEAST_GAIN * previous
   return { reference, hypervolume: volume, idle: isIdle ? before.idle + 1 : 0 }
 }
 
-/** Whether a search may end for want of growth. */
+/** Whether a search may end because the front has ceased to grow. */
 export function isPlateau({ idle }: Growth): boolean {
   return idle >= PATIENCE
 }
 
-/** In each objective the worst value of these points plus a tenth of their range, so that the extremes of a front count as well. */
+/**
+ * In each objective the worst value of these points plus a tenth of their range, so that the extremes of a front count
+ * as well.
+ */
 function referenceOf(evaluated: readonly Individual[]): number[] {
   const points = evaluated.flatMap(({ objectives }) => (objectives ? [objectives] : []))
   return [...(points[0] ?? []).keys()].map((k) => {
     const values = points.map((point) => point[k] ?? Number.NaN)
     const [best, worst] = [Math.min(...values), Math.max(...values)]
     const margin = (worst - best) / 10
-    // Of one value, or of values that are all but the same, there is no range.
+    // One value, or nearly equal values, have no range.
     return worst + margin > worst ? worst + margin : worst + (Math.abs(worst) || 1) / 10
   })
 }

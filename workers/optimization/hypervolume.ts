@@ -1,10 +1,11 @@
-/** A box from the reference point down to a point, by its lengths: greater is better. */
+/** A box from the reference point to a point, by its lengths: greater is better. */
 type Box = readonly number[]
 
 /**
- * The volume that points dominate, all objectives minimised, up to a reference point; what does not lie before it in every objective adds
- * nothing. Exact: up to three objectives by a sweep, in more of them by slices along the last one, each the exclusive volume of a point (While,
- * Bradstreet and Barone 2012, "A fast way of calculating exact hypervolumes"). Each objective more multiplies the price.
+ * The volume that points dominate up to a reference point, with all objectives minimised. A point that is not better
+ * than the reference point in every objective adds nothing. Exact: with up to three objectives by a sweep, with more by
+ * slices along the last one, each the exclusive volume of a point (While, Bradstreet and Barone 2012, "A fast way of
+ * calculating exact hypervolumes"). The cost multiplies with each objective.
  */
 export function hypervolume(points: readonly (readonly number[])[], reference: readonly number[]): number {
   const boxes = points.map((point) => reference.map((end, k) => end - (point[k] ?? end)))
@@ -21,7 +22,8 @@ function volume(boxes: readonly Box[], dimensions: number): number {
   if (dimensions === 3) return slabs(boxes)
   const last = dimensions - 1
   const sorted = outermost(boxes, dimensions).sort((a, b) => (a[last] ?? 0) - (b[last] ?? 0))
-  // Those behind a box reach at least as far in the last length: what they leave of it is a slice as high as the box.
+  // Boxes behind a box reach at least as far in the last length. The part that they do not cover is a slice as high as
+  // the box.
   return sorted.reduce((total, box, i) => {
     const overlaps = sorted.slice(i + 1).map((other) => other.map((length, k) => Math.min(length, box[k] ?? 0)))
     const base = box.slice(0, last).reduce((product, length) => product * length, 1)
@@ -29,7 +31,7 @@ function volume(boxes: readonly Box[], dimensions: number): number {
   }, 0)
 }
 
-/** From the highest box down, between two heights: the area of all that are as high. */
+/** From the highest box down, between two heights: the area of all boxes at least as high. */
 function slabs(boxes: readonly Box[]): number {
   const sorted = boxes.toSorted((a, b) => (b[2] ?? 0) - (a[2] ?? 0))
   let stairs: readonly Box[] = []
@@ -39,7 +41,10 @@ function slabs(boxes: readonly Box[]): number {
   }, 0)
 }
 
-/** Stairs with one box more, the widest first. Those that another covers are left out for speed alone: most of the slices of a front are such. */
+/**
+ * Stairs with one more box, the widest first. Covered boxes are left out only for speed: most slices of a front are
+ * covered.
+ */
 function withStep(stairs: readonly Box[], box: Box): readonly Box[] {
   if (stairs.some((other) => contains(other, box, 2))) return stairs
   const others = stairs.filter((other) => !contains(box, other, 2))
@@ -59,7 +64,7 @@ function area(boxes: readonly Box[]): number {
   return total
 }
 
-/** The boxes that no other one contains; of equal ones the first. */
+/** The boxes that no other box contains; of equal ones the first. */
 function outermost(boxes: readonly Box[], dimensions: number): Box[] {
   const kept: Box[] = []
   for (const box of boxes) {

@@ -1,12 +1,15 @@
 import type { Constraint, Evaluation, Member, Outcome, Problem } from './problem.js'
 
-/** Judges what came of the run at a point. What a run did not say is never taken for a number: such a point is infeasible, with a reason. */
+/**
+ * Evaluates the result of the run at a point. A missing metric is never replaced by a number: such a point is
+ * infeasible, with a reason.
+ */
 export function judge(problem: Problem, index: number, point: readonly number[], outcome: Outcome): Evaluation {
   if ('failure' in outcome) {
     const reason = `the run failed: ${outcome.failure}`
     return { index, point, metrics: {}, objectives: null, violation: null, feasible: false, reason }
   }
-  // Plus 0: JSON knows no −0, and an evaluation is to be the same before and after.
+  // Plus 0: JSON has no −0, and an evaluation must be the same before and after.
   const finite = Object.entries(outcome.metrics).filter(([, value]) => Number.isFinite(value))
   const known = new Map(finite.map(([name, value]) => [name, value + 0]))
   const objectives = problem.objectives.map(({ metric, direction }) => minimised(known.get(metric), direction))
@@ -25,12 +28,15 @@ export function judge(problem: Problem, index: number, point: readonly number[],
   }
 }
 
-/** The feasible point as a member of a front, with those of its metrics that the problem names; undefined of an infeasible one. */
+/**
+ * The feasible point as a member of a front, with those of its metrics that the problem names. Undefined for an
+ * infeasible point.
+ */
 export function memberOf(problem: Problem, { index, point, objectives, feasible, metrics }: Evaluation): Member | undefined {
   return feasible && objectives ? { index, point, objectives, metrics: named(problem, metrics) } : undefined
 }
 
-/** The evaluation with those of its metrics only that the problem names: a run may have many more. */
+/** The evaluation with only those metrics that the problem names: a run may have many more. */
 export function trimmed(problem: Problem, evaluation: Evaluation): Evaluation {
   return { ...evaluation, metrics: named(problem, evaluation.metrics) }
 }
@@ -49,7 +55,7 @@ function minimised(value: number | undefined, direction: 'minimize' | 'maximize'
   return value !== undefined && direction === 'maximize' ? 0 - value : value
 }
 
-/** By which share of its value a constraint is exceeded, or by which amount where that is 0; 0 where it holds. */
+/** The relative excess over a constraint, or the absolute excess if its value is 0. 0 if the constraint holds. */
 function excessOf({ operator, value, tolerance_pct = 0 }: Constraint, measured: number | undefined): number | undefined {
   if (measured === undefined) return undefined
   const relative = (measured - value) / (value === 0 ? 1 : Math.abs(value))

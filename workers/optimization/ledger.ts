@@ -1,19 +1,22 @@
 import type { Checkpoint as SearchCheckpoint } from './optimizer.js'
 
-/** What an optimization keeps between two steps, as JSON in its checkpoint. */
+/** The state of an optimization between two steps, as JSON in its checkpoint. */
 export interface Ledger {
   readonly search: SearchCheckpoint
   readonly evaluated: number
   readonly feasible: number
-  /** Evaluations of which nothing is known. */
+  /** Evaluations without a result. */
   readonly failed: number
-  /** Candidates of which a run is under way, by index: its id. */
+  /** Ids of the runs in progress, by index of the candidate. */
   readonly open: Readonly<Record<string, string>>
-  /** Runs that are not waited for any more: they were taken back and may not have ended yet, or are iterations by now and may not expire soon yet. */
+  /**
+   * Runs that are no longer awaited: they were withdrawn and may not have ended yet, or have been counted and may not
+   * be set to expire yet.
+   */
   readonly leaving: readonly string[]
-  /** Where each point of the front was found, by index. */
+  /** The run in which each point of the front was found, by index. */
   readonly found: Readonly<Record<string, { readonly iteration: number; readonly run_id: string }>>
-  /** When the front was told last (epoch ms), and whether it has changed since. */
+  /** When the front was last published (epoch ms), and whether it has changed since. */
   readonly front: { readonly toldAt: number; readonly hasChanged: boolean }
 }
 
@@ -22,7 +25,7 @@ export function firstLedger(search: SearchCheckpoint): Ledger {
   return { search, ...nothing, front: { toldAt: 0, hasChanged: false } }
 }
 
-/** The jobs that are parts of the optimization as its ledger says. */
+/** The child jobs of the optimization by its ledger. */
 export function partsOf({ open, leaving }: Ledger): string[] {
   return [...Object.values(open), ...leaving]
 }

@@ -7,10 +7,10 @@ import { cross, mutate } from './variation.js'
 
 type Point = readonly number[]
 
-/** How often a point is drawn anew that is there already. A small grid may have no other. */
+/** Maximum redraws of a point that exists already. A small grid may have no other point. */
 const TRIES = 20
 
-/** A survivor, with what tournaments compare. */
+/** A survivor, with the values that tournaments compare. */
 export interface Parent {
   readonly individual: Individual
   /** Number of its front. */
@@ -18,7 +18,7 @@ export interface Parent {
   readonly distance: number
 }
 
-/** The best `count` of these: front by front, of the last one those who stand least crowded, of equals the first. */
+/** The best `count` of these: front by front; of the last front the least crowded ones; of equal ones the first. */
 export function select(individuals: readonly Individual[], count: number): Parent[] {
   const parents: Parent[] = []
   for (const [rank, front] of nonDominatedFronts(individuals).entries()) {
@@ -31,11 +31,11 @@ export function select(individuals: readonly Individual[], count: number): Paren
 }
 
 function leastCrowded(parents: readonly Parent[]): Parent[] {
-  // Not by a difference: that of two infinite distances is no number.
+  // Not by a difference: the difference of two infinite distances is not a number.
   return parents.toSorted((a, b) => Number(a.distance < b.distance) - Number(a.distance > b.distance))
 }
 
-/** Whoever has no objectives stands in no gap. */
+/** A point without objectives has no neighbours. */
 function distancesIn(front: readonly Individual[]): { readonly individual: Individual; readonly distance: number }[] {
   const measured = front.filter(({ objectives }) => objectives !== null)
   const distances = crowdingDistances(measured.map(({ objectives }) => objectives ?? []))
@@ -43,13 +43,15 @@ function distancesIn(front: readonly Individual[]): { readonly individual: Indiv
   return front.map((individual) => ({ individual, distance: byIndividual.get(individual) ?? 0 }))
 }
 
-/** The first generation: a Latin hypercube. Where steps make two of its points one, the second is drawn anew, anywhere. */
+/** The first generation: a Latin hypercube. If steps make two of its points equal, the second is redrawn at random. */
 export function firstPoints(variables: readonly Variable[], count: number, random: RandomNumbers): number[][] {
   const taken: Point[] = []
   return latinHypercube(variables, count, random).map((point) => untaken(point, taken, () => uniformPoint(variables, random)))
 }
 
-/** As many children of these parents: no point of `known`, and none twice, as far as a few tries find another. */
+/**
+ * As many children of these parents. None is in `known` and none occurs twice, as far as a few redraws can avoid it.
+ */
 export function offspring(
   variables: readonly Variable[],
   parents: readonly Parent[],
@@ -67,7 +69,7 @@ export function offspring(
   return children.slice(0, count)
 }
 
-/** Of two parents at random the one of the better front, or in the less crowded place. */
+/** Of two random parents the one of the better front, or of the same front the less crowded one. */
 function winner(parents: readonly Parent[], random: RandomNumbers): Individual {
   const first = random.below(parents.length)
   const second = parents.length > 1 ? (first + 1 + random.below(parents.length - 1)) % parents.length : first
@@ -76,7 +78,10 @@ function winner(parents: readonly Parent[], random: RandomNumbers): Individual {
   return b.rank < a.rank || (b.rank === a.rank && b.distance > a.distance) ? b.individual : a.individual
 }
 
-/** The point, or where it is taken the first one drawn that is not; after some tries it is taken all the same. */
+/**
+ * The point, or if it exists already the first redrawn one that does not. After the maximum of redraws the last one is
+ * used anyway.
+ */
 function untaken(point: number[], taken: Point[], draw: () => number[]): number[] {
   let chosen = point
   for (let tries = 0; tries < TRIES && taken.some((other) => areEqual(chosen, other)); tries++) chosen = draw()

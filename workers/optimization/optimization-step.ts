@@ -20,21 +20,21 @@ import { lookAtRun, type RunPorts, type RunState } from './runs.js'
 
 export interface StepPorts extends Finalizer, RunPorts {
   readonly broker: Finalizer['broker']
-  /** Largest message of a job. */
+  /** Maximum bytes of an event of a job. */
   readonly maxEventBytes: number
-  /** An optimization can submit nothing now. Called by each step that finds it so. */
+  /** An optimization can submit nothing now. Called by each step that finds this. */
   readonly onWait?: (id: string, why: string) => void
 }
 
-/** Of a message: what a front may take, beside the point that is shown as the best one. */
+/** Share of an event that a front may take, besides the point that is shown as the best one. */
 const FRONT_SHARE = 0.7
 
-/** Most turns of one step: where others go on side by side, each finds something new. The next step goes on. */
+/** Maximum turns of one step. With concurrent steps, each turn may find something new. The next step continues. */
 const MAX_TURNS = 100
 
 const LASTING: readonly WriteRefusal[] = ['too_big', 'too_many_keys']
 
-/** An optimization with what its ledger says, in one turn. */
+/** An optimization with its ledger, in one turn. */
 interface Standing extends Whole {
   readonly version: number
 }
@@ -42,8 +42,10 @@ interface Standing extends Whole {
 type OpenRun = Candidate & { readonly run_id: string }
 
 /**
- * One step of an optimization: takes in the runs that have ended, submits the next, ends it. Idempotent, for any number of callers at any moment: what is published
- * and where the next step begins are one act in Redis, and of two steps that saw the same one is done. Whatever dies, the next step goes on from there.
+ * One step of an optimization: adds the runs that have ended, submits the next ones, and ends it. Idempotent, for any
+ * number of concurrent callers. The events and the checkpoint of the next step are written atomically in Redis; of two
+ * steps that read the same checkpoint, one takes effect. If a process dies, the next step continues from the
+ * checkpoint.
  */
 export async function stepOptimization(parts: StepPorts, id: string): Promise<void> {
   for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(parts, id)) return
@@ -75,24 +77,26 @@ async function isAtRest(parts: StepPorts, id: string): Promise<boolean> {
 async function start(parts: StepPorts, state: JobState): Promise<boolean> {
   const input = inputOf(state)
   const before = await parts.broker.load(state.id)
-  // Parts of the round before that have not ended: they leave with the next step.
+  // Children of the previous execution that have not ended. The next step ends them.
   const ledger = { ...firstLedger(begin(input, input)), leaving: before?.parts ?? [] }
   await advance(parts, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
   return false
 }
 
-/** Null where the checkpoint is gone. */
+/** Null if the checkpoint is gone. */
 async function standingOf(parts: StepPorts, state: JobState): Promise<Standing | null> {
   const checkpoint = await parts.broker.load(state.id)
   if (checkpoint?.round !== state.round) return null
   const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
-  // The step that took them back, or in, may have died before it told them to end, or to expire.
+  // The step that withdrew or added these runs may have died before it cancelled them or made them expire.
   const ended = await Promise.all(ledger.leaving.map((id) => endChild(parts, id)))
   const leaving = ledger.leaving.filter((_, i) => !ended[i])
   return { state, input: inputOf(state), version: checkpoint.version, ledger: { ...ledger, leaving } }
 }
 
-/** Folds what has ended, and tells of the front where that is due. Answers whether anything was done, by whomever. */
+/**
+ * Adds ended runs, and publishes the front if it is due. Returns whether anything was done, by this or another step.
+ */
 async function takeIn(parts: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
   const { state, ledger } = standing
   const ended = looks.flatMap(({ run, look }) =>
@@ -109,7 +113,7 @@ async function takeIn(parts: StepPorts, standing: Standing, looks: readonly { ru
   return false
 }
 
-/** Says why nothing more can be submitted now. The sweeper has it looked at again. */
+/** Publishes why nothing more can be submitted now. The sweeper schedules another look. */
 async function wait(parts: StepPorts, standing: Standing, why: string): Promise<true> {
   const { state } = standing
   parts.onWait?.(state.id, why)
@@ -118,7 +122,7 @@ async function wait(parts: StepPorts, standing: Standing, why: string): Promise<
   return true
 }
 
-/** Fills the places that are free with candidates of this generation. What is noted down here the next turn submits. */
+/** Fills free slots with candidates of this generation. The next turn submits what is recorded here. */
 async function submitMore(parts: StepPorts, standing: Standing): Promise<boolean> {
   const { input, ledger } = standing
   const { generation, evaluations } = ledger.search
@@ -131,7 +135,10 @@ async function submitMore(parts: StepPorts, standing: Standing): Promise<boolean
   return false
 }
 
-/** Of a paused optimization: takes the runs back that no worker has begun. They leave the ledger first, so that their end is no evaluation. */
+/**
+ * Withdraws the runs of a paused optimization that no worker has started. They leave the ledger first, so that their
+ * end does not count as an evaluation.
+ */
 async function takeBack(parts: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
   const { ledger } = standing
   const waiting = looks.flatMap(({ run, look }) => (look.at === 'waiting' ? [run] : []))
@@ -143,7 +150,10 @@ async function takeBack(parts: StepPorts, standing: Standing, looks: readonly { 
   return false
 }
 
-/** Writes where the optimization stands with what is told of it. Where another step was faster, or it has ended, nothing is done: the next turn sees it. */
+/**
+ * Writes the state of the optimization and its events. Does nothing if another step was faster or the optimization has
+ * ended; the next turn sees that.
+ */
 async function advance(parts: StepPorts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
   const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
   const answer = await parts.broker.advance(state.id, events, controlWriter(state.round), next)

@@ -8,54 +8,58 @@ import { firstPlan, nextPlan, type Plan } from './strategies.js'
 export type SearchEnd = 'done' | 'plateau'
 
 /**
- * Where a search stands: plain JSON, never changed, only followed by another one. It holds the current generation, the parents and the front, and no
- * history: its size does not grow with the generations.
+ * The checkpoint of a search: plain JSON, immutable, replaced by the next one. It holds the current generation, the
+ * parents and the front, but no history: its size does not grow with the generations.
  */
 export interface Checkpoint extends Plan, Growth {
-  /** The current one, from 0 on; the last one of a search that has ended. */
+  /** The current generation, from 0 on; the last one if the search has ended. */
   readonly generation: number
-  /** By place in the generation, null where it is not there yet. */
+  /** By position in the generation; null until evaluated. */
   readonly evaluations: readonly (Evaluation | null)[]
   /** The front: feasible points that do not dominate each other, by index. */
   readonly archive: readonly Member[]
-  /** Of earlier generations' members those that had to make room in this one. Together with the archive they tell what it was at the beginning. */
+  /**
+   * Members of earlier generations that were dropped in this one. Together with the archive they give the archive at
+   * the beginning of the generation.
+   */
   readonly evicted: readonly Member[]
   readonly end: SearchEnd | null
 }
 
 /** A point to be evaluated. */
 export interface Candidate {
-  /** Unique in the whole search: generation g has those from g · population on. */
+  /** Unique in the whole search: generation g has the indexes from g · population on. */
   readonly index: number
   readonly point: readonly number[]
 }
 
-/** What an evaluation made of a search. */
+/** The effect of an evaluation on a search. */
 export interface Fold {
   readonly checkpoint: Checkpoint
   readonly evaluation: Evaluation
-  /** Whether the archive is another one than before. */
+  /** Whether the archive has changed. */
   readonly paretoUpdated: boolean
   /** The generation that this evaluation completed. */
   readonly completedGeneration: number | null
-  /** Of the archive, where a generation was completed and there has been a feasible point. */
+  /** Of the archive, if a generation was completed and there has been a feasible point. */
   readonly hypervolume: number | null
   readonly end: SearchEnd | null
 }
 
-/** The checkpoint at which a search begins. */
+/** The initial checkpoint of a search. */
 export function begin(problem: Problem, search: Search): Checkpoint {
   return open(0, firstPlan(problem, search), [], NO_GROWTH)
 }
 
-/** All points of the current generation, evaluated or not, by index; none of a search that has ended. */
+/** All points of the current generation, evaluated or not, by index; none if the search has ended. */
 export function candidates(search: Search, { generation, points }: Checkpoint): readonly Candidate[] {
   return points.map((point, place) => ({ index: generation * search.population + place, point }))
 }
 
 /**
- * Takes in what came of a candidate. The evaluations of a generation may come in any order: once it is complete the checkpoint is the same. Null, and
- * nothing is to be done, where the candidate is not of this generation or was folded before.
+ * Adds the evaluation of a candidate. The evaluations of a generation may come in any order: once it is complete, the
+ * checkpoint is the same. Null if the candidate is not of this generation or was added before; then nothing is to be
+ * done.
  */
 export function fold(problem: Problem, search: Search, checkpoint: Checkpoint, index: number, outcome: Outcome): Fold | null {
   const place = index - checkpoint.generation * search.population
@@ -93,7 +97,10 @@ function take(problem: Problem, checkpoint: Checkpoint, place: number, evaluatio
   return { ...checkpoint, evaluations, archive: members, evicted: [...checkpoint.evicted, ...evicted.filter(isOlderThan(checkpoint))] }
 }
 
-/** What follows a generation of which everything is known. The front is made anew from it by index: so far it depended on who came first. */
+/**
+ * The checkpoint after a complete generation. The front is rebuilt by index: until now it depended on the order of
+ * arrival.
+ */
 function complete(problem: Problem, search: Search, checkpoint: Checkpoint, evaluated: readonly Evaluation[]): Checkpoint {
   const { generation } = checkpoint
   const older = [...checkpoint.archive.filter(isOlderThan(checkpoint)), ...checkpoint.evicted]

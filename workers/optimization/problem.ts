@@ -1,4 +1,4 @@
-/** A number that the search may choose, from `min` to `max`. With a `step` only the values min + k·step that are at most `max`. */
+/** A number that the search may choose, from `min` to `max`. With a `step` only the values min + k·step up to `max`. */
 export interface Variable {
   readonly name: string
   readonly min: number
@@ -6,13 +6,13 @@ export interface Variable {
   readonly step?: number
 }
 
-/** A metric of a run that is to be as small, or as large, as can be. */
+/** A metric of a run to minimise or maximise. */
 export interface Objective {
   readonly metric: string
   readonly direction: 'minimize' | 'maximize'
 }
 
-/** What a metric of a run has to keep to; `within_percent`: at most `tolerance_pct` % (0 where it is absent) away from `value`. */
+/** A limit for a metric of a run. `within_percent`: at most `tolerance_pct` % (default 0) away from `value`. */
 export interface Constraint {
   readonly metric: string
   readonly operator: '<=' | '>=' | 'within_percent'
@@ -20,47 +20,52 @@ export interface Constraint {
   readonly tolerance_pct?: number
 }
 
-/** What is searched for. It has a variable and an objective at least, and `min` ≤ `max`: who takes it from a user has seen to that. */
+/**
+ * The problem of a search. It has at least one variable and one objective, and `min` ≤ `max`: the caller has validated
+ * that.
+ */
 export interface Problem {
   readonly variables: readonly Variable[]
   readonly objectives: readonly Objective[]
   readonly constraints: readonly Constraint[]
 }
 
-/** How it is searched: `generations` times `population` points, whole numbers from 1 on. */
+/** The plan of a search: `generations` times `population` points, both integers from 1 on. */
 export interface Search {
   /** `nsga2` learns from each generation; `sweep` covers the space with one Latin hypercube, `random` at random. */
   readonly strategy: 'nsga2' | 'sweep' | 'random'
   readonly population: number
   readonly generations: number
-  /** A whole number, of which the low 32 bits count. The same seed gives the same points and the same front. */
+  /** An integer of which the low 32 bits count. The same seed gives the same points and the same front. */
   readonly seed: number
-  /** Whether `nsga2` ends early when the front has ceased to grow; true where it is absent. */
+  /** Whether `nsga2` ends early when the front has ceased to grow. Default: true. */
   readonly plateau?: boolean
 }
 
-/** What came of a run: its metrics by name, or why there are none. */
+/** The result of a run: its metrics by name, or why there are none. */
 export type Outcome = { readonly metrics: Readonly<Record<string, number>> } | { readonly failure: string }
 
-/** A point that was evaluated, with what selection looks at. */
+/** An evaluated point, with the values that selection compares. */
 export interface Individual {
-  /** Of the candidate, unique in the whole search. */
+  /** Index of the candidate, unique in the whole search. */
   readonly index: number
   /** Values of the variables, in their order. */
   readonly point: readonly number[]
-  /** In the order of the problem, a maximised one with its sign changed: smaller is better. Null where one is missing. */
+  /**
+   * In the order of the problem, with the sign of a maximised one changed: smaller is better. Null if one is missing.
+   */
   readonly objectives: readonly number[] | null
-  /** Sum of the relative excess over all constraints, 0 where all hold; null where it, or an objective, cannot be known. */
+  /** Sum of the relative excess over all constraints; 0 if all hold; null if it or an objective is unknown. */
   readonly violation: number | null
 }
 
-/** A point that was judged. */
+/** A judged point. */
 export interface Evaluation extends Individual {
-  /** The finite ones among the metrics of the run. */
+  /** The finite metrics of the run. */
   readonly metrics: Readonly<Record<string, number>>
-  /** Whether everything that the problem asks for was there and every constraint holds. */
+  /** Whether all required metrics exist and every constraint holds. */
   readonly feasible: boolean
-  /** Where something was not there: what, in words. */
+  /** Which metric is missing, in words; only if one is. */
   readonly reason?: string
 }
 
@@ -69,6 +74,6 @@ export interface Member {
   readonly index: number
   readonly point: readonly number[]
   readonly objectives: readonly number[]
-  /** Those that objectives and constraints name. */
+  /** The metrics that objectives and constraints name. */
   readonly metrics: Readonly<Record<string, number>>
 }

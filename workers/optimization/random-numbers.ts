@@ -3,7 +3,10 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus, xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus'
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 
-/** Pseudo-random numbers (xoroshiro128+) whose state is four whole numbers: taken up again from it, on whatever machine, they go on the same. */
+/**
+ * Pseudo-random numbers (xoroshiro128+) with a state of four integers. Resumed from that state, they continue
+ * identically on any machine.
+ */
 export class RandomNumbers {
   readonly #generator: RandomGenerator
 
@@ -13,12 +16,13 @@ export class RandomNumbers {
 
   static ofSeed(seed: number): RandomNumbers {
     const generator = xoroshiro128plus(seed)
-    // The first numbers after a seed are nearly the seed itself, so those of 1 and 2 are alike. A jump leads far away from that.
+    // The first numbers after a seed are nearly the seed itself, so those of seeds 1 and 2 are alike. A jump avoids
+    // that.
     generator.jump()
     return new RandomNumbers(generator)
   }
 
-  /** Throws on what is no state of such numbers. */
+  /** Throws if the value is not a state of such numbers. */
   static ofState(state: readonly number[]): RandomNumbers {
     return new RandomNumbers(xoroshiro128plusFromState(state))
   }

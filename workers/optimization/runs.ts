@@ -9,7 +9,7 @@ import type { Broker } from '../../src/storage/broker.js'
 import { type Candidate, parametersOf } from './optimizer.js'
 import type { Outcome } from './problem.js'
 
-/** A run that is refused for one of these will be refused again. */
+/** A run that is refused with one of these codes would be refused again. */
 const LASTING: readonly CodeName[] = ['invalid', 'id_taken', 'other_input', 'too_big']
 
 export interface RunPorts {
@@ -17,15 +17,18 @@ export interface RunPorts {
   readonly jobs: Pick<JobService, 'submit'>
 }
 
-/** Where the run of a candidate is: `waiting` for a worker, computed, or ended; `held`: it is not submitted yet, since that is not possible now. */
+/**
+ * State of a candidate's run: `waiting` for a worker, computing, or ended. `held`: it is not submitted yet, since that
+ * is not possible now.
+ */
 export type RunState =
   | { readonly at: 'waiting' | 'computed' }
   | { readonly at: 'held'; readonly why: string }
   | { readonly at: 'ended'; readonly outcome: Outcome }
 
 /**
- * Looks where the run of a candidate is, and submits one that is not there: it is not yet, or a step died before it was. A run that can never be is an ended one.
- * Rejects where Redis cannot be reached.
+ * Reads the state of a candidate's run, and submits the run if it does not exist: it is new, or a step died before the
+ * submit. A run that can never be submitted counts as ended. Rejects if Redis cannot be reached.
  */
 export async function lookAtRun(
   { broker, jobs }: RunPorts,
@@ -34,7 +37,7 @@ export async function lookAtRun(
 ): Promise<RunState> {
   const known = (await broker.read(run_id))?.state
   if (known) return runStateOf(known)
-  // Of a paused one it is taken back as it is.
+  // A run of a paused optimization is withdrawn as it is.
   if (optimization.status === 'paused') return { at: 'waiting' }
   try {
     const parameters = Object.entries(parametersOf(input, point))
@@ -69,7 +72,7 @@ function outcomeOf(run: JobState): Outcome {
   }
 }
 
-/** That a solver is not known here says nothing of the point: another worker may know it. */
+/** A solver that is unknown here says nothing about the point: another worker may know it. */
 function isOfTheSolver({ issues }: RuncastError): boolean {
   return issues.some(({ path }) => path === '/solver')
 }

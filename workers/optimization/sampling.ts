@@ -2,14 +2,15 @@ import type { Variable } from './problem.js'
 import type { RandomNumbers } from './random-numbers.js'
 import { valueAt } from './variable-values.js'
 
-/** A point anywhere, uniform in every variable. */
+/** A random point, uniform in every variable. */
 export function uniformPoint(variables: readonly Variable[], random: RandomNumbers): number[] {
   return variables.map((variable) => valueAt(variable, random.share()))
 }
 
 /**
- * The points `from` to before `to` of a Latin hypercube of `count` points: of `count` equal parts of each variable's range each is met once
- * (McKay, Beckman and Conover 1979). Draws for all of them, whichever are asked for, so that portions of one hypercube can be made apart.
+ * The points `from` to before `to` of a Latin hypercube of `count` points: each of `count` equal parts of each
+ * variable's range is used once (McKay, Beckman and Conover 1979). It draws for all points, whichever are requested, so
+ * that portions of one hypercube can be computed separately.
  */
 export function latinHypercube(variables: readonly Variable[], count: number, random: RandomNumbers, from = 0, to = count): number[][] {
   const columns = variables.map((variable) => {
@@ -20,7 +21,7 @@ export function latinHypercube(variables: readonly Variable[], count: number, ra
   return Array.from({ length: to - from }, (_, i) => columns.map((column) => column[i] ?? Number.NaN))
 }
 
-/** The numbers 0 to before `count` in any order (Fisher and Yates). */
+/** The numbers 0 to before `count` in random order (Fisher and Yates). */
 function shuffled(count: number, random: RandomNumbers): Float64Array {
   const numbers = Float64Array.from({ length: count }, (_, i) => i)
   for (let last = count - 1; last > 0; last--) {

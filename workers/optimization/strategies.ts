@@ -3,10 +3,10 @@ import type { Individual, Problem, Search } from './problem.js'
 import { RandomNumbers } from './random-numbers.js'
 import { latinHypercube, uniformPoint } from './sampling.js'
 
-/** The points of a generation, and what the one after it is made from. */
+/** The points of a generation, and the data for the next one. */
 export interface Plan {
   readonly points: readonly (readonly number[])[]
-  /** The best of all generations before; `nsga2` only. */
+  /** The best members of all earlier generations; `nsga2` only. */
   readonly parents: readonly Individual[]
   /** State of the random numbers after these points. */
   readonly random: readonly number[]
@@ -26,7 +26,7 @@ export function firstPlan({ variables }: Problem, search: Search): Plan {
   }
 }
 
-/** The plan of a later generation, from that before it and what came of its points, all of them and by index. */
+/** The plan of a later generation, from the previous one and all its evaluations by index. */
 export function nextPlan({ variables }: Problem, search: Search, generation: number, before: Plan, evaluated: readonly Individual[]): Plan {
   const random = RandomNumbers.ofState(before.random)
   switch (search.strategy) {
@@ -43,12 +43,15 @@ export function nextPlan({ variables }: Problem, search: Search, generation: num
   }
 }
 
-/** Without what else an evaluation has: parents are kept for selection alone. */
+/** Without the other parts of an evaluation: parents are kept only for selection. */
 function bare({ index, point, objectives, violation }: Individual): Individual {
   return { index, point, objectives, violation }
 }
 
-/** This generation's part of the one hypercube of the whole search, which is drawn again each time: it would be too long to keep. */
+/**
+ * This generation's part of the single hypercube of the whole search. It is recomputed each time: it would be too large
+ * to store.
+ */
 function portion(variables: Problem['variables'], { seed, population, generations }: Search, generation: number): number[][] {
   const from = generation * population
   return latinHypercube(variables, population * generations, RandomNumbers.ofSeed(seed), from, from + population)

@@ -7,8 +7,9 @@ const CROSSOVER_INDEX = 15
 const MUTATION_INDEX = 20
 
 /**
- * Two children of two points by simulated binary crossover (η 15, p 0.9; each variable with p 0.5), in its form for bounded variables (Deb and
- * Agrawal 1995; the bounds as in Deb's own program). A stepped variable goes to its nearest value.
+ * Two children of two points by simulated binary crossover (η 15, p 0.9; each variable with p 0.5), in its form for
+ * bounded variables (Deb and Agrawal 1995; the bounds as in Deb's own program). A stepped variable is rounded to its
+ * nearest value.
  */
 export function cross(
   variables: readonly Variable[],
@@ -36,13 +37,19 @@ function crossValues({ min, max }: Variable, low: number, high: number, share: n
   return [middle - (spreadFactor((low - min) / gap, share) * gap) / 2, middle + (spreadFactor((max - high) / gap, share) * gap) / 2]
 }
 
-/** How far apart two children are, measured by their parents: such that the bound, `room` gaps beyond the parent, is never passed. */
+/**
+ * Distance of two children, relative to that of their parents. It never exceeds the bound, which is `room` gaps beyond
+ * the parent.
+ */
 function spreadFactor(room: number, share: number): number {
   const scaled = share * (2 - (1 + 2 * room) ** -(CROSSOVER_INDEX + 1))
   return (scaled <= 1 ? scaled : 1 / (2 - scaled)) ** (1 / (CROSSOVER_INDEX + 1))
 }
 
-/** The point after polynomial mutation (η 20; each variable with p 1/n), bounded likewise. Of a stepped variable, a mutation is one step at least. */
+/**
+ * The point after polynomial mutation (η 20; each variable with p 1/n), with the same bounds. A mutation of a stepped
+ * variable is at least one step.
+ */
 export function mutate(variables: readonly Variable[], point: readonly number[], random: RandomNumbers): number[] {
   return variables.map((variable, i) => {
     const value = point[i] ?? variable.min

@@ -3,8 +3,8 @@ import { elementNodes, elementShape, type Mesh } from './mesh.js'
 import { elementStiffness, lumpedMass } from './q4.js'
 
 /**
- * The pair (K, M) of a free structure. K is symmetric and banded: the lower triangle, column by column, K[row, column] at
- * `stiffness[column · (halfBandwidth + 1) + row − column]`, in N/m. M is diagonal, in kg.
+ * The pair (K, M) of a free structure. K is symmetric and banded: the lower triangle, column by column, K[row, column]
+ * at `stiffness[column · (halfBandwidth + 1) + row − column]`, in N/m. M is diagonal, in kg.
  */
 export interface Pencil {
   readonly order: number
@@ -13,7 +13,10 @@ export interface Pencil {
   readonly mass: Float64Array
 }
 
-/** Stiffness and lumped mass of the mesh. All elements share one shape, so that each is the same matrix times the thickness of its row. */
+/**
+ * Stiffness and lumped mass of the mesh. All elements share one shape, so that each is the same matrix times the
+ * thickness of its row.
+ */
 export function assemble(mesh: Mesh, material: Material): Pencil {
   const order = 2 * mesh.nodeCount
   const halfBandwidth = 2 * (mesh.nodesAcross + 1) + 1
@@ -27,7 +30,10 @@ export function assemble(mesh: Mesh, material: Material): Pencil {
   return pencil
 }
 
-/** Adds an element; `as number` holds because nodes, and with them unknowns, lie inside the mesh that the arrays were made for. */
+/**
+ * Adds an element; `as number` holds because nodes, and with them unknowns, lie inside the mesh that the arrays were
+ * made for.
+ */
 function addElement(pencil: Pencil, nodes: readonly number[], k: Float64Array, m: Float64Array, thickness: number): void {
   const { stiffness, mass, halfBandwidth } = pencil
   for (let b = 0; b < 8; b++) {

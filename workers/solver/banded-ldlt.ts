@@ -1,4 +1,5 @@
-// Every index stays inside an array that its constructor padded by one bandwidth, so that `as number` reads an element that exists.
+// Every index stays inside an array that its constructor padded by one bandwidth, so that `as number` reads an element
+// that exists.
 import type { Pencil } from './assembly.js'
 import { COLUMNS_PER_LOOK, type Pacer } from './pacer.js'
 
@@ -6,13 +7,17 @@ import { COLUMNS_PER_LOOK, type Pacer } from './pacer.js'
 export interface Inertia {
   /** Negative pivots: by Sylvester's law of inertia the number of eigenvalues below λ. */
   readonly negativePivots: number
-  /** The first column whose pivot vanished in rounding; the factors must not be used then, λ is an eigenvalue of a leading block. */
+  /**
+   * The first column whose pivot vanished in rounding; the factors must not be used then, λ is an eigenvalue of a
+   * leading block.
+   */
   readonly singularColumn: number | undefined
 }
 
 /**
- * LDLᵀ of a shifted pencil K − λM inside the band, without pivoting (Golub and Van Loan, Matrix Computations, chapter 4). One object is
- * one workspace, used again for every shift: n·b²/2 multiply-adds for order n and half-bandwidth b, 8·n·b bytes.
+ * LDLᵀ of a shifted pencil K − λM inside the band, without pivoting (Golub and Van Loan, Matrix Computations, chapter
+ * 4). One object is one workspace, used again for every shift: n·b²/2 multiply-adds for order n and half-bandwidth b,
+ * 8·n·b bytes.
  */
 export class BandedLdlt {
   readonly #pencil: Pencil
@@ -23,7 +28,8 @@ export class BandedLdlt {
   constructor(pencil: Pencil) {
     this.#pencil = pencil
     this.#width = pencil.halfBandwidth + 1
-    // A bandwidth of columns behind the last one, always zero, spares the inner loop every test for the end of the matrix.
+    // A bandwidth of columns behind the last one, always zero, spares the inner loop every test for the end of the
+    // matrix.
     this.#factors = new Float64Array((pencil.order + pencil.halfBandwidth) * this.#width)
     let largest = 0
     for (let column = 0; column < pencil.order; column++) {

@@ -1,4 +1,5 @@
-// Arrays have one element per row of the mesh, or one more for its nodes, so that `as number` reads an element that exists.
+// Arrays have one element per row of the mesh, or one more for its nodes, so that `as number` reads an element that
+// exists.
 import { barSpeed, type Material } from './material.js'
 import type { Mesh } from './mesh.js'
 
@@ -11,8 +12,9 @@ export interface BarMode {
 }
 
 /**
- * Half-wave longitudinal mode by bar theory, for any profile, on the rows of `mesh` (two-node bars, lumped mass). Bisection is safe here: by
- * Sturm's theorem the axial force of a march from the driven face changes its sign inside the bar as often as there are modes below λ.
+ * Half-wave longitudinal mode by bar theory, for any profile, on the rows of `mesh` (two-node bars, lumped mass).
+ * Bisection is safe here: by Sturm's theorem the axial force of a march from the driven face changes its sign inside
+ * the bar as often as there are modes below λ.
  */
 export function halfWaveBar(mesh: Mesh, material: Material): BarMode {
   const speed = barSpeed(material)
@@ -29,14 +31,17 @@ export function halfWaveBar(mesh: Mesh, material: Material): BarMode {
 }
 
 /**
- * ω² of a bar mode with the inertia of its lateral contraction (Love 1892; Rayleigh): λ / (1 + ν²W²λ/12c²). For the uniform bar that is
- * f = (c/2L) / √(1 + ν²π²W²/12L²), right to 0.02 % at W = 0.2 L and 3 % too high at W = 0.8 L.
+ * ω² of a bar mode with the inertia of its lateral contraction (Love 1892; Rayleigh): λ / (1 + ν²W²λ/12c²). For the
+ * uniform bar that is f = (c/2L) / √(1 + ν²π²W²/12L²), right to 0.02 % at W = 0.2 L and 3 % too high at W = 0.8 L.
  */
 export function withLateralInertia(lambda: number, { stepX, elementsX }: Mesh, material: Material): number {
   return lambda / (1 + ((material.poisson * stepX * elementsX) / barSpeed(material)) ** 2 * (lambda / 12))
 }
 
-/** Follows the bar from a driven face that moves by 1: each row adds the inertia of its mass to the force, and the force strains the next one. */
+/**
+ * Follows the bar from a driven face that moves by 1: each row adds the inertia of its mass to the force, and the force
+ * strains the next one.
+ */
 function march(mesh: Mesh, speed: number, lambda: number): { motion: Float64Array; forceChanges: number } {
   const rows = mesh.elementsY
   const motion = new Float64Array(rows + 1).fill(1)

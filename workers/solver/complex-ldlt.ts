@@ -1,4 +1,5 @@
-// Every index stays inside arrays that the constructor padded by one bandwidth, so that `as number` reads an element that exists.
+// Every index stays inside arrays that the constructor padded by one bandwidth, so that `as number` reads an element
+// that exists.
 import type { Pencil } from './assembly.js'
 import { COLUMNS_PER_LOOK, type Pacer } from './pacer.js'
 
@@ -9,8 +10,9 @@ export interface ComplexVector {
 }
 
 /**
- * LDLᵀ (complex symmetric, not Hermitian) of the dynamic stiffness of a structure with hysteretic damping, (1 + iη)K − ω²M. With η > 0 it is
- * regular at every frequency above zero. One object is one workspace: n·b²/2 complex multiply-adds and 16·n·b bytes.
+ * LDLᵀ (complex symmetric, not Hermitian) of the dynamic stiffness of a structure with hysteretic damping, (1 + iη)K −
+ * ω²M. With η > 0 it is regular at every frequency above zero. One object is one workspace: n·b²/2 complex
+ * multiply-adds and 16·n·b bytes.
  */
 export class ComplexLdlt {
   readonly #pencil: Pencil

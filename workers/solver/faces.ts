@@ -13,7 +13,10 @@ function faceMotion(mesh: Mesh, field: Float64Array, row: number): FaceMotion {
   return { mean: faceMean(mesh, axial), least: axial.reduce((least, u) => Math.min(least, u)) }
 }
 
-/** How the tip works: `uniformity` = min |u_y| / mean |u_y| on the tip face, `gain` = mean |u_y| on the tip / mean |u_y| on the driven face. */
+/**
+ * How the tip works: `uniformity` = min |u_y| / mean |u_y| on the tip face, `gain` = mean |u_y| on the tip / mean |u_y|
+ * on the driven face.
+ */
 export function tipQuality(mesh: Mesh, field: Float64Array): { uniformity: number; gain: number } {
   const tip = faceMotion(mesh, field, mesh.elementsY)
   return { uniformity: tip.least / tip.mean, gain: tip.mean / faceMotion(mesh, field, 0).mean }

@@ -1,6 +1,9 @@
 import type { HornInput } from '../../src/kinds/run/input.js'
 
-/** A horn in metres. It stands along y from the driven face (y = 0) to the tip face (y = length); its thickness is out of the plane. */
+/**
+ * A horn in metres. It stands along y from the driven face (y = 0) to the tip face (y = length); its thickness is out
+ * of the plane.
+ */
 export interface Horn {
   readonly profile: HornInput['profile']
   readonly widthM: number
@@ -20,8 +23,8 @@ export function hornOf(input: HornInput): Horn {
 }
 
 /**
- * Mean thickness in metres of each of `rows` equal slices from the driven face to the tip. It is the mean and not the value in the middle,
- * so that every mesh has the exact mass of the horn, also where the step falls inside a slice.
+ * Mean thickness in metres of each of `rows` equal slices from the driven face to the tip. It is the mean and not the
+ * value in the middle, so that every mesh has the exact mass of the horn, also where the step falls inside a slice.
  */
 export function sliceThickness(horn: Horn, rows: number): Float64Array {
   const height = horn.lengthM / rows

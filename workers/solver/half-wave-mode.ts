@@ -17,7 +17,10 @@ export interface Model {
 /** Relative residual of an accepted mode: its frequency is then right to 0.5e-6 of itself at worst. */
 const TOLERANCE = 1e-6
 const MAX_ITERATIONS = 40
-/** A mode with less than this part of its kinetic energy in the motion of whole sections along the axis is no longitudinal one. */
+/**
+ * A mode with less than this part of its kinetic energy in the motion of whole sections along the axis is no
+ * longitudinal one.
+ */
 const LEAST_AXIAL_SHARE = 0.5
 
 export interface HalfWaveMode extends ModeCharacter {
@@ -28,7 +31,10 @@ export interface HalfWaveMode extends ModeCharacter {
   readonly residual: number
 }
 
-/** What the iteration from the mode of bar theory ends in. Whether that is a half-wave mode at all is for `modeFault` to say. */
+/**
+ * What the iteration from the mode of bar theory ends in. Whether that is a half-wave mode at all is for `modeFault` to
+ * say.
+ */
 export async function findHalfWaveMode(model: Model, onIteration: (iteration: Iteration) => void, pacer: Pacer): Promise<HalfWaveMode> {
   const { mesh, material, pencil } = model
   const bar = halfWaveBar(mesh, material)
@@ -45,10 +51,11 @@ export async function findHalfWaveMode(model: Model, onIteration: (iteration: It
 }
 
 /**
- * Why a mode is not the half-wave resonance that was asked for, or undefined if it is. Three things must hold:
- * the iteration has converged (10,000 times longer than wide with 32 columns of elements, rounding forbids it);
- * the mode is longitudinal with one node (a horn wider than it is long has no such mode: 160 × 126.71 mm);
- * the target is nearer to it than to its neighbours in the bar, rest at 0 and the full wave at 2f (60 mm of titanium ring at 41.8 kHz, not at 20).
+ * Why a mode is not the half-wave resonance that was asked for, or undefined if it is. Three things must hold: the
+ * iteration has converged (10,000 times longer than wide with 32 columns of elements, rounding forbids it); the mode is
+ * longitudinal with one node (a horn wider than it is long has no such mode: 160 × 126.71 mm); the target is nearer to
+ * it than to its neighbours in the bar, rest at 0 and the full wave at 2f (60 mm of titanium ring at 41.8 kHz, not at
+ * 20).
  */
 export function modeFault(
   { frequencyHz, iterations, residual, axialShare, nodes }: Omit<HalfWaveMode, 'shape'>,

@@ -15,14 +15,18 @@ export interface TipResponse {
 /** |response| in m/N. */
 export const magnitude = ({ re, im }: TipResponse) => Math.hypot(re, im)
 
-/** `points` equal steps from `centreHz`·(1 − span) to `centreHz`·(1 + span); an odd number of points includes the centre. */
+/**
+ * `points` equal steps from `centreHz`·(1 − span) to `centreHz`·(1 + span); an odd number of points includes the
+ * centre.
+ */
 export function sweepFrequencies(centreHz: number, points: number, spanPct: number): number[] {
   return Array.from({ length: points }, (_, i) => centreHz * (1 + (spanPct / 100) * ((2 * i) / (points - 1) - 1)))
 }
 
 /**
- * Direct frequency response: at each frequency one solution of ((1 + iη)K − ω²M) u = f on the whole mesh, no modal superposition. f is a
- * harmonic force along the axis, spread evenly over the driven face. Costs one complex factorisation a frequency.
+ * Direct frequency response: at each frequency one solution of ((1 + iη)K − ω²M) u = f on the whole mesh, no modal
+ * superposition. f is a harmonic force along the axis, spread evenly over the driven face. Costs one complex
+ * factorisation a frequency.
  */
 export async function harmonicSweep(
   mesh: Mesh,

@@ -17,7 +17,10 @@ import { fitResonance } from './resonance-fit.js'
 import { maxVonMises } from './stress.js'
 import { type StageName, USUAL_SEPARATION_STEPS, workPlan } from './work-plan.js'
 
-/** Widest step of a sweep that a resonance is read from: the quality factor is right to 1 % then, beside other modes too. */
+/**
+ * Widest step of a sweep that a resonance is read from: the quality factor is right to 1 % then, beside other modes
+ * too.
+ */
 const COARSEST_STEP_PCT = 2.5
 
 /** What all stages of one run share. */
@@ -31,9 +34,9 @@ interface Run {
 }
 
 /**
- * The `horn-2d` solver: natural frequency, modal separation, harmonic response, amplitude and stress of an ultrasonic horn, free at both ends, in
- * 2-D plane stress. Limits: no fillets, so no stress concentration at a step; thick horns and steps need three dimensions. Fails with `solver_error`
- * for the reasons of `modeFault`.
+ * The `horn-2d` solver: natural frequency, modal separation, harmonic response, amplitude and stress of an ultrasonic
+ * horn, free at both ends, in 2-D plane stress. Limits: no fillets, so no stress concentration at a step; thick horns
+ * and steps need three dimensions. Fails with `solver_error` for the reasons of `modeFault`.
  */
 export const solveRun: Processor<HornInput, 'run'> = (input, job) => solveHorn(input, job, new Pacer(job.signal))
 

@@ -9,7 +9,10 @@ export interface Eigenpair {
   readonly lambda: number
   /** v with vᵀMv = 1. */
   readonly vector: Float64Array
-  /** ‖Kv − λMv‖ / λ in the norm of M⁻¹: some eigenvalue lies within λ·(1 ± residual) (Parlett, The Symmetric Eigenvalue Problem, chapter 4). */
+  /**
+   * ‖Kv − λMv‖ / λ in the norm of M⁻¹: some eigenvalue lies within λ·(1 ± residual) (Parlett, The Symmetric Eigenvalue
+   * Problem, chapter 4).
+   */
   readonly residual: number
 }
 
@@ -26,12 +29,16 @@ export interface IterationOptions {
   readonly onIteration: (iteration: Iteration) => void
 }
 
-/** The shift stays where it is until an eigenvalue is known to lie this near, then follows the Rayleigh quotient, which converges cubically. */
+/**
+ * The shift stays where it is until an eigenvalue is known to lie this near, then follows the Rayleigh quotient, which
+ * converges cubically.
+ */
 const RESHIFT_RESIDUAL = 0.2
 
 /**
- * Shift-invert inverse iteration from `seed`: goes to the eigenvector that is both strong in the seed and near the shift. Resolves
- * with the last iteration: converged if its residual is within the tolerance, else the one of number `maxIterations`.
+ * Shift-invert inverse iteration from `seed`: goes to the eigenvector that is both strong in the seed and near the
+ * shift. Resolves with the last iteration: converged if its residual is within the tolerance, else the one of number
+ * `maxIterations`.
  */
 export async function inverseIteration(pencil: Pencil, seed: Float64Array, options: IterationOptions, pacer: Pacer): Promise<Iteration> {
   const ldlt = new BandedLdlt(pencil)

@@ -4,8 +4,9 @@ import type { Pencil } from './assembly.js'
 import { faceWeights, type Mesh } from './mesh.js'
 
 /**
- * First guess of the half-wave mode on the mesh: the axial motion of bar theory, and with it the contraction u_x = −ν·x·du_y/dy that Poisson's
- * ratio asks for, x from the centre line. For the uniform horn it is u_y = cos(πy/L), u_x = ν(π/L)x·sin(πy/L).
+ * First guess of the half-wave mode on the mesh: the axial motion of bar theory, and with it the contraction u_x =
+ * −ν·x·du_y/dy that Poisson's ratio asks for, x from the centre line. For the uniform horn it is u_y = cos(πy/L), u_x =
+ * ν(π/L)x·sin(πy/L).
  */
 export function halfWaveSeed(mesh: Mesh, poisson: number, motion: Float64Array): Float64Array {
   const seed = new Float64Array(2 * mesh.nodeCount)
@@ -30,7 +31,10 @@ function axialMotion(mesh: Mesh, field: Float64Array): Float64Array {
 
 /** How far a mode is a longitudinal one. */
 export interface ModeCharacter {
-  /** Part of the kinetic energy in which each section moves as a whole along the axis: 1 for an ideal thin bar, 0 for bending. */
+  /**
+   * Part of the kinetic energy in which each section moves as a whole along the axis: 1 for an ideal thin bar, 0 for
+   * bending.
+   */
   readonly axialShare: number
   /** Sections at rest, where the axial motion changes its sign: 1 for the half wave. */
   readonly nodes: number

@@ -6,7 +6,10 @@ export interface Material {
   readonly poisson: number
   readonly densityKgM3: number
   readonly yieldPa: number
-  /** Structural (hysteretic) loss factor η of the horn as mounted and driven, not of the bare metal: the quality factor is 1/η. */
+  /**
+   * Structural (hysteretic) loss factor η of the horn as mounted and driven, not of the bare metal: the quality factor
+   * is 1/η.
+   */
   readonly lossFactor: number
 }
 

@@ -2,8 +2,9 @@ import { type Horn, sliceThickness } from './geometry.js'
 import type { Quad } from './q4.js'
 
 /**
- * A regular mesh of equal rectangles. Nodes are numbered across the width first, which keeps the band of the matrices narrow:
- * node = row · nodesAcross + column, and the unknowns of a node are 2·node (u_x) and 2·node + 1 (u_y). Row 0 is the driven face.
+ * A regular mesh of equal rectangles. Nodes are numbered across the width first, which keeps the band of the matrices
+ * narrow: node = row · nodesAcross + column, and the unknowns of a node are 2·node (u_x) and 2·node + 1 (u_y). Row 0 is
+ * the driven face.
  */
 export interface Mesh {
   readonly elementsX: number
@@ -39,7 +40,10 @@ export function coarserSizes([elementsX, elementsY]: MeshSize): MeshSize[] {
     .filter(([columns, rows]) => columns >= 2 && rows >= 8)
 }
 
-/** Nodes of the element in `column` and `row`, counter-clockwise from its corner nearest to the driven face and to the left. */
+/**
+ * Nodes of the element in `column` and `row`, counter-clockwise from its corner nearest to the driven face and to the
+ * left.
+ */
 export function elementNodes(mesh: Mesh, column: number, row: number): readonly [number, number, number, number] {
   const first = row * mesh.nodesAcross + column
   return [first, first + 1, first + mesh.nodesAcross + 1, first + mesh.nodesAcross]

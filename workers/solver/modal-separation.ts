@@ -5,7 +5,10 @@ import type { Pacer } from './pacer.js'
 
 /** Free in the plane: two translations and a rotation at 0 Hz, which are no resonances. */
 const RIGID_BODY_MODES = 3
-/** Below this part of the mode's frequency the count is not asked: rounding would tell rigid-body modes from slow ones there. */
+/**
+ * Below this part of the mode's frequency the count is not asked: rounding would tell rigid-body modes from slow ones
+ * there.
+ */
 const LOWEST_PART = 0.01
 
 export interface Separation {
@@ -21,8 +24,9 @@ export async function modesBelow(ldlt: BandedLdlt, hz: number, pacer: Pacer): Pr
 }
 
 /**
- * How far the nearest other mode is, whatever its kind: the interval around the mode is doubled until the Sturm counts at its two ends say that it
- * holds more than one mode, then bisected until its half width is known to 0.1 % of itself or to 0.1 Hz. About 30 factorisations.
+ * How far the nearest other mode is, whatever its kind: the interval around the mode is doubled until the Sturm counts
+ * at its two ends say that it holds more than one mode, then bisected until its half width is known to 0.1 % of itself
+ * or to 0.1 Hz. About 30 factorisations.
  */
 export async function modalSeparation(ldlt: BandedLdlt, modeHz: number, onStep: () => void, pacer: Pacer): Promise<Separation> {
   const lowestHz = LOWEST_PART * modeHz

@@ -13,8 +13,9 @@ export interface PacerOptions {
 }
 
 /**
- * Keeps a long computation cooperative: it asks `due()` often (one reading of the clock, about 50 ns) and awaits `pause()` when told so:
- * `if (pacer.due()) await pacer.pause()`. Timers and sockets get their turn there, and a job that was aborted meanwhile ends there.
+ * Keeps a long computation cooperative: it asks `due()` often (one reading of the clock, about 50 ns) and awaits
+ * `pause()` when told so: `if (pacer.due()) await pacer.pause()`. Timers and sockets get their turn there, and a job
+ * that was aborted meanwhile ends there.
  */
 export class Pacer {
   readonly #signal: AbortSignal

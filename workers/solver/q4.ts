@@ -1,5 +1,5 @@
-// The four-node isoparametric quadrilateral in plane stress, 2 × 2 Gauss points (Hughes, The Finite Element Method, chapter 3).
-// Indices below run over arrays of fixed length, so that every `as number` reads an element that exists.
+// The four-node isoparametric quadrilateral in plane stress, 2 × 2 Gauss points (Hughes, The Finite Element Method,
+// chapter 3). Indices below run over arrays of fixed length, so that every `as number` reads an element that exists.
 
 export type Point = readonly [x: number, y: number]
 /** Corners in metres, counter-clockwise. */
@@ -20,7 +20,10 @@ const CORNERS: Quad = [
   [-1, 1],
 ]
 
-/** Strain-displacement matrix B (3 × 8 row by row, in 1/m) and Jacobian determinant (m² per unit square) at a natural point. */
+/**
+ * Strain-displacement matrix B (3 × 8 row by row, in 1/m) and Jacobian determinant (m² per unit square) at a natural
+ * point.
+ */
 export function strainMatrix(quad: Quad, [xi, eta]: Point): { b: Float64Array; detJ: number } {
   const byXi = CORNERS.map(([x, y]) => (x * (1 + y * eta)) / 4)
   const byEta = CORNERS.map(([x, y]) => (y * (1 + x * xi)) / 4)
@@ -68,7 +71,10 @@ export function lumpedMass(quad: Quad, densityKgM3: number): Float64Array {
   return mass
 }
 
-/** Stress matrix D B at a natural point: stress (σx, σy, τxy) in Pa of the eight displacements of an element in metres, 3 × 8 row by row. */
+/**
+ * Stress matrix D B at a natural point: stress (σx, σy, τxy) in Pa of the eight displacements of an element in metres,
+ * 3 × 8 row by row.
+ */
 export function stressMatrix(quad: Quad, elasticity: Float64Array, point: Point): Float64Array {
   const { b } = strainMatrix(quad, point)
   return b.map((_, at) => {

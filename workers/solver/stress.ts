@@ -1,11 +1,13 @@
-// Nodes and unknowns belong to the mesh of the field, matrices have a fixed size, so that `as number` reads an element that exists.
+// Nodes and unknowns belong to the mesh of the field, matrices have a fixed size, so that `as number` reads an element
+// that exists.
 import { type Material, planeStress } from './material.js'
 import { elementNodes, elementShape, type Mesh } from './mesh.js'
 import { GAUSS_POINTS, stressMatrix } from './q4.js'
 
 /**
- * Greatest von Mises stress in Pa over all Gauss points for a displacement field in metres. Plane stress: the third principal stress is zero.
- * A sharp step has no fillet here, so no notch factor either: near a step the value is a nominal one.
+ * Greatest von Mises stress in Pa over all Gauss points for a displacement field in metres. Plane stress: the third
+ * principal stress is zero. A sharp step has no fillet here, so no notch factor either: near a step the value is a
+ * nominal one.
  */
 export function maxVonMises(mesh: Mesh, material: Material, field: Float64Array): number {
   const shape = elementShape(mesh)

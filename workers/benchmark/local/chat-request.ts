@@ -4,7 +4,10 @@ import { describeFaults } from '../../../src/protocol/faults.js'
 
 const Limit = Type.Optional(Type.Integer({ minimum: 1 }))
 
-/** What the local model understands of a chat completion request. Other fields of the interface are passed over, as they would change nothing. */
+/**
+ * What the local model understands of a chat completion request. Other fields of the interface are passed over, as they
+ * would change nothing.
+ */
 const ChatRequest = Type.Object({
   model: Type.String(),
   messages: Type.Array(Type.Object({ role: Type.String(), content: Type.String() }), { minItems: 1 }),

@@ -35,8 +35,9 @@ export function answerWhole(response: ServerResponse, model: string, completion:
 }
 
 /**
- * Streams the answer as server-sent events: a chunk with the role, one per token, one with the finish reason, one with the usage where it was asked for, `[DONE]`.
- * Ends early when the client is gone, and waits while the client does not read.
+ * Streams the answer as server-sent events: a chunk with the role, one per token, one with the finish reason, one with
+ * the usage where it was asked for, `[DONE]`. Ends early when the client is gone, and waits while the client does not
+ * read.
  */
 export async function answerStream(response: ServerResponse, model: string, completion: Completion, withUsage: boolean): Promise<void> {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })

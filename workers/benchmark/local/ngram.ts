@@ -1,6 +1,9 @@
 /** Longest context that the model looks at, in tokens. */
 const ORDER = 2
-/** Most weight that the prompt's own counts get: the model takes up its words, as a cache model does, and the more of them the longer it is. */
+/**
+ * Most weight that the prompt's own counts get: the model takes up its words, as a cache model does, and the more of
+ * them the longer it is.
+ */
 const PROMPT_SHARE = 0.25
 /** Tokens of a prompt that get half of that. */
 const HALF_SHARE_TOKENS = 500
@@ -49,8 +52,9 @@ export interface Sampling {
 }
 
 /**
- * Text without end: a word trigram model, interpolated by absolute discounting and mixed with the counts of the prompt. A step draws first the order, with the
- * weight that the interpolation gives it, then the token, which is the same as drawing from the mixture.
+ * Text without end: a word trigram model, interpolated by absolute discounting and mixed with the counts of the prompt.
+ * A step draws first the order, with the weight that the interpolation gives it, then the token, which is the same as
+ * drawing from the mixture.
  */
 export function* generate(model: Counts, prompt: readonly string[], { temperature, random }: Sampling): Generator<string, never> {
   const own = new Counts(prompt)

@@ -17,8 +17,9 @@ export interface LocalProvider extends LocalAddress {
 }
 
 /**
- * Trains the n-gram model on a text and serves it on a free port of 127.0.0.1 by the OpenAI chat completions interface, to whoever has the key, which is new with
- * each start: `GET /v1/models`, `POST /v1/chat/completions`, streamed or whole. Errors have the interface's shape.
+ * Trains the n-gram model on a text and serves it on a free port of 127.0.0.1 by the OpenAI chat completions interface,
+ * to whoever has the key, which is new with each start: `GET /v1/models`, `POST /v1/chat/completions`, streamed or
+ * whole. Errors have the interface's shape.
  */
 export async function startLocalProvider(corpus: string): Promise<LocalProvider> {
   const model = new Counts(tokenise(corpus))
