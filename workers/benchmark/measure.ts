@@ -2,27 +2,27 @@ import type { RequestOk } from '../../src/kinds/benchmark/result.js'
 import { distributionOf, rounded, roundedCost } from './statistics.js'
 import type { Prices } from './target.js'
 
-/** When what of a request happened, on one monotonic clock in ms. */
+/** Times of a request, on one monotonic clock in ms. */
 export interface Timeline {
   readonly sentAt: number
   /**
-   * Arrival of each chunk that had content or reasoning content; the chunk that only names the role is none. At least
-   * one.
+   * Arrival of each chunk with content or reasoning content; the chunk that only names the role does not count. At
+   * least one.
    */
   readonly contentAt: readonly number[]
   readonly promptChars: number
   readonly contentChars: number
-  /** As the endpoint told it; without it tokens are estimated. */
+  /** As reported by the endpoint; otherwise tokens are estimated. */
   readonly usage?: { readonly prompt: number; readonly completion: number }
   readonly finishReason: RequestOk['finish_reason']
 }
 
-/** What one request comes to. */
+/** The measurements of one request. */
 export type Measurement = Omit<RequestOk, 'model' | 'context_tier' | 'run' | 'status'>
 
 /**
- * English text has about four characters a token in the vocabularies of today's models; a guess, and flagged as one
- * wherever it is used.
+ * English text has about four characters per token in the vocabularies of current models. This is an estimate, and
+ * flagged as one wherever it is used.
  */
 export const CHARS_PER_TOKEN = 4
 
@@ -56,7 +56,7 @@ export function gapsOf(contentAt: readonly number[]): number[] {
   return contentAt.slice(1).map((at, i) => at - (contentAt[i] ?? at))
 }
 
-/** Tokens of a text whose tokenizer is not known. */
+/** Tokens of a text with an unknown tokenizer. */
 export function estimateTokens(chars: number): number {
   return Math.ceil(chars / CHARS_PER_TOKEN)
 }

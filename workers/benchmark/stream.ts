@@ -1,6 +1,9 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 
-/** What an endpoint answered instead of a stream, or in it; `words` are its own, not scrubbed yet. */
+/**
+ * An error response of an endpoint, instead of a stream or within it. `words` are the endpoint's own and still contain
+ * secrets.
+ */
 export class AnswerFault extends Error {
   readonly code: 'bad_answer' | 'stream_error'
   readonly words: string
@@ -14,7 +17,7 @@ export class AnswerFault extends Error {
 }
 
 const DONE = '[DONE]'
-/** Of a text that is no stream: more of it is not kept. */
+/** Maximum characters that are kept of a text that is not a stream. */
 const KEPT_CHARS = 10_000
 
 /**
@@ -43,7 +46,7 @@ export function chunksOf(response: Response, onDone: () => void): Response {
     transform({ event, data }, controller) {
       seen.isStream = true
       const text = data.trim()
-      // Some write more behind it.
+      // Some endpoints write more after it.
       if (text.startsWith(DONE)) {
         onDone()
         controller.enqueue(`data: ${DONE}\n\n`)
@@ -74,7 +77,7 @@ function noStream(type: string, text: string): AnswerFault {
   return new AnswerFault('bad_answer', `The endpoint sent no stream (${type})`, text)
 }
 
-/** The words of an error of the interface (`{"error": {"message": …}}`) or of its relatives; null for anything else. */
+/** The text of an error of the interface (`{"error": {"message": …}}`) or of a similar form; null for anything else. */
 function errorIn(value: unknown): string | null {
   const { error, object, message } = isRecord(value) ? value : {}
   if (object === 'error') return wordsOf(message ?? value)
@@ -89,7 +92,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Undefined for what is no JSON. */
+/** Undefined if the text is not JSON. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)

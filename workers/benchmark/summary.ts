@@ -2,7 +2,7 @@ import type { BenchmarkSummary, CellSkipped, CellSummary, RequestFailed, Request
 import type { Cell } from './matrix.js'
 import { covered, distributionOf, rounded, roundedCost } from './statistics.js'
 
-/** A measured request with what its message leaves out. */
+/** A measured request, with the values that its event leaves out. */
 export interface Measured {
   readonly result: RequestOk | RequestFailed
   /** Gaps between its chunks, in ms. */
@@ -11,14 +11,14 @@ export interface Measured {
   readonly endedAt: number
 }
 
-/** A cell as a message tells that it was not measured. */
+/** A cell that was not measured, as an event states it. */
 export function skippedOf({ target, tier }: Cell, reason: string): CellSkipped {
   return { model: target.id, context_tier: tier, status: 'skipped', reason }
 }
 
 /**
- * All measured requests of one cell. Throughput is its tokens per second in which one of its measured requests was
- * under way: warm-ups are outside.
+ * All measured requests of one cell. Throughput counts its tokens per second of time in which one of its measured
+ * requests was in progress; warm-ups are excluded.
  */
 export function summariseCell({ target, tier }: Cell, measured: readonly Measured[]): CellSummary {
   const ok = okOf(measured)

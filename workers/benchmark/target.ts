@@ -1,33 +1,33 @@
 import { LOCAL_MODEL, LOCAL_PROVIDER, type ModelEntry, modelId, type Provider } from '../../src/kinds/benchmark/provider.js'
 
-/** Of a million tokens, in whatever currency the price list has. */
+/** Price of a million tokens, in the currency of the price list. */
 export interface Prices {
   readonly input: number
   readonly output: number
 }
 
-/** A model to measure: where it is, and what is known of it. */
+/** A model to measure: its address and its known properties. */
 export interface Target {
   /** `<provider>/<name>` */
   readonly id: string
   readonly provider: string
-  /** As the endpoint names it. */
+  /** The name that the endpoint uses. */
   readonly name: string
   readonly baseUrl: string
-  /** null: the endpoint is asked without a key. */
+  /** null: the endpoint is called without a key. */
   readonly key: string | null
   readonly contextWindow: number
   readonly maxTokensField: ModelEntry['max_tokens_field']
   readonly prices: Prices | null
 }
 
-/** Where the built-in provider listens, and the key that it wants. */
+/** Address of the built-in provider, and its key. */
 export interface LocalAddress {
   readonly baseUrl: string
   readonly key: string
 }
 
-/** All models by their id: the built-in one and those of the providers, whose keys come by provider. */
+/** All models by id: the built-in one and those of the providers. Keys are given by provider. */
 export function targetsOf(
   providers: readonly Provider[],
   keys: ReadonlyMap<string, string>,

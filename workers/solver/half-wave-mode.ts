@@ -14,13 +14,10 @@ export interface Model {
   readonly pencil: Pencil
 }
 
-/** Relative residual of an accepted mode: its frequency is then right to 0.5e-6 of itself at worst. */
+/** Relative residual of an accepted mode. Its frequency is then accurate to 0.5e-6 of itself at worst. */
 const TOLERANCE = 1e-6
 const MAX_ITERATIONS = 40
-/**
- * A mode with less than this part of its kinetic energy in the motion of whole sections along the axis is no
- * longitudinal one.
- */
+/** A mode with a smaller share of its kinetic energy in the axial motion of whole sections is not longitudinal. */
 const LEAST_AXIAL_SHARE = 0.5
 
 export interface HalfWaveMode extends ModeCharacter {
@@ -31,10 +28,7 @@ export interface HalfWaveMode extends ModeCharacter {
   readonly residual: number
 }
 
-/**
- * What the iteration from the mode of bar theory ends in. Whether that is a half-wave mode at all is for `modeFault` to
- * say.
- */
+/** The result of the iteration from the mode of bar theory. `modeFault` decides whether it is a half-wave mode. */
 export async function findHalfWaveMode(model: Model, onIteration: (iteration: Iteration) => void, pacer: Pacer): Promise<HalfWaveMode> {
   const { mesh, material, pencil } = model
   const bar = halfWaveBar(mesh, material)

@@ -18,8 +18,8 @@ import { maxVonMises } from './stress.js'
 import { type StageName, USUAL_SEPARATION_STEPS, workPlan } from './work-plan.js'
 
 /**
- * Widest step of a sweep that a resonance is read from: the quality factor is right to 1 % then, beside other modes
- * too.
+ * Widest step of a sweep from which a resonance is read. The quality factor is then accurate to 1 %, also near other
+ * modes.
  */
 const COARSEST_STEP_PCT = 2.5
 
@@ -101,7 +101,7 @@ function judgeMode({ input, measure }: Run, mode: HalfWaveMode): void {
   measure('frequency_deviation_pct', 100 * deviation, '%')
 }
 
-/** A mesh's part of the elements of the finest one. */
+/** Elements of a mesh as a share of those of the finest one. */
 function partOf({ mesh }: HornInput, { elementsX, elementsY }: Mesh): number {
   return (elementsX * elementsY) / (mesh.elements_x * mesh.elements_y)
 }

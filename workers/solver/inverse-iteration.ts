@@ -30,14 +30,14 @@ export interface IterationOptions {
 }
 
 /**
- * The shift stays where it is until an eigenvalue is known to lie this near, then follows the Rayleigh quotient, which
+ * The shift stays constant until an eigenvalue is known to lie this near. Then it follows the Rayleigh quotient, which
  * converges cubically.
  */
 const RESHIFT_RESIDUAL = 0.2
 
 /**
- * Shift-invert inverse iteration from `seed`: goes to the eigenvector that is both strong in the seed and near the
- * shift. Resolves with the last iteration: converged if its residual is within the tolerance, else the one of number
+ * Shift-invert inverse iteration from `seed`. It converges to the eigenvector that is both strong in the seed and near
+ * the shift. Resolves with the last iteration: the one whose residual is within the tolerance, or number
  * `maxIterations`.
  */
 export async function inverseIteration(pencil: Pencil, seed: Float64Array, options: IterationOptions, pacer: Pacer): Promise<Iteration> {
@@ -58,7 +58,7 @@ export async function inverseIteration(pencil: Pencil, seed: Float64Array, optio
   }
 }
 
-/** Factorises at the shift, or just above it where the matrix is singular. */
+/** Factorises at the shift, or slightly above it if the matrix is singular there. */
 export async function factorNear(ldlt: BandedLdlt, shift: number, pacer: Pacer): Promise<Inertia> {
   for (let nudge = 1e-12; ; nudge *= 10) {
     const inertia = await ldlt.factor(shift * (1 + nudge), pacer)

@@ -6,7 +6,7 @@ import type { Pacer } from './pacer.js'
 /** Free in the plane: two translations and a rotation at 0 Hz, which are no resonances. */
 const RIGID_BODY_MODES = 3
 /**
- * Below this part of the mode's frequency the count is not asked: rounding would tell rigid-body modes from slow ones
+ * Below this share of the mode's frequency the count is not used: rounding would mix up rigid-body modes and slow modes
  * there.
  */
 const LOWEST_PART = 0.01

@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Columns that a factorisation eliminates between two looks at the clock: about 0.1 ms of work on the widest mesh. */
+/**
+ * Columns that a factorisation eliminates between two readings of the clock: about 0.1 ms of work on the widest mesh.
+ */
 export const COLUMNS_PER_LOOK = 16
 
 export interface PacerOptions {
-  /** How long a computation may hold the event loop before it yields; 10 unless given. */
+  /** How long a computation may block the event loop before it yields, in ms. Default: 10. */
   budgetMs?: number
   /** A monotonic clock in ms. */
   now?: () => number
@@ -13,9 +15,9 @@ export interface PacerOptions {
 }
 
 /**
- * Keeps a long computation cooperative: it asks `due()` often (one reading of the clock, about 50 ns) and awaits
- * `pause()` when told so: `if (pacer.due()) await pacer.pause()`. Timers and sockets get their turn there, and a job
- * that was aborted meanwhile ends there.
+ * Keeps a long computation cooperative. It calls `due()` often (one reading of the clock, about 50 ns) and awaits
+ * `pause()` when that returns true: `if (pacer.due()) await pacer.pause()`. Timers and sockets get their turn there,
+ * and an aborted job ends there.
  */
 export class Pacer {
   readonly #signal: AbortSignal
@@ -32,12 +34,12 @@ export class Pacer {
     this.#deadline = this.#now() + this.#budgetMs
   }
 
-  /** Whether the budget of this turn is spent. */
+  /** Whether the time budget of this turn is used up. */
   due(): boolean {
     return this.#now() >= this.#deadline
   }
 
-  /** Pauses if it is due: the short form for places that are passed seldom. */
+  /** Pauses if it is due: the short form for code that runs rarely. */
   async breathe(): Promise<void> {
     if (this.due()) await this.pause()
   }

@@ -7,8 +7,8 @@ export const USUAL_SEPARATION_STEPS = 19
 export type StageName = 'meshes' | 'modes' | 'separation' | 'sweep' | 'results'
 
 /**
- * Where the time goes, in real factorisations of the whole mesh: they cost n·b²/2 each and outweigh all else. Two for
- * the mode and two a step for the separation; a complex one takes as long as two real ones.
+ * Cost of the stages in real factorisations of the whole mesh: one costs n·b²/2, and everything else is negligible. The
+ * mode takes two, the separation two per step; a complex factorisation takes as long as two real ones.
  */
 export function workPlan({ sweep }: Pick<HornInput, 'sweep'>): Record<StageName, Stage> {
   return {

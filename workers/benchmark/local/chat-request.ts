@@ -5,8 +5,8 @@ import { describeFaults } from '../../../src/protocol/faults.js'
 const Limit = Type.Optional(Type.Integer({ minimum: 1 }))
 
 /**
- * What the local model understands of a chat completion request. Other fields of the interface are passed over, as they
- * would change nothing.
+ * The fields of a chat completion request that the local model uses. Other fields of the interface are ignored, since
+ * they would change nothing.
  */
 const ChatRequest = Type.Object({
   model: Type.String(),
@@ -22,7 +22,7 @@ export type ChatRequest = Static<typeof ChatRequest>
 
 const validator = Compile(ChatRequest)
 
-/** Reads the body of a request; a sentence where it is none. */
+/** Parses the body of a request. Returns a sentence if it is not a valid request. */
 export function readChatRequest(text: string): ChatRequest | string {
   let body: unknown
   try {

@@ -14,7 +14,7 @@ export interface Completion {
   readonly tokens: Generator<string, never>
 }
 
-/** Reads the prompt, which takes the longer the longer it is, and makes ready to answer it. */
+/** Reads the prompt, which takes longer the longer it is, and prepares the answer. */
 export function completionOf(model: Counts, request: ChatRequest): Completion {
   const prompt = tokenise(request.messages.map(({ content }) => content).join('\n'))
   const random = seededRandom(request.seed ?? randomInt(2 ** 32))
@@ -36,7 +36,7 @@ export function answerWhole(response: ServerResponse, model: string, completion:
 
 /**
  * Streams the answer as server-sent events: a chunk with the role, one per token, one with the finish reason, one with
- * the usage where it was asked for, `[DONE]`. Ends early when the client is gone, and waits while the client does not
+ * the usage if it was requested, and `[DONE]`. Ends early when the client is gone, and waits while the client does not
  * read.
  */
 export async function answerStream(response: ServerResponse, model: string, completion: Completion, withUsage: boolean): Promise<void> {
@@ -47,7 +47,7 @@ export async function answerStream(response: ServerResponse, model: string, comp
   send(chunk({ role: 'assistant', content: '' }))
   for (let i = 0; i < completion.maxTokens && !response.destroyed; i += 1) {
     if (!send(chunk({ content: completion.tokens.next().value }))) await drained(response)
-    // One token a turn, so that each leaves by itself and other requests get theirs.
+    // One token per turn of the event loop, so that each is sent by itself and other requests get their turn.
     await nextTurn()
   }
   send(chunk({}, 'length'))
@@ -59,7 +59,7 @@ function envelope(object: string, model: string) {
   return { id: `chatcmpl-${randomUUID()}`, object, created: Math.floor(Date.now() / 1000), model }
 }
 
-/** The model knows no end of a text, so what it answers is as long as it may be. */
+/** The model has no end of text, so an answer has the maximum length. */
 function usageOf({ promptTokens, maxTokens }: Completion) {
   return { prompt_tokens: promptTokens, completion_tokens: maxTokens, total_tokens: promptTokens + maxTokens }
 }

@@ -1,17 +1,17 @@
-/** Longest context that the model looks at, in tokens. */
+/** Longest context that the model uses, in tokens. */
 const ORDER = 2
 /**
- * Most weight that the prompt's own counts get: the model takes up its words, as a cache model does, and the more of
- * them the longer it is.
+ * Maximum weight of the prompt's own counts. Like a cache model, the model reuses the words of a prompt, and more of
+ * them the longer the prompt is.
  */
 const PROMPT_SHARE = 0.25
-/** Tokens of a prompt that get half of that. */
+/** Length of a prompt, in tokens, that gets half of that weight. */
 const HALF_SHARE_TOKENS = 500
-/** Taken off every count for the shorter contexts (absolute discounting, Ney, Essen and Kneser 1994). */
+/** Subtracted from every count for the shorter contexts (absolute discounting, Ney, Essen and Kneser 1994). */
 const DISCOUNT = 0.3
 const SEPARATOR = '\u0000'
 
-/** What came after a context, and how often. */
+/** Which tokens followed a context, and how often. */
 interface Followers {
   readonly counts: Map<string, number>
   total: number
@@ -27,7 +27,7 @@ export class Counts {
     }
   }
 
-  /** What followed these tokens; undefined where they never stood. */
+  /** What followed these tokens; undefined if they never occurred. */
   after(context: readonly string[]): Followers | undefined {
     return this.#followers.get(context.join(SEPARATOR))
   }
@@ -52,9 +52,9 @@ export interface Sampling {
 }
 
 /**
- * Text without end: a word trigram model, interpolated by absolute discounting and mixed with the counts of the prompt.
- * A step draws first the order, with the weight that the interpolation gives it, then the token, which is the same as
- * drawing from the mixture.
+ * Endless text: a word trigram model, interpolated by absolute discounting and mixed with the counts of the prompt.
+ * Each step first draws the order, with its interpolation weight, and then the token. This is equal to drawing from the
+ * mixture.
  */
 export function* generate(model: Counts, prompt: readonly string[], { temperature, random }: Sampling): Generator<string, never> {
   const own = new Counts(prompt)
@@ -69,7 +69,7 @@ export function* generate(model: Counts, prompt: readonly string[], { temperatur
   }
 }
 
-/** The followers to draw from: of the whole context, less what is discounted, else of a shorter one. */
+/** The followers to draw from: of the whole context, minus the discount, otherwise of a shorter one. */
 function backOff(counts: Counts, context: readonly string[], random: () => number): Followers | undefined {
   for (let from = 0; from < context.length; from += 1) {
     const followers = counts.after(context.slice(from))

@@ -11,15 +11,15 @@ import { tokenise } from './tokens.js'
 
 const MAX_BODY_BYTES = 1_048_576
 
-/** The built-in provider while it runs. */
+/** The running built-in provider. */
 export interface LocalProvider extends LocalAddress {
   close(): Promise<void>
 }
 
 /**
- * Trains the n-gram model on a text and serves it on a free port of 127.0.0.1 by the OpenAI chat completions interface,
- * to whoever has the key, which is new with each start: `GET /v1/models`, `POST /v1/chat/completions`, streamed or
- * whole. Errors have the interface's shape.
+ * Trains the n-gram model on a text and serves it on a free port of 127.0.0.1 by the OpenAI chat completions interface:
+ * `GET /v1/models`, `POST /v1/chat/completions`, streamed or whole. Clients need the key, which is new at each start.
+ * Errors have the interface's shape.
  */
 export async function startLocalProvider(corpus: string): Promise<LocalProvider> {
   const model = new Counts(tokenise(corpus))
@@ -69,7 +69,7 @@ async function complete(model: Counts, request: IncomingMessage, response: Serve
   return answerStream(response, LOCAL_MODEL.name, completion, chat.stream_options?.include_usage === true)
 }
 
-/** The whole body, or null where it is larger than any prompt of this model. */
+/** The whole body, or null if it is larger than any prompt of this model. */
 async function bodyOf(request: IncomingMessage): Promise<string | null> {
   const parts: Buffer[] = []
   let size = 0

@@ -1,6 +1,6 @@
 /**
- * A word with the blank or line break before it, a digit, or any other single character: the pieces of a text, which
- * joined again are the text.
+ * A word with the blank or line break before it, a digit, or any other single character. The tokens of a text, joined,
+ * are the text.
  */
 const PIECE = /[ \n]?\p{L}+(?:'\p{L}+)?|\p{N}|./gsu
 
