@@ -146,7 +146,7 @@ async function compute(
   { last, graceMs }: { last: object; graceMs: number },
 ): Promise<object> {
   const { signal } = context
-  const { promise: deaf, reject } = withReject()
+  const { promise: ignored, reject } = withReject()
   let grace: NodeJS.Timeout | undefined
   const wait = () => {
     if (signal.reason instanceof Stop && signal.reason.why === 'refused') reject(signal.reason)
@@ -163,7 +163,7 @@ async function compute(
   else signal.addEventListener('abort', wait)
   const running = (async () => processor(input as never, jobOf(kind, context, last) as never))() // of its own kind
   running.then(leave, leave)
-  return Promise.race([running, deaf])
+  return Promise.race([running, ignored])
 }
 
 function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {

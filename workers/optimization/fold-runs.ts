@@ -64,8 +64,8 @@ export function publishFront({ state, input, ledger }: Whole, events: readonly J
   const { hasChanged, toldAt } = ledger.front
   const isDue = now - toldAt >= FRONT_INTERVAL_MS || ledger.search.end !== null
   if (!hasChanged || !isDue) return { ledger, events }
-  const told = { ...ledger, front: { toldAt: now, hasChanged: false } }
-  return { ledger: told, events: [...events, frontEvent(state.id, input, ledger, maxFrontBytes)] }
+  const published = { ...ledger, front: { toldAt: now, hasChanged: false } }
+  return { ledger: published, events: [...events, frontEvent(state.id, input, ledger, maxFrontBytes)] }
 }
 
 function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint, evaluation, paretoUpdated }: Fold): Ledger {
@@ -109,8 +109,8 @@ function iterationEvent(id: string, input: OptimizationInput, ledger: Ledger, { 
 /** Publishes why an optimization submits nothing. Null if the last progress says so already. */
 export function waitEvent({ state, input, ledger }: Whole, why: string, now: number): JobEvent | null {
   const message = `Waiting. ${why}`
-  const told = state.latest.get('progress')
-  if (told && (messageOf(told) as OptimizationMessages['progress']).message === message) return null // of the kind `optimization`
+  const last = state.latest.get('progress')
+  if (last && (messageOf(last) as OptimizationMessages['progress']).message === message) return null // of the kind `optimization`
   return progressEvent(state, input, ledger, now, message)
 }
 

@@ -47,49 +47,49 @@ type OpenRun = Candidate & { readonly run_id: string }
  * steps that read the same checkpoint, one takes effect. If a process dies, the next step continues from the
  * checkpoint.
  */
-export async function stepOptimization(parts: StepPorts, id: string): Promise<void> {
-  for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(parts, id)) return
-  const state = (await parts.broker.read(id))?.state
-  if (state) await scheduleStep(parts, state)
+export async function stepOptimization(ports: StepPorts, id: string): Promise<void> {
+  for (let turn = 0; turn < MAX_TURNS; turn += 1) if (await isAtRest(ports, id)) return
+  const state = (await ports.broker.read(id))?.state
+  if (state) await scheduleStep(ports, state)
 }
 
 /** Does one thing, or finds that there is nothing to do. */
-async function isAtRest(parts: StepPorts, id: string): Promise<boolean> {
-  const state = (await parts.broker.read(id))?.state
+async function isAtRest(ports: StepPorts, id: string): Promise<boolean> {
+  const state = (await ports.broker.read(id))?.state
   if (state?.kind.name !== optimizationKind.name) return true
-  if (isFinal(state.status)) return cancelChildren(parts, state).then(() => true)
-  if (state.status === 'queued') return start(parts, state)
-  const end = (outcome: Outcome) => finalize(parts, queuedRoundOf(state), outcome, 'worker').then(() => true)
-  if (state.status === 'cancelling') return (await cancelChildren(parts, state)) ? end({ status: 'cancelled' }) : true
-  const standing = await standingOf(parts, state)
+  if (isFinal(state.status)) return cancelChildren(ports, state).then(() => true)
+  if (state.status === 'queued') return start(ports, state)
+  const end = (outcome: Outcome) => finalize(ports, queuedRoundOf(state), outcome, 'worker').then(() => true)
+  if (state.status === 'cancelling') return (await cancelChildren(ports, state)) ? end({ status: 'cancelled' }) : true
+  const standing = await standingOf(ports, state)
   if (!standing)
     return end({ status: 'failed', code: 'worker_lost', error: 'What this optimization had found so far is lost.', log_tail: '' })
   const { ledger } = standing
   const runs = openRunsOf(standing)
-  const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(parts, standing, run) })))
-  if (await takeIn(parts, standing, looks)) return false
+  const looks = await Promise.all(runs.map(async (run) => ({ run, look: await lookAtRun(ports, standing, run) })))
+  if (await takeIn(ports, standing, looks)) return false
   if (ledger.search.end) return end(resultOf(standing))
   const held = looks.find(({ look }) => look.at === 'held')?.look
-  if (held?.at === 'held') return wait(parts, standing, held.why)
-  return state.status === 'paused' ? takeBack(parts, standing, looks) : submitMore(parts, standing)
+  if (held?.at === 'held') return wait(ports, standing, held.why)
+  return state.status === 'paused' ? takeBack(ports, standing, looks) : submitMore(ports, standing)
 }
 
-async function start(parts: StepPorts, state: JobState): Promise<boolean> {
+async function start(ports: StepPorts, state: JobState): Promise<boolean> {
   const input = inputOf(state)
-  const before = await parts.broker.load(state.id)
+  const before = await ports.broker.load(state.id)
   // Children of the previous execution that have not ended. The next step ends them.
   const ledger = { ...firstLedger(begin(input, input)), leaving: before?.parts ?? [] }
-  await advance(parts, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
+  await advance(ports, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
   return false
 }
 
 /** Null if the checkpoint is gone. */
-async function standingOf(parts: StepPorts, state: JobState): Promise<Standing | null> {
-  const checkpoint = await parts.broker.load(state.id)
+async function standingOf(ports: StepPorts, state: JobState): Promise<Standing | null> {
+  const checkpoint = await ports.broker.load(state.id)
   if (checkpoint?.round !== state.round) return null
   const ledger = JSON.parse(checkpoint.data) as Ledger // as `advance` wrote it
   // The step that withdrew or added these runs may have died before it cancelled them or made them expire.
-  const ended = await Promise.all(ledger.leaving.map((id) => endChild(parts, id)))
+  const ended = await Promise.all(ledger.leaving.map((id) => endChild(ports, id)))
   const leaving = ledger.leaving.filter((_, i) => !ended[i])
   return { state, input: inputOf(state), version: checkpoint.version, ledger: { ...ledger, leaving } }
 }
@@ -97,33 +97,33 @@ async function standingOf(parts: StepPorts, state: JobState): Promise<Standing |
 /**
  * Adds ended runs, and publishes the front if it is due. Returns whether anything was done, by this or another step.
  */
-async function takeIn(parts: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+async function takeIn(ports: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
   const { state, ledger } = standing
   const ended = looks.flatMap(({ run, look }) =>
     look.at === 'ended' ? [{ index: run.index, run_id: run.run_id, outcome: look.outcome }] : [],
   )
-  const telling = { now: storeClock.now(), maxFrontBytes: FRONT_SHARE * parts.maxEventBytes }
+  const telling = { now: storeClock.now(), maxFrontBytes: FRONT_SHARE * ports.maxEventBytes }
   const next = ended.length > 0 ? foldRuns(standing, ended, telling) : publishFront(standing, [], telling)
   if (next.events.length > 0) {
-    await advance(parts, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
+    await advance(ports, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
     return true
   }
   if (ledger.front.hasChanged)
-    await parts.backlog.step(queuedRoundOf(state), 'later', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
+    await ports.backlog.step(queuedRoundOf(state), 'later', ledger.front.toldAt + FRONT_INTERVAL_MS - telling.now)
   return false
 }
 
 /** Publishes why nothing more can be submitted now. The sweeper schedules another look. */
-async function wait(parts: StepPorts, standing: Standing, why: string): Promise<true> {
+async function wait(ports: StepPorts, standing: Standing, why: string): Promise<true> {
   const { state } = standing
-  parts.onWait?.(state.id, why)
+  ports.onWait?.(state.id, why)
   const event = waitEvent(standing, why, storeClock.now())
-  if (event) await parts.broker.publish(state.id, [event], controlWriter(state.round))
+  if (event) await ports.broker.publish(state.id, [event], controlWriter(state.round))
   return true
 }
 
 /** Fills free slots with candidates of this generation. The next turn submits what is recorded here. */
-async function submitMore(parts: StepPorts, standing: Standing): Promise<boolean> {
+async function submitMore(ports: StepPorts, standing: Standing): Promise<boolean> {
   const { input, ledger } = standing
   const { generation, evaluations } = ledger.search
   const free = input.parallel - Object.keys(ledger.open).length
@@ -131,7 +131,7 @@ async function submitMore(parts: StepPorts, standing: Standing): Promise<boolean
   const chosen = candidates(input, ledger.search).filter(isLeft).slice(0, Math.max(0, free))
   if (chosen.length === 0) return true
   const open = { ...ledger.open, ...Object.fromEntries(chosen.map(({ index }) => [index, uuidv7()])) }
-  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open } }, [])
+  await advance(ports, { ...standing, version: standing.version + 1, ledger: { ...ledger, open } }, [])
   return false
 }
 
@@ -139,14 +139,14 @@ async function submitMore(parts: StepPorts, standing: Standing): Promise<boolean
  * Withdraws the runs of a paused optimization that no worker has started. They leave the ledger first, so that their
  * end does not count as an evaluation.
  */
-async function takeBack(parts: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
+async function takeBack(ports: StepPorts, standing: Standing, looks: readonly { run: OpenRun; look: RunState }[]): Promise<boolean> {
   const { ledger } = standing
   const waiting = looks.flatMap(({ run, look }) => (look.at === 'waiting' ? [run] : []))
   if (waiting.length === 0) return true
   const indices = new Set(waiting.map(({ index }) => String(index)))
   const open = Object.fromEntries(Object.entries(ledger.open).filter(([index]) => !indices.has(index)))
   const leaving = [...ledger.leaving, ...waiting.map(({ run_id }) => run_id)]
-  await advance(parts, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, leaving } }, [])
+  await advance(ports, { ...standing, version: standing.version + 1, ledger: { ...ledger, open, leaving } }, [])
   return false
 }
 
@@ -154,13 +154,13 @@ async function takeBack(parts: StepPorts, standing: Standing, looks: readonly { 
  * Writes the state of the optimization and its events. Does nothing if another step was faster or the optimization has
  * ended; the next turn sees that.
  */
-async function advance(parts: StepPorts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
+async function advance(ports: StepPorts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
   const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
-  const answer = await parts.broker.advance(state.id, events, controlWriter(state.round), next)
+  const answer = await ports.broker.advance(state.id, events, controlWriter(state.round), next)
   if (answer.ok || !LASTING.includes(answer.reason)) return
   // It would be refused again and again.
-  const error = `What this optimization has to tell is more than a job may: ${answer.reason}.`
-  await finalize(parts, queuedRoundOf(state), { status: 'failed', code: 'solver_error', error, log_tail: '' }, 'worker')
+  const error = `The events of this optimization cannot be published: ${answer.reason}.`
+  await finalize(ports, queuedRoundOf(state), { status: 'failed', code: 'solver_error', error, log_tail: '' }, 'worker')
 }
 
 function openRunsOf({ input, ledger }: Standing): OpenRun[] {
