@@ -20,16 +20,16 @@ export const submit = defineCommand({
   about: `Submits a job (${BUILT_IN_KINDS.map(({ name }) => name).join(', ')} or a kind of your own) and prints its id.`,
   operands: ['kind'],
   options: {
-    input: { value: '<file>', about: 'JSON of its input; - for stdin; without it {}' },
-    id: { value: '<id>', about: 'its id; without it the hub draws one' },
+    input: { value: '<file>', about: 'file with the input as JSON; - for stdin; without it {}' },
+    id: { value: '<id>', about: 'id of the job; without it the hub generates one' },
     solver: { value: '<name>', about: SOLVERS },
-    timeout: { value: '<seconds>', about: 'how long it may take; without it as long as its kind may' },
-    watch: { about: 'shows it live, until it ends' },
+    timeout: { value: '<seconds>', about: 'timeout of a round; without it that of the kind' },
+    watch: { about: 'shows the job live until it ends' },
     json: { about: 'prints the answer, and with --watch each message, as a line of JSON' },
     ...HUB_OPTIONS,
   },
   notes: [
-    'The same id and input again submits nothing. KINDS_MODULES tells of kinds of your own in the run dialect, as it does the hubs.',
+    'Submitting the same id and input again creates no job. Set KINDS_MODULES as for the hubs to submit your own kinds in the run dialect.',
     `With --watch: ${WATCH_EXITS}`,
   ],
   run: async ({ kind }, given) => {
