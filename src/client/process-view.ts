@@ -94,7 +94,7 @@ export function applyProcess(before: Process, message: LiveProcessMessage): Proc
   }
 }
 
-/** An older message, which the state says already, but for the story: results on the way, and the final message. */
+/** Applies a replayed message. The state already includes it, except for results and the final message. */
 export function replayProcess(process: Process, message: LiveProcessMessage): Process {
   if (message.type === 'process_result') return { ...applyProcess(process, message), seq: process.seq }
   if (isFinalProcessMessage(message) && message.seq === process.seq) return { ...process, final: message }

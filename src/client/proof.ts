@@ -27,7 +27,7 @@ export type Verdict = 'next' | 'replay' | 'known' | 'gap'
  */
 export class Proof {
   #epoch: string | null = null
-  /** Every durable entry up to here has been told, or is older than the first snapshot. */
+  /** Every persisted entry up to this seq has arrived, or is older than the first snapshot. */
   #at = 0
   /** Seq of a snapshot whose replay may still come; 0 where none can. */
   #replayUpTo = 0
@@ -35,10 +35,10 @@ export class Proof {
   #isRecovered = false
   /** A list has named another epoch, and no snapshot has said yet what that means. */
   #isInDoubt = false
-  /** The final message of the state that is known has not come: only a whole state brings it. */
+  /** The state is final, but its final message has not arrived. Only a whole state brings it. */
   #owesFinal = false
 
-  /** From where to resume; null: only the whole state will do. */
+  /** The position to resume from. Null: the whole state is needed. */
   get position(): { readonly epoch: string; readonly seq: number } | null {
     return this.#epoch === null || this.#owesFinal ? null : { epoch: this.#epoch, seq: this.#at }
   }

@@ -21,7 +21,7 @@ export interface Dialect {
   message(entry: Entry, kind: Kind): Readonly<Record<string, unknown>> | null
 }
 
-/** `run-protocol.md`: entries are stored as its messages, so the bytes go through untouched. */
+/** The messages of runs. Entries are stored as these messages, so the bytes pass unchanged. */
 export const runDialect: Dialect = {
   snapshot: (state, flags) => {
     if (!state.kind.snapshot) throw new TypeError(`the kind ${state.kind.name} has no run dialect`)
@@ -31,7 +31,7 @@ export const runDialect: Dialect = {
   message: messageOf,
 }
 
-/** `process-protocol.md`: every job is a process. What is stored in another dialect is translated, once per entry and node. */
+/** The messages of processes: every job is a process. A run entry is translated once per entry and hub. */
 export const processDialect: Dialect = {
   snapshot: (state, flags) => ({
     type: 'subscribed',

@@ -12,8 +12,8 @@ const RETRY_AFTER_MS = 5000
 export type RoutedRequest = IncomingMessage & { readonly baseUrl?: string; originalUrl?: string }
 
 /**
- * A hub below a path of another server. That server hands over what comes for the path, and the hub's own Fastify instance answers it, which never listens: so
- * neither's hooks, parsers, headers and error pages touch the other's.
+ * A hub below a path of another server. The server passes on the requests for the path. The hub answers them with a
+ * Fastify instance of its own, which never listens. Hooks, parsers, headers and error pages of the two do not mix.
  */
 export class Mount {
   readonly prefix: string

@@ -45,7 +45,7 @@ export interface HubPorts {
 }
 
 /**
- * hop 6: from redis-subscriber to subscription. Finds the job's topic on this node. The hub is a keyed
+ * hop 6: from subscriber to subscription. Finds the job's topic on this node. The hub is a keyed
  * publish/subscribe with a state that is replayed to each new subscriber. It knows entries, keys and classes, but
  * nothing about what any kind of job computes.
  */

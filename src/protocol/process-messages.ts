@@ -21,11 +21,11 @@ export const ProcessProgress = Type.Object({
 })
 export type ProcessProgress = Static<typeof ProcessProgress>
 
-/** Names a kind of job: its `processType`: `solver` for runs, else mostly its name. */
+/** The `processType` of a kind: `solver` for runs, otherwise usually the name of the kind. */
 const ProcessType = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
 const Head = { process_id: JobId, process_type: ProcessType }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
-/** Rides on final messages: where the bar stopped, and what the round took. */
+/** Fields of final messages: the last progress, and what the execution took. */
 const Last = {
   progress: Type.Optional(ProcessProgress),
   attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'tries of this round' })),
@@ -36,7 +36,7 @@ function message<const T extends string, P extends Record<string, Parameters<typ
   return Type.Object({ type: Type.Literal(type), ...Head, ...fields, timestamp: Timestamp })
 }
 
-/** Process dialect, hub to client: the messages of the user's specification, and ours for what it has none. `seq` is spliced in by Redis. */
+/** Process dialect, hub to client: the messages of the specification, and further ones of our own. Redis adds `seq`. */
 export const PROCESS_MESSAGES = {
   process_queued: message('process_queued', Why),
   process_started: message('process_started', Why),

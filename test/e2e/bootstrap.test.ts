@@ -133,7 +133,7 @@ t.test('uses no package without a licence text, and none that is not signed', { 
   t.match(await project.bootstrap(['--redis'], archiveOf(project, packages)), {
     code: 1,
     stderr:
-      /\nbootstrap: no Redis 7\.0 or later here \(there is no python3; the package redis-tools has no licence text; .*\): run "sudo apt-get install redis-server", or set REDIS_URL\n$/,
+      /\nbootstrap: no Redis 7\.0 or later here \(python3 is not installed; the package redis-tools has no licence text; .*\): run "sudo apt-get install redis-server", or set REDIS_URL\n$/,
   })
   t.match(await project.bootstrap(['--redis'], archiveOf(project, packages, '')), {
     code: 1,

@@ -13,6 +13,7 @@ export interface Policy {
    * pings this session and resolves to whether it has freed its slot because no answer came.
    */
   enter(identity: Identity, probe: () => Promise<boolean>): Promise<() => void>
+  /** Whether this user may view the jobs of `owner`. */
   mayView(identity: Identity, owner: string): boolean
   /** Requests the cancellation of a job and returns its current status. Rejects with `not_found` or `already_final`. */
   cancel(identity: Identity, id: string): Promise<Status>

@@ -15,7 +15,7 @@ const PROBE_INTERVAL_MS = 5000
 const PROBE_TIMEOUT_MS = 2000
 
 /**
- * hop 5: from publish.lua, to redis-broker. The channels of this node.
+ * hop 5: from publish.lua to broker. The channels of this node.
  * It has its own connection. After a reconnect it subscribes to every channel again, waits for the acknowledgements,
  * and only then reports the gap. A reader that reads after this report therefore sees everything that was not
  * delivered. A probe that the node sends to itself detects a connection that is open but receives nothing.
