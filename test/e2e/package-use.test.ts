@@ -85,7 +85,7 @@ t.test('the lines of the README make a program and run the stack; programs and c
     const nothing = join(folder, 'nothing')
     mkdirSync(nothing)
     const env = { PATH: nothing, RUNCAST_NO_INSTALL: '1', REDIS_URL: '' }
-    const { code, stdout, stderr } = await startCommand(t, process.execPath, [main, 'start'], { cwd: folder, env }).ended
+    const { code, stdout, stderr } = await startCommand(t, process.execPath, [main, 'start'], { cwd: nothing, env }).ended
     t.match({ code, stdout }, { code: 1, stdout: '' })
     t.match(stderr, /^no Redis 7\.0 or later here: install redis-server or valkey-server, or set REDIS_URL\n$/)
   })
