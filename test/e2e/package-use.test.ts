@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
@@ -84,6 +84,12 @@ t.test('the lines of the README make a program and run the stack; programs and c
     const main = join(folder, 'node_modules/runcast/build/src/cli/main.js')
     const nothing = join(folder, 'nothing')
     mkdirSync(nothing)
+    // The stack may run from a private copy.
+    const copy = join(folder, 'node_modules/runcast/.runcast')
+    if (existsSync(copy)) {
+      renameSync(copy, `${copy}-aside`)
+      t.teardown(() => renameSync(`${copy}-aside`, copy))
+    }
     const env = { PATH: nothing, RUNCAST_NO_INSTALL: '1', REDIS_URL: '' }
     const { code, stdout, stderr } = await startCommand(t, process.execPath, [main, 'start'], { cwd: nothing, env }).ended
     t.match({ code, stdout }, { code: 1, stdout: '' })
