@@ -32,7 +32,7 @@ const hub = await mountHub({
 const app = express()
 app.use(hub.handle) // before parsers of bodies
 app.use(express.json())
-app.get('/', (_request, response) => response.sendFile(fileURLToPath(new URL('page.html', import.meta.url))))
+app.get('/', (_request, response) => response.sendFile(fileURLToPath(new URL('../fastify/page.html', import.meta.url))))
 app.post('/login', (request, response) => {
   const { user, password } = request.body ?? {}
   if (typeof user !== 'string' || PASSWORDS.get(user) !== password) return response.status(401).json({ message: 'Wrong user or password.' })

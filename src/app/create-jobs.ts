@@ -116,7 +116,10 @@ export class Jobs {
     return (await this.#inTime()).cancel(id, () => true)
   }
 
-  /** Pauses a job that goes on in steps: what is computed goes on to its end, what waits is taken back. Answers `paused`; rejects with `not_found` or `not_running`. */
+  /**
+   * Pauses a job in steps. Child jobs that a worker computes run to their end; waiting ones are removed from the queue.
+   * Returns `paused`. Rejects with `not_found` or `not_running`.
+   */
   async pause(id: string): Promise<Status> {
     return (await this.#inTime()).pause(null, id, () => true, 'paused')
   }

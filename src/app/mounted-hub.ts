@@ -27,7 +27,7 @@ export interface MountOptions<Request = IncomingMessage> extends HubSettings {
 
 /** A hub that a server of Node hands requests to: Express, Connect, or none at all. */
 export interface MountedHub {
-  /** A middleware: answers what is below the prefix, and calls `next` for all else. It goes before parsers of bodies, and is called with the request as it came. */
+  /** Middleware: answers requests below the prefix and calls `next` for all others. Register it before body parsers. */
   handle(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
   /** For the event `upgrade` of the server. False for one that is not below the prefix: it is not touched. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean

@@ -261,7 +261,10 @@ export class JobHandle<K extends KindRef | string = string> {
     return this.#act('retry')
   }
 
-  /** Pauses a job that goes on in steps (an optimization): what is computed now goes on to its end. Rejects with `not_running`, also for any other kind. */
+  /**
+   * Pauses a job in steps, such as an optimization. Child jobs that a worker computes run to their end.
+   * Rejects with `not_running`, also for any other kind.
+   */
   pause(): Promise<Status> {
     return this.#act('pause')
   }

@@ -6,15 +6,20 @@ import type { JobFailure } from './job-failed.js'
 type FinalRunMessage = RunMessages['completed' | 'error' | 'cancelled']
 type FinalOfProcess = ProcessMessages['process_completed' | 'process_failed' | 'process_cancelled']
 
-/** A job as `GET /api/jobs/{id}` shows it. */
+/** A job as `GET /api/jobs/{id}` shows it. Times are ISO 8601 in UTC. */
 export interface WireJob {
   readonly id: string
+  /** Name of its kind. */
   readonly kind: string
   readonly owner: string
+  /** The configured solver that computes it; null if its kind has none, or its built-in one computes it. */
   readonly solver: string | null
   readonly status: Status
+  /** Number of the attempt, from 1. */
   readonly attempt: number
+  /** A worker computes it but has sent no heartbeat for too long. */
   readonly stale: boolean
+  /** Null before its first report. */
   readonly progress: ProcessProgress | null
   readonly created_at: string
   readonly started_at: string | null
@@ -25,27 +30,15 @@ export interface WireJob {
   readonly final: FinalRunMessage | FinalOfProcess | null
 }
 
-/** A job as it is now. `R`: its result. Times are ISO 8601 in UTC. */
-export interface JobInfo<R = unknown> {
-  readonly id: string
-  /** Name of its kind. */
-  readonly kind: string
-  readonly owner: string
-  /** Which configured solver computes it; null where its kind has none, or the built-in one does. */
-  readonly solver: string | null
-  readonly status: Status
-  /** Number of the attempt, from 1. */
-  readonly attempt: number
-  /** A worker computes it and has given no sign of life for too long. */
-  readonly stale: boolean
-  /** How far it is; null before its first report. */
-  readonly progress: ProcessProgress | null
+/** The current state of a job. `R`: its result. Times are ISO 8601 in UTC. */
+export interface JobInfo<R = unknown>
+  extends Pick<WireJob, 'id' | 'kind' | 'owner' | 'solver' | 'status' | 'attempt' | 'stale' | 'progress'> {
   readonly createdAt: string
   readonly startedAt: string | null
   readonly finishedAt: string | null
-  /** Where its events are: `events({ after: position })` goes on from here. */
+  /** The position of its last event: `events({ after: position })` continues from here. */
   readonly position: { readonly epoch: string; readonly seq: number }
-  /** What it has computed; null until it is `completed`. */
+  /** Null until it is `completed`. */
   readonly result: R | null
   /** Null unless it is `failed` or `cancelled`. */
   readonly failure: JobFailure | null

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Static, TSchema } from 'typebox'
 import type { Checker } from '../protocol/checker.js'
-import { RuncastError } from '../protocol/codes.js'
+import { type Issue, RuncastError } from '../protocol/codes.js'
 import { NestedTooDeep, parseJson, plainJson } from '../protocol/json.js'
 
 /** A file that a setting names. */
@@ -55,6 +55,6 @@ function parse(path: string, refuse: (faults: readonly string[]) => Error): unkn
   }
 }
 
-function linesOf(faults: RuncastError['detail']): string[] {
+function linesOf(faults: readonly Issue[]): string[] {
   return faults.map(({ path, expected }) => `${path || '/'}: expected ${expected}`)
 }

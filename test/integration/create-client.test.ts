@@ -264,7 +264,7 @@ t.test('[REST-5] a job in steps is paused over HTTP and resumed over Redis; its 
 
 t.test('[SLOW-1] [SLOW-2] a slow reader costs bounded memory; what is lost to it a snapshot says', async (t) => {
   const [BEFORE, AFTER] = [1100, 20]
-  const h = await startHarness(t, { processor: null, env: { MAX_MISSED_ENTRIES: '10' } })
+  const h = await startHarness(t, { processor: null, env: { MAX_MISSED_ENTRIES: '10', LINGER_MS: '0' } })
   const played = await PlayedBenchmark.submit(h.nodes[0]?.hub)
   await played.start()
   const readers = [clientOf(t, h, 'Redis', 'alice', { limits: { maxMissedEntries: 3000 } }), clientOf(t, h, 'HTTP')].map((client) =>
@@ -273,20 +273,20 @@ t.test('[SLOW-1] [SLOW-2] a slow reader costs bounded memory; what is lost to it
   for (const events of readers) t.match((await events.next()).value, { type: 'subscribed', recovered: false })
   for (let i = 0; i < BEFORE; i += 1) await played.step()
   await eventually(() => h.nodes[0]?.hub.server.sessions.size === 0) // a thousand are unread
-  // More than the hub replays, however many were on their way to the client.
+  // More than the hub replays from the log. It has forgotten the job, so it has none of them in memory.
   for (let i = 0; i < AFTER; i += 1) await played.step()
   await played.complete()
   const [whole = [], cut = []] = await Promise.all(readers.map(all))
-  const resultsOf = (events: typeof whole) =>
-    events.filter(({ type }) => type === 'process_result').map((event) => 'result' in event && event.result)
-  const results = Array.from({ length: BEFORE + AFTER }, (_, i) => ({ n: i + 1 }))
-  t.same(resultsOf(whole), results, 'each persisted event once')
+  t.same(
+    whole.filter(({ type }) => type === 'process_result').map((event) => 'result' in event && event.result),
+    Array.from({ length: BEFORE + AFTER }, (_, i) => ({ n: i + 1 })),
+    'each persisted event once',
+  )
   t.ok(whole.filter(({ type }) => type === 'process_progress').length < 100, 'the newest progress')
   t.notOk(whole.some((event) => 'recovered' in event))
   const gap = cut.findIndex((event) => 'recovered' in event)
-  // That hub replays ten entries: what it lacks a snapshot says, and without one nothing may be missing.
-  if (gap < 0) t.same(resultsOf(cut), results)
-  else t.match(cut[gap], { type: 'subscribed', recovered: false, process: { status: 'completed' } })
+  t.match(cut[gap], { type: 'subscribed', recovered: false, process: { status: 'completed' } }, 'that hub replays ten entries')
+  t.ok(gap > 900, `${gap} events before it`)
   for (const told of [whole, cut]) t.equal(told.at(-1)?.type, 'process_completed')
 })
 

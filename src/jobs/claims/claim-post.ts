@@ -5,7 +5,7 @@ import { queueOf } from '../../core/kind.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
-import { RuncastError } from '../../protocol/codes.js'
+import { type Issue, RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { Claim, ClaimRecord, Claims, PostCounter } from '../../queue/claims.js'
@@ -165,7 +165,7 @@ async function refused(ports: ClaimPorts, writing: Writing, { reason, text, inde
   return null
 }
 
-function faultsAt(paths: readonly string[], expected: string): RuncastError['detail'] {
+function faultsAt(paths: readonly string[], expected: string): readonly Issue[] {
   return paths.map((path) => ({ path, expected }))
 }
 
