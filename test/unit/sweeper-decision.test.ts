@@ -97,7 +97,7 @@ queued      turn       .          .          .          add           completed
 running     turn       .          .          .          worker_lost!? completed
 retrying    turn       .          .          .          worker_lost!? completed
 paused      turn       .          .          .          worker_lost!? completed
-cancelling  turn       .          .          .          cancelled     completed`
+cancelling  .          .          .          .          cancelled     completed`
 
 const CASES: readonly [title: string, given: Given, table: string][] = [
   ['a job that is well is kept; the queue may have lost it, or have its end', {}, WELL],
@@ -110,7 +110,7 @@ queued      turn       .             .        .          add           completed
 running     turn       next-attempt  .        suspect    worker_lost!? completed
 retrying    turn       .             .        .          worker_lost!? completed
 paused      turn       .             .        .          worker_lost!? completed
-cancelling  turn       .             .        suspect    cancelled     completed`,
+cancelling  .          .             .        suspect    cancelled     completed`,
   ],
   [
     'a silent worker in the last attempt, seen without its lock for long: lost',
@@ -121,7 +121,7 @@ queued      turn       .             .        .             add           comple
 running     turn       worker_lost!  .        worker_lost!  worker_lost!? completed
 retrying    turn       .             .        .             worker_lost!? completed
 paused      turn       .             .        .             worker_lost!? completed
-cancelling  turn       cancelled!    .        cancelled!    cancelled     completed`,
+cancelling  .          cancelled!    .        cancelled!    cancelled     completed`,
   ],
   [
     'not quite so long: still a doubt',
@@ -132,7 +132,7 @@ queued      turn       .             .        .          add           completed
 running     turn       next-attempt  .        suspect    worker_lost!? completed
 retrying    turn       .             .        .          worker_lost!? completed
 paused      turn       .             .        .          worker_lost!? completed
-cancelling  turn       .             .        suspect    cancelled     completed`,
+cancelling  .          .             .        suspect    cancelled     completed`,
   ],
   ['a heartbeat that is just in time', { silent: 10_000, unlocked: 15_000, attempt: 3 }, WELL],
   ['while Redis was away, silence proves nothing', { silent: 1e6, unlocked: 1e6, attempt: 3, mayJudge: false }, WELL],
@@ -146,7 +146,7 @@ queued      timeout    timeout    timeout    timeout    timeout    completed
 running     timeout    timeout    timeout    timeout    timeout    completed
 retrying    timeout    timeout    timeout    timeout    timeout    completed
 paused      timeout    timeout    timeout    timeout    timeout    completed
-cancelling  turn       .          .          .          cancelled  completed`,
+cancelling  .          .          .          .          cancelled  completed`,
   ],
   ['cancelling for as long as it may', { asked: 5_000 }, WELL],
   [
@@ -180,7 +180,7 @@ queued      end-child  end-child  end-child  end-child   end-child  end-child
 running     end-child  end-child  end-child  end-child   end-child  end-child
 retrying    end-child  end-child  end-child  end-child   end-child  end-child
 paused      end-child  end-child  end-child  end-child   end-child  end-child
-cancelling  turn       .          .          cancelled!  cancelled  completed`,
+cancelling  .          .          .          cancelled!  cancelled  completed`,
   ],
   [
     'a job in steps has no worker that could be lost, nor an end in the queue',

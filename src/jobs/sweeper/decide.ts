@@ -92,7 +92,7 @@ export function phaseOf({ round }: JobRound, state: JobState | undefined): Phase
  *                                for less                        → suspect
  *          back in the queue     and that was its last attempt   → end with `worker_lost`
  *                                and running                     → next attempt
- *     8  held back by the fair scheduler                         → wait for turn
+ *     8  held back by the fair scheduler, and not cancelling     → wait for turn
  *     9  else                                                    → keep
  *
  * A job that is lost while it is cancelling ends as cancelled. `now`: by the clock of Redis.
@@ -112,7 +112,7 @@ export function decide({ state, queued, isParentOver, unlockedMs }: Observation,
   if (queued.at === 'missing') return missing(state)
   const isSilent = isComputed(state.status) && (state.sinceHeartbeatMs ?? 0) > limits.lockMs
   const loss = isSilent && limits.mayJudge ? silent(state, queued, unlockedMs >= limits.lockMs * LOST_SHARE) : null
-  return loss ?? { do: queued.at === 'held' ? 'wait for turn' : 'keep' }
+  return loss ?? { do: queued.at === 'held' && !isCancelling ? 'wait for turn' : 'keep' }
 }
 
 /** The queue does not have a job that has not ended. */
