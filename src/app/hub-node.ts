@@ -146,7 +146,7 @@ function serverSettings(config: Config, guards: HubGuards) {
     maxConnections: config.MAX_CONNECTIONS || config.MAX_SOCKETS + SPARE_CONNECTIONS,
     maxPostBytes: config.MAX_EVENT_BYTES,
     drainMs: config.DRAIN_MS,
-    drainLeastMs: Math.min(config.DRAIN_MIN_MS, config.DRAIN_MS),
+    minDrainMs: Math.min(config.DRAIN_MIN_MS, config.DRAIN_MS),
   }
 }
 

@@ -4,25 +4,25 @@ import { HostUpgrades } from './host-upgrades.js'
 import type { Mount } from './mount.js'
 
 /**
- * Mounts a hub in a context of a Fastify server, below the prefix of that context. The hooks of the server run first, as for any route of its own, so that its login can
- * read cookies and sessions; what answers is the hub's own instance.
+ * Mounts a hub in a context of a Fastify server, below the prefix of that context. The hooks of the server run first,
+ * as for any of its own routes, so its login can read cookies and sessions. The hub's own Fastify instance answers.
  */
 export function mountInFastify(app: FastifyInstance, mount: Mount): void {
-  // Nobody reads a body before the hub does.
+  // The body is left for the hub to read.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
-  let hasLookedAtProxies = false
-  const lookAtProxies = (request: FastifyRequest) => {
-    if (hasLookedAtProxies) return
+  let hasCheckedProxies = false
+  const checkProxies = (request: FastifyRequest) => {
+    if (hasCheckedProxies) return
     const fault = proxyFault(request)
-    hasLookedAtProxies = fault !== null || request.ips !== undefined
+    hasCheckedProxies = fault !== null || request.ips !== undefined
     if (fault) app.log.warn(fault, 'a setting of this server leaves a limit of the hub open')
   }
 
-  // The last hook, and not the handler: that one is replaced by `@fastify/websocket` where an upgrade comes.
+  // A hook and not the handler: `@fastify/websocket` replaces the handler for upgrades.
   const handOver = (request: FastifyRequest, reply: FastifyReply) => {
-    lookAtProxies(request)
+    checkProxies(request)
     const { raw, ip, protocol, host } = request
     const visitor = { request, ip, protocol, host }
     reply.hijack()
@@ -32,7 +32,7 @@ export function mountInFastify(app: FastifyInstance, mount: Mount): void {
     mount.upgrade(raw, upgrade.socket, upgrade.head, visitor)
   }
   const schema = { hide: true }
-  // Else `@fastify/cors` of the server answers the preflights of the hub, by rules that are not the hub's.
+  // Without this, `@fastify/cors` of the server would answer the hub's preflights by its own rules.
   const config: FastifyContextConfig & { readonly cors: false } = { cors: false }
   for (const url of ['/', '/*']) {
     app.route({ method: app.supportedMethods, url, schema, config, exposeHeadRoute: false, preHandler: handOver, handler: () => {} })

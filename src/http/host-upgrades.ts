@@ -4,29 +4,31 @@ import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { Mount } from './mount.js'
 
-/** Our listeners for the upgrades of a server: one before all others, one after them. */
+/** Listeners that a `HostUpgrades` adds to a server: one before all others, one after them. */
 const OWN_LISTENERS = 2
 
-/** An upgrade that waits for the route of its hub. */
+/** An upgrade that has not reached the route of its hub yet. */
 interface Waiting {
   readonly socket: Duplex
   readonly head: Buffer
 }
 
 /**
- * The upgrades of a Fastify server in which hubs are mounted, for their paths alone. A plugin such as `@fastify/websocket` may be there, in any scope: it routes the upgrades
- * of all paths, and is left to do so. Where none is, those of a hub's path are routed here. Node hands every request with `Upgrade` to the listeners once there is one,
- * also such as `Upgrade: h2c`: what nobody else listens for is given back to the server as the ordinary request that it was without us.
+ * Routes the upgrades for hubs that are mounted in one Fastify server, and no others. If a plugin such as
+ * `@fastify/websocket` is registered, in any scope, it routes the upgrades of all paths and is left to do so. If there
+ * is none, upgrades for a hub's path are routed here. Once a server has an upgrade listener, Node passes every request
+ * with `Upgrade` to it, also `Upgrade: h2c`. A request that no other listener handles is replayed to the server as an
+ * ordinary request.
  */
 export class HostUpgrades {
   static readonly #all = new WeakMap<Server, HostUpgrades>()
   readonly #app: FastifyInstance
   readonly #mounts = new Set<Mount>()
   readonly #waiting = new WeakMap<IncomingMessage, Waiting>()
-  /** Those that have reached their hub. */
+  /** Requests that have reached their hub. */
   readonly #taken = new WeakSet<IncomingMessage>()
 
-  /** The one of a server. Call it when all plugins are loaded, so that it listens after them. */
+  /** The instance for this server. Call it when all plugins are loaded, so that it listens after them. */
   static of(app: FastifyInstance): HostUpgrades {
     const known = HostUpgrades.#all.get(app.server)
     if (known) return known
@@ -45,7 +47,7 @@ export class HostUpgrades {
     this.#mounts.add(mount)
   }
 
-  /** The upgrade that a request asks for, once, for the hub that answers it; undefined of an ordinary request. */
+  /** Takes the pending upgrade of a request, once. Undefined for an ordinary request. */
   take(request: IncomingMessage): Waiting | undefined {
     const waiting = this.#waiting.get(request)
     if (waiting) this.#taken.add(request)
@@ -57,27 +59,27 @@ export class HostUpgrades {
     if (this.#taken.has(request)) return
     if (![...this.#mounts].some((mount) => mount.has(request))) {
       const { server } = this.#app
-      if (server.listenerCount('upgrade') === OWN_LISTENERS) giveBack(server, request, socket, head)
+      if (server.listenerCount('upgrade') === OWN_LISTENERS) replayAsRequest(server, request, socket, head)
       return
     }
     const response = new ServerResponse(request)
     try {
-      response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]) // any stream will do
+      response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]) // works with any stream
     } catch (error) {
-      // Another plugin has routed it already, and its hooks are not done yet.
+      // Another plugin has already routed it, and its hooks still run.
       if (error instanceof Error && 'code' in error && error.code === 'ERR_HTTP_SOCKET_ASSIGNED') return
       throw error
     }
     socket.on('error', () => socket.destroy())
     response.shouldKeepAlive = false
-    // Where a hook of the host has answered; a hub that takes the socket detaches it.
+    // For an answer by a hook of the host. A hub that accepts the upgrade detaches the socket.
     response.on('finish', () => socket.end())
     this.#app.routing(request, response)
   }
 }
 
-/** Feeds a request to the server again, without its wish for an upgrade. */
-function giveBack(server: Server, { method, url, httpVersion, rawHeaders }: IncomingMessage, socket: Duplex, head: Buffer): void {
+/** Sends a request through the server again, without its `Upgrade` header. */
+function replayAsRequest(server: Server, { method, url, httpVersion, rawHeaders }: IncomingMessage, socket: Duplex, head: Buffer): void {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const [name = '', value = ''] = rawHeaders.slice(i, i + 2)

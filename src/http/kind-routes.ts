@@ -2,11 +2,14 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Policy } from '../hub/guards/policy.js'
 import type { JobService } from '../jobs/job-service.js'
 
-/** What routes of a kind get. */
+/** Services that the routes of a kind may use. */
 export interface KindRoutesOptions {
   readonly jobs: JobService
   readonly policy: Policy
 }
 
-/** Routes that a kind has beside those that derive from its contract: whoever builds the server hands them in. They register full paths. */
+/**
+ * Routes of a kind besides the ones derived from its contract. They are passed to `buildServer` and register full
+ * paths.
+ */
 export type KindRoutes = FastifyPluginAsync<KindRoutesOptions>

@@ -5,33 +5,38 @@ import { RuncastError } from '../protocol/codes.js'
 import { answerRaw } from './plugins/raw-answer.js'
 import type { Visitor } from './plugins/visitors.js'
 
-/** When a client may ask again for a socket that a hub does not open since it closes. */
+/** Clients retry after this time if the hub is closing. */
 const RETRY_AFTER_MS = 5000
 
-/** A request as Express hands it on: it has taken the path of its own `app.use` off `url`. Fastify writes `originalUrl`. */
+/**
+ * A request as Express passes it on: the path of its own `app.use` is removed from `url`. Fastify sets `originalUrl`.
+ */
 export type RoutedRequest = IncomingMessage & { readonly baseUrl?: string; originalUrl?: string }
 
 /**
- * A hub below a path of another server. The server passes on the requests for the path. The hub answers them with a
- * Fastify instance of its own, which never listens. Hooks, parsers, headers and error pages of the two do not mix.
+ * A hub below a path of another server. The server passes on the requests for that path. The hub answers them with a
+ * Fastify instance of its own, which never listens. Hooks, parsers, headers and error pages of the two stay separate.
  */
 export class Mount {
   readonly prefix: string
   readonly #visitors = new WeakMap<IncomingMessage, Visitor>()
   #app: FastifyInstance | undefined
 
-  /** `prefix`: begins with a slash and ends with none; empty for a hub that has all paths. Throws a TypeError where it is neither. */
+  /**
+   * `prefix` begins with a slash and does not end with one. An empty prefix stands for all paths. Throws a TypeError
+   * for any other value.
+   */
   constructor(prefix: string) {
-    if (!/^(\/[^\s/?#]+)*$/.test(prefix)) throw new TypeError(`prefix: expected a path such as /runcast, not ${JSON.stringify(prefix)}`)
+    if (!/^(\/[^\s/?#]+)*$/.test(prefix)) throw new TypeError(`prefix: expected a path such as /runcast, got ${JSON.stringify(prefix)}`)
     this.prefix = prefix
   }
 
-  /** The instance that answers; it is ready. */
+  /** Sets the instance that answers. It must be ready. */
   serve(app: FastifyInstance): void {
     this.#app = app
   }
 
-  /** What the other server knows of the sender of a request. */
+  /** The sender of a request as the other server sees it. Undefined for a request that it did not describe. */
   visitorOf(request: IncomingMessage): Visitor | undefined {
     return this.#visitors.get(request)
   }
@@ -42,31 +47,38 @@ export class Mount {
     return pathname === this.prefix || pathname.startsWith(`${this.prefix}/`)
   }
 
-  /** A middleware of Express and its like: answers what is for the hub, and calls `next` for all else. It goes before parsers of bodies. */
+  /**
+   * Middleware for Express and compatible servers: answers requests for the hub, calls `next` for all others. Register
+   * it before body parsers.
+   */
   readonly middleware = (request: RoutedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
     if (!this.has(request)) return next()
     const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-    if (hasBody && request.readableDidRead) return next(new Error('the hub must come before parsers of bodies: this body was read already'))
+    if (hasBody && request.readableDidRead)
+      return next(new Error('the body of this request was already read: register the hub before body parsers'))
     this.handle(request, response)
   }
 
-  /** Answers a request. Its body has not been read yet. */
+  /** Answers a request, whose body must not have been read. */
   handle(request: RoutedRequest, response: ServerResponse, visitor?: Visitor): void {
     this.#route(request, visitor, (app) => app.routing(request, response))
   }
 
-  /** Answers an upgrade, with a socket or an error. False for one that is not for the hub, which it does not touch. */
+  /** Answers an upgrade with a socket or an error. Returns false, and touches nothing, if it is not for the hub. */
   upgrade(request: RoutedRequest, socket: Duplex, head: Buffer, visitor?: Visitor): boolean {
     if (!this.has(request)) return false
-    const isTaken = this.#route(request, visitor, (app) => app.server.emit('upgrade', request, socket, head))
-    // A hub that drains listens no more.
-    if (!isTaken) answerRaw(socket, new RuncastError('restart', { retryAfterMs: RETRY_AFTER_MS }))
+    const isHandled = this.#route(request, visitor, (app) => app.server.emit('upgrade', request, socket, head))
+    // A draining hub has no upgrade listener.
+    if (!isHandled) answerRaw(socket, new RuncastError('restart', { retryAfterMs: RETRY_AFTER_MS }))
     return true
   }
 
-  /** Routes with the path below the prefix. The other server finds the request as it was: its hooks may look at it when it is answered. */
+  /**
+   * Routes by the path below the prefix, then restores the request: hooks of the other server may read it after the
+   * answer.
+   */
   #route<T>(request: RoutedRequest, visitor: Visitor | undefined, route: (app: FastifyInstance) => T): T {
-    if (!this.#app) throw new Error('This hub is not ready.')
+    if (!this.#app) throw new Error('the hub does not handle requests yet: wait until it has started')
     if (visitor) this.#visitors.set(request, visitor)
     const { url, originalUrl } = request
     const { pathname, query } = pathOf(request)

@@ -2,7 +2,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
 import { metricsRoute, type Scrape } from './routes/metrics.js'
 
-/** What a process serves for those who run it, not yet listening: `/livez`, `/readyz` and `/metrics`, on a port that no client knows. It logs nothing, since it is asked all the time. */
+/**
+ * Builds the server for operators: `/livez`, `/readyz` and `/metrics`, on a port that clients do not know. It does not
+ * listen yet. It logs no requests, since probes are frequent.
+ */
 export async function buildOperations(
   checks: ReadinessChecks,
   store: () => Promise<StoreReport>,

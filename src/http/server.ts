@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { Kinds } from '../core/kind.js'
-import { Places } from '../hub/guards/places.js'
 import type { Policy } from '../hub/guards/policy.js'
+import { SocketSlots } from '../hub/guards/socket-slots.js'
 import type { Hub } from '../hub/hub.js'
 import type { UserScopeLimits } from '../hub/scopes/user-scope.js'
 import type { SessionLimits } from '../hub/session.js'
@@ -17,9 +17,9 @@ import { bodies, DEFAULT_BODIES_OPTIONS } from './plugins/bodies.js'
 import { counting } from './plugins/counting.js'
 import { docs } from './plugins/docs.js'
 import { errors } from './plugins/errors.js'
+import { gracefulClose } from './plugins/graceful-close.js'
 import { type LoginOptions, login } from './plugins/login.js'
 import { origins } from './plugins/origins.js'
-import { parting } from './plugins/parting.js'
 import { query } from './plugins/query.js'
 import { type RateLimitOptions, rateLimit } from './plugins/rate-limit.js'
 import { answerMalformed } from './plugins/raw-answer.js'
@@ -39,10 +39,13 @@ import { revocationRoutes } from './routes/revocations.js'
 import { sockets } from './routes/sockets.js'
 import { submitProcess } from './routes/submit-process.js'
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What `/readyz` asks: the checks that were handed in, and whether it takes clients. */
+    /** The checks of `/readyz`: the given ones, and whether the node accepts clients. */
     readiness: ReadinessChecks
   }
 }
@@ -50,67 +53,73 @@ declare module 'fastify' {
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
-  /** Jobs for workers over HTTP. */
+  /** Serves workers over HTTP. */
   readonly claims: ClaimService
-  /** Those that this hub serves. */
+  /** The kinds that this hub serves. */
   readonly kinds: Kinds
-  /** What they have beside the routes that derive from their contracts. */
+  /** Routes of kinds besides the ones derived from their contracts. */
   readonly kindRoutes?: readonly KindRoutes[]
   readonly checks: ReadinessChecks
-  /** Whether Redis takes the writes of this node. */
+  /** Whether Redis accepts writes of this node. */
   readonly store: () => Promise<StoreReport>
-  /** How users are known: by tokens, or by the login of the server that the hub is mounted in. */
+  /** How users are authenticated: by tokens, or by the login of the server in which the hub is mounted. */
   readonly auth: AuthOptions | LoginOptions
   readonly rateLimits: RateLimitOptions
-  /** Pages that may connect; empty for all. */
+  /** Origins of pages that may connect; empty for all. */
   readonly allowedOrigins: readonly string[]
-  /** Where clients reach the hub, with the prefix that a proxy takes off its paths; empty where that is what their requests say. */
+  /**
+   * The URL at which clients reach the hub, with the prefix that a proxy removes from its paths. Empty to use the
+   * address of each request.
+   */
   readonly publicUrl: string
   /** Whether `/docs` is served. */
   readonly hasDocs: boolean
-  /** Proxies whose `X-Forwarded-For` is believed; empty for none. */
+  /** Proxies whose `X-Forwarded-For` is trusted; empty for none. */
   readonly trustedProxies: readonly string[]
-  /** How long a revocation is kept where its end is not told. */
+  /** TTL of revocations without `expires_at`. */
   readonly keepRevocationsMs: number
-  /** Who comes in, and who may stay. */
+  /** Admission, revocation and upgrade limits. */
   readonly guards: Guards
-  /** `silent` for none. */
+  /** A level of pino, or `silent`. */
   readonly logLevel: string
-  /** Another server that hands requests over; without it the hub listens itself. */
+  /** Set if the hub is mounted in another server. Without it, the hub listens itself. */
   readonly mount?: Mount
-  /** The logger of that server. */
+  /** The logger of the other server. */
   readonly logger?: FastifyBaseLogger
   readonly sessionLimits: SessionLimits
   readonly userLimits: UserScopeLimits
-  /** How long clients may take to move to another node when this one stops. */
+  /** Time for clients to move to another node when this one stops. */
   readonly drainMs: number
-  /** How long this node, when it stops, answers requests at least. */
-  readonly drainLeastMs: number
+  /** Minimum time for which a stopping node keeps answering requests. */
+  readonly minDrainMs: number
   readonly maxInboundBytes: number
-  /** Most TCP connections; another one is closed at once. */
+  /** Maximum TCP connections. Further ones are closed at once. */
   readonly maxConnections: number
-  /** Most bytes of a post about a claimed job. */
+  /** Maximum bytes of a worker's report about a claimed job. */
   readonly maxPostBytes: number
 }
 
-/** How long the head of a request may take, and how often that is looked at. */
+/** Time limit for the headers of a request, and how often it is checked. */
 const HEADERS_TIMEOUT_MS = 10_000
 const HEADERS_CHECK_MS = 2500
 
-/** A hub's HTTP side, not yet listening: a table of contents. Closing it closes its sessions with 1012; the parts handed in stay open. */
+/**
+ * Builds the HTTP server of a hub, which does not listen yet. Closing it closes its sessions with 1012. The services in
+ * `options` stay open.
+ */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { mount = new Mount('') } = options
   const app = Fastify({
     ...requestLogging(options.logLevel, options.logger),
     bodyLimit: options.maxInboundBytes,
-    // What is under way is answered, see `parting`.
+    // Requests in progress are answered, see `gracefulClose`.
     forceCloseConnections: 'idle',
     clientErrorHandler: answerMalformed,
-    // Of bodies `bodies` takes care: Node's own time for a request would end large uploads.
+    // `bodies` limits request bodies. Node's own request timeout would cut off large uploads.
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: HEADERS_CHECK_MS, requireHostHeader: false },
     trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     rewriteUrl: readableUrl,
-    // More than Node lets through: an id that is too long is answered like any other that is no id.
+    // Longer than Node accepts, so that the route answers an id that is too long like any other unknown id.
     routerOptions: { maxParamLength: 65_536 },
   })
   await app.register(visitors, { known: (raw) => mount.visitorOf(raw) })
@@ -120,7 +129,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(errors)
   await app.register(validation)
   await app.register(query)
-  // Strict transport security would hold for all of the other server.
+  // Strict-Transport-Security would apply to the whole host, and so to all of the other server.
   await app.register(securityHeaders, { isHttps: mount.prefix === '' && options.publicUrl.startsWith('https:') })
   const { allowedOrigins: allowed, publicUrl } = options
   await app.register(origins, { allowed, publicUrl, prefix: mount.prefix, isStrict: 'authenticate' in options.auth })
@@ -129,10 +138,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   else await app.register(auth, options.auth)
   if (options.hasDocs) await app.register(docs, { publicUrl: publicUrl || mount.prefix })
 
-  const { drainMs, drainLeastMs, guards } = options
+  const { drainMs, minDrainMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, drainLeastMs, guards })
-  await app.register(parting, { limit: guards.upgrades })
+  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, minDrainMs, guards })
+  await app.register(gracefulClose, { limit: guards.upgrades })
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
   await app.register(health, { checks: readiness, store: options.store })
@@ -163,7 +172,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   return app
 }
 
-/** A path that cannot be decoded is taken as it stands, so that a route can say that there is no such job. */
+/** Escapes a path that cannot be decoded, so that the route answers that there is no such job. */
 function readableUrl({ url = '' }: IncomingMessage): string {
   const [path = '', ...rest] = url.split('?')
   try {
@@ -174,17 +183,17 @@ function readableUrl({ url = '' }: IncomingMessage): string {
   }
 }
 
-/** Owners and admins see a job; for all others it does not exist. */
+/** Owners and admins see a job. For all other users it does not exist. */
 function buildPolicy(app: FastifyInstance, jobs: JobService, { admission, revocations, upgrades }: Guards): Policy {
-  const places = new Places(admission)
+  const slots = new SocketSlots(admission)
   const mayView: Policy['mayView'] = (identity, owner) => identity.sub === owner || identity.role === 'admin'
   return {
     authenticate: (token) => app.authenticateUser(token),
     enter: async (identity, probe) => {
-      const leave = await places.enter(identity.sub, probe)
-      // A node that drains has given all places back, also one that was just being taken.
+      const leave = await slots.enter(identity.sub, probe)
+      // A draining node has freed all slots, also one that was just being acquired.
       if (!leave) throw new RuncastError(upgrades.draining ? 'restart' : 'too_many_sockets')
-      // It may have been revoked while this waited.
+      // The token may have been revoked in the meantime.
       if (!revocations.isRevoked(identity)) return leave
       leave()
       throw new RuncastError('unauthenticated', REVOKED)

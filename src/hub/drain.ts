@@ -9,10 +9,10 @@ const CLOSING = 0.8
 /**
  * Empties a node within `windowMs`. Each client is assigned its own moment to reconnect, so that the remaining nodes
  * get no burst of connections. A client that does not move is closed with 1012 before the end, again one after the
- * other. Resolves when no client is left, and not before `leastMs`: a load balancer needs that time to notice that this
+ * other. Resolves when no client is left, and not before `minMs`: a load balancer needs that time to notice that this
  * node takes no more clients.
  */
-export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, leastMs: number): Promise<void> {
+export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, minMs: number): Promise<void> {
   const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
   const startedAt = clock.elapsed()
   const asked = [...sessions]
@@ -28,6 +28,6 @@ export async function drain(sessions: ReadonlySet<Session>, clock: Clock, window
     if (due > clock.elapsed()) await wait(due - clock.elapsed())
     session.close('restart')
   }
-  const rest = leastMs - (clock.elapsed() - startedAt)
+  const rest = minMs - (clock.elapsed() - startedAt)
   if (rest > 0) await wait(rest)
 }

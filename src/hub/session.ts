@@ -4,9 +4,9 @@ import type { ScopeMessage } from '../protocol/client-messages.js'
 import { decodeClientMessage } from '../protocol/codec.js'
 import { type CloseName, type CodeName, mayClose, RuncastError } from '../protocol/codes.js'
 import { buildFrame } from './frame.js'
-import { Place } from './guards/place.js'
 import type { Policy } from './guards/policy.js'
 import { ProtocolViolations } from './guards/protocol-violations.js'
+import { SocketSlot } from './guards/socket-slot.js'
 import type { Hub } from './hub.js'
 import { Outbox } from './outbox.js'
 import type { BuildScope, Scope } from './scopes/scope.js'
@@ -86,7 +86,7 @@ export class Session {
   readonly #outbox: Outbox
   readonly #scope: Scope
   readonly #violations: ProtocolViolations
-  readonly #place: Place
+  readonly #slot: SocketSlot
   #identity: Identity | undefined
   /** Authentication failed, and the session is about to be closed. */
   #isRefused = false
@@ -99,7 +99,7 @@ export class Session {
     this.#transport = transport
     this.#options = options
     this.#violations = new ProtocolViolations(clock, limits)
-    this.#place = new Place({ policy, clock, transport, answerMs: limits.answerMs })
+    this.#slot = new SocketSlot({ policy, clock, transport, answerMs: limits.answerMs })
     const owner = {
       overflowed: () => this.#scope.fallBehind(),
       drained: () => this.#run(this.#scope.resync()),
@@ -156,13 +156,13 @@ export class Session {
 
   /** The client has given a sign of life. */
   touch(): void {
-    const comesBack = this.#closed ? null : this.#place.touch()
+    const comesBack = this.#closed ? null : this.#slot.touch()
     if (comesBack) this.#run(comesBack)
   }
 
   /** Asks the client to move to another node. A client that moves before the deadline loses nothing. */
   drain(reconnectInMs: number, deadlineMs: number): void {
-    this.#place.fix()
+    this.#slot.fix()
     this.#send({ type: 'drain', reconnect_in_ms: reconnectInMs, deadline_ms: deadlineMs })
   }
 
@@ -174,7 +174,7 @@ export class Session {
     this.#callOffPing?.()
     this.#outbox.close()
     this.#scope.release()
-    this.#place.close()
+    this.#slot.close()
   }
 
   /** Ends the session after what was sent, with its reason. */
@@ -208,7 +208,7 @@ export class Session {
     if (!renewal) this.#options.onIdentified?.()
     this.#callOffTimer?.()
     this.#watchExpiry(identity)
-    if (!renewal) await this.#place.take(identity)
+    if (!renewal) await this.#slot.acquire(identity)
     if (this.#closed) return
     if (!this.#options.proof || renewal) {
       this.#send({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
@@ -225,7 +225,7 @@ export class Session {
     if (!refusals) return this.close(code, message)
     this.#isRefused = true
     this.#callOffTimer?.()
-    this.#place.close()
+    this.#slot.close()
     this.#callOffTimer = refusals.refuse(key, () => this.close(code, message))
   }
 
@@ -267,8 +267,8 @@ export class Session {
   #watchLife(): void {
     const { clock, limits } = this.#options
     this.#callOffPing = clock.after(limits.pingIntervalMs, () => {
-      if (this.#place.sinceAnswerMs >= limits.idleMs) return this.close('idle')
-      this.#place.ask(this.#identity)
+      if (this.#slot.sinceAnswerMs >= limits.idleMs) return this.close('idle')
+      this.#slot.ping(this.#identity)
       this.#watchLife()
     })
   }
@@ -302,7 +302,7 @@ export class Session {
   /** The socket's buffer drains in bursts: a client that still answers is slow, not dead. */
   #stalled(): void {
     const { hub } = this.#options
-    if (this.#place.sinceAnswerMs < hub.limits.stallMs) return
+    if (this.#slot.sinceAnswerMs < hub.limits.stallMs) return
     hub.tally.closes.add('stalled')
     this.ended()
     this.#transport.terminate()

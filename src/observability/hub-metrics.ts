@@ -1,5 +1,5 @@
 import type { HttpTally } from '../http/plugins/counting.js'
-import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
+import { allPass, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import type { UpgradeLimit } from '../hub/guards/upgrade-limit.js'
 import type { Hub } from '../hub/hub.js'
@@ -93,7 +93,7 @@ function queriesOf({ server, parts, depths, queues }: HubSources): Query[] {
     return { runcast_queue_workers: (await Promise.all(names.map((queue) => workersOf(parts.backlog, queue)))).flat() }
   }
   return [
-    checkQuery('runcast_ready', areAllThere(server.readiness)),
+    checkQuery('runcast_ready', allPass(server.readiness)),
     ...storeQueries(parts.health, () => parts.broker.ready()),
     {
       answer: reading.then((read) => depthSamples(read, queues)),

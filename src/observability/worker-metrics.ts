@@ -1,4 +1,4 @@
-import { areAllThere, type ReadinessChecks } from '../http/routes/health.js'
+import { allPass, type ReadinessChecks } from '../http/routes/health.js'
 import type { Scrape } from '../http/routes/metrics.js'
 import type { WorkTally } from '../worker/work-tally.js'
 import { Exposition, type Samples } from './exposition.js'
@@ -26,7 +26,7 @@ export function workerMetrics(sources: WorkerSources): Scrape {
   measureJobs(exposition, sources.parts)
   return buildScrape(exposition, {
     own: () => ({ ...jobSamples(sources.parts), ...workSamples(sources) }),
-    queries: () => [checkQuery('runcast_ready', areAllThere(sources.readiness)), ...storeQueries(sources.parts.health)],
+    queries: () => [checkQuery('runcast_ready', allPass(sources.readiness)), ...storeQueries(sources.parts.health)],
   })
 }
 

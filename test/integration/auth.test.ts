@@ -136,7 +136,7 @@ t.test('with a hub that answers', async (t) => {
     const admin = await h.connect(id, { token: tokenOf({ sub: 'carol', exp, role: 'admin' }) })
     t.match(await admin.next(), { type: 'status', run_id: id })
     const token = tokenOf({ sub: 'alice', exp, role: 'worker' })
-    const reason = 'The token of a worker claims jobs, and does nothing else.'
+    const reason = 'The role worker may only claim jobs.'
     t.same(await (await h.connect(id, { token })).closed, { code: 4003, reason }, 'of its own name neither')
     const tab = new TestClient(`${h.nodes[0]?.ws}/ws?token=${token}`)
     t.match(await tab.closed, { code: 4003 })

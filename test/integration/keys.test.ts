@@ -200,7 +200,10 @@ t.test('[AUTH-2] of an identity provider only access tokens are taken: no ID tok
   ]
   for (const read of readers) {
     for (const [claims, header] of other)
-      await t.rejects(read(await ec.sign({ ...ALICE, ...claims }, header)), { ...REFUSED, message: /^The token is no access token: its / })
+      await t.rejects(read(await ec.sign({ ...ALICE, ...claims }, header)), {
+        ...REFUSED,
+        message: /^The token is not an access token, according to its /,
+      })
     for (const typ of ['JWT', 'jwt', 'at+jwt', 'application/at+jwt', undefined])
       t.match(
         await read(await ec.sign({ ...ALICE, typ: 'Bearer', token_use: 'access', nonce: 'n' }, { typ })),

@@ -29,7 +29,7 @@ const bodyOf = (answer: string) => JSON.parse(answer.slice(answer.indexOf('\r\n\
 t.test('[HTTP-1] a body that does not come: 408, and the connection ends', async (t) => {
   const app = Fastify()
   await app.register(counting)
-  await app.register(bodies, { ...DEFAULT_BODIES_OPTIONS, strangerMs: 60, stallMs: 100, checkMs: 10, discardMs: 20 })
+  await app.register(bodies, { ...DEFAULT_BODIES_OPTIONS, unauthenticatedMs: 60, stallMs: 100, checkMs: 10, discardMs: 20 })
   await app.register(errors)
   app.post('/known', {
     onRequest: async (request) => {

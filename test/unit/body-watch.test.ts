@@ -1,15 +1,15 @@
 import t from 'tap'
 import { BodyWatch, DEFAULT_BODY_LIMITS } from '../../src/http/plugins/body-watch.js'
 
-const LIMITS = { ...DEFAULT_BODY_LIMITS, strangerMs: 5000, stallMs: 10_000, graceMs: 10_000, leastBytesPerSecond: 1000 }
+const LIMITS = { ...DEFAULT_BODY_LIMITS, unauthenticatedMs: 5000, stallMs: 10_000, graceMs: 10_000, minBytesPerSecond: 1000 }
 
 /** A watch on a clock that is turned by hand, and a body whose bytes come by hand. */
-function watchBody({ isKnown = true } = {}) {
-  const state = { at: 0, bytes: 300, isOver: false, isKnown, ended: 0 }
+function watchBody({ isAuthenticated = true } = {}) {
+  const state = { at: 0, bytes: 300, isOver: false, isAuthenticated, ended: 0 }
   const watch = new BodyWatch(LIMITS, () => state.at)
   watch.add({
     isOver: () => state.isOver,
-    isKnown: () => state.isKnown,
+    isAuthenticated: () => state.isAuthenticated,
     bytesRead: () => state.bytes,
     end: () => {
       state.ended += 1
@@ -26,7 +26,7 @@ function watchBody({ isKnown = true } = {}) {
 }
 
 t.test('[HTTP-1] a body without a token is ended after 5 s, however fast it comes', async (t) => {
-  const { watch, pass } = watchBody({ isKnown: false })
+  const { watch, pass } = watchBody({ isAuthenticated: false })
   t.same([pass(4999, 1_000_000), pass(1, 1_000_000)], [0, 1])
   t.equal(watch.size, 0)
 })

@@ -10,33 +10,42 @@ import { keyServerSource } from './key-server.js'
 import { headerOf, type KeySource, partOf, publicKeySource, SIGNATURE_ONLY, verified } from './keys.js'
 import { type ExpectedClaims, identityOf } from './token-claims.js'
 
-/** What tokens are verified with: any of the three; an empty text is none. */
+/** Keys that verify tokens. At least one is set; an empty string stands for none. */
 export interface TokenKeys {
   /** HS256. */
   readonly secret: string
-  /** PEM or the path of a PEM file: RS256, ES256 or EdDSA, by the kind of the key. */
+  /** PEM or the path of a PEM file. The type of the key selects RS256, ES256 or EdDSA. */
   readonly publicKey: string
-  /** JWK Set: RS256, ES256, EdDSA. */
+  /** URL of a JWK Set: RS256, ES256, EdDSA. */
   readonly jwksUrl: string
 }
 
 export interface AuthOptions {
   readonly keys: TokenKeys
   readonly expected: ExpectedClaims
-  /** Name of a cookie that may bring the token; empty for none. */
+  /** Name of a cookie that may carry the token; empty for none. */
   readonly cookie: string
   readonly revocations: Revocations
 }
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The token in a page's cookie; only of a page that is trusted by name, since a browser sends cookies whoever asks it to. */
+    /**
+     * The token in the cookie of a trusted page. Other pages are ignored: a browser sends cookies with any page's
+     * requests.
+     */
     cookieTokenOf(request: FastifyRequest): string | undefined
   }
 }
 
-/** Tokens: of the algorithms that the keys are for and nothing else, `exp` and `sub` required, not revoked. Every fault of a token is `unauthenticated` or `expired`, never a failure of the server. */
+/**
+ * Authenticates by tokens. Accepts only the algorithms of the configured keys, requires `exp` and `sub`, and checks
+ * revocations. An invalid token is always `unauthenticated` or `expired`, never an internal error.
+ */
 export const auth = fp(
   async (app: FastifyInstance, { keys, expected, cookie, revocations }: AuthOptions) => {
     const sources: KeySource[] = []
@@ -46,7 +55,7 @@ export const auth = fp(
     }
     if (keys.publicKey !== '') sources.push(publicKeySource(keys.publicKey))
     if (keys.jwksUrl !== '')
-      sources.push(keyServerSource(keys.jwksUrl, (error) => app.log.warn({ err: error }, 'keys of tokens cannot be fetched')))
+      sources.push(keyServerSource(keys.jwksUrl, (error) => app.log.warn({ err: error }, 'JWT_JWKS_URL: the keys cannot be fetched')))
 
     app.decorate('cookieTokenOf', (request: FastifyRequest) => {
       return cookie !== '' && app.isTrustedPage(request) ? cookieOf(request.headers.cookie, cookie) : undefined
@@ -61,7 +70,10 @@ export const auth = fp(
   { name: 'auth', dependencies: ['origins'] },
 )
 
-/** The token of a request: `Authorization: Bearer`, else `?token=`, since a browser's WebSocket sends no headers of its own, else a trusted page's cookie. */
+/**
+ * The token of a request: `Authorization: Bearer`, else `?token=`, since a browser cannot set headers of a WebSocket,
+ * else the cookie of a trusted page.
+ */
 function tokenOf(request: FastifyRequest): string | undefined {
   const [scheme, bearer] = request.headers.authorization?.split(' ') ?? []
   if (scheme?.toLowerCase() === 'bearer' && bearer) return bearer
@@ -69,7 +81,7 @@ function tokenOf(request: FastifyRequest): string | undefined {
   return [token].flat()[0] ?? request.server.cookieTokenOf(request)
 }
 
-/** The value of a cookie (RFC 6265, section 4.2), without the quotes that it may stand in. */
+/** The value of a cookie (RFC 6265, section 4.2), without surrounding quotes. */
 function cookieOf(header: string | undefined, name: string): string | undefined {
   const pairs = (header ?? '').split(';').map((pair) => pair.trim())
   return pairs
@@ -78,21 +90,24 @@ function cookieOf(header: string | undefined, name: string): string | undefined 
     .replace(/^"(.*)"$/, '$1')
 }
 
-/** Asks the sources of the token's algorithm one after the other. Where one of them cannot tell right now, that is the answer, unless another knows the token. */
+/**
+ * Tries the key sources of the token's algorithm in order. If one of them is unavailable and no other knows the token,
+ * its error is thrown.
+ */
 async function claimsOf(token: string, sources: readonly KeySource[]): Promise<unknown> {
   const { alg } = headerOf(token)
-  partOf(token, 1) // its claims are UTF-8
-  let refusal = new RuncastError('unauthenticated')
+  partOf(token, 1) // rejects claims that are not UTF-8
+  let failure = new RuncastError('unauthenticated')
   for (const source of sources.filter(({ algorithms }) => algorithms.includes(alg))) {
     try {
       return await source.claims(token)
     } catch (error) {
       if (!(error instanceof RuncastError)) throw error
-      // The most telling one: that a source cannot tell, else the reason of the last.
-      if (refusal.code === 'unauthenticated') refusal = error
+      // An unavailable source takes precedence over a plain rejection.
+      if (failure.code === 'unauthenticated') failure = error
     }
   }
-  throw refusal
+  throw failure
 }
 
 function claimsBySecret(app: FastifyInstance, token: string): unknown {

@@ -6,9 +6,9 @@ import { type BodyLimits, BodyWatch, DEFAULT_BODY_LIMITS } from './body-watch.js
 import { answerRaw } from './raw-answer.js'
 
 export interface BodiesOptions extends BodyLimits {
-  /** How often bodies are looked at. */
+  /** How often bodies are checked. */
   readonly checkMs: number
-  /** How long a client that was refused may go on to send its body, and how much of it, before its connection is closed. */
+  /** After an error response, time and bytes that are still read from the client before its connection is closed. */
   readonly discardMs: number
   readonly maxDiscardedBytes: number
 }
@@ -16,8 +16,9 @@ export interface BodiesOptions extends BodyLimits {
 export const DEFAULT_BODIES_OPTIONS: BodiesOptions = { ...DEFAULT_BODY_LIMITS, checkMs: 1000, discardMs: 1000, maxDiscardedBytes: 65_536 }
 
 /**
- * Request bodies that do not come. Node has one time for all requests of a server, from first byte to last; here each body has its own, by how it comes: one that
- * stalls, or is too slow, or comes without a token, ends with 408. Answers take as long as they take.
+ * Limits slow request bodies. Node has one timeout for all requests of a server, from first byte to last. Here each
+ * body is judged by its progress: one that stalls, is too slow, or has no valid token in time ends with 408. Responses
+ * have no time limit.
  */
 export const bodies = fp(
   async (app: FastifyInstance, options: BodiesOptions) => {
@@ -31,7 +32,7 @@ export const bodies = fp(
         const { socket } = raw
         watch.add({
           isOver: () => raw.complete || socket.destroyed,
-          isKnown: () => Boolean(request.identity),
+          isAuthenticated: () => Boolean(request.identity),
           bytesRead: () => socket.bytesRead,
           end: () => {
             app.tally.refusals.add('request_timeout')
@@ -56,8 +57,8 @@ function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Reads what still comes of the body of a request that was refused before it was there. A connection that is closed while its client sends is reset, which takes
- * the answer with it. A body that goes on costs the connection.
+ * Reads the rest of a body after an error response. Closing a connection while its client sends resets it, and the
+ * client may lose the response. If the body does not end soon, the connection is closed.
  */
 async function discardBody({ raw }: FastifyRequest, reply: FastifyReply, { discardMs, maxDiscardedBytes }: BodiesOptions): Promise<void> {
   const isOver = await new Promise<boolean>((resolve) => {

@@ -1,23 +1,25 @@
 export interface BodyLimits {
-  /** How long a body may take whose sender has not proved who it is. */
-  readonly strangerMs: number
-  /** How long nothing may come of a body. */
+  /** Maximum time for a body whose sender is not authenticated. */
+  readonly unauthenticatedMs: number
+  /** Maximum time without any bytes. */
   readonly stallMs: number
-  /** How fast a body has to come, on average, once it takes longer than `graceMs`. */
+  /** Minimum average rate once a body takes longer than `graceMs`. */
   readonly graceMs: number
-  readonly leastBytesPerSecond: number
+  readonly minBytesPerSecond: number
 }
 
-/** A body of some hundred bytes arrives in one packet: what takes seconds is held back, or large and well under way. */
-export const DEFAULT_BODY_LIMITS: BodyLimits = { strangerMs: 5000, stallMs: 10_000, graceMs: 10_000, leastBytesPerSecond: 1024 }
+/**
+ * A typical body of some hundred bytes arrives in one packet. A body that takes seconds is either large or held back.
+ */
+export const DEFAULT_BODY_LIMITS: BodyLimits = { unauthenticatedMs: 5000, stallMs: 10_000, graceMs: 10_000, minBytesPerSecond: 1024 }
 
-/** A request body that is coming. */
+/** A request body that is being received. */
 export interface Body {
-  /** All of it has come, or its connection is gone. */
+  /** Whether all of it has arrived, or its connection is gone. */
   isOver(): boolean
-  /** Its sender has proved who it is. */
-  isKnown(): boolean
-  /** Bytes that its connection has brought so far. */
+  /** Whether its sender is authenticated. */
+  isAuthenticated(): boolean
+  /** Bytes received on its connection so far. */
   bytesRead(): number
   /** Ends the request. */
   end(): void
@@ -29,7 +31,7 @@ interface Watched {
   last: { readonly at: number; readonly bytes: number }
 }
 
-/** Ends the requests whose bodies come too slowly. `check` is called now and then. */
+/** Ends requests whose bodies arrive too slowly. Call `check` periodically. */
 export class BodyWatch {
   readonly #limits: BodyLimits
   /** Monotonic, in ms. */
@@ -50,7 +52,7 @@ export class BodyWatch {
     this.#watched.add({ body, from, last: from })
   }
 
-  /** Forgets the bodies that are over and ends those that are too slow. */
+  /** Removes bodies that are complete and ends those that are too slow. */
   check(): void {
     for (const watched of this.#watched) {
       const { body } = watched
@@ -61,12 +63,12 @@ export class BodyWatch {
   }
 
   #isTooSlow(watched: Watched): boolean {
-    const { strangerMs, stallMs, graceMs, leastBytesPerSecond } = this.#limits
+    const { unauthenticatedMs, stallMs, graceMs, minBytesPerSecond } = this.#limits
     const { body, from } = watched
     const now = { at: this.#now(), bytes: body.bytesRead() }
     if (now.bytes > watched.last.bytes) watched.last = now
     const tookMs = now.at - from.at
-    if (now.at - watched.last.at >= stallMs || (tookMs >= strangerMs && !body.isKnown())) return true
-    return tookMs > graceMs && now.bytes - from.bytes < (tookMs / 1000) * leastBytesPerSecond
+    if (now.at - watched.last.at >= stallMs || (tookMs >= unauthenticatedMs && !body.isAuthenticated())) return true
+    return tookMs > graceMs && now.bytes - from.bytes < (tookMs / 1000) * minBytesPerSecond
   }
 }

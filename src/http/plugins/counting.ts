@@ -3,12 +3,12 @@ import fp from 'fastify-plugin'
 import { Durations, Tally } from '../../core/tally.js'
 import type { CodeName } from '../../protocol/codes.js'
 
-/** How a client is connected. */
+/** The transport of a client. */
 export type Via = 'websocket' | 'sse'
 
-/** What a hub's HTTP side has done. */
+/** Counters of a hub's HTTP server. */
 export class HttpTally {
-  /** Open now. */
+  /** Connections that are open now. */
   readonly connections: Record<Via, number> = { websocket: 0, sse: 0 }
   readonly opened: Record<Via, number> = { websocket: 0, sse: 0 }
   readonly refusals = new Tally<[CodeName]>()
@@ -16,17 +16,20 @@ export class HttpTally {
   readonly durations = new Durations<[method: string, route: string]>()
 }
 
-/** Of a request whose client has left before it was answered. */
+/** Status of a request whose client disconnected before the response. */
 const ABORTED = 'aborted'
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
     tally: HttpTally
   }
 }
 
-/** Counts requests by the pattern of their route, never by their path: so there are as many as there are routes. */
+/** Counts requests by the pattern of their route, never by their path, so that the number of labels is bounded. */
 export const counting = fp(
   async (app: FastifyInstance) => {
     const tally = new HttpTally()
@@ -35,14 +38,15 @@ export const counting = fp(
       const { headersSent: isAnswered, statusCode } = reply.raw
       const route = routeOptions.url
       const status = isAnswered ? String(statusCode) : ABORTED
-      // Anybody may ask with any method for what there is not.
+      // Clients can send any method to any unknown path, so these share one label.
       if (is404 || route === undefined) return tally.requests.add('any', 'unmatched', status)
       tally.requests.add(method, route, status)
       const isStream = String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')
       if (isAnswered && !isStream) tally.durations.add(reply.elapsedTime, method, route)
     }
     app.addHook('onRequest', (request, reply, done) => {
-      // Comes at every end, that of a client who leaves too. A WebSocket that was taken is answered by `ws`, so its response has no head of its own.
+      // `close` follows every response and also a disconnect. `ws` answers an accepted WebSocket itself, so its
+      // response never has headers.
       reply.raw.once('close', () => {
         if (reply.raw.headersSent || !request.ws) count(request, reply)
       })

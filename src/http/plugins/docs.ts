@@ -6,20 +6,23 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isInstalled } from '../../config/optional-package.js'
 
-/** Holds browsers to "nothing from elsewhere", whatever the page's script would like. */
+/** Browsers load nothing from other origins, whatever the script of the page requests. */
 const POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 const MAX_AGE_S = 600
 
-/** Shows the page; an optional peer. */
+/** Renders the page; an optional peer dependency. */
 const REFERENCE = '@scalar/fastify-api-reference'
 
 export interface DocsOptions {
-  /** Where clients reach the hub; empty where that is not told. */
+  /** The URL at which clients reach the hub; empty if not configured. */
   readonly publicUrl: string
 }
 
-/** OpenAPI of all routes at `/docs`, made from the schemas that validate them. Nothing is loaded from elsewhere. Without the package of the page, the document alone. */
+/**
+ * Serves the OpenAPI of all routes at `/docs`, generated from the schemas that validate them. Nothing is loaded from
+ * other hosts. Without the optional package, only the document is served.
+ */
 export const docs = fp(
   async (app: FastifyInstance, { publicUrl }: DocsOptions) => {
     await app.register(fastifySwagger, {
@@ -32,12 +35,12 @@ export const docs = fp(
       },
     })
     await app.register(async (pages) => {
-      // The plugin's own redirect does not know of a prefix.
+      // The plugin's own redirect ignores the prefix.
       pages.addHook('onRequest', async (request, reply) => {
         void reply.header('content-security-policy', POLICY)
         if (request.routeOptions.url === '/docs') return reply.redirect(`${app.publicPath}/docs/`, 301)
       })
-      keepAnswers(pages)
+      cacheResponses(pages)
       if (isInstalled(REFERENCE)) {
         const { default: scalar } = await import('@scalar/fastify-api-reference')
         await pages.register(scalar, { routePrefix: '/docs', configuration: { withDefaultFonts: false, telemetry: false } })
@@ -47,17 +50,17 @@ export const docs = fp(
   { name: 'docs', dependencies: ['origins'] },
 )
 
-/** The document, and in place of the page how to get it. */
+/** Serves the document. In place of the page: how to install it. */
 function serveDocument(app: FastifyInstance): void {
   const hidden = { schema: { hide: true } }
-  app.get('/docs', hidden, async () => {}) // redirected before
+  app.get('/docs', hidden, async () => {}) // the hook above redirects it
   app.get('/docs/', hidden, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(
-      `This page needs a package that is not installed beside this hub. Install it there and restart the hub:
+      `The API reference page needs a package that is not installed with this hub. Install it and restart the hub:
 
   npm install ${REFERENCE}
 
-The OpenAPI document itself: ${app.publicPath}/docs/openapi.json and ${app.publicPath}/docs/openapi.yaml
+The OpenAPI document: ${app.publicPath}/docs/openapi.json and ${app.publicPath}/docs/openapi.yaml
 `,
     ),
   )
@@ -65,33 +68,36 @@ The OpenAPI document itself: ${app.publicPath}/docs/openapi.json and ${app.publi
   app.get('/docs/openapi.yaml', hidden, async (_request, reply) => reply.type('application/yaml').send(app.swagger({ yaml: true })))
 }
 
-interface Kept {
+interface CachedResponse {
   readonly type: string
   readonly etag: string
   readonly gzipped: Buffer
 }
 
-/** Makes the answer of each route once, and from then on serves it from memory, compressed and with an `ETag`: these routes are open to all, and their answers are large. */
-function keepAnswers(app: FastifyInstance): void {
-  const kept = new Map<string, Promise<Kept>>()
+/**
+ * Generates the response of each route once, then serves it from memory, compressed and with an `ETag`. These routes
+ * need no token, and their responses are large.
+ */
+function cacheResponses(app: FastifyInstance): void {
+  const cached = new Map<string, Promise<CachedResponse>>()
   app.addHook('onRequest', async (request, reply) => {
-    const answer = kept.get(request.routeOptions.url ?? '')
-    if (answer) return serve(await answer, request, reply)
+    const response = cached.get(request.routeOptions.url ?? '')
+    if (response) return serve(await response, request, reply)
   })
   app.addHook('onSend', async ({ method, routeOptions }, reply, payload) => {
     const url = routeOptions.url ?? ''
-    if (method !== 'GET' || reply.statusCode !== 200 || typeof payload !== 'string' || kept.has(url)) return payload
-    kept.set(url, keep(payload, String(reply.getHeader('content-type'))))
+    if (method !== 'GET' || reply.statusCode !== 200 || typeof payload !== 'string' || cached.has(url)) return payload
+    cached.set(url, compress(payload, String(reply.getHeader('content-type'))))
     return payload
   })
 }
 
-async function keep(payload: string, type: string): Promise<Kept> {
+async function compress(payload: string, type: string): Promise<CachedResponse> {
   const etag = `"${createHash('sha256').update(payload).digest('base64url').slice(0, 22)}"`
   return { type, etag, gzipped: await promisify(gzip)(payload) }
 }
 
-async function serve({ type, etag, gzipped }: Kept, { headers }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function serve({ type, etag, gzipped }: CachedResponse, { headers }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const vary = reply.getHeader('vary')
   void reply.headers({ etag, 'cache-control': `public, max-age=${MAX_AGE_S}`, vary: [vary ?? [], 'accept-encoding'].flat().join(', ') })
   if (headers['if-none-match']?.includes(etag)) return reply.code(304).send()

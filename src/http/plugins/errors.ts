@@ -2,28 +2,34 @@ import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { CODES, type CodeName, RuncastError, type StoreReason } from '../../protocol/codes.js'
 
-/** The body of every error answer. */
+/** The body of every error response. */
 export interface ErrorBody {
   readonly error: CodeName
   readonly message: string
-  /** Faulty fields: JSON Pointer and what is expected there. */
+  /** Invalid fields: JSON Pointer and the expected value. */
   readonly detail: readonly { readonly path: string; readonly expected: string }[]
-  /** Of `overloaded`, where Redis is the cause: why. */
+  /** Set for `overloaded` if Redis is the cause. */
   readonly reason?: StoreReason
 }
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The path below the hub's prefix. `url` says that only while the request is routed. */
+    /** The path below the hub's prefix. `url` holds it only while the request is routed. */
     pathname: string
   }
 }
 
-/** Turns whatever is thrown into the one table of codes. What is no fault of the caller is logged and answered without its text. */
+/**
+ * Maps every thrown value to an error response from the table of codes. Internal errors are logged, and their text is
+ * not sent to the client.
+ */
 export const errors = fp(
   async (app: FastifyInstance) => {
-    // No body is no body, whatever the client says that it would be, where none is read: many libraries always say so.
+    // Many HTTP libraries send a content type without a body. It is ignored on routes that read none.
     app.decorateRequest('pathname', '')
     app.addHook('onRequest', (request, _reply, done) => {
       const {
@@ -36,39 +42,42 @@ export const errors = fp(
       done()
     })
     app.setErrorHandler((error: FastifyError | RuncastError, request, reply) => {
-      const refusal = asRefusal(error)
-      app.tally.refusals.add(refusal.code)
-      if (refusal.code === 'internal') request.log.error(error)
-      const { retryAfterMs } = refusal
+      const failure = toRuncastError(error)
+      app.tally.refusals.add(failure.code)
+      if (failure.code === 'internal') request.log.error(error)
+      const { retryAfterMs } = failure
       if (retryAfterMs !== undefined) void reply.header('retry-after', String(Math.max(Math.ceil(retryAfterMs / 1000), 1)))
-      else if (CODES[refusal.code].http === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
-      if (CODES[refusal.code].http === 401) void reply.header('www-authenticate', 'Bearer')
-      return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
+      else if (CODES[failure.code].http === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
+      if (CODES[failure.code].http === 401) void reply.header('www-authenticate', 'Bearer')
+      return reply.code(CODES[failure.code].http).send(bodyOf(failure))
     })
-    // Node's own answer to this has no body.
+    // Node's own response to this has no body.
     app.addHook('onRequest', ({ raw }, reply, done) => {
       if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return done()
       void reply.header('connection', 'close')
-      done(new RuncastError('bad_request', 'The header Host is missing.'))
+      done(new RuncastError('bad_request', 'The Host header is missing; HTTP/1.1 requires it.'))
     })
     const methods = knownMethods(app)
     app.setNotFoundHandler(({ method, pathname }, reply) => {
       const allowed = methods(pathname)
       const isWrongMethod = allowed.length > 0 && !allowed.includes(method)
       if (isWrongMethod) void reply.header('allow', allowed.join(', '))
-      const refusal = new RuncastError(isWrongMethod ? 'method_not_allowed' : 'no_route')
-      app.tally.refusals.add(refusal.code)
-      return reply.code(CODES[refusal.code].http).send(bodyOf(refusal))
+      const failure = new RuncastError(isWrongMethod ? 'method_not_allowed' : 'no_route')
+      app.tally.refusals.add(failure.code)
+      return reply.code(CODES[failure.code].http).send(bodyOf(failure))
     })
   },
   { name: 'errors', dependencies: ['counting'] },
 )
 
-/** Answers the methods of the routes at a path, of those that are registered after this. */
+/**
+ * Returns a function that lists the methods of the routes at a path. It knows the routes that are registered after this
+ * call.
+ */
 function knownMethods(app: FastifyInstance): (path: string) => string[] {
   const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
-    // The one that takes the preflights of all.
+    // The route for all preflights.
     if (url.includes('*')) return
     const pattern = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')
     routes.push({ pattern: new RegExp(`^${pattern}$`), methods: [method].flat() })
@@ -76,13 +85,13 @@ function knownMethods(app: FastifyInstance): (path: string) => string[] {
   return (path) => [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))].toSorted()
 }
 
-/** What an error answer says. */
-export function bodyOf(refusal: RuncastError): ErrorBody {
-  const { code, message, issues: detail, reason } = refusal
+/** The body of the response for an error. */
+export function bodyOf(failure: RuncastError): ErrorBody {
+  const { code, message, issues: detail, reason } = failure
   return { error: code, message, detail, ...(reason !== undefined && { reason }) }
 }
 
-function asRefusal(error: FastifyError | RuncastError): RuncastError {
+function toRuncastError(error: FastifyError | RuncastError): RuncastError {
   if (error instanceof RuncastError) return error
   if (error.statusCode === 413) return new RuncastError('too_big')
   if (error.statusCode === 415) return new RuncastError('unsupported_type')

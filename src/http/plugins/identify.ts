@@ -5,33 +5,39 @@ import type { Proof } from '../../hub/session.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { REVOKED, type Revocations } from '../../storage/revocations.js'
 
-/** How identities are proved: by tokens (`auth`), or by the login of another server (`login`). */
+/** How requests are authenticated: by tokens (`auth`), or by the login of another server (`login`). */
 export interface IdentifyOptions {
-  /** What a request brings to prove who sends it; undefined where it brings nothing. Its role is not looked at. */
+  /** The credentials of a request; undefined if it has none. The role is not checked. */
   proofOf(request: FastifyRequest): Proof | undefined
-  /** Whom a token in a message speaks for; its role is not looked at. */
+  /** The identity of a token in a message. The role is not checked. */
   authenticate(token: string): Promise<Identity>
   readonly revocations: Revocations
 }
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Whom a token speaks for, in any role. Throws `unauthenticated`, `expired` or `overloaded`. */
+    /** The identity of a token, of any role. Rejects with `unauthenticated`, `expired` or `overloaded`. */
     authenticate(token: string): Promise<Identity>
-    /** Throws `expired` or `unauthenticated` where an identity that was good when it was read is so no longer. */
+    /** Checks an identity again. Throws `expired` or `unauthenticated` if it is no longer valid. */
     confirm(identity: Identity): void
-    /** What a request brings to prove that it comes of a user. Of a worker it rejects with `forbidden`. */
+    /** The credentials of a request. Identifying a worker by them rejects with `forbidden`. */
     proofOf(request: FastifyRequest): Proof | undefined
-    /** The user of a token. Throws as `authenticate`, and `forbidden` for a worker, which claims jobs and does nothing else. */
+    /** The identity of a user's token. Rejects as `authenticate`, and with `forbidden` for a worker. */
     authenticateUser(token: string): Promise<Identity>
-    /** Hook for routes that need a user: sets `request.identity`, or throws `forbidden`, `unauthenticated`, `expired` or `overloaded` before anything else of the request is read. */
+    /**
+     * Hook for routes for users: sets `request.identity`. Rejects with `forbidden`, `unauthenticated`, `expired` or
+     * `overloaded` before the body is read.
+     */
     identify(request: FastifyRequest): Promise<void>
-    /** The same for routes that need a worker. */
+    /** The same for routes for workers. */
     identifyWorker(request: FastifyRequest): Promise<void>
   }
   interface FastifyRequest {
-    /** Who sends the request, on routes with the hook `identify`. */
+    /** The sender, on routes with the hook `identify` or `identifyWorker`. */
     identity: Identity
   }
 }
@@ -39,15 +45,15 @@ declare module 'fastify' {
 type Check = (identity: Identity) => Identity
 
 const asUser: Check = (identity) => {
-  if (identity.role === 'worker') throw new RuncastError('forbidden', 'The token of a worker claims jobs, and does nothing else.')
+  if (identity.role === 'worker') throw new RuncastError('forbidden', 'The role worker may only claim jobs.')
   return identity
 }
 const asWorker: Check = (identity) => {
-  if (identity.role !== 'worker') throw new RuncastError('forbidden', 'Only a worker may claim jobs.')
+  if (identity.role !== 'worker') throw new RuncastError('forbidden', 'Only the role worker may claim jobs.')
   return identity
 }
 
-/** What every route and session asks about identities, however they are proved. */
+/** Authentication for routes and sessions, independent of how identities are proved. */
 export const identify = fp(
   async (app: FastifyInstance, { proofOf, authenticate, revocations }: IdentifyOptions) => {
     const unlessRevoked = async (identity: Identity): Promise<Identity> => {
@@ -66,19 +72,19 @@ export const identify = fp(
       return proof && { key: proof.key, identify: async () => asUser(await unlessRevoked(await proof.identify())) }
     })
     app.decorateRequest('identity')
-    const identifiedAs = (check: Check) => async (request: FastifyRequest) => {
-      if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', 'Pages of this origin are not allowed.')
+    const identifyAs = (check: Check) => async (request: FastifyRequest) => {
+      if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', 'Pages of this origin may not connect.')
       try {
         const proof = proofOf(request)
         if (!proof) throw new RuncastError('unauthenticated')
         request.identity = check(await unlessRevoked(await proof.identify()))
       } catch (error) {
-        app.countStranger(request)
+        app.countUnauthenticated(request)
         throw error
       }
     }
-    app.decorate('identify', identifiedAs(asUser))
-    app.decorate('identifyWorker', identifiedAs(asWorker))
+    app.decorate('identify', identifyAs(asUser))
+    app.decorate('identifyWorker', identifyAs(asWorker))
   },
   { name: 'identify', dependencies: ['origins', 'rate-limit'] },
 )

@@ -4,12 +4,15 @@ import { Compile } from 'typebox/compile'
 import { RuncastError } from '../../protocol/codes.js'
 import { accessClaims, headerOf, type KeySource, PUBLIC_KEY_ALGORITHMS, type PublicKey, publicKeyOf, type TokenHeader } from './keys.js'
 
-/** How long keys hold, how long they hold while the server cannot be asked, and how often it is asked about a key that it did not have. */
+/**
+ * How long keys are valid, how long if the server is unavailable, and the minimum interval between lookups of unknown
+ * keys.
+ */
 const KEYS_FRESH_MS = 10 * 60_000
 const KEYS_STALE_MS = 3600_000
 const UNKNOWN_KEY_MS = 5000
 const FETCH_TIMEOUT_MS = 3000
-/** A server that did not answer with keys is left alone for so long: a storm of tokens is no storm of requests. */
+/** Delay after a failed request, so that many tokens do not cause many requests. */
 const RETRY_MS = 1000
 
 const Unknown = Type.Optional(Type.Unknown())
@@ -18,7 +21,7 @@ const JwkSet = Compile(Type.Object({ keys: Type.Array(JwkSchema) }))
 
 export interface KeyServerOptions {
   readonly unknownKeyMs?: number
-  /** ms of a clock that is never set. */
+  /** Monotonic clock, in ms. */
   readonly elapsed?: () => number
 }
 
@@ -27,8 +30,9 @@ interface NamedKey extends PublicKey {
 }
 
 /**
- * The keys of a server that rotates them (JWK Set, RFC 7517). A key that is not known is asked for, at most every few seconds. While the server cannot be reached
- * the keys that are known go on for an hour, and a token of any other key is `overloaded`. A key that the server has withdrawn holds ten minutes more at most.
+ * Verifies tokens with the keys of a JWK Set (RFC 7517) from a server that may rotate them. An unknown key causes a
+ * request, at most every few seconds. While the server is unavailable, known keys stay valid for an hour, and tokens of
+ * unknown keys are `overloaded`. A withdrawn key stays valid for at most ten minutes.
  */
 export function keyServerSource(url: string, onFault: (error: unknown) => void, options: KeyServerOptions = {}): KeySource {
   const server = new KeyServer(url, onFault, options)
@@ -56,22 +60,25 @@ class KeyServer {
     this.#elapsed = elapsed
   }
 
-  /** Those that may have signed a token with this header: several while they rotate and it names none. Rejects with `overloaded` where only the server could tell. */
+  /**
+   * Keys that may have signed a token with this header: several if the header names none. Rejects with `overloaded` if
+   * only the unavailable server could decide.
+   */
   async keysFor(header: TokenHeader): Promise<readonly PublicKey[]> {
     const known = this.#matching(header)
     const ageMs = this.#elapsed() - this.#fetchedAt
-    // What it did not have a moment ago it does not have now.
+    // The keys were fetched just now, so the server does not have this key either.
     if (ageMs < KEYS_FRESH_MS && (known.length > 0 || ageMs < this.#unknownKeyMs)) return known
     if (await this.#fetch()) return this.#matching(header)
     if (known.length > 0 && ageMs < KEYS_STALE_MS) return known
-    throw new RuncastError('overloaded', 'The keys of tokens cannot be read right now; try again later.')
+    throw new RuncastError('overloaded', 'The keys that verify tokens cannot be fetched right now; try again later.')
   }
 
   #matching({ alg, kid }: TokenHeader): readonly PublicKey[] {
     return this.#keys.filter((key) => key.algorithm === alg && (kid === undefined || key.kid === kid))
   }
 
-  /** Whether the keys are those that the server has now. One request for all who ask. */
+  /** Resolves to whether the keys are up to date. Concurrent callers share one request. */
   #fetch(): Promise<boolean> {
     this.#fetching ??= this.#fetchOnce().finally(() => {
       this.#fetching = undefined
@@ -94,13 +101,13 @@ class KeyServer {
   }
 }
 
-/** Keys of other kinds, and for other uses, are left out. Rejects where the answer is no set of keys. */
+/** Skips keys of other types and for other uses. Rejects if the response is not a JWK Set. */
 async function fetchKeys(url: string): Promise<readonly NamedKey[]> {
   const headers = { accept: 'application/jwk-set+json, application/json' }
   const response = await fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) })
   const body: unknown = await response.json().catch(() => undefined)
   if (response.status !== 200 || !JwkSet.Check(body))
-    throw new Error(`the server of JWT_JWKS_URL answered ${response.status}, no set of keys`)
+    throw new Error(`JWT_JWKS_URL: expected a JWK Set with status 200, got status ${response.status}`)
   return body.keys.flatMap((jwk) => keyOf(jwk) ?? [])
 }
 
@@ -111,10 +118,10 @@ function keyOf(jwk: Static<typeof JwkSchema>): NamedKey | null {
   return key && (alg ?? key.algorithm) === key.algorithm ? { ...key, kid } : null
 }
 
-/** Null for a key that cannot be read: it may be of a kind that Node does not know, and those beside it count all the same. */
+/** Null for a key that cannot be read: Node may not support its type. The other keys of the set are still used. */
 function readJwk(jwk: object): PublicKey | null {
   try {
-    return publicKeyOf(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })) // Node looks at each field
+    return publicKeyOf(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })) // Node validates each field
   } catch {
     return null
   }

@@ -9,30 +9,33 @@ import { UserId } from '../../protocol/user-id.js'
 import type { Revocations } from '../../storage/revocations.js'
 import { identify } from './identify.js'
 
-/** Whom a server has let in, by its own login. */
+/** A user that a server has authenticated by its own login. */
 export interface LoggedIn {
-  /** The user's id: 1 to 256 characters. Owns the jobs that are submitted with it. */
+  /** The user's id: 1 to 256 characters. It owns the jobs that the user submits. */
   readonly sub: string
-  /** `user` sees own jobs, `admin` all jobs, `worker` claims jobs and does nothing else. */
+  /** `user` sees own jobs, `admin` all jobs, `worker` only claims jobs. */
   readonly role: Role
-  /** When sockets and streams of this login end; a number is in ms since the epoch. Without it they end after 15 minutes. The login is asked again when a client reconnects. */
+  /**
+   * When sockets and streams of this login end; a number is in ms since the epoch. Default: after 15 minutes. The login
+   * is read again when a client reconnects.
+   */
   readonly expiresAt?: number | Date
 }
 
-/** Reads the login of a request. Null, or an error, is answered with 401; a `RuncastError` with its own status. */
+/** Reads the login of a request. Null or an error is answered with 401, a `RuncastError` with its own status. */
 export type Authenticate<Request> = (request: Request) => LoggedIn | null | undefined | Promise<LoggedIn | null | undefined>
 
 export interface LoginOptions {
   readonly authenticate: Authenticate<unknown>
-  /** How long a session lives whose login does not say when it ends, in ms. */
+  /** Duration of sessions whose login has no `expiresAt`, in ms. */
   readonly sessionMs: number
   readonly revocations: Revocations
 }
 
-/** How long a session without `expiresAt` lives. */
+/** Duration of a session without `expiresAt`. */
 export const DEFAULT_SESSION_MS = 15 * 60_000
 
-/** The last moment that a `Date` can tell. */
+/** The last moment that a `Date` can represent. */
 const MAX_DATE_MS = 8_640_000_000_000_000
 
 const Answer = Compile(
@@ -43,10 +46,13 @@ const Answer = Compile(
   }),
 )
 
-/** Identities by the login of the server that the hub is mounted in. It is asked for every request and for every new socket; nothing of its answers is kept. */
+/**
+ * Authenticates by the login of the server in which the hub is mounted. The login is read for every request and every
+ * new socket. Nothing is cached.
+ */
 export const login = fp(
   async (app: FastifyInstance, { authenticate, sessionMs, revocations }: LoginOptions) => {
-    const ask = async (request: FastifyRequest): Promise<Identity> => {
+    const authenticateLogin = async (request: FastifyRequest): Promise<Identity> => {
       const answer = await answerOf(request, () => authenticate(app.visitorOf(request).request))
       if (!answer) throw new RuncastError('unauthenticated', 'Log in first.')
       const now = Date.now()
@@ -54,33 +60,33 @@ export const login = fp(
       const expiresAt = given instanceof Date ? given.getTime() : given
       if (!Answer.Check({ sub, role, ...(expiresAt !== undefined && { expiresAt }) }))
         throw new TypeError(
-          'authenticate: expected null or { sub: 1 to 256 characters, role: user, admin or worker, expiresAt?: a Date or ms }',
+          'authenticate: expected null or { sub: 1 to 256 characters, role: user, admin or worker, expiresAt?: Date or ms }',
         )
       if (expiresAt !== undefined && expiresAt <= now) throw new RuncastError('expired')
-      // The login holds now, so it is as new as can be: a revocation ends what is open, and this login decides about the next request.
+      // The login is valid now. A revocation closes open connections; the login decides about the next request.
       return { sub, role, expiresAt: expiresAt ?? now + sessionMs, issuedAt: now }
     }
-    const proofOf = (request: FastifyRequest): Proof => ({ key: keyOf(request), identify: () => ask(request) })
-    const noTokens = async () => {
-      throw new RuncastError('unauthenticated', 'This hub takes no tokens: it uses the login of its server.')
+    const proofOf = (request: FastifyRequest): Proof => ({ key: keyOf(request), identify: () => authenticateLogin(request) })
+    const rejectToken = async () => {
+      throw new RuncastError('unauthenticated', 'This hub does not accept tokens; it uses the login of its server.')
     }
-    await app.register(identify, { proofOf, authenticate: noTokens, revocations })
+    await app.register(identify, { proofOf, authenticate: rejectToken, revocations })
   },
   { name: 'login', dependencies: ['visitors'] },
 )
 
-/** Null where the login throws, which is logged. */
-async function answerOf(request: FastifyRequest, ask: () => ReturnType<Authenticate<unknown>>): Promise<LoggedIn | null | undefined> {
+/** Null if the login throws, which is logged. */
+async function answerOf(request: FastifyRequest, read: () => ReturnType<Authenticate<unknown>>): Promise<LoggedIn | null | undefined> {
   try {
-    return await ask()
+    return await read()
   } catch (error) {
     if (error instanceof RuncastError) throw error
-    request.log.warn({ err: error }, 'authenticate failed: the request is answered with 401')
+    request.log.warn({ err: error }, 'authenticate threw an error; the request is answered with 401')
     return null
   }
 }
 
-/** What a login is remembered by where it is refused again and again: the headers that can carry one. */
+/** Identifies a login that is rejected repeatedly: the headers that can carry one. */
 function keyOf({ headers }: FastifyRequest): string {
   return JSON.stringify([headers.cookie, headers.authorization])
 }

@@ -3,26 +3,38 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
 export interface OriginsOptions {
-  /** Origins of pages that may connect, beside the hub's own; empty for all. */
+  /** Origins of pages that may connect besides the hub's own; empty for all. */
   readonly allowed: readonly string[]
-  /** Where clients reach the hub, with the prefix of its paths; empty where that is what a request says itself. */
+  /** The URL at which clients reach the hub, with the prefix of its paths. Empty to use the address of each request. */
   readonly publicUrl: string
-  /** Where the hub is mounted in another server; empty where it has a server of its own. */
+  /** The path at which the hub is mounted in another server; empty if it has its own. */
   readonly prefix: string
-  /** Whether a login may come by itself, as a cookie does: then pages of other origins are refused unless listed, and an empty list lets in none. */
+  /**
+   * Whether browsers may send the login by themselves, as a cookie. Then other origins are rejected unless listed, also
+   * with an empty list.
+   */
   readonly isStrict: boolean
 }
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What begins the path of each link: what a proxy takes off, or where the hub is mounted. Without a slash at its end. */
+    /** Prefix of each link: the path that a proxy removes, or the mount path. Without a trailing slash. */
     publicPath: string
-    /** Whether upgrades of other pages are refused before the handshake. */
+    /** Whether upgrades from other origins are rejected before the handshake. */
     isStrictOrigin: boolean
-    /** False for a request of a page whose origin is not allowed. A request without the header `Origin` comes from no page, or from one of the hub's own. */
+    /**
+     * False for a request from a page whose origin is not allowed. A request without `Origin` is not from a page of
+     * another origin.
+     */
     mayConnectFrom(request: FastifyRequest): boolean
-    /** True for a request of a page that is trusted by name: whatever a browser adds by itself, a cookie, counts only then. */
+    /**
+     * True for a request from an explicitly trusted page. Only then is a cookie accepted, since browsers add it by
+     * themselves.
+     */
     isTrustedPage(request: FastifyRequest): boolean
   }
 }
@@ -31,14 +43,14 @@ const CORS = {
   methods: ['GET', 'HEAD', 'POST', 'DELETE'],
   allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID'],
   exposedHeaders: ['Location', 'Retry-After'],
-  /** Seconds for which a browser need not ask again. */
+  /** Seconds for which a browser caches the preflight response. */
   maxAge: 600,
   strictPreflight: false,
 }
 
 /**
- * Which pages may speak to the hub from a browser, by exact origin (RFC 6454), and what a browser is told of it (CORS). The hub's own pages may always. An empty
- * list lets all in, since a token is what counts, and lets none bring a cookie.
+ * Which pages may use the hub from a browser, by exact origin (RFC 6454), with the matching CORS headers. The hub's own
+ * pages always may. With an empty list, all pages may connect with a token, and none with a cookie.
  */
 export const origins = fp(
   async (app: FastifyInstance, { allowed, publicUrl, prefix, isStrict }: OriginsOptions) => {
@@ -51,12 +63,13 @@ export const origins = fp(
     app.decorate('isStrictOrigin', isStrict)
     app.decorate('isTrustedPage', (request: FastifyRequest) => {
       const { origin, 'sec-fetch-site': site } = request.headers
-      // A browser sends no Origin with a GET of the same origin, and no page can make it send this instead (Fetch Metadata).
+      // A browser omits `Origin` in GET requests of the same origin. Pages cannot set `Sec-Fetch-Site` (Fetch
+      // Metadata).
       if (origin === undefined) return ['GET', 'HEAD'].includes(request.method) && site === 'same-origin'
       return allowed.includes(origin) || isOwn(request, origin)
     })
     app.decorate('mayConnectFrom', (request: FastifyRequest) => {
-      if (isStrict) return request.headers.origin === undefined ? mayComeWithoutOrigin(request) : app.isTrustedPage(request)
+      if (isStrict) return request.headers.origin === undefined ? mayConnectWithoutOrigin(request) : app.isTrustedPage(request)
       return allowed.length === 0 || request.headers.origin === undefined || app.isTrustedPage(request)
     })
     if (allowed.length === 0 && !isStrict) return app.register(cors, { ...CORS, origin: '*' })
@@ -72,10 +85,11 @@ export const origins = fp(
 )
 
 /**
- * Whether a request without `Origin` may use a login that a browser adds by itself. `Sec-Fetch-Site` says whose page sends it, and no page can set it; an old
- * browser sends neither, so a write needs one of the two. A bearer token is never added by itself.
+ * Whether a request without `Origin` may use a login that the browser adds by itself. `Sec-Fetch-Site` names the
+ * relation to the sending page, and pages cannot set it. Old browsers send neither header, so writes require one of
+ * them. A bearer token is never added by the browser itself.
  */
-function mayComeWithoutOrigin({ method, headers }: FastifyRequest): boolean {
+function mayConnectWithoutOrigin({ method, headers }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site']
   const isRead = method === 'GET' || method === 'HEAD'
   if (site !== undefined) return site === 'same-origin' || (isRead && site === 'none')

@@ -5,8 +5,8 @@ import { RuncastError } from '../../protocol/codes.js'
 import { wantsEventStream } from '../routes/negotiate.js'
 
 /**
- * Refuses parameters that a route does not know: of those that page or write, since a filter that is passed over gives a wrong answer. Sockets and streams pass over
- * them: addresses of those are made by libraries, which add some of their own.
+ * Rejects unknown query parameters on routes that write or return pages: an ignored filter would give a wrong result.
+ * Sockets and streams ignore them, since client libraries add parameters of their own.
  */
 export const query = fp(
   async (app: FastifyInstance) => {
@@ -27,9 +27,9 @@ export const query = fp(
   { name: 'query' },
 )
 
-/** The parameters of a route; null where any are passed over. Every route takes its token as one. */
+/** The query parameters of a route; null if unknown ones are ignored. Every route accepts `token`. */
 function knownBy({ method, schema }: RouteOptions): string[] | null {
-  const querystring = schema?.querystring as TSchema | undefined // as all schemas of this server
+  const querystring = schema?.querystring as TSchema | undefined // all schemas of this server are TypeBox schemas
   const names = querystring && Type.IsObject(querystring) ? Object.keys(querystring.properties) : []
   const writes = [method].flat().some((name) => !['GET', 'HEAD', 'OPTIONS'].includes(name))
   return querystring || writes ? [...new Set([...names, 'token'])].toSorted() : null

@@ -1,14 +1,14 @@
 import { type FastifyBaseLogger, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
 
 /**
- * What is left out of every logged error: a request that cannot be parsed, which comes along as a whole, and the command that Redis has refused, with its
- * arguments: a password, the input of a job.
+ * Fields removed from logged errors: the raw bytes of a malformed request, and Redis commands with their arguments,
+ * which may hold a password or the input of a job.
  */
 export const redact = { paths: ['err.rawPacket', 'err.command', 'err.previousErrors', 'err.lastNodeError'], remove: true }
 
 /**
- * Logging of requests: by the pattern of their route. Nothing that a client chose freely, no path, query, header or body, comes into a line, so that no token can,
- * however it is encoded. `host`: logger of a server that logs its requests itself.
+ * Logs requests by the pattern of their route. Nothing that a client chooses freely (path, query, header, body) is
+ * logged, so no token is either, however it is encoded. `host`: logger of a server that logs its requests itself.
  */
 export function requestLogging(
   level: string,

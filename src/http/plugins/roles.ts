@@ -1,8 +1,8 @@
 import type { Role } from '../../core/identity.js'
 
-/** Where a token says its role, and what it says there for the roles that are none of an ordinary user. */
+/** Where a token names its role, and the values of the roles other than `user`. */
 export interface RoleNames {
-  /** Name of a claim, or a path to it with dots between. */
+  /** Name of a claim, or a path to it, separated by dots. */
   readonly claim: string
   readonly admin: string
   readonly worker: string
@@ -11,8 +11,8 @@ export interface RoleNames {
 export const DEFAULT_ROLE_NAMES: RoleNames = { claim: 'role', admin: 'admin', worker: 'worker' }
 
 /**
- * The role of a token's claims; null where it cannot be read. A list may hold roles of other systems, and so may a claim of another name than ours: who is neither
- * admin nor worker there is a user. The claim `role` as a text is ours, and has to be one of the three.
+ * The role in a token's claims; null if it is invalid. A list, or a claim with another name than `role`, may hold roles
+ * of other systems, so unknown values mean `user`. The claim `role` as a string must be one of the three.
  */
 export function roleIn(claims: object, { claim, admin, worker }: RoleNames): Role | null {
   const value = valueAt(claims, claim)
@@ -25,12 +25,12 @@ export function roleIn(claims: object, { claim, admin, worker }: RoleNames): Rol
   return isOurs && value !== 'user' ? null : 'user'
 }
 
-/** The claim that says a role. */
+/** The claim that names a role. */
 export function claimOf({ claim, ...names }: RoleNames, role: 'admin' | 'worker'): Record<string, unknown> {
   return { [claim]: names[role] }
 }
 
-/** A claim by its name, which may itself hold dots, else by the path. */
+/** A claim by its name, which may contain dots, else by the path. */
 function valueAt(claims: object, path: string): unknown {
   if (Object.hasOwn(claims, path)) return (claims as Record<string, unknown>)[path]
   return path.split('.').reduce<unknown>((value, name) => {

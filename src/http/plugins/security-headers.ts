@@ -2,13 +2,15 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** Answers are data: a browser that is made to show one runs and loads nothing, frames it nowhere, and keeps it in no cache. */
+/**
+ * Security headers. Responses are data: a browser that displays one must not run, load or frame anything, nor cache it.
+ */
 export const securityHeaders = fp(
   async (app: FastifyInstance, { isHttps }: { isHttps: boolean }) => {
     await app.register(helmet, {
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
       xFrameOptions: { action: 'deny' },
-      // Not where the hub cannot know that there is TLS in front of it.
+      // Only if TLS in front of the hub is known.
       strictTransportSecurity: isHttps,
     })
     app.addHook('onRequest', (_request, reply, done) => {

@@ -14,7 +14,7 @@ import type { Admission } from '../../storage/admission.js'
 import { REVOKED, type Revocations } from '../../storage/revocations.js'
 import type { Via } from './counting.js'
 
-/** What decides, over all nodes, who comes in and who may stay. */
+/** Limits and checks of connections, over all nodes. */
 export interface Guards {
   readonly admission: Admission
   readonly revocations: Revocations
@@ -26,22 +26,34 @@ export interface SessionsOptions {
   readonly hub: Hub
   readonly policy: Policy
   readonly limits: SessionLimits
-  /** How long clients may take to move when the node stops. */
+  /** Time for clients to move to another node when this one stops. */
   readonly drainMs: number
-  /** How long it is there for requests at least. */
-  readonly drainLeastMs: number
+  /** Minimum time for which a stopping node keeps answering requests. */
+  readonly minDrainMs: number
 }
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The sessions of this node. */
+    /** Open sessions of this node. */
     sessions: ReadonlySet<Session>
-    /** Empties the node: takes nobody any more, and moves its clients to others, see `drain`. Requests are answered meanwhile. Resolves when nobody is left. */
+    /**
+     * Drains the node: it accepts no more clients and moves its own to other nodes, see `drain`. Requests are still
+     * answered. Resolves when no client is left.
+     */
     drain(): Promise<void>
-    /** Refuses a connection to whoever has this proof, a token or an origin: at once, or later where that repeats. The function that it returns calls that off. */
-    refuse(request: FastifyRequest, proof: string, tell: () => void): () => void
-    /** Makes the session of a connection, with what the request proves itself with. Whoever owns the connection calls `start`, and `forget` when it is gone. `onIdentified`: its client has proved who it is. */
+    /**
+     * Rejects a connection by calling `report`, at once, or later if rejections of this proof (a token or an origin)
+     * repeat. The returned function cancels it.
+     */
+    refuse(request: FastifyRequest, proof: string, report: () => void): () => void
+    /**
+     * Creates the session of a connection, with the credentials of the request. The caller calls `start`, and `forget`
+     * when the connection is gone. `onIdentified` is called when the client is authenticated.
+     */
     buildSession(
       via: Via,
       transport: Transport,
@@ -52,15 +64,15 @@ declare module 'fastify' {
   }
 }
 
-/** Sessions, whatever their transport. Those that are open when the server closes end with 1012. */
+/** Creates and counts sessions of all transports. Open ones are closed with 1012 when the server closes. */
 export const sessions = fp(
-  async (app: FastifyInstance, { hub, policy, limits, drainMs, drainLeastMs, guards }: SessionsOptions) => {
+  async (app: FastifyInstance, { hub, policy, limits, drainMs, minDrainMs, guards }: SessionsOptions) => {
     const open = new Set<Session>()
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
     const refusals = new RepeatedRefusals(systemClock)
-    app.decorate('refuse', (request: FastifyRequest, proof: string, tell: () => void) => {
-      return refusals.refuse(app.visitorOf(request).ip, digestOf(proof), tell)
+    app.decorate('refuse', (request: FastifyRequest, proof: string, report: () => void) => {
+      return refusals.refuse(app.visitorOf(request).ip, digestOf(proof), report)
     })
     app.decorate(
       'buildSession',
@@ -75,7 +87,7 @@ export const sessions = fp(
           ...(proof && { proof }),
           ...(onIdentified && { onIdentified }),
           refusals: {
-            refuse: (proof, tell) => app.refuse(request, proof, tell),
+            refuse: (proof, report) => app.refuse(request, proof, report),
             forget: (proof) => refusals.forget(app.visitorOf(request).ip, digestOf(proof)),
           },
           onFault: (error) => request.log.error(error),
@@ -98,11 +110,13 @@ export const sessions = fp(
     let drained: Promise<unknown> | undefined
     app.decorate('drain', async () => {
       guards.upgrades.drain()
-      // From here on an upgrade is an ordinary request. To one that comes while it closes Fastify answers 503 itself, without the hook that ends its socket.
+      // Upgrades become ordinary requests. While it closes, Fastify answers upgrades with 503 itself and skips the hook
+      // that ends their sockets.
       app.server.removeAllListeners('upgrade')
       refusals.release()
-      // The shares go back first, so that the clients find places on the nodes that they move to; a Redis that is away delays nobody.
-      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, drainLeastMs)])
+      // Slots are freed first, so that clients find slots on other nodes. An unavailable Redis does not delay the
+      // drain.
+      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, minDrainMs)])
       await drained
     })
     app.addHook('preClose', async () => {
@@ -113,7 +127,7 @@ export const sessions = fp(
   { name: 'sessions', dependencies: ['identify', 'counting'] },
 )
 
-/** What is remembered of a token: short, and no secret. */
+/** Rejected tokens are remembered by digest: short, and no secret. */
 function digestOf(proof: string): string {
   return createHash('sha256').update(proof).digest('base64url').slice(0, 22)
 }

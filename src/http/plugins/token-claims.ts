@@ -5,9 +5,12 @@ import { RuncastError } from '../../protocol/codes.js'
 import { UserId } from '../../protocol/user-id.js'
 import { DEFAULT_ROLE_NAMES, type RoleNames, roleIn } from './roles.js'
 
-/** The last second that a `Date` can tell. */
+/** The last second that a `Date` can represent. */
 const MAX_DATE_S = 8_640_000_000_000
-/** How far the issuer's clock may be ahead of ours. A token of the future would outlive "all that were issued before now". */
+/**
+ * Maximum clock skew of the issuer. A token issued in the future would survive a revocation of all tokens issued before
+ * now.
+ */
 const MAX_AHEAD_MS = 5 * 60_000
 
 const Claims = Compile(
@@ -22,24 +25,28 @@ const Claims = Compile(
   }),
 )
 
-/** What a token has to say; an empty text asks for nothing. */
+/** Required values of claims; an empty string requires nothing. */
 export interface ExpectedClaims {
   readonly issuer: string
-  /** One of the token's, where it has several. */
+  /** Must be one of the token's audiences. */
   readonly audience: string
-  /** Without it those of our own tokens. */
+  /** Default: the role names of the hub's own tokens. */
   readonly roles?: RoleNames
 }
 
-/** Whom the claims of a genuine token (RFC 7519, section 4.1) speak for at `now`. Throws `unauthenticated` or `expired`. */
+/**
+ * The identity of a token with a valid signature at `now` (RFC 7519, section 4.1). Throws `unauthenticated` or
+ * `expired`.
+ */
 export function identityOf(claims: unknown, expected: ExpectedClaims, now: number): Identity {
   const { roles = DEFAULT_ROLE_NAMES } = expected
   const role = Claims.Check(claims) ? roleIn(claims, roles) : null
   if (!Claims.Check(claims) || role === null)
-    throw new RuncastError('unauthenticated', `The claims sub, exp, ${roles.claim}, iat, nbf or jti of the token are missing or wrong.`)
-  if (expected.issuer !== '' && claims.iss !== expected.issuer) throw new RuncastError('unauthenticated', 'The token is of another issuer.')
+    throw new RuncastError('unauthenticated', `One of the token claims sub, exp, ${roles.claim}, iat, nbf, jti is missing or invalid.`)
+  if (expected.issuer !== '' && claims.iss !== expected.issuer)
+    throw new RuncastError('unauthenticated', 'The iss of the token is not the expected issuer.')
   if (expected.audience !== '' && ![claims.aud].flat().includes(expected.audience))
-    throw new RuncastError('unauthenticated', 'The token is for another audience.')
+    throw new RuncastError('unauthenticated', 'The aud of the token does not contain the expected audience.')
   const issuedAt = (claims.iat ?? 0) * 1000
   if (issuedAt > now + MAX_AHEAD_MS || (claims.nbf ?? 0) * 1000 > now)
     throw new RuncastError('unauthenticated', 'The token is not valid yet.')

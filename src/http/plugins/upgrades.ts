@@ -3,45 +3,55 @@ import fp from 'fastify-plugin'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { RuncastError } from '../../protocol/codes.js'
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** A WebSocket is served here. */
+    /** This route serves a WebSocket. */
     isSocket?: boolean
   }
   interface FastifyInstance {
-    /** Asks for a place on this node for a live connection: null, or the reason why there is none, with `Retry-After` set on the answer. `isStranger`: its client is still to prove who it is. */
-    rejectUpgrade(request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): RuncastError | null
+    /**
+     * Requests a slot for a live connection on this node. Null if there is one, else the error, with `Retry-After` set
+     * on the reply. `isAnonymous`: the client is not authenticated yet.
+     */
+    rejectUpgrade(request: FastifyRequest, reply: FastifyReply, isAnonymous?: boolean): RuncastError | null
   }
 }
 
-/** Answers a WebSocket upgrade that a node does not take with 503 and `Retry-After`, before the handshake: the one case in which a socket is not accepted first. */
+/**
+ * Rejects upgrades that the node cannot accept with 503 and `Retry-After`, before the handshake. All other sockets are
+ * accepted before they are closed with a code.
+ */
 export const upgrades = fp(
   async (app: FastifyInstance, { limit }: { limit: UpgradeLimit }) => {
-    app.decorate('rejectUpgrade', (request: FastifyRequest, reply: FastifyReply, isStranger?: boolean): RuncastError | null => {
-      const seconds = limit.refuse(app.visitorOf(request).ip, app.sessions.size, isStranger)
+    app.decorate('rejectUpgrade', (request: FastifyRequest, reply: FastifyReply, isAnonymous?: boolean): RuncastError | null => {
+      const seconds = limit.refuse(app.visitorOf(request).ip, app.sessions.size, isAnonymous)
       if (seconds === null) return null
       void reply.header('retry-after', String(seconds))
-      const why = limit.draining ? 'This server is stopping' : 'This server takes no more sockets right now'
+      const why = limit.draining ? 'This server is stopping' : 'This server accepts no more sockets right now'
       return new RuncastError(limit.draining ? 'restart' : 'overloaded', `${why}; try again after ${seconds} s.`)
     })
-    // Not async: between this look and the socket that is added no other request may come.
+    // Synchronous: no other request may run between this check and the creation of the socket.
     app.addHook('onRequest', (request, reply, done) => {
       const isUpgrade = request.headers.upgrade?.toLowerCase() === 'websocket'
       if (!isUpgrade) return done()
-      const refusal = app.rejectUpgrade(request, reply, true)
-      if (refusal) return done(refusal)
-      // Its browser would send a login along. No code could tell its page why: it is not to open a socket at all.
+      const failure = app.rejectUpgrade(request, reply, true)
+      if (failure) return done(failure)
+      // The browser would send the login along. It must not open a socket, although its page cannot read the reason.
       if (app.isStrictOrigin && !app.mayConnectFrom(request))
-        return done(new RuncastError('forbidden', 'Pages of this origin are not allowed.'))
-      // The WebSocket plugin would accept it, close it without a code, and log its address with the token.
+        return done(new RuncastError('forbidden', 'Pages of this origin may not connect.'))
+      // The WebSocket plugin would accept it, close it without a code, and log its URL with the token.
       done(
         request.routeOptions.config.isSocket || request.is404
           ? undefined
-          : new RuncastError('no_route', 'There is no WebSocket at this address.'),
+          : new RuncastError('no_route', 'No WebSocket is served at this address.'),
       )
     })
   },
-  // After the WebSocket plugin, whose own hook has to know the request: it closes the TCP socket of an upgrade that was refused.
+  // Registered after the WebSocket plugin, whose hook must see the request first: it closes the TCP socket of a
+  // rejected upgrade.
   { name: 'upgrades', dependencies: ['sockets'] },
 )

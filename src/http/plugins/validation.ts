@@ -6,8 +6,8 @@ import { RuncastError } from '../../protocol/codes.js'
 import { asPlainJson, NestedTooDeep, parseJson } from '../../protocol/json.js'
 
 /**
- * Reads what comes in: bodies by the one parser, then each part by its TypeBox schema, with defaults filled in and integers of query and path read. Answers keep
- * their shape by their types.
+ * Parses and validates requests: bodies by the one JSON parser, then each part by its TypeBox schema, with defaults
+ * filled in and integers of query and path converted. Responses are not validated; their types ensure their shape.
  */
 export const validation = fp(
   async (app: FastifyInstance) => {
@@ -21,28 +21,31 @@ export const validation = fp(
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-/** The value of a JSON body; undefined where there is no body. Throws `bad_request` for what is not JSON in UTF-8, `invalid` for what nests too deep and NaN. */
+/**
+ * The value of a JSON body; undefined if it is empty. Throws `bad_request` if it is not JSON in UTF-8, and `invalid`
+ * for NaN and for nesting that is too deep.
+ */
 function readBody(body: Buffer): unknown {
   if (body.length === 0) return undefined
   try {
     return parseJson(decoder.decode(body))
   } catch (error) {
     if (error instanceof NestedTooDeep) throw new RuncastError('invalid', `The body is ${error.message}.`)
-    // A TypeError of the decoder, a SyntaxError of the parser: either quotes some characters of the body.
+    // TypeError comes from the decoder, SyntaxError from the parser; both may quote characters of the body.
     if (error instanceof TypeError) throw new RuncastError('bad_request', 'The body is not valid UTF-8.')
     if (error instanceof SyntaxError) throw new RuncastError('bad_request', `The body is not JSON: ${error.message}`)
     throw error
   }
 }
 
-/** A validator for one part of a request. Its error is a `RuncastError`. */
+/** Returns a validator for one part of a request. Its error is a `RuncastError`. */
 export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   return httpPart === 'body' ? bodyValidator(schema) : textsValidator(schema, `/${httpPart}`)
 }
 
 type Validate = (data: unknown) => { value: unknown } | { error: RuncastError }
 
-/** A validator of bodies. `exact`: a field that keeps its numbers as they were written; whoever it is for checks it. */
+/** Returns a validator for bodies. `exact`: a field whose numbers keep their original text, for a later check. */
 export function bodyValidator(schema: TSchema, exact?: string): Validate {
   const checker = new Checker(schema)
   return (data) => {
@@ -55,7 +58,7 @@ export function bodyValidator(schema: TSchema, exact?: string): Validate {
   }
 }
 
-/** A validator of the texts of a query, a path or headers. */
+/** Returns a validator for the strings of a query, a path or headers. */
 function textsValidator(schema: TSchema, at: string): Validate {
   const checker = new Checker(schema)
   return (data) => validated(checker, withIntegers(schema, { ...(data as object) }), at)
@@ -72,7 +75,10 @@ function plainBut(data: unknown, exact: string): unknown {
   return { ...(asPlainJson(rest, '', 'double') as object), [exact]: kept }
 }
 
-/** Texts of query or path, those that are integers as the schema wants them read. Nothing is guessed: `1.9`, `true` and nothing at all stay what they are. */
+/**
+ * Converts strings to integers where the schema has an integer. Strings such as `1.9`, `true` and the empty string are
+ * not converted.
+ */
 function withIntegers(schema: TSchema, texts: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const properties = Type.IsObject(schema) ? schema.properties : {}
   const isRead = (name: string, text: unknown) => Type.IsInteger(properties[name]) && typeof text === 'string' && /^-?[0-9]+$/.test(text)

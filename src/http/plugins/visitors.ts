@@ -2,25 +2,28 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** The sender of a request, and the address that it asked, as the server in front of the hub sees them. */
+/** The sender of a request and the requested address, as seen by the server in front of the hub. */
 export interface Visitor {
-  /** The request of that server's framework: what its login reads. */
+  /** The framework's request object, for the login of that server. */
   readonly request: unknown
   readonly ip: string
   readonly protocol: string
-  /** Host and port, as in the header `Host`. */
+  /** Host and port, as in the `Host` header. */
   readonly host: string
 }
 
-/** @internal Of our own instance: not in the declarations, where it would hold for the servers of others. */
+/**
+ * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
+ * server.
+ */
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Of a hub that is mounted in another server that server's view, else its own. */
+    /** The host server's view for a mounted hub, else the hub's own. */
     visitorOf(request: FastifyRequest): Visitor
   }
 }
 
-/** Who asks. A server that the hub is mounted in knows it better: it has its own trust in proxies and its own sessions. */
+/** Describes the sender of a request. A host server knows it better: it has its own proxy trust and sessions. */
 export const visitors = fp(
   async (app: FastifyInstance, { known }: { known: (raw: IncomingMessage) => Visitor | undefined }) => {
     app.decorate('visitorOf', (request: FastifyRequest): Visitor => {

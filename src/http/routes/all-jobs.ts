@@ -10,7 +10,7 @@ import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { type JobResource, jobResource, viewOf } from './job-resource.js'
 
-/** Jobs of every kind, each in the dialect of its kind: `/api/jobs`. */
+/** Jobs of all kinds, each in the dialect of its kind: `/api/jobs`. */
 export const allJobs: JobResource = {
   kind: null,
   base: '/api/jobs',
@@ -26,7 +26,7 @@ export const allJobs: JobResource = {
 
 const Path = Type.Object({ id: Type.String() })
 
-/** REST of jobs of every kind: submit, pause and resume, and what can be done with any job. */
+/** REST routes for jobs of all kinds: submit, pause, resume, and the routes of every job. */
 export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobService; readonly policy: Policy }> = async (
   app,
   { jobs, policy },
@@ -46,19 +46,21 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
     headers: IdempotencyHeaders,
     body: Type.Union(jobs.kinds.all.map(({ name, input }) => submitOf(Type.Literal(name), input))),
   }
-  // The input is its kind's, and is checked in full by the submit; what a configured solver takes it alone knows, with numbers as they were written.
+  // Submit validates the input in full. Only a configured solver knows its own input, which keeps the text of its
+  // numbers.
   const checkBody = bodyValidator(submitOf(Type.Enum([...jobs.kinds.names]), Type.Unknown()), 'input')
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler }, async (request, reply) => {
-    const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown } // by the schema
+    // validated by the schema
+    const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown }
     const { job_timeout_s: timeoutS, ...given } = body
     const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
     return enqueue({ app, request, reply }, allJobs, () => jobs.submit(submission))
   })
 
   for (const [path, to, summary] of [
-    ['pause', 'paused', 'Begin nothing more until it is resumed; what is computed goes on to its end. Of kinds in steps'],
-    ['resume', 'running', 'Go on'],
+    ['pause', 'paused', 'Start no more child jobs until it is resumed; running ones finish. For kinds in steps'],
+    ['resume', 'running', 'Resume'],
   ] as const) {
     app.post(`/:id/${path}`, { schema: { tags, summary, params: Path } }, async (request, reply) => {
       const { id } = request.params

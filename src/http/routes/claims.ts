@@ -8,17 +8,20 @@ import { stringifyJson } from '../../protocol/json.js'
 import { bodyValidator } from '../plugins/validation.js'
 
 export interface ClaimRoutesOptions {
-  /** Those that may be claimed. */
+  /** Kinds that may be claimed. */
   readonly kinds: readonly Kind[]
   readonly claims: ClaimService
-  /** Most bytes of a post: what a message may have. */
+  /** Maximum bytes of a report, which is the maximum of a message. */
   readonly maxPostBytes: number
 }
 
 const Path = Type.Object({ id: Type.String() })
 const checkPost = bodyValidator(ClaimPost)
 
-/** `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`, for the role `worker`: jobs for workers in any language, over HTTP. */
+/**
+ * `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`: jobs for workers in any language, over HTTP. For the
+ * role `worker`.
+ */
 export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { kinds, claims, maxPostBytes }) => {
   const tags = ['workers']
   app.addHook('onRequest', app.identifyWorker)
@@ -28,9 +31,9 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     tags,
     summary: 'Claim the next job of a kind, and start it',
     body: claimRequest(names),
-    response: { 200: assignment(names), 204: Type.Null({ description: 'none came within wait_s' }) },
+    response: { 200: assignment(names), 204: Type.Null({ description: 'no job within wait_s' }) },
   }
-  // An input keeps the text of its numbers.
+  // Keeps the original text of numbers in the input.
   app.post('/claim', { schema: claimed, serializerCompiler: () => (answer: unknown) => stringifyJson(answer) }, async (request, reply) => {
     const { identity } = request
     const { kind, solver, wait_s } = request.body
@@ -39,29 +42,29 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     return job ? reply.send(job) : reply.code(204).send(null)
   })
 
-  const told = {
+  const reported = {
     tags,
-    summary: 'Tell of a claimed job, renew its lease, and end it',
+    summary: 'Report on a claimed job, renew its lease, and end it',
     params: Path,
     body: claimPostInFull(kinds.flatMap(({ claimEvents }) => Object.values(claimEvents ?? {}))),
     response: { 200: ClaimAnswer },
   }
-  // What its events have to be is known once the job is: here they are only events.
+  // The kind of the job decides which events are valid, so the service validates them.
   const validatorCompiler = ({ httpPart }: { httpPart?: string }) =>
     httpPart === 'body' ? checkPost : (data: unknown) => ({ value: data })
   app.post(
     '/:id/events',
-    { schema: told, config: { isUnlimited: true }, validatorCompiler, bodyLimit: maxPostBytes },
+    { schema: reported, config: { isUnlimited: true }, validatorCompiler, bodyLimit: maxPostBytes },
     async ({ params, body, identity }) => {
-      return claims.post(params.id, identity.sub, body as ClaimPost) // checkPost has let it through
+      return claims.post(params.id, identity.sub, body as ClaimPost) // validated by checkPost
     },
   )
 }
 
-/** Aborted when the line to whoever asked is gone before the answer. */
+/** Aborts when the client disconnects before the response. */
 function disconnectSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
-  // One that is gone before its body was read never comes here.
+  // A client that disconnects before its body was read does not reach this route.
   raw.once('close', () => gone.abort())
   return gone.signal
 }

@@ -11,27 +11,27 @@ import type { JobService, View } from '../../jobs/job-service.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { resumeFrom } from './position.js'
-import { serveStream, takePlace } from './stream.js'
+import { reserveStreamSlot, serveStream } from './stream.js'
 
-/** Jobs as one part of the REST interface shows them: where they lie, what they are called, in which dialect they speak. */
+/** How one part of the REST interface presents jobs: path, field names and dialect. */
 export interface JobResource {
-  /** The name of the kind that is shown; null for all. */
+  /** Name of the kind; null for all kinds. */
   readonly kind: string | null
-  /** Where the jobs lie, without a slash at the end. */
+  /** Path of the jobs, without a trailing slash. */
   readonly base: string
   readonly tag: string
-  /** Names a job in an answer. */
+  /** Field for the id of a job. */
   readonly idField: string
-  /** Names the jobs in a list. */
+  /** Field for the jobs of a list. */
   readonly listField: string
   readonly dialect: Dialect
-  /** The last-known state, with what the final message says. */
+  /** The last known state, with the final message. */
   stateOf(state: JobState): Readonly<Record<string, unknown>>
-  /** The same in a list. */
+  /** The state in a list. */
   briefOf(state: JobState): Readonly<Record<string, unknown>>
-  /** What a job is called where it is answered that it was enqueued: its id, and its kind where that is not plain from the address. */
+  /** Identifies a job in the response to a submit: its id, and its kind unless the path implies it. */
   nameOf(state: JobState): Readonly<Record<string, unknown>>
-  /** The socket over which a job is watched. */
+  /** Path of the socket that follows a job. */
   socketOf(id: string): string
 }
 
@@ -43,22 +43,25 @@ export interface JobResourceOptions {
 
 const Page = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
-  cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$', description: 'from the page before' })),
-  status: Type.Optional(Type.Enum(['active', 'final'], { description: 'those that have not ended, or those that have' })),
+  cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$', description: 'cursor of the previous page' })),
+  status: Type.Optional(Type.Enum(['active', 'final'], { description: 'jobs that have not ended, or jobs that have' })),
   token: Type.Optional(Type.String()),
 })
-/** Of jobs of every kind. */
-const PageOfKinds = Type.Object({ ...Page.properties, kind: Type.Optional(Type.String({ description: 'of this kind alone' })) })
+/** For resources of all kinds. */
+const PageOfKinds = Type.Object({ ...Page.properties, kind: Type.Optional(Type.String({ description: 'only jobs of this kind' })) })
 const EventsPage = Type.Object({
-  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last entry that is known' })),
+  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last received entry' })),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
-  epoch: Type.Optional(Type.String({ description: 'of a stream: the count that `after` belongs to' })),
-  last_event_id: Type.Optional(Type.String({ description: 'of a stream: id of the last event, like the header Last-Event-ID' })),
+  epoch: Type.Optional(Type.String({ description: 'for a stream: the epoch of `after`' })),
+  last_event_id: Type.Optional(Type.String({ description: 'for a stream: id of the last event, like the header Last-Event-ID' })),
   token: Type.Optional(Type.String()),
 })
 const Path = Type.Object({ id: Type.String() })
 
-/** What can be done with jobs of any kind: list, state, missed entries, cancel, retry. Whose jobs, and how they look, is the resource's. */
+/**
+ * Routes of every job: list, state, missed entries, cancel, retry. The resource decides which jobs and how they are
+ * presented.
+ */
 export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async (app, { resource, jobs, policy }) => {
   const { kind, tag, idField, listField, dialect, stateOf, briefOf } = resource
   const tags = [tag]
@@ -67,8 +70,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
 
   const querystring = kind === null ? PageOfKinds : Page
   app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring } }, async (request) => {
-    const { limit, cursor, status, kind: asked } = request.query as Static<typeof PageOfKinds> // no kind where its schema has none
-    const page = await jobs.list(request.identity.sub, asked === undefined ? kind : mustBeKnown(jobs.kinds, asked), limit, cursor, status)
+    // undefined if the schema has no kind
+    const { limit, cursor, status, kind: asked } = request.query as Static<typeof PageOfKinds>
+    const page = await jobs.list(request.identity.sub, asked === undefined ? kind : knownKind(jobs.kinds, asked), limit, cursor, status)
     return { [listField]: page.jobs.map(briefOf), cursor: page.cursor ?? null }
   })
 
@@ -80,7 +84,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
     varyByAccept(reply)
     if (wantsEventStream(request)) {
-      takePlace(app, request, reply)
+      reserveStreamSlot(app, request, reply)
       const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
       const after = resumeFrom(request)
       return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...(after && { after }) }))
@@ -110,14 +114,14 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     return reply.code(202).send({ [idField]: id, status: await policy.cancel(request.identity, id) })
   })
 
-  app.post('/:id/retry', { schema: { tags, summary: 'Run again what failed or was cancelled', params: Path } }, async (request, reply) => {
+  app.post('/:id/retry', { schema: { tags, summary: 'Run a failed or cancelled job again', params: Path } }, async (request, reply) => {
     const view = viewOf(policy, request)
     const { id } = await jobs.read(kind, request.params.id, view)
     return reply.code(202).send(acceptedOf(resource, await jobs.retry(id, view), app.publicPath))
   })
 }
 
-/** What is said of a job that was enqueued. `publicPath` begins each path. */
+/** The response to a submit. `publicPath` is the prefix of each path. */
 export function acceptedOf({ base, nameOf, socketOf }: JobResource, state: JobState, publicPath: string): AcceptedJob {
   const { id, status, created_at } = state
   const self = `${publicPath}${base}/${id}`
@@ -136,12 +140,12 @@ export interface AcceptedJob {
   }
 }
 
-function mustBeKnown(kinds: Kinds, name: string): string {
+function knownKind(kinds: Kinds, name: string): string {
   if (kinds.find(name)) return name
   throw new RuncastError('invalid', { issues: [{ path: '/querystring/kind', expected: `one of ${kinds.names.join(', ')}` }] })
 }
 
-/** Which jobs the user of a request may see. */
+/** Restricts jobs to those that the user of a request may view. */
 export function viewOf(policy: Policy, { identity }: FastifyRequest): View {
   return (owner) => policy.mayView(identity, owner)
 }

@@ -10,13 +10,16 @@ import { type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
-  /** One with the run dialect. */
+  /** A kind in the run dialect. */
   readonly kind: Kind
 }
 
 const Path = Type.Object({ id: Type.String() })
 
-/** REST of one kind of job in the run dialect: submit, what can be done with any job, and, where it goes on in steps, pause and resume. All of it derives from its contract. */
+/**
+ * REST routes for one kind in the run dialect: submit, the routes of every job, and pause and resume for kinds in
+ * steps. All derive from its contract.
+ */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
   const { name, idField, solvers: own, input, submission } = kind
   const isFlat = submission?.isFlat === true
@@ -44,7 +47,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     headers: IdempotencyHeaders,
     body: submitOf(takesAny ? Type.Union([AnyObject, input]) : input),
   }
-  // What a configured solver takes it alone knows, with numbers as they were written; the kind's own input is checked in full by the submit.
+  // Only a configured solver knows its own input, which keeps the text of its numbers. Submit validates the kind's
+  // input in full.
   const checkBody = takesAny ? bodyValidator(submitOf(AnyObject), 'input') : bodyValidator(submitOf(input))
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler, onRequest: app.identify }, async (request, reply) => {
@@ -53,7 +57,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     const who = {
       owner: request.identity.sub,
       kind: name,
-      ...(solver !== undefined && { solver: solver as string }), // one of the names, by the schema
+      ...(solver !== undefined && { solver: solver as string }), // validated by the schema
       ...(id !== undefined && { id: id as string }), // JobId
       ...(timeoutS !== undefined && { timeoutS: timeoutS as number }), // JobTimeout
       ...keyOf(request),
@@ -63,8 +67,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   if (!kind.inSteps) return
   for (const [path, to, about] of [
-    ['pause', 'paused', 'Submit no more runs until it is resumed; those that are computed go on to their end'],
-    ['resume', 'running', 'Go on'],
+    ['pause', 'paused', 'Start no more child jobs until it is resumed; running ones finish'],
+    ['resume', 'running', 'Resume'],
   ] as const) {
     app.post(`/:id/${path}`, { schema: { tags, summary: about, params: Path }, onRequest: app.identify }, async (request, reply) => {
       const { id } = request.params

@@ -1,14 +1,16 @@
 import type { FastifyPluginAsync } from 'fastify'
 import Type from 'typebox'
 
-/** What a process tells Prometheus. */
+/** Metrics of a process for Prometheus. */
 export interface Scrape {
   readonly contentType: string
-  /** Answers within about a second, also where Redis does not; what is not known then is left out. */
+  /** Resolves within about a second, even if Redis does not respond. Values that are not known by then are omitted. */
   text(): Promise<string>
 }
 
-/** `/metrics`: numbers of this process, in the text format of Prometheus. Open to all who reach the port: it names no user and no job. */
+/**
+ * `/metrics`: metrics of this process in the Prometheus text format. It needs no token, and names no user and no job.
+ */
 export const metricsRoute: FastifyPluginAsync<{ scrape: Scrape }> = async (app, { scrape }) => {
   const schema = { tags: ['operations'], security: [], summary: 'Metrics for Prometheus', response: { 200: Type.String() } }
   app.get('/metrics', { schema, config: { isUnlimited: true } }, async (_request, reply) =>

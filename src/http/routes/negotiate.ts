@@ -3,17 +3,17 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 const STREAM = 'text/event-stream'
 const JSON_TYPE = 'application/json'
 
-/** Whether the client wants a stream rather than JSON, which it gets where it does not say so. A HEAD has no body to stream. */
+/** Whether the client prefers a stream over JSON, which is the default. A HEAD request has no body to stream. */
 export function wantsEventStream({ method, headers }: Pick<FastifyRequest, 'method' | 'headers'>): boolean {
   if (method === 'HEAD' || headers.accept === undefined) return false
   const ranges = headers.accept.split(',').map(readRange)
   const [stream, json] = [weigh(ranges, STREAM), weigh(ranges, JSON_TYPE)]
   if (stream.quality === 0) return false
-  // Liked the same, but named where the other is only meant by a wildcard.
+  // With equal quality, a type named exactly wins over a wildcard.
   return stream.quality > json.quality || (stream.quality === json.quality && stream.precision > json.precision)
 }
 
-/** Says that the answer depends on `Accept`, beside what it depends on already. */
+/** Adds `Accept` to the `Vary` header. */
 export function varyByAccept(reply: FastifyReply): void {
   void reply.header('vary', [reply.getHeader('vary') ?? [], 'accept'].flat().join(', '))
 }
@@ -23,14 +23,14 @@ interface Range {
   readonly quality: number
 }
 
-/** A media range of `Accept` (RFC 9110, section 12.5.1); a quality that is none counts as 0. */
+/** A media range of `Accept` (RFC 9110, section 12.5.1). An invalid quality counts as 0. */
 function readRange(text: string): Range {
   const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
   const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
   return { type, quality: q === undefined ? 1 : /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(q) ? Number(q) : 0 }
 }
 
-/** The quality of a type, by the most precise range that has it. */
+/** The quality of a type, by the most precise matching range. */
 function weigh(ranges: readonly Range[], type: string): { quality: number; precision: number } {
   const patterns = ['*/*', `${type.split('/')[0]}/*`, type]
   for (let precision = patterns.length - 1; precision >= 0; precision -= 1) {

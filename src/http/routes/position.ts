@@ -2,8 +2,9 @@ import type { FastifyRequest } from 'fastify'
 import type { Position } from '../../core/entry.js'
 
 /**
- * Where a client of a stream left off: `Last-Event-ID`, else `?last_event_id=`, both `<epoch>:<seq>` as the stream's ids are, else `?after=&epoch=`. The
- * header goes first: an EventSource that connects again has the address of its first connect. What is no position is as good as none.
+ * The resume position of a stream: `Last-Event-ID`, else `?last_event_id=`, both `<epoch>:<seq>` like the ids of the
+ * stream, else `?after=&epoch=`. The header takes precedence: an EventSource reconnects with the URL of its first
+ * connect. An invalid position counts as none.
  */
 export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 'query'>): Position | null {
   const { last_event_id, after, epoch } = query as { last_event_id?: unknown; after?: unknown; epoch?: unknown }
@@ -13,9 +14,9 @@ export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 
   return at > 0 ? positionOf({ epoch: id.slice(0, at), after: id.slice(at + 1) }) : null
 }
 
-/** `?after=<seq>&epoch=<epoch>`; what is no position is as good as none: the client gets the whole state. */
+/** `?after=<seq>&epoch=<epoch>`. An invalid position counts as none: the client gets the whole state. */
 export function positionOf({ after, epoch }: { readonly after?: unknown; readonly epoch?: unknown }): Position | null {
-  // Given twice, either is an array.
+  // A repeated parameter is an array.
   if (typeof after !== 'string' || typeof epoch !== 'string' || !/^[0-9]+$/.test(after)) return null
   const seq = Number(after)
   return Number.isSafeInteger(seq) ? { epoch, seq } : null

@@ -4,7 +4,7 @@ import type { JobResource } from './job-resource.js'
 
 const stateOf = (state: JobState) => ({ ...processView(state), result: processFinal(state) })
 
-/** Jobs of every kind, in the process dialect: `/api/processes`. */
+/** Jobs of all kinds, in the process dialect: `/api/processes`. */
 export const processes: JobResource = {
   kind: null,
   base: '/api/processes',

@@ -6,11 +6,11 @@ import { idOf, type Revocation, type Revocations, type StoredRevocation } from '
 
 export interface RevocationRoutesOptions {
   readonly revocations: Revocations
-  /** How long a revocation is kept where its end is not told. */
+  /** TTL of revocations without `expires_at`. */
   readonly keepMs: number
 }
 
-const Time = Type.String({ maxLength: 40, description: 'ISO 8601, with its zone' })
+const Time = Type.String({ maxLength: 40, description: 'ISO 8601, with time zone' })
 const Body = Type.Object(
   { jti: Type.Optional(UserId), sub: Type.Optional(UserId), issued_before: Type.Optional(Time), expires_at: Type.Optional(Time) },
   { additionalProperties: false },
@@ -21,14 +21,14 @@ const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
 
 const Page = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
-  cursor: Type.Optional(Type.String({ maxLength: 2048, description: 'from the page before' })),
+  cursor: Type.Optional(Type.String({ maxLength: 2048, description: 'cursor of the previous page' })),
   token: Type.Optional(Type.String()),
 })
 const Path = Type.Object({ id: Type.String() })
 
 /**
- * Revocations, for admins. POST: one token by its `jti`, or all of a user's that were issued before a moment; 202: it is stored and on its way to all nodes.
- * GET: those that hold. DELETE: takes one back.
+ * Revocations, for admins. POST revokes one token by its `jti`, or all tokens of a user issued before a time; 202 means
+ * that it is stored and on its way to all nodes. GET lists revocations in force. DELETE undoes one.
  */
 export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions> = async (app, { revocations, keepMs }) => {
   app.addHook('onRequest', app.identify)
@@ -36,7 +36,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     if (identity.role !== 'admin') throw new RuncastError('forbidden', 'Only an admin may revoke tokens.')
   })
 
-  const schema = { tags: ['operations'], summary: 'Revoke a token, or all older ones of a user', body: Body }
+  const schema = { tags: ['operations'], summary: 'Revoke a token, or all tokens of a user issued before a time', body: Body }
   app.post('', { schema }, async (request, reply) => {
     const revocation = revocationOf(request.body, Date.now(), keepMs)
     await revocations.revoke(revocation)
@@ -45,7 +45,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     return reply.code(202).send(shown({ id: idOf(revocation), before: 0, ...revocation }))
   })
 
-  const list = { tags: ['operations'], summary: 'Revocations that hold, newest first', querystring: Page }
+  const list = { tags: ['operations'], summary: 'Revocations in force, newest first', querystring: Page }
   app.get('', { schema: list }, async ({ query: { limit, cursor } }) => {
     await revocations.ready()
     const all = revocations.list()
@@ -58,7 +58,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     }
   })
 
-  const undo = { tags: ['operations'], summary: 'Take a revocation back', params: Path }
+  const undo = { tags: ['operations'], summary: 'Undo a revocation', params: Path }
   app.delete('/:id', { schema: undo }, async (request, reply) => {
     const { id } = request.params
     if (!(await revocations.undo(id))) throw new RuncastError('not_found', 'There is no such revocation.')
@@ -80,7 +80,7 @@ function cursorOf({ revokedAt, id }: StoredRevocation): string {
   return Buffer.from(`${revokedAt} ${id}`).toString('base64url')
 }
 
-/** Whether an entry comes after the one of a cursor, the newest first. */
+/** Whether an entry comes after the one of the cursor, newest first. */
 function isBehind({ revokedAt, id }: StoredRevocation, cursor: string): boolean {
   const text = Buffer.from(cursor, 'base64url').toString()
   const at = Number(text.split(' ', 1)[0])
@@ -89,9 +89,9 @@ function isBehind({ revokedAt, id }: StoredRevocation, cursor: string): boolean 
 }
 
 function revocationOf({ jti, sub, issued_before, expires_at }: Body, now: number, keepMs: number): Revocation {
-  if ((jti === undefined) === (sub === undefined)) throw new RuncastError('invalid', 'Either jti or sub says what is revoked.')
+  if ((jti === undefined) === (sub === undefined)) throw new RuncastError('invalid', 'Exactly one of jti and sub is required.')
   if (jti !== undefined) {
-    if (issued_before !== undefined) throw faultAt('/issued_before', 'to be absent: it goes with sub')
+    if (issued_before !== undefined) throw faultAt('/issued_before', 'to be absent: it is allowed only with sub')
     return { jti, until: expires_at === undefined ? now + keepMs : timeOf(expires_at, '/expires_at') }
   }
   const before = issued_before === undefined ? now : timeOf(issued_before, '/issued_before')
@@ -101,7 +101,7 @@ function revocationOf({ jti, sub, issued_before, expires_at }: Body, now: number
 
 function timeOf(text: string, path: string): number {
   const time = ISO_TIME.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(time) || time < 0) throw faultAt(path, 'a time since 1970 in ISO 8601, with its zone')
+  if (Number.isNaN(time) || time < 0) throw faultAt(path, 'an ISO 8601 time since 1970, with time zone')
   return time
 }
 

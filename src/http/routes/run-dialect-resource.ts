@@ -4,10 +4,10 @@ import type { JobState } from '../../core/job-state.js'
 import type { Kind } from '../../core/kind.js'
 import type { JobResource } from './job-resource.js'
 
-/** Jobs of one kind in the run dialect. All of it derives from its contract. Throws `TypeError` for a kind in another dialect. */
+/** Jobs of one kind in the run dialect, derived from its contract. Throws `TypeError` for a kind in another dialect. */
 export function runDialectResource({ name, idField, path, snapshot, hiddenInLists }: Kind): JobResource {
   if (path === null || !snapshot) throw new TypeError(`the kind ${name} has no run dialect`)
-  /** The snapshot, less what only a socket says. */
+  /** The snapshot without the fields that only sockets need. */
   const stateOf = (state: JobState) => {
     const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
     return { ...fields, result: finalOf(state) }
@@ -26,7 +26,7 @@ export function runDialectResource({ name, idField, path, snapshot, hiddenInList
   }
 }
 
-/** The final message: result or error. */
+/** The final message, with the result or the error. */
 function finalOf(state: JobState): Record<string, unknown> | null {
   const entry = state.latest.get('final')
   return entry ? messageOf(entry) : null

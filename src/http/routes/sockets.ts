@@ -20,38 +20,39 @@ export interface SocketOptions {
   readonly userLimits: UserScopeLimits
 }
 
-/** How long a peer may take to answer a close. Shorter than what a stopping process is given. */
+/** Time for a peer to answer a close. Shorter than the shutdown time of a process. */
 const CLOSE_TIMEOUT_MS = 3000
 
 /**
- * Most frames of one message, and most reads that make up one frame. `ws` keeps an object for each until the message is whole, so that without these a message of
- * `MAX_INBOUND_BYTES` could cost a hundred times its size.
+ * Maximum frames per message, and maximum reads per frame. `ws` keeps an object for each until the message is complete,
+ * so without these limits a message of `MAX_INBOUND_BYTES` could cost a hundred times its size.
  */
 const MAX_FRAGMENTS = 32
 const MAX_BUFFERED_CHUNKS = 1024
 
 /**
- * `WS /ws`: all jobs of a user. `WS /api/v2/ws/<kind>/{id}` and `WS /api/jobs/{id}/socket`: one job. Accepted first and closed with the code after, since a browser cannot read
- * a refused handshake.
+ * `WS /ws`: all jobs of a user. `WS /api/v2/ws/<kind>/{id}` and `WS /api/jobs/{id}/socket`: one job. A socket is
+ * accepted before it is closed with a code, since browsers cannot read a rejected handshake.
  */
 export const sockets = fp(
   async (app: FastifyInstance, { kinds, limit, maxInboundBytes, userLimits }: SocketOptions) => {
-    // `closeTimeout`, `maxFragments` and `maxBufferedChunks` are options of `ws` that its types do not know.
+    // `closeTimeout`, `maxFragments` and `maxBufferedChunks` are options of `ws` that its types do not list.
     const wsOptions = {
       maxPayload: maxInboundBytes,
       maxFragments: MAX_FRAGMENTS,
       maxBufferedChunks: MAX_BUFFERED_CHUNKS,
       perMessageDeflate: false,
-      // No subprotocol is spoken here; `ws` would answer the first that is asked for (RFC 6455, section 4.2.2).
+      // No subprotocol is supported. By default, `ws` would select the first offered one (RFC 6455, section 4.2.2).
       handleProtocols: () => false as const,
       clientTracking: false,
       closeTimeout: CLOSE_TIMEOUT_MS,
     }
     await app.register(fastifyWebsocket, {
       options: wsOptions,
-      // `ws` has closed with the right code before it tells of a fault of the peer (1009 for a frame too big).
-      errorHandler: (error, _socket, request) => request.log.debug({ err: error }, 'websocket fault'),
-      // The sessions are closed by their plugin.
+      // `ws` has already closed with the right code when it reports an error of the peer (1009 for a frame that is too
+      // big).
+      errorHandler: (error, _socket, request) => request.log.debug({ err: error }, 'websocket error'),
+      // The sessions plugin closes the sessions.
       preClose: (done) => done(),
     })
 
@@ -69,14 +70,14 @@ export const sockets = fp(
 
     socketAt('/ws', ['processes'], 'WebSocket: every job of the user, live', () => userScope(userLimits))
     socketAt('/api/jobs/:id/socket', ['jobs'], 'WebSocket: state and live progress, in the dialect of the kind', (request) => {
-      const { id } = request.params as { id: string } // of the route
+      const { id } = request.params as { id: string } // from the path of the route
       const after = positionOf(request.query as object)
       return jobScope({ id, kind: null, idField: 'id', dialect: nativeDialect, ...(after && { after }) })
     })
     for (const { name: kind, idField, path } of kinds.all) {
       if (path === null) continue
       socketAt(`/api/v2/ws/${path}/:id`, [path], 'WebSocket: state and live progress', (request) => {
-        const { id } = request.params as { id: string } // of the route
+        const { id } = request.params as { id: string } // from the path of the route
         const after = positionOf(request.query as object)
         return jobScope({ id, kind, idField, dialect: runDialect, ...(after && { after }) })
       })
@@ -93,36 +94,36 @@ function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, 
   webSocket.on('close', () => pending.leave())
   if (!app.mayConnectFrom(request)) {
     app.tally.refusals.add('forbidden')
-    // Nothing of it is read meanwhile.
+    // Nothing is read from it in the meantime.
     webSocket.pause()
-    const callOff = app.refuse(request, request.headers.origin ?? '', () => {
+    const cancelReport = app.refuse(request, request.headers.origin ?? '', () => {
       webSocket.resume()
-      transport.close('forbidden', 'This page may not connect.')
+      transport.close('forbidden', 'Pages of this origin may not connect.')
     })
-    webSocket.on('close', callOff)
+    webSocket.on('close', cancelReport)
     return
   }
   const { session, forget } = app.buildSession('websocket', transport, request, scope, () => pending.leave())
-  let isCut = false
-  const cut = () => {
-    if (isCut) return
-    isCut = true
+  let isDisconnected = false
+  const disconnect = () => {
+    if (isDisconnected) return
+    isDisconnected = true
     limit.penalise(ip)
-    session.close('too_big', 'More was sent without a token than a token needs.')
-    // Whoever has sent too much already is not read any further, not even for the answer to the close.
+    session.close('too_big', 'Too much data was sent before authentication.')
+    // Nothing more is read from this client, not even its answer to the close.
     socket.destroySoon()
   }
-  // Ahead of `ws`, and on the socket itself: what `ws` keeps of a message that does not end is no event.
-  socket.prependListener('data', (bytes: Buffer) => pending.read(bytes.length) || cut())
-  // A fault that `ws` has found, such as too many fragments.
-  webSocket.on('error', () => pending.isPending && cut())
-  webSocket.on('ping', () => pending.frame() || cut())
+  // Registered before the listener of `ws`, on the TCP socket: `ws` emits no event for parts of an incomplete message.
+  socket.prependListener('data', (bytes: Buffer) => pending.read(bytes.length) || disconnect())
+  // An error that `ws` has found, such as too many fragments.
+  webSocket.on('error', () => pending.isPending && disconnect())
+  webSocket.on('ping', () => pending.frame() || disconnect())
   webSocket.on('message', (data: Buffer, isBinary: boolean) => {
-    if (!pending.frame()) return cut()
+    if (!pending.frame()) return disconnect()
     session.receive(isBinary ? null : data.toString())
   })
   webSocket.on('pong', () => {
-    if (!pending.frame()) return cut()
+    if (!pending.frame()) return disconnect()
     session.touch()
   })
   webSocket.on('close', forget)

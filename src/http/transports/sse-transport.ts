@@ -4,19 +4,21 @@ import type { Frame } from '../../hub/frame.js'
 import type { Transport } from '../../hub/transport.js'
 import { type CloseName, CODES } from '../../protocol/codes.js'
 
-/** How long a peer that reads nothing of what is left of its stream keeps it. */
+/** A closing stream is destroyed if its peer reads nothing for this time. */
 const CLOSE_TIMEOUT_MS = 5000
-/** How long an EventSource waits before it connects again, spread so that those of a node that stops do not come together. */
-const RETRY_MS = { least: 500, spread: 1500 }
+/**
+ * Reconnect delay of an EventSource, randomized so that the clients of a stopping node do not reconnect all at once.
+ */
+const RETRY_MS = { min: 500, spread: 1500 }
 
-/** For proxies: to keep, to change and to hold back nothing. */
+/** Tells proxies not to cache, transform or buffer. */
 const HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 }
 
-/** Takes the response from Fastify and begins an event stream on it, with the headers that the hooks have set. */
+/** Takes over the response from Fastify and starts an event stream, with the headers that the hooks have set. */
 export function openEventStream(reply: FastifyReply): SseTransport {
   const headers = { ...reply.getHeaders(), ...HEADERS }
   reply.hijack()
@@ -26,27 +28,27 @@ export function openEventStream(reply: FastifyReply): SseTransport {
 }
 
 /**
- * The other end of the corridor: a stream of server-sent events (HTML standard, section 9.2) on a response that is open already. Each message is
- * one event without a name; `heartbeat` and `close` have one, since a page sees no comments and no reasons. The data of each has a `type`, for readers that
- * look at nothing else.
+ * The SSE transport: a stream of server-sent events (HTML standard, section 9.2) on a response that is already open.
+ * Each message is one event without a name. `heartbeat` and `close` have names, since pages see neither comments nor
+ * reasons. The data of each event has a `type`, for readers that ignore names.
  */
 export class SseTransport implements Transport {
   readonly #response: ServerResponse
-  /** Epoch of the last snapshot: that of the entries which follow it. */
+  /** Epoch of the last snapshot, and so of the entries after it. */
   #epoch: string | undefined
   onDrain: () => void = () => {}
-  /** The peer has read something: its only sign of life, since it has no way to answer. */
+  /** The peer has read something: its only sign of life, since SSE has no replies. */
   onAlive: () => void = () => {}
 
   constructor(response: ServerResponse) {
     this.#response = response
-    // What cannot be sent any more ends in `close`, which is told to the session.
+    // A failed write leads to `close`, which the session receives.
     response.on('error', () => {})
     response.on('drain', () => {
       this.onAlive()
       this.onDrain()
     })
-    response.write(`retry: ${Math.round(RETRY_MS.least + Math.random() * RETRY_MS.spread)}\n\n`)
+    response.write(`retry: ${Math.round(RETRY_MS.min + Math.random() * RETRY_MS.spread)}\n\n`)
   }
 
   get congested(): boolean {
@@ -73,7 +75,7 @@ export class SseTransport implements Transport {
     this.#write(`event: close\ndata: ${JSON.stringify(reason)}\n\n`)
     if (this.#response.writableEnded) return
     this.#response.end()
-    // A peer that does not read the end would keep the socket for ever; one that is slow gets what was sent.
+    // A peer that stops reading would keep the socket open forever. A slow peer still gets what was sent.
     let before = this.bufferedBytes
     const timer = setInterval(() => {
       if (this.bufferedBytes >= before) this.terminate()
@@ -92,8 +94,8 @@ export class SseTransport implements Transport {
   }
 
   /**
-   * A snapshot has no id: whoever is cut off in what belongs to it resumes from where it was before, or from the last entry that came. The events of
-   * one entry are the same for all clients and made once.
+   * A snapshot has no id: a client that is cut off in the middle of it resumes from its previous position, or from the
+   * last entry. The event of a frame is the same for all clients and is built once.
    */
   #eventOf(frame: Frame): Buffer {
     const { position } = frame

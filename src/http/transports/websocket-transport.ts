@@ -8,9 +8,10 @@ const OPEN = 1
 const MAX_REASON_BYTES = 123
 
 /**
- * hop 9: from outbox, to the browser. The only lines that write to a WebSocket's TCP socket. Frames are made once and shared, those of one turn are joined once
- * and leave in one write: that is where the cost of a delivery lies. Writing beside `ws` is safe because each of its own frames (ping, pong, close) is
- * written whole in one turn: no compression, no fragments, no Blobs are ever used here.
+ * hop 9: from the outbox to the browser. The only lines that write to a WebSocket's TCP socket. Frames are encoded once
+ * and shared. Those of one turn of the event loop are joined once and sent in one write, since writes are the main cost
+ * of a delivery. Writing besides `ws` is safe because `ws` writes each of its own frames (ping, pong, close) in one
+ * turn: compression, fragments and Blobs are never used here.
  */
 export class WebSocketTransport implements Transport {
   readonly #webSocket: WebSocket
@@ -51,7 +52,10 @@ export class WebSocketTransport implements Transport {
 const wires = new WeakMap<Frame, Buffer>()
 const joins = new WeakMap<Frame, { frames: readonly Frame[]; wire: Buffer }>()
 
-/** The bytes of these frames, in order; the last join that began with the same frame is kept, since clients in step send the same. */
+/**
+ * The bytes of these frames, in order. The last join per first frame is cached, since clients in step send the same
+ * frames.
+ */
 function joined(frames: readonly Frame[]): Buffer {
   const [first] = frames
   if (!first) return Buffer.alloc(0)
@@ -86,7 +90,7 @@ function header(length: number): Buffer {
   return head
 }
 
-/** A close reason has at most 123 bytes (RFC 6455, section 5.5); cut between characters. */
+/** Truncates a close reason to 123 bytes (RFC 6455, section 5.5), between characters. */
 function fitReason(text: string): string {
   let fitting = text
   while (Buffer.byteLength(fitting) > MAX_REASON_BYTES) fitting = [...fitting].slice(0, -1).join('')

@@ -57,10 +57,10 @@ export class UpgradeLimit {
 
   /**
    * Checks one connection to a node that has `sockets` of them. Null if it is accepted, else the seconds after which to
-   * retry. `isStranger`: the client is not authenticated yet.
+   * retry. `isAnonymous`: the client is not authenticated yet.
    */
-  refuse(address: string, sockets: number, isStranger = false): number | null {
-    const reason = this.#reasonAgainst(address, sockets, isStranger)
+  refuse(address: string, sockets: number, isAnonymous = false): number | null {
+    const reason = this.#reasonAgainst(address, sockets, isAnonymous)
     if (reason === null) return null
     this.refused.add(reason)
     return RETRY_AFTER_S[reason]
@@ -74,10 +74,10 @@ export class UpgradeLimit {
     this.#buckets.charge(address, PENALTY)
   }
 
-  #reasonAgainst(address: string, sockets: number, isStranger: boolean): keyof typeof RETRY_AFTER_S | null {
+  #reasonAgainst(address: string, sockets: number, isAnonymous: boolean): keyof typeof RETRY_AFTER_S | null {
     if (this.#draining) return 'draining'
     if (sockets >= this.#limits.maxSockets) return 'full'
-    if (isStranger && !this.pending.hasRoom(address)) return 'pending'
+    if (isAnonymous && !this.pending.hasRoom(address)) return 'pending'
     return this.#buckets.take(address) ? null : 'rate'
   }
 }

@@ -4,7 +4,7 @@ import { RuncastError } from '../../protocol/codes.js'
 import type { Transport } from '../transport.js'
 import type { Policy } from './policy.js'
 
-export interface PlaceOptions {
+export interface SocketSlotOptions {
   readonly policy: Policy
   readonly clock: Clock
   readonly transport: Transport
@@ -16,8 +16,8 @@ export interface PlaceOptions {
 const RECENT_MS = 1000
 
 /** The slot of one session among the slots of its user. It is freed while the client leaves a ping unanswered. */
-export class Place {
-  readonly #options: PlaceOptions
+export class SocketSlot {
+  readonly #options: SocketSlotOptions
   #lastSignAt = Number.NEGATIVE_INFINITY
   /** Frees the slot. */
   #leave: (() => void) | undefined
@@ -28,7 +28,7 @@ export class Place {
   #isFixed = false
   #isClosed = false
 
-  constructor(options: PlaceOptions) {
+  constructor(options: SocketSlotOptions) {
     this.#options = options
   }
 
@@ -38,21 +38,21 @@ export class Place {
   }
 
   /** Rejects as `Policy.enter` does. */
-  async take(identity: Identity): Promise<void> {
+  async acquire(identity: Identity): Promise<void> {
     const leave = await this.#options.policy.enter(identity, () => this.#probe(identity))
     if (this.#isClosed) leave()
     else this.#leave = leave
   }
 
-  /** The client has given a sign of life. If it had lost its slot, it takes another one: see `#takeAgain`. */
+  /** The client has given a sign of life. If it had lost its slot, it acquires another one: see `#reacquire`. */
   touch(): Promise<void> | null {
     this.#lastSignAt = this.#options.clock.elapsed()
     this.#probing?.settle(false)
-    return this.#displaced ? this.#takeAgain(this.#displaced) : null
+    return this.#displaced ? this.#reacquire(this.#displaced) : null
   }
 
   /** Pings the client below the message layer. */
-  ask(identity: Identity | undefined): void {
+  ping(identity: Identity | undefined): void {
     this.#options.transport.ping()
     if (identity) void this.#answer(identity)
   }
@@ -74,10 +74,10 @@ export class Place {
    * Rejects if no slot is left: another socket has displaced this one. While slots cannot be counted, the session
    * continues without one.
    */
-  async #takeAgain(identity: Identity): Promise<void> {
+  async #reacquire(identity: Identity): Promise<void> {
     this.#displaced = undefined
     try {
-      await this.take(identity)
+      await this.acquire(identity)
     } catch (error) {
       if (!(error instanceof RuncastError) || error.code !== 'overloaded') throw error
       this.#displaced = identity

@@ -5,7 +5,7 @@ type Probe = () => Promise<boolean>
 /**
  * The slots of users on this node. If a user has no slot left, a new socket displaces one that does not answer a ping.
  */
-export class Places {
+export class SocketSlots {
   readonly #admission: Admission
   /** Of the sockets that have a slot, by user. */
   readonly #probes = new Map<string, Set<Probe>>()

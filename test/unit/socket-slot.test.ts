@@ -1,24 +1,24 @@
 import t from 'tap'
-import { Places } from '../../src/hub/guards/places.js'
+import { SocketSlots } from '../../src/hub/guards/socket-slots.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import type { Admission } from '../../src/storage/admission.js'
 import { HubWorld } from '../support/hub-client.js'
 
-/** A hub on which a user has so many places. */
-function setUp(places: number) {
+/** A hub with this many slots per user. */
+function setUp(slots: number) {
   const taken = new Set<string>()
   const state = { isReachable: true }
   const admission: Admission = {
     enter: async (_sub, id) => {
       if (!state.isReachable) throw new RuncastError('overloaded')
-      return taken.has(id) || (taken.size < places && taken.add(id) !== null)
+      return taken.has(id) || (taken.size < slots && taken.add(id) !== null)
     },
     leave: async (_sub, id) => void taken.delete(id),
     leaveAll: async () => taken.clear(),
     close: () => {},
   }
   const world = new HubWorld()
-  const all = new Places(admission)
+  const all = new SocketSlots(admission)
   const enter = async (identity: { sub: string }, probe: () => Promise<boolean>) => {
     const leave = await all.enter(identity.sub, probe)
     if (!leave) throw new RuncastError('too_many_sockets')
@@ -78,7 +78,7 @@ t.test('[LIMIT-1] where all answer a new socket is refused at once', async (t) =
   )
 })
 
-t.test('[LIMIT-1] a socket that is silent holds no place until it is heard again', async (t) => {
+t.test('[LIMIT-1] a socket that is silent holds no slot until it answers again', async (t) => {
   const { connect, advance, taken } = setUp(1)
   const client = await connect()
   await advance(15_000)
@@ -94,7 +94,7 @@ t.test('[LIMIT-1] a socket that is silent holds no place until it is heard again
   t.equal(taken.size, 0)
 })
 
-t.test('[LIMIT-1] a slow reader, and a client of a node that drains, keep their places', async (t) => {
+t.test('[LIMIT-1] a slow reader, and a client of a node that drains, keep their slots', async (t) => {
   const { connect, advance, taken } = setUp(2)
   const slow = await connect()
   slow.transport.fill(64 * 1024)
@@ -104,7 +104,7 @@ t.test('[LIMIT-1] a slow reader, and a client of a node that drains, keep their 
   t.equal(taken.size, 2)
 })
 
-t.test('[LIMIT-1] while places cannot be counted a client that comes back goes on without one', async (t) => {
+t.test('[LIMIT-1] while slots cannot be counted, a returning client continues without one', async (t) => {
   const { connect, advance, taken, state } = setUp(1)
   const client = await connect()
   await advance(18_000)

@@ -2,22 +2,25 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 
-/** How long a request may still take once the server has closed its door. */
-const PATIENCE_MS = 5000
+/** Time for requests in progress once the server has stopped listening. */
+const GRACE_MS = 5000
 
-/** Requests that are under way when a node stops: they are answered, and their connections end with the answer; those that take longer than 5 s are cut off. */
-export const parting = fp(
+/**
+ * Lets requests in progress finish when a node stops, and closes their connections with the response. Requests that
+ * take longer than 5 s are cut off.
+ */
+export const gracefulClose = fp(
   async (app: FastifyInstance, { limit }: { limit: UpgradeLimit }) => {
     app.addHook('onSend', (_request, reply, payload, done) => {
       if (limit.draining) void reply.header('connection', 'close')
       done(null, payload)
     })
     let timer: ReturnType<typeof setTimeout> | undefined
-    // After the one of the sessions: the door is closed right after these.
+    // Runs after the hook of the sessions: the server stops listening right after these hooks.
     app.addHook('preClose', async () => {
-      timer = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)
+      timer = setTimeout(() => app.server.closeAllConnections(), GRACE_MS)
     })
     app.addHook('onClose', async () => clearTimeout(timer))
   },
-  { name: 'parting', dependencies: ['sessions'] },
+  { name: 'graceful-close', dependencies: ['sessions'] },
 )
