@@ -1,6 +1,6 @@
 import { Client } from '../client/client.js'
 import { clientOfHub, type HubClientOptions } from '../client/create-client.js'
-import type { WebSocketClass } from '../client/line.js'
+import type { WebSocketClass } from '../client/hub-socket.js'
 import { type ClientSettings, configOf, type RedisOptions } from '../config/options.js'
 import type { Kind } from '../core/kind.js'
 import { RuncastError } from '../protocol/codes.js'
@@ -9,14 +9,14 @@ import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
 import { RedisBackend } from './redis-backend.js'
 
-/** Where hubs and workers have other settings than the defaults (TTLs, limits): the same here. */
+/** If hubs and workers use other settings than the defaults (TTLs, limits), set the same values here. */
 export interface RedisClientOptions extends ClientSettings {
   readonly redis: RedisOptions
-  /** Whose jobs are submitted, and whose are seen. */
+  /** The user who owns the submitted jobs. Jobs of other users are hidden. */
   readonly owner: string
-  /** The kinds of the jobs: the same as of the hubs. Without it the built-in ones. Jobs of others are hidden. */
+  /** The kinds of the jobs, the same as for the hubs. Default: the built-in ones. Jobs of other kinds are hidden. */
   readonly kinds?: readonly Kind[]
-  /** For faults of the connections. What they cost is an error of the caller as well. */
+  /** Receives errors of the connections. Failed calls reject as well. */
   readonly log?: Log
 }
 
@@ -25,8 +25,9 @@ export type ClientOptions = RedisClientOptions | HubClientOptions
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} }
 
 /**
- * A client for one user's jobs: over Redis, for a program that may see it, or over a hub, with a token. Both are the same `Client`. Throws `invalid` for options
- * that are unknown or not valid. It connects when it is first used; `close` releases everything.
+ * A client for one user's jobs: over Redis, for a program that may access it, or over a hub, with a token. Both are the
+ * same `Client`. Throws `invalid` for options that are unknown or invalid. Connects on first use; `close` releases
+ * everything.
  */
 export function createClient(options: ClientOptions): Client {
   if (!('redis' in options)) return clientOfHub(options, loadWebSocket)
@@ -34,11 +35,11 @@ export function createClient(options: ClientOptions): Client {
   const kinds = kindsOf(listed)
   const config = configOf('client', kinds, { ...options })
   if (typeof owner === 'string' && isUserId(owner)) return new Client(new RedisBackend(config, owner, log, kinds))
-  const expected = 'the user whose jobs they are: 1 to 256 characters, well formed'
+  const expected = 'the id of a user: 1 to 256 characters, without lone surrogates'
   throw new RuncastError('invalid', { message: `owner: expected ${expected}`, issues: [{ path: '/owner', expected }] })
 }
 
-/** Node has a class of its own from version 22 on. */
+/** Node has a global class from version 22 on. */
 async function loadWebSocket(): Promise<WebSocketClass> {
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketClass }
   return WebSocket ?? (await import('ws')).WebSocket

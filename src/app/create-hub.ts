@@ -6,43 +6,46 @@ import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
 import { Service } from './service.js'
 
-/** Every setting of a hub has its option in camelCase (`finalTtlMs` is FINAL_TTL_MS), those that begin with `MAX_` in `limits`. */
+/**
+ * Options of a hub. Every setting has an option in camelCase (`finalTtlMs` is FINAL_TTL_MS); limits that begin with
+ * `MAX_` are in `limits`.
+ */
 export interface HubOptions extends HubSettings {
   readonly redis: RedisOptions
-  /** How tokens are checked: one of `jwtSecret`, `jwtPublicKey` and `jwksUrl` at least. */
+  /** How tokens are verified. Requires at least one of `jwtSecret`, `jwtPublicKey` and `jwksUrl`. */
   readonly auth: AuthOptions
-  /** The kinds that it serves; without it the built-in ones. Jobs of others are hidden. */
+  /** The kinds that the hub serves. Default: the built-in ones. Jobs of other kinds are hidden. */
   readonly kinds?: readonly Kind[]
-  /** Takes what the parts of the hub log; without it they log to stdout, as JSON lines from `logLevel` on (`warn`). */
+  /** The logger of the hub. Default: JSON lines on stdout from level `logLevel` (`warn`). */
   readonly log?: Log
 }
 
 export interface ListenOptions {
-  /** 8501 without it; 0: one that is free. */
+  /** Default 8501. 0 selects a free port. */
   readonly port?: number
-  /** 127.0.0.1 without it. */
+  /** Default 127.0.0.1. */
   readonly host?: string
 }
 
 const DEFAULT_PORT = 8501
 const DEFAULT_HOST = '127.0.0.1'
 
-/** A hub in this process. It shares nothing with another one but what is in Redis. */
+/** A hub in this process. Several hubs share only what is in Redis. */
 export class RuncastHub {
   readonly #service: Service<HubNode>
   #listenOn: ListenOptions = {}
   #address: string | null = null
 
-  /** For `createHub`. */
+  /** Called by `createHub`. */
   constructor(options: HubOptions) {
     const { log: given, kinds: listed } = options
     const kinds = kindsOf(listed)
     const config = configOf('hub', kinds, { ...options })
     this.#service = new Service(async () => {
-      // Fastify and all that a hub needs: a program that only enqueues pays nothing for them.
-      const [{ buildHubNode }, { logOf, mustHaveRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
+      // Imported on demand, so that a program that only enqueues does not load Fastify.
+      const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
       const log = logOf(given, config)
-      await mustHaveRedis(config, log)
+      await requireRedis(config, log)
       const node = await buildHubNode(config, log, kinds)
       try {
         const { port = DEFAULT_PORT, host = DEFAULT_HOST } = this.#listenOn
@@ -57,8 +60,9 @@ export class RuncastHub {
   }
 
   /**
-   * Connects and listens; resolves with the address, `http://127.0.0.1:8501`. Rejects with `overloaded` where Redis cannot be reached, with `invalid` for files of
-   * settings, and with an error of Node where the port is in use. Once more answers the same.
+   * Connects and listens. Resolves with the address, such as `http://127.0.0.1:8501`; a repeated call resolves with the
+   * same one. Rejects with `overloaded` if Redis cannot be reached, with `invalid` for invalid settings files, and with
+   * Node's error if the port is in use.
    */
   async listen(options: ListenOptions = {}): Promise<string> {
     this.#listenOn = options
@@ -66,19 +70,22 @@ export class RuncastHub {
     return this.#address ?? ''
   }
 
-  /** Where it listens, as a URL; null before `listen` and after `close`. */
+  /** The URL at which it listens; null before `listen` and after `close`. */
   get address(): string | null {
     return this.#address
   }
 
-  /** Moves its clients to other hubs (`drainMs`), then ends. Once more does nothing more. */
+  /** Moves its clients to other hubs (`drainMs`), then ends. Safe to call twice. */
   async close(): Promise<void> {
     await this.#service.close()
     this.#address = null
   }
 }
 
-/** A hub for a program; see `RuncastHub`. Throws `invalid`, with an issue for each, for options that are unknown or not valid. It connects when it listens. */
+/**
+ * Creates a hub; see `RuncastHub`. Throws `invalid`, with one issue per option, for options that are unknown or
+ * invalid. It connects in `listen`.
+ */
 export function createHub(options: HubOptions): RuncastHub {
   return new RuncastHub(options)
 }

@@ -21,15 +21,15 @@ import { JobStream } from './job-stream.js'
 import { type Adapters, buildAdapters, buildHub, type Log } from './parts.js'
 
 export interface JobsOptions {
-  /** `redis://…` or `rediss://…`: that of the hubs and workers. */
+  /** `redis://…` or `rediss://…`, the same as for hubs and workers. */
   readonly redisUrl: string
-  /** Begins every key, as `REDIS_PREFIX` does. */
+  /** Prefix of every key, like `REDIS_PREFIX`. */
   readonly redisPrefix?: string
-  /** Whose jobs are submitted where `submit` does not say. */
+  /** The default owner of submitted jobs. */
   readonly owner?: string
-  /** Where hubs and workers have other settings than the defaults (TTLs, limits): the same here. */
+  /** If hubs and workers use other settings than the defaults (TTLs, limits), set the same values here. */
   readonly settings?: Partial<Config>
-  /** Faults of the connections, for a log. What they cost is told to the caller as a refusal. */
+  /** Receives errors of the connections. Failed calls reject as well. */
   readonly onFault?: (error: unknown) => void
 }
 
@@ -37,34 +37,34 @@ export type JobInput<K extends KindName> = Given<InputOf<K>>
 export type OwnJobInput<K extends DefinedKind> = K extends DefinedKind<infer I> ? Given<I> : never
 
 export interface SubmitOptions {
-  /** A UUIDv7 without it. */
+  /** Default: a UUIDv7. */
   readonly id?: string
-  /** Whose job it is; without it that of the `JobsOptions`. */
+  /** The owner of the job. Default: `owner` of the `JobsOptions`. */
   readonly owner?: string
-  /** Of a run: which solver computes it; without it the built-in one. Others are those of `settings.SOLVERS_FILE`. */
+  /** For runs: the solver. Default: the built-in one. Others come from `settings.SOLVERS_FILE`. */
   readonly solver?: string
-  /** How long it may take from its first start, over all attempts; without it as long as its kind may. */
+  /** Time limit from the first start, over all attempts. Default: the limit of the kind. */
   readonly timeoutS?: number
 }
 
-/** A job as a process, whatever its kind; `final` is its final message, or null. */
+/** A job as a process, whatever its kind. `final` is its final message, or null. */
 export type JobStatus = ProcessView & { readonly owner: string; readonly final: Readonly<Record<string, unknown>> | null }
 
-/** What a watched job says, in the messages of its own socket: a snapshot, then each message. */
+/** Messages of a watched job, as on its own socket: a snapshot, then each message. */
 export type JobMessage<K extends KindName | DefinedKind = KindName> = K extends RunKindName | DefinedKind<unknown, 'run'>
   ? JobSnapshot | LiveMessage
   : ProcessSnapshot | LiveProcessMessage
 
 export interface WatchJobOptions {
-  /** Where a reader left off: the `epoch` of the last snapshot and the `seq` of the last message. */
+  /** The position to resume from: `epoch` of the last snapshot and `seq` of the last message. */
   readonly after?: Position
-  /** Ends the watch: it rejects with the signal's reason. */
+  /** Ends the watch, which rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Jobs for a program: enqueues, cancels, reads and watches them over Redis alone, without a hub's HTTP. Each instance has connections of its own and shares
- * nothing with another one. It sees the jobs of all users. All members reject with a `RuncastError`.
+ * Enqueues, cancels, reads and watches jobs over Redis alone, without the HTTP interface of a hub. Each instance has
+ * its own connections. It sees the jobs of all users. All members reject with a `RuncastError`.
  */
 export class Jobs {
   readonly #options: JobsOptions
@@ -95,25 +95,25 @@ export class Jobs {
     this.#service = new JobService(this.#adapters)
   }
 
-  /** Enqueues a job and answers with its state. The same id and input again by the same owner enqueues nothing. */
+  /** Enqueues a job and returns its state. The same id and input by the same owner enqueue nothing again. */
   async submit<K extends KindName>(kind: K, input: JobInput<K>, options?: SubmitOptions): Promise<JobStatus>
-  /** The same for a kind of one's own, by what `defineKind` has answered. */
+  /** The same for a custom kind, given as the value that `defineKind` returned. */
   async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
-    this.#mustBeOpen()
+    this.#assertOpen()
     refuseUnknown(options, ['id', 'owner', 'solver', 'timeoutS'])
     const kind = typeof named === 'string' ? named : named.name
     const { owner = this.#options.owner, ...given } = options
-    if (!owner) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the user whose job it is' }] })
-    // A copy: the caller may change the input before it is stored.
+    if (!owner) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the owner of the job' }] })
+    // A copy, since the caller may change the input before it is stored.
     const plain = plainJson(input, '/input', 'exact')
-    const service = await this.#inTime()
+    const service = await this.#readyService()
     return statusOf(await service.submit({ ...given, kind, input: plain, owner }))
   }
 
-  /** Asks for the end of a job and answers with its status now. Rejects with `not_found` or `already_final`. */
+  /** Requests cancellation and returns the current status. Rejects with `not_found` or `already_final`. */
   async cancel(id: string): Promise<Status> {
-    return (await this.#inTime()).cancel(id, () => true)
+    return (await this.#readyService()).cancel(id, () => true)
   }
 
   /**
@@ -121,23 +121,24 @@ export class Jobs {
    * Returns `paused`. Rejects with `not_found` or `not_running`.
    */
   async pause(id: string): Promise<Status> {
-    return (await this.#inTime()).pause(null, id, () => true, 'paused')
+    return (await this.#readyService()).pause(null, id, () => true, 'paused')
   }
 
-  /** Lets a paused job go on. Answers `running`; rejects with `not_found` or `not_running`. */
+  /** Resumes a paused job. Returns `running`. Rejects with `not_found` or `not_running`. */
   async resume(id: string): Promise<Status> {
-    return (await this.#inTime()).pause(null, id, () => true, 'running')
+    return (await this.#readyService()).pause(null, id, () => true, 'running')
   }
 
-  /** The state of a job now. Rejects with `not_found`. */
+  /** The current state of a job. Rejects with `not_found`. */
   async read(id: string): Promise<JobStatus> {
     return statusOf(await this.#state(id))
   }
 
   /**
-   * A job's state, then each message as it comes; ends after the final one. `K` is the kind, where it is known: its name, or `typeof` what `defineKind` has answered. A reader that is slower than the job gets
-   * the newest progress only, and past `MAX_OUTBOX_BYTES` a snapshot with `resync`. Leaving the loop ends the watch. Rejects with `not_found`, with
-   * `overloaded` where Redis cannot be reached (watch again with `after`), and with `going_away` after `close`.
+   * The state of a job, then each message as it arrives, up to the final one. `K` is the kind if known: its name, or
+   * `typeof` the value that `defineKind` returned. A slow reader gets only the newest progress, and past
+   * `MAX_OUTBOX_BYTES` a snapshot with `resync`. Leaving the loop ends the watch. Rejects with `not_found`, with
+   * `overloaded` if Redis cannot be reached (watch again with `after`), and with `going_away` after `close`.
    */
   async *watch<K extends KindName | DefinedKind = KindName>(
     id: string,
@@ -148,7 +149,7 @@ export class Jobs {
     signal?.throwIfAborted()
     const { kind } = await this.#state(id)
     signal?.throwIfAborted()
-    this.#mustBeOpen()
+    this.#assertOpen()
     const dialect = kind.dialect === 'run' ? runDialect : processDialect
     const stream = new JobStream(this.#hub, systemClock, { id, kind: kind.name, dialect, ...(after && { after }) })
     const abort = () => stream.close(signal?.reason)
@@ -159,7 +160,7 @@ export class Jobs {
       for (;;) {
         const message = await stream.next()
         if (message === null) return
-        yield message as JobMessage<K> // as the dialect of this kind writes it
+        yield message as JobMessage<K> // in the dialect of this kind
       }
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -168,7 +169,7 @@ export class Jobs {
     }
   }
 
-  /** Ends every watch, then the connections. Nothing keeps the process alive after that. */
+  /** Ends every watch, then closes the connections. Nothing keeps the process alive after that. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -181,31 +182,34 @@ export class Jobs {
   }
 
   async #state(id: string): Promise<JobState> {
-    this.#mustBeOpen()
+    this.#assertOpen()
     const state = isJobId(id) ? (await this.#adapters.broker.read(id))?.state : undefined
     if (!state) throw new RuncastError('not_found')
     return state
   }
 
-  /** What changes jobs, once the time of Redis is known: that is what changes are stamped by. */
-  async #inTime(): Promise<JobService> {
-    this.#mustBeOpen()
+  /** The service, once the time of Redis is known, since changes are stamped with it. */
+  async #readyService(): Promise<JobService> {
+    this.#assertOpen()
     await this.#adapters.begun
     return this.#service
   }
 
-  #mustBeOpen(): void {
+  #assertOpen(): void {
     if (this.#closing) throw closed()
   }
 }
 
-/** Jobs for any Node program, also for one that computes jobs itself; see `Jobs`. Whoever creates them closes them. Throws `invalid` for a URL or prefix that is none. */
+/**
+ * Creates a `Jobs` instance, also for programs that compute jobs themselves. The caller closes it. Throws `invalid` for
+ * an invalid URL or prefix.
+ */
 export function createJobs(options: JobsOptions): Jobs {
   return new Jobs(options)
 }
 
 function closed(): RuncastError {
-  return new RuncastError('going_away', 'These jobs were closed.')
+  return new RuncastError('going_away', 'This Jobs instance was closed.')
 }
 
 function statusOf(state: JobState): JobStatus {
@@ -214,7 +218,7 @@ function statusOf(state: JobState): JobStatus {
 
 function required(name: string, value: string, setting: { readonly read: (text: string) => string }): string {
   try {
-    if (value === '') throw new TypeError('a text')
+    if (value === '') throw new TypeError('a non-empty text')
     return setting.read(value)
   } catch (error) {
     const expected = error instanceof Error ? error.message : String(error)

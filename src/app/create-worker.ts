@@ -9,16 +9,19 @@ import type { Log } from './parts.js'
 import { Service } from './service.js'
 import type { WorkerNode } from './worker-node.js'
 
-/** Every setting of a worker has its option in camelCase (`cancelGraceMs` is CANCEL_GRACE_MS), those that begin with `MAX_` in `limits`. */
+/**
+ * Options of a worker. Every setting has an option in camelCase (`cancelGraceMs` is CANCEL_GRACE_MS); limits that begin
+ * with `MAX_` are in `limits`.
+ */
 export interface WorkerOptions extends WorkerSettings {
   readonly redis: RedisOptions
-  /** What it computes: what `implement` returns, a kind that was defined with its work (`defineKind` with `run` or `thread`), or a built-in kind. */
+  /** What it computes: values that `implement` returns, kinds defined with `run` or `thread`, or built-in kinds. */
   readonly work: readonly (Work | Kind)[]
-  /** Jobs of each kind that it computes at a time, 1 to 64; without it what each kind says. */
+  /** Concurrent jobs per kind, 1 to 64. Default: the setting of each kind. */
   readonly concurrency?: number
-  /** Environment of the work: keys, and a few variables for programs. Empty without it. */
+  /** Environment of the work: keys, and variables for programs. Default: empty. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Takes what it logs; without it that goes to stdout, as JSON lines from `logLevel` on (`warn`). */
+  /** The logger of the worker. Default: JSON lines on stdout from level `logLevel` (`warn`). */
   readonly log?: Log
 }
 
@@ -26,7 +29,7 @@ export interface WorkerOptions extends WorkerSettings {
 export class RuncastWorker {
   readonly #service: Service<WorkerNode>
 
-  /** For `createWorker`. */
+  /** Called by `createWorker`. */
   constructor(options: WorkerOptions) {
     const { work, concurrency, env = {}, log: given, ...settings } = options
     const kinds = kindsOfWork(work)
@@ -35,10 +38,10 @@ export class RuncastWorker {
       throw invalid('concurrency', 'an integer from 1 to 64')
     const config = { ...configOf('worker', kinds, settings), WORKER_KINDS: names }
     this.#service = new Service(async () => {
-      // The queue and all that a worker needs: a program that only enqueues pays nothing for them.
-      const [{ buildWorkerNode }, { logOf, mustHaveRedis }] = await Promise.all([import('./worker-node.js'), import('./start.js')])
+      // Imported on demand, so that a program that only enqueues does not load the queue.
+      const [{ buildWorkerNode }, { logOf, requireRedis }] = await Promise.all([import('./worker-node.js'), import('./start.js')])
       const log = logOf(given, config)
-      await mustHaveRedis(config, log)
+      await requireRedis(config, log)
       const computed = await Promise.all(work.map(computedWork))
       const node = await buildWorkerNode(config, computed, log, { kinds, env, ...(concurrency !== undefined && { concurrency }) })
       try {
@@ -51,34 +54,43 @@ export class RuncastWorker {
     })
   }
 
-  /** Connects and takes jobs from then on. Rejects with `overloaded` where Redis cannot be reached, and where what computes cannot be made ready. */
+  /**
+   * Connects and starts to process jobs. Rejects with `overloaded` if Redis cannot be reached, and if a work cannot be
+   * prepared.
+   */
   async start(): Promise<void> {
     await this.#service.start()
   }
 
-  /** Takes no more jobs, lets those that run go on for `workerFinishMs`, returns the others to the queue, and ends. Once more does nothing more. */
+  /**
+   * Starts no more jobs, lets running ones continue for `workerFinishMs`, returns the others to the queue, and ends.
+   * Safe to call twice.
+   */
   close(): Promise<void> {
     return this.#service.close()
   }
 }
 
-/** A worker for a program; see `RuncastWorker`. Throws `invalid`, with an issue for each, for options that are unknown or not valid. It connects when it starts. */
+/**
+ * Creates a worker; see `RuncastWorker`. Throws `invalid`, with one issue per option, for options that are unknown or
+ * invalid. It connects in `start`.
+ */
 export function createWorker(options: WorkerOptions): RuncastWorker {
   return new RuncastWorker(options)
 }
 
-/** The built-in kinds, which jobs in steps may be made of, and those of the work. */
+/** The built-in kinds, whose jobs may be child jobs of jobs in steps, and the kinds of the work. */
 function kindsOfWork(work: unknown): Kinds {
   const isList = Array.isArray(work) && work.length > 0
   if (!isList || !work.every((each) => isWork(each) || isKind(each)))
-    throw invalid('work', 'an array of what implement or defineKind returns, one at least')
-  const kinds = (work as (Work | Kind)[]).map((each) => (isWork(each) ? each.kind : each)) // each was looked at
+    throw invalid('work', 'a non-empty array of values that implement or defineKind returns')
+  const kinds = (work as (Work | Kind)[]).map((each) => (isWork(each) ? each.kind : each)) // each was checked above
   const idle = kinds.find((kind, i) => !isWork(work[i]) && !workOf(kind) && !isBuiltIn(kind))
-  if (idle) throw invalid('work', `something that computes ${idle.name}: see implement`)
+  if (idle) throw invalid('work', `a computation for ${idle.name}: pass the value that implement(${idle.name}, …) returns`)
   try {
     return new Kinds([...BUILT_IN_KINDS, ...kinds])
   } catch (error) {
-    // It says which name is taken.
+    // The message names the conflict.
     throw error instanceof TypeError ? invalid('work', error.message) : error
   }
 }
@@ -87,13 +99,13 @@ function isBuiltIn(kind: Kind): boolean {
   return (BUILT_IN_KINDS as readonly Kind[]).includes(kind)
 }
 
-/** What computes the built-in kinds is loaded where it is asked for. */
+/** The computation of built-in kinds is loaded on demand. */
 async function computedWork(each: Work | Kind): Promise<Work> {
   const own = workOf(each)
   if (own) return own
   const { BUILT_IN_WORK } = await import('../../workers/built-in-work.js')
   const work = BUILT_IN_WORK.find(({ kind }) => kind === each)
-  if (!work) throw new TypeError('every kind was looked at when the worker was created')
+  if (!work) throw new TypeError(`no work for the kind ${(each as Kind).name}`)
   return work
 }
 

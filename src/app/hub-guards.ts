@@ -8,19 +8,19 @@ import { connectCommands, connectSubscriptions } from '../storage/redis/connecti
 import { RedisKeys } from '../storage/redis/keys.js'
 import { RedisRevocations } from '../storage/redis/revocations.js'
 import type { Revocations } from '../storage/revocations.js'
-import { faultsTo, type Log, type Parts } from './parts.js'
+import { faultLogger, type Log, type Parts } from './parts.js'
 
-/** What a hub, unlike a worker, decides about who comes in and who may stay. */
+/** Admission, revocation and upgrade limits of a hub. Workers have none. */
 export interface HubGuards {
   readonly admission: Admission
   readonly revocations: Revocations
   readonly upgrades: UpgradeLimit
-  /** Gives this node's shares back and closes the connections. */
+  /** Frees the slots of this node and closes the connections. */
   close(): Promise<void>
 }
 
 export function buildHubGuards(config: Config, log: Log, { health, reconnects }: Pick<Parts, 'health' | 'reconnects'>): HubGuards {
-  const onFault = faultsTo(log, health, 'redis fault')
+  const onFault = faultLogger(log, health, 'redis error')
   const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const commands = connectCommands(connection)
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)

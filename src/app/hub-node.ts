@@ -18,48 +18,49 @@ import { DEFAULT_MAX_USERS, RedisDepths } from '../storage/redis/depths.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { knownKinds } from './define-kind.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
-import { buildHub, buildParts, faultsTo, type Log, type Parts, storeOf } from './parts.js'
+import { buildHub, buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
 import { workerQueues } from './worker-queues.js'
 
-/** How long the last post of a claim may be repeated after its lease. */
+/** How long the last report of a claim may be repeated after its lease. */
 const KEEP_ANSWER_MS = 60_000
 
-/** Connections that are left for requests where every socket is taken. */
+/** Connections reserved for requests when every socket is taken. */
 const SPARE_CONNECTIONS = 5000
 
-/** A hub below a path of another server, which hands it requests by `HubNode.mount`. */
+/** How a hub is mounted below a path of another server, which passes requests to `HubNode.mount`. */
 export interface HostOptions {
-  /** As `/runcast`; empty where the hub has all paths. */
+  /** Such as `/runcast`; empty for all paths. */
   readonly prefix: string
-  /** The login of that server. Without it users bring tokens. */
+  /** The login of that server. Default: users authenticate by tokens. */
   readonly authenticate?: Authenticate<unknown>
-  /** How long sockets and streams live whose login does not say when it ends, in ms. */
+  /** Duration of sockets and streams whose login has no `expiresAt`, in ms. */
   readonly sessionMs?: number
   readonly logger?: FastifyBaseLogger
-  /** What kinds of one's own have beside the routes that derive from their contracts. */
+  /** Routes of custom kinds besides the ones derived from their contracts. */
   readonly routes?: readonly KindRoutes[]
 }
 
-/** A hub in this process: adapters, hub and server, put together. */
+/** A hub in this process: adapters, hub and server. */
 export interface HubNode {
   readonly server: FastifyInstance
-  /** Takes requests and upgrades of another server, once `server` is ready. */
+  /** Handles requests and upgrades of another server, once `server` is ready. */
   readonly mount: Mount
-  /** For `METRICS_PORT`, where there is one. */
+  /** The server for `METRICS_PORT`; null if none is configured. */
   readonly operations: FastifyInstance | null
   readonly parts: Parts
   readonly jobs: JobService
   readonly guards: HubGuards
   readonly claims: ClaimService
-  /** Moves the clients to other nodes, and closes those that do not follow with 1012. Requests are answered meanwhile. */
+  /** Moves the clients to other nodes and closes those that do not move with 1012. Requests are still answered. */
   drain(): Promise<void>
-  /** Drains, then closes the server, then the adapters. */
+  /** Drains, then closes the server and the adapters. */
   close(): Promise<void>
 }
 
 /**
- * Builds a hub that does not listen yet. `kinds`: those that it serves; jobs of others are hidden. Throws where what the files of the settings say is not valid (`SolversError`, `ProvidersError`); it needs no key and no program of
- * theirs.
+ * Builds a hub that does not listen yet. `kinds`: the kinds that it serves; jobs of other kinds are hidden. Throws
+ * `SolversError` or `ProvidersError` if the settings files are invalid. It needs neither the keys nor the programs that
+ * they name.
  */
 export async function buildHubNode(
   config: Config,
@@ -68,7 +69,7 @@ export async function buildHubNode(
   host: HostOptions = { prefix: '' },
 ): Promise<HubNode> {
   const mount = new Mount(host.prefix)
-  const ofBuiltIns = HUB_PARTS.filter(({ kind }) => kinds.find(kind.name) === kind).map((part) => part.routes(config))
+  const builtInRoutes = HUB_PARTS.filter(({ kind }) => kinds.find(kind.name) === kind).map((part) => part.routes(config))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE, kinds), kinds).map(({ queue }) => queue)
   const parts = buildParts(config, log, kinds)
   const guards = buildHubGuards(config, log, parts)
@@ -82,7 +83,7 @@ export async function buildHubNode(
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   await parts.begun
-  const kindRoutes = [...ofBuiltIns, ...(host.routes ?? [])]
+  const kindRoutes = [...builtInRoutes, ...(host.routes ?? [])]
   const own = serverSettings(config, guards)
   const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
   const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
@@ -105,13 +106,13 @@ export async function buildHubNode(
     hub.close()
     await guards.close()
     await parts.close()
-    // Last, so that whoever runs the hub sees it to its end.
+    // Last, so that probes and metrics work until the end.
     await operations?.close()
   }
   return { server, mount, operations, parts, jobs, guards, claims, drain, close }
 }
 
-/** Of what a server needs, what the settings say. */
+/** Options of the server that come from the settings. */
 function serverSettings(config: Config, guards: HubGuards) {
   return {
     rateLimits: { maxPerUser: config.MAX_REQUESTS_PER_SECOND, maxPerAddress: config.MAX_STRANGER_REQUESTS_PER_SECOND },
@@ -150,15 +151,17 @@ function serverSettings(config: Config, guards: HubGuards) {
   }
 }
 
-/** Of what a server needs, what a login that is not ours changes: no message can renew it, so a session ends when it does. */
+/**
+ * Options of the server that an external login changes. No message can renew such a login, so a session ends with it.
+ */
 function hostSettings({ authenticate, sessionMs = DEFAULT_SESSION_MS }: HostOptions, { revocations }: HubGuards, limits: SessionLimits) {
   if (!authenticate) return {}
   return { auth: { authenticate, sessionMs, revocations }, sessionLimits: { ...limits, expiryWarningMs: 0, expiryGraceMs: 0 } }
 }
 
-/** What a hub has for workers that are no process of ours. */
+/** The service for workers over HTTP. */
 function buildClaims(config: Config, parts: Parts, log: Log): ClaimService {
-  const onFault = faultsTo(log, parts.health, 'claim fault')
+  const onFault = faultLogger(log, parts.health, 'claim error')
   const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
   const prefix = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL).queues()
   const onReconnect = () => parts.reconnects.add()

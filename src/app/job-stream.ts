@@ -11,16 +11,17 @@ import { isFinal } from '../protocol/status.js'
 
 export interface JobStreamOptions {
   readonly id: string
-  /** A job of another kind that has taken the id since is not this one. */
+  /** A job of another kind with this id is a different job. */
   readonly kind: string
   readonly dialect: Dialect
-  /** Where the reader left off. */
+  /** The position to resume from. */
   readonly after?: Position
 }
 
 /**
- * A job's messages for a reader in this process, as a session's for a client: snapshot, replay, live, until the final one. What is not read waits in an
- * outbox, so a reader that does not read costs bounded memory: it gets the newest progress only, or, past the limit, a snapshot with `resync`.
+ * The messages of one job for a reader in this process, as a session sends them to a client: snapshot, replay, live, up
+ * to the final one. Unread messages wait in an outbox, so a slow reader costs bounded memory: it gets only the newest
+ * progress or, past the limit, a snapshot with `resync`.
  */
 export class JobStream {
   readonly #hub: Hub
@@ -35,32 +36,32 @@ export class JobStream {
     const owner = {
       overflowed: () => this.#handle?.subscription.fallBehind(),
       drained: () => void this.#resync().catch((error: unknown) => this.close(error)),
-      stalled: () => {}, // a reader may take its time: it costs no more than it does now
+      stalled: () => {}, // a slow reader costs no more memory
     }
     this.#outbox = new Outbox(this.#inbox, clock, hub.limits, owner, hub.tally)
   }
 
-  /** Begins. Rejects with `not_found`, or `overloaded` where Redis cannot be reached. */
+  /** Starts the stream. Rejects with `not_found`, or with `overloaded` if Redis cannot be reached. */
   async open(): Promise<void> {
-    const hold = await this.#hub.subscribe({
+    const handle = await this.#hub.subscribe({
       ...this.#options,
       outbox: this.#outbox,
       mayView: ({ kind }) => kind.name === this.#options.kind,
       lost: () => this.close(new RuncastError('not_found')),
       ended: (seq) => this.#endAt(seq),
     })
-    if (!hold) throw new RuncastError('not_found')
-    this.#handle = hold
+    if (!handle) throw new RuncastError('not_found')
+    this.#handle = handle
     if (this.#inbox.isEnded) this.close()
-    else this.#begin(hold, false)
+    else this.#start(handle, false)
   }
 
-  /** The next message; null after the final one. Rejects with the reason of an early end. One call at a time. */
+  /** The next message; null after the final one. Rejects with the reason of an early end. Only one call at a time. */
   next(): Promise<unknown> {
     return this.#inbox.next()
   }
 
-  /** Ends it now; with an error for a reader who waits. */
+  /** Ends the stream at once. A waiting reader gets the error, if any. */
   close(error?: unknown): void {
     this.#outbox.close()
     this.#handle?.release()
@@ -68,10 +69,10 @@ export class JobStream {
     this.#inbox.end(error)
   }
 
-  #begin(hold: SubscriptionHandle, resync: boolean): void {
-    hold.start('snapshot', resync)
-    // Also where the reader had the final message before: then nothing follows the snapshot.
-    const { seq } = hold.state ?? {}
+  #start(handle: SubscriptionHandle, resync: boolean): void {
+    handle.start('snapshot', resync)
+    // Needed if the reader already had the final message: nothing follows the snapshot then.
+    const { seq } = handle.state ?? {}
     const seal = () => {
       if (seq !== undefined) this.#endAt(seq)
       return null
@@ -81,17 +82,20 @@ export class JobStream {
 
   async #resync(): Promise<void> {
     await this.#handle?.prepare()
-    if (this.#handle?.subscription.isLagging) this.#begin(this.#handle, true)
+    if (this.#handle?.subscription.isLagging) this.#start(this.#handle, true)
   }
 
-  /** A replay may hold the final message of an earlier round: only that of the state now is the end. In a later turn, since it is only just leaving. */
+  /**
+   * A replay may contain the final message of an earlier execution; only the one of the current state ends the stream.
+   * Closes in a later turn, since the message is just being sent.
+   */
   #endAt(seq: number): void {
     const state = this.#handle?.state
     if (state?.seq === seq && isFinal(state.status)) queueMicrotask(() => this.close())
   }
 }
 
-/** A transport whose peer is a reader in this process: full as long as anything is unread. */
+/** A transport to a reader in this process. It is congested while anything is unread. */
 class Inbox implements Transport {
   #frames: Frame[] = []
   #end: { readonly error?: unknown } | undefined
@@ -116,7 +120,7 @@ class Inbox implements Transport {
     this.#wake()
   }
 
-  /** What was sent can still be read, unless there is an error. */
+  /** Sent messages can still be read, unless there is an error. */
   end(error?: unknown): void {
     if (this.#end) return
     this.#end = error === undefined ? {} : { error }

@@ -5,17 +5,20 @@ import type { ServerOptions } from '../http/server.js'
 import type { HostOptions, HubNode } from './hub-node.js'
 import type { Log } from './parts.js'
 
-/*
- * A hub for a program of one's own. Fastify and all that a hub needs are imported with the first call, so that a program which only enqueues and watches pays
- * nothing for them.
+/**
+ * Fastify and all that a hub needs are imported on the first call, so that programs that only enqueue and watch do not
+ * load them.
  */
 
-/** A whole hub in this process: adapters, hub and server, put together from the settings (`loadConfig`). It does not listen yet; whoever builds it closes it. */
+/** Builds a complete hub from the settings (`loadConfig`). It does not listen yet; the caller closes it. */
 export async function buildHubNode(config: Config, log: Log, kinds?: Kinds, host?: HostOptions): Promise<HubNode> {
   return (await import('./hub-node.js')).buildHubNode(config, log, kinds, host)
 }
 
-/** A hub's HTTP side alone, as a Fastify instance that does not listen yet, on parts that the caller has built and closes. */
+/**
+ * Builds only the HTTP server of a hub, as a Fastify instance that does not listen yet. The caller builds and closes
+ * the services in `options`.
+ */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   return (await import('../http/server.js')).buildServer(options)
 }

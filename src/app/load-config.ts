@@ -1,7 +1,10 @@
 import { type Config, loadConfig as load, type SettingName } from '../config/config.js'
 import { knownKinds } from './define-kind.js'
 
-/** The settings for a program that builds a hub or workers: as `loadConfig`, with the kinds that it has defined so far. */
+/**
+ * Reads the settings for a program that builds a hub or workers: `loadConfig` with the kinds that it has defined so
+ * far.
+ */
 export function loadConfig(
   given: Readonly<Record<string, string | undefined>>,
   required: readonly SettingName[] = [],

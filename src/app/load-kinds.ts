@@ -6,17 +6,18 @@ import type { Kind, Kinds } from '../core/kind.js'
 import { isWork, type Work } from '../worker/implement.js'
 import { definedWork, withBuiltIns, workOf } from './define-kind.js'
 
-/** What a process knows: the built-in kinds, and those of its modules with what computes them. */
+/** The kinds of a process: the built-in ones, and those of its modules with their computations. */
 export interface LoadedKinds {
   readonly kinds: Kinds
-  /** Of the modules: those that have any. */
+  /** The works of the modules. */
   readonly work: readonly Work[]
 }
 
 /**
- * Imports the modules that `KINDS_MODULES` names, one after the other, before the other settings are read: these may name the kinds that they define. A module
- * exports kinds (`defineKind`) or works (`implement`), or defines kinds in the short form. Throws an error of one line that names the file for one that cannot be
- * imported or defines nothing, and for names that two kinds have in common.
+ * Imports the modules of `KINDS_MODULES` in order, before the other settings are read, since these may name the kinds
+ * of the modules. A module exports kinds (`defineKind`) or works (`implement`), or defines kinds in the short form.
+ * Throws a one-line error that names the file if it cannot be imported or defines nothing, and if two kinds share a
+ * name.
  */
 export async function loadKinds(env: Readonly<Record<string, string | undefined>>): Promise<LoadedKinds> {
   const found = new Set<Kind | Work>()
@@ -24,7 +25,7 @@ export async function loadKinds(env: Readonly<Record<string, string | undefined>
     const before = definedWork().length
     const exported = Object.values(await importKinds(file)).filter((value): value is Kind | Work => isKind(value) || isWork(value))
     const defined = definedWork().slice(before)
-    // One that another module has imported already has defined its kinds by then.
+    // A module that another one imported earlier has already defined its kinds.
     if (exported.length === 0 && defined.length === 0) throw new Error(`KINDS_MODULES: ${file} defines no kind of job.`)
     for (const value of [...defined, ...exported]) found.add(value)
   }

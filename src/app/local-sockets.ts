@@ -1,4 +1,4 @@
-import type { WebSocketClass, WebSocketLike } from '../client/line.js'
+import type { WebSocketClass, WebSocketLike } from '../client/hub-socket.js'
 import { systemClock } from '../core/clock.js'
 import type { Identity } from '../core/identity.js'
 import { nativeDialect } from '../core/native-dialect.js'
@@ -16,19 +16,19 @@ import { type CloseName, CODES } from '../protocol/codes.js'
 export interface LocalHub {
   readonly hub: Hub
   readonly jobs: JobService
-  /** Whose jobs are there. */
+  /** The user whose jobs are visible. */
   readonly owner: string
-  /** Most jobs that one socket follows. */
+  /** Maximum jobs that one socket follows. */
   readonly maxSubscriptions: number
   readonly onFault: (error: unknown) => void
 }
 
-/** The last moment of a `Date`: an identity that never expires. */
+/** The last moment that a `Date` can represent: the identity never expires. */
 const NEVER = 8.64e15
 
 /**
- * Sockets of a hub in this process, at the same paths as over the network and with the same sessions behind them: a program over Redis follows jobs by the very
- * code that one over HTTP does.
+ * Sockets of a hub in this process, with the same paths and sessions as over the network. So a program over Redis
+ * follows jobs by the same code as one over HTTP.
  */
 export function localSockets(local: LocalHub): WebSocketClass {
   const policy = policyOf(local)
@@ -52,7 +52,7 @@ function scopeAt(url: string, { maxSubscriptions }: LocalHub): BuildScope {
   return jobScope({ id: decodeURIComponent(id), kind: null, idField: 'id', dialect: nativeDialect, ...position })
 }
 
-/** One user, who has proved who it is by being in this process. */
+/** The policy for the one user of this process, who needs no authentication. */
 function policyOf({ jobs, owner }: LocalHub): Policy {
   const identity: Identity = { sub: owner, role: 'user', expiresAt: NEVER, issuedAt: 0 }
   return {
@@ -63,7 +63,7 @@ function policyOf({ jobs, owner }: LocalHub): Policy {
   }
 }
 
-/** Both ends of a connection. What one end says arrives at the other in a later turn, in order. */
+/** Both ends of a connection. Messages arrive at the other end in a later turn, in order. */
 class LocalSocket implements WebSocketLike, Transport {
   readonly #session: Session
   #isClosed = false
@@ -72,7 +72,7 @@ class LocalSocket implements WebSocketLike, Transport {
   onclose: WebSocketLike['onclose'] = null
   onerror: WebSocketLike['onerror'] = null
   onDrain: () => void = () => {}
-  /** What a reader leaves unread waits on its side, which limits it. */
+  /** Unread messages wait on the reader's side, which limits them. */
   readonly congested = false
   readonly bufferedBytes = 0
 

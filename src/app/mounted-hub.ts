@@ -9,35 +9,44 @@ import type { HubNode } from './hub-node.js'
 import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
 
-/** A hub below a path of a server of one's own; the settings are options as of `createHub`. `Request`: what that server hands to its login. */
+/**
+ * Options of a hub below a path of the user's own server. The settings are options as for `createHub`. `Request`: the
+ * request that the server passes to `authenticate`.
+ */
 export interface MountOptions<Request = IncomingMessage> extends HubSettings {
-  /** Where the hub lies on the server, as `/runcast`. */
+  /** The path of the hub on the server, such as `/runcast`. */
   readonly prefix: string
   readonly redis: RedisOptions
-  /** The kinds that it serves; without it the built-in ones. Jobs of others are hidden. */
+  /** The kinds that the hub serves. Default: the built-in ones. Jobs of other kinds are hidden. */
   readonly kinds?: readonly Kind[]
-  /** The server's own login. Without it users bring tokens, which `auth` says how to check. */
+  /** The server's own login. Default: users authenticate by tokens, which `auth` configures. */
   readonly authenticate?: Authenticate<Request>
   readonly auth?: AuthOptions
-  /** How long a socket or stream lives whose login does not say when it ends, in ms. 15 minutes without it. */
+  /** Duration of sockets and streams whose login has no `expiresAt`, in ms. Default: 15 minutes. */
   readonly sessionMs?: number
-  /** Takes what the parts of the hub log; without it the log of the Fastify server, else JSON lines on stdout from `logLevel` on (`warn`). */
+  /**
+   * The logger of the hub. Default: the logger of the Fastify server, or JSON lines on stdout from level `logLevel`
+   * (`warn`).
+   */
   readonly log?: Log
 }
 
-/** A hub that a server of Node hands requests to: Express, Connect, or none at all. */
+/** A hub that gets its requests from another Node server, such as Express or Connect. */
 export interface MountedHub {
   /** Middleware: answers requests below the prefix and calls `next` for all others. Register it before body parsers. */
   handle(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
-  /** For the event `upgrade` of the server. False for one that is not below the prefix: it is not touched. */
+  /**
+   * Handles the `upgrade` event of the server. Returns false, and touches nothing, if the path is not below the prefix.
+   */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
-  /** Moves the clients to other hubs, and closes those that do not follow. Call it before the server is closed. */
+  /** Moves the clients to other hubs and closes those that do not move. Call it before the server is closed. */
   close(): Promise<void>
 }
 
 /**
- * A hub in a server of one's own, as of Express: `app.use(hub.handle)` and `server.on('upgrade', hub.upgrade)`. Rejects with `invalid`, and an issue for each, for options
- * that are unknown or not valid, and with `overloaded` where Redis cannot be reached.
+ * Builds a hub for the user's own server, such as Express: `app.use(hub.handle)` and `server.on('upgrade',
+ * hub.upgrade)`. Rejects with `invalid`, with one issue per option, for options that are unknown or invalid, and with
+ * `overloaded` if Redis cannot be reached.
  */
 export async function mountHub(options: MountOptions): Promise<MountedHub> {
   const node = await buildMountedNode(options)
@@ -48,21 +57,21 @@ export async function mountHub(options: MountOptions): Promise<MountedHub> {
   }
 }
 
-/** The hub itself, ready. `logger`: of a Fastify server. */
+/** Builds the hub and waits until it is ready. `logger`: the logger of a Fastify server. */
 export async function buildMountedNode<Request>(options: MountOptions<Request>, logger?: FastifyBaseLogger): Promise<HubNode> {
   const { prefix, authenticate, sessionMs, auth } = options
   const kinds = kindsOf(options.kinds)
   const config = configOf('mount', kinds, { ...options })
   if (typeof prefix !== 'string' || !/^(\/[^\s/?#]+)+$/.test(prefix)) throw invalid('/prefix', 'a path such as /runcast')
   if (authenticate !== undefined && typeof authenticate !== 'function') throw invalid('/authenticate', 'a function')
-  if (authenticate && auth) throw invalid('/auth', 'to be absent: authenticate says who asks')
+  if (authenticate && auth) throw invalid('/auth', 'to be absent: authenticate replaces it')
   if (sessionMs !== undefined && !(Number.isFinite(sessionMs) && sessionMs > 0)) throw invalid('/sessionMs', 'a number of ms above 0')
-  const [{ buildHubNode }, { logOf, mustHaveRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
+  const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
   const log = logOf(options.log ?? logger, config)
-  await mustHaveRedis(config, log)
+  await requireRedis(config, log)
   const node = await buildHubNode(config, log, kinds, {
     prefix,
-    // It is asked about the requests of the server that it belongs to.
+    // It receives the requests of the server to which it belongs.
     ...(authenticate && { authenticate: authenticate as Authenticate<unknown> }),
     ...(sessionMs !== undefined && { sessionMs }),
     ...(logger && { logger }),

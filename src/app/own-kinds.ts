@@ -3,14 +3,17 @@ import { type Kind, Kinds } from '../core/kind.js'
 import { BUILT_IN_KINDS } from '../kinds/index.js'
 import { RuncastError } from '../protocol/codes.js'
 
-/** The kinds that were passed as an option; without it the built-in ones. Throws `invalid` for what is no kind, and where two have a name in common. */
+/**
+ * The kinds passed as an option; default: the built-in ones. Throws `invalid` for other values, and if two kinds share
+ * a name.
+ */
 export function kindsOf(given: readonly Kind[] = BUILT_IN_KINDS): Kinds {
   const expected = 'an array of kinds, as defineKind returns them'
   if (!Array.isArray(given) || !given.every(isKind)) throw invalid(expected)
   try {
     return new Kinds(given)
   } catch (error) {
-    // It says which name is taken.
+    // The message names the conflict.
     throw error instanceof TypeError ? invalid(error.message) : error
   }
 }

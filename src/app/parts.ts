@@ -29,39 +29,39 @@ import { storeFaultOf } from '../storage/store-fault.js'
 import { solverQueues } from './worker-queues.js'
 
 const MIN_REDIS_MAJOR = 7
-/** A job that waits for its turn is looked at again so much later. */
+/** Interval of the sweeper's checks of jobs that wait for their turn. */
 const HELD_MS = 300_000
 
-/** What every process that deals with jobs has: the adapters to one Redis. */
+/** The adapters to one Redis that every process with jobs needs. */
 export interface Adapters {
-  /** Those that this process knows. */
+  /** The kinds that this process knows. */
   readonly kinds: Kinds
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
   readonly scheduler: RedisFairScheduler
   readonly queue: FairQueue
-  /** What lies behind the queue's gate. */
+  /** The backlog behind the fair scheduler. */
   readonly backlog: BullQueue
-  /** Told of each end that this process has written. */
+  /** Called for each final event that this process has written. */
   readonly onFinal: (final: Final) => void
-  /** What this process has done: with jobs, with attempts at them, and how often it has lost Redis. */
+  /** Counters of this process: jobs, attempts, and lost connections to Redis. */
   readonly tally: JobTally
   readonly attempts: AttemptTally
   readonly reconnects: Tally<[]>
-  /** Whether Redis takes the writes of this process. */
+  /** Whether Redis accepts writes of this process. */
   readonly health: StoreHealth
-  /** Resolves once Redis was looked at, so that the time is known by its clock; never rejects. */
+  /** Resolves after the first probe of Redis, when its time is known. Never rejects. */
   readonly begun: Promise<void>
   readonly timeoutsMs: Timeouts
-  /** Names of the solvers that are configured. */
+  /** Names of the configured solvers. */
   readonly solvers: readonly string[]
-  /** All queues that there may be: one for each kind, and those of the solvers. */
+  /** All queues: one per kind, and those of the solvers. */
   readonly queues: readonly string[]
   close(): Promise<void>
 }
 
-/** What hub and worker processes have in common: the adapters, and the sweeper. */
+/** What hub and worker processes have in common: the adapters and the sweeper. */
 export interface Parts extends Adapters {
   readonly sweeper: Sweeper
 }
@@ -72,11 +72,11 @@ export interface Log {
   error(fields: object, message: string): void
 }
 
-/** Throws `SolversError` where the solvers are not valid; it does not need their programs. */
+/** Throws `SolversError` if the solvers are invalid. It does not need their programs. */
 export function buildParts(config: Config, log: Log, kinds: Kinds): Parts {
   const adapters = buildAdapters(config, log, kinds)
   const { health } = adapters
-  const onFault = faultsTo(log, health, 'redis or queue fault')
+  const onFault = faultLogger(log, health, 'redis or queue error')
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const { SWEEP_INTERVAL_MS: intervalMs, WORKER_LOCK_MS: lockMs } = config
   const lease = new RedisLease(adapters.broker.commands, keys.sweeper(), 3 * intervalMs)
@@ -97,11 +97,11 @@ export function buildParts(config: Config, log: Log, kinds: Kinds): Parts {
   return { ...adapters, sweeper, close }
 }
 
-/** Throws `SolversError` likewise. */
+/** Throws `SolversError` if the solvers are invalid. */
 export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters {
   const solvers = loadSolvers(config.SOLVERS_FILE, kinds)
   const health = new StoreHealth({ log, lockMs: config.WORKER_LOCK_MS })
-  const onFault = faultsTo(log, health, 'redis or queue fault')
+  const onFault = faultLogger(log, health, 'redis or queue error')
   const reconnects = new Tally<[]>()
   const connection = { url: config.REDIS_URL, onFault, onReconnect: () => reconnects.add(), store: health }
   const options = { ...connection, prefix: config.REDIS_PREFIX, limits: brokerLimits(config), kinds }
@@ -149,7 +149,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
   }
 }
 
-/** The hub of this process on its adapters; closed by whoever built it, before them. */
+/** Builds a hub on the adapters of this process. The caller closes it before the adapters. */
 export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log): Hub {
   const limits = {
     ...DEFAULT_HUB_LIMITS,
@@ -158,7 +158,7 @@ export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log):
     quietMs: config.QUIET_MS,
     lingerMs: config.LINGER_MS,
   }
-  return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub fault') }, limits)
+  return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub error') }, limits)
 }
 
 function timeoutsOf(config: Config, solvers: readonly Solver[], kinds: Kinds): Timeouts {
@@ -169,24 +169,24 @@ function timeoutsOf(config: Config, solvers: readonly Solver[], kinds: Kinds): T
   return Object.fromEntries([...ofKinds, ...ofSolvers])
 }
 
-/** Logs faults of ours; those of Redis are the business of its health, which logs each change once. */
-export function faultsTo(log: Log, health: StoreHealth, text: string): (error: unknown) => void {
+/** Logs internal errors. Errors of Redis go to `StoreHealth`, which logs each change of its state once. */
+export function faultLogger(log: Log, health: StoreHealth, text: string): (error: unknown) => void {
   return (error) => {
     if (storeFaultOf(error) === null) log.error({ err: error }, text)
     else health.refused(error)
   }
 }
 
-/** What Redis is to a process: whether it serves it, also where it takes no writes, and what `/readyz` says of that. */
+/** The readiness of Redis for a process: whether it can serve, also without writes, and the report of `/readyz`. */
 export function storeOf(
   health: StoreHealth,
-  isHeard: () => Promise<boolean>,
+  isSubscribed: () => Promise<boolean>,
   needsWrite: boolean,
 ): { serves: () => Promise<boolean>; report: () => Promise<StoreReport> } {
   const look = async (): Promise<{ reason: StoreReason | null; isLocal: boolean }> => {
-    const [reason, heard] = await Promise.all([health.look(), isHeard()])
+    const [reason, receives] = await Promise.all([health.look(), isSubscribed()])
     if (reason !== null) return { reason, isLocal: health.isLocal }
-    return heard ? { reason, isLocal: false } : { reason: 'store_deaf', isLocal: true }
+    return receives ? { reason, isLocal: false } : { reason: 'store_deaf', isLocal: true }
   }
   return {
     serves: async () => {
@@ -224,18 +224,19 @@ function schedulerLimits(config: Config): SchedulerLimits {
   }
 }
 
-/** Looks at the server once, at start: a Redis that is too old is an error, one that may evict is a loud warning. */
+/** Checks the Redis server at start. Throws if its version is too old; warns if it may evict keys. */
 export async function checkRedis(options: RedisConnectionOptions, log: Log): Promise<void> {
   const faults: Error[] = []
   const connection = connectCommands({ ...options, onFault: (error) => faults.push(error) })
   try {
     const { major, policy } = await inspectRedis(connection)
-    if (major < MIN_REDIS_MAJOR) throw new Error(`This Redis is version ${major}; runcast needs ${MIN_REDIS_MAJOR} or later.`)
+    if (major < MIN_REDIS_MAJOR)
+      throw new Error(`Redis version ${major} is too old (REDIS_URL): runcast needs Redis ${MIN_REDIS_MAJOR} or later`)
     if (policy !== null && policy !== 'noeviction') {
-      log.warn({ policy }, 'REDIS MAY EVICT JOBS: its maxmemory-policy must be noeviction, or states and queues will vanish under load')
+      log.warn({ policy }, 'Redis may evict jobs: set its maxmemory-policy to noeviction, or states and queues are lost under load')
     }
   } catch (error) {
-    // Without user and password.
+    // The message contains neither user nor password.
     const { host } = new URL(options.url)
     throw error instanceof RuncastError ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
   } finally {

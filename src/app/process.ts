@@ -1,10 +1,13 @@
-/** For a child of the one-command stack: ends when its parent is gone, however that ended. A process started by hand has no such parent. */
+/**
+ * For a child process of the one-command stack: closes when its parent is gone, however that ended. A process started
+ * by hand has no such parent.
+ */
 export function endWithParent(close: () => Promise<void> | void): void {
   if (!process.connected) return
   process.once('disconnect', () => void close())
 }
 
-/** Runs the main of a process; what it cannot start with is one clear line and exit code 1, without a stack. */
+/** Runs the main function of a process. An error prints its message as one line, without a stack, and exits with 1. */
 export async function runMain(main: () => Promise<void>): Promise<void> {
   try {
     await main()

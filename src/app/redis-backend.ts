@@ -12,9 +12,9 @@ import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
 import { localSockets } from './local-sockets.js'
-import { type Adapters, buildAdapters, buildHub, faultsTo, type Log } from './parts.js'
+import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
 
-/** Jobs that one page holds, where nobody says. */
+/** Default page size. */
 const DEFAULT_LIMIT = 50
 
 interface Connected {
@@ -24,7 +24,10 @@ interface Connected {
   readonly access: SocketAccess
 }
 
-/** Redis, without a hub on the network: the use cases and the sessions of a hub run in this process. Connects when it is first asked. */
+/**
+ * A backend on Redis, without a hub on the network: the use cases and sessions of a hub run in this process. Connects
+ * on first use.
+ */
 export class RedisBackend implements Backend {
   readonly #kinds: Kinds
   readonly #config: Config
@@ -33,7 +36,7 @@ export class RedisBackend implements Backend {
   readonly #ends = new Set<JobEvents>()
   #connected: Connected | undefined
 
-  /** `kinds`: those that it may submit and read. */
+  /** `kinds`: the kinds that it may submit and read. */
   constructor(config: Config, owner: string, log: Log, kinds: Kinds) {
     this.#kinds = kinds
     this.#config = config
@@ -44,7 +47,7 @@ export class RedisBackend implements Backend {
   async submit({ kind: name, idempotencyKey: key, id, ...given }: WireSubmission): Promise<{ readonly id: string }> {
     const kind = this.#known(name)
     if (id !== undefined && !isJobId(id)) {
-      const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone'
+      const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not only digits'
       throw new RuncastError('invalid', { issues: [{ path: '/id', expected }] })
     }
     const jobs = await this.#jobs()
@@ -87,7 +90,7 @@ export class RedisBackend implements Backend {
       },
     )
     this.#ends.add(events)
-    for await (const _event of events); // to the final one
+    for await (const _event of events); // up to the final one
   }
 
   async close(reason: RuncastError): Promise<void> {
@@ -105,7 +108,7 @@ export class RedisBackend implements Backend {
 
   readonly #view: View = (owner) => owner === this.#owner
 
-  /** Once the time of Redis is known: that is what changes are stamped by. */
+  /** Waits for the time of Redis, since changes are stamped with it. */
   async #jobs(): Promise<JobService> {
     const { adapters, jobs } = this.#connect()
     await adapters.begun
@@ -118,7 +121,7 @@ export class RedisBackend implements Backend {
     const adapters = buildAdapters(config, log, this.#kinds)
     const hub = buildHub(config, adapters, log)
     const jobs = new JobService(adapters)
-    const onFault = faultsTo(log, adapters.health, 'client fault')
+    const onFault = faultLogger(log, adapters.health, 'client error')
     const local = { hub, jobs, owner: this.#owner, maxSubscriptions: config.MAX_SUBSCRIPTIONS, onFault }
     const access = { url: (path: string) => `ws://local${path}`, token: () => 'local', WebSocket: localSockets(local) }
     this.#connected = { adapters, hub, jobs, access }
@@ -127,5 +130,5 @@ export class RedisBackend implements Backend {
 }
 
 function wireOf(state: JobState): WireJob {
-  return jobView(state) as unknown as WireJob // its final message is as the schemas of its kind let it in
+  return jobView(state) as unknown as WireJob // the schemas of its kind have validated the final message
 }

@@ -2,20 +2,20 @@ import { ConfigError } from '../config/config.js'
 import { SettingsFileError } from '../config/settings-file.js'
 import { RuncastError } from '../protocol/codes.js'
 
-/** Started at most once at a time, and closed once: what a program has of a hub or a worker. */
+/** Starts a hub or worker at most once at a time, and closes it once. */
 export class Service<N extends { close(): Promise<void> }> {
   readonly #build: () => Promise<N>
   #started: Promise<N> | undefined
   #closing: Promise<void> | undefined
 
-  /** `build` leaves nothing behind where it rejects. */
+  /** If `build` rejects, it must have released everything. */
   constructor(build: () => Promise<N>) {
     this.#build = build
   }
 
-  /** Where it has failed it may be tried again. Rejects with `going_away` after `close`. */
+  /** A failed start may be repeated. Rejects with `going_away` after `close`. */
   start(): Promise<N> {
-    if (this.#closing) return Promise.reject(new RuncastError('going_away', 'It was closed.'))
+    if (this.#closing) return Promise.reject(new RuncastError('going_away', 'This hub or worker was closed; create a new one.'))
     this.#started ??= this.#build().catch((error: unknown) => {
       this.#started = undefined
       throw asRuncastError(error)
@@ -23,7 +23,7 @@ export class Service<N extends { close(): Promise<void> }> {
     return this.#started
   }
 
-  /** Also while it starts. */
+  /** May be called during the start. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -35,7 +35,7 @@ export class Service<N extends { close(): Promise<void> }> {
   }
 }
 
-/** What is wrong with settings and their files is `invalid`; any other error is what it is, such as a port that is in use. */
+/** Maps errors of settings and their files to `invalid`. Other errors, such as a port in use, are unchanged. */
 function asRuncastError(error: unknown): unknown {
   const isOfSettings = error instanceof ConfigError || error instanceof SettingsFileError
   return isOfSettings ? new RuncastError('invalid', { message: error.message, cause: error }) : error

@@ -9,7 +9,7 @@ import type { Environment } from '../worker/program/environment.js'
 import { ThreadPool } from '../worker/threads/thread-pool.js'
 import { workerQueues } from './worker-queues.js'
 
-/** A queue with what does its jobs, ready to. */
+/** A queue with the computation of its jobs. */
 export interface StartedQueue {
   readonly kind: Kind
   readonly queue: string
@@ -19,16 +19,17 @@ export interface StartedQueue {
 
 export interface StartedWork {
   readonly queues: readonly StartedQueue[]
-  /** Kinds that the settings name and that nothing here computes. */
+  /** Kinds that the settings name, but that no work computes. */
   readonly idle: readonly string[]
-  /** After the last job has ended. */
+  /** Call it after the last job has ended. */
   close(): Promise<void>
 }
 
 /**
- * Makes ready what a worker with these settings takes: threads start with their first job, what needs preparation gets it now. A worker that does not take a kind
- * does not look at what that needs. Rejects with `SolversError` for what is wrong with the file of solvers, and for programs that this machine lacks; with
- * `ConfigError` for a chosen solver that is not in it; and as a kind's own preparation does. `perKind`: jobs of a kind at a time, instead of what it says.
+ * Prepares the work of a worker with these settings. Threads start with their first job; other preparation happens now,
+ * and only for the kinds that this worker processes. Rejects with `SolversError` for an invalid solvers file or a
+ * missing program, with `ConfigError` for an unknown solver, and with the errors of a kind's own preparation.
+ * `perKind`: concurrent jobs per kind, instead of the setting.
  */
 export async function startWork(
   config: Config,
@@ -38,8 +39,8 @@ export async function startWork(
   perKind?: number,
 ): Promise<StartedWork> {
   const solvers = loadSolvers(config.SOLVERS_FILE, kinds)
-  const taken = workerQueues(config, solvers, kinds)
-  const chosen = taken.flatMap(({ solver }) => solver ?? [])
+  const selected = workerQueues(config, solvers, kinds)
+  const chosen = selected.flatMap(({ solver }) => solver ?? [])
   checkPrograms({ solvers, path: config.SOLVERS_FILE }, chosen, env)
   const closing: (() => Promise<void>)[] = []
   const close = async () => {
@@ -48,7 +49,7 @@ export async function startWork(
   const queues: StartedQueue[] = []
   const idle: string[] = []
   try {
-    for (const { kind, queue, solver } of taken) {
+    for (const { kind, queue, solver } of selected) {
       if (solver) queues.push({ kind, queue, concurrency: solver.concurrency, computedBy: commandProcessor(solver, env) })
       else {
         const own = work.findLast((each) => each.kind.name === kind.name)

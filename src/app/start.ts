@@ -4,13 +4,13 @@ import { redact } from '../http/plugins/request-logging.js'
 import { RuncastError } from '../protocol/codes.js'
 import { checkRedis, type Log } from './parts.js'
 
-/** What a program passes as its log, else JSON lines on stdout. */
+/** The logger of a program, or JSON lines on stdout. */
 export function logOf(given: Log | undefined, config: Config): Log {
   return given ?? pino({ level: config.LOG_LEVEL, redact })
 }
 
-/** As `checkRedis`, with a `RuncastError`: `overloaded` where Redis cannot be reached. */
-export async function mustHaveRedis({ REDIS_URL: url }: Config, log: Log): Promise<void> {
+/** Like `checkRedis`, but throws a `RuncastError`: `overloaded` if Redis cannot be reached. */
+export async function requireRedis({ REDIS_URL: url }: Config, log: Log): Promise<void> {
   try {
     await checkRedis({ url }, log)
   } catch (error) {

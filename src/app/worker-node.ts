@@ -13,43 +13,44 @@ import { StepWorker } from '../worker/step-worker.js'
 import { WorkTally } from '../worker/work-tally.js'
 import { KindWorker } from '../worker/worker.js'
 import { withBuiltIns } from './define-kind.js'
-import { buildParts, faultsTo, type Log, type Parts, storeOf } from './parts.js'
+import { buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
 import { type StartedQueue, startWork } from './start-work.js'
 
-/** Jobs in steps whose wait has been logged: each one once, also where it waits for hours. */
+/** Maximum jobs in steps whose wait is remembered, so that each wait is logged once, even if it lasts for hours. */
 const MAX_WAITS_KEPT = 1000
 
-/** One worker of a process, whatever it takes. */
-type Taker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'buffered' | 'isTaking' | 'start' | 'close'>
+/** Any of the workers of a process. */
+type AnyWorker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'buffered' | 'isConsuming' | 'start' | 'close'>
 
-/** The workers of this process, put together. */
+/** The workers of this process. */
 export interface WorkerNode {
   readonly parts: Parts
-  /** Those that it takes from. */
+  /** The queues that it processes. */
   readonly queues: readonly string[]
-  /** What it needs to be ready: `redis` answers, and it takes `jobs` from every one of its queues. */
+  /** Readiness checks: `redis` responds, and `jobs` of every queue are being processed. */
   readonly readiness: ReadinessChecks
-  /** What its `/readyz` says of Redis. */
+  /** The report on Redis for `/readyz`. */
   readonly store: () => Promise<StoreReport>
-  /** Its `/metrics`. */
+  /** Source of `/metrics`. */
   readonly scrape: Scrape
   start(): Promise<void>
-  /** Hands the running jobs back, then ends. */
+  /** Returns the running jobs to the queue, then ends. */
   close(): Promise<void>
 }
 
 export interface WorkerNodeOptions {
-  /** The kinds that this process knows; without it the built-in ones and those of its work. */
+  /** The kinds that this process knows. Default: the built-in ones and those of its work. */
   readonly kinds?: Kinds
-  /** Where what computes finds its keys, and programs a few variables. */
+  /** Environment of the work: keys, and variables for programs. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Jobs of each kind that it computes at a time; without it what each kind says. */
+  /** Concurrent jobs per kind. Default: the setting of each kind. */
   readonly concurrency?: number
 }
 
 /**
- * Builds workers that do not take jobs yet: one for each kind that the settings name and something computes, and one for each configured solver. Of two works of
- * one kind the last one counts. Rejects where what computes cannot be made ready (`startWork`).
+ * Builds workers that are not started yet: one per kind that the settings name and a work computes, and one per
+ * configured solver. If two works have the same kind, the last one is used. Rejects if a work cannot be prepared
+ * (`startWork`).
  */
 export async function buildWorkerNode(
   config: Config,
@@ -58,21 +59,21 @@ export async function buildWorkerNode(
   { kinds = withBuiltIns(work), env = {}, concurrency }: WorkerNodeOptions = {},
 ): Promise<WorkerNode> {
   const started = await startWork(config, work, kinds, env, concurrency)
-  for (const kind of started.idle) log.warn({ kind }, 'nothing in this worker computes this kind')
+  for (const kind of started.idle) log.warn({ kind }, 'WORKER_KINDS names a kind that no work of this worker computes')
   const parts = buildParts(config, log, kinds)
   const jobs = new JobService(parts)
   const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
   const tally = new WorkTally()
-  const onFault = faultsTo(log, parts.health, 'worker fault')
+  const onFault = faultLogger(log, parts.health, 'worker error')
   const onReconnect = () => parts.reconnects.add()
   const redis = { url: config.REDIS_URL, onFault, onReconnect, store: parts.health }
   const common = { ports: parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
   const waits = recentMap<string>(MAX_WAITS_KEPT)
   const onWait = (kind: string, id: string, why: string) => {
-    if (waits.get(id) !== why) log.warn({ job: id, kind, why }, 'a job in steps waits')
+    if (waits.get(id) !== why) log.warn({ job: id, kind, why }, 'job in steps waits')
     waits.set(id, why)
   }
-  const workerOf = ({ kind, queue, concurrency, computedBy }: StartedQueue): Taker => {
+  const workerOf = ({ kind, queue, concurrency, computedBy }: StartedQueue): AnyWorker => {
     if (kind.inSteps) {
       const context = {
         ...parts,
@@ -80,14 +81,15 @@ export async function buildWorkerNode(
         maxEventBytes: config.MAX_EVENT_BYTES,
         onWait: (id: string, why: string) => onWait(kind.name, id, why),
       }
-      return new StepWorker({ ...common, queue, step: (computedBy as (context: StepContext) => (id: string) => Promise<void>)(context) }) // `implement` has seen to it
+      // ensured by `implement`
+      return new StepWorker({ ...common, queue, step: (computedBy as (context: StepContext) => (id: string) => Promise<void>)(context) })
     }
     return new KindWorker({
       ...common,
       kind,
       queue,
       concurrency,
-      processor: computedBy as AnyProcessor, // likewise
+      processor: computedBy as AnyProcessor, // ensured by `implement`
       controlChannel: keys.control(),
       cancelGraceMs: config.CANCEL_GRACE_MS,
       maxEventBytes: config.MAX_EVENT_BYTES,
@@ -107,8 +109,8 @@ export async function buildWorkerNode(
     await parts.begun
     await Promise.all(workers.map((worker) => worker.start()))
   }
-  // A worker publishes, and subscribes to nothing that it would have to hear.
+  // A worker needs no subscription to serve.
   const store = storeOf(parts.health, async () => true, config.READY_NEEDS_WRITE === 'yes')
-  const readiness = { redis: store.serves, jobs: async () => workers.every(({ isTaking }) => isTaking) }
+  const readiness = { redis: store.serves, jobs: async () => workers.every(({ isConsuming }) => isConsuming) }
   return { parts, queues, readiness, store: store.report, scrape: workerMetrics({ parts, workers, tally, readiness }), start, close }
 }

@@ -11,13 +11,18 @@ import { buildWorkerNode } from './worker-node.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** On top of what jobs are given when a worker stops: for a Redis that does not answer, which the worker waits for on its own clocks. */
+/**
+ * Added to the time of the jobs at shutdown, for a Redis that does not respond: the worker has its own timeouts for it.
+ */
 const CLOSE_MS = 15_000
 
-/** A worker process, of the built-in kinds and those of `KINDS_MODULES`: takes jobs, and hands back what has not ended when it is told to stop. It has ended after `WORKER_FINISH_MS` + `CANCEL_GRACE_MS` + 15 s, whatever happens. */
+/**
+ * Starts a worker process with the built-in kinds and those of `KINDS_MODULES`. On a signal it returns unfinished jobs
+ * to the queue. It ends after at most `WORKER_FINISH_MS` + `CANCEL_GRACE_MS` + 15 s.
+ */
 export async function startWorkerProcess(env: Environment, builtIn: readonly Work[]): Promise<void> {
   const { kinds, work } = await loadKinds(env)
-  // What checks no token needs no key, and the programs that it runs cannot read what it has not got.
+  // A worker verifies no tokens, so it must not hold the keys: the programs that it runs could read them.
   const config = loadConfig(env, ['REDIS_URL'], false, kinds)
   const log = pino({ level: config.LOG_LEVEL, redact })
   await checkRedis({ url: config.REDIS_URL }, log)
@@ -26,7 +31,7 @@ export async function startWorkerProcess(env: Environment, builtIn: readonly Wor
   const delay = config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + CLOSE_MS
   const grace = closeWithGrace({ delay, logger: log }, async () => {
     await node.close()
-    // Last, so that whoever runs the worker sees it to its end.
+    // Last, so that probes and metrics work until the end.
     await operations?.close()
   })
   endWithParent(() => grace.close())

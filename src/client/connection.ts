@@ -1,16 +1,19 @@
 import { CODES, type Code } from '../protocol/codes.js'
-import { Line, NO_CLOSE, type Received, type WebSocketClass } from './line.js'
+import { ABNORMAL_CLOSURE, HubSocket, type Received, type WebSocketClass } from './hub-socket.js'
 
 export interface ConnectionOptions {
-  /** `wss://…` or `ws://…`; with a query of its own, where it has one. In a page it may be relative to the page. */
+  /** `wss://…` or `ws://…`, with a query if needed. In a page it may be relative to the page. */
   readonly url: string
-  /** Asked for before each connect and when the hub warns that the last one runs out. Goes in a message, never in the URL. A page that is logged in by a cookie needs none. */
+  /**
+   * Called before each connect, and when the hub warns that the current token expires. The token is sent in a message,
+   * never in the URL. Not needed in a page that authenticates by cookie.
+   */
   readonly token?: () => string | Promise<string>
-  /** The class of `ws` where there is no global one (Node before 22). */
+  /** The class of `ws`, if there is no global one (Node before 22). */
   readonly WebSocket?: WebSocketClass
-  /** The watch has ended and will not connect again: by `close()`, or for a reason that reconnecting cannot mend. */
+  /** Called when the watch has ended for good: by `close()`, or for a reason that reconnecting cannot fix. */
   readonly onEnd?: (reason: EndReason) => void
-  /** First and longest delay between connects, in ms. Doubled each time, with jitter. */
+  /** First and longest delay between connects, in ms. It doubles each time, with jitter. */
   readonly backoffMs?: { readonly first: number; readonly longest: number }
 }
 
@@ -19,117 +22,122 @@ export interface EndReason {
   readonly reason: string
 }
 
-/** Immutable: each change is another object. */
+/** Immutable: each change creates a new object. */
 export interface ConnectionState {
-  /** `connecting`: for the first time. `online`: the state is there and up to date. `ended`: for good. */
+  /** `connecting`: the first connect. `online`: the state is present and up to date. `ended`: for good. */
   readonly status: 'connecting' | 'online' | 'reconnecting' | 'ended'
-  /** Why the last connection was lost, or why the watch has ended. */
+  /** Why the last connection was lost, or why the watch ended. */
   readonly reason: EndReason | null
-  /** When the next attempt begins, in ms since the epoch; null where none is planned, or one is under way. */
+  /** When the next attempt starts, in ms since the epoch; null if none is planned or one is in progress. */
   readonly nextAttemptAt: number | null
 }
 
-/** What is said over a connection, and from where the next one goes on. */
-export interface Dialogue {
-  /** Parameters of the next connect. */
+/** Handles the messages of a connection, and knows where the next one resumes. */
+export interface ConnectionHandler {
+  /** Query parameters of the next connect. */
   query(): Readonly<Record<string, string>>
-  /** Whether a message is the first one that a connection brings of what is watched. */
+  /** Whether a message is the first one about the watched state on a connection. */
   isOpening(message: Received): boolean
   receive(message: Received): void
 }
 
 const DEFAULT_BACKOFF_MS = { first: 250, longest: 15_000 }
 
-/** How often a watch tries again before one of these codes ends it. */
-const TRIES: ReadonlyMap<number, number> = new Map(
+/** Retries after each of these close codes before the watch ends. */
+const MAX_RETRIES: ReadonlyMap<number, number> = new Map(
   Object.values<Code>(CODES).flatMap(({ close, reconnect, retries = 0 }) =>
     close === null || reconnect ? [] : [[close, retries] as const],
   ),
 )
 
 /**
- * A watch's way to any hub, kept up over cuts, renewals and hubs that stop:
+ * The connection of a watch to any hub. It reconnects after cuts and moves away from a hub that stops:
  *
- *   connecting ──opening──► good ──drain──► good, with a second line on its way ──its opening──► good, on the second alone
- *        ▲───── backoff ─────┴── close ────────────────┘
+ *   connecting ──first state──► online ──drain──► online, successor connecting ──its first state──► online
+ *        ▲─────── backoff ──────┴─── close ─────────────┘
  */
 export class Connection {
   readonly #options: ConnectionOptions
-  readonly #dialogue: Dialogue
+  readonly #handler: ConnectionHandler
   readonly #url: URL
   readonly #WebSocket: WebSocketClass
   readonly #listeners = new Set<() => void>()
   #state: ConnectionState = { status: 'connecting', reason: null, nextAttemptAt: null }
-  /** The line whose messages count. */
-  #line: Line | undefined
-  #isGood = false
-  /** Takes over with its opening; until then what comes over the first one is used as usual. */
-  #successor: Line | undefined
+  /** The socket whose messages are used. */
+  #socket: HubSocket | undefined
+  #isOnline = false
+  /** Takes over with its first state. Until then the messages of `#socket` are used. */
+  #successor: HubSocket | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** In a row, without success: of any kind, and those that a hub has refused. */
+  /** Consecutive failures: all attempts, and those that a hub rejected. */
   #tries = 0
-  #refusals = 0
+  #rejections = 0
 
-  /** Throws a TypeError where the URL is none, or there is no WebSocket. */
-  constructor(options: ConnectionOptions, dialogue: Dialogue) {
+  /** Throws a TypeError if the URL is invalid or there is no WebSocket class. */
+  constructor(options: ConnectionOptions, handler: ConnectionHandler) {
     this.#options = options
-    this.#dialogue = dialogue
+    this.#handler = handler
     this.#url = socketUrl(options.url)
     this.#WebSocket = options.WebSocket ?? globalWebSocket()
   }
 
   start(): void {
-    if (!this.#line && this.#state.status !== 'ended') this.#connect()
+    if (!this.#socket && this.#state.status !== 'ended') this.#connect()
   }
 
   get state(): ConnectionState {
     return this.#state
   }
 
-  /** Calls after each change of the state or of what is watched; the function that it returns calls that off. */
+  /**
+   * Calls the listener after each change of the connection or the watched state. The returned function unsubscribes.
+   */
   subscribe(listener: () => void): () => void {
-    // Each call is a subscription of its own, also with the same function.
+    // Each call is a subscription of its own, even with the same function.
     const call = () => listener()
     this.#listeners.add(call)
     return () => this.#listeners.delete(call)
   }
 
   /** Whether a message can be sent now. */
-  get isGood(): boolean {
-    return this.#isGood
+  get isOnline(): boolean {
+    return this.#isOnline
   }
 
-  /** Throws while there is no connection. */
+  /** Throws if there is no connection. */
   send(message: object): void {
-    if (!this.#isGood || !this.#line) throw new Error('not connected: try again')
-    this.#line.send(message)
+    if (!this.#isOnline || !this.#socket) throw new Error('not connected: wait until state.status is online')
+    this.#socket.send(message)
   }
 
-  /** Connects anew at once, from what is proved now. */
+  /** Reconnects at once, from the last proved position. */
   reconnect(reason: string): void {
-    this.#line?.close()
+    this.#socket?.close()
     this.#connect()
-    this.#become('reconnecting', { code: NO_CLOSE, reason })
+    this.#setState('reconnecting', { code: ABNORMAL_CLOSURE, reason })
   }
 
   close(reason: EndReason = { code: 1000, reason: 'closed by this side' }): void {
     if (this.#state.status === 'ended') return
     clearTimeout(this.#timer)
-    this.#line?.close()
+    this.#socket?.close()
     this.#successor?.close()
-    this.#line = undefined
+    this.#socket = undefined
     this.#successor = undefined
-    this.#isGood = false
+    this.#isOnline = false
     this.#state = { status: 'ended', reason, nextAttemptAt: null }
     this.#options.onEnd?.(reason)
     this.changed()
   }
 
-  /** Resolves with the first answer that is not null; asks again after each `changed`. Rejects when the watch ends before; who does not await it need not catch that. */
+  /**
+   * Resolves with the first result of `answer` that is not null; it is called again after each `changed`. Rejects if
+   * the watch ends first; callers that do not await it need not catch that.
+   */
   when<T>(answer: () => T | null): Promise<T> {
     const found = new Promise<T>((resolve, reject) => {
       let stop = () => {}
-      const look = () => {
+      const check = () => {
         const { status, reason } = this.#state
         try {
           const value = answer()
@@ -141,8 +149,8 @@ export class Connection {
         }
         stop()
       }
-      stop = this.subscribe(look)
-      look()
+      stop = this.subscribe(check)
+      check()
     })
     found.catch(() => {})
     return found
@@ -152,7 +160,7 @@ export class Connection {
     for (const call of [...this.#listeners]) call()
   }
 
-  #become(status: ConnectionState['status'], reason: EndReason | null = null, nextAttemptAt: number | null = null): void {
+  #setState(status: ConnectionState['status'], reason: EndReason | null = null, nextAttemptAt: number | null = null): void {
     this.#state = { status, reason, nextAttemptAt }
     this.changed()
   }
@@ -161,72 +169,72 @@ export class Connection {
     clearTimeout(this.#timer)
     this.#successor?.close()
     this.#successor = undefined
-    this.#isGood = false
-    this.#line = this.#open()
-    if (this.#state.nextAttemptAt !== null) this.#become('reconnecting', this.#state.reason)
+    this.#isOnline = false
+    this.#socket = this.#open()
+    if (this.#state.nextAttemptAt !== null) this.#setState('reconnecting', this.#state.reason)
   }
 
-  #open(): Line {
+  #open(): HubSocket {
     const url = new URL(this.#url)
-    for (const [name, value] of Object.entries(this.#dialogue.query())) url.searchParams.set(name, value)
-    return new Line(
+    for (const [name, value] of Object.entries(this.#handler.query())) url.searchParams.set(name, value)
+    return new HubSocket(
       { url: url.href, token: this.#options.token, WebSocket: this.#WebSocket },
       {
-        received: (line, message) => this.#receive(line, message),
-        closed: (line, code, reason) => (line === this.#successor ? this.#successorLost() : this.#lost({ code, reason })),
+        received: (socket, message) => this.#receive(socket, message),
+        closed: (socket, code, reason) => (socket === this.#successor ? this.#successorFailed() : this.#lost({ code, reason })),
       },
     )
   }
 
-  #receive(line: Line, message: Received): void {
-    const isOpening = this.#dialogue.isOpening(message)
-    if (line === this.#successor) {
+  #receive(socket: HubSocket, message: Received): void {
+    const isOpening = this.#handler.isOpening(message)
+    if (socket === this.#successor) {
       if (!isOpening) return
-      this.#line?.close()
-      this.#line = line
+      this.#socket?.close()
+      this.#socket = socket
       this.#successor = undefined
     }
     if (message.type === 'drain') return this.#drain(message as Received & { readonly reconnect_in_ms?: number })
     if (isOpening) {
       this.#tries = 0
-      this.#refusals = 0
-      this.#isGood = true
+      this.#rejections = 0
+      this.#isOnline = true
       if (this.#state.status !== 'online') this.#state = { status: 'online', reason: null, nextAttemptAt: null }
     }
-    this.#dialogue.receive(message)
+    this.#handler.receive(message)
   }
 
-  /** This hub stops: another one is asked before it does. */
+  /** This hub is stopping: connects to another one before it does. */
   #drain({ reconnect_in_ms = 0 }: { readonly reconnect_in_ms?: number }): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#succeed(), Math.max(0, reconnect_in_ms))
+    this.#timer = setTimeout(() => this.#openSuccessor(), Math.max(0, reconnect_in_ms))
   }
 
-  #succeed(): void {
+  #openSuccessor(): void {
     this.#successor ??= this.#open()
   }
 
-  /** Tried again for as long as the first one lives; whether it can be mended is seen when that one closes. */
-  #successorLost(): void {
+  /** Retried as long as the first socket lives. When that one closes, its code decides whether to continue. */
+  #successorFailed(): void {
     this.#successor = undefined
-    this.#timer = setTimeout(() => this.#succeed(), this.#nextDelayMs())
+    this.#timer = setTimeout(() => this.#openSuccessor(), this.#nextDelayMs())
   }
 
   #lost({ code, reason }: EndReason): void {
     clearTimeout(this.#timer)
-    const wasGood = this.#isGood
-    this.#isGood = false
-    this.#line = undefined
-    const tries = TRIES.get(code)
-    // On a connection that was good a token or a job has expired: the next connect tells whether it is for good.
-    if (tries !== undefined && !wasGood) this.#refusals += 1
-    if (tries === 0 || (tries !== undefined && this.#refusals > tries)) return this.close({ code, reason })
-    this.#line = this.#successor
+    const wasOnline = this.#isOnline
+    this.#isOnline = false
+    this.#socket = undefined
+    const tries = MAX_RETRIES.get(code)
+    // On a connection that was online, a token or job has expired: the next connect shows whether that is permanent.
+    if (tries !== undefined && !wasOnline) this.#rejections += 1
+    if (tries === 0 || (tries !== undefined && this.#rejections > tries)) return this.close({ code, reason })
+    this.#socket = this.#successor
     this.#successor = undefined
-    if (this.#line) return this.#become('reconnecting', { code, reason })
+    if (this.#socket) return this.#setState('reconnecting', { code, reason })
     const delayMs = this.#nextDelayMs()
     this.#timer = setTimeout(() => this.#connect(), delayMs)
-    this.#become('reconnecting', { code, reason }, Date.now() + delayMs)
+    this.#setState('reconnecting', { code, reason }, Date.now() + delayMs)
   }
 
   #nextDelayMs(): number {
@@ -237,11 +245,11 @@ export class Connection {
   }
 }
 
-/** Throws a TypeError where it is none. What follows a # is for the page alone, and no WebSocket takes it. */
+/** Throws a TypeError if the URL is invalid. The fragment is removed, since WebSocket rejects it. */
 function socketUrl(text: string): URL {
   const { location } = globalThis as { readonly location?: { readonly href: string } }
   const url = URL.canParse(text, location?.href) ? new URL(text, location?.href) : null
-  if (!url || !/^(ws|http)s?:$/.test(url.protocol)) throw new TypeError(`url: expected a ws:// or wss:// URL, not ${JSON.stringify(text)}`)
+  if (!url || !/^(ws|http)s?:$/.test(url.protocol)) throw new TypeError(`url: expected a ws:// or wss:// URL, got ${JSON.stringify(text)}`)
   url.protocol = url.protocol.replace('http', 'ws')
   url.hash = ''
   return url
@@ -249,6 +257,6 @@ function socketUrl(text: string): URL {
 
 function globalWebSocket(): WebSocketClass {
   const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketClass }
-  if (!WebSocket) throw new TypeError('WebSocket: expected the class of `ws`, since this runtime has none of its own')
+  if (!WebSocket) throw new TypeError('WebSocket: expected the class of `ws`, since this runtime has no global WebSocket')
   return WebSocket
 }

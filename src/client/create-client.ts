@@ -4,35 +4,38 @@ import type { Status } from '../protocol/status.js'
 import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
 import { callHub, type HubAccess, hubUrl } from './hub-access.js'
+import type { WebSocketClass } from './hub-socket.js'
 import type { SocketAccess } from './job-events.js'
 import type { WireJob } from './job-info.js'
-import type { WebSocketClass } from './line.js'
 
 export interface HubClientOptions extends HubAccess {
-  /** The class of `ws` where there is no global one (Node before 22). */
+  /** The class of `ws`, if there is no global one (Node before 22). */
   readonly WebSocket?: WebSocketClass
 }
 
 const OPTIONS = ['url', 'token', 'requestTimeoutMs', 'WebSocket'] as const satisfies readonly (keyof HubClientOptions)[]
 
-/** A client of a hub, for Node and browsers; see `Client`. Throws `invalid` for a URL that is none and for unknown options. It connects when it is first used. */
+/**
+ * Creates a client of a hub, for Node and browsers; see `Client`. Throws `invalid` for an invalid URL and unknown
+ * options. Connects on first use.
+ */
 export function createClient(options: HubClientOptions): Client {
   return clientOfHub(options, async () => options.WebSocket)
 }
 
-/** The same with a class of sockets that is loaded when it is needed. */
+/** The same with a WebSocket class that is loaded on demand. */
 export function clientOfHub(options: HubClientOptions, loadWebSocket: () => Promise<WebSocketClass | undefined>): Client {
   refuseUnknown(options, OPTIONS)
   const { token } = options
   if (token !== undefined && typeof token !== 'function' && (typeof token !== 'string' || token === ''))
     throw new RuncastError('invalid', {
-      message: 'token: expected a token, or a function',
-      issues: [{ path: '/token', expected: 'a token, or a function' }],
+      message: 'token: expected a non-empty string, or a function that returns one',
+      issues: [{ path: '/token', expected: 'a non-empty string, or a function that returns one' }],
     })
   return new Client(new HubBackend({ ...options, url: hubUrl(options.url) }, loadWebSocket))
 }
 
-/** A hub over HTTP and WebSocket. */
+/** The backend on a hub, over HTTP and WebSocket. */
 class HubBackend implements Backend {
   readonly #hub: HubAccess
   readonly #loadWebSocket: () => Promise<WebSocketClass | undefined>
@@ -46,21 +49,23 @@ class HubBackend implements Backend {
   async submit({ idempotencyKey, timeoutS, ...given }: WireSubmission): Promise<{ readonly id: string }> {
     const body = { ...given, ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
     const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
-    return (await callHub(this.#hub, 'POST', '/api/jobs', { body, headers })) as { id: string } // as every hub answers a submit
+    // the response to a submit
+    return (await callHub(this.#hub, 'POST', '/api/jobs', { body, headers })) as { id: string }
   }
 
   async read(id: string): Promise<WireJob> {
-    return (await callHub(this.#hub, 'GET', pathOf(id))) as WireJob // as every hub shows a job
+    return (await callHub(this.#hub, 'GET', pathOf(id))) as WireJob // the representation of a job
   }
 
   async list(query: Omit<ListOptions, 'kind'> & { readonly kind?: string }): Promise<{ jobs: readonly WireJob[]; cursor: string | null }> {
     const given = Object.entries(query).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, String(value)]]))
     const page = await callHub(this.#hub, 'GET', `/api/jobs?${new URLSearchParams(given)}`)
-    return page as { jobs: readonly WireJob[]; cursor: string | null } // as every hub answers a list
+    return page as { jobs: readonly WireJob[]; cursor: string | null } // the response to a list
   }
 
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
-    return (await callHub(this.#hub, 'POST', `${pathOf(id)}/${action}`)) as { status: Status } // as every hub answers
+    // the response to an action
+    return (await callHub(this.#hub, 'POST', `${pathOf(id)}/${action}`)) as { status: Status }
   }
 
   async sockets(): Promise<SocketAccess> {
@@ -84,7 +89,7 @@ class HubBackend implements Backend {
   }
 }
 
-/** Throws `not_found` for a text that is not well formed: it cannot be sent, and no job is called so. */
+/** Throws `not_found` for an id with lone surrogates: it cannot be sent, and no job has such an id. */
 function pathOf(id: string): string {
   try {
     return `/api/jobs/${encodeURIComponent(id)}`

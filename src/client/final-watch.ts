@@ -3,7 +3,7 @@ import { isFinal } from '../protocol/status.js'
 import { errorOf, type SocketAccess } from './job-events.js'
 import { type ProcessesMessage, type ProcessesWatch, watchProcesses } from './watch-processes.js'
 
-/** A job that was seen running, and where it was then: an end before that belongs to an earlier execution. */
+/** A job that was seen running, and its position then. An end before that position belongs to an earlier execution. */
 export interface RunningJob {
   readonly id: string
   readonly position: { readonly epoch: string; readonly seq: number }
@@ -13,7 +13,7 @@ interface Waiting extends RunningJob {
   readonly settle: (error?: unknown) => void
 }
 
-/** Waits for the ends of any number of jobs over one socket, which is open as long as anybody waits. */
+/** Waits for the ends of any number of jobs over one socket, which is open while there are waiting calls. */
 export class FinalWatch {
   readonly #access: SocketAccess
   readonly #waiting = new Set<Waiting>()
@@ -23,7 +23,10 @@ export class FinalWatch {
     this.#access = access
   }
 
-  /** Resolves once a job has ended; rejects with `not_found`, the reason of `signal`, or why the hub does not serve this client. */
+  /**
+   * Resolves when a job has ended. Rejects with `not_found`, with the reason of `signal`, or with the reason for which
+   * the hub ended the connection for good.
+   */
   async ended(job: RunningJob, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     const watch = this.#open()
@@ -37,7 +40,7 @@ export class FinalWatch {
         signal?.removeEventListener('abort', abort)
         this.#waiting.delete(waiting)
       }
-      // Asked for after the first list. Where the watch ends before, its end settles all who wait.
+      // Subscribes after the first list. If the watch ends first, `onEnd` settles all waiting calls.
       watch
         .until(() => true)
         .then(
@@ -53,7 +56,7 @@ export class FinalWatch {
     }
   }
 
-  /** Rejects all who wait. */
+  /** Rejects all waiting calls. */
   close(error: unknown): void {
     for (const { settle } of this.#waiting) settle(error)
     this.#close()
@@ -79,7 +82,7 @@ export class FinalWatch {
         for (const { settle } of this.#waiting) settle(errorOf(reason))
       },
     })
-    watch.subscribe(() => this.#look())
+    watch.subscribe(() => this.#check())
     this.#watch = watch
     return watch
   }
@@ -89,7 +92,7 @@ export class FinalWatch {
     for (const { id, settle } of this.#waiting) if (id === message.process_id) settle(new RuncastError('not_found'))
   }
 
-  #look(): void {
+  #check(): void {
     for (const { id, position, settle } of this.#waiting) {
       const known = this.#watch?.view.get(id)
       if (known && isFinal(known.status) && (known.epoch !== position.epoch || known.seq > position.seq)) settle()

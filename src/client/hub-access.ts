@@ -1,21 +1,21 @@
 import { CODES, type CodeName, type Issue, RuncastError, type StoreReason } from '../protocol/codes.js'
 
-/** A hub, and as whom it is asked. */
+/** The address of a hub, and the credentials for it. */
 export interface HubAccess {
-  /** `https://…` or `http://…`, with the path of a proxy where there is one. In a page it may be relative to the page. */
+  /** `https://…` or `http://…`, with the path of a proxy if there is one. In a page it may be relative to the page. */
   readonly url: string
   /**
-   * Asked for before each request and each connect, so that it may be renewed. Goes in a header or a message, never in a URL. A page that is logged in by a cookie
-   * needs none.
+   * A function is called before each request and each connect, so the token may be renewed. It is sent in a header or a
+   * message, never in a URL. Not needed in a page that authenticates by cookie.
    */
   readonly token?: string | (() => string | Promise<string>)
-  /** How long a request may take, in ms; 30,000 without it. */
+  /** Timeout of a request, in ms; default 30,000. */
   readonly requestTimeoutMs?: number
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
 
-/** What an answer of a hub that denies a request says, as far as it is one of this version. */
+/** The body of an error response, if it comes from a hub of this version. */
 interface ErrorBody {
   readonly error?: unknown
   readonly message?: unknown
@@ -23,7 +23,7 @@ interface ErrorBody {
   readonly reason?: unknown
 }
 
-/** The address of the hub without a slash at the end. Throws `invalid` for one that is none. */
+/** The URL of the hub without a trailing slash. Throws `invalid` if it is no such URL. */
 export function hubUrl(text: string): string {
   const { location } = globalThis as { readonly location?: { readonly href: string } }
   const url = URL.canParse(text, location?.href) ? new URL(text, location?.href) : null
@@ -33,7 +33,10 @@ export function hubUrl(text: string): string {
   throw new RuncastError('invalid', { message: `url: expected ${expected}`, issues: [{ path: '/url', expected }] })
 }
 
-/** Asks a hub. Rejects with a `RuncastError`: what the hub says, or `overloaded` where it cannot be reached or does not answer in time. */
+/**
+ * Sends a request to a hub. Rejects with a `RuncastError`: the error of the hub, or `overloaded` if it cannot be
+ * reached or does not respond in time.
+ */
 export async function callHub(
   { url, token, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: HubAccess,
   method: 'GET' | 'POST',
@@ -53,31 +56,31 @@ export async function callHub(
   }
   try {
     const response = await fetch(`${url}${path}`, request)
-    // A proxy may answer instead of the hub, and in another language.
+    // A proxy may respond instead of the hub, in another format.
     const answer: unknown = await response.json().catch(() => null)
-    if (!response.ok) throw errorOfAnswer(response, answer)
+    if (!response.ok) throw errorOfResponse(response, answer)
     if (typeof answer === 'object' && answer !== null) return answer
-    throw new RuncastError('internal', `${url} does not answer as a hub does (${response.status}).`)
+    throw new RuncastError('internal', `${url} returned no JSON object (status ${response.status}): is it the URL of a hub?`)
   } catch (error) {
     if (error instanceof RuncastError) throw error
     throw new RuncastError('overloaded', { message: `${url} cannot be reached: ${reasonOf(error)}`, cause: error })
   }
 }
 
-/** The error that an answer of a hub, or of a proxy before it, stands for. */
-function errorOfAnswer({ status, headers }: Response, answer: unknown): RuncastError {
+/** The error for an error response of a hub, or of a proxy in front of it. */
+function errorOfResponse({ status, headers }: Response, answer: unknown): RuncastError {
   const { error, message, detail, reason } = (typeof answer === 'object' && answer !== null ? answer : {}) as ErrorBody
   const isKnown = typeof error === 'string' && Object.hasOwn(CODES, error)
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   return new RuncastError(isKnown ? (error as CodeName) : codeOfStatus(status), {
-    message: typeof message === 'string' ? message : `The hub answers ${status}.`,
-    issues: Array.isArray(detail) ? (detail as readonly Issue[]) : [], // as every hub answers
+    message: typeof message === 'string' ? message : `The hub returned status ${status}.`,
+    issues: Array.isArray(detail) ? (detail as readonly Issue[]) : [], // the format of every hub
     ...(Number.isFinite(seconds) && { retryAfterMs: seconds * 1000 }),
-    ...(typeof reason === 'string' && { reason: reason as StoreReason }), // of a later version perhaps another text
+    ...(typeof reason === 'string' && { reason: reason as StoreReason }), // a later version may send another value
   })
 }
 
-/** For what is no answer of a hub of this version. */
+/** For responses that are not from a hub of this version. */
 function codeOfStatus(status: number): CodeName {
   const codes: Readonly<Record<number, CodeName>> = {
     401: 'unauthenticated',
@@ -91,7 +94,7 @@ function codeOfStatus(status: number): CodeName {
   return codes[status] ?? (status >= 502 && status <= 504 ? 'overloaded' : status >= 500 ? 'internal' : 'bad_request')
 }
 
-/** `fetch` says no more than that it failed; its cause knows why. */
+/** The error of `fetch` only says that it failed; its cause says why. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error

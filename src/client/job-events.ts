@@ -2,39 +2,42 @@ import { CODES, type Code, type CodeName, RuncastError } from '../protocol/codes
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
 import { Connection, type EndReason } from './connection.js'
+import type { Received, WebSocketClass } from './hub-socket.js'
 import { isSnapshot, type JobSnapshot, type LiveMessage } from './job-view.js'
-import type { Received, WebSocketClass } from './line.js'
 import { isProcessSnapshot, type LiveProcessMessage } from './process-view.js'
 import { Proof } from './proof.js'
 
-/** What opens a socket, and who asks. */
+/** How to open a socket, and the credentials for it. */
 export interface SocketAccess {
-  /** Address of a socket at this path of the hub. */
+  /** The URL of a socket at this path of the hub. */
   readonly url: (path: string) => string
   readonly token?: () => string | Promise<string>
   readonly WebSocket?: WebSocketClass
 }
 
-/** An event of a job, as it goes over the wire: in the run dialect or the process dialect, as the kind of the job has it. */
+/** An event of a job as on the wire, in the dialect of its kind: run or process. */
 export type JobEvent = JobSnapshot | LiveMessage | ProcessSnapshot | LiveProcessMessage
 
 export interface EventsOptions {
-  /** Where a reader left off: the `epoch` of the last snapshot and the `seq` of the last event. */
+  /** The position to resume from: `epoch` of the last snapshot and `seq` of the last event. */
   readonly after?: { readonly epoch: string; readonly seq: number }
-  /** Ends the iteration: it rejects with the reason of the signal. */
+  /** Ends the iteration, which rejects with the reason of the signal. */
   readonly signal?: AbortSignal
 }
 
-/** Events that wait for a reader who is slower than the job. Past this the connection is closed, and opened again from the last one once they are read. */
+/**
+ * Maximum unread events. Beyond it the connection is closed; once they are read, it is opened again from the last one.
+ */
 const MAX_UNREAD = 1000
 
-/** A newer one stands for all unread ones. */
+/** A newer event of such a type replaces unread ones. */
 const TRANSIENT = new Set(['progress', 'process_progress'])
 const FINAL = new Set(['completed', 'error', 'cancelled', 'process_completed', 'process_failed', 'process_cancelled'])
 
 /**
- * The events of one job, in order: its state (a snapshot), then each event, each persisted one exactly once, up to the final one. Reconnects by itself and goes on
- * where it was. Another snapshot comes only where events before it are lost to this reader. Connects with the first `next()`, and holds nothing once it has ended.
+ * The events of one job in order: its state (a snapshot), then each event, each persisted one exactly once, up to the
+ * final one. It reconnects and resumes by itself. A further snapshot comes only if events before it are lost to this
+ * reader. It connects with the first `next()` and holds no resources once it has ended.
  */
 export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIterator<E, undefined> {
   readonly #id: string
@@ -46,12 +49,15 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
   #connection: Connection | undefined
   #isConnecting = false
   #hasSnapshot = false
-  /** Seq of the state that is known: a final event before it belongs to an earlier execution. */
+  /** Seq of the known state. A final event before it belongs to an earlier execution. */
   #stateSeq = 0
   #end: { readonly error?: unknown } | undefined
   #waiting: (() => void)[] = []
 
-  /** `sockets` is asked before each connection; what it rejects with ends the iteration. `onEnd`: called once, when it holds nothing any more. */
+  /**
+   * `sockets` is called before each connection; its rejection ends the iteration. `onEnd` is called once, when all
+   * resources are released.
+   */
   constructor(id: string, sockets: () => Promise<SocketAccess>, { after, signal }: EventsOptions = {}, onEnd: () => void = () => {}) {
     this.#id = id
     this.#sockets = sockets
@@ -66,11 +72,11 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
     return this
   }
 
-  /** Rejects with a `RuncastError` where the hub will not serve this job any more, or with what it was closed with. */
+  /** Rejects with a `RuncastError` if the hub ended the connection for good, or with the error given to `close`. */
   async next(): Promise<IteratorResult<E, undefined>> {
     for (;;) {
       const message = this.#unread.shift()
-      if (message) return { done: false, value: message as E } // as the dialect of this kind writes it
+      if (message) return { done: false, value: message as E } // in the dialect of this kind
       if (this.#end) {
         const { error } = this.#end
         this.#end = {}
@@ -83,13 +89,13 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
     }
   }
 
-  /** Ends it, as leaving a `for await` loop does. */
+  /** Ends the iteration, like leaving a `for await` loop. */
   async return(): Promise<IteratorResult<E, undefined>> {
     this.close()
     return { done: true, value: undefined }
   }
 
-  /** Ends it now, also for a reader that waits: with an error, or as after the last event. */
+  /** Ends the iteration at once. Waiting calls reject with the error, or resolve as after the last event. */
   close(error?: unknown): void {
     if (this.#end) return
     this.#unread.length = 0
@@ -158,7 +164,8 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message, message, message.recovered === true)
     else if (isProcessSnapshot(message)) this.#open(message, message.process, message.recovered)
-    else if ('seq' in message) this.#follow(message as LiveMessage | LiveProcessMessage) // what has a place is an event of the job
+    // messages with a seq are events of the job
+    else if ('seq' in message) this.#follow(message as LiveMessage | LiveProcessMessage)
   }
 
   #open(snapshot: Received, state: Pick<JobSnapshot, 'epoch' | 'seq' | 'status'>, recovered: boolean): void {
@@ -167,7 +174,7 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
     const hasFinal = this.#proof.open({ epoch, seq, recovered, isFinal: isFinal(status) })
     const isLossless = recovered || (before?.epoch === epoch && before.seq >= seq)
     this.#stateSeq = Math.max(seq, before?.epoch === epoch ? this.#stateSeq : 0)
-    if (!this.#hasSnapshot || !isLossless) this.#tell(snapshot)
+    if (!this.#hasSnapshot || !isLossless) this.#deliver(snapshot)
     this.#hasSnapshot = true
     if (hasFinal) this.#finish()
   }
@@ -178,12 +185,13 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
     if (verdict === 'gap') return this.#connection?.reconnect('a message was missing')
     if (verdict === 'known') return
     this.#stateSeq = Math.max(this.#stateSeq, message.seq)
-    this.#tell(message)
-    // A replay may hold the final event of an earlier execution: only that of the state now is the end.
+    this.#deliver(message)
+    // A replay may contain the final event of an earlier execution; only the one of the current state ends the
+    // iteration.
     if (isEnd && message.seq === this.#stateSeq) this.#finish()
   }
 
-  #tell(message: Received): void {
+  #deliver(message: Received): void {
     if (TRANSIENT.has(message.type)) {
       const older = this.#unread.findLastIndex(({ type }) => type === message.type)
       if (older !== -1) this.#unread.splice(older, 1)
@@ -194,9 +202,12 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
   }
 }
 
-/** Why a hub ended a connection for good, as an error. Several codes share the number 4001; the text says which. */
+/**
+ * The reason for which a hub ended a connection for good, as an error. Several codes share the number 4001; the text
+ * tells them apart.
+ */
 export function errorOf({ code, reason }: EndReason): RuncastError {
   const named = Object.entries<Code>(CODES).filter(([, { close }]) => close === code)
   const [name] = named.find(([, { text }]) => text === reason) ?? named[0] ?? ['internal']
-  return new RuncastError(name as CodeName, reason) // a name of the table
+  return new RuncastError(name as CodeName, reason) // a key of CODES
 }

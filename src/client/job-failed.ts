@@ -1,16 +1,19 @@
 import type { FailureCode } from '../protocol/codes.js'
 
-/** How a job ended that has no result. */
+/** Why a job has no result. */
 export interface JobFailure {
-  /** `cancelled`, or why it failed. */
+  /** `cancelled`, or the cause of the failure. */
   readonly code: FailureCode | 'cancelled'
-  /** For people: what the last attempt failed of. */
+  /** For people: the error of the last attempt. */
   readonly message: string
-  /** The last lines of the log of the job, with line breaks between; empty where it has none. */
+  /** The last lines of the job's log, separated by line breaks; empty if there are none. */
   readonly logTail: string
 }
 
-/** `JobHandle.result()` rejects with it: the job failed or was cancelled. What was wrong with a request is a `RuncastError` instead. */
+/**
+ * The rejection of `JobHandle.result()`: the job failed or was cancelled. Errors of a request are `RuncastError`
+ * instead.
+ */
 export class JobFailed extends Error implements JobFailure {
   override readonly name: string = 'JobFailed'
   readonly id: string

@@ -44,7 +44,7 @@ export interface JobInfo<R = unknown>
   readonly failure: JobFailure | null
 }
 
-/** THE mapping from the wire to the names of this package. */
+/** The only mapping from wire names to the names of this package. */
 export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
   const { id, kind, owner, solver, status, attempt, stale, progress, created_at, started_at, finished_at, epoch, seq, final } = job
   return {
@@ -53,15 +53,18 @@ export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
     startedAt: started_at,
     finishedAt: finished_at,
     position: { epoch, seq },
-    result: resultOf(final) as R | null, // what workers of the kind return: its schema has let it in
+    result: resultOf(final) as R | null, // validated by the schema of its kind
     failure: failureOf(final),
   }
 }
 
-/** Of a final message in the run dialect: what is said of every job, beside its result. */
+/** Fields of every final message in the run dialect, besides the result. */
 const ENVELOPE = ['type', 'status', 'compute_time_s', 'percent', 'phase', 'elapsed_s', 'attempts', 'duration_s', 'seq', 'timestamp']
 
-/** In the run dialect a result lies flat in its message, beside the envelope and the field that names the job. */
+/**
+ * In the run dialect the fields of a result are at the top level of its message, next to the envelope and the field for
+ * the id.
+ */
 function resultOf(final: WireJob['final']): unknown {
   if (final?.type === 'process_completed') return final.result
   if (final?.type !== 'completed') return null

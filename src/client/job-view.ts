@@ -1,28 +1,28 @@
 import { foldOwn, type KindMessage, type KindSnapshot, type KindView, resetOwn } from '../kinds/view.js'
 import type { RunMessages, RunSnapshot } from '../protocol/run-messages.js'
 import type { Status } from '../protocol/status.js'
-import type { Place } from './proof.js'
+import type { Sequenced } from './proof.js'
 
-export type StatusChange = RunMessages['status'] & Place & { readonly attempt: number }
-export type FinalMessage = (RunMessages['completed'] | RunMessages['error'] | RunMessages['cancelled']) & Place
+export type StatusChange = RunMessages['status'] & Sequenced & { readonly attempt: number }
+export type FinalMessage = (RunMessages['completed'] | RunMessages['error'] | RunMessages['cancelled']) & Sequenced
 export type LiveMessage =
   | StatusChange
   | FinalMessage
-  | ((RunMessages['progress'] | RunMessages['metric_update']) & Place)
-  | (KindMessage & Place)
+  | ((RunMessages['progress'] | RunMessages['metric_update']) & Sequenced)
+  | (KindMessage & Sequenced)
 
-/** The state of a job as a client knows it: the snapshot, and every message since folded into it. */
+/** The state of a job as a client knows it: the snapshot with every later message applied. */
 export type JobView = Omit<RunSnapshot, 'type' | 'run_id' | 'recovered' | 'resync' | 'timestamp'> &
   KindView & {
-    /** Of a run its id; other kinds have a field of their own. */
+    /** For runs; other kinds have their own id field. */
     readonly run_id?: string
-    /** The final message of this round. */
+    /** The final message of this execution. */
     readonly final: FinalMessage | null
   }
 
 const FINAL_STATUS: Readonly<Record<FinalMessage['type'], Status>> = { completed: 'completed', error: 'failed', cancelled: 'cancelled' }
 
-/** Opens the socket of a job in the run dialect. */
+/** The first message on the socket of a job in the run dialect. */
 export type JobSnapshot = RunSnapshot | KindSnapshot
 
 export function isSnapshot(message: { readonly type: string }): message is JobSnapshot {
@@ -38,7 +38,7 @@ export function viewOf(snapshot: JobSnapshot): JobView {
   return { ...state, final: null }
 }
 
-/** hop 10: the next message, folded into the state. The caller has proved that it is the next one. */
+/** hop 10: applies the next message to the state. The caller has proved that it is the next one. */
 export function apply(before: JobView, message: LiveMessage): JobView {
   const view = { ...before, stale: false }
   const seq = Math.max(view.seq, message.seq)
@@ -58,17 +58,18 @@ export function apply(before: JobView, message: LiveMessage): JobView {
       return { ...view, seq, status: FINAL_STATUS[message.type], percent, phase, elapsed_s, finished_at: message.timestamp, final: message }
     }
     default:
-      return { ...view, ...foldOwn(message), seq } // of a message that no kind here has, the position counts
+      return { ...view, ...foldOwn(message), seq } // for unknown messages only the position counts
   }
 }
 
-/** A new attempt, or an explicit retry of what had ended, begins with nothing measured. */
+/** A new attempt, or a retry by the user, starts without measurements. */
 function applyStatus(view: JobView, message: StatusChange): JobView {
   const { status, attempt, timestamp } = message
-  const isNewRound = view.finished_at !== null && status === 'queued'
-  const cleared = isNewRound || attempt !== view.attempt ? { percent: null, phase: null, message: null, elapsed_s: null, metrics: {} } : {}
-  const found = isNewRound ? resetOwn(view) : {}
+  const isNewExecution = view.finished_at !== null && status === 'queued'
+  const cleared =
+    isNewExecution || attempt !== view.attempt ? { percent: null, phase: null, message: null, elapsed_s: null, metrics: {} } : {}
+  const found = isNewExecution ? resetOwn(view) : {}
   const started_at = status === 'running' ? (view.started_at ?? timestamp) : view.started_at
-  const round = isNewRound ? { started_at: null, finished_at: null, final: null } : { started_at }
-  return { ...view, ...cleared, ...found, ...round, status, attempt }
+  const times = isNewExecution ? { started_at: null, finished_at: null, final: null } : { started_at }
+  return { ...view, ...cleared, ...found, ...times, status, attempt }
 }

@@ -12,10 +12,13 @@ import {
 import { Proof } from './proof.js'
 import { SharedMap } from './shared-map.js'
 
-/** Fewest processes that have ended to be kept: more than a list names, so that none of a list is taken for a new one. */
+/** Minimum of ended processes to keep: more than a list contains, so that none of a list is mistaken for a new one. */
 const MIN_FINISHED = 32
 
-/** What is known of a user's processes, each with the proof that nothing of it is missing. Pure: it asks for nothing, and says what has to be asked for. */
+/**
+ * The known processes of a user, each with the proof that no message is missing. It sends nothing; its methods return
+ * which processes to request.
+ */
 export class ProcessLedger {
   readonly #maxFinished: number
   readonly #view = new SharedMap<Process>()
@@ -26,7 +29,7 @@ export class ProcessLedger {
     this.#maxFinished = Math.max(maxFinished, MIN_FINISHED)
   }
 
-  /** An immutable snapshot: the same one until something changes, and each process in it too. */
+  /** An immutable snapshot. Unchanged maps and unchanged processes are the same objects. */
   get view(): ReadonlyMap<string, Process> {
     return this.#view.snapshot()
   }
@@ -35,26 +38,26 @@ export class ProcessLedger {
     return this.#hasList
   }
 
-  /** From where a process goes on; null: with its whole state. */
+  /** The resume position of a process; null if its whole state is needed. */
   position(id: string): Proof['position'] {
     return this.#proofs.get(id)?.position ?? null
   }
 
   /**
-   * Takes a list, and answers what has to be asked for: each process that is ahead of what has come of it, and, after the first list, each that is new in
-   * it, since it began while there was no connection.
+   * Applies a list and returns the ids to request: each process that is ahead of the received messages and, after the
+   * first list, each process that is new in it, since it started while there was no connection.
    */
   list(list: ProcessList, isWanted: (id: string) => boolean = () => true): string[] {
     const listed = [...list.recent.toReversed(), ...list.processes.toReversed()].filter(({ process_id }) => isWanted(process_id))
-    // The hub brings up to date by itself what it has dropped of processes that it told of.
-    const isOwed = (id: string) => !list.resync || !this.#view.has(id)
-    const behind = listed.filter((process) => this.#isBehind(process) && isOwed(process.process_id))
-    for (const process of listed) this.#take(process)
+    // After a resync the hub itself sends what it dropped for processes that are already known.
+    const isMissing = (id: string) => !list.resync || !this.#view.has(id)
+    const behind = listed.filter((process) => this.#isBehind(process) && isMissing(process.process_id))
+    for (const process of listed) this.#applyState(process)
     this.#hasList = true
     return behind.map(({ process_id }) => process_id)
   }
 
-  /** Takes a snapshot, which its replay follows. */
+  /** Applies a snapshot. Its replay follows. */
   open({ process, process_id: id, epoch, seq, recovered }: ProcessSnapshot): void {
     let proof = this.#proofs.get(id)
     if (!proof) {
@@ -62,11 +65,13 @@ export class ProcessLedger {
       this.#proofs.set(id, proof)
     }
     proof.open({ epoch, seq, recovered, isFinal: isFinal(process.status) })
-    this.#take(process, recovered)
+    this.#applyState(process, recovered)
   }
 
-  /** Takes a message: `told`, it has changed the view; `known`, a duplicate; `gap`, something is missing before it. */
-  follow(message: LiveProcessMessage): 'told' | 'known' | 'gap' {
+  /**
+   * Applies a message. `applied`: the view has changed. `known`: a duplicate. `gap`: a message before it is missing.
+   */
+  follow(message: LiveProcessMessage): 'applied' | 'known' | 'gap' {
     const { process_id: id, epoch, seq, prev = seq - 1 } = message
     const before = this.#view.get(id)
     if (!this.#proofs.has(id) || (epoch !== undefined && before?.epoch !== epoch)) {
@@ -78,10 +83,10 @@ export class ProcessLedger {
     if (verdict === 'gap' || verdict === 'known') return verdict
     const process = this.#view.get(id) ?? newProcess(message)
     this.#put(message.seq > process.seq ? applyProcess(process, message) : replayProcess(process, message))
-    return 'told'
+    return 'applied'
   }
 
-  /** What is told of this process next is told from its first entry on. */
+  /** Prepares a process for a replay from its first entry. */
   rewind(id: string): void {
     const process = this.#view.get(id)
     if (!process) return
@@ -101,8 +106,8 @@ export class ProcessLedger {
     return this.#hasList
   }
 
-  /** Another hub may be a moment behind of what the last one has told. `recovered`: the same history, even in another epoch. */
-  #take(state: ProcessView, recovered = false): void {
+  /** Another hub may be slightly behind the last one. `recovered`: the same history, even in another epoch. */
+  #applyState(state: ProcessView, recovered = false): void {
     const known = this.#view.get(state.process_id)
     const before = recovered && known ? { ...known, epoch: state.epoch } : known
     if (before?.epoch !== state.epoch || state.seq >= before.seq) this.#put(processOf(state, before))
@@ -112,7 +117,7 @@ export class ProcessLedger {
     const { process_id: id, status } = process
     const before = this.#view.get(id)
     const hasEnded = isFinal(status) && !(before && isFinal(before.status))
-    // To the end of the map: the first of those that have ended are the oldest.
+    // Moves it to the end of the map, so that the first ended ones are the oldest.
     if (hasEnded) this.#view.delete(id)
     this.#view.set(id, process)
     if (hasEnded) this.#forgetOldest()

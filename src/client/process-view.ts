@@ -1,29 +1,29 @@
 import type { ProcessList, ProcessMessages, ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
 import type { Status } from '../protocol/status.js'
-import type { Place } from './proof.js'
+import type { Sequenced } from './proof.js'
 
-/** What a message of a process has beside its own fields. `epoch` stands in the first one where no snapshot has told it. */
-interface Placed extends Place {
+/** Position fields of a process message. `epoch` is set in the first one if no snapshot has named it. */
+interface SequencedInEpoch extends Sequenced {
   readonly epoch?: string
 }
 
-export type FinalProcessMessage = ProcessMessages[keyof typeof FINAL_STATUS] & Placed
-export type ProcessChange = ProcessMessages[keyof typeof CHANGED_STATUS] & Placed & { readonly attempt: number }
+export type FinalProcessMessage = ProcessMessages[keyof typeof FINAL_STATUS] & SequencedInEpoch
+export type ProcessChange = ProcessMessages[keyof typeof CHANGED_STATUS] & SequencedInEpoch & { readonly attempt: number }
 export type LiveProcessMessage =
   | FinalProcessMessage
   | ProcessChange
-  | (ProcessMessages['process_progress'] & Placed)
-  | (ProcessMessages['process_result'] & Placed)
+  | (ProcessMessages['process_progress'] & SequencedInEpoch)
+  | (ProcessMessages['process_result'] & SequencedInEpoch)
 
-/** A process as a client knows it: a state that it was told, and every message since folded into it. */
+/** A process as a client knows it: a state with every later message applied. */
 export type Process = ProcessView & {
-  /** Results on the way that this watch was told in this attempt, the newest `MAX_RESULTS`. */
+  /** Intermediate results that this watch received in this attempt, the newest `MAX_RESULTS`. */
   readonly results: readonly Readonly<Record<string, unknown>>[]
-  /** The final message of this round, as far as it was told: a list says only that a process has ended. */
+  /** The final message of this execution, if it was received: a list only says that a process has ended. */
   readonly final: FinalProcessMessage | null
 }
 
-/** Most results that a view keeps of one process. */
+/** Maximum results that a view keeps per process. */
 export const MAX_RESULTS = 1000
 
 const FINAL_STATUS = {
@@ -52,21 +52,21 @@ export function isFinalProcessMessage(message: LiveProcessMessage): message is F
   return message.type in FINAL_STATUS
 }
 
-/** A state that was told, with what is known beside it as far as it belongs to the same attempt of the same round. */
+/** A received state, combined with results and final message if they belong to the same attempt and execution. */
 export function processOf(state: ProcessView, before: Process | undefined): Process {
   const isSameAttempt = before?.epoch === state.epoch && before.attempt === state.attempt
-  // What had ended goes on only as another round.
+  // A process that has ended continues only as a new execution.
   const isSame = isSameAttempt && (before.finished_at === null || before.finished_at === state.finished_at)
   return { ...state, results: isSame ? before.results : [], final: isSame ? before.final : null }
 }
 
-/** A process of which the first message has come. */
+/** A process whose first message has just arrived. */
 export function newProcess({ process_id, process_type, timestamp, epoch = '' }: LiveProcessMessage): Process {
   const nothing = { progress: null, started_at: null, finished_at: null, seq: 0, results: [], final: null }
   return { process_id, process_type, status: 'queued', attempt: 1, stale: false, created_at: timestamp, epoch, ...nothing }
 }
 
-/** The next message, folded into the state. The caller has proved that it is the next one. */
+/** Applies the next message to the state. The caller has proved that it is the next one. */
 export function applyProcess(before: Process, message: LiveProcessMessage): Process {
   const process = { ...before, stale: false }
   const seq = Math.max(process.seq, message.seq)
@@ -74,7 +74,7 @@ export function applyProcess(before: Process, message: LiveProcessMessage): Proc
     case 'process_progress':
       return { ...process, seq, progress: message.progress }
     case 'process_result': {
-      const result = message.result as Record<string, unknown> // an object of any fields, as its schema says
+      const result = message.result as Record<string, unknown> // an object, by its schema
       return { ...process, seq, results: [...process.results, result].slice(-MAX_RESULTS) }
     }
     case 'process_completed':
@@ -98,17 +98,17 @@ export function applyProcess(before: Process, message: LiveProcessMessage): Proc
 export function replayProcess(process: Process, message: LiveProcessMessage): Process {
   if (message.type === 'process_result') return { ...applyProcess(process, message), seq: process.seq }
   if (isFinalProcessMessage(message) && message.seq === process.seq) return { ...process, final: message }
-  // Another attempt or round began after it.
+  // A new attempt or execution started after it.
   if (isFinalProcessMessage(message) || message.type === 'process_retrying') return { ...process, results: [] }
   return process
 }
 
-/** A new attempt, or an explicit retry of what had ended, begins with nothing done. */
+/** A new attempt, or a retry by the user, starts without progress and results. */
 function applyChange(process: Process, { type, attempt, timestamp }: ProcessChange): Process {
   const status = CHANGED_STATUS[type]
-  const isNewRound = process.finished_at !== null && status === 'queued'
-  const cleared = isNewRound || attempt !== process.attempt ? { progress: null, results: [] } : {}
+  const isNewExecution = process.finished_at !== null && status === 'queued'
+  const cleared = isNewExecution || attempt !== process.attempt ? { progress: null, results: [] } : {}
   const started_at = status === 'running' ? (process.started_at ?? timestamp) : process.started_at
-  const round = isNewRound ? { started_at: null, finished_at: null, final: null } : { started_at }
-  return { ...process, ...cleared, ...round, status, attempt }
+  const times = isNewExecution ? { started_at: null, finished_at: null, final: null } : { started_at }
+  return { ...process, ...cleared, ...times, status, attempt }
 }

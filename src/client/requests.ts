@@ -1,4 +1,4 @@
-/** Most requests that are sent by themselves within a second: hubs take more, but the user of the watch wants to ask as well. */
+/** Maximum automatic requests per second. Hubs accept more, but the user of the watch needs a share. */
 const PER_SECOND = 30
 const SECOND_MS = 1000
 
@@ -9,13 +9,14 @@ export interface ProcessRequest {
 }
 
 /**
- * Requests that a watch makes by itself, at a pace that hubs take: one per process at a time, in order. What a hub says was too fast is sent again.
+ * Sends the automatic requests of a watch at a rate that hubs accept: one per process at a time, in order. Requests
+ * that a hub rejected as too fast are sent again.
  */
 export class Requests {
   readonly #send: (request: ProcessRequest) => void
   readonly #waiting = new Map<string, ProcessRequest>()
   readonly #unanswered = new Map<string, ProcessRequest>()
-  /** Sent in this second. */
+  /** Requests sent in this second. */
   #sent = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
@@ -23,7 +24,7 @@ export class Requests {
     this.#send = send
   }
 
-  /** Does nothing where a request about this process is under way. */
+  /** Does nothing if a request about this process is pending. */
   add(request: ProcessRequest): void {
     const { process_id } = request
     if (this.#waiting.has(process_id) || this.#unanswered.has(process_id)) return
@@ -36,13 +37,13 @@ export class Requests {
     this.#waiting.delete(processId)
   }
 
-  /** Takes the place of what was asked about this process. */
+  /** Replaces a pending request about this process. */
   replace(request: ProcessRequest): void {
     this.answered(request.process_id)
     this.add(request)
   }
 
-  /** This one is to be asked later; without an id some were too fast, and it is not known which. */
+  /** Sends a request again later. Without an id all unanswered ones, since it is unknown which were too fast. */
   again(processId?: string): void {
     for (const [id, request] of this.#unanswered) {
       if (processId !== undefined && processId !== id) continue
@@ -53,7 +54,7 @@ export class Requests {
     this.#schedule()
   }
 
-  /** The connection is another one: nothing that was asked for will be answered. */
+  /** The connection was replaced: pending requests will not be answered. */
   clear(): void {
     this.#waiting.clear()
     this.#unanswered.clear()

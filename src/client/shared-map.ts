@@ -1,13 +1,13 @@
-/** Most differences between a map and its base; with more the map becomes a new base. */
+/** Maximum differences to the base. With more, the map becomes a new base. */
 const MAX_DIFFERENCES = 32
 
-/** A map whose snapshots never change and cost little: each of them shares the base, and has only the differences of its own. */
+/** A map with cheap immutable snapshots: they share the base and copy only the differences. */
 export class SharedMap<V> implements ReadonlyMap<string, V> {
   #base: ReadonlyMap<string, V>
-  /** In place of the base's. */
+  /** Replace values of the base. */
   readonly #changed: Map<string, V>
   readonly #removed: Set<string>
-  /** After all others. */
+  /** Ordered after the base. */
   readonly #added: Map<string, V>
   #snapshot: ReadonlyMap<string, V> | undefined
 
@@ -18,7 +18,7 @@ export class SharedMap<V> implements ReadonlyMap<string, V> {
     this.#added = new Map(from ? from.#added : [])
   }
 
-  /** This map as it is now; the same one until something changes. */
+  /** The current content; the same object until something changes. */
   snapshot(): ReadonlyMap<string, V> {
     this.#snapshot ??= new SharedMap(this)
     return this.#snapshot

@@ -1,17 +1,22 @@
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
+import type { Received } from './hub-socket.js'
 import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
-import type { Received } from './line.js'
 import { Proof } from './proof.js'
 
 export interface WatchOptions extends ConnectionOptions {
   /** `ws://…/api/v2/ws/runs/<run_id>`, `ws://…/api/v2/ws/optimizations/<optimization_id>` */
   readonly url: string
-  /** Each message that changed the view, in order, each durable one exactly once. The snapshot comes as it is. */
+  /**
+   * Called for each message that changed the view, in order, exactly once for each persisted one. Snapshots are passed
+   * unchanged.
+   */
   readonly onMessage?: (message: JobSnapshot | LiveMessage, view: JobView) => void
 }
 
-/** Follows one job through reconnects and hubs that stop, and proves of each message that nothing was lost before it. */
+/**
+ * Follows one job through reconnects and stopping hubs, and proves for each message that nothing was lost before it.
+ */
 export class JobWatch {
   readonly #options: WatchOptions
   readonly #connection: Connection
@@ -27,17 +32,20 @@ export class JobWatch {
     })
   }
 
-  /** The state as far as it is known; null before the first snapshot. */
+  /** The known state; null before the first snapshot. */
   get view(): JobView | null {
     return this.#view
   }
 
-  /** How the connection is. */
+  /** The state of the connection. */
   get state(): ConnectionState {
     return this.#connection.state
   }
 
-  /** Calls after each change of `view` or `state`, both immutable; the function that it returns calls that off. Bound, as stores of frameworks need it. */
+  /**
+   * Calls the listener after each change of `view` or `state`, both immutable. The returned function unsubscribes.
+   * Bound to the instance, as stores of frameworks require.
+   */
   readonly subscribe = (listener: () => void): (() => void) => this.#connection.subscribe(listener)
 
   start(): this {
@@ -45,17 +53,20 @@ export class JobWatch {
     return this
   }
 
-  /** Resolves with the first state that satisfies a condition. Rejects when the watch ends before; that need not be caught where nobody awaits it. */
+  /**
+   * Resolves with the first state that satisfies a condition. Rejects if the watch ends first; callers that do not
+   * await it need not catch that.
+   */
   until(condition: (view: JobView) => boolean): Promise<JobView> {
     return this.#connection.when(() => (this.#view && condition(this.#view) ? this.#view : null))
   }
 
-  /** Resolves with the final state, its final message at hand. */
+  /** Resolves with the final state, including its final message. */
   finished(): Promise<JobView> {
     return this.until((view) => isFinal(view.status) && view.final !== null)
   }
 
-  /** Asks for the end of the job. Throws while there is no connection. */
+  /** Requests cancellation of the job. Throws if there is no connection. */
   cancel(): void {
     this.#connection.send({ type: 'cancel' })
   }
@@ -70,15 +81,15 @@ export class JobWatch {
   }
 
   #receive(message: Received): void {
-    if (isSnapshot(message)) this.#begin(message)
-    else if ('seq' in message) this.#follow(message as LiveMessage) // what has a place is an entry of the job
+    if (isSnapshot(message)) this.#open(message)
+    else if ('seq' in message) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
   }
 
-  #begin(snapshot: JobSnapshot): void {
+  #open(snapshot: JobSnapshot): void {
     const { epoch, seq, status } = snapshot
     const before = this.#view
     const hasFinal = this.#proof.open({ epoch, seq, recovered: snapshot.recovered === true, isFinal: isFinal(status) })
-    // Another hub may be a moment behind of what the last one has told.
+    // Another hub may be slightly behind the last one.
     const isOlder = before?.epoch === epoch && seq < before.seq
     if (!isOlder) this.#view = { ...viewOf(snapshot), final: (hasFinal && before?.final) || null }
     this.#notify(snapshot)
@@ -92,7 +103,7 @@ export class JobWatch {
     if (verdict === 'gap') return this.#connection.reconnect('a message was missing')
     if (verdict === 'known') return
     if (message.seq > view.seq) this.#view = apply(view, message)
-    // The state says as much as an older message; only the final message adds to it.
+    // The state already includes an older message; only the final message adds to it.
     else if (isEnd && message.seq === view.seq) this.#view = { ...view, final: message }
     this.#notify(message)
   }

@@ -2,12 +2,12 @@ import { CODES, type CodeName } from '../protocol/codes.js'
 import type { ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
-import type { Received } from './line.js'
+import type { Received } from './hub-socket.js'
 import { ProcessLedger } from './process-ledger.js'
 import { isProcessList, isProcessSnapshot, type LiveProcessMessage, type Process } from './process-view.js'
 import { Requests } from './requests.js'
 
-/** An answer of the hub that denies a request, or a message that it could not read (`request` null). */
+/** An error response to a request, or to a message that the hub could not read (`request` null). */
 export interface RefusedMessage {
   readonly type: 'refused'
   readonly request: string | null
@@ -16,7 +16,7 @@ export interface RefusedMessage {
   readonly message: string
 }
 
-/** All processes by id: an immutable snapshot. What has not changed is the same object in the next one. */
+/** All processes by id: an immutable snapshot. Unchanged processes are the same objects in the next one. */
 export type Processes = ReadonlyMap<string, Process>
 
 export type ProcessesMessage = ProcessList | ProcessSnapshot | LiveProcessMessage | RefusedMessage
@@ -24,9 +24,12 @@ export type ProcessesMessage = ProcessList | ProcessSnapshot | LiveProcessMessag
 export interface WatchProcessesOptions extends ConnectionOptions {
   /** `ws://…/ws` */
   readonly url: string
-  /** Each message that changed the view, of each process in order, each durable one exactly once. Lists, snapshots and refusals come as they are. */
+  /**
+   * Called for each message that changed the view, in order per process, exactly once for each persisted one. Lists,
+   * snapshots and error responses are passed unchanged.
+   */
   readonly onMessage?: (message: ProcessesMessage, view: Processes) => void
-  /** Most processes that have ended of which the view is kept; the oldest go first. At least 32. */
+  /** Maximum ended processes in the view; the oldest are removed first. At least 32. */
   readonly maxFinished?: number
 }
 
@@ -40,19 +43,20 @@ interface Subscribe {
 }
 
 const DEFAULT_MAX_FINISHED = 100
-/** Most processes that are remembered as unsubscribed. */
+/** Maximum processes that are remembered as unsubscribed. */
 const MAX_UNWANTED = 256
 
 /**
- * Follows all processes of the user, and any that it subscribes to, through reconnects and hubs that stop, and proves for each of them that nothing was lost.
- * What began, went on or ended while there was no connection is asked for: of each process exactly what was missed, where its log reaches back.
+ * Follows all processes of the user, and others by subscription, through reconnects and stopping hubs, and proves for
+ * each of them that nothing was lost. After a reconnect it requests exactly the missed messages of each process, as far
+ * as its log reaches back.
  */
 export class ProcessesWatch {
   readonly #options: WatchProcessesOptions
   readonly #connection: Connection
   readonly #ledger: ProcessLedger
-  readonly #requests = new Requests((request) => this.#connection.isGood && this.#connection.send(request))
-  /** Subscribed to by the user of the watch: asked for at each connect. */
+  readonly #requests = new Requests((request) => this.#connection.isOnline && this.#connection.send(request))
+  /** Subscribed by the user of the watch: requested at each connect. */
   readonly #wanted = new Set<string>()
   readonly #unwanted = new Set<string>()
 
@@ -66,12 +70,12 @@ export class ProcessesWatch {
     })
   }
 
-  /** All processes as far as they are known; empty before the first list. */
+  /** The known processes; empty before the first list. */
   get view(): Processes {
     return this.#ledger.view
   }
 
-  /** How the connection is. */
+  /** The state of the connection. */
   get state(): ConnectionState {
     return this.#connection.state
   }
@@ -81,27 +85,32 @@ export class ProcessesWatch {
     return this
   }
 
-  /** Resolves with the view once there is a list and a condition holds. Rejects when the watch ends before; that need not be caught where nobody awaits it. */
+  /**
+   * Resolves with the view once there is a list and a condition holds. Rejects if the watch ends first; callers that do
+   * not await it need not catch that.
+   */
   until(condition: (view: Processes) => boolean): Promise<Processes> {
     return this.#connection.when(() => (this.#ledger.hasList && condition(this.view) ? this.view : null))
   }
 
-  /** Asks for the end of a process. Throws while there is no connection. */
+  /** Requests cancellation of a process. Throws if there is no connection. */
   cancel(processId: string): void {
     this.#connection.send({ type: 'cancel_process', process_id: processId })
   }
 
   /**
-   * With a function: calls it after each change of `view` or `state`, both immutable, until the function that it returns is called. Bound, as stores of
-   * frameworks need it.
+   * With a function: calls it after each change of `view` or `state`, both immutable, until the returned function is
+   * called. Bound to the instance, as stores of frameworks require.
    *
-   * With an id: follows this process too: one that has ended, for an admin anybody's, or one that was unsubscribed. It comes with what is missing of it, else
-   * with its whole state. `fromStart`: of a process of the view its log is told once more from the first entry on, so that all results on the way are there.
+   * With an id: follows this process too, such as one that has ended, one of another user (for admins), or one that was
+   * unsubscribed. Its missed messages arrive, or else its whole state. `fromStart`: replays the log of a process of the
+   * view from its first entry, so that all intermediate results are included.
    */
   readonly subscribe: Subscribe = ((what: string | (() => void), options?: FollowOptions) =>
-    typeof what === 'string' ? this.#subscribe(what, options) : this.#connection.subscribe(what)) as Subscribe // one overload each
+    // one overload each
+    typeof what === 'string' ? this.#subscribe(what, options) : this.#connection.subscribe(what)) as Subscribe
 
-  /** Nothing more of this process comes, over this connection and those to come. */
+  /** Ends the subscription, on this connection and later ones. */
   unsubscribe(processId: string): void {
     this.#wanted.delete(processId)
     this.#unwanted.add(processId)
@@ -121,7 +130,7 @@ export class ProcessesWatch {
     this.#wanted.add(processId)
     if (fromStart) this.#ledger.rewind(processId)
     this.#requests.answered(processId)
-    this.#ask(processId)
+    this.#request(processId)
   }
 
   #receive(message: Received): void {
@@ -129,21 +138,22 @@ export class ProcessesWatch {
     else if (isProcessSnapshot(message)) this.#open(message)
     else if (message.type === 'refused') this.#refused(message as RefusedMessage)
     else if (message.type === 'unsubscribed') this.#requests.answered((message as Received & { process_id: string }).process_id)
-    else if ('seq' in message && 'process_id' in message) this.#follow(message as LiveProcessMessage) // what has a place is an entry of a process
+    // messages with a seq are entries of a process
+    else if ('seq' in message && 'process_id' in message) this.#follow(message as LiveProcessMessage)
   }
 
-  /** A list opens each connection, and follows a backlog that was dropped. */
+  /** A list starts each connection, and follows a backlog that was dropped. */
   #list(list: ProcessList): void {
-    // An answer may have been dropped with the backlog; over another connection none will come.
+    // A response may have been dropped with the backlog. After a reconnect none will arrive.
     if (list.resync) this.#requests.again()
     else this.#requests.clear()
-    for (const id of this.#ledger.list(list, (id) => !this.#unwanted.has(id))) this.#ask(id)
+    for (const id of this.#ledger.list(list, (id) => !this.#unwanted.has(id))) this.#request(id)
     if (!list.resync) {
       const listed = new Set([...list.processes, ...list.recent].map(({ process_id }) => process_id))
       for (const id of listed) if (this.#unwanted.has(id)) this.#requests.add({ type: 'unsubscribe', process_id: id })
-      // What went on and is not in the list has ended longer ago, has expired, or is not this user's.
-      const going = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
-      for (const id of new Set([...going, ...this.#wanted])) if (!listed.has(id)) this.#ask(id)
+      // A process that was active and is not in the list ended some time ago, has expired, or belongs to another user.
+      const active = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
+      for (const id of new Set([...active, ...this.#wanted])) if (!listed.has(id)) this.#request(id)
     }
     this.#notify(list)
   }
@@ -160,8 +170,8 @@ export class ProcessesWatch {
     const { process_id: id } = message
     if (this.#unwanted.has(id)) return
     const verdict = this.#ledger.follow(message)
-    if (verdict === 'gap') this.#ask(id)
-    else if (verdict === 'told') this.#notify(message)
+    if (verdict === 'gap') this.#request(id)
+    else if (verdict === 'applied') this.#notify(message)
   }
 
   #refused(message: RefusedMessage): void {
@@ -178,11 +188,11 @@ export class ProcessesWatch {
     this.#notify(message)
   }
 
-  /** Without a connection the next list says what to ask for. */
-  #ask(id: string): void {
+  /** Without a connection, the next list determines the requests. */
+  #request(id: string): void {
     const position = this.#ledger.position(id)
     const after = position && { after: position.seq, epoch: position.epoch }
-    if (this.#connection.isGood) this.#requests.add({ type: 'subscribe', process_id: id, ...after })
+    if (this.#connection.isOnline) this.#requests.add({ type: 'subscribe', process_id: id, ...after })
   }
 
   #notify(message: ProcessesMessage): void {

@@ -118,7 +118,7 @@ export class JobService {
         issues: [
           {
             path: `/${kind.idField}`,
-            expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone',
+            expected: '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not only digits',
           },
         ],
       })

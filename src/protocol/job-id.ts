@@ -5,7 +5,7 @@ export const JOB_ID_PATTERN = '^(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'
 
 export const JobId = Type.String({
   pattern: JOB_ID_PATTERN,
-  description: 'id of a job: 1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not digits alone',
+  description: 'id of a job: 1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not only digits',
 })
 export type JobId = Static<typeof JobId>
 

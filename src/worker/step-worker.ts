@@ -79,7 +79,7 @@ export class StepWorker {
   }
 
   /** Whether it takes steps now, as far as its connection shows. */
-  get isTaking(): boolean {
+  get isConsuming(): boolean {
     return this.#connection.status === 'ready' && this.#worker.isRunning() && !this.#stopping
   }
 

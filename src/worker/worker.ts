@@ -136,7 +136,7 @@ export class KindWorker {
   }
 
   /** Whether it takes jobs and receives cancels now, as far as its connections show. */
-  get isTaking(): boolean {
+  get isConsuming(): boolean {
     const isConnected = this.#connection.status === 'ready' && this.#control.status === 'ready'
     return isConnected && this.#worker.isRunning() && !this.#stopping
   }

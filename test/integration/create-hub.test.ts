@@ -97,7 +97,7 @@ t.test('[KIND-6] what is unknown or not valid is refused by its path when it is 
   const workers: readonly [object, object][] = [
     [{ redis }, invalid('/work')],
     [{ redis, work: [] }, invalid('/work')],
-    [{ redis, work: [hold] }, invalid('/work', /something that computes hold/)],
+    [{ redis, work: [hold] }, invalid('/work', /a computation for hold/)],
     [{ redis, work: [...work, implement(other, { run: async () => ({}) })] }, invalid('/work', /hold is taken/)],
     [{ redis, work, concurrency: 0 }, invalid('/concurrency')],
     [{ redis, work, drainMs: 1 }, invalid('/drainMs', /concurrency/)],

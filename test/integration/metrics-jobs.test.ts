@@ -166,16 +166,16 @@ t.test('steps of a queue of steps are counted while they go on', async (t) => {
     lockDurationMs,
     onFault,
   })
-  t.equal(worker.isTaking, false)
+  t.equal(worker.isConsuming, false)
   await worker.start()
-  t.equal(worker.isTaking, true)
+  t.equal(worker.isConsuming, true)
   t.equal(worker.running, 0)
   await parts.backlog.step({ queue: 'steps', id: 'job', round: 1 }, 'first')
   await eventually(() => worker.running === 1)
   end()
   await eventually(() => worker.running === 0)
   await worker.close()
-  t.equal(worker.isTaking, false)
+  t.equal(worker.isConsuming, false)
 })
 
 t.test('claims over HTTP: who waits, what was handed out, and posts that come too late', async (t) => {

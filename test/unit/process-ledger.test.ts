@@ -108,7 +108,7 @@ t.test('[PROC-2] [PROC-9] told from its first message, a process is at each mome
   t.ok(moments.length > 25)
   const ledger = new ProcessLedger(10)
   for (const [i, { message, state, final, results }] of moments.entries()) {
-    t.equal(ledger.follow(i === 0 ? { ...message, epoch: state.epoch } : message), 'told')
+    t.equal(ledger.follow(i === 0 ? { ...message, epoch: state.epoch } : message), 'applied')
     const process = ledger.view.get(ID)
     // Heard of, it has the time of its first message.
     t.same(without(process, 'results', 'final', 'created_at'), without(state as Process, 'created_at'), message.type)
@@ -140,7 +140,7 @@ t.test('[PROC-1] [POS-4] wherever the line was cut and came back, nothing is los
       if (isWhole) continue
       ledger.open(snapshotOf(end, true))
       const between = missed(moments.slice(i + 1, j + 1))
-      for (const message of between) t.equal(ledger.follow(message), 'told')
+      for (const message of between) t.equal(ledger.follow(message), 'applied')
       for (const message of between) t.equal(ledger.follow(message), 'known')
       const process = ledger.view.get(ID)
       t.same(without(process, 'results', 'final'), end.state, `${i} to ${j}`)
@@ -167,11 +167,11 @@ t.test('[POS-3] a replay that is cut off is asked for again from where it ended'
   ledger.list(listOf(end))
   ledger.open(snapshotOf(end, true))
   const [first, ...rest] = missed(moments.slice(3, 10))
-  t.ok(first && ledger.follow(first) === 'told')
+  t.ok(first && ledger.follow(first) === 'applied')
   t.same(ledger.position(ID), { epoch: start.state.epoch, seq: first?.seq })
   ledger.open(snapshotOf(end, true))
   t.equal(first && ledger.follow(first), 'known')
-  for (const message of rest) t.equal(ledger.follow(message), 'told')
+  for (const message of rest) t.equal(ledger.follow(message), 'applied')
 })
 
 t.test('[POS-6] in another epoch the hub is asked whether the history goes on', async (t) => {

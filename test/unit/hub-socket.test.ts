@@ -1,6 +1,6 @@
 import { mock } from 'node:test'
 import t from 'tap'
-import { Line, type Received, type WebSocketLike } from '../../src/client/line.js'
+import { HubSocket, type Received, type WebSocketLike } from '../../src/client/hub-socket.js'
 import { settle } from '../support/manual.js'
 
 /** A socket whose other side is the test. */
@@ -30,24 +30,24 @@ class Socket implements WebSocketLike {
   }
 }
 
-/** A line with its socket; what its owner was told. */
+/** A HubSocket, its WebSocket, and what its owner received. */
 async function setUp(t: { teardown(act: () => void): void }, opens = true, token: () => string | Promise<string> = () => 'a token') {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   t.teardown(() => mock.timers.reset())
   const closed: number[] = []
   const received: Received[] = []
-  const line = new Line(
+  const hubSocket = new HubSocket(
     { url: 'ws://hub', token, WebSocket: Socket },
-    { received: (_line, message) => received.push(message), closed: (_line, code) => closed.push(code) },
+    { received: (_hubSocket, message) => received.push(message), closed: (_hubSocket, code) => closed.push(code) },
   )
   await settle()
   const socket = Socket.last
   if (opens) socket.onopen?.({})
   const sent = (type: string) => socket.sent.filter((message) => message.type === type).length
-  return { line, socket, closed, received, sent }
+  return { hubSocket, socket, closed, received, sent }
 }
 
-t.test('a line that is silent is asked for a sign of life, and given up without an answer', async (t) => {
+t.test('a socket that is silent is pinged, and given up without an answer', async (t) => {
   const { socket, closed, received, sent } = await setUp(t)
   mock.timers.tick(24_000)
   socket.says({ type: 'status' })
@@ -66,10 +66,10 @@ t.test('a line that is silent is asked for a sign of life, and given up without 
   t.ok(socket.isClosed)
   socket.onclose?.({ code: 1006, reason: '' })
   mock.timers.tick(60_000)
-  t.same(closed, [1006], 'it is told once')
+  t.same(closed, [1006], 'it is reported once')
 })
 
-t.test('a line that does not open is given up', async (t) => {
+t.test('a socket that does not open is given up', async (t) => {
   const { socket, closed } = await setUp(t, false)
   mock.timers.tick(19_000)
   t.same(closed, [])
@@ -78,9 +78,9 @@ t.test('a line that does not open is given up', async (t) => {
   t.ok(socket.isClosed)
 })
 
-t.test('a line that was closed says and asks nothing more', async (t) => {
-  const { line, closed, sent } = await setUp(t)
-  line.close()
+t.test('a socket that was closed sends nothing more', async (t) => {
+  const { hubSocket, closed, sent } = await setUp(t)
+  hubSocket.close()
   mock.timers.tick(120_000)
   t.equal(sent('ping'), 0)
   t.same(closed, [])
@@ -98,42 +98,42 @@ t.test('[MSG-3] a renewal that the hub cannot look at is tried again', async (t)
 
 t.test('[CONN-1] a token that takes long is waited for before the socket is opened', async (t) => {
   const before = Socket.last
-  let tell = (_token: string) => {}
-  const { socket, closed } = await setUp(t, false, () => new Promise((resolve) => (tell = resolve)))
+  let resolveToken = (_token: string) => {}
+  const { socket, closed } = await setUp(t, false, () => new Promise((resolve) => (resolveToken = resolve)))
   t.equal(socket, before, 'no socket yet')
   mock.timers.tick(60_000)
   t.same(closed, [])
-  tell('late')
+  resolveToken('late')
   await settle()
   Socket.last.onopen?.({})
   t.same(Socket.last.sent, [{ type: 'auth', token: 'late' }])
 })
 
-t.test('[CONN-1] without a token a line is lost, with the reason', async (t) => {
+t.test('[CONN-1] without a token a socket fails with the reason', async (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   t.teardown(() => mock.timers.reset())
   const reasons: string[] = []
   const token = () => Promise.reject(new Error('the session is over'))
-  new Line(
+  new HubSocket(
     { url: 'ws://hub', token, WebSocket: Socket },
-    { received: () => {}, closed: (_line, code, reason) => reasons.push(`${code} ${reason}`) },
+    { received: () => {}, closed: (_hubSocket, code, reason) => reasons.push(`${code} ${reason}`) },
   )
   await settle()
   t.same(reasons, ['1006 the session is over'])
 })
 
-t.test('a line that is closed before it is open closes its socket once that is open', async (t) => {
-  const { line, socket } = await setUp(t, false)
-  line.close()
+t.test('a socket that is closed before it is open closes its WebSocket once that is open', async (t) => {
+  const { hubSocket, socket } = await setUp(t, false)
+  hubSocket.close()
   t.notOk(socket.isClosed, 'a browser would warn')
   socket.onopen?.({})
   t.ok(socket.isClosed)
   t.same(socket.sent, [])
 })
 
-t.test('a line that is closed and never opens gives its socket up', async (t) => {
-  const { line, socket, closed } = await setUp(t, false)
-  line.close()
+t.test('a socket that is closed and never opens gives its WebSocket up', async (t) => {
+  const { hubSocket, socket, closed } = await setUp(t, false)
+  hubSocket.close()
   mock.timers.tick(20_000)
   t.ok(socket.isClosed)
   t.same(closed, [])

@@ -1,7 +1,10 @@
-/** A handler whose event is at least this; written as a method, since each implementation declares an event of its own. */
+/**
+ * A handler whose event has at least these fields. The method form makes it bivariant, since implementations declare
+ * their own event types.
+ */
 type Handler<E> = { handle(event: E): void }['handle'] | null
 
-/** The part of the WebSocket interface that is used: a browser's own, or the class of `ws`. */
+/** The used part of the WebSocket interface: a browser's own class, or the class of `ws`. */
 export interface WebSocketLike {
   onopen: Handler<object>
   onmessage: Handler<{ readonly data: unknown }>
@@ -11,42 +14,48 @@ export interface WebSocketLike {
   close(code?: number): void
 }
 
-/** A message of our own hub, of the shapes that `protocol/` declares. */
+/** A message of the hub, in one of the shapes that `protocol/` declares. */
 export interface Received {
   readonly type: string
 }
 
 export type WebSocketClass = new (url: string) => WebSocketLike
 
-export interface LineOptions {
+export interface HubSocketOptions {
   readonly url: string
-  /** Without it the connection brings what proves its user: a cookie. */
+  /** Without it the connection authenticates by cookie. */
   readonly token?: (() => string | Promise<string>) | undefined
   readonly WebSocket: WebSocketClass
 }
 
-/** Told by a line, until it is closed by this side. */
-export interface LineOwner {
-  received(line: Line, message: Received): void
-  closed(line: Line, code: number, reason: string): void
+/** Receives the events of a socket until this side closes it. */
+export interface HubSocketOwner {
+  received(socket: HubSocket, message: Received): void
+  closed(socket: HubSocket, code: number, reason: string): void
 }
 
-/** A hub warns again at once where a token lives shorter than its warning. */
+/** Minimum time between renewals. A hub warns again at once if a new token is within its warning period. */
 const RENEWAL_PAUSE_MS = 1000
-/** A line that says nothing for so long is asked for a sign of life, and is dead without an answer: the WebSocket of a browser never tells of a cut. */
+/**
+ * A silent socket is pinged after this time, and is considered dead if no message follows within `ANSWER_MS`: the
+ * WebSocket of a browser does not report a cut.
+ */
 const PING_AFTER_MS = 25_000
 const ANSWER_MS = 10_000
-/** As a WebSocket says of a connection that was cut (RFC 6455, section 7.4.1). */
-export const NO_CLOSE = 1006
-/** A line that does not open in this time is given up. */
+/** The close code for a cut connection (RFC 6455, section 7.4.1). */
+export const ABNORMAL_CLOSURE = 1006
+/** A socket that does not open within this time is given up. */
 const OPENING_MS = 20_000
-/** Where no newer token was to be had. */
+/** Delay before the next renewal if no newer token was available. */
 const RENEWAL_RETRY_MS = 5000
 
-/** One socket: asks for its token before it opens, since a hub waits for it only a few seconds, and for a new one when the hub warns that it runs out. */
-export class Line {
-  readonly #options: LineOptions
-  readonly #owner: LineOwner
+/**
+ * One WebSocket to a hub. It gets the token before it opens, since a hub waits for it only a few seconds, and a new one
+ * when the hub warns that the token expires.
+ */
+export class HubSocket {
+  readonly #options: HubSocketOptions
+  readonly #owner: HubSocketOwner
   #socket: WebSocketLike | undefined
   #isOpen = false
   #isClosed = false
@@ -55,12 +64,12 @@ export class Line {
   #timer: ReturnType<typeof setTimeout> | undefined
   #lifeTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(options: LineOptions, owner: LineOwner) {
+  constructor(options: HubSocketOptions, owner: HubSocketOwner) {
     this.#options = options
     this.#owner = owner
-    this.#askToken(
+    this.#getToken(
       (token) => this.#open(token),
-      (error) => this.#lose(error instanceof Error ? error.message : String(error)),
+      (error) => this.#fail(error instanceof Error ? error.message : String(error)),
     )
   }
 
@@ -68,7 +77,7 @@ export class Line {
     this.#socket?.send(JSON.stringify(message))
   }
 
-  /** A socket that is still opening is closed once it is open: browsers warn of one that is closed before. */
+  /** A connecting socket is closed once it is open, since browsers log a warning otherwise. */
   close(): void {
     this.#end()
     if (this.#isOpen) this.#socket?.close(1000)
@@ -78,7 +87,7 @@ export class Line {
   #open(token: string | undefined): void {
     const socket = new this.#options.WebSocket(this.#options.url)
     this.#socket = socket
-    this.#lifeTimer = setTimeout(() => this.#die(), OPENING_MS)
+    this.#lifeTimer = setTimeout(() => this.#giveUp(), OPENING_MS)
     socket.onopen = () => {
       this.#isOpen = true
       clearTimeout(this.#lifeTimer)
@@ -95,7 +104,7 @@ export class Line {
       else if (message.type === 'refused' && message.request === 'auth') this.#renewIn(RENEWAL_RETRY_MS)
       else this.#owner.received(this, message)
     }
-    socket.onerror = () => {} // a close follows
+    socket.onerror = () => {} // `onclose` follows
     socket.onclose = ({ code, reason }) => {
       clearTimeout(this.#lifeTimer)
       if (this.#isClosed) return
@@ -108,23 +117,26 @@ export class Line {
     clearTimeout(this.#lifeTimer)
     this.#lifeTimer = setTimeout(() => {
       this.send({ type: 'ping' })
-      this.#lifeTimer = setTimeout(() => this.#die(), ANSWER_MS)
+      this.#lifeTimer = setTimeout(() => this.#giveUp(), ANSWER_MS)
     }, PING_AFTER_MS)
   }
 
-  /** Nothing is heard any more: what the socket itself will say of it may come in minutes, or never. */
-  #die(): void {
+  /** No message arrives any more. The WebSocket itself may report that only after minutes, or never. */
+  #giveUp(): void {
     this.#socket?.close()
-    this.#lose('no answer')
+    this.#fail('no answer')
   }
 
-  #lose(reason: string): void {
+  #fail(reason: string): void {
     if (this.#isClosed) return
     this.#end()
-    this.#owner.closed(this, NO_CLOSE, reason)
+    this.#owner.closed(this, ABNORMAL_CLOSURE, reason)
   }
 
-  /** Once per warning. One that tells of the same end again tells that the new token was no newer: then later. Where none comes, the hub closes in the end. */
+  /**
+   * Renews once per warning. If a warning repeats the same expiry, the new token was no newer, so the next renewal is
+   * delayed. Without a newer token the hub closes the session.
+   */
   #renew(expiresAt: string): void {
     const pauseMs = expiresAt === this.#warning ? RENEWAL_RETRY_MS : RENEWAL_PAUSE_MS
     this.#warning = expiresAt
@@ -137,7 +149,7 @@ export class Line {
     this.#timer = setTimeout(
       () => {
         this.#renewedAt = performance.now()
-        this.#askToken(
+        this.#getToken(
           (token) => this.send({ type: 'auth', token }),
           () => this.#renewIn(RENEWAL_RETRY_MS),
         )
@@ -146,8 +158,8 @@ export class Line {
     )
   }
 
-  /** Does nothing once the line is closed. Answers undefined where no token is needed. */
-  #askToken(answered: (token: string | undefined) => void, failed: (error: unknown) => void): void {
+  /** Does nothing once closed. Passes undefined if no token is needed. */
+  #getToken(answered: (token: string | undefined) => void, failed: (error: unknown) => void): void {
     const unlessClosed =
       <T>(act: (value: T) => void) =>
       (value: T) =>
