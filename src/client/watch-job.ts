@@ -44,7 +44,7 @@ export class JobWatch {
 
   /**
    * Calls the listener after each change of `view` or `state`, both immutable. The returned function unsubscribes.
-   * Bound to the instance, as stores of frameworks require.
+   * Bound to the instance, as stores of frameworks need it.
    */
   readonly subscribe = (listener: () => void): (() => void) => this.#connection.subscribe(listener)
 

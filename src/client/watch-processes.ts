@@ -100,7 +100,7 @@ export class ProcessesWatch {
 
   /**
    * With a function: calls it after each change of `view` or `state`, both immutable, until the returned function is
-   * called. Bound to the instance, as stores of frameworks require.
+   * called. Bound to the instance, as stores of frameworks need it.
    *
    * With an id: follows this process too, such as one that has ended, one of another user (for admins), or one that was
    * unsubscribed. Its missed messages arrive, or else its whole state. `fromStart`: replays the log of a process of the
