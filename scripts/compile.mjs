@@ -6,25 +6,27 @@ import { mustRun, say } from './command.mjs'
 const FOLDERS = ['src', 'workers', 'test', 'bench']
 const SETTINGS = ['tsconfig.json', 'package.json', 'node_modules/.package-lock.json']
 const SOURCE = /\.tsx?$/
-/** What the program reads beside its compiled files. The results in bench/ are no such thing: they would make every build stale. */
+/**
+ * Files that programs read besides compiled ones. Results in bench/ are excluded: they would make every build stale.
+ */
 const ASSET = /^(src|workers|test)\/.*\.(lua|html|css|svg|txt|json|yaml)$/
 
-/** Whether build/ was made from exactly these sources, by their names, sizes and times, and is still all there. */
+/** Whether build/ is complete and was made from exactly these sources, judged by name, size and time. */
 export function isCompiled(root) {
   if (!existsSync(join(root, 'tsconfig.json'))) return true
   const { sources, outputs } = readStamp(root)
   return sources === fingerprint(root) && outputs.every((file) => existsSync(join(root, 'build', file)))
 }
 
-/** Compiles, copies the assets, and removes the outputs of sources that are gone: a removed test would run on for ever. */
+/** Compiles, copies the assets, and removes outputs of deleted sources: a deleted test would still run. */
 export function compile(root) {
   say('compiling to build/')
   const before = readStamp(root).outputs
-  const sources = fingerprint(root) // now: what changes while the compiler runs is for the next time
+  const sources = fingerprint(root) // before compiling: later changes cause another build
   const outputs = sourcesIn(root).map((file) => file.replace(SOURCE, '.js'))
-  // Nobody knows what an earlier version has left there.
+  // Without a stamp the contents of build/ are unknown.
   if (before.length === 0) rmSync(join(root, 'build'), { recursive: true, force: true })
-  // The compiler trusts its notes and would not write again what somebody has removed.
+  // The incremental compiler does not write removed outputs again.
   if (!before.every((file) => existsSync(join(root, 'build', file)))) rmSync(join(root, 'build/.tsbuildinfo'), { force: true })
   writeStamp(root, { outputs: [...new Set([...before, ...outputs])] })
   mustRun(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { cwd: root })
@@ -35,7 +37,7 @@ export function compile(root) {
   writeStamp(root, { sources, outputs })
 }
 
-/** Copies to build/ what the program reads beside its compiled files. */
+/** Copies the assets to build/. */
 export function copyAssets(root) {
   for (const asset of sourcesIn(root).filter((file) => ASSET.test(file))) {
     mkdirSync(dirname(join(root, 'build', asset)), { recursive: true })
@@ -45,7 +47,7 @@ export function copyAssets(root) {
 
 function readStamp(root) {
   try {
-    // Earlier versions of this file wrote another form.
+    // Earlier versions of this file wrote another format.
     return { outputs: [], ...JSON.parse(readFileSync(join(root, 'build/.stamp.json'), 'utf8')) }
   } catch {
     return { outputs: [] }

@@ -1,13 +1,18 @@
 #!/usr/bin/env node
 /*
- * Writes the generated parts of the documents, each between its markers <!-- name:begin --> and <!-- name:end -->:
+ * Writes the generated parts of the documents: node scripts/docs.mjs [--check] [folder]
+ *
+ *   --check  writes nothing, and exits 1 if a part is stale
+ *   folder   another copy of the documents
+ *
+ * A part lies between its markers <!-- name:begin --> and <!-- name:end -->:
  *   README.md             settings, and the inputs of runs, optimizations and benchmarks
- *   docs/protocol.md      codes, and the reasons why Redis cannot serve
+ *   docs/protocol.md      codes, and the reasons for which Redis cannot serve
  *   docs/operations.md    metrics, and the alerts of deploy/prometheus/alerts.yml
  *   docs/architecture.md  the picture of the layers, from the imports of the sources
- * and the alerts once more as an object of the Prometheus operator: kustomize takes no file from outside a component.
- * node scripts/docs.mjs [--check] [folder]   --check writes nothing and exits 1 where a part is stale; folder: another copy of the documents
- * Reads build/, so it runs after `npm run build`.
+ *
+ * Also writes the alerts as an object of the Prometheus operator, since kustomize reads no file outside a component.
+ * Reads build/, so run `npm run build` first.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +26,7 @@ import { BUILT_IN_KINDS } from '../build/src/kinds/index.js'
 import { METRICS } from '../build/src/observability/table.js'
 import { CODES, STORE_REASONS } from '../build/src/protocol/codes.js'
 
-/** Larger units by the last word of a setting's name, the largest first. */
+/** Larger units, by the last word of a setting's name, the largest first. */
 const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }
 
 const ALERTS = readFileSync(new URL('../deploy/prometheus/alerts.yml', import.meta.url), 'utf8')
@@ -84,8 +89,8 @@ function alertsTable() {
 }
 
 /**
- * The layers as boxes, in Mermaid. An arrow: the upper layer imports the lower one. It is left out where a longer way of arrows says so already.
- * An import that points upwards is a dotted arrow.
+ * The layers as boxes, in Mermaid. An arrow means that the upper layer imports the lower one. It is omitted if a longer
+ * path implies it. An upward import is a dotted arrow.
  */
 async function layersPicture() {
   const root = fileURLToPath(new URL('..', import.meta.url))
@@ -108,7 +113,7 @@ async function layersPicture() {
   return ['```mermaid', 'flowchart TD', ...LAYERS.map((layer, i) => `  ${name(i)}["${layer}"]`), ...new Set(lines), '```'].join('\n')
 }
 
-/** The index of a folder or file in `LAYERS`; -1 where it is in none. */
+/** The index of a path in `LAYERS`; -1 if no layer contains it. */
 function layerOf(path) {
   return LAYERS.findIndex((layer) => path === layer || path.startsWith(`${layer}/`))
 }
@@ -117,7 +122,7 @@ function inputTable(head, input) {
   return table([head, 'what', 'default', 'meaning'], inputRows(input, ''))
 }
 
-/** One row per field of a JSON Schema, those of nested objects by their dotted name. */
+/** One row per field of a JSON Schema. Nested fields have dotted names. */
 function inputRows(schema, base) {
   return Object.entries(schema.properties).flatMap(([name, field]) => {
     if (field.type === 'object' && Object.keys(field.properties).length > 0) return inputRows(field, `${base}${name}.`)
@@ -135,13 +140,13 @@ function kindOf({ enum: values, type, minimum, maximum, items, minItems, maxItem
   return `${type}, ${minimum} to ${maximum}`
 }
 
-/** The names of an object's fields; what may be left out with a question mark. */
+/** The field names of an object; optional ones with a question mark. */
 function fieldsOf({ properties, required = [] }) {
   const names = Object.keys(properties).map((name) => (required.includes(name) ? name : `${name}?`))
   return code(`{${names.join(', ')}}`)
 }
 
-/** A default as it is set, and, where a number of ms or bytes says little, in a larger unit too. */
+/** The default value; numbers of ms or bytes also in a larger unit. */
 function described(name, fallback) {
   if (fallback === '') return ''
   const units = UNITS[name.split('_').at(-1)] ?? {}
@@ -158,11 +163,11 @@ function table(head, rows) {
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n')
 }
 
-/** The document with this part as it has to be. Throws where it has no such markers. */
+/** Replaces a part of a document. Throws if its markers are missing. */
 function withPart(text, name, content) {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`no ${begin} … ${end}`)
+  if (from < 0 || to < from) throw new Error(`missing markers ${begin} … ${end}`)
   return `${text.slice(0, from)}${begin}\n${content}\n${text.slice(to)}`
 }
 

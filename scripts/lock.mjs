@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { say } from './command.mjs'
 
 /**
- * Runs `action` while no other process holds the lock `file`, a link whose target is its holder's pid: unlike a file it is there with its
- * content or not at all. The lock of a process that has ended is taken over.
+ * Runs `action` while no other process holds the lock `file`. The lock is a symbolic link whose target is the pid of
+ * its holder: unlike a file, a link is created together with its content. The lock of a dead process is taken over.
  */
 export async function withLock(file, action) {
-  for (let told; !attempt(() => symlinkSync(`${process.pid}`, file), 'EEXIST'); ) {
+  for (let reported; !attempt(() => symlinkSync(`${process.pid}`, file), 'EEXIST'); ) {
     const holder = holderOf(file)
     if (holder === undefined) continue
     if (!isAlive(holder)) discard(file, holder)
     else {
-      if (told !== holder) say(`waiting for the bootstrap with pid ${holder}; without one, remove ${file}`)
-      told = holder
+      if (reported !== holder) say(`waiting for the bootstrap with pid ${holder}; if there is none, remove ${file}`)
+      reported = holder
       await sleep(50)
     }
   }
@@ -30,7 +30,7 @@ function holderOf(file) {
   return holder
 }
 
-/** A pid that is our own was left by an earlier life of it, as in a container started again. */
+/** Our own pid means an earlier process with this pid, as in a restarted container. */
 function isAlive(pid) {
   if (pid === process.pid) return false
   try {
@@ -40,7 +40,9 @@ function isAlive(pid) {
   }
 }
 
-/** Two may find the same dead holder: the one that then moves the other's fresh lock away puts it back. */
+/**
+ * Two processes may detect the same dead holder. If one then moves away the new lock of the other, it moves it back.
+ */
 function discard(file, holder) {
   const aside = `${file}.${process.pid}`
   if (!attempt(() => renameSync(file, aside), 'ENOENT')) return
@@ -48,7 +50,7 @@ function discard(file, holder) {
   else renameSync(aside, file)
 }
 
-/** Whether `act` succeeded; false for this error alone. */
+/** Whether `act` succeeded; false for this error code only. */
 function attempt(act, code) {
   try {
     act()

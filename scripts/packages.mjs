@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { BootstrapError, npm, say } from './command.mjs'
 
 /**
- * Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed, which an interrupted installation
- * lacks. So an `npm ci` or `npm install` by hand counts, too. Without a package-lock.json there is nothing to ask for.
+ * Whether node_modules matches package-lock.json, by npm's own record of what it installed. An interrupted installation
+ * has no record, and an `npm ci` or `npm install` by hand counts too. True without a package-lock.json.
  */
 export function arePackagesInstalled(root) {
   const installed = packagesOf(join(root, 'node_modules', '.package-lock.json'))
@@ -16,9 +16,9 @@ export function arePackagesInstalled(root) {
 }
 
 export function installPackages(root, mayInstall) {
-  if (!mayInstall) throw new BootstrapError('node_modules is not what package-lock.json asks for: run "npm ci"')
+  if (!mayInstall) throw new BootstrapError('node_modules does not match package-lock.json: run "npm ci"')
   say('installing the packages (npm ci)')
-  // --include=dev: the compiler is needed under NODE_ENV=production as well.
+  // --include=dev: the compiler is needed even with NODE_ENV=production.
   npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root })
 }
 

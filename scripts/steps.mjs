@@ -9,11 +9,11 @@ import { arePackagesInstalled, installPackages } from './packages.mjs'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--curl', '--chromium', '--kustomize', '--promtool']
 
-/** The steps in their order. What the user can mend is told in one line and ends with exit code 1. */
+/** Runs the steps in order. An error that the user can fix is printed as one line, with exit code 1. */
 export async function bootstrap(flags, env) {
   try {
     const unknown = flags.find((flag) => !FLAGS.includes(flag))
-    if (unknown !== undefined) throw new BootstrapError(`unknown option ${unknown}; there are ${FLAGS.join(', ')}`)
+    if (unknown !== undefined) throw new BootstrapError(`unknown option ${unknown}; the options are ${FLAGS.join(', ')}`)
     const mayInstall = env.RUNCAST_NO_INSTALL !== '1'
     await unless(
       () => arePackagesInstalled(ROOT),
@@ -28,7 +28,7 @@ export async function bootstrap(flags, env) {
       await readyRedis(mayInstall, say)
     }
     const programs = flags.map((flag) => flag.slice('--'.length)).filter((name) => !['build', 'redis', 'redis-binary'].includes(name))
-    // The example that needs CalculiX is a Python program, and Python unpacks the file that has kubectl.
+    // The CalculiX example is a Python program, and Python unpacks kubectl.
     if (programs.includes('calculix') || programs.includes('kustomize')) programs.unshift('python')
     for (const name of programs) await (await import('./programs.mjs')).readyProgram(name, mayInstall)
   } catch (error) {
@@ -38,7 +38,7 @@ export async function bootstrap(flags, env) {
   }
 }
 
-/** Does what is not done yet. Looks first without the lock, so that nothing to do costs nothing, then again with it. */
+/** Runs `act` unless `isDone`. Checks first without the lock, so that nothing to do is fast, then again with it. */
 async function unless(isDone, act) {
   if (isDone()) return
   const folder = join(ROOT, '.runcast')
@@ -47,6 +47,6 @@ async function unless(isDone, act) {
     await withLock(join(folder, 'bootstrap.lock'), () => isDone() || act())
   } catch (error) {
     if (error.code !== 'EROFS' && error.code !== 'EACCES') throw error
-    throw new BootstrapError(`this clone has to be installed or compiled, and cannot be written: ${error.message}`)
+    throw new BootstrapError(`this clone must be installed or compiled, but is not writable: ${error.message}`)
   }
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /*
- * The inner loop: node scripts/test-watch.mjs [<folder or file>...]
- * Compiles whenever a source changes, and then runs the tests that are named; where none is named, the test files that have changed,
- * or the unit tests where only other sources have. A change during a run ends that run. Ctrl-C ends it.
+ * Compiles and tests on every change: node scripts/test-watch.mjs [<folder or file>...]
+ *
+ * Runs the named tests. Without a name, runs the changed test files, or the unit tests if only other sources have
+ * changed. A change during a run aborts that run. Ctrl-C stops it.
  */
 import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'

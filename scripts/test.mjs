@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 /*
- * Runs tests: node scripts/test.mjs [--jobs=<n>] [--timeout=<s>] [--budget=<s>] <folder or file>...
- *   --jobs     files at once; without it as many as there are processors
- *   --timeout  limit of a file that sets none itself; without it 120 s
- *   --budget   how long the run should take: it says so when it took longer, and fails no test for it
- * Prints a line for each file, the slowest ten, then each failure with its diagnosis, and "N passed, N failed" as the last line.
- * A file may be named with or without its path and endings: `hub`, `unit/hub`, `test/unit/hub.test.ts`. Exit code 1 where a test failed or none ran. The tests are compiled before: `npm test` does that.
+ * Runs compiled tests: node scripts/test.mjs [options] <folder or file>...
+ *
+ *   --jobs=<n>     concurrent files; default: the number of processors
+ *   --timeout=<s>  limit of a file that sets none itself; default 120
+ *   --budget=<s>   expected time of the run; a longer run is reported, but does not fail
+ *
+ * A file may be named with or without path and extension: `hub`, `unit/hub`, `test/unit/hub.test.ts`. Prints a line per
+ * file, the ten slowest, each failure with its diagnostics, and "N passed, N failed" as the last line. Exits with 1 if
+ * a test failed or none ran.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -18,10 +21,10 @@ import './programs.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const END = '.test.js'
-/** No test file takes longer than this many times the limit, whatever it sets for itself. */
-const PATIENCE = 5
+/** No test file may take longer than this many times the limit, even if it sets its own. */
+const MAX_LIMIT_FACTOR = 5
 const SLOWEST = 10
-/** Characters that are shown of one failure. */
+/** Maximum characters shown per failure. */
 const SHOWN = 4000
 const { values, positionals } = parseArgs({
   options: {
@@ -38,12 +41,12 @@ const running = new Set()
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     for (const child of running) child.kill(signal)
-    process.exit(1) // the Redis ends with this process
+    process.exit(1) // the Redis server ends with this process
   })
 }
 
-// All files share one Redis, which `sharedTestRedis` finds in RUNCAST_TEST_REDIS. They run under plain Node: the loaders of tap's own runner serve
-// coverage and mocks, and more than double the start of a file.
+// All files share one Redis, which `sharedTestRedis` finds by RUNCAST_TEST_REDIS. They run under plain Node: the
+// loaders of tap's own runner are for coverage and mocks, and more than double the start time of a file.
 const redis = await startRedis(waiting)
 const env = { ...process.env, TAP: '1', TAP_TIMEOUT: values.timeout, ...(redis && { RUNCAST_TEST_REDIS: redis.url }) }
 await Promise.all(Array.from({ length: Number(values.jobs) }, work))
@@ -63,8 +66,8 @@ console.log(`\n${passed} passed, ${failures.length} failed`)
 if (passed === 0 || failures.length > 0) process.exitCode = 1
 
 /**
- * The compiled test files that the arguments name, in their order: a folder of test/ (`unit`), or one file, with or without its
- * path and endings (`hub`, `unit/hub`, `test/unit/hub.test.ts`). Throws for an argument that names none.
+ * The compiled test files that the arguments name, in order: a folder of test/ (`unit`), or one file with or without
+ * path and extension (`hub`, `unit/hub`, `test/unit/hub.test.ts`). Throws for an argument that matches none.
  */
 function testFiles(args) {
   const all = readdirSync(`${ROOT}build/test`, { recursive: true })
@@ -80,7 +83,7 @@ function testFiles(args) {
   return [...new Set(found)]
 }
 
-/** A Redis that keeps nothing on disk, for files that use one. */
+/** Starts a Redis without persistence, if any of the files uses one. */
 async function startRedis(files) {
   if (files.every((file) => /^(texts|unit)\//.test(file))) return undefined
   const { startRedisServer } = await import('../build/src/embedded/redis-server.js')
@@ -98,13 +101,16 @@ async function work() {
   }
 }
 
-/** One file: how many assertions passed, each that failed as text, and each that was skipped with the reason. A process that ends badly is a failure, too. */
+/**
+ * Runs one file. Returns the number of passed assertions, the failed ones as text, and the skipped ones with their
+ * reasons. A process that exits with an error is a failure too.
+ */
 function runFile(file) {
   const start = performance.now()
   const path = `${ROOT}build/test/${file}${END}`
   const child = spawn(process.execPath, [path], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
   running.add(child)
-  const limit = setTimeout(() => child.kill('SIGKILL'), PATIENCE * 1000 * Number(env.TAP_TIMEOUT))
+  const limit = setTimeout(() => child.kill('SIGKILL'), MAX_LIMIT_FACTOR * 1000 * Number(env.TAP_TIMEOUT))
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output += text

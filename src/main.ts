@@ -9,12 +9,12 @@ import { loadConfig } from './config/config.js'
 import { redact } from './http/plugins/request-logging.js'
 
 /**
- * How far the heap may grow between two full collections, in % of what was alive after the last one. By default V8 lets a small heap grow to four times that:
- * large bodies that are refused would leave 300 MB of garbage in a hub that needs 90.
+ * Growth of the heap between two full collections, in % of the live heap after the last one. By default V8 lets a small
+ * heap grow to four times its size: large rejected bodies would leave 300 MB of garbage in a hub that needs 90.
  */
 const HEAP_GROWTH_PCT = 40
 
-/** A hub process: settings → adapters → server → listen → close in order when told to. */
+/** Starts a hub process: settings → adapters → server → listen. A signal closes it in order. */
 async function main(): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PCT}`)
   const { kinds } = await loadKinds(process.env)

@@ -1,5 +1,6 @@
 /*
- * `runcast/protocol`: the wire and nothing else. Each schema is TypeBox, which is JSON Schema, and has its type beside it by the same name.
+ * `runcast/protocol`: the wire and nothing else. Each schema is a TypeBox JSON Schema, exported together with
+ * its type of the same name.
  */
 export type { WireJob } from './client/job-info.js'
 export * from './kinds/wire.js'

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /*
- * Makes dist/ of the compiled client in build/ and prints its size: npm run build:client
- * Scripts are copied. Declarations are copied too, but for modules whose types come from TypeBox: of these the types that the client uses
- * are written out, so that the package needs no other one.
+ * Builds dist/ from the compiled client in build/ and prints its size: npm run build:client
+ *
+ * Scripts and declarations are copied. Exception: of declarations with TypeBox types only the types that the client uses
+ * are written, expanded, so that the package has no dependencies.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -36,13 +37,16 @@ const texts = modules.map((file) =>
       .trimEnd(),
   ),
 )
-for (const [file, names] of declarations) put(file, needsTypeBox(file) ? written(file, names) : readFileSync(file, 'utf8').trimEnd())
+for (const [file, names] of declarations) put(file, needsTypeBox(file) ? expanded(file, names) : readFileSync(file, 'utf8').trimEnd())
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`
 console.log(
   `@runcast/client: ${modules.length} modules, ${kilobytes(texts.join('').length)}, ${kilobytes(gzipSync(texts.join('')).length)} gzipped`,
 )
 
-/** The files that a file imports, itself included, and the names that the others import from each. What needs TypeBox is not looked into. */
+/**
+ * The files that a file imports, directly or not, including itself, each with the names imported from it. Files that
+ * need TypeBox are not followed.
+ */
 function reach(entry, end) {
   const reached = new Map()
   const visit = (file, names) => {
@@ -53,7 +57,8 @@ function reach(entry, end) {
       if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) continue
       const specifier = statement.moduleSpecifier?.text
       if (specifier === undefined) continue
-      if (!specifier.startsWith('.')) throw new Error(`${relative(COMPILED, file)} imports ${specifier}: the client needs no package`)
+      if (!specifier.startsWith('.'))
+        throw new Error(`${relative(COMPILED, file)} imports ${specifier}: the client must not need a package`)
       visit(join(dirname(file), specifier.replace(/\.js$/, end)), namesOf(statement))
     }
   }
@@ -61,7 +66,7 @@ function reach(entry, end) {
   return reached
 }
 
-/** The names that an import or an export brings. */
+/** The names of an import or export declaration. */
 function namesOf(statement) {
   const bindings = ts.isImportDeclaration(statement) ? statement.importClause?.namedBindings : statement.exportClause
   return bindings?.elements?.map(({ name, propertyName }) => (propertyName ?? name).text) ?? []
@@ -75,21 +80,21 @@ function parsed(file) {
   return ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
 }
 
-/** The declarations of these types, written out. */
-function written(file, names) {
+/** Declarations of these types, expanded. */
+function expanded(file, names) {
   const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file)))
   return [...names]
     .toSorted()
     .map((name) => {
       const symbol = exported.find((symbol) => symbol.name === name && symbol.flags & ts.SymbolFlags.TypeAlias)
-      if (!symbol) throw new Error(`${relative(COMPILED, file)} has no type ${name} to write out`)
+      if (!symbol) throw new Error(`${relative(COMPILED, file)} has no type ${name} to expand`)
       const comment = ts.displayPartsToString(symbol.getDocumentationComment(checker))
       return `${comment && `/** ${comment} */\n`}export type ${name} = ${textOf(checker.getDeclaredTypeOfSymbol(symbol), '')};`
     })
     .join('\n')
 }
 
-/** A type with every alias resolved, for what a schema can say: JSON, without references to itself. */
+/** A type with all aliases resolved. Limited to what schemas contain: JSON types that do not refer to themselves. */
 function textOf(type, indent) {
   const parts = partsOf(type)
   if (parts.length > 1) return parts.map((part) => textOf(part, indent)).join(' | ')
@@ -97,8 +102,7 @@ function textOf(type, indent) {
   if (typeof part === 'string') return part
   if (checker.isArrayType(part)) return `Array<${textOf(checker.getTypeArguments(part)[0], indent)}>`
   if (!(part.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection))) return checker.typeToString(part)
-  if (part.getCallSignatures().length > 0 || checker.isTupleType(part))
-    throw new Error(`${checker.typeToString(part)} cannot be written out`)
+  if (part.getCallSignatures().length > 0 || checker.isTupleType(part)) throw new Error(`${checker.typeToString(part)} cannot be expanded`)
   const inner = `${indent}    `
   const fields = part.getProperties().map((property) => {
     const name = /^\w+$/.test(property.name) ? property.name : JSON.stringify(property.name)
@@ -111,7 +115,10 @@ function textOf(type, indent) {
   return `{\n${[...fields, ...indexes].join('\n')}\n${indent}}`
 }
 
-/** What a union consists of; of another type itself. JSON has no `undefined`: there it marks an optional field. */
+/**
+ * The members of a union; another type is its only member. `undefined` is dropped: JSON has none, it marks an optional
+ * field.
+ */
 function partsOf(type) {
   if (!type.isUnion() || type.flags & ts.TypeFlags.Boolean) return [type]
   const parts = type.types.filter(({ flags }) => !(flags & ts.TypeFlags.Undefined))
@@ -119,7 +126,7 @@ function partsOf(type) {
   return parts.length - others.length === 2 ? [...others, 'boolean'] : parts
 }
 
-/** Writes a file of the package, and answers its text. */
+/** Writes a file of the package and returns its text. */
 function put(file, text) {
   const path = join(DIST, relative(COMPILED, file))
   mkdirSync(dirname(path), { recursive: true })

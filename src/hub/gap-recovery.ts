@@ -54,7 +54,7 @@ export class GapRecovery<T extends Counted, A> {
   #next: Promise<A> | undefined
   #recovering: Promise<void> | undefined
   #hasGap = false
-  #callOffQuiet: (() => void) | undefined
+  #cancelQuiet: (() => void) | undefined
   #endPause: (() => void) | undefined
   #closed = false
 
@@ -97,7 +97,7 @@ export class GapRecovery<T extends Counted, A> {
   close(): void {
     this.#closed = true
     this.#held = []
-    this.#callOffQuiet?.()
+    this.#cancelQuiet?.()
     this.#endPause?.()
   }
 
@@ -156,15 +156,15 @@ export class GapRecovery<T extends Counted, A> {
   }
 
   #watchQuiet(): void {
-    this.#callOffQuiet?.()
-    if (!this.#closed) this.#callOffQuiet = this.#ports.clock.after(this.#ports.quietMs, () => void this.recover())
+    this.#cancelQuiet?.()
+    if (!this.#closed) this.#cancelQuiet = this.#ports.clock.after(this.#ports.quietMs, () => void this.recover())
   }
 
   #pause(): Promise<void> {
     return new Promise((resolve) => {
-      const callOff = this.#ports.clock.after(RETRY_MS, resolve)
+      const cancel = this.#ports.clock.after(RETRY_MS, resolve)
       this.#endPause = () => {
-        callOff()
+        cancel()
         resolve()
       }
     })

@@ -29,7 +29,7 @@ export const DEFAULT_HUB_LIMITS: HubLimits = {
 }
 
 /** A session's subscription to a user's feed. `index` rejects if Redis cannot be reached. */
-export interface Following {
+export interface FeedSubscription {
   index(): Promise<ActiveIndex>
   /** Reports all active jobs again. */
   refresh(): void
@@ -127,7 +127,7 @@ export class Hub {
   }
 
   /** Follows a user's feed: every change from now on and, after `index`, the jobs that exist already. */
-  follow(owner: string, follower: Follower): Following {
+  follow(owner: string, follower: Follower): FeedSubscription {
     const feed = this.#feeds.get(owner)
     feed.followers.add(follower)
     const leave = () => {
@@ -138,7 +138,7 @@ export class Hub {
   }
 
   /** The current state of a job, without a subscription. */
-  async look(id: string): Promise<JobState | null> {
+  async peek(id: string): Promise<JobState | null> {
     return this.#topics.find(id)?.state ?? (await this.#broker.read(id).catch(absence))?.state ?? null
   }
 

@@ -51,7 +51,7 @@ export class Outbox {
   #scheduled = false
   #overflowed = false
   #closed = false
-  #callOffStall: (() => void) | undefined
+  #cancelStall: (() => void) | undefined
 
   /** `tally` counts what is left out. */
   constructor(transport: Transport, clock: Clock, limits: OutboxLimits, owner: OutboxOwner, tally: HubTally) {
@@ -120,7 +120,7 @@ export class Outbox {
 
   close(): void {
     this.#closed = true
-    this.#callOffStall?.()
+    this.#cancelStall?.()
     this.#waiting.clear()
     this.#replies.clear()
     this.#bytes = 0
@@ -153,8 +153,8 @@ export class Outbox {
   }
 
   #drained(): void {
-    this.#callOffStall?.()
-    this.#callOffStall = undefined
+    this.#cancelStall?.()
+    this.#cancelStall = undefined
     if (this.#closed) return
     if (this.#overflowed) {
       this.#overflowed = false
@@ -165,10 +165,10 @@ export class Outbox {
   }
 
   #watchStall(): void {
-    if (this.#callOffStall || this.#closed) return
+    if (this.#cancelStall || this.#closed) return
     const before = this.#transport.bufferedBytes
-    this.#callOffStall = this.#clock.after(this.#limits.stallMs, () => {
-      this.#callOffStall = undefined
+    this.#cancelStall = this.#clock.after(this.#limits.stallMs, () => {
+      this.#cancelStall = undefined
       if (!this.#transport.congested) return
       if (this.#transport.bufferedBytes >= before) this.#owner.stalled()
       this.#watchStall()

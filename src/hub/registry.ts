@@ -49,18 +49,18 @@ export class Registry<T extends Kept> {
   left(key: string): void {
     const kept = this.#kept.get(key)
     if (!kept?.isIdle || this.#lingering.has(key)) return
-    const callOff = this.#options.clock.after(this.#options.lingerMs, () => {
+    const cancel = this.#options.clock.after(this.#options.lingerMs, () => {
       this.#lingering.delete(key)
       if (!kept.isIdle) return
       kept.close()
       this.#kept.delete(key)
       this.#options.dropped(key)
     })
-    this.#lingering.set(key, callOff)
+    this.#lingering.set(key, cancel)
   }
 
   close(): void {
-    for (const callOff of this.#lingering.values()) callOff()
+    for (const cancel of this.#lingering.values()) cancel()
     for (const kept of this.#kept.values()) kept.close()
     this.#lingering.clear()
     this.#kept.clear()

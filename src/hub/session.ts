@@ -91,8 +91,8 @@ export class Session {
   /** Authentication failed, and the session is about to be closed. */
   #isRefused = false
   #closed = false
-  #callOffTimer: (() => void) | undefined
-  #callOffPing: (() => void) | undefined
+  #cancelTimer: (() => void) | undefined
+  #cancelPing: (() => void) | undefined
 
   constructor(transport: Transport, options: SessionOptions) {
     const { hub, policy, clock, limits } = options
@@ -131,7 +131,7 @@ export class Session {
     const { clock, limits, proof } = this.#options
     this.touch()
     this.#watchLife()
-    this.#callOffTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token arrived in time.'))
+    this.#cancelTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token arrived in time.'))
     if (proof) this.#enter(proof)
   }
 
@@ -170,8 +170,8 @@ export class Session {
   ended(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#callOffTimer?.()
-    this.#callOffPing?.()
+    this.#cancelTimer?.()
+    this.#cancelPing?.()
     this.#outbox.close()
     this.#scope.release()
     this.#slot.close()
@@ -206,7 +206,7 @@ export class Session {
     if (this.#closed) return
     this.#identity = identity
     if (!renewal) this.#options.onIdentified?.()
-    this.#callOffTimer?.()
+    this.#cancelTimer?.()
     this.#watchExpiry(identity)
     if (!renewal) await this.#slot.acquire(identity)
     if (this.#closed) return
@@ -224,9 +224,9 @@ export class Session {
     const { refusals } = this.#options
     if (!refusals) return this.close(code, message)
     this.#isRefused = true
-    this.#callOffTimer?.()
+    this.#cancelTimer?.()
     this.#slot.close()
-    this.#callOffTimer = refusals.refuse(key, () => this.close(code, message))
+    this.#cancelTimer = refusals.refuse(key, () => this.close(code, message))
   }
 
   /** Null if the token of a renewal cannot be checked right now: the old one is still valid. */
@@ -246,9 +246,9 @@ export class Session {
   #watchExpiry({ expiresAt }: Identity): void {
     const { clock, limits } = this.#options
     const left = expiresAt - clock.now()
-    this.#callOffTimer = clock.after(Math.max(0, left - limits.expiryWarningMs), () => {
+    this.#cancelTimer = clock.after(Math.max(0, left - limits.expiryWarningMs), () => {
       this.#send({ type: 'token_expiring', expires_at: new Date(expiresAt).toISOString() })
-      this.#callOffTimer = clock.after(Math.max(0, expiresAt + limits.expiryGraceMs - clock.now()), () => this.close('expired'))
+      this.#cancelTimer = clock.after(Math.max(0, expiresAt + limits.expiryGraceMs - clock.now()), () => this.close('expired'))
     })
   }
 
@@ -266,7 +266,7 @@ export class Session {
   /** A client that only listens stays alive by its pongs. A connection that was cut silently is detected. */
   #watchLife(): void {
     const { clock, limits } = this.#options
-    this.#callOffPing = clock.after(limits.pingIntervalMs, () => {
+    this.#cancelPing = clock.after(limits.pingIntervalMs, () => {
       if (this.#slot.sinceAnswerMs >= limits.idleMs) return this.close('idle')
       this.#slot.ping(this.#identity)
       this.#watchLife()

@@ -19,7 +19,7 @@ export type StartMode = 'snapshot' | 'listed' | 'log'
  *   catching up ──start──► live ──fallBehind──► lagging ──start──► live
  *
  * While live, it accepts each entry once and in order. Otherwise it accepts none: the topic keeps them, and `start`
- * sends a snapshot with the entries that belong to it. It may be silenced from any phase, for good.
+ * sends a snapshot with the entries that belong to it. It may be muted from any phase, for good.
  */
 export class Subscription {
   readonly #frames: EntryFrames
@@ -27,7 +27,7 @@ export class Subscription {
   readonly #ended: (seq: number) => void
   /** The job's kind, known from its first state on. */
   #kind: Kind | undefined
-  #phase: 'catching up' | 'live' | 'lagging' | 'silenced' = 'catching up'
+  #phase: 'catching up' | 'live' | 'lagging' | 'muted' = 'catching up'
   /** Seq of the newest entry accepted from the topic. */
   #accepted = 0
   /** Seq of the last final event whose departure was reported. */
@@ -64,7 +64,7 @@ export class Subscription {
    * Null: the client gets the whole state instead.
    */
   start(state: JobState, missed: readonly Entry[] | null, mode: StartMode, resync: boolean): void {
-    if (this.#phase === 'silenced') return
+    if (this.#phase === 'muted') return
     this.#accepted = state.seq
     this.#kind = state.kind
     this.#sentEnd = 0
@@ -96,7 +96,7 @@ export class Subscription {
    * The history continues in another epoch. The next entry is preceded by a snapshot that says so, so that the client
    * can resume from later entries.
    */
-  goOn(state: JobState): void {
+  changeEpoch(state: JobState): void {
     if (this.#phase === 'live') this.#continued = state
   }
 
@@ -115,8 +115,8 @@ export class Subscription {
   }
 
   /** Nothing that waits or arrives from now on is sent to the client. */
-  silence(): void {
-    this.#phase = 'silenced'
+  mute(): void {
+    this.#phase = 'muted'
   }
 
   /** Null where the dialect has no message for the entry. */
@@ -125,7 +125,7 @@ export class Subscription {
   }
 
   #enqueue(bytes: number, seal: () => Frame | null, conflationKey?: string): void {
-    this.#outbox.enqueue({ bytes, seal: () => (this.#phase === 'silenced' ? null : seal()) }, conflationKey)
+    this.#outbox.enqueue({ bytes, seal: () => (this.#phase === 'muted' ? null : seal()) }, conflationKey)
   }
 
   /** `isLive`: the entry has just arrived and is not replayed. */

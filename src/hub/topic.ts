@@ -154,7 +154,7 @@ export class Topic implements Kept {
       for (const subscriber of [...this.subscribers]) subscriber.gone()
     } else if (reading.missed) {
       this.#recoveries[reading.missed.length > 0 ? 'entries' : 'nothing'] += 1
-      if (reading.state.epoch !== state.epoch) this.#goOn(state, reading.state)
+      if (reading.state.epoch !== state.epoch) this.#changeEpoch(state, reading.state)
       for (const entry of reading.missed) this.#deliver(entry)
       state.seq = reading.state.seq
       state.sinceHeartbeatMs = reading.state.sinceHeartbeatMs
@@ -167,10 +167,10 @@ export class Topic implements Kept {
   }
 
   /** What this node knows is the beginning of the history that the store has now. */
-  #goOn(state: JobState, { epoch, generation }: JobState): void {
+  #changeEpoch(state: JobState, { epoch, generation }: JobState): void {
     state.epoch = epoch
     state.generation = generation
-    for (const { subscription } of this.subscribers) subscription.goOn(state)
+    for (const { subscription } of this.subscribers) subscription.changeEpoch(state)
   }
 
   #replace(state: JobState): JobState {

@@ -13,6 +13,6 @@ export class AttemptTally {
 
   /** Counts the end of an attempt. */
   settled(queue: string, how: Settled['how']): void {
-    this.ended.add(queue, how === 'handed back' ? 'handed_back' : how)
+    this.ended.add(queue, how === 'returned' ? 'handed_back' : how)
   }
 }

@@ -86,7 +86,7 @@ export function again(attempt: Attempt, fault: Error): Transition | null {
 
 /** The worker stops: the job is returned to the queue and continues elsewhere, in the same attempt. */
 export function returnToQueue({ kind, id }: Attempt): Transition {
-  return { event: kind.events.status(id, 'queued', 'the worker stops'), settled: { how: 'handed back' } }
+  return { event: kind.events.status(id, 'queued', 'the worker stops'), settled: { how: 'returned' } }
 }
 
 export function failed(code: FailureCode, message: string, logTail: string): Settled {

@@ -7,13 +7,13 @@ import type { Broker } from '../storage/broker.js'
 import type { Checkpoints } from '../storage/checkpoints.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Feeds } from '../storage/feeds.js'
-import type { ActiveRounds, JobParts } from '../storage/job-store.js'
+import type { ActiveRounds, ChildJobs } from '../storage/job-store.js'
 import type { Final, FinalSource, JobTally } from './job-tally.js'
 import { scheduleParentStep, scheduleStep } from './sweeper/schedule-step.js'
 
 export interface Finalizer {
   readonly broker: Broker & Checkpoints
-  readonly store: ActiveRounds & JobParts
+  readonly store: ActiveRounds & ChildJobs
   readonly feeds: Feeds
   readonly queue: Queue
   readonly backlog: Pick<Backlog, 'step'>

@@ -13,7 +13,7 @@ import { isFinal, type Status } from '../protocol/status.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
-import type { ActiveRounds, HistoryPage, JobParts, JobStore, Phase } from '../storage/job-store.js'
+import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, Phase } from '../storage/job-store.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
@@ -74,7 +74,7 @@ const LIMITS = {
 
 export interface JobServicePorts extends Finalizer {
   readonly kinds: Kinds
-  readonly store: JobStore & JobParts & ActiveRounds
+  readonly store: JobStore & ChildJobs & ActiveRounds
   readonly scheduler: Pick<FairScheduler, 'reserve'>
   readonly timeoutsMs: Timeouts
   /** Names of the configured solvers, in addition to those of a kind itself. */

@@ -11,7 +11,7 @@ export interface MetricRow {
   readonly buckets?: readonly number[]
 }
 
-/** From delays that nobody notices to delays that everybody notices. */
+/** From unnoticeable delays to very noticeable ones. */
 const DELIVERY_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const REQUEST_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const CANCEL_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]

@@ -19,7 +19,7 @@ export type Settled =
   | { readonly how: 'done'; readonly result: unknown; readonly compute_time_s: number }
   | { readonly how: 'ended'; readonly outcome: Exclude<Outcome, { status: 'completed' }> }
   | { readonly how: 'retry'; readonly error: Error; readonly delayMs: number }
-  | { readonly how: 'handed back' }
+  | { readonly how: 'returned' }
   | { readonly how: 'refused' }
 
 /**

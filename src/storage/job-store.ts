@@ -73,8 +73,8 @@ export interface JobStore {
   forget(owner: string, id: string): Promise<void>
 }
 
-/** Child jobs. */
-export interface JobParts {
+/** Storage of child jobs. */
+export interface ChildJobs {
   /**
    * Shortens the TTL of a child job that has ended, because its parent has used its result. Any other job is left
    * unchanged.

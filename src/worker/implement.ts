@@ -76,9 +76,10 @@ export function implement<I, D extends KindDialect>(kind: DefinedKind<I, D>, com
   if (!WAYS.includes(way) || others.length > 0) throw fail(`expected one of ${WAYS.join(', ')}`)
   if ('thread' in computation && !(computation.thread instanceof URL)) throw fail('thread: expected the URL of a module')
   if (kind.inSteps !== 'steps' in computation)
-    throw fail(kind.inSteps ? 'expected steps, since it goes on in steps' : 'it does not go on in steps')
+    throw fail(kind.inSteps ? 'expected steps, since the kind runs in steps' : 'the kind does not run in steps')
   if ('program' in computation && kind.dialect !== 'run') throw fail('program: a program speaks the run dialect')
-  const work: Work = Object.freeze({ kind, computation: computation as AnyComputation }) // of this kind, as its type says
+  // matches the kind, by the types of this function
+  const work: Work = Object.freeze({ kind, computation: computation as AnyComputation })
   works.add(work)
   return work
 }

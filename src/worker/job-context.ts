@@ -58,7 +58,7 @@ export class JobContext {
   /** When writes began to fail, in ms; null while they succeed. */
   #failingSince: number | null = null
   #givenUp: Stop | undefined
-  #isSilenced = false
+  #isDisabled = false
   #isFenced = false
   #hasWritten = false
 
@@ -147,7 +147,7 @@ export class JobContext {
   }
 
   async #flushAll(): Promise<void> {
-    this.#waiting.hurry()
+    this.#waiting.flushNow()
     while (this.#pump || this.#waiting.size > 0) await this.#startPump()
   }
 
@@ -206,16 +206,16 @@ export class JobContext {
    * Writes reports. If one of a batch is refused, the reports before it are kept. Resolves to whether all were written.
    */
   async #send(events: readonly JobEvent[]): Promise<boolean> {
-    if (this.#isSilenced) return false
+    if (this.#isDisabled) return false
     try {
       const answer = await this.#publish(events)
       if (answer === 'unreachable') return false
       if (answer.ok || !OF_THE_EVENTS.has(answer.reason)) return this.#applyAnswer(answer) === null
-      if (events.length === 1) this.#silence(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
+      if (events.length === 1) this.#disable(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
       else for (const event of events) if (!(await this.#send([event]))) break
     } catch (error) {
       // Not an error of Redis, so it would fail again.
-      this.#silence(new Stop('refused', { cause: asError(error) }))
+      this.#disable(new Stop('refused', { cause: asError(error) }))
     }
     return false
   }
@@ -227,8 +227,8 @@ export class JobContext {
   }
 
   /** Drops waiting reports too: a gap is always at the end of the log, never in the middle. */
-  #silence(why: Stop): void {
-    this.#isSilenced = true
+  #disable(why: Stop): void {
+    this.#isDisabled = true
     this.#giveUp(why)
     this.#waiting.clear(why)
   }
@@ -257,7 +257,7 @@ export class JobContext {
         this.#failingSince ??= performance.now()
         const patience = this.signal.aborted ? Math.min(STOPPING_MS, this.#unreachableMs) : this.#unreachableMs
         if (performance.now() - this.#failingSince > patience) {
-          this.#silence(new Stop('unreachable'))
+          this.#disable(new Stop('unreachable'))
           return 'unreachable'
         }
         this.#tally.retries += 1
@@ -267,7 +267,7 @@ export class JobContext {
   }
 
   get #isUnreachable(): boolean {
-    return this.#isSilenced && this.#givenUp?.why === 'unreachable'
+    return this.#isDisabled && this.#givenUp?.why === 'unreachable'
   }
 
   /** A lost heartbeat is made up for by the next one. */
@@ -288,7 +288,7 @@ export class JobContext {
   }
 
   #fence(reason: WriteRefusal): void {
-    this.#silence(new Stop('lost'))
+    this.#disable(new Stop('lost'))
     this.#heartbeat.stop()
     if (!this.#isFenced) this.#onFenced(reason)
     this.#isFenced = true

@@ -54,7 +54,7 @@ export class ReportQueue {
   }
 
   /** Makes every transient event due now. */
-  hurry(): void {
+  flushNow(): void {
     this.#lastTransientAt = Number.NEGATIVE_INFINITY
   }
 

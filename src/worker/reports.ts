@@ -12,7 +12,7 @@ export function reportsOf<D extends KindDialect>(kind: Kind & { readonly dialect
 
 function anyReportsOf(kind: Kind, context: JobContext, last: object): RunReports | ProcessReports {
   const events = kind.reports?.(context.id, last)
-  if (!events) throw new TypeError(`a job of the kind ${kind.name} goes on in steps: nothing computes it as a whole`)
+  if (!events) throw new TypeError(`the kind ${kind.name} runs in steps: implement it with steps, not with run, thread or program`)
   if ('metric' in events) {
     const reports: RunReports = {
       progress: (at) => context.report(() => events.progress(at, context.elapsedSeconds)),

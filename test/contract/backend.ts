@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { Entry } from '../../src/core/entry.js'
 import { type Broker, type BrokerLimits, DEFAULT_BROKER_LIMITS, type Heartbeats } from '../../src/storage/broker.js'
 import type { Checkpoints } from '../../src/storage/checkpoints.js'
-import type { ActiveRounds, JobParts, JobStore } from '../../src/storage/job-store.js'
+import type { ActiveRounds, ChildJobs, JobStore } from '../../src/storage/job-store.js'
 import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { RedisJobStore } from '../../src/storage/redis/job-store.js'
 import { BUILT_IN } from '../support/kinds.js'
@@ -12,7 +12,7 @@ import { MemoryBroker } from '../support/memory-broker.js'
 /** What serves both ports. */
 export interface Backend {
   readonly broker: Broker & Heartbeats & Checkpoints
-  readonly store: JobStore & JobParts & ActiveRounds
+  readonly store: JobStore & ChildJobs & ActiveRounds
   /** Begins every key, on Redis. */
   readonly prefix: string
 }

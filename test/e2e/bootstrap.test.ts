@@ -162,7 +162,7 @@ t.test('finds a Python: one that does not run, or is too old, will not do', asyn
     t.same(await project.bootstrap(['--python'], { PATH, RUNCAST_NO_INSTALL: '1' }), {
       ...{ code: 1, stdout: '' },
       stderr:
-        'bootstrap: no Python 3.9 or later (python3) here, and RUNCAST_NO_INSTALL forbids a private copy: install it from https://www.python.org\n',
+        'bootstrap: no Python 3.9 or later (python3) found, and RUNCAST_NO_INSTALL forbids a private copy: install it from https://www.python.org\n',
     })
   }
 })
@@ -178,7 +178,7 @@ t.test('gets CalculiX, and the Python that its example needs; alone with --pytho
   t.same(project.list('.runcast'), ['python'])
   t.same(await project.bootstrap(['--calculix'], env), {
     ...SILENCE,
-    stderr: 'bootstrap: no CalculiX (ccx): downloading a private copy into .runcast/calculix\n',
+    stderr: 'bootstrap: no CalculiX (ccx) found: downloading a private copy into .runcast/calculix\n',
   })
   t.same(await project.bootstrap(['--calculix'], env), SILENCE)
   t.same(project.list('.runcast'), ['calculix', 'python'])

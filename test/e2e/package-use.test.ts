@@ -76,7 +76,7 @@ t.test('the lines of the README make a program and run the stack; programs and c
       '{"models":["local/ngram"]}',
     ).ended
     t.equal(code, 1)
-    t.match(stdout, 'The package openai is not installed beside this worker')
+    t.match(stdout, 'The package openai is not installed with this worker')
     t.match(stdout, '"npm install openai"')
   })
 

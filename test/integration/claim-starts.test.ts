@@ -242,7 +242,7 @@ t.test('[CLAIM-4] only a Redis that does not answer, or not now, is told as over
   const key = `${prefix}:run:${id}~1`
   const data = (await redis.hget(key, 'data')) ?? ''
   await redis.hset(key, 'data', '{')
-  await t.rejects(claims.settle(taken, taken.lock, { how: 'handed back' }), SyntaxError)
+  await t.rejects(claims.settle(taken, taken.lock, { how: 'returned' }), SyntaxError)
   await redis.hset(key, 'data', data)
   await redis.replicaof('127.0.0.1', 1)
   await t.rejects(claims.count(taken), { code: 'overloaded' }, 'a replica takes no writes')

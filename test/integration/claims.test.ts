@@ -145,7 +145,7 @@ t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told 
     status: 422,
     body: { error: 'invalid', detail: [{ path: '/events/1/value', expected: 'a number that JSON can hold, not NaN' }] },
   })
-  t.match(await worker.post([{ type: 'cancelled' }]), { status: 422, body: { message: /Nobody has cancelled/ } })
+  t.match(await worker.post([{ type: 'cancelled' }]), { status: 422, body: { message: /was not cancelled/ } })
   const unknown = { round: 1, token: 1, n: 1, events: [] }
   t.match(await h.call('POST', '/api/v2/jobs/nobody/events', { token: workerToken(), body: unknown }), { status: 404 })
   t.match(await worker.post([COMPLETED], { n: 50 }), { status: 200 }, 'and the claim has outlived all of it')

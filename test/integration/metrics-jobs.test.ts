@@ -140,10 +140,10 @@ t.test('jobs that wait for their turn are not among the jobs by status', async (
   if (!parts) throw new RangeError('no node')
   const ids = [await h.submit(), await h.submit(), await h.submit()]
   const care = { source: 'sweeper', cancelGraceMs: 1000, lockMs: 10_000, heldMs: 60_000, lostLocks: new LostLockTracker() } as const
-  const census = new JobCounts()
-  for (const id of ids) await reconcile(parts, { id, round: 1 }, { ...care, counts: census })
-  census.swept()
-  t.same(census.counts, [['run', 'queued', 1]], 'the one that was handed out')
+  const counts = new JobCounts()
+  for (const id of ids) await reconcile(parts, { id, round: 1 }, { ...care, counts })
+  counts.swept()
+  t.same(counts.counts, [['run', 'queued', 1]], 'the one that was handed out')
 })
 
 t.test('steps of a queue of steps are counted while they go on', async (t) => {

@@ -6,9 +6,9 @@ import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/br
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../../src/storage/checkpoints.js'
 import type {
   ActiveRounds,
+  ChildJobs,
   Created,
   HistoryPage,
-  JobParts,
   JobRound,
   JobStore,
   KnownJob,
@@ -29,7 +29,7 @@ interface StoredJob {
 }
 
 /** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
-export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, JobParts, ActiveRounds {
+export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, ChildJobs, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
   readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()

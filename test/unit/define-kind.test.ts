@@ -93,7 +93,7 @@ t.test('[KIND-6] a computation fits its kind', async (t) => {
     [kind, {}, /one: expected one of run, prepare, thread, program, steps$/],
     [kind, { run, thread: URL_OF_THREAD }, /one: expected one of run/],
     [kind, { thread: './thread.js' }, /one: thread: expected the URL of a module$/],
-    [kind, { steps: () => async () => {} }, /one: it does not go on in steps$/],
+    [kind, { steps: () => async () => {} }, /one: the kind does not run in steps$/],
     [kind, { program: { command: 'x' } }, /one: program: a program speaks the run dialect$/],
     [steps, { run }, /walk: expected steps/],
   ] as const)

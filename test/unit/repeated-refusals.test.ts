@@ -36,9 +36,9 @@ t.test('[CONN-11] no more sockets are held than the bounds, and one that is gone
   const { clock, refusals } = setUp({ free: 0, maxHeld: 5, maxHeldPerAddress: 3 })
   const told: string[] = []
   const refuse = (address: string, client: string) => refusals.refuse(address, client, () => told.push(`${address}${client}`))
-  const callOffs = ['1', '2', '3', '4'].map((client) => refuse('a', client))
+  const cancels = ['1', '2', '3', '4'].map((client) => refuse('a', client))
   t.same(told, ['a4'], 'the fourth of an address is told at once')
-  callOffs[0]?.()
+  cancels[0]?.()
   refuse('a', '5')
   t.same(told, ['a4'])
   for (const client of ['1', '2', '3']) refuse('b', client)

@@ -8,8 +8,6 @@ export type OpenAIPackage = typeof import('openai')
  */
 export async function loadOpenAI(): Promise<OpenAIPackage> {
   if (!isInstalled('openai'))
-    throw new Error(
-      'The package openai is not installed beside this worker: benchmarks need it. Run "npm install openai" there, and retry.',
-    )
+    throw new Error('The package openai is not installed with this worker: benchmarks need it. Run "npm install openai" there, and retry.')
   return import('openai')
 }

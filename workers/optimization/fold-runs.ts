@@ -110,7 +110,8 @@ function iterationEvent(id: string, input: OptimizationInput, ledger: Ledger, { 
 export function waitEvent({ state, input, ledger }: Whole, why: string, now: number): JobEvent | null {
   const message = `Waiting. ${why}`
   const last = state.latest.get('progress')
-  if (last && (messageOf(last) as OptimizationMessages['progress']).message === message) return null // of the kind `optimization`
+  // the dialect of this kind
+  if (last && (messageOf(last) as OptimizationMessages['progress']).message === message) return null
   return progressEvent(state, input, ledger, now, message)
 }
 

@@ -30,7 +30,7 @@ export function bestOf(input: OptimizationInput, ledger: Ledger): FrontPoint | n
 
 function pointOf(input: OptimizationInput, { found }: Ledger, { index, point, metrics }: Member): FrontPoint {
   const place = found[index]
-  if (!place) throw new TypeError(`nobody knows where point ${index} of the front was found`)
+  if (!place) throw new TypeError(`no iteration is known for point ${index} of the front`)
   const { iteration, run_id } = place
   return { iteration, run_id, parameters: parametersOf(input, point), metrics: { ...metrics } }
 }

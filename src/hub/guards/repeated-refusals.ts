@@ -60,16 +60,16 @@ export class RepeatedRefusals {
       return () => {}
     }
     const release = () => {
-      callOff()
+      cancel()
       report()
     }
-    const callOffTimer = this.#clock.after(delayMs, release)
-    const callOff = () => {
-      callOffTimer()
+    const cancelTimer = this.#clock.after(delayMs, release)
+    const cancel = () => {
+      cancelTimer()
       this.#held.delete(release)
     }
     this.#held.set(release, address)
-    return callOff
+    return cancel
   }
 
   /** The client has authenticated. */

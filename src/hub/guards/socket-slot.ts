@@ -96,9 +96,9 @@ export class SocketSlot {
     const { clock, answerMs } = this.#options
     let settle = (_isDisplaced: boolean) => {}
     const answer = new Promise<boolean>((resolve) => {
-      const callOff = clock.after(answerMs, () => settle(this.#yield(identity)))
+      const cancel = clock.after(answerMs, () => settle(this.#yield(identity)))
       settle = (isDisplaced) => {
-        callOff()
+        cancel()
         this.#probing = undefined
         resolve(isDisplaced)
       }

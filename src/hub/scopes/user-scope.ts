@@ -8,7 +8,7 @@ import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal } from '../../protocol/status.js'
 import { buildFrame } from '../frame.js'
-import type { Following } from '../hub.js'
+import type { FeedSubscription } from '../hub.js'
 import { type RecentMap, recentMap } from '../recent-map.js'
 import type { Follower } from './feed.js'
 import { ResumePositions } from './resume-positions.js'
@@ -54,7 +54,7 @@ class UserScope implements Scope, Follower {
   #resyncing: Promise<void> = Promise.resolve()
   /** Its last list may have been dropped with its backlog. */
   #isBehind = false
-  #following: Following | undefined
+  #feed: FeedSubscription | undefined
   #released = false
 
   constructor(context: ScopeContext, limits: UserScopeLimits) {
@@ -64,11 +64,11 @@ class UserScope implements Scope, Follower {
 
   async open(): Promise<void> {
     const { hub, identity } = this.#context
-    this.#following = hub.follow(identity().sub, this)
-    const index = await this.#following.index()
+    this.#feed = hub.follow(identity().sub, this)
+    const index = await this.#feed.index()
     if (this.#released) return
     const active = index.active.slice(0, this.#limits.maxSubscriptions)
-    const [ended] = await Promise.all([this.#look(index.ended), ...active.map((id) => this.#take(id))])
+    const [ended] = await Promise.all([this.#peek(index.ended), ...active.map((id) => this.#take(id))])
     if (this.#released) return
     this.#list(ended)
     for (const handle of [...this.#handles.values()]) handle.start('listed')
@@ -121,7 +121,7 @@ class UserScope implements Scope, Follower {
 
   release(): void {
     this.#released = true
-    this.#following?.leave()
+    this.#feed?.leave()
     for (const handle of this.#handles.values()) handle.release()
     this.#handles.clear()
   }
@@ -181,7 +181,7 @@ class UserScope implements Scope, Follower {
     // The new handle replaces the old one in this turn: what still waits belongs to a position that the client will not
     // have.
     const old = this.#handles.get(id)
-    old?.subscription.silence()
+    old?.subscription.mute()
     old?.release()
     this.#handles.set(id, handle)
     handle.start('snapshot')
@@ -191,7 +191,7 @@ class UserScope implements Scope, Follower {
     this.#unwanted ??= recentMap(Math.max(MAX_LEFT, this.#limits.maxSubscriptions))
     this.#unwanted.set(id, true)
     // The answer goes first, so waiting messages may not follow it.
-    this.#handles.get(id)?.subscription.silence()
+    this.#handles.get(id)?.subscription.mute()
     this.#drop(id)
     this.#context.send({ type: 'unsubscribed', process_id: id })
   }
@@ -225,7 +225,7 @@ class UserScope implements Scope, Follower {
     const handle = this.#handles.get(id)
     if (!handle) return
     // If the job has expired, waiting messages may still be sent.
-    if (why === 'forbidden') handle.subscription.silence()
+    if (why === 'forbidden') handle.subscription.mute()
     this.#drop(id)
     const frame = buildFrame({ type: 'unsubscribed', process_id: id, code: 'not_found' })
     if (this.#isListed) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
@@ -240,7 +240,7 @@ class UserScope implements Scope, Follower {
     if (position) this.#left.set(id, position)
     handle.release()
     // There is room again.
-    if (this.#isShort) this.#following?.refresh()
+    if (this.#isShort) this.#feed?.refresh()
     this.#isShort = false
   }
 
@@ -248,8 +248,8 @@ class UserScope implements Scope, Follower {
     const { outbox } = this.#context
     const behind = [...this.#handles.values()].filter((handle) => handle.subscription.isLagging)
     if (!this.#isBehind && behind.length === 0) return
-    const index = await this.#following?.index()
-    const [ended] = await Promise.all([this.#look(index?.ended ?? []), ...behind.map((handle) => handle.prepare())])
+    const index = await this.#feed?.index()
+    const [ended] = await Promise.all([this.#peek(index?.ended ?? []), ...behind.map((handle) => handle.prepare())])
     // The backlog was dropped once more. Another resync follows once it has drained.
     if (this.#released || outbox.isOverflowed) return
     this.#isBehind = false
@@ -261,9 +261,9 @@ class UserScope implements Scope, Follower {
     }
   }
 
-  async #look(ids: readonly string[]): Promise<JobState[]> {
+  async #peek(ids: readonly string[]): Promise<JobState[]> {
     const { hub, policy, identity } = this.#context
-    const states = await Promise.all(ids.map((id) => hub.look(id)))
+    const states = await Promise.all(ids.map((id) => hub.peek(id)))
     return states.flatMap((state) => (state && policy.mayView(identity(), state.owner) ? [state] : []))
   }
 

@@ -44,7 +44,7 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
     case 'released':
       return returnToQueue(attemptNow(state))
     case 'cancelled':
-      throw new RuncastError('invalid', 'Nobody has cancelled this job: released returns it to the queue, failed ends it.')
+      throw new RuncastError('invalid', 'This job was not cancelled: send released to return it to the queue, or failed to end it.')
   }
 }
 

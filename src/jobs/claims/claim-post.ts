@@ -21,7 +21,7 @@ export interface ClaimPorts extends ClaimEnder {
   /** A lease that is not renewed for this long is lost. */
   readonly lockMs: number
   /** Records that a worker computes a job of this queue. */
-  attend(queue: string): void
+  markActive(queue: string): void
 }
 
 /** A post in progress, of a lease that has just been renewed. */
@@ -43,7 +43,7 @@ export const START_N = 1
  * this process dies in between, the same post to any hub completes the rest. Rejects with `stale_writer`, `invalid`,
  * `rate_limited`, `not_found`.
  */
-export async function takePost(ports: ClaimPorts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
+export async function handlePost(ports: ClaimPorts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
   const { broker, claims } = ports
   const state = isJobId(id) ? (await broker.read(id))?.state : undefined
   if (!state) throw new RuncastError('not_found')
@@ -55,7 +55,7 @@ export async function takePost(ports: ClaimPorts, id: string, by: string, post: 
   if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
   if (n < known.n) throw new RuncastError('stale_writer')
   if (n === known.n && known.answer) return known.answer
-  ports.attend(claim.queue)
+  ports.markActive(claim.queue)
   const isHeld = await claims.renew(claim, known.lock)
   if (isHeld && (state.round !== round || isFinal(state.status))) throw await dropLease(ports, claim, known.lock)
   // Another copy of this post may have ended the lease since its record was read.

@@ -26,7 +26,7 @@ export class ClaimRecovery {
   }
 
   /** A request waits for a job of this queue, or a worker computes one. */
-  attend(queue: string): void {
+  watch(queue: string): void {
     this.#seen.set(queue, performance.now())
     if (this.#timer) return
     this.#timer = setInterval(() => this.#check(), this.#options.lockMs / CHECKS_PER_LOCK).unref()
@@ -40,15 +40,14 @@ export class ClaimRecovery {
 
   #check(): void {
     const { lockMs, isWanted, onFault } = this.#options
-    const isAttended = (queue: string) =>
-      isWanted(queue) || performance.now() - (this.#seen.get(queue) ?? Number.NEGATIVE_INFINITY) <= lockMs
-    const attended = [...this.#seen.keys()].filter(isAttended)
-    if (attended.length === 0) {
+    const isActive = (queue: string) => isWanted(queue) || performance.now() - (this.#seen.get(queue) ?? Number.NEGATIVE_INFINITY) <= lockMs
+    const active = [...this.#seen.keys()].filter(isActive)
+    if (active.length === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined
       return
     }
-    this.#checking ??= Promise.all(attended.map((queue) => this.#claims.recover(queue)))
+    this.#checking ??= Promise.all(active.map((queue) => this.#claims.recover(queue)))
       .then(() => {}, onFault)
       .finally(() => {
         this.#checking = undefined

@@ -11,11 +11,11 @@ import type { Taken } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startEvents } from '../attempt.js'
 import { conclude } from './claim-end.js'
-import { type ClaimPorts, START_N, takePost } from './claim-post.js'
+import { type ClaimPorts, handlePost, START_N } from './claim-post.js'
 import { ClaimRecovery } from './claim-recovery.js'
 import { LongPollWaiters } from './long-poll-waiters.js'
 
-export interface ClaimServiceOptions extends Omit<ClaimPorts, 'attend'> {
+export interface ClaimServiceOptions extends Omit<ClaimPorts, 'markActive'> {
   readonly kinds: Kinds
   /** Names of the configured solvers. */
   readonly solvers: readonly string[]
@@ -48,7 +48,7 @@ export class ClaimService {
   readonly #recovery: ClaimRecovery
   /** Leased jobs, by queue. */
   readonly taken = new Tally<[queue: string]>()
-  readonly #beside = new Set<Promise<void>>()
+  readonly #background = new Set<Promise<void>>()
   #draining = false
 
   constructor(options: ClaimServiceOptions) {
@@ -74,7 +74,7 @@ export class ClaimService {
     const kind = kinds.get(request.kind)
     if (this.#draining) throw new RuncastError('restart')
     const queue = queueOf({ kind, solver: solverOf(kind, solver, solvers) })
-    this.#recovery.attend(queue)
+    this.#recovery.watch(queue)
     const until = performance.now() + waitMs
     // If the client disconnects, the next wait ends at once.
     for (;;) {
@@ -85,9 +85,9 @@ export class ClaimService {
     }
   }
 
-  /** See `takePost`. */
+  /** See `handlePost`. */
   post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-    return takePost({ ...this.#ports, attend: (queue) => this.#recovery.attend(queue) }, id, by, post).catch((error: unknown) => {
+    return handlePost({ ...this.#ports, markActive: (queue) => this.#recovery.watch(queue) }, id, by, post).catch((error: unknown) => {
       if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
       throw error
     })
@@ -102,7 +102,7 @@ export class ClaimService {
   async close(): Promise<void> {
     await this.drain()
     await this.#recovery.close()
-    await Promise.all(this.#beside)
+    await Promise.all(this.#background)
     await this.#ports.claims.close()
   }
 
@@ -150,7 +150,7 @@ export class ClaimService {
   }
 
   async #returnToQueue(taken: Taken): Promise<void> {
-    await this.#ports.claims.settle(taken, taken.lock, { how: 'handed back' })
+    await this.#ports.claims.settle(taken, taken.lock, { how: 'returned' })
   }
 
   async #conclude(taken: Taken, settled: Settled): Promise<null> {
@@ -160,8 +160,8 @@ export class ClaimService {
 
   /** Background work; `close` waits for it. */
   #follow(act: Promise<void>): void {
-    const work = act.catch(this.#ports.onFault).finally(() => this.#beside.delete(work))
-    this.#beside.add(work)
+    const work = act.catch(this.#ports.onFault).finally(() => this.#background.delete(work))
+    this.#background.add(work)
   }
 }
 

@@ -19,7 +19,7 @@ interface WaitingLine {
 }
 
 /** Interval in ms at which a queue is checked while a request waits for it. */
-const LOOK_MS = 100
+const CHECK_MS = 100
 /** Maximum waiting requests on one hub, over all queues. */
 export const MAX_WAITING = 1000
 
@@ -80,7 +80,7 @@ export class LongPollWaiters {
 
   #serve(queue: string, line: WaitingLine): void {
     if (this.#served.has(queue)) return
-    const serving = this.#look(queue, line).finally(() => {
+    const serving = this.#check(queue, line).finally(() => {
       this.#served.delete(queue)
       // A request has arrived in the turn in which the last one left.
       if (line.waiters.size > 0) this.#serve(queue, line)
@@ -88,42 +88,42 @@ export class LongPollWaiters {
     this.#served.set(queue, serving)
   }
 
-  async #look(queue: string, line: WaitingLine): Promise<void> {
+  async #check(queue: string, line: WaitingLine): Promise<void> {
     while (line.waiters.size > 0) {
-      const asked = line.count
+      const covered = line.count
       try {
         const taken = await this.#claims.take(queue)
         if (taken) {
-          await this.#give(taken, line)
+          await this.#assign(taken, line)
           continue
         }
         const now = performance.now()
-        for (const waiter of lookedFor(line, asked)) if (waiter.until <= now && line.waiters.delete(waiter)) waiter.resolve(null)
+        for (const waiter of coveredBy(line, covered)) if (waiter.until <= now && line.waiters.delete(waiter)) waiter.resolve(null)
       } catch (error) {
-        for (const waiter of lookedFor(line, asked)) if (line.waiters.delete(waiter)) waiter.reject(error)
+        for (const waiter of coveredBy(line, covered)) if (line.waiters.delete(waiter)) waiter.reject(error)
       }
       // Requests that arrived during the check have not been served by it.
-      if (line.waiters.size > 0 && line.count === asked) await pause(LOOK_MS)
+      if (line.waiters.size > 0 && line.count === covered) await pause(CHECK_MS)
     }
   }
 
   /**
-   * Gives the job to the request that has waited longest. If that one has left meanwhile, the job is returned to the
+   * Assigns the job to the request that has waited longest. If that one has left meanwhile, the job is returned to the
    * queue.
    */
-  async #give(taken: Taken, line: WaitingLine): Promise<void> {
+  async #assign(taken: Taken, line: WaitingLine): Promise<void> {
     const [waiter] = line.waiters
     if (waiter) {
       line.waiters.delete(waiter)
       waiter.resolve(taken)
-    } else await this.#claims.settle(taken, taken.lock, { how: 'handed back' }).catch(this.#onFault)
+    } else await this.#claims.settle(taken, taken.lock, { how: 'returned' }).catch(this.#onFault)
   }
 }
 
 /** The requests that a check covered. One may be removed during the iteration. */
-function* lookedFor({ waiters }: WaitingLine, asked: number): Generator<Waiter> {
+function* coveredBy({ waiters }: WaitingLine, covered: number): Generator<Waiter> {
   for (const waiter of waiters) {
-    if (waiter.number > asked) return
+    if (waiter.number > covered) return
     yield waiter
   }
 }

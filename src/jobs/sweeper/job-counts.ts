@@ -34,9 +34,9 @@ export class JobCounts {
   }
 
   /** Records the current state of an execution's job. */
-  look(looked: JobRound, { kind, status, round }: Pick<JobState, 'kind' | 'status' | 'round'>): void {
-    if (isFinal(status) || round > looked.round) this.leave(looked)
-    else this.#seen.set(`${looked.id}~${looked.round}`, { kind: kind.name, status, at: this.#sweeps })
+  observe(observed: JobRound, { kind, status, round }: Pick<JobState, 'kind' | 'status' | 'round'>): void {
+    if (isFinal(status) || round > observed.round) this.leave(observed)
+    else this.#seen.set(`${observed.id}~${observed.round}`, { kind: kind.name, status, at: this.#sweeps })
   }
 
   /** The execution has ended, or waits for its turn. */

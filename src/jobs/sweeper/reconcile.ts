@@ -35,7 +35,7 @@ export async function reconcile(ports: Finalizer, round: JobRound, options: Reco
   const state = (await ports.broker.read(round.id))?.state
   const phase = phaseOf(round, state)
   if (!state || phase === 'unknown') return drop(ports, round)
-  options.counts.look(round, state)
+  options.counts.observe(round, state)
   const unlockedSince = options.lostLocks.take(round, state.token)
   // Its submit, retry or end may have died before this. Otherwise this changes nothing.
   await updateActiveIndex(ports, state, !isFinal(state.status))
@@ -48,11 +48,11 @@ export async function reconcile(ports: Finalizer, round: JobRound, options: Reco
     unlockedMs: elapsed - (unlockedSince ?? elapsed),
   }
   const action = decide(seen, { ...options, mayJudge: options.mayJudge?.() !== false }, storeClock.now())
-  await carryOut(ports, seen, action, options)
+  await execute(ports, seen, action, options)
 }
 
 /** Afterwards the execution is due for the next check, if it is still active. */
-async function carryOut(ports: Finalizer, { state, unlockedMs }: Observation, action: Action, options: ReconcileOptions): Promise<void> {
+async function execute(ports: Finalizer, { state, unlockedMs }: Observation, action: Action, options: ReconcileOptions): Promise<void> {
   const { broker, queue, store } = ports
   switch (action.do) {
     case 'keep':
@@ -100,12 +100,12 @@ async function waitForTurn({ queue, store }: Finalizer, state: JobState, { count
 /** Removes an ended execution and its children from the queue, and then from the active executions. */
 async function cleanUp(ports: Finalizer, round: JobRound, state: JobState): Promise<void> {
   const isGone = await ports.queue.remove({ ...queuedRoundOf(state), ...round })
-  if (isGone && (await isWoundDown(ports, state, round))) return ports.store.deactivate(round)
+  if (isGone && (await areChildrenGone(ports, state, round))) return ports.store.deactivate(round)
   await ports.store.touch(round, storeClock.now())
 }
 
 /** Whether all children of a job in steps are gone. A newer execution has its own checkpoint by now. */
-async function isWoundDown(ports: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
+async function areChildrenGone(ports: Finalizer, state: JobState, { round }: JobRound): Promise<boolean> {
   if (!state.kind.inSteps || state.round > round) return true
   if (!(await cancelChildren(ports, state))) return false
   await ports.broker.drop(state.id, round)

@@ -22,7 +22,7 @@ export interface SweeperOptions extends ReconcileLimits {
 const BATCH = 200
 const AT_ONCE = 16
 /** How long the worker has to finalize before the sweeper acts on the queue's events. */
-const NEWS_DELAY_MS = 500
+const EVENT_DELAY_MS = 500
 
 /**
  * Reconciles the executions that have not ended. Every hub and worker runs a sweeper, but a lease lets only one at a
@@ -34,11 +34,11 @@ export class Sweeper {
   readonly #watch: QueueWatch
   readonly #options: SweeperOptions
   readonly #timer: NodeJS.Timeout
-  readonly #news = new Map<string, NodeJS.Timeout>()
+  readonly #delayed = new Map<string, NodeJS.Timeout>()
   readonly #lostLocks = new LostLockTracker()
   /** Job counts of the last sweeps, for metrics. */
   readonly counts = new JobCounts()
-  #turning: Promise<void> | undefined
+  #renewing: Promise<void> | undefined
   #sweeping: Promise<void> | undefined
   #isHolder = false
   #closed = false
@@ -48,26 +48,26 @@ export class Sweeper {
     this.#lease = ports.lease
     this.#watch = ports.watch
     this.#options = options
-    const turn = () => {
-      this.#turning ??= this.#turn()
+    const renew = () => {
+      this.#renewing ??= this.#renew()
         .catch(options.onFault)
         .finally(() => {
-          this.#turning = undefined
+          this.#renewing = undefined
         })
     }
-    this.#timer = setInterval(turn, options.intervalMs).unref()
+    this.#timer = setInterval(renew, options.intervalMs).unref()
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#timer)
-    await Promise.all([this.#turning, this.#sweeping])
+    await Promise.all([this.#renewing, this.#sweeping])
     await this.#stopWatching()
     // Not if Redis did not even grant the lease.
     if (this.#isHolder) await this.#lease.release().catch(this.#options.onFault)
   }
 
-  async #turn(): Promise<void> {
+  async #renew(): Promise<void> {
     const wasHolder = this.#isHolder
     this.#isHolder = false
     if (this.#options.isInStep?.() === false) {
@@ -91,24 +91,24 @@ export class Sweeper {
     // A job checked in the last turn is due in this one, although its check ended a little after that turn began.
     const due = storeClock.now() - this.#options.intervalMs / 2
     for (;;) {
-      // Jobs are reconciled even if handing out fails.
+      // Jobs are reconciled even if the dispatch fails.
       await queue.dispatch().catch(this.#options.onFault)
       const rounds = await store.active(due, BATCH)
       const waiting = [...rounds]
-      const line = async () => {
-        for (let round = waiting.shift(); round && !this.#closed; round = waiting.shift()) await this.#look(round, 'sweeper')
+      const worker = async () => {
+        for (let round = waiting.shift(); round && !this.#closed; round = waiting.shift()) await this.#reconcile(round, 'sweeper')
       }
-      await Promise.all(Array.from({ length: AT_ONCE }, line))
+      await Promise.all(Array.from({ length: AT_ONCE }, worker))
       if (rounds.length < BATCH || this.#closed) return this.counts.swept()
     }
   }
 
-  async #look(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
+  async #reconcile(round: JobRound, source: 'sweeper' | 'queue'): Promise<void> {
     const { store } = this.#ports
     await reconcile(this.#ports, round, { ...this.#options, source, lostLocks: this.#lostLocks, counts: this.counts }).catch(
       async (error: unknown) => {
         this.#options.onFault(error)
-        // To the end of the line, so that the executions behind it get their turn.
+        // Moves it to the end of the index, so that the executions behind it are checked.
         await store.touch(round, storeClock.now()).catch(this.#options.onFault)
       },
     )
@@ -117,23 +117,23 @@ export class Sweeper {
   /** Delays the queue's events: in most cases the worker finalizes first. */
   #receive({ id, round }: QueueRef): void {
     const name = `${id}~${round}`
-    if (this.#news.has(name)) return
+    if (this.#delayed.has(name)) return
     const follow = async () => {
-      this.#news.delete(name)
+      this.#delayed.delete(name)
       const state = (await this.#ports.broker.read(id))?.state
-      if (state?.round === round && !isFinal(state.status)) await this.#look({ id, round }, 'queue')
+      if (state?.round === round && !isFinal(state.status)) await this.#reconcile({ id, round }, 'queue')
     }
-    this.#news.set(
+    this.#delayed.set(
       name,
-      setTimeout(() => void follow().catch(this.#options.onFault), NEWS_DELAY_MS),
+      setTimeout(() => void follow().catch(this.#options.onFault), EVENT_DELAY_MS),
     )
   }
 
   async #stopWatching(): Promise<void> {
     this.#lostLocks.clear()
     this.counts.clear()
-    for (const timer of this.#news.values()) clearTimeout(timer)
-    this.#news.clear()
+    for (const timer of this.#delayed.values()) clearTimeout(timer)
+    this.#delayed.clear()
     await this.#watch.close()
   }
 }

@@ -35,7 +35,7 @@ async function move(job: RoundJob, lock: string, settled: Settled): Promise<void
       await job.updateData({ ...job.data, outcome: settled.outcome })
       await job.moveToFailed(new UnrecoverableError(settled.outcome.status === 'failed' ? settled.outcome.error : 'cancelled'), lock)
       return
-    case 'handed back':
+    case 'returned':
       await job.moveToWait(lock)
       return
     case 'refused':

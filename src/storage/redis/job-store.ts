@@ -3,7 +3,7 @@ import type { Kinds } from '../../core/kind.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BrokerLimits } from '../broker.js'
 import { readEnvelope } from '../envelope.js'
-import type { ActiveRounds, Created, HistoryPage, JobParts, JobRound, JobStore, KnownJob, ListPage, NewJob, Phase } from '../job-store.js'
+import type { ActiveRounds, ChildJobs, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob, Phase } from '../job-store.js'
 import { asked } from '../store-fault.js'
 import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './connection.js'
 import { memberOf, RedisKeys, roundOf } from './keys.js'
@@ -23,7 +23,7 @@ const TRIM = { oldest: 4, checks: 16 } as const
  * Records of jobs in Redis. No script spans two hash slots. Writes to several slots have a fixed order, and the sweeper
  * repairs what a crash leaves.
  */
-export class RedisJobStore implements JobStore, JobParts, ActiveRounds {
+export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits

@@ -223,10 +223,10 @@ interface Connection {
  * connection that only reads or waits would not notice.
  */
 export function moveWithMaster(connection: Connection, store: StoreWatch | undefined): void {
-  const callOff = store?.onMasterLost(() => {
+  const removeListener = store?.onMasterLost(() => {
     if (connection.status === 'ready') connection.disconnect(true)
   })
-  if (callOff) connection.once('end', callOff)
+  if (removeListener) connection.once('end', removeListener)
 }
 
 /** Tells ioredis how to handle a command whose error reply caused a reconnect: 2 sends it again, 1 rejects it. */

@@ -32,7 +32,7 @@ export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[Even
 const checkers = { metric_update: new Checker(EVENTS.metric_update), completed: new Checker(EVENTS.completed) }
 
 /** A part of a line: an event, or log text. */
-export type Said = { readonly event: ProgramEvent } | { readonly log: string }
+export type LinePart = { readonly event: ProgramEvent } | { readonly log: string }
 
 const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|completed)"/
 const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
@@ -42,7 +42,7 @@ const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
  * several objects on one line. Throws `JobFailure` for a measurement or a result that cannot be parsed or is not valid,
  * with the line number, the path and the value.
  */
-export function* readLine(line: string, number: number): Generator<Said, void> {
+export function* readLine(line: string, number: number): Generator<LinePart, void> {
   const text = line.replace(/^\uFEFF/, '')
   // Most output of programs is text: no need to parse it.
   if (!text.includes('{')) return yield { log: text }
@@ -62,18 +62,18 @@ export function faultOfLongLine(begin: string, number: number, maxBytes: number)
 }
 
 /** UTF-16 text cannot be parsed. An event in it must not be lost silently. */
-function readUtf16(text: string, number: number): Said {
+function readUtf16(text: string, number: number): LinePart {
   const name = EVENT_TYPE.exec(text.replaceAll('\0', ''))?.[1]
   if (name === undefined || name === 'progress') return { log: text }
   throw failure(name, number, 'it looks like UTF-16; write UTF-8')
 }
 
 /** JSON objects in sequence, and the text after them. */
-function* readObjects(part: string, number: number): Generator<Said, void> {
+function* readObjects(part: string, number: number): Generator<LinePart, void> {
   // An object without a type is no event and is not parsed. An escape may hide the name of a field.
   if (!/"type"|\\u/.test(part)) return yield { log: part }
   const whole = parseLenient(part)
-  if (whole.ok) return yield saidBy(whole.value, part, number)
+  if (whole.ok) return yield partOf(whole.value, part, number)
   const lastEvent = [...part.matchAll(EVENT_TYPES)].at(-1)?.index ?? -1
   let rest = part
   while (rest.trimStart().startsWith('{') && part.length - rest.length <= lastEvent) {
@@ -84,16 +84,17 @@ function* readObjects(part: string, number: number): Generator<Said, void> {
       if (name === undefined || name === 'progress') break
       throw failure(name, number, parsed.reason)
     }
-    yield saidBy(parsed.value, object, number)
+    yield partOf(parsed.value, object, number)
     rest = after
   }
   if (rest.trim() !== '') yield { log: rest }
 }
 
 /** The event of a JSON value. Any other value is log text. */
-function saidBy(content: unknown, text: string, number: number): Said {
+function partOf(content: unknown, text: string, number: number): LinePart {
   const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
-  if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } } // its fields may be anything
+  // its fields are not validated
+  if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } }
   if (name !== 'metric_update' && name !== 'completed') return { log: text }
   const checker = checkers[name]
   if (checker.check(content)) return { event: content }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { type Job, JobFailure, type Results } from '../processor.js'
 import type { GuardedProgram } from './guarded-program.js'
 import type { Line } from './line-splitter.js'
-import { faultOfLongLine, type ProgramEvent, readLine, type Said } from './program-event.js'
+import { faultOfLongLine, type LinePart, type ProgramEvent, readLine } from './program-event.js'
 import { MAX_LINE_BYTES, readLines } from './read-lines.js'
 
 /** How long a program may take to exit after it has written its result. */
@@ -71,7 +71,7 @@ export class ProgramOutput {
   }
 
   /** After its result, or an invalid event, all further output is log text. */
-  *#read({ text, isWhole }: Line): Generator<Said, void> {
+  *#read({ text, isWhole }: Line): Generator<LinePart, void> {
     if (this.#result || this.#fault) return yield { log: text }
     if (isWhole) return yield* readLine(text, this.#lines)
     const fault = faultOfLongLine(text, this.#lines, MAX_LINE_BYTES)

@@ -22,7 +22,8 @@ interface Current {
 export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>): void {
   if (!parentPort) throw new TypeError('this is no thread')
   const port = parentPort
-  const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken) // as its pool has made it
+  // set by the pool
+  const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken)
   let current: Current | undefined
   port.on('message', (message: ToThread) => {
     switch (message.type) {

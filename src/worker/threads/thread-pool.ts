@@ -49,5 +49,6 @@ export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
 }
 
 function threadJobOf({ id, signal, killed: _killed, flush, log, alive, ...reports }: AnyJob): ThreadJob {
-  return { id, signal, flush, log, alive, reports: reports as ThreadJob['reports'] } // all other members of a job are its reports
+  // all other members of a job are reports
+  return { id, signal, flush, log, alive, reports: reports as ThreadJob['reports'] }
 }
