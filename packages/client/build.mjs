@@ -2,8 +2,8 @@
 /*
  * Builds dist/ from the compiled client in build/ and prints its size: npm run build:client
  *
- * Scripts and declarations are copied. Exception: of declarations with TypeBox types only the types that the client uses
- * are written, expanded, so that the package has no dependencies.
+ * Scripts and declarations are copied. Of declarations with TypeBox types only the types that the client uses are
+ * written, expanded, so that the package has no dependencies.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'

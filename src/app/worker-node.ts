@@ -70,7 +70,7 @@ export async function buildWorkerNode(
   const common = { ports: parts, tally, ...redis, prefix: keys.queues(), lockDurationMs: config.WORKER_LOCK_MS }
   const waits = recentMap<string>(MAX_WAITS_KEPT)
   const onWait = (kind: string, id: string, why: string) => {
-    if (waits.get(id) !== why) log.warn({ job: id, kind, why }, 'job in steps waits')
+    if (waits.get(id) !== why) log.warn({ job: id, kind, why }, 'a job in steps waits')
     waits.set(id, why)
   }
   const workerOf = ({ kind, queue, concurrency, computedBy }: StartedQueue): AnyWorker => {

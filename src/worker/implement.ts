@@ -77,7 +77,7 @@ export function implement<I, D extends KindDialect>(kind: DefinedKind<I, D>, com
   if ('thread' in computation && !(computation.thread instanceof URL)) throw fail('thread: expected the URL of a module')
   if (kind.inSteps !== 'steps' in computation)
     throw fail(kind.inSteps ? 'expected steps, since the kind runs in steps' : 'the kind does not run in steps')
-  if ('program' in computation && kind.dialect !== 'run') throw fail('program: a program speaks the run dialect')
+  if ('program' in computation && kind.dialect !== 'run') throw fail('program: expected a kind in the run dialect')
   // matches the kind, by the types of this function
   const work: Work = Object.freeze({ kind, computation: computation as AnyComputation })
   works.add(work)

@@ -94,7 +94,7 @@ t.test('[KIND-6] a computation fits its kind', async (t) => {
     [kind, { run, thread: URL_OF_THREAD }, /one: expected one of run/],
     [kind, { thread: './thread.js' }, /one: thread: expected the URL of a module$/],
     [kind, { steps: () => async () => {} }, /one: the kind does not run in steps$/],
-    [kind, { program: { command: 'x' } }, /one: program: a program speaks the run dialect$/],
+    [kind, { program: { command: 'x' } }, /one: program: expected a kind in the run dialect$/],
     [steps, { run }, /walk: expected steps/],
   ] as const)
     t.throws(() => implement(of, computation as never), { name: 'TypeError', message })

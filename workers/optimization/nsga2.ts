@@ -74,7 +74,7 @@ function winner(parents: readonly Parent[], random: RandomNumbers): Individual {
   const first = random.below(parents.length)
   const second = parents.length > 1 ? (first + 1 + random.below(parents.length - 1)) % parents.length : first
   const [a, b] = [parents[first], parents[second]]
-  if (!a || !b) throw new RangeError('there are no parents')
+  if (!a || !b) throw new RangeError('selection needs at least one parent')
   return b.rank < a.rank || (b.rank === a.rank && b.distance > a.distance) ? b.individual : a.individual
 }
 

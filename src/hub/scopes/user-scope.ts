@@ -293,7 +293,8 @@ class UserScope implements Scope, Follower {
   /** Runs an action after the earlier ones. Rejects as it does, or with `rate_limited` if too many wait. */
   async #inOrder(act: () => Promise<void>): Promise<void> {
     const { size, pending } = this.#requests
-    if (size + pending >= MAX_WAITING) throw new RuncastError('rate_limited', 'Too many requests wait for an answer.')
+    if (size + pending >= MAX_WAITING)
+      throw new RuncastError('rate_limited', `At most ${MAX_WAITING} requests may wait; wait for earlier responses.`)
     await this.#requests.add(act)
   }
 

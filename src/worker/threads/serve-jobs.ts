@@ -20,7 +20,7 @@ interface Current {
 
 /** The main function of a thread: computes the jobs that its `ThreadPool` sends, one after the other. */
 export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>): void {
-  if (!parentPort) throw new TypeError('this is no thread')
+  if (!parentPort) throw new TypeError('serveJobs: call it only in a module that a worker loads as a thread (implement with thread)')
   const port = parentPort
   // set by the pool
   const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken)
