@@ -2,7 +2,8 @@
 /*
  * Runs compiled tests: node scripts/test.mjs [options] <folder or file>...
  *
- *   --jobs=<n>     concurrent files; default: the number of processors
+ *   --jobs=<n>     concurrent files; default: the number of processors, and half as many again without e2e tests, since
+ *                  these files wait longer than they compute
  *   --timeout=<s>  limit of a file that sets none itself; default 120
  *   --budget=<s>   expected time of the run; a longer run is reported, but does not fail
  *
@@ -11,6 +12,7 @@
  * a test failed or none ran.
  */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -28,7 +30,7 @@ const SLOWEST = 10
 const SHOWN = 4000
 const { values, positionals } = parseArgs({
   options: {
-    jobs: { type: 'string', default: `${availableParallelism()}` },
+    jobs: { type: 'string' },
     timeout: { type: 'string', default: '120' },
     budget: { type: 'string', default: 'Infinity' },
   },
@@ -36,6 +38,8 @@ const { values, positionals } = parseArgs({
 })
 const start = performance.now()
 const waiting = testFiles(positionals)
+const startsProcesses = waiting.some((file) => !/^(unit|texts|contract|property|integration)\//.test(file))
+const jobs = Number(values.jobs ?? Math.ceil(availableParallelism() * (startsProcesses ? 1 : 1.5)))
 const results = []
 const running = new Set()
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -49,7 +53,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 // loaders of tap's own runner are for coverage and mocks, and more than double the start time of a file.
 const redis = await startRedis(waiting)
 const env = { ...process.env, TAP: '1', TAP_TIMEOUT: values.timeout, ...(redis && { RUNCAST_TEST_REDIS: redis.url }) }
-await Promise.all(Array.from({ length: Number(values.jobs) }, work))
+await Promise.all(Array.from({ length: jobs }, work))
 await redis?.stop()
 
 console.log(`\nSlowest files:`)
@@ -90,42 +94,85 @@ async function startRedis(files) {
   return startRedisServer({ extraArgs: ['--appendonly', 'no'] })
 }
 
+/**
+ * Runs files until none waits. Unit files share the process of their lane: a process for each would cost three times as
+ * much. A process in which a test failed gets no other file.
+ */
 async function work() {
+  let shared
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-    const result = await runFile(file)
-    results.push(result)
-    const { passed, failures, skipped, seconds } = result
-    console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '} ${file} (${passed} in ${seconds.toFixed(1)} s)`)
-    for (const failure of failures) console.log(`     ${failure.split('\n', 1).join().slice(0, 300)}`)
-    for (const skip of skipped) console.log(`     skipped: ${skip}`)
+    if (!file.startsWith('unit/')) {
+      report(await runFile(file, launch(`build/test/${file}${END}`)))
+      continue
+    }
+    if (!running.has(shared)) shared = launch('scripts/test-host.mjs')
+    const result = await runFile(file, shared, true)
+    report(result)
+    if (result.failures.length === 0) continue
+    shared.kill('SIGKILL')
+    shared = undefined
   }
+  if (running.has(shared)) await close(shared)
+}
+
+/** Closes a shared process, which must then end by itself: what a file has left open is a failure. */
+async function close(child) {
+  const limit = setTimeout(() => child.kill('SIGKILL'), 10_000)
+  child.stdin.end()
+  const [code, signal] = await once(child, 'close')
+  clearTimeout(limit)
+  if (code === 0) return
+  const failure = `unit: the shared process did not end well (${signal ?? `exit code ${code}`})`
+  report({ file: 'unit', passed: 0, failures: [failure], skipped: [], seconds: 0 })
+}
+
+function report(result) {
+  results.push(result)
+  const { file, passed, failures, skipped, seconds } = result
+  console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '} ${file} (${passed} in ${seconds.toFixed(1)} s)`)
+  for (const failure of failures) console.log(`     ${failure.split('\n', 1).join().slice(0, 300)}`)
+  for (const skip of skipped) console.log(`     skipped: ${skip}`)
+}
+
+function launch(script) {
+  const child = spawn(process.execPath, [script], { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'inherit'] })
+  running.add(child)
+  child.on('close', () => running.delete(child))
+  child.stdout.setEncoding('utf8')
+  return child
 }
 
 /**
- * Runs one file. Returns the number of passed assertions, the failed ones as text, and the skipped ones with their
- * reasons. A process that exits with an error is a failure too.
+ * One file, in its own process or as the next of a shared one: how many assertions passed, each that failed as text, and
+ * each that was skipped with the reason. A process that ends badly is a failure, too.
  */
-function runFile(file) {
+function runFile(file, child, isShared = false) {
   const start = performance.now()
-  const path = `${ROOT}build/test/${file}${END}`
-  const child = spawn(process.execPath, [path], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
-  running.add(child)
-  const limit = setTimeout(() => child.kill('SIGKILL'), MAX_LIMIT_FACTOR * 1000 * Number(env.TAP_TIMEOUT))
+  const limit = setTimeout(() => child.kill('SIGKILL'), (isShared ? 1 : PATIENCE) * 1000 * Number(env.TAP_TIMEOUT))
+  const endLine = new RegExp(` - end of ${file}( .*)?\n`)
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output += text
-  })
+  if (isShared) child.stdin.write(`${file}\n`)
+  else child.stdin.end()
   return new Promise((resolve) => {
-    child.on('close', (code, signal) => {
+    child.stdout.on('data', read)
+    child.on('close', end)
+    function read(text) {
+      output += text
+      if (isShared && endLine.test(output)) end(0)
+    }
+    function end(code, signal) {
       clearTimeout(limit)
-      running.delete(child)
-      const asserts = Parser.parse(output, { flat: true }).flatMap(([type, assert]) => (type === 'assert' ? [assert] : []))
+      child.stdout.off('data', read)
+      child.off('close', end)
+      const asserts = Parser.parse(output, { flat: true })
+        .flatMap(([type, assert]) => (type === 'assert' ? [assert] : []))
+        .filter(({ name }) => !name.endsWith(`end of ${file}`))
       const counted = asserts.filter(({ skip, todo }) => !skip && !todo)
       const failures = counted
         .filter(({ ok }) => !ok)
         .map(({ fullname, diag }) => `${file} > ${fullname}\n${diag ? stringify(diag, { blockQuote: 'literal', lineWidth: 0 }) : ''}`)
       const passed = counted.length - failures.length
-      if (!existsSync(path)) failures.push(`${file}: the file is gone`)
+      if (!existsSync(`${ROOT}build/test/${file}${END}`)) failures.push(`${file}: the file is gone`)
       else if (failures.length === 0 && code !== 0)
         failures.push(`${file}: ended with ${signal ?? `exit code ${code}`}\n${output.slice(-2000)}`)
       else if (asserts.length === 0) failures.push(`${file}: no assertion ran`)
@@ -133,6 +180,6 @@ function runFile(file) {
         .filter(({ skip }) => skip)
         .map(({ fullname, skip }) => `${fullname}: ${skip === true ? 'no reason given' : skip}`)
       resolve({ file, passed, failures, skipped, seconds: (performance.now() - start) / 1000 })
-    })
+    }
   })
 }

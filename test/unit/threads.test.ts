@@ -6,7 +6,6 @@ import { eventually } from '../support/eventually.js'
 import type { RunProcessor } from '../support/kinds.js'
 
 const pool = new ThreadPool<RunProcessor>(new URL('../support/scripted-thread.js', import.meta.url))
-t.teardown(() => pool.close())
 
 /** A job whose reports are kept, and which a test can stop and kill. */
 function play(id: string, input: unknown = {}) {
@@ -109,4 +108,11 @@ t.test('a processor that never yields cannot say more than is taken', async (t) 
   t.ok(before < 5000, `${before} reports wait`)
   await flood.result
   t.equal(flood.told.length, reports, 'and none is lost')
+})
+
+t.test('a pool that closes ends the jobs that still run', async (t) => {
+  const loop = play('loop-at-close')
+  await eventually(() => loop.told.length > 0)
+  await pool.close()
+  await t.rejects(loop.result, { message: /The thread of the processor has ended/ })
 })
