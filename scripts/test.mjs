@@ -148,7 +148,7 @@ function launch(script) {
  */
 function runFile(file, child, isShared = false) {
   const start = performance.now()
-  const limit = setTimeout(() => child.kill('SIGKILL'), (isShared ? 1 : PATIENCE) * 1000 * Number(env.TAP_TIMEOUT))
+  const limit = setTimeout(() => child.kill('SIGKILL'), (isShared ? 1 : MAX_LIMIT_FACTOR) * 1000 * Number(env.TAP_TIMEOUT))
   const endLine = new RegExp(` - end of ${file}( .*)?\n`)
   let output = ''
   if (isShared) child.stdin.write(`${file}\n`)
