@@ -20,6 +20,16 @@ const SEARCH = {
 }
 const HELD = { steps: 3, held: true }
 
+/** Whether two runs were computed at the same time. */
+function hasOverlap(messages: readonly Message[]): boolean {
+  const running = new Set<string>()
+  return messages.some(({ type, process_type, process_id }) => {
+    if (type === 'process_started' && process_type === 'solver') running.add(process_id)
+    if (/^process_(completed|failed|cancelled)$/.test(type)) running.delete(process_id)
+    return running.size > 1
+  })
+}
+
 t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip: await earlierIsMissing() }, async (t) => {
   const redis = await sharedTestRedis()
   const earlier = await buildEarlier()
@@ -77,6 +87,7 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
     await before.post('/api/v2/optimizations', { optimization_id: 'search', ...SEARCH })
     const socket = after.socket('/api/v2/ws/optimizations/search')
     await eventually(() => socket.all('optimization_iteration').length >= 4)
+    t.ok(hasOverlap(tabs[0]?.messages ?? []), 'each worker, which computes one run at a time, has computed one')
     await earlierWorker.kill()
     t.match(await socket.next('completed'), { evaluated: 12, total: 12, metrics_summary: { failed: 0 } })
     const iterations = socket.all('optimization_iteration').map(({ iteration }) => iteration)
