@@ -7,7 +7,7 @@ import type { DefinedKind } from '../core/define-kind.js'
 import { processDialect, processFinal, processView, runDialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { refuseUnknown } from '../core/known-options.js'
+import { rejectUnknownOptions } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
 import type { InputOf, KindName, RunKindName } from '../kinds/index.js'
@@ -75,8 +75,8 @@ export class Jobs {
   #closing: Promise<void> | undefined
 
   constructor(options: JobsOptions) {
-    refuseUnknown(options, ['redisUrl', 'redisPrefix', 'owner', 'settings', 'onFault'])
-    refuseUnknown(options.settings ?? {}, Object.keys(SETTINGS), '/settings')
+    rejectUnknownOptions(options, ['redisUrl', 'redisPrefix', 'owner', 'settings', 'onFault'])
+    rejectUnknownOptions(options.settings ?? {}, Object.keys(SETTINGS), '/settings')
     const { redisUrl, redisPrefix, settings, onFault = () => {} } = options
     const config = {
       ...loadConfig({}),
@@ -101,7 +101,7 @@ export class Jobs {
   async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#assertOpen()
-    refuseUnknown(options, ['id', 'owner', 'solver', 'timeoutS'])
+    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS'])
     const kind = typeof named === 'string' ? named : named.name
     const { owner = this.#options.owner, ...given } = options
     if (!owner) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the owner of the job' }] })
@@ -144,7 +144,7 @@ export class Jobs {
     id: string,
     options: WatchJobOptions = {},
   ): AsyncGenerator<JobMessage<K>, void> {
-    refuseUnknown(options, ['after', 'signal'])
+    rejectUnknownOptions(options, ['after', 'signal'])
     const { after, signal } = options
     signal?.throwIfAborted()
     const { kind } = await this.#state(id)

@@ -11,7 +11,7 @@ import { buildServer } from '../http/server.js'
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from '../hub/session.js'
 import { ClaimService } from '../jobs/claims/claim-service.js'
 import { JobService } from '../jobs/job-service.js'
-import { HUB_PARTS } from '../kinds/node/index.js'
+import { KINDS_IN_HUB } from '../kinds/node/index.js'
 import { hubMetrics } from '../observability/hub-metrics.js'
 import { BullClaims } from '../queue/bullmq/claims.js'
 import { DEFAULT_MAX_USERS, RedisDepths } from '../storage/redis/depths.js'
@@ -69,7 +69,7 @@ export async function buildHubNode(
   host: HostOptions = { prefix: '' },
 ): Promise<HubNode> {
   const mount = new Mount(host.prefix)
-  const builtInRoutes = HUB_PARTS.filter(({ kind }) => kinds.find(kind.name) === kind).map((part) => part.routes(config))
+  const builtInRoutes = KINDS_IN_HUB.filter(({ kind }) => kinds.find(kind.name) === kind).map((part) => part.routes(config))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE, kinds), kinds).map(({ queue }) => queue)
   const parts = buildParts(config, log, kinds)
   const guards = buildHubGuards(config, log, parts)

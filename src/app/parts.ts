@@ -210,7 +210,7 @@ function brokerLimits(config: Config): BrokerLimits {
     staleMs: config.STALE_MS,
     activeTtlMs: config.ACTIVE_TTL_MS,
     finalTtlMs: config.FINAL_TTL_MS,
-    evaluationTtlMs: config.EVALUATION_TTL_MS,
+    childTtlMs: config.EVALUATION_TTL_MS,
   }
 }
 

@@ -1,4 +1,4 @@
-import { refuseUnknown } from '../core/known-options.js'
+import { rejectUnknownOptions } from '../core/known-options.js'
 import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
@@ -125,7 +125,7 @@ export class Client {
    */
   async submit<K extends KindRef | string>(kind: K, input: InputFor<K>, options: JobOptions = {}): Promise<JobHandle<K>> {
     this.#assertOpen()
-    refuseUnknown(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey'])
+    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey'])
     const { timeoutMs, ...given } = options
     checkOption(
       'timeoutMs',
@@ -161,7 +161,7 @@ export class Client {
   /** A page of the user's jobs, newest first. */
   async list(options: ListOptions = {}): Promise<JobPage> {
     this.#assertOpen()
-    refuseUnknown(options, ['kind', 'status', 'limit', 'cursor'])
+    rejectUnknownOptions(options, ['kind', 'status', 'limit', 'cursor'])
     const { kind, ...query } = options
     checkOption('status', ['active', 'final', undefined].includes(query.status), 'active or final')
     checkOption('limit', Number.isInteger(query.limit ?? 1) && isIn(query.limit ?? 1, 1, 200), 'an integer from 1 to 200')
@@ -175,7 +175,7 @@ export class Client {
    */
   async watch(options: WatchOptions = {}): Promise<ProcessesWatch> {
     this.#assertOpen()
-    refuseUnknown(options, ['onMessage', 'onEnd', 'maxFinished', 'backoffMs'])
+    rejectUnknownOptions(options, ['onMessage', 'onEnd', 'maxFinished', 'backoffMs'])
     const { url, token, WebSocket } = await this.#backend.sockets()
     this.#assertOpen()
     const { onEnd } = options
@@ -241,7 +241,7 @@ export class JobHandle<K extends KindRef | string = string> {
    * with the reason of `signal`, or with the reason for which the hub ended the connection for good.
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<EventOf<K>, undefined> {
-    refuseUnknown(options, ['after', 'signal'])
+    rejectUnknownOptions(options, ['after', 'signal'])
     const sockets = async () => {
       // Fails at once if the job cannot be read; a socket would retry for a while.
       await this.#backend.read(this.id)
@@ -259,7 +259,7 @@ export class JobHandle<K extends KindRef | string = string> {
    * with `not_found`, or with the reason of `signal`.
    */
   async result({ signal, ...rest }: { readonly signal?: AbortSignal } = {}): Promise<ResultOf<K>> {
-    refuseUnknown(rest, ['signal'])
+    rejectUnknownOptions(rest, ['signal'])
     for (;;) {
       const { status, position, result, failure } = await this.status()
       signal?.throwIfAborted()

@@ -1,4 +1,4 @@
-import { refuseUnknown } from '../core/known-options.js'
+import { rejectUnknownOptions } from '../core/known-options.js'
 import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
 import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
@@ -25,7 +25,7 @@ export function createClient(options: HubClientOptions): Client {
 
 /** The same with a WebSocket class that is loaded on demand. */
 export function clientOfHub(options: HubClientOptions, loadWebSocket: () => Promise<WebSocketClass | undefined>): Client {
-  refuseUnknown(options, OPTIONS)
+  rejectUnknownOptions(options, OPTIONS)
   const { token } = options
   if (token !== undefined && typeof token !== 'function' && (typeof token !== 'string' || token === ''))
     throw new RuncastError('invalid', {

@@ -106,7 +106,7 @@ export const SETTINGS = {
   MAX_WAITING_JOBS_PER_USER: integer('Maximum waiting jobs of one user.', 5000, 1, 9000),
   MAX_WAITING_JOBS: integer('Maximum waiting jobs of all users.', 100_000, 1, 10_000_000),
   MAX_BYTES_PER_USER: integer(
-    'Maximum memory in Redis of the jobs of one user, until they expire. At the limit new submits are rejected and optimizations wait.',
+    'Maximum memory in Redis of the jobs of one user, until they expire. At the limit submits are rejected and jobs in steps wait.',
     67_108_864,
     65_536,
     1_099_511_627_776,
@@ -168,12 +168,6 @@ export const SETTINGS = {
   STALE_MS: integer('A running job without a sign of life for this time is stale.', 30_000, 1000, 3_600_000),
   ACTIVE_TTL_MS: integer('TTL of active jobs in Redis; refreshed by the sweeper.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
   FINAL_TTL_MS: integer('How long Redis keeps a job after its end.', 24 * HOUR_MS, 1000, 90 * 24 * HOUR_MS),
-  EVALUATION_TTL_MS: integer(
-    'How long Redis keeps a run of an optimization after it has become an iteration.',
-    600_000,
-    1000,
-    90 * 24 * HOUR_MS,
-  ),
   DRAIN_MS: integer('How long clients may take to move to another hub when a hub stops.', 10_000, 0, 600_000),
   DRAIN_MIN_MS: integer(
     'Minimum time that a stopping hub still answers requests, so that a load balancer sees `/readyz` fail first; at most DRAIN_MS.',

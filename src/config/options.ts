@@ -1,5 +1,5 @@
 import type { Kinds } from '../core/kind.js'
-import { refuseUnknown } from '../core/known-options.js'
+import { rejectUnknownOptions } from '../core/known-options.js'
 import type { Setting } from '../core/setting.js'
 import { type Issue, RuncastError } from '../protocol/codes.js'
 import { type Config, ConfigError, loadConfig, SETTINGS, type SettingName } from './config.js'
@@ -148,11 +148,11 @@ export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Grou
   const limits = objectIn(options.limits ?? {}, 'limits')
   const names = Object.keys(table)
   const flat = names.filter((name) => !name.includes('.'))
-  refuseUnknown(options, ['redis', ...SCOPES[scope].others, 'limits', ...flat])
-  refuseUnknown(objectIn(redis, 'redis'), Object.keys(REDIS), '/redis')
-  refuseUnknown(objectIn(auth, 'auth'), Object.keys(AUTH), '/auth')
+  rejectUnknownOptions(options, ['redis', ...SCOPES[scope].others, 'limits', ...flat])
+  rejectUnknownOptions(objectIn(redis, 'redis'), Object.keys(REDIS), '/redis')
+  rejectUnknownOptions(objectIn(auth, 'auth'), Object.keys(AUTH), '/auth')
   const known = names.filter((name) => name.startsWith('limits.')).map((name) => name.slice('limits.'.length))
-  refuseUnknown(limits, known, '/limits')
+  rejectUnknownOptions(limits, known, '/limits')
   const given = { ...options, ...prefixed('redis', redis), ...prefixed('auth', auth), ...prefixed('limits', limits) }
   const issues: Issue[] = []
   const env: Record<string, string> = { LOG_LEVEL: 'warn' } // stdout is the program's

@@ -1,12 +1,12 @@
-/** Time as the hub sees it, so that tests can turn it by hand. */
+/** Source of time and timers; tests use a manual one. */
 export interface Clock {
-  /** ms since the epoch. For moments, such as the end of a token: the clock may be set. */
+  /** ms since the epoch, for dates such as the expiry of a token. May jump: the system clock can be set. */
   now(): number
-  /** ms of a clock that is never set. For spans. */
+  /** ms of a monotonic clock, for durations. */
   elapsed(): number
-  /** Calls once after `ms`; the function that it returns calls it off. Does not keep the process alive. */
+  /** Calls `act` once after `ms`. Returns a function that cancels it. The timer does not keep the process alive. */
   after(ms: number, act: () => void): () => void
-  /** Calls once at the end of this turn of the event loop. */
+  /** Calls `act` once at the end of the current turn of the event loop. */
   atTurnEnd(act: () => void): void
 }
 
@@ -17,7 +17,7 @@ export const systemClock: Clock = {
   elapsed: () => performance.now(),
   after: (ms, act) => {
     let timer: NodeJS.Timeout
-    // A longer wait than a timer can hold is made of several: Node would fire at once.
+    // Node fires at once for a delay above 2^31 - 1 ms, so a longer one is split.
     const wait = (left: number) => {
       timer = setTimeout(() => (left > MAX_TIMER_MS ? wait(left - MAX_TIMER_MS) : act()), Math.min(left, MAX_TIMER_MS)).unref()
     }

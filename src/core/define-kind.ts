@@ -10,34 +10,37 @@ import { processReportEvents, runReportEvents } from './report-events.js'
 import { computedEvents, snapshotFields } from './run-events.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from './timeout.js'
 
-/** The contract of a kind, in either dialect. `S`: the schema of its input, by TypeBox or plain JSON Schema; `D`: its dialect. */
+/** The contract of a kind. `S`: schema of its input, by TypeBox or plain JSON Schema. `D`: its dialect. */
 export type KindContract<S extends TSchema = TSchema, D extends KindDialect = KindDialect> = {
   /** `[a-z][a-z0-9-]{0,31}`; also the name of its queue. */
   readonly name: string
-  /** The schema of an object. Defaults are filled in before the input is stored. */
+  /** Schema of an object. Defaults are filled in before the input is stored. */
   readonly input: S
   readonly dialect: D
-  /** Automatic tries of one round, 1 to 100; 1 without it. */
+  /** Maximum attempts per round, 1 to 100. Default 1. */
   readonly attempts?: number
-  /** How long a round may take where its submit does not say, in seconds, or the setting that says it; 3600 without it. */
+  /** Time limit of a round in seconds, unless the submit sets one, or the setting that holds it. Default 3600. */
   readonly timeoutS?: NumberOrSetting
-  /** Jobs of the kind that one worker process computes at a time, 1 to 64, or the setting that says it; 1 without it. */
+  /** Concurrent jobs of the kind per worker process, 1 to 64, or the setting that holds it. Default 1. */
   readonly concurrency?: NumberOrSetting
-  /** The patterns in `input` are safe although the check takes them for ones that may backtrack, as it does some that are linear. False without it. */
+  /** Skips the check for patterns in `input` that may backtrack; it also reports some linear ones. Default false. */
   readonly trustPatterns?: boolean
-  /** Whether it goes on in steps, made of other jobs, and no worker holds it (`implement`, `steps`). False without it. */
+  /**
+   * Whether a job of the kind runs in steps, as child jobs, without a worker of its own (`implement`, `steps`). Default
+   * false.
+   */
   readonly inSteps?: boolean
-  /** What is wrong with an input that its schema cannot say. */
+  /** Issues of an input that a schema cannot express. `solvers`: names of the configured solvers. */
   inputIssues?(input: Static<S>, solvers: readonly string[]): readonly InputIssue[]
-} & Further &
+} & OptionalFields &
   DialectFields[D]
 
-/** What the process dialect needs no more of: `path`, `idField` and `phases` are of the run dialect. */
+/** Fields of one dialect. `path`, `idField` and `phases` belong to the run dialect. */
 export interface DialectFields {
   run: {
-    /** Place of its jobs: `/api/v2/<path>`, `/api/v2/ws/<path>/{id}`. */
+    /** Path of its jobs: `/api/v2/<path>`, `/api/v2/ws/<path>/{id}`. */
     readonly path: string
-    /** Names a job in every message and in the body of a submit: ends with `_id`. */
+    /** The field that holds the job id in messages and in the body of a submit. Ends with `_id`. */
     readonly idField: string
     /** The phases that `progress` may name. */
     readonly phases: readonly string[]
@@ -45,18 +48,18 @@ export interface DialectFields {
   process: { readonly path?: never; readonly idField?: never; readonly phases?: never }
 }
 
-/** What a contract may say that otherwise follows from its dialect; see `Kind`. */
-type Further = Partial<
+/** Optional fields, whose defaults follow from the dialect. Documented in `Kind`. */
+type OptionalFields = Partial<
   Pick<
     Kind,
     'processType' | 'submission' | 'solvers' | 'settings' | 'events' | 'claimEvents' | 'display' | 'snapshot' | 'hiddenInLists' | 'steps'
   >
 > & { readonly clears?: Partial<Kind['clears']> }
 
-/** A kind that was defined. `I`: its input. */
+/** The result of `kindOf`. `I`: type of the input. */
 export interface DefinedKind<I = unknown, D extends KindDialect = KindDialect> extends Kind {
   readonly dialect: D
-  /** Of the type alone: there is no such field. */
+  /** Exists in the type only. */
   readonly '~input'?: I
 }
 
@@ -97,8 +100,8 @@ type Fields = KindContract & Required<Pick<KindContract, 'attempts' | 'timeoutS'
 const kinds = new WeakSet<object>()
 
 /**
- * Makes the contract of a kind of job: a value, and nothing else changes. Throws `TypeError`, which says the field, for a definition that is not valid. Whether
- * its names are free is known where a hub, a worker or a program puts kinds together (`Kinds`).
+ * Returns the contract of a kind of job as a frozen value. Throws `TypeError` with the path of the first invalid field.
+ * Name collisions are checked where kinds are combined (`Kinds`).
  */
 export function kindOf<const N extends string, const S extends TSchema, D extends KindDialect, const T extends KindSettings = NoSettings>(
   contract: KindContract<S, D> & { readonly name: N; readonly settings?: T },
@@ -106,8 +109,8 @@ export function kindOf<const N extends string, const S extends TSchema, D extend
   const given = { attempts: 1, timeoutS: 3600, concurrency: 1, trustPatterns: false, inSteps: false, ...contract }
   assertFields(given)
   const { name, dialect, attempts, timeoutS, concurrency, inSteps, settings, display, solvers, submission, clears } = given
-  const own = given.dialect === 'run' ? runParts(given as Fields & DialectFields['run']) : processParts(given)
-  const { inputIssues } = given as { inputIssues?: Kind['inputIssues'] } // of an input that its schema has let in
+  const own = given.dialect === 'run' ? runFields(given as Fields & DialectFields['run']) : processFields(given)
+  const { inputIssues } = given as { inputIssues?: Kind['inputIssues'] } // called with a checked input only
   const kind: Kind = {
     name,
     dialect,
@@ -129,18 +132,18 @@ export function kindOf<const N extends string, const S extends TSchema, D extend
     ...(inSteps && { reports: null }),
   }
   kinds.add(Object.freeze(kind))
-  return kind as NamedKind<N, S, D, T> // as it was defined
+  return kind as NamedKind<N, S, D, T> // built from this contract
 }
 
-/** Whether this is a kind that `kindOf` has made. */
+/** Whether the value was made by `kindOf`. */
 export function isKind(value: unknown): value is Kind {
   return typeof value === 'object' && value !== null && kinds.has(value)
 }
 
-type Parts = Pick<Kind, 'path' | 'idField' | 'processType' | 'events' | 'reports' | 'snapshot'>
+type DerivedFields = Pick<Kind, 'path' | 'idField' | 'processType' | 'events' | 'reports' | 'snapshot'>
 
-function runParts({ name, path, idField, phases, processType, events, snapshot }: Fields & DialectFields['run']): Parts {
-  const computed = computedEvents(idField, phases as [string, ...string[]], jobMessages(idField, phases)) // its schema wants one at least
+function runFields({ name, path, idField, phases, processType, events, snapshot }: Fields & DialectFields['run']): DerivedFields {
+  const computed = computedEvents(idField, phases as [string, ...string[]], jobMessages(idField, phases)) // minItems: 1
   return {
     path,
     idField,
@@ -151,7 +154,7 @@ function runParts({ name, path, idField, phases, processType, events, snapshot }
   }
 }
 
-function processParts({ name, processType = name, events }: Fields): Parts {
+function processFields({ name, processType = name, events }: Fields): DerivedFields {
   const computed = processEvents(processType)
   return {
     path: null,
@@ -163,9 +166,9 @@ function processParts({ name, processType = name, events }: Fields): Parts {
   }
 }
 
-/** Says the first field that is wrong or that there is none of, and what is expected there. */
+/** Throws `TypeError` with the first field that is invalid, missing or unknown, and what is expected. */
 function assertFields(fields: object): asserts fields is Fields {
-  const { dialect, input, timeoutS, concurrency } = fields as Readonly<Record<string, unknown>> // of whatever
+  const { dialect, input, timeoutS, concurrency } = fields as Readonly<Record<string, unknown>> // not checked yet
   if (dialect !== 'run' && dialect !== 'process') throw new TypeError('dialect: expected run or process')
   const numbers = { ...(isSetting(timeoutS) && { timeoutS: MIN_TIMEOUT_S }), ...(isSetting(concurrency) && { concurrency: 1 }) }
   const [fault] = describeFaults(VALIDATORS[dialect].Errors({ ...fields, ...numbers }))
@@ -177,7 +180,7 @@ function isSetting(value: unknown): value is { readonly setting: string } {
   return typeof value === 'object' && value !== null && 'setting' in value
 }
 
-/** Compiled once here, so that a pattern that is none is a fault of the definition and not of the first submit. */
+/** Compiles the schema, so that an invalid pattern fails here and not at the first submit. */
 function inputOf({ input, trustPatterns }: Fields): TObject {
   try {
     const schema = asTypeBox(input)
@@ -185,7 +188,7 @@ function inputOf({ input, trustPatterns }: Fields): TObject {
     const [unsafe] = trustPatterns ? [] : unsafePatterns(schema)
     if (unsafe !== undefined)
       throw new TypeError(
-        `the pattern ${unsafe} may backtrack: expected one whose parts cannot match the same characters (or a format), or trustPatterns: true`,
+        `the pattern ${unsafe} may backtrack: use parts that cannot match the same characters, a format, or trustPatterns: true`,
       )
     return schema
   } catch (error) {

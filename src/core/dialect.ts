@@ -6,22 +6,22 @@ import type { Kind } from './kind.js'
 import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import { storeClock } from './store-clock.js'
 
-/** Which way a snapshot came about: `recovered`, what was missed follows exactly; `resync`, this client was too slow and its backlog was dropped. */
+/** `recovered`: the missed messages follow. `resync`: the client was too slow, so its backlog was dropped. */
 export interface SnapshotFlags {
   readonly recovered: boolean
   readonly resync?: true
 }
 
-/** How entries and states become messages of one protocol. The hub knows no other meaning. */
+/** Translates entries and states into messages of one protocol. The hub does not interpret them otherwise. */
 export interface Dialect {
   snapshot(state: JobState, flags: SnapshotFlags): Readonly<Record<string, unknown>>
-  /** The message of an entry of a job of this kind, as UTF-8 JSON, or null where the dialect has none for it. */
+  /** The message of an entry as UTF-8 JSON, or null if the dialect has none for it. */
   body(entry: Entry, kind: Kind): Buffer | null
-  /** The same as a value. */
+  /** The parsed form of `body`. */
   message(entry: Entry, kind: Kind): Readonly<Record<string, unknown>> | null
 }
 
-/** The messages of runs. Entries are stored as these messages, so the bytes pass unchanged. */
+/** Run dialect. Its entries are stored in this form, so their bytes are sent unchanged. */
 export const runDialect: Dialect = {
   snapshot: (state, flags) => {
     if (!state.kind.snapshot) throw new TypeError(`the kind ${state.kind.name} has no run dialect`)
@@ -31,7 +31,7 @@ export const runDialect: Dialect = {
   message: messageOf,
 }
 
-/** The messages of processes: every job is a process. A run entry is translated once per entry and hub. */
+/** Process dialect, for jobs of every kind. A run entry is translated once per entry and hub. */
 export const processDialect: Dialect = {
   snapshot: (state, flags) => ({
     type: 'subscribed',
@@ -55,7 +55,7 @@ export const processDialect: Dialect = {
   },
 }
 
-/** The last-known state of any job as a process. */
+/** The state of a job of any kind as a process. */
 export function processView(state: JobState): ProcessView {
   return {
     process_id: state.id,
@@ -72,21 +72,21 @@ export function processView(state: JobState): ProcessView {
   }
 }
 
-/** The final message of a job as a process, or null while there is none. */
+/** The final message of a job in the process dialect; null for an active job. */
 export function processFinal(state: JobState): Readonly<Record<string, unknown>> | null {
   const entry = state.latest.get('final')
   return entry ? processDialect.message(entry, state.kind) : null
 }
 
-/** A message in the run dialect, which its kind may have given further fields and types. */
+/** A message in the run dialect. A kind may add fields and types. */
 type RunMessage = RunMessages[keyof RunMessages] & { readonly attempt?: number }
 
-/** As the schemas of its kind let it in, and the script has positioned it. */
+/** Entries were checked by the schemas of their kind when they were written. */
 function runMessageOf(entry: Entry): RunMessage {
   return messageOf(entry) as RunMessage
 }
 
-/** A final message carries the last progress, and stands in for it where the progress itself is gone. */
+/** From the final message, which carries the last progress, or else from the progress entry. */
 function progressOf({ kind, latest }: JobState): ProcessProgress | null {
   for (const key of ['final', 'progress']) {
     const entry = latest.get(key)
@@ -98,7 +98,7 @@ function progressOf({ kind, latest }: JobState): ProcessProgress | null {
   return null
 }
 
-/** Null for what the process dialect has no message for: a metric, and whatever a kind has of its own. */
+/** Null for messages without an equivalent: metrics, and messages of a kind's own. */
 function translate(stored: RunMessage, process_id: string, kind: Kind): ProcessMessage | null {
   const head = { process_id, process_type: kind.processType }
   const { timestamp } = stored
@@ -108,7 +108,8 @@ function translate(stored: RunMessage, process_id: string, kind: Kind): ProcessM
     case 'status': {
       const { reason, max_attempts, delay_ms, error } = stored
       const why = Object.fromEntries(Object.entries({ reason, max_attempts, delay_ms, error }).filter(([, value]) => value !== undefined))
-      return { type: STATUS_MESSAGES[stored.status as keyof typeof STATUS_MESSAGES], ...head, ...why, timestamp } // a final status has a final message
+      const type = STATUS_MESSAGES[stored.status as keyof typeof STATUS_MESSAGES] // final states have final messages
+      return { type, ...head, ...why, timestamp }
     }
     case 'completed': {
       const { metrics_summary, compute_time_s } = stored
@@ -130,14 +131,14 @@ function lastOf(stored: RunMessage, kind: Kind): ProcessProgress | null {
   return progressIn({ ...stored, percent: stored.percent, message: 'message' in stored ? stored.message : '' }, kind)
 }
 
-/** What a final message says of the job's way up to it. */
+/** Last progress and statistics of a final message. */
 function endOf(stored: RunMessage & { readonly type: 'completed' | 'error' | 'cancelled' }, kind: Kind): ProcessEnd {
   const { attempts, duration_s } = stored
   const progress = lastOf(stored, kind)
   return { ...(progress && { progress }), ...(attempts !== undefined && { attempts }), ...(duration_s !== undefined && { duration_s }) }
 }
 
-/** The steps that the kind counts, else the percent. */
+/** Steps if the kind counts them, else percent. */
 function progressIn(stored: { percent: number; phase?: string | undefined; message: string }, kind: Kind): ProcessProgress {
   const { percent, phase, message } = stored
   const { current, total } = kind.steps(stored) ?? { current: percent, total: 100 }

@@ -1,38 +1,41 @@
 import { SOURCES, STATUSES, type Status } from '../protocol/status.js'
 
-/** A newer `transient` entry replaces one with its key; a `persisted` one is logged and delivered in order; a `final` one ends the round. */
+/**
+ * `transient`: replaced by a newer entry with its key. `persisted`: logged, delivered in order. `final`: ends the
+ * round.
+ */
 export type EntryClass = 'transient' | 'persisted' | 'final'
 
-/** What an event opens, and so makes void: a new `attempt` the latest `progress` and `metric:*`, a new `round` also `final`. */
+/** What an event opens. A new `attempt` clears the latest `progress` and `metric:*`; a new `round` also `final`. */
 export type Clears = 'attempt' | 'round'
 
-/** A fact about a job that has no position yet. `message` is what the browser will read, lacking only `seq` (and `attempt`, for the key `status`). */
+/** An event without a position yet. Redis adds `seq` to `message`, and `attempt` for the key `status`. */
 export interface JobEvent {
-  /** Conflation key: `progress`, `metric:<name>`, `status`, `final`, … without blanks. */
+  /** Conflation key without blanks: `progress`, `metric:<name>`, `status`, `final`, … */
   readonly key: string
   readonly class: EntryClass
   readonly message: Readonly<Record<string, unknown>>
-  /** The state that the job enters with it. */
+  /** The state that the job enters. */
   readonly to?: Status
-  /** Narrows the states that it may come from: the sources of the state machine, less those that do not stand here. */
+  /** Restricts the sources that the state machine allows. */
   readonly from?: readonly Status[]
   readonly clears?: Clears
-  /** Further keys that it makes void: those of the kind (`openedBy`). */
+  /** Further keys to clear: those of the kind (`clearedKeysOf`). */
   readonly clearedKeys?: readonly string[]
-  /** Left out, instead of refused, where the job is in no state that it may come from. */
+  /** Dropped, instead of rejected, if the job is in none of the source states. */
   readonly optional?: boolean
 }
 
-/** The states in which an event may enter its own; any, where it enters none. */
+/** The states from which an event may enter `to`; all states for an event without `to`. */
 export function sourcesOf({ to, from }: JobEvent): readonly Status[] {
   if (!to) return STATUSES
   return from ? SOURCES[to].filter((status) => from.includes(status)) : SOURCES[to]
 }
 
-/** An event with its position: `body` is the message as UTF-8 JSON, the same bytes in hash, log, channel and browser. */
+/** An event with its position. `body`: the message as UTF-8 JSON, the same bytes in hash, log, channel and browser. */
 export interface Entry {
   readonly id: string
-  /** Identity of the stored count that `seq` belongs to. */
+  /** Identity of the stored history that `seq` belongs to. */
   readonly generation: string
   /** Position in the job, from 1, +1 for each event. */
   readonly seq: number
@@ -43,7 +46,10 @@ export interface Entry {
   readonly body: Buffer
 }
 
-/** Who writes: fenced by round, then token (rises with each start by BullMQ); `n` rises with each write. `n` 0 is the control plane: fenced by round and state machine alone. */
+/**
+ * Identity of a writer, for fencing: by round, then by `token`, which rises with each start by BullMQ, then by `n`,
+ * which rises with each write. `n` 0 is the control plane: fenced by round and state machine only.
+ */
 export interface Writer {
   readonly round: number
   readonly token: number
@@ -55,45 +61,45 @@ export function controlWriter(round: number): Writer {
   return { round, token: 0, n: 0 }
 }
 
-/** From this number on a worker is given up (`fencingWriter`). */
-export const GIVEN_UP = Number.MAX_SAFE_INTEGER - 1
+/** Smallest `n` of a fencing write: later writes with the same token are rejected. */
+export const FENCED_FROM = Number.MAX_SAFE_INTEGER - 1
 
 /**
- * The writer of whoever gives a worker up, after what it saw of it: no later write of that worker is taken, and the write is refused where another one has
- * begun meanwhile. What ends its attempt and what ends its round are two writes, so they have two numbers.
+ * The writer that fences a lost worker: later writes of that worker are rejected, and so is this write if another
+ * worker has started meanwhile. The ends of its attempt and of its round are two writes, so they have two numbers.
  */
 export function fencingWriter({ round, token }: { readonly round: number; readonly token: number }, ends: 'attempt' | 'round'): Writer {
-  return { round, token, n: ends === 'attempt' ? GIVEN_UP : GIVEN_UP + 1 }
+  return { round, token, n: ends === 'attempt' ? FENCED_FROM : FENCED_FROM + 1 }
 }
 
-/** A place in a job's stream: `epoch` is the identity of the count as clients see it. */
+/** A position in the history of a job. `epoch`: identity of that history as clients see it. */
 export interface Position {
   readonly epoch: string
   readonly seq: number
 }
 
-/** Whether a new attempt or round makes the latest entry with this key void. `further`: the keys of the kind that it clears. */
+/** Whether a new attempt or round clears the latest entry of this key. `further`: keys that the kind clears. */
 export function isCleared(key: string, clears: Clears, further: readonly string[]): boolean {
   return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && key === 'final') || further.includes(key)
 }
 
-/** The message of an entry, parsed. The broker's script has spliced it together from validated JSON. */
+/** The parsed message of an entry. */
 export function messageOf(entry: Entry): Record<string, unknown> {
   return JSON.parse(entry.body.toString()) as Record<string, unknown>
 }
 
-/** When its event was made, ISO 8601, by the clock of whoever made it. */
+/** When the event was created, ISO 8601, by the clock of its writer. */
 export function timestampOf(entry: Entry): string {
   return stampAtEnd(entry) ?? String(messageOf(entry).timestamp)
 }
 
-/** The last field of every event; behind it stands only what the broker's script has added, all of it numbers. */
+/** `timestamp` is the last field of an event, followed only by numbers that the Lua script adds. */
 const STAMP = /,"timestamp":"([^"\\]+)"(?:,"\w+":\d+)*\}$/
-/** Of a message, the bytes from its end in which its timestamp is looked for. */
+/** The timestamp is searched in this many bytes at the end of a message. */
 const STAMP_BYTES = 128
 
-/** The same in ms; NaN where it does not stand at the end. Nothing is parsed, so that it costs as much whatever the size of the message. */
-export function madeAt(entry: Entry): number {
+/** `timestampOf` in epoch ms; NaN if it is not at the end. Constant time: the message is not parsed. */
+export function createdAtMs(entry: Entry): number {
   return Date.parse(stampAtEnd(entry) ?? '')
 }
 

@@ -1,4 +1,4 @@
-/** A number for people: six significant digits. */
+/** Integers in full, other numbers with six significant digits. */
 export function formatNumber(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(6)
 }

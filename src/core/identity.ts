@@ -1,13 +1,13 @@
 export type Role = 'user' | 'admin' | 'worker'
 
-/** Whom a token speaks for. */
+/** The verified identity of a token. */
 export interface Identity {
   readonly sub: string
   readonly role: Role
   /** ms since the epoch. */
   readonly expiresAt: number
-  /** When the token was issued, ms since the epoch; 0 where it does not say, so that it counts as older than any other. */
+  /** When the token was issued, ms since the epoch. 0 without `iat`, so that it counts as the oldest. */
   readonly issuedAt: number
-  /** The token's own id, by which it alone can be revoked. */
+  /** Id of the token, for revoking it alone. */
   readonly jti?: string
 }

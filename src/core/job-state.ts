@@ -4,12 +4,12 @@ import { type Entry, isCleared, timestampOf } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import { clearedKeysOf, type Kind } from './kind.js'
 
-/** The last-known state of a job, as the store is read: whoever has it needs no registry of kinds. What a client gets when it connects. */
+/** The last-known state of a job with its kind: what a client receives when it connects. */
 export interface JobState extends JobRecord {
   readonly kind: Kind
 }
 
-/** Folds the next entry into a state; the caller has proved that it is the next one. */
+/** Applies the next entry to a state. The caller has checked that no entry is missing before it. */
 export function advance(state: JobState, entry: Entry): void {
   if (entry.clears) {
     const cleared = clearedKeysOf(state.kind, entry.clears)
@@ -28,7 +28,7 @@ export function advance(state: JobState, entry: Entry): void {
     const stamp = STAMPS[entry.to]
     if (stamp) state[stamp] ??= timestampOf(entry)
   }
-  // Deleting first moves the key to the end, so that the map stays in seq order.
+  // Deleting first moves the key to the end, which keeps the map in the order of `seq`.
   state.latest.delete(entry.key)
   state.latest.set(entry.key, entry)
   state.seq = entry.seq
@@ -36,7 +36,10 @@ export function advance(state: JobState, entry: Entry): void {
   state.stale = false
 }
 
-/** The input of a job, of which the queue has handed out a copy: for a configured solver as it is stored, since the queue's copy has lost the text of its numbers. */
+/**
+ * The input of a job. A configured solver gets the stored one, with the exact text of its numbers; `queued` is the copy
+ * of the queue, which holds doubles.
+ */
 export function inputOf({ solver, input }: JobState, queued: unknown): unknown {
   return solver === null ? queued : readJson(input)
 }

@@ -5,7 +5,7 @@ import type { JobEvent } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import { storeClock } from './store-clock.js'
 
-/** Why a round failed, as the queue keeps it. */
+/** Why a round failed. The queue stores it as JSON. */
 export interface Failure {
   readonly error: string
   readonly code: FailureCode
@@ -13,7 +13,7 @@ export interface Failure {
   readonly log_tail: string
 }
 
-/** What a round took, when it ends now: tries, and seconds since its first start (0 where it never began). */
+/** Attempts and seconds since the first start of a round (0 if it never started). */
 export interface RoundStats {
   readonly attempts: number
   readonly duration_s: number
@@ -23,24 +23,24 @@ export function statsOf(state: JobRecord): RoundStats {
   return { attempts: state.attempt, duration_s: secondsSinceStart(state, storeClock.now()) }
 }
 
-/** What is said of an attempt that failed, and of the next one. */
+/** Fields about the failed attempt and the next one. */
 export interface RetryNotice {
-  /** How many attempts a round has; the message's own `attempt` is the number of the next one. */
+  /** Attempts per round. The field `attempt` of the message is the number of the next one. */
   readonly max_attempts: number
-  /** How long the job waits before it. */
+  /** Delay before the next attempt. */
   readonly delay_ms: number
-  /** What the attempt failed of. */
+  /** Error of the failed attempt. */
   readonly error: string
 }
 
-/** What can be said of every job, whatever its kind: the events of its life, in the messages of its kind. Each throws `TypeError` on what its schema refuses. */
+/** Builders of the lifecycle events of a job. Each throws `TypeError` for a message that its schema rejects. */
 export interface Lifecycle {
-  /** What a final message says of the job's way up to it: the last progress that the state knows, and the effort. */
+  /** Last progress and statistics for a final message. */
   last(state: JobRecord): object
   status(id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent
-  /** `result` is what the processor has returned, with `compute_time_s`. */
+  /** `result`: the return value of the processor, with `compute_time_s`. */
   completed(id: string, result: object, last: object): JobEvent
   failed(id: string, failure: Failure, last: object): JobEvent
-  /** `forced`: its processor did not obey and was ended. */
+  /** `forced`: the processor ignored the cancel and was ended by force. */
   cancelled(id: string, last: object, forced?: true): JobEvent
 }

@@ -5,7 +5,7 @@ import { storeClock } from './store-clock.js'
 
 type Validator = { Check(value: unknown): boolean; Errors(value: unknown): Parameters<typeof invalidMessage>[1] }
 
-/** A schema is compiled once, with its first message, however many kinds speak it. */
+/** Compiled at the first message; kinds may share a schema. */
 const compiled = new WeakMap<TSchema, Validator>()
 
 function validatorOf(schema: TSchema): Validator {
@@ -18,14 +18,14 @@ function validatorOf(schema: TSchema): Validator {
 }
 
 /**
- * Builds messages of these schemas, of either dialect: the type, then what names the job (`headOf`), the body, the time. A builder throws `TypeError` on a body
- * that its schema refuses.
+ * Builds messages: `type`, the fields of `headOf`, the body, `timestamp` by `storeClock`. A builder throws `TypeError`
+ * for a message that its schema rejects.
  */
 export function messageBuilder<M extends Readonly<Record<string, TSchema>>>(schemas: M, headOf: (id: string) => object) {
   return (type: keyof M & string, id: string, body: object): Readonly<Record<string, unknown>> => {
     const whole = { type, ...headOf(id), ...body, timestamp: storeClock.stamp() }
     const schema: TSchema | undefined = schemas[type]
-    if (!schema) throw new TypeError(`${type}: there is no such message`)
+    if (!schema) throw new TypeError(`unknown message type ${type}`)
     const validator = validatorOf(schema)
     if (!validator.Check(whole)) throw invalidMessage(whole, validator.Errors(whole))
     return whole

@@ -5,10 +5,10 @@ import type { JobRecord } from './job-record.js'
 import { type Failure, type RetryNotice, statsOf } from './lifecycle.js'
 import { messageBuilder } from './message-builder.js'
 
-/** What a final message says of the job's way up to it. */
+/** Last progress and statistics of a final message. */
 export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s'>
 
-/** The message that tells of a state which is not final. */
+/** Message types of the states that are not final. */
 export const STATUS_MESSAGES = {
   queued: 'process_queued',
   running: 'process_started',
@@ -17,7 +17,7 @@ export const STATUS_MESSAGES = {
   cancelling: 'process_cancelling',
 } as const satisfies Record<Exclude<Status, FinalStatus>, keyof ProcessMessages>
 
-/** What happens to a job of a kind that speaks the process dialect itself, as events. Each throws `TypeError` on a body that its schema refuses. */
+/** Event builders of the process dialect. Each throws `TypeError` for a message that its schema rejects. */
 export function processEvents(processType: string) {
   const message = messageBuilder(PROCESS_MESSAGES, (id) => ({ process_id: id, process_type: processType }))
   return {
@@ -29,7 +29,7 @@ export function processEvents(processType: string) {
       message: message('process_progress', id, { progress }),
     }),
 
-    /** A result on the way, logged and delivered in order. */
+    /** An intermediate result, logged and delivered in order. */
     result: (id: string, result: Record<string, unknown>): JobEvent => ({
       key: 'result',
       class: 'persisted',
@@ -37,8 +37,8 @@ export function processEvents(processType: string) {
     }),
 
     status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => {
-      if (!(to in STATUS_MESSAGES)) throw new TypeError(`${to} is told by a final message`)
-      const type = STATUS_MESSAGES[to as keyof typeof STATUS_MESSAGES] // just looked up
+      if (!(to in STATUS_MESSAGES)) throw new TypeError(`no status message for ${to}: final states have messages of their own`)
+      const type = STATUS_MESSAGES[to as keyof typeof STATUS_MESSAGES] // checked above
       return { key: 'status', class: 'persisted', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...retry }) }
     },
 
@@ -65,7 +65,7 @@ export function processEvents(processType: string) {
   }
 }
 
-/** A stored message is what was validated above, so the type holds. */
+/** Stored messages were checked when they were built, so the cast holds. */
 function last(state: JobRecord): ProcessEnd {
   const entry = state.latest.get('progress')
   return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...statsOf(state) }

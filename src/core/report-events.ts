@@ -6,31 +6,33 @@ import type { processEvents } from './process-events.js'
 import type { computedEvents } from './run-events.js'
 
 /*
- * What can be reported of a job as its events, by dialect. Progress is for display and never a fault: numbers are clamped, texts shortened, and what cannot be
- * used leaves the last value as it was. Measurements, results and further fields of a progress are data: what is not valid, or no JSON, throws `TypeError`
- * with its path and value. Values come from programs that types do not bind, so they are `unknown`.
+ * Reports of a processor as events, by dialect. Progress is for display and is never rejected: numbers are clamped,
+ * texts are shortened, and unusable values keep the last one. Metrics, results and further fields of a progress are
+ * data: an invalid one throws `TypeError` with its path and value. Arguments are `unknown`, because processors may be
+ * untyped.
  */
 
-/** In the run dialect. */
+/** Reports in the run dialect. */
 export interface RunReportEvents {
-  /** `percent` is 0 to 100. */
+  /** `at`: `percent` (0 to 100), `phase`, `message`, further fields. */
   progress(at: unknown, elapsed_s: number): JobEvent
   metric(name: string, value: number, unit: unknown): JobEvent
 }
 
-/** In the process dialect. */
+/** Reports in the process dialect. */
 export interface ProcessReportEvents {
   progress(at: unknown): JobEvent
   result(result: unknown): JobEvent
 }
 
-/** `events`: those of the kind; `last`: the progress that the attempt has reached so far. */
+/** Report builders of one attempt. `last`: the progress that the attempt has reached so far. */
 export function runReportEvents<P extends string>(events: ReturnType<typeof computedEvents<P>>, id: string, last: object): RunReportEvents {
-  const { percent: lastPercent = 0, phase: lastPhase } = last as ReturnType<typeof events.last> // of a state of this dialect
+  // The state is one of this dialect.
+  const { percent: lastPercent = 0, phase: lastPhase } = last as ReturnType<typeof events.last>
   let reached = lastPercent
   let phase = events.phases.find((known) => known === lastPhase) ?? events.phases[0]
   return {
-    // Percent never falls within an attempt and stays below 100: only the final event says 100.
+    // Percent never falls within an attempt and stays below 100, which only `completed` reports.
     progress: (at, elapsed_s) => {
       const { percent, phase: named, message, ...more } = recordOf<RunProgress>(at)
       reached = atLeast(reached, typeof percent === 'number' ? Math.min(Math.round(percent * 10) / 10, 99.9) : reached)
@@ -51,16 +53,16 @@ interface RunProgress {
   message: string
 }
 
-/** The same in the process dialect. */
+/** The counterpart of `runReportEvents` in the process dialect. */
 export function processReportEvents(events: ReturnType<typeof processEvents>, id: string, last: object): ProcessReportEvents {
-  const { progress } = last as ReturnType<typeof events.last> // of a state of this dialect
+  const { progress } = last as ReturnType<typeof events.last> // the state is one of this dialect
   let reached = progress?.current ?? 0
   return {
     progress: (at) => {
       const { current, total: said, detail, model, phase, ...more } = recordOf<ProcessProgress>(at)
       const total = typeof said === 'number' && said > 0 && Number.isFinite(said) ? said : null
       const limit = total ?? Number.MAX_VALUE
-      // It does not fall, unless the total falls below it.
+      // `current` never falls, unless `total` falls below it.
       reached = Math.min(atLeast(reached, current === Number.POSITIVE_INFINITY ? (total ?? reached) : current), limit)
       return events.progress(id, {
         ...fieldsOf(more),
@@ -71,28 +73,29 @@ export function processReportEvents(events: ReturnType<typeof processEvents>, id
         ...(phase !== undefined && { phase: shortened(textOf(phase), MAX_PROCESS_TEXT.phase) }),
       })
     },
-    result: (result) => events.result(id, jsonValueOf(result, 'result') as Record<string, unknown>), // what is no object its schema refuses
+    // The schema rejects a value that is not an object.
+    result: (result) => events.result(id, jsonValueOf(result, 'result') as Record<string, unknown>),
   }
 }
 
-/** What was handed in for a progress, by somebody who may not be bound by types. */
+/** The argument of a progress as a record; empty for a value that is not an object. */
 function recordOf<T>(at: unknown): { readonly [N in keyof T]?: unknown } {
   return typeof at === 'object' && at !== null ? at : {}
 }
 
-/** The greater of both; what is no number, or NaN, counts for nothing. */
+/** The greater value; `value` is ignored if it is NaN or not a number. */
 function atLeast(reached: number, value: unknown): number {
   return typeof value === 'number' && value > reached ? value : reached
 }
 
-/** What is shown of a value where a text belongs; nothing of an object. */
+/** A value as text; empty for objects, functions, null and undefined. */
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value
   return value === undefined || value === null || typeof value === 'object' || typeof value === 'function' ? '' : String(value)
 }
 
-/** Further fields of a progress, which are passed on as they are. */
+/** Further fields of a progress, as JSON. */
 function fieldsOf(more: Readonly<Record<string, unknown>>): object {
-  for (const _name in more) return jsonValueOf(more, 'progress') as object // of an object
+  for (const _name in more) return jsonValueOf(more, 'progress') as object // a copy of an object
   return more
 }

@@ -9,15 +9,12 @@ import { storeClock } from './store-clock.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
 
-/** Last progress of an attempt, as final messages carry it. */
+/** Last progress of an attempt, included in final messages. */
 export type LastProgress = Pick<RunMessages['cancelled'], 'percent' | 'phase' | 'elapsed_s'>
-/** What a final message says of the job's way up to it. */
+/** Last progress and statistics of a final message. */
 export type RunEnd = LastProgress & Partial<RoundStats>
 
-/**
- * What happens to a job that speaks the run dialect, as events: message, conflation key and class together. Each throws `TypeError` on a body that its
- * schema refuses.
- */
+/** Event builders of the run dialect. Each throws `TypeError` for a message that its schema rejects. */
 export function jobEvents(
   idField: string,
   messages: Readonly<Record<'metric_update' | 'status' | 'completed' | 'error' | 'cancelled', TSchema>>,
@@ -27,7 +24,7 @@ export function jobEvents(
     last: (state: JobRecord): RunEnd => ({ ...lastProgress(state), ...statsOf(state) }),
 
     metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
-      // First, since a name that the schema refuses may have no key.
+      // Built before the key: `encodeURIComponent` throws for some names that the schema rejects.
       message: message('metric_update', id, { metric_name: name, value, unit }),
       key: metricKey(name),
       class: 'persisted',
@@ -63,7 +60,7 @@ export function jobEvents(
   }
 }
 
-/** The same of a job that one worker computes from start to end, in phases `P`. */
+/** Event builders of a job that one worker computes from start to end. `P`: its phases. */
 export function computedEvents<P extends string>(
   idField: string,
   phases: readonly [P, ...P[]],
@@ -83,15 +80,15 @@ export function computedEvents<P extends string>(
   }
 }
 
-/** What happens to a run. */
+/** Event builders of runs. */
 export const runEvents = computedEvents('run_id', RUN_PHASES, RUN_MESSAGES)
 
-/** The last-known state as the one message that opens a socket (shape: `RunSnapshot`). */
+/** The snapshot of a run, without the flags of a connection. */
 export function runSnapshot(state: JobRecord): Omit<RunSnapshot, 'recovered' | 'resync'> {
   return { type: 'status', run_id: state.id, ...snapshotFields(state) }
 }
 
-/** What a snapshot of any kind says beside whose it is. */
+/** Fields of a snapshot of any kind with the run dialect. */
 export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'run_id' | 'recovered' | 'resync'> {
   const progress = latest<'progress'>(state, 'progress')
   const last: LastProgress = { ...lastProgress(state), ...latest<'cancelled'>(state, 'final') }
@@ -113,12 +110,12 @@ export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'ru
   }
 }
 
-/** A key has no blanks and is ASCII, since it is a word in the head of an envelope. Names that need no encoding are their own key. */
+/** Encoded, because a key is one ASCII word in the header of an envelope. */
 function metricKey(name: string): string {
   return `metric:${encodeURIComponent(name)}`
 }
 
-/** The last progress that a state knows. */
+/** The last progress of a state; empty without one. */
 export function lastProgress(state: JobRecord): LastProgress {
   const progress = latest<'progress'>(state, 'progress')
   return progress ? { percent: progress.percent, phase: progress.phase, elapsed_s: progress.elapsed_s } : {}
@@ -126,11 +123,11 @@ export function lastProgress(state: JobRecord): LastProgress {
 
 function metricsOf(state: JobRecord): RunSnapshot['metrics'] {
   const updates = [...state.latest.keys()].filter((key) => key.startsWith('metric:')).map((key) => latest<'metric_update'>(state, key))
-  // Not by assignment: a metric may be named `__proto__`.
+  // `fromEntries`, not assignment: a metric may be named `__proto__`.
   return Object.fromEntries(updates.flatMap((update) => (update ? [[update.metric_name, { value: update.value, unit: update.unit }]] : [])))
 }
 
-/** A stored message is what its builder has validated, so the type holds. */
+/** Stored messages were checked when they were built, so the cast holds. */
 function latest<T extends keyof RunMessages>(state: JobRecord, key: string): RunMessages[T] | undefined {
   const entry = state.latest.get(key)
   return entry && (messageOf(entry) as RunMessages[T])

@@ -1,4 +1,6 @@
-/** A setting of the environment: what it means, its default as text, and how it is read. `read` throws with what is expected. */
+/**
+ * An environment variable: description, default as text, and parser. `read` throws `TypeError` with what is expected.
+ */
 export interface Setting<T> {
   readonly about: string
   readonly fallback: string
@@ -32,27 +34,27 @@ export function text(about: string, fallback: string, pattern: RegExp, expected:
   return { about, fallback, read }
 }
 
-/** One or more of these names; all of them without it. */
+/** A comma-separated list of some of these names. Default: all. */
 export function namesOf(about: string, names: readonly string[]): Setting<readonly string[]> {
   const read = (text: string) => {
     const given = text.split(',').map((name) => name.trim())
-    if (!given.every((name) => names.includes(name))) throw new TypeError(`one or more of ${names.join(', ')}, with commas between them`)
+    if (!given.every((name) => names.includes(name))) throw new TypeError(`one or more of ${names.join(', ')}, separated by commas`)
     return given
   }
   return { about, fallback: names.join(), read }
 }
 
-/** Texts with commas between; empty: none. */
+/** A comma-separated list; empty by default. */
 export function list(about: string, isValid: (item: string) => boolean, expected: string): Setting<readonly string[]> {
   const read = (value: string) => {
     const items = value.split(',').map((item) => item.trim())
-    if (value !== '' && !items.every(isValid)) throw new TypeError(`${expected}, with commas between`)
+    if (value !== '' && !items.every(isValid)) throw new TypeError(`${expected}, separated by commas`)
     return value === '' ? [] : items
   }
   return { about, fallback: '', read }
 }
 
-/** As a browser sends it: scheme, host in small letters, a port where it is not the usual one. */
+/** Whether the text is an origin as browsers send it: lower case, without the default port. */
 export function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text
 }

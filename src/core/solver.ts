@@ -1,7 +1,7 @@
 import { RuncastError } from '../protocol/codes.js'
 import type { Kind } from './kind.js'
 
-/** The configured solver of this name; null where the kind's own computes it. Throws `invalid` for one that is not configured. */
+/** The configured solver of this name; null for a built-in one. Throws `invalid` for an unknown name. */
 export function solverOf({ solvers }: Pick<Kind, 'solvers'>, name: string | undefined, configured: readonly string[]): string | null {
   if (name === undefined || solvers.includes(name)) return null
   if (solvers.length > 0 && configured.includes(name)) return name

@@ -1,21 +1,21 @@
 export interface StoreClockOptions {
-  /** ms of a clock that is never set. */
+  /** ms of a monotonic clock. */
   readonly elapsed?: () => number
-  /** ms since the epoch, as this machine has it. */
+  /** ms since the epoch, by this machine. */
   readonly wallClock?: () => number
 }
 
-/** Where this machine's clock is that close it is used, so that the processes of one machine agree to the millisecond. */
+/** Within this distance the clock of the machine is used, so that processes on one machine agree to the millisecond. */
 const SLACK_MS = 10
 
 /**
- * Time by the clock of Redis, which all processes share: what is stored is stamped by it, and deadlines are judged by it. It runs by a clock that is never set,
- * from what Redis has last told; before that by the clock of this machine.
+ * The time of Redis, which all processes share: it stamps what is stored, and deadlines are compared with it.
+ * Extrapolated from the last known time of Redis by a monotonic clock; before that, the time of this machine.
  */
 export class StoreClock {
   readonly elapsed: () => number
   readonly wallClock: () => number
-  /** Redis' time less the elapsed one. */
+  /** Time of Redis minus `elapsed()`. */
   #offset: number | undefined
 
   constructor({ elapsed = () => performance.now(), wallClock = () => Date.now() }: StoreClockOptions = {}) {
@@ -31,17 +31,20 @@ export class StoreClock {
     return Math.abs(wall - time) <= SLACK_MS ? wall : Math.floor(time)
   }
 
-  /** Now, ISO 8601. */
+  /** `now()` in ISO 8601. */
   stamp(): string {
     return new Date(this.now()).toISOString()
   }
 
-  /** By how many ms the clock of this machine is ahead of that of Redis; 0 before Redis has told its own. */
+  /** ms by which the clock of this machine is ahead of Redis; 0 until the time of Redis is known. */
   get aheadMs(): number {
     return this.wallClock() - this.now()
   }
 
-  /** Redis' clock showed `time` (ms since the epoch) at some moment from `begun` (of `elapsed`) until now. A slow answer corrects only what it proves wrong. */
+  /**
+   * Redis reported `time` (ms since the epoch) at some moment between `begun` (a reading of `elapsed`) and now. The
+   * estimate changes only as far as this interval requires, so a slow answer cannot distort it.
+   */
   learn(time: number, begun: number): void {
     const ended = this.elapsed()
     const [least, most] = [time - ended, time + 1 - begun]
@@ -51,5 +54,5 @@ export class StoreClock {
   }
 }
 
-/** That of this process, which its probe of the store keeps right. */
+/** The clock of this process, kept up to date by the health probe of the store. */
 export const storeClock = new StoreClock()

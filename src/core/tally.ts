@@ -1,8 +1,11 @@
-/** Counts by labels, added to in place and read when somebody asks. Labels are names of a table, never ids, users or tokens: there are few, and they stay. */
+/**
+ * Counters by labels. Label values come from fixed sets, never from ids, users or tokens, so the number of rows is
+ * bounded.
+ */
 export class Tally<L extends readonly string[]> {
   readonly #rows = new Map<string, { readonly labels: L; count: number }>()
 
-  /** `known`: combinations that are there from the start, with 0, so that the first one that is counted is seen as a rise. */
+  /** `known`: combinations that start at 0, so that the first count is visible as an increase. */
   constructor(known: readonly L[] = []) {
     for (const labels of known) this.#rows.set(labels.join(' '), { labels, count: 0 })
   }
@@ -14,13 +17,13 @@ export class Tally<L extends readonly string[]> {
     else this.#rows.set(key, { labels, count: 1 })
   }
 
-  /** Each combination that is known or was counted. */
+  /** All known or counted combinations. */
   get rows(): (readonly [labels: L, count: number])[] {
     return [...this.#rows.values()].map(({ labels, count }) => [labels, count])
   }
 }
 
-/** Hands each duration on to whoever listens; until somebody does they are dropped. */
+/** Passes durations to one listener; without a listener they are dropped. */
 export class Durations<L extends readonly string[] = []> {
   #listener: ((seconds: number, labels: L) => void) | undefined
 
@@ -28,12 +31,12 @@ export class Durations<L extends readonly string[] = []> {
     this.#listener = listener
   }
 
-  /** Whether anybody listens: what costs something to find out need not be found out for nobody. */
+  /** Whether there is a listener, so that callers can skip expensive measurements. */
   get hasListener(): boolean {
     return this.#listener !== undefined
   }
 
-  /** Clocks of different machines may be apart: what would be less than nothing is nothing. */
+  /** Negative durations count as 0, because clocks of different machines may differ. */
   add(ms: number, ...labels: L): void {
     if (Number.isFinite(ms)) this.#listener?.(Math.max(0, ms / 1000), labels)
   }

@@ -2,16 +2,16 @@ import Type from 'typebox'
 import type { JobRecord } from './job-record.js'
 import type { Failure } from './lifecycle.js'
 
-/** Bounds of a job's time, in seconds: a week is as long as Redis keeps a job that nobody looks after. */
+/** Bounds of a job's time limit, in seconds. The maximum, a week, is the default of ACTIVE_TTL_MS. */
 export const MIN_TIMEOUT_S = 1
 export const MAX_TIMEOUT_S = 604_800
 
-/** What a request may say of the time that its job may take; without it the kind's own. */
+/** The time limit in a request; by default that of the kind. */
 export const JobTimeout = Type.Optional(
   Type.Number({
     minimum: MIN_TIMEOUT_S,
     maximum: MAX_TIMEOUT_S,
-    description: 'seconds from the first start, over all attempts, after which the job fails with the code `timeout`; no part of the input',
+    description: 'time limit in seconds from the first start, over all attempts; then the job fails with `timeout`; not part of the input',
   }),
 )
 
@@ -19,18 +19,18 @@ export function isJobTimeout(seconds: number): boolean {
   return seconds >= MIN_TIMEOUT_S && seconds <= MAX_TIMEOUT_S
 }
 
-/** When the time of a round runs out, in epoch ms: counted from its first start, over all attempts. Null before that. */
+/** Deadline of a round in epoch ms: its first start plus the time limit, over all attempts. Null before the start. */
 export function deadlineOf({ started_at, timeoutMs }: Pick<JobRecord, 'started_at' | 'timeoutMs'>): number | null {
   return started_at === null ? null : Date.parse(started_at) + timeoutMs
 }
 
-/** Whether the time of a round has run out. `marginMs` on top is for whoever only looks after the worker that should have ended it. */
+/** Whether the deadline has passed. `marginMs`: how long the sweeper waits for the worker to end the job itself. */
 export function isTimedOut(state: Pick<JobRecord, 'started_at' | 'timeoutMs'>, now: number, marginMs = 0): boolean {
   const deadline = deadlineOf(state)
   return deadline !== null && now >= deadline + marginMs
 }
 
-/** The one way in which a round without time left has failed. */
+/** The failure of a round whose deadline has passed. */
 export function timeoutFailure({ timeoutMs }: Pick<JobRecord, 'timeoutMs'>, log_tail = ''): Failure {
-  return { code: 'timeout', error: `The job took longer than its ${timeoutMs / 1000} s.`, log_tail }
+  return { code: 'timeout', error: `The job exceeded its time limit of ${timeoutMs / 1000} s.`, log_tail }
 }

@@ -1,5 +1,5 @@
 import type { Dialect, SnapshotFlags } from '../core/dialect.js'
-import { type Entry, madeAt } from '../core/entry.js'
+import { createdAtMs, type Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import type { Kind } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
@@ -79,7 +79,7 @@ export class EntryFrames {
   #measure(entry: Entry, built: Built): void {
     built.isOut = true
     const { deliveries } = this.tally
-    if (entry.class !== 'transient' && deliveries.hasListener) deliveries.add(storeClock.now() - madeAt(entry))
+    if (entry.class !== 'transient' && deliveries.hasListener) deliveries.add(storeClock.now() - createdAtMs(entry))
   }
 
   #entry(entry: Entry, kind: Kind): Built {

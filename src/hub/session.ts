@@ -143,7 +143,7 @@ export class Session {
     if (text === null) return this.#violation(null, 'Only text frames are accepted.')
     const message = decodeClientMessage(text, this.#scope.accepts)
     switch (message.type) {
-      case 'breach':
+      case 'violation':
         return this.#violation(message.request, message.reason)
       case 'ping':
         return this.#send({ type: 'pong' })

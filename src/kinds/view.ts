@@ -2,20 +2,20 @@ import type { OptimizationSnapshot } from './optimization/messages.js'
 import { emptyOptimization, foldOptimization, type OptimizationMessage, type OptimizationView } from './optimization/view.js'
 
 /*
- * What the client knows of single kinds: the messages and the fields of a view that a kind has beside those of any job. A list like that of the contracts; it
- * loads nothing else of them.
+ * What the client knows of built-in kinds: their own messages and fields of a view. Imports nothing else of a kind, so
+ * that the browser client stays small.
  */
 
 export type KindView = OptimizationView
 export type KindMessage = OptimizationMessage
 export type KindSnapshot = OptimizationSnapshot
 
-/** What a message of a kind's own changes in a view; null for one that no kind here has. */
+/** Changes of a view by a message of a kind's own; null for other messages. */
 export function foldOwn(message: { readonly type: string }): Partial<KindView> | null {
   return foldOptimization(message)
 }
 
-/** What a new round changes in what the kind has in the view. */
+/** Resets the fields of the kind for a new round. */
 export function resetOwn(view: KindView): Partial<KindView> {
   return emptyOptimization(view)
 }

@@ -1,6 +1,4 @@
-/*
- * What the built-in kinds say over the wire: their inputs, messages and results, and what workers over HTTP claim of them, as schemas and types.
- */
+/* Schemas and types of the built-in kinds: inputs, messages, results, and events of workers over HTTP. */
 import type { Static } from 'typebox'
 import { assignment, claimRequest } from '../protocol/claim-messages.js'
 import { BUILT_IN_KINDS } from './index.js'
@@ -12,7 +10,7 @@ export const ClaimRequest = claimRequest(names)
 export type ClaimRequest = Static<typeof ClaimRequest>
 export const Assignment = assignment(names)
 export type Assignment = Static<typeof Assignment>
-/** What may be posted of a claimed job, by kind and type of event. */
+/** Events that a worker over HTTP may post, by kind and type. */
 export const CLAIM_EVENTS = Object.fromEntries(claimable.map(({ name, claimEvents }) => [name, claimEvents ?? {}]))
 
 export { BenchmarkInput } from './benchmark/input.js'

@@ -6,20 +6,20 @@ import { describeFaults, MAX_FAULTS, pointerPart, type SchemaFault } from './fau
 import { isSchema, memoized, mentions, type Schema, schemasOf, validatorOf, without } from './json-schema.js'
 
 /**
- * A schema that checks what somebody sent. Each of its answers costs time linear in the value, however wrong it is, and an array that is too long is not looked
- * into. TypeBox's own `Errors` goes through all keywords of all values.
+ * Checks untrusted values against a schema. All methods take time linear in the value, and arrays above `maxItems` are
+ * not searched. TypeBox's own `Errors` evaluates all keywords of all values.
  */
 export class Checker<T extends TSchema> {
   readonly schema: T
   readonly #validator: Validator
 
-  /** Throws for a schema that cannot be compiled, such as one whose pattern is no regular expression. */
+  /** Throws for a schema that cannot be compiled, such as one with an invalid pattern. */
   constructor(schema: T) {
     this.schema = schema
     this.#validator = validatorOf(schema as Schema)
   }
 
-  /** The value with the defaults of the schema; what was given is left as it was. */
+  /** A copy of the value with the defaults of the schema. */
   fill(value: unknown): unknown {
     return withDefaults(this.schema as Schema, value)
   }
@@ -28,12 +28,12 @@ export class Checker<T extends TSchema> {
     return this.#validator.Check(value)
   }
 
-  /** The first fault of a value that `check` refuses, in TypeBox's words. */
+  /** The first fault of an invalid value, as TypeBox words it. */
   first(value: unknown): SchemaFault | undefined {
     return this.#search(value).faults[0]
   }
 
-  /** What is wrong with a value that `check` refuses: at most `MAX_FAULTS`, each with its path below `base`. */
+  /** At most `MAX_FAULTS` faults of an invalid value, each with its path below `base`. */
   faults(value: unknown, base = ''): { path: string; expected: string }[] {
     return describeFaults(this.#search(value).faults, base)
   }
@@ -45,11 +45,11 @@ export class Checker<T extends TSchema> {
   }
 }
 
-/** Goes down into what is not valid, and only there. */
+/** Descends into the invalid parts of a value only. */
 class FaultSearch {
   readonly faults: SchemaFault[] = []
 
-  /** Finds the faults of a value that is not valid by this schema. */
+  /** Collects the faults of a value that is invalid by this schema. */
   look(schema: Schema, value: unknown, path: string): void {
     const before = this.faults.length
     const { maxItems, maxProperties } = schema
@@ -104,12 +104,12 @@ class FaultSearch {
   }
 }
 
-/** Whether an alternative is meant: one of another type is not. */
+/** Whether an alternative of `anyOf` matches the type of the value. */
 function isOfType({ type }: Schema, value: unknown): boolean {
   return typeof type !== 'string' || Value.Check({ type }, value)
 }
 
-/** The schemas of one field. */
+/** The schemas that apply to one field. */
 function fieldSchemasOf(schema: Schema, name: string): readonly unknown[] {
   const { properties, additionalProperties } = schema
   const own = isSchema(properties) && Object.hasOwn(properties, name) ? [properties[name]] : []
@@ -117,7 +117,7 @@ function fieldSchemasOf(schema: Schema, name: string): readonly unknown[] {
   return schemas.length > 0 ? schemas : [additionalProperties]
 }
 
-/** Keywords that the search goes into by itself. */
+/** Keywords that the search descends into. */
 const SEARCHED: readonly string[] = [
   'properties',
   'patternProperties',
@@ -129,16 +129,16 @@ const SEARCHED: readonly string[] = [
   'anyOf',
   'oneOf',
 ]
-/** Whether a part of a schema cannot be checked by itself. */
+/** Whether a schema contains references, so that its parts cannot be checked separately. */
 const refers = memoized((schema) => mentions(schema, ['$ref', '$dynamicRef', '$recursiveRef', 'unevaluatedItems', 'unevaluatedProperties']))
 
-/** A schema with its keywords about the value itself; one that refers to others with all of them. */
+/** A schema without the keywords that the search descends into; unchanged if it contains references. */
 const ownKeywords = memoized((schema): TSchema => {
   const searched = SEARCHED.filter((keyword) => keyword !== 'items' || isSchema(schema.items))
   return without(schema, refers(schema) ? [] : searched)
 })
 
-/** The patterns of `patternProperties`. */
+/** The compiled patterns of `patternProperties`, with their schemas. */
 const patternsOf = memoized(({ patternProperties }) => {
   const patterns = isSchema(patternProperties) ? Object.entries(patternProperties) : []
   return patterns.map(([pattern, schema]) => ({ pattern: new RegExp(pattern, 'u'), schema }))

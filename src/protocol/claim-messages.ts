@@ -1,11 +1,13 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
+import { Nullable } from './json-schema.js'
 import { RUN_MESSAGES } from './run-messages.js'
 import { STATUSES } from './status.js'
 
-/** Most seconds that a claim waits for a job, and most events of one post. */
+/** Longest long poll of a claim request, in seconds. */
 export const MAX_WAIT_S = 30
+/** Maximum events per post. */
 export const MAX_CLAIM_EVENTS = 64
-/** Posts of one claim in a second, over all hubs: twice what transient events need at 10 a second. */
+/** Maximum posts per second of one claim, over all hubs: twice what transient events need at 10 per second. */
 export const MAX_POSTS_PER_SECOND = 20
 
 function event<const T extends string, P extends Record<string, Parameters<typeof Type.Array>[0]>>(type: T, fields: P) {
@@ -13,15 +15,15 @@ function event<const T extends string, P extends Record<string, Parameters<typeo
 }
 
 const log = event('log', {
-  line: Type.String({ maxLength: 10_000, description: 'a line of its log; the last ten are shown where the job fails' }),
+  line: Type.String({ maxLength: 10_000, description: 'a line of the log; a failed job shows the last ten' }),
 })
 
-/** The ends of an attempt: the last event of its last post. */
+/** Events that end an attempt. One of them is the last event of the last post. */
 const ENDS = {
   failed: event('failed', {
     error: Type.String({ maxLength: 10_000 }),
     code: Type.Enum(['solver_error', 'endpoint_error', 'timeout', 'invalid_input'], { default: 'solver_error' }),
-    retry: Type.Boolean({ default: false, description: 'whether another attempt may succeed' }),
+    retry: Type.Boolean({ default: false, description: 'true: start another attempt if one is left' }),
   }),
   released: event('released', {}),
   cancelled: event('cancelled', {}),
@@ -30,18 +32,18 @@ const ENDS = {
 const { metric_name, value } = RUN_MESSAGES.metric_update.properties
 const LooseProgress = Type.Object({
   current: Type.Number(),
-  total: Type.Union([Type.Number(), Type.Null()], { description: 'null or 0: not known' }),
+  total: Nullable(Type.Number(), { description: 'null or 0: unknown' }),
   detail: Type.String(),
   model: Type.Optional(Type.String()),
   phase: Type.Optional(Type.String()),
 })
 
 /*
- * What may be posted of a claimed job: the messages of its dialect, less what the hub knows itself, its log, and its ends. By type of event, in the order in
- * which faults name them.
+ * Events that a worker may post, by type: the messages of the dialect without the fields that the hub adds, log lines,
+ * and the ends of an attempt. Faults list the types in this order.
  */
 
-/** In the run dialect. For display the hub clamps numbers and shortens texts, and a phase that the kind does not have leaves the last one. */
+/** Run dialect. The hub clamps numbers and shortens texts of `progress`; an unknown phase keeps the last one. */
 export function runClaimEvents(phases: readonly string[]) {
   const progress = { percent: Type.Number(), phase: Type.String({ description: phases.join(', ') }), message: Type.String() }
   const { metrics_summary } = RUN_MESSAGES.completed.properties
@@ -54,7 +56,7 @@ export function runClaimEvents(phases: readonly string[]) {
   } as const
 }
 
-/** In the process dialect: `result` on the way, and the fields of the last one. */
+/** Process dialect. `result`: schema of an intermediate result; `summary`: fields of the final result. */
 export function processClaimEvents<R extends TSchema, P extends TProperties>(result: R, summary: P) {
   return {
     process_progress: event('process_progress', { progress: LooseProgress }),
@@ -70,30 +72,30 @@ type RunEvent = Static<ReturnType<typeof runClaimEvents>['progress' | 'metric_up
 type ProcessEvent =
   | { readonly type: 'process_progress'; readonly progress: Static<typeof LooseProgress> }
   | { readonly type: 'process_result'; readonly result: unknown }
-/** One event of a post, in either dialect. */
+/** An event of a post, in either dialect. */
 export type ClaimEvent = RunEvent | ProcessEvent | Ends
 export type ClaimEnd = Ends
 
 const Time = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
 const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
-const Lease = Type.Number({ minimum: 0, description: 'seconds after which the claim is lost unless a post renews it; 0 once it has ended' })
+const Lease = Type.Number({ minimum: 0, description: 'seconds until the claim expires unless a post renews it; 0 if it has ended' })
 
-/** `kinds`: names of those that may be claimed. */
+/** Body of a claim request. `kinds`: names of the kinds that can be claimed. */
 export function claimRequest(kinds: readonly string[]) {
   return Type.Object(
     {
       kind: Type.Enum([...kinds]),
       solver: Type.Optional(
-        Type.String({ description: 'a configured solver: its runs, and no others; without it the runs of the built-in one' }),
+        Type.String({ description: 'claim only jobs of this configured solver; default: those of the built-in solver' }),
       ),
-      wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'how long to wait for a job, in seconds' }),
+      wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'maximum time to wait for a job, in seconds' }),
     },
     { additionalProperties: false },
   )
 }
 
-/** A job that was claimed, of one of these kinds. */
+/** A claimed job of one of these kinds. */
 export function assignment(kinds: readonly string[]) {
   return Type.Object({
     id: Type.String(),
@@ -104,7 +106,7 @@ export function assignment(kinds: readonly string[]) {
     attempt: Type.Integer({ minimum: 1 }),
     max_attempts: Type.Integer({ minimum: 1 }),
     lease_s: Lease,
-    deadline: Type.Union([Time, Type.Null()], { description: 'when the time of the round runs out' }),
+    deadline: Nullable(Time, { description: 'deadline of the round' }),
   })
 }
 export type Assignment = Static<ReturnType<typeof assignment>>
@@ -115,10 +117,10 @@ const Head = {
   n: Type.Integer({
     minimum: 1,
     maximum: 2 ** 48,
-    description: 'number of the post, from 1, rising with each; the same again is the same write',
+    description: 'number of the post, from 1, rising; a repeated number is the same write',
   }),
 }
-/** A post as far as it can be told without the kind of its job. */
+/** A post, before its events are checked by the kind of the job. */
 export const ClaimPost = Type.Object(
   {
     ...Head,
@@ -128,21 +130,21 @@ export const ClaimPost = Type.Object(
 )
 export type ClaimPost = Static<typeof ClaimPost>
 
-/** The whole of a post, as the documents show it, of all these events. */
+/** A post with the schemas of all its events, for the API reference. */
 export function claimPostInFull(events: readonly TSchema[]) {
   return Type.Object({
     ...Head,
     events: Type.Array(Type.Union([...events]), {
       maxItems: MAX_CLAIM_EVENTS,
-      description: 'empty: renews the lease and nothing else. An end (completed, failed, released, cancelled) is the last one',
+      description: 'empty: only renews the lease. completed, failed, released and cancelled must be the last event',
     }),
   })
 }
 
 export const ClaimAnswer = Type.Object({
   status: Type.Enum([...STATUSES]),
-  seq: Type.Integer({ minimum: 0, description: 'position of the last entry of this post' }),
-  cancel_requested: Type.Boolean({ description: 'the job is cancelled, or out of time: stop, and end it' }),
+  seq: Type.Integer({ minimum: 0, description: 'position of the last entry that this post wrote' }),
+  cancel_requested: Type.Boolean({ description: 'the job was cancelled or its deadline has passed: stop, and end it' }),
   lease_s: Lease,
 })
 export type ClaimAnswer = Static<typeof ClaimAnswer>

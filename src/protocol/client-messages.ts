@@ -1,10 +1,13 @@
 import Type, { type Static } from 'typebox'
 
 const open = { additionalProperties: true }
-// Any text: what is no id is answered like a job that does not exist.
+// Any text: an invalid id is answered like an unknown job.
 const ProcessId = Type.String({ maxLength: 1024 })
 
-/** Everything that a client may say; which socket takes what is its scope's. Unknown extra fields are let through, unknown types are not. */
+/**
+ * All messages of clients; the scope of a socket accepts some of them. Unknown fields are ignored, unknown types
+ * rejected.
+ */
 export const CLIENT_MESSAGES = {
   ping: Type.Object({ type: Type.Literal('ping') }, open),
   auth: Type.Object({ type: Type.Literal('auth'), token: Type.String({ minLength: 1, maxLength: 16_384 }) }, open),
@@ -24,5 +27,5 @@ export const CLIENT_MESSAGES = {
 
 export type ClientMessageType = keyof typeof CLIENT_MESSAGES
 export type ClientMessage = { [T in ClientMessageType]: Static<(typeof CLIENT_MESSAGES)[T]> }[ClientMessageType]
-/** What a session leaves to its scope. */
+/** Messages that the session passes to its scope. */
 export type ScopeMessage = Exclude<ClientMessage, { type: 'ping' | 'auth' }>

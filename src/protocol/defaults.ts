@@ -4,13 +4,13 @@ import { MAX_FAULTS } from './faults.js'
 import { isSchema, MARK, memoized, mentions, type Schema, schemasOf, validatorOf } from './json-schema.js'
 
 /**
- * A value with the defaults of a schema, as TypeBox fills them in; the value itself is left as it was. An array that is too long gets none, and a part of the
- * schema without a default costs nothing, so the time is linear in the value.
+ * A copy of a value with the defaults of a schema, as TypeBox fills them in. Time linear in the value: arrays above
+ * `maxItems` get no defaults, and parts of the schema without defaults are skipped.
  */
 export function withDefaults(schema: Schema, value: unknown): unknown {
   if (!hasDefaults(schema)) return value
   const given = value === undefined ? defaultOf(schema) : value
-  // There is no place in it for another default.
+  // A scalar has no place for further defaults.
   if (given === null || !['object', 'undefined'].includes(typeof given)) return given
   switch (Reflect.get(schema, MARK)) {
     case 'Object':
@@ -26,12 +26,12 @@ export function withDefaults(schema: Schema, value: unknown): unknown {
 
 const hasDefaults = memoized((schema) => mentions(schema, ['default']))
 
-/** The default of a schema; of one that can be changed a copy. */
+/** The default of a schema; a copy if it is mutable. */
 function defaultOf({ default: value }: Schema): unknown {
   return typeof value === 'object' || typeof value === 'function' ? Value.Default({ default: value }, undefined) : value
 }
 
-/** The named fields in which there are defaults. */
+/** The properties that have or contain defaults. */
 const fieldsOf = memoized(({ properties }) =>
   Object.entries(isSchema(properties) ? properties : {}).flatMap(([name, schema]): [name: string, schema: Schema][] =>
     isSchema(schema) && hasDefaults(schema) ? [[name, schema]] : [],
@@ -39,8 +39,8 @@ const fieldsOf = memoized(({ properties }) =>
 )
 
 /**
- * As much of an object as its faults need, where it has more fields than its closed schema has names: it cannot be valid then, and a copy of thousands of fields
- * costs milliseconds.
+ * An object without surplus fields, if it has more than its closed schema names: it is invalid then, and copying
+ * thousands of fields takes milliseconds. Enough of them remain for the faults.
  */
 export function bounded<T extends object>(
   {
@@ -81,7 +81,7 @@ function withItems({ items, maxItems }: Schema, values: readonly unknown[]): rea
   return values.map((value) => withDefaults(items, value))
 }
 
-/** Filled in by the first alternative that it is then valid by. */
+/** The value with the defaults of the first alternative by which it is then valid. */
 function withAlternative({ anyOf }: Schema, value: unknown): unknown {
   for (const schema of schemasOf(anyOf)) {
     const filled = withDefaults(schema, value)

@@ -1,7 +1,7 @@
-/** Most faults of one value that are told. */
+/** Maximum faults that are reported for one value. */
 export const MAX_FAULTS = 8
 
-/** A fault of a validator (JSON Schema): `params` says what would have been right, in the words of its keyword. */
+/** A fault of a JSON Schema validator. `params`: details by keyword. */
 export interface SchemaFault {
   readonly keyword: string
   readonly instancePath: string
@@ -9,7 +9,7 @@ export interface SchemaFault {
   readonly params?: unknown
 }
 
-/** Faults for people: the path of each field (JSON Pointer, RFC 6901) below `base`, and what is expected there. */
+/** Faults as paths (JSON Pointer, RFC 6901) below `base`, each with what is expected. One per path. */
 export function describeFaults(faults: Iterable<SchemaFault>, base = ''): { path: string; expected: string }[] {
   const described = new Map<string, string>()
   for (const fault of faults) {
@@ -23,11 +23,11 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
   const at = fault.instancePath
   switch (fault.keyword) {
     case 'boolean':
-      return [] // The shadow of additionalProperties.
+      return [] // accompanies additionalProperties
     case 'propertyNames':
-      return [] // The sum of what is said of each name.
+      return [] // summarizes the faults of single names
     case 'additionalProperties':
-      return list(params.additionalProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be absent: there is no such field'])
+      return list(params.additionalProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be absent (unknown property)'])
     case 'required':
       return list(params.requiredProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be present'])
     case 'enum':
@@ -42,7 +42,7 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
   }
 }
 
-/** What stands at a place of a value (JSON Pointer); undefined where there is none. */
+/** The value at a path (JSON Pointer); undefined if there is none. */
 export function valueAt(value: unknown, path: string): unknown {
   const names = path.split('/').slice(1)
   const inside = (at: unknown, name: string) =>
@@ -52,7 +52,7 @@ export function valueAt(value: unknown, path: string): unknown {
   return names.reduce(inside, value)
 }
 
-/** A name as a part of a JSON Pointer. */
+/** A name escaped for a JSON Pointer. */
 export function pointerPart(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

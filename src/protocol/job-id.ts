@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 
-/** One namespace for all kinds; digits alone are excluded because the queue counts with them. */
+/** All kinds share one namespace. Digits only are excluded, because BullMQ reserves them. */
 export const JOB_ID_PATTERN = '^(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'
 
 export const JobId = Type.String({

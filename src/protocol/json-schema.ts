@@ -1,8 +1,8 @@
-import Type, { type TNull, type TObject, type TSchema, type TUnion } from 'typebox'
+import Type, { type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { isUnique } from './unique.js'
 
-/** What a member of a JSON Schema is to TypeBox, which fills in defaults only in what it has marked itself. */
+/** The property by which TypeBox marks its schemas. It fills in defaults only in schemas that have it. */
 export const MARK = '~kind'
 const MARKS: readonly [mark: string, isIt: (schema: Schema) => boolean][] = [
   ['Object', ({ type, properties }) => type === 'object' && isSchema(properties)],
@@ -10,22 +10,22 @@ const MARKS: readonly [mark: string, isIt: (schema: Schema) => boolean][] = [
   ['Union', ({ anyOf }) => Array.isArray(anyOf)],
 ]
 
-/** What may be null. */
-export function Nullable<T extends TSchema>(schema: T): TUnion<[T, TNull]> {
-  return Type.Union([schema, Type.Null()])
+/** A schema that also accepts null. */
+export function Nullable<T extends TSchema>(schema: T, options?: TSchemaOptions): TUnion<[T, TNull]> {
+  return Type.Union([schema, Type.Null()], options)
 }
 
-/** A JSON Schema, or any other object that is no array. */
+/** A JSON Schema, or any other object except an array. */
 export type Schema = Readonly<Record<string, unknown>>
 
-/** Whether it is the JSON Schema of an object with named fields, by TypeBox or plain. */
+/** Whether the value is a JSON Schema of an object with properties, by TypeBox or plain. */
 export function isObjectSchema(schema: unknown): schema is Schema {
   return isSchema(schema) && schema.type === 'object' && isSchema(schema.properties)
 }
 
-/** A JSON Schema as TypeBox takes it: one that TypeBox has made is as it was, a plain one gets marks that its JSON does not show. */
+/** A JSON Schema as a TypeBox schema: a plain one is copied and marked; its JSON stays the same. */
 export function asTypeBox(schema: object): TObject {
-  return marked(schema as Schema) as unknown as TObject // an object's, marked as one
+  return marked(schema as Schema) as unknown as TObject // of an object, and marked
 }
 
 function marked(schema: Schema): Schema {
@@ -35,7 +35,7 @@ function marked(schema: Schema): Schema {
   return mark === undefined ? copy : Object.defineProperty(copy, MARK, { value: mark })
 }
 
-/** The schemas in a keyword's value. */
+/** The value of a keyword, with its schemas marked. */
 function markedIn(keyword: string, value: unknown): unknown {
   if (keyword === 'properties' && isSchema(value))
     return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, isSchema(field) ? marked(field) : field]))
@@ -48,12 +48,12 @@ export function isSchema(value: unknown): value is Schema {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The schemas in the value of `anyOf` and the like. */
+/** The schemas in the value of `allOf`, `anyOf` or `oneOf`. */
 export function schemasOf(value: unknown): readonly Schema[] {
   return Array.isArray(value) ? value.filter(isSchema) : []
 }
 
-/** A question about a schema and all within it, answered once. */
+/** Caches a property of a schema for as long as the schema exists. */
 export function memoized<T>(answer: (schema: Schema) => T): (schema: Schema) => T {
   const answers = new WeakMap<Schema, { readonly value: T }>()
   return (schema) => {
@@ -66,16 +66,19 @@ export function memoized<T>(answer: (schema: Schema) => T): (schema: Schema) => 
   }
 }
 
-/** Whether one of these keywords is anywhere in a schema. */
+/** Whether a schema contains one of these keywords at any depth. */
 export function mentions(schema: unknown, keywords: readonly string[]): boolean {
   if (Array.isArray(schema)) return schema.some((member) => mentions(member, keywords))
   return isSchema(schema) && Object.entries(schema).some(([name, value]) => keywords.includes(name) || mentions(value, keywords))
 }
 
-/** Keywords whose value is data and no schema. */
+/** Keywords whose value is data, not a schema. */
 const DATA: readonly string[] = ['default', 'const', 'enum', 'examples']
 
-/** A copy without these keywords, in which `uniqueItems` costs linear time, with what TypeBox has hidden in it. */
+/**
+ * A copy without these keywords, with the hidden properties of TypeBox. `uniqueItems` is replaced by a check in linear
+ * time.
+ */
 export function without(schema: Schema, keywords: readonly string[]): Schema {
   const copy = Object.create(Object.getPrototypeOf(schema), Object.getOwnPropertyDescriptors(schema)) as Record<string, unknown>
   for (const [keyword, value] of Object.entries(schema)) {
@@ -93,17 +96,17 @@ function linear(value: unknown): unknown {
   return isPlain(value) ? without(value, []) : value
 }
 
-/** Not, say, a regular expression. */
+/** Whether the value is a plain object, and not a regular expression, for example. */
 function isPlain(value: unknown): value is Schema {
   return isSchema(value) && Object.getPrototypeOf(value) === Object.prototype
 }
 
-/** `uniqueItems` that ends at the first item that repeats. TypeBox's own hashes every one, and its errors take quadratic time. */
+/** `uniqueItems` that stops at the first duplicate. TypeBox hashes all items, and its errors take quadratic time. */
 const UNIQUE: Schema = {
   '~refine': [{ check: (value: unknown) => !Array.isArray(value) || isUnique(value), error: () => 'must not have duplicate items' }],
 }
 
-/** The validator of a schema, compiled when it is first asked for. Throws for one that cannot be compiled. */
+/** The validator of a schema, compiled at the first use. Throws for a schema that cannot be compiled. */
 export const validatorOf: (schema: Schema) => Validator = memoized((schema) => {
   return Compile((mentions(schema, ['uniqueItems']) ? without(schema, []) : schema) as TSchema)
 })

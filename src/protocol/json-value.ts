@@ -1,9 +1,9 @@
 import { pointerPart, type SchemaFault, valueAt } from './faults.js'
 
-/** Deeper nesting is refused: parsers of other languages stop at about this depth. */
+/** Maximum nesting: parsers of other languages stop at about this depth. */
 const MAX_DEPTH = 512
 
-/** Why a value is no JSON: where it is (JSON Pointer, RFC 6901), and what stands there. */
+/** A value is not JSON. The message has its path (JSON Pointer, RFC 6901) and what is there. */
 export class NotJson extends TypeError {
   readonly path: string
 
@@ -15,21 +15,21 @@ export class NotJson extends TypeError {
 }
 
 /**
- * A copy of a value that is plain JSON, taken at once: what happens to the value afterwards does not change it. Converted as `JSON.stringify` does: `toJSON` is
- * called (a Date becomes its ISO text), an instance of a class becomes an object of its own enumerable fields, a field that is `undefined` is absent. What
- * `JSON.stringify` would lose or change without a word throws `NotJson` with its path: NaN, infinities, BigInt, symbols, functions, `undefined` in an array or
- * as the whole, Map, Set, other built-in objects, cycles. `what` names the value in the error.
+ * A copy of a value as plain JSON, converted as `JSON.stringify` does: `toJSON` is called, an instance of a class
+ * becomes an object of its own enumerable fields, a field that is `undefined` is omitted. Throws `NotJson` for values
+ * that `JSON.stringify` would silently lose or change: NaN, infinities, BigInt, symbols, functions, `undefined` in an
+ * array or as the root, Map, Set, other built-in objects, cycles. `what` names the value in the error.
  */
 export function jsonValueOf(value: unknown, what: string): unknown {
   try {
     return new Copier().copy(value, '')
   } catch (error) {
-    // Made here, so that its stack has room for the caller.
+    // Created here, so that its stack shows the caller and not the recursion.
     throw error instanceof NoValue ? new NotJson(what, error.path, error.value) : error
   }
 }
 
-/** How a value is shown in an error. */
+/** A value as text for an error message. */
 export function shown(value: unknown): string {
   switch (typeof value) {
     case 'bigint':
@@ -45,12 +45,12 @@ export function shown(value: unknown): string {
   }
 }
 
-/** A text of at most so many UTF-16 units; a longer one ends in an ellipsis and never within a character. */
+/** A text cut to `maxLength` UTF-16 units, with an ellipsis, never within a surrogate pair. */
 export function shortened(text: string, maxLength: number): string {
   return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }
 
-/** The error for a message that its schema refuses: its type, then path and value of the first fault. */
+/** The error for an invalid message: its type, then path and value of the first fault. */
 export function invalidMessage(message: object & { readonly type?: unknown }, faults: Iterable<SchemaFault>): TypeError {
   const [fault] = faults
   const path = fault?.instancePath ?? ''
@@ -59,7 +59,7 @@ export function invalidMessage(message: object & { readonly type?: unknown }, fa
   )
 }
 
-/** Thrown within a copy. */
+/** Thrown by `Copier`. */
 class NoValue {
   readonly path: string
   readonly value: string
@@ -71,11 +71,11 @@ class NoValue {
 }
 
 class Copier {
-  /** The objects around the value that is copied, and the name of each in the one around it. */
+  /** The objects that contain the current value, and their names or indices. */
   readonly #around: object[] = []
   readonly #names: (string | number)[] = []
 
-  /** `isConverted`: its `toJSON` was called, which happens once. */
+  /** `isConverted`: `toJSON` was already called, which happens once per value. */
   copy(value: unknown, name: string | number, isConverted = false): unknown {
     switch (typeof value) {
       case 'string':
@@ -92,7 +92,7 @@ class Copier {
   }
 
   #copyObject(value: object, name: string | number, isConverted: boolean): unknown {
-    if (this.#around.includes(value)) throw this.#fault(name, 'a reference to an object around it')
+    if (this.#around.includes(value)) throw this.#fault(name, 'a circular reference')
     if (this.#around.length === MAX_DEPTH) throw this.#fault(name, `a value nested deeper than ${MAX_DEPTH} levels`)
     if (!isConverted && 'toJSON' in value && typeof value.toJSON === 'function')
       return this.#converted(value, value.toJSON(String(name)), name)
@@ -113,13 +113,13 @@ class Copier {
   #contentOf(value: object): unknown {
     if (Array.isArray(value)) {
       const copy: unknown[] = []
-      // By index: a hole is as bad as `undefined`.
+      // By index: holes are rejected like `undefined`.
       for (let i = 0; i < value.length; i += 1) copy.push(this.copy(value[i], i))
       return copy
     }
     const copy: Record<string, unknown> = {}
     for (const key of Object.keys(value)) {
-      const field = (value as Readonly<Record<string, unknown>>)[key] // its own
+      const field = (value as Readonly<Record<string, unknown>>)[key] // an own field
       if (field === undefined) continue
       const copied = this.copy(field, key)
       if (key === '__proto__') Object.defineProperty(copy, key, { value: copied, enumerable: true, configurable: true, writable: true })
@@ -129,18 +129,18 @@ class Copier {
   }
 
   #fault(name: string | number, value: string): NoValue {
-    const [, ...names] = [...this.#names, name] // the whole has no name
+    const [, ...names] = [...this.#names, name] // the root has no name
     return new NoValue(names.map((part) => `/${pointerPart(String(part))}`).join(''), value)
   }
 }
 
-/** Whether its own fields are all that there is to it: a plain object, or an instance of a class that is no built-in one. */
+/** Whether the own fields are the whole content: a plain object, or an instance of a class that is not built in. */
 function isRecord(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null || tagOf(value) === 'Object'
 }
 
-/** `Map`, `Error`, `Uint8Array`, …; `Object` for plain objects and for instances of classes that name themselves nothing else. */
+/** `Map`, `Error`, `Uint8Array`, …; `Object` for plain objects and for classes without `Symbol.toStringTag`. */
 function tagOf(value: object): string {
   return Object.prototype.toString.call(value).slice(8, -1)
 }

@@ -1,10 +1,10 @@
 import { RuncastError } from './codes.js'
 import { MAX_FAULTS, pointerPart } from './faults.js'
 
-/** Most arrays and objects around a value, its own included. */
+/** Maximum depth of nested arrays and objects. */
 export const MAX_JSON_DEPTH = 64
 
-/** A JSON text nests its values too deep. */
+/** A JSON text exceeds `MAX_JSON_DEPTH`. */
 export class NestedTooDeep extends Error {
   constructor() {
     super(`nested deeper than ${MAX_JSON_DEPTH}`)
@@ -12,7 +12,7 @@ export class NestedTooDeep extends Error {
   }
 }
 
-/** A number that a double would change, by its JSON text: 9007199254740993 or 1e400. */
+/** The JSON text of a number that a double cannot reproduce: 9007199254740993 or 1e400. */
 export class ExactNumber {
   readonly text: string
 
@@ -22,37 +22,38 @@ export class ExactNumber {
 }
 
 /**
- * Parses a JSON text that somebody sent. A number that a double would change becomes an `ExactNumber`. Any name of a field is plain data, also `__proto__`; of
- * fields with the same name the last one counts. Costs time linear in the length. Throws `NestedTooDeep`, or `SyntaxError` for a text that is not JSON; where it
- * is not because of NaN and infinities, as Python and JavaScript write them, `invalid` with the path of each.
+ * Parses an untrusted JSON text in linear time. A number that a double cannot reproduce becomes an `ExactNumber`.
+ * `__proto__` is an ordinary field; of duplicate fields the last one counts. Throws `NestedTooDeep`, `SyntaxError`, or,
+ * for NaN and infinities as Python and JavaScript write them, `invalid` with the path of each.
  */
 export function parseJson(text: string): unknown {
   return parse(text, MAX_JSON_DEPTH)
 }
 
-/** Parses a JSON text that `stringifyJson` wrote: numbers as `parseJson` has them, however deep it nests. */
+/** Parses the output of `stringifyJson`: as `parseJson`, without a limit of depth. */
 export function readJson(text: string): unknown {
   return parse(text, Number.POSITIVE_INFINITY)
 }
 
-/** The JSON text of a value of `parseJson` or `plainJson`, an `ExactNumber` as it was read; `isSorted`: the same whatever the order of the fields. */
+/** The JSON text of a value of `parseJson` or `plainJson`. `isSorted`: with sorted fields. */
 export function stringifyJson(value: unknown, isSorted = false): string {
   if (value instanceof ExactNumber) return value.text
   if (Array.isArray(value)) return `[${value.map((item) => stringifyJson(item, isSorted)).join()}]`
-  if (Object.is(value, -0)) return '-0' // JSON.stringify writes 0
+  if (Object.is(value, -0)) return '-0' // JSON.stringify would write 0
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const fields = Object.entries(value)
   if (isSorted) fields.sort(([a], [b]) => (a < b ? -1 : 1))
   return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${stringifyJson(field, isSorted)}`).join()}}`
 }
 
-/** What becomes of the numbers: `exact` keeps the text of one that a double would change, for a program that reads it; `double` makes every one a number. */
+/** `exact`: inexact numbers are kept as `ExactNumber`. `double`: every number becomes a JavaScript number. */
 export type Numbers = 'exact' | 'double'
 
 /**
- * A copy of a value as JSON has it: what `JSON.stringify` leaves out is left out, and what it would change without a word is refused. Throws `invalid` with the
- * path of each fault below `at`: NaN, infinities, functions, symbols, `Map` and `Set`, nesting deeper than `MAX_JSON_DEPTH` (so also a circle), and, for
- * doubles, an integer or a magnitude that a double cannot hold. -0 is 0 as a double. Nothing at all stays nothing.
+ * A copy of a value as JSON. What `JSON.stringify` omits is omitted. Throws `invalid` with the path below `at` of each
+ * value that it would silently change: NaN, infinities, functions, symbols, `Map`, `Set`, nesting deeper than
+ * `MAX_JSON_DEPTH` (which includes cycles), and, with `double`, an integer or a magnitude that a double cannot hold. -0
+ * becomes 0 with `double`. `undefined` stays `undefined`.
  */
 export function plainJson(value: unknown, at: string, numbers: Numbers): unknown {
   if (value === undefined) return undefined
@@ -63,14 +64,14 @@ export function plainJson(value: unknown, at: string, numbers: Numbers): unknown
 }
 
 /**
- * The same without a copy where the value is plain already, as most of what comes in is: a copy of thousands of fields costs milliseconds. For a value that
- * nobody changes meanwhile.
+ * `plainJson` that returns the value itself if it is already plain, because copying thousands of fields takes
+ * milliseconds. For values that are not modified afterwards.
  */
 export function asPlainJson(value: unknown, at: string, numbers: Numbers): unknown {
   return isPlain(value, 0) ? value : plainJson(value, at, numbers)
 }
 
-/** Whether a copy would be the same, whatever becomes of the numbers. */
+/** Whether a copy would be equal, with either kind of `Numbers`. */
 function isPlain(value: unknown, depth: number): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
   if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
@@ -81,7 +82,7 @@ function isPlain(value: unknown, depth: number): boolean {
     return true
   }
   if (Object.getPrototypeOf(value) !== Object.prototype) return false
-  // All of them are its own: the prototype has none that a loop sees.
+  // All fields are own ones: `Object.prototype` has no enumerable ones.
   for (const name in value) if (!isPlain(Reflect.get(value, name), depth + 1)) return false
   return true
 }
@@ -90,7 +91,7 @@ class Copier {
   readonly faults: { path: string; expected: string }[] = []
   readonly #at: string
   readonly #numbers: Numbers
-  /** The names and indices that lead to the value that is copied. */
+  /** Path of the current value. */
   readonly #path: (string | number)[] = []
 
   constructor(at: string, numbers: Numbers) {
@@ -103,10 +104,10 @@ class Copier {
     if (typeof value === 'number') return this.#number(value)
     if (typeof value === 'bigint') return this.#exact(String(value))
     if (value instanceof ExactNumber) return this.#exact(value.text)
-    if (typeof value !== 'object') return this.#refuse('a value that JSON can hold')
-    if (value instanceof Map || value instanceof Set) return this.#refuse('an object or array, not a Map or Set')
+    if (typeof value !== 'object') return this.#reject('a JSON value')
+    if (value instanceof Map || value instanceof Set) return this.#reject('an object or array, not a Map or Set')
     if ('toJSON' in value && typeof value.toJSON === 'function') return this.copy(value.toJSON())
-    if (this.#path.length === MAX_JSON_DEPTH) return this.#refuse(`no value nested deeper than ${MAX_JSON_DEPTH}`)
+    if (this.#path.length === MAX_JSON_DEPTH) return this.#reject(`at most ${MAX_JSON_DEPTH} levels of nesting`)
     if (Array.isArray(value)) return value.map((item, i) => this.#copyAt(i, item))
     const fields = Object.entries(value).filter(([, field]) => field !== undefined)
     return Object.fromEntries(fields.map(([name, field]) => [name, this.#copyAt(name, field)]))
@@ -121,17 +122,17 @@ class Copier {
   }
 
   #number(number: number): unknown {
-    if (!Number.isFinite(number)) return this.#refuse(`a number that JSON can hold, not ${number}`)
+    if (!Number.isFinite(number)) return this.#reject(`a finite number, not ${number}`)
     return this.#numbers === 'double' ? number + 0 : number // -0 + 0 is 0
   }
 
   #exact(text: string): unknown {
     if (this.#numbers === 'exact') return isDouble(text) ? Number(text) : new ExactNumber(text)
     const number = Number(text)
-    return isNear(text, number) ? number + 0 : this.#refuse('a number that a double (IEEE 754) can hold')
+    return isNear(text, number) ? number + 0 : this.#reject('a number that a double (IEEE 754) can hold')
   }
 
-  #refuse(expected: string): void {
+  #reject(expected: string): void {
     this.faults.push({ path: [this.#at, ...this.#path.map((step) => pointerPart(String(step)))].join('/'), expected })
   }
 }
@@ -141,26 +142,27 @@ function parse(text: string, maxDepth: number): unknown {
   if (depth > maxDepth) throw new NestedTooDeep()
   let value: unknown
   try {
-    value = JSON.parse(text) // also where it is parsed once more: marks would make JSON of some texts that are none
+    value = JSON.parse(text) // always: inserted markers would make some invalid texts valid
   } catch (error) {
-    if (nonFinite.length > 0) refuseNumbers(text, inexact.concat(nonFinite))
+    if (nonFinite.length > 0) rejectNumbers(text, inexact.concat(nonFinite))
     throw error
   }
   return inexact.length === 0 ? value : parseMarked(text, inexact)
 }
 
-/** Does nothing for a text that is not JSON for another reason too. */
-function refuseNumbers(text: string, numbers: readonly Range[]): void {
+/** Throws `invalid` if NaN and infinities are the only reason that the text is not JSON. */
+function rejectNumbers(text: string, numbers: readonly Range[]): void {
   const inOrder = numbers.toSorted(([a], [b]) => a - b)
   try {
     plainJson(parseMarked(text, inOrder), '', 'exact')
   } catch (error) {
-    const isOtherwiseJson = error instanceof RuncastError && !error.issues.some(({ path }) => path.includes(MARK)) // {NaN: NaN}
+    // A marker in a path was the name of a field, such as {NaN: NaN}.
+    const isOtherwiseJson = error instanceof RuncastError && !error.issues.some(({ path }) => path.includes(MARK))
     if (isOtherwiseJson || !(error instanceof RuncastError || error instanceof SyntaxError)) throw error
   }
 }
 
-/** Node 20 does not tell a reviver the text of a number: each of these is parsed as a text that nobody else can write. */
+/** Replaces these numbers by marked strings, because a reviver of Node 20 does not get the text of a number. */
 function parseMarked(text: string, numbers: readonly Range[]): unknown {
   const parts: string[] = []
   let from = 0
@@ -176,11 +178,11 @@ const MARK = crypto.randomUUID()
 
 type Range = readonly [start: number, end: number]
 
-/** The same value, with numbers for what was marked. */
+/** The value with numbers in place of marked strings. */
 function unmarked(value: unknown): unknown {
   if (typeof value === 'string') return value.startsWith(MARK) ? numberOf(value.slice(MARK.length)) : value
   if (typeof value !== 'object' || value === null) return value
-  const holder = value as Record<string, unknown> // also an array's indices are names
+  const holder = value as Record<string, unknown> // indices of an array are names too
   for (const name of Object.keys(holder)) {
     const inner = holder[name]
     if (typeof inner === 'string' ? inner.startsWith(MARK) : typeof inner === 'object') holder[name] = unmarked(inner)
@@ -196,8 +198,8 @@ const NON_FINITE = ['NaN', 'Infinity']
 const [QUOTE, BACKSLASH, MINUS, PLUS, DOT] = [0x22, 0x5c, 0x2d, 0x2b, 0x2e]
 
 /**
- * How deep a text nests, up to one more than `maxDepth`, and where it has numbers that a double would change, or that JSON lacks. A text that is not JSON gets
- * some answer.
+ * Depth of a JSON text, at most `maxDepth` + 1, and the ranges of its inexact and non-finite numbers. Undefined results
+ * for a text that is not JSON.
  */
 function scan(text: string, maxDepth: number): { depth: number; inexact: Range[]; nonFinite: Range[] } {
   const inexact: Range[] = []
@@ -247,11 +249,13 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
 }
 
-/** Up to 15 digits always come back from a double as they were (IEEE 754) where it is a normal one, as it is without a third digit of the exponent. */
+/**
+ * A double reproduces up to 15 digits (IEEE 754) if it is normal, which is certain without a three-digit exponent.
+ */
 const [MIN_LENGTH, PLAIN_LENGTH] = [5, 15]
 const LEAST_NORMAL = 2 ** -1022
 
-/** Whether a double has the value of a number's text, as JavaScript would write it. */
+/** Whether a double reproduces the number, compared as JavaScript writes it. */
 function isDouble(text: string): boolean {
   if (text.length < MIN_LENGTH) return true
   const isShort = text.length <= PLAIN_LENGTH
@@ -263,14 +267,16 @@ function isDouble(text: string): boolean {
   return written.digits === read.digits && (written.digits === '' || written.exponent === read.exponent)
 }
 
-/** Whether a double is what a reader of the text expects: fractions are rounded, integers are not, and nothing overflows or vanishes. */
+/**
+ * Whether a double is a fair reading of the text: fractions may be rounded, integers not; no overflow, no underflow.
+ */
 function isNear(text: string, number: number): boolean {
   const { digits, exponent } = decimalOf(text)
   if (digits === '') return true
   return Number.isFinite(number) && number !== 0 && digits.length > exponent
 }
 
-/** A number as 0.`digits` × 10^`exponent`, without zeros at either end of the digits. */
+/** A number as 0.`digits` × 10^`exponent`, without leading and trailing zeros. */
 interface Decimal {
   readonly digits: string
   readonly exponent: number

@@ -1,11 +1,11 @@
 import Type from 'typebox'
 
-/** Fields of both dialects: what a message about a new attempt says of the one that failed (`RetryNotice`). */
+/** Fields of both dialects about the failed attempt, in a message about the next one (`RetryNotice`). */
 export const RetryFields = {
-  max_attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'attempts of a round' })),
-  delay_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'how long the job waits before the next attempt' })),
-  error: Type.Optional(Type.String({ maxLength: 1000, description: 'what the attempt failed of' })),
+  max_attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'maximum attempts of a round' })),
+  delay_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'delay before the next attempt, in ms' })),
+  error: Type.Optional(Type.String({ maxLength: 1000, description: 'error of the failed attempt' })),
 }
 
-/** There where a job was cancelled whose processor did not obey: it was ended. */
+/** Present if the processor ignored the cancel and was ended by force. */
 export const Forced = Type.Optional(Type.Literal(true))

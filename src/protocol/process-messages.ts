@@ -8,35 +8,35 @@ import { STATUSES } from './status.js'
 const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Seconds = Type.Number({ minimum: 0 })
 
-/** Longest texts of a progress, in UTF-16 units. What is longer is shortened before it is published. */
+/** Maximum lengths of the texts of a progress, in UTF-16 units. Longer ones are cut before they are published. */
 export const MAX_TEXT = { detail: 1000, model: 200, phase: 64 } as const
 
-/** How far a process is: `current` of `total` steps; a solver run counts its percent. */
+/** Progress: `current` of `total` steps; for a run, percent of 100. */
 export const ProcessProgress = Type.Object({
   current: Type.Number({ minimum: 0 }),
-  total: Type.Union([Type.Number({ minimum: 0 }), Type.Null()], { description: 'null: not known' }),
+  total: Nullable(Type.Number({ minimum: 0 }), { description: 'null: unknown' }),
   detail: Type.String({ maxLength: MAX_TEXT.detail }),
-  model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the model that is measured' })),
-  phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the phase that is computed' })),
+  model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the measured language model' })),
+  phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the current phase' })),
 })
 export type ProcessProgress = Static<typeof ProcessProgress>
 
-/** The `processType` of a kind: `solver` for runs, otherwise usually the name of the kind. */
+/** `processType` of a kind: `solver` for runs, for others by default the name of the kind. */
 const ProcessType = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
 const Head = { process_id: JobId, process_type: ProcessType }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
-/** Fields of final messages: the last progress, and what the execution took. */
+/** Fields of final messages: the last progress, and statistics of the round. */
 const Last = {
   progress: Type.Optional(ProcessProgress),
-  attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'tries of this round' })),
-  duration_s: Type.Optional(Type.Number({ minimum: 0, description: 's from its first start to its end' })),
+  attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'attempts of this round' })),
+  duration_s: Type.Optional(Type.Number({ minimum: 0, description: 'seconds from the first start to the end of the round' })),
 }
 
 function message<const T extends string, P extends Record<string, Parameters<typeof Type.Array>[0]>>(type: T, fields: P) {
   return Type.Object({ type: Type.Literal(type), ...Head, ...fields, timestamp: Timestamp })
 }
 
-/** Process dialect, hub to client: the messages of the specification, and further ones of our own. Redis adds `seq`. */
+/** Process dialect, hub to client. Redis adds `seq`. */
 export const PROCESS_MESSAGES = {
   process_queued: message('process_queued', Why),
   process_started: message('process_started', Why),
@@ -53,7 +53,7 @@ export const PROCESS_MESSAGES = {
   process_failed: message('process_failed', {
     error: Type.String(),
     code: Type.Enum([...FAILURE_CODES]),
-    log_tail: Type.Optional(Type.String({ description: 'the last lines of the log of the job, where it has any' })),
+    log_tail: Type.Optional(Type.String({ description: 'the last lines of the log, if there are any' })),
     ...Last,
   }),
   process_cancelled: message('process_cancelled', { forced: Forced, ...Last }),
@@ -62,7 +62,7 @@ export const PROCESS_MESSAGES = {
 export type ProcessMessages = { [T in keyof typeof PROCESS_MESSAGES]: Static<(typeof PROCESS_MESSAGES)[T]> }
 export type ProcessMessage = ProcessMessages[keyof ProcessMessages]
 
-/** The last-known state of a process, whatever its kind. */
+/** The state of a job of any kind as a process. */
 export const ProcessView = Type.Object({
   ...Head,
   status: Type.Enum([...STATUSES]),
@@ -77,7 +77,7 @@ export const ProcessView = Type.Object({
 })
 export type ProcessView = Static<typeof ProcessView>
 
-/** Opens a user's socket: all active processes, with their positions, and some that have ended. */
+/** The first message of a user's socket: all active processes, and some that have ended. */
 export const ProcessList = Type.Object({
   type: Type.Literal('process_list'),
   processes: Type.Array(ProcessView),
@@ -87,7 +87,7 @@ export const ProcessList = Type.Object({
 })
 export type ProcessList = Static<typeof ProcessList>
 
-/** Opens one process: its state and position; `recovered`: exactly what was missed follows. */
+/** The answer to `subscribe`: state and position. `recovered`: exactly the missed messages follow. */
 export const ProcessSnapshot = Type.Object({
   type: Type.Literal('subscribed'),
   process_id: JobId,

@@ -8,22 +8,21 @@ import { STATUSES } from './status.js'
 export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
 export const Seconds = Type.Number({ minimum: 0 })
-/** Any text of 1 to 128 characters without control characters, and well-formed. */
+/** 1 to 128 characters, well-formed, without control characters. */
 export const MetricName = Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,128}$' })
-/** Longest texts of a message, in UTF-16 units. What is longer is shortened before it is published. */
+/** Maximum lengths of texts, in UTF-16 units. Longer ones are cut before they are published. */
 export const MAX_TEXT = { message: 1000, unit: 32 } as const
 
-/** Where a job was, last: rides on final messages, so that a bar can stop where the job stopped. */
+/** The last progress, in final messages, so that a progress bar stops where the job stopped. */
 const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }
-/** What the round took: tries, and seconds from its first start to its end (0 where it never began). */
+/** Attempts of the round, and seconds from its first start to its end (0 if it never started). */
 const StatsFields = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
 
 /**
- * Run dialect, hub to client, of one kind of job, which `idField` names in every message: the fields of the user's specification, and ours (`code`, the last
- * progress). `seq` is spliced in by Redis.
+ * Run dialect, hub to client, of one kind. `idField`: the field that holds the job id. Redis adds `seq`.
  */
 export function jobMessages<const F extends string, const P extends string>(idField: F, phases: readonly P[]) {
-  const head = { [idField]: JobId } as Record<F, typeof JobId> // the one field
+  const head = { [idField]: JobId } as Record<F, typeof JobId> // its only field
   return {
     progress: Type.Object({
       type: Type.Literal('progress'),
@@ -81,18 +80,18 @@ export function jobMessages<const F extends string, const P extends string>(idFi
   } as const
 }
 
-/** In their order. */
+/** The phases of a run, in order. */
 export const RUN_PHASES = ['meshing', 'solving', 'postprocessing'] as const
 
 export const RUN_MESSAGES = jobMessages('run_id', RUN_PHASES)
 
 export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN_MESSAGES)[T]> }
 
-/** What every snapshot says beside whose it is. */
+/** Fields of every snapshot, without the id. */
 export const SnapshotFields = {
   status: Type.Enum([...STATUSES]),
   attempt: Type.Integer({ minimum: 1 }),
-  stale: Type.Boolean({ description: 'whether a job that is computed has given no sign of life for too long' }),
+  stale: Type.Boolean({ description: 'whether the worker of an active job has sent no heartbeat for STALE_MS' }),
   percent: Nullable(Percent),
   phase: Nullable(Type.String()),
   message: Nullable(Type.String()),
@@ -108,6 +107,6 @@ export const SnapshotFields = {
   timestamp: Timestamp,
 }
 
-/** The snapshot that opens a socket: the whole state in one `status` message. It alone sets a client's position. */
+/** The snapshot of a run as one `status` message. Only a snapshot sets the position of a client. */
 export const RunSnapshot = Type.Object({ type: Type.Literal('status'), run_id: JobId, ...SnapshotFields })
 export type RunSnapshot = Static<typeof RunSnapshot>

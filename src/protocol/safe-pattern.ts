@@ -1,12 +1,15 @@
 import { isSafe } from 'redos-detector'
 import { isSchema } from './json-schema.js'
 
-/** Steps of the search for two ways to match the same text; a pattern that needs more is as good as unsafe. No time limit: the same answer on any machine. */
+/**
+ * Limits of the search for ambiguous matches; a pattern that needs more steps counts as unsafe. No time limit, so that
+ * the result is the same on every machine.
+ */
 const SEARCH = { maxSteps: 2000, timeout: Number.POSITIVE_INFINITY }
 
 /**
- * The patterns of a schema that may take more than linear time for a text that does not match them, since two of their parts can match the same characters, and
- * those that cannot be checked. Throws `SyntaxError` for one that is no regular expression.
+ * The patterns of a schema that may take more than linear time, because two of their parts can match the same
+ * characters, and those that cannot be checked. Throws `SyntaxError` for an invalid pattern.
  */
 export function unsafePatterns(schema: object): readonly string[] {
   return [...new Set(patternsIn(schema))].filter((pattern) => !isSafePattern(pattern))
@@ -26,6 +29,6 @@ function isSafePattern(pattern: string): boolean {
   try {
     return isSafe(expression, SEARCH).safe
   } catch {
-    return false // its parser does not know all of the language, such as named groups
+    return false // redos-detector cannot parse all patterns, such as named groups
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The life of a job, pure. Redis enforces it: `publish.lua` gets the sources of a transition from here.
+ * The state machine of a job. Redis enforces it: `publish.lua` gets the source states of a transition from here.
  *
- *            ┌──── hand-back ────┐                ┌─► completed
+ *            ┌──── returned ─────┐                ┌─► completed
  *   queued ──┴─► running ────────┴────────────────┼─► failed ─────┐ explicit retry:
  *     │ ▲         │  ▲   │  ▲   └─► cancelling ───┼─► cancelled ──┤ back to queued,
  *     │ │         ▼  │   ▼  │                     │               │ round + 1
@@ -15,7 +15,7 @@ export type Status = (typeof STATUSES)[number]
 export const FINAL_STATUSES = ['completed', 'failed', 'cancelled'] as const
 export type FinalStatus = (typeof FINAL_STATUSES)[number]
 
-/** From which states a job may enter each state. A new job is born `queued`; `completed` never leaves. */
+/** Source states of each state. A new job starts as `queued`; `completed` has no exit. */
 export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
   queued: ['running', 'failed', 'cancelled'],
   running: ['queued', 'retrying', 'paused'],
@@ -27,7 +27,7 @@ export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
   cancelled: ['queued', 'running', 'retrying', 'paused', 'cancelling'],
 }
 
-/** The moment that a state sets, the first time a round reaches it. */
+/** The timestamp that a state sets when a round first reaches it. */
 export const STAMPS: Readonly<Partial<Record<Status, 'started_at' | 'finished_at'>>> = {
   running: 'started_at',
   completed: 'finished_at',
@@ -43,12 +43,12 @@ export function isFinal(status: Status): status is FinalStatus {
   return (FINAL_STATUSES as readonly string[]).includes(status)
 }
 
-/** Whether a worker computes a job in this state. */
+/** Whether a worker computes the job in this state. */
 export function isComputed(status: Status): boolean {
   return status === 'running' || status === 'cancelling'
 }
 
-/** Whether the machine has this edge. Leaving a final state is an explicit retry and opens a new round. */
+/** Whether the transition exists. Leaving a final state is an explicit retry and opens a new round. */
 export function mayEnter(from: Status, to: Status): boolean {
   return SOURCES[to].includes(from)
 }

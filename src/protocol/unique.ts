@@ -1,6 +1,6 @@
 import { stringifyJson } from './json.js'
 
-/** Whether no two values of JSON are equal: numbers by their value, objects whatever the order of their fields. Ends at the first that repeats. */
+/** Whether no two JSON values are equal, regardless of the order of fields. Stops at the first duplicate. */
 export function isUnique(values: readonly unknown[]): boolean {
   const simple = new Set<unknown>()
   const texts = new Set<string>()

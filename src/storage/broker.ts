@@ -127,7 +127,7 @@ export interface BrokerLimits {
   readonly activeTtlMs: number
   readonly finalTtlMs: number
   /** How long a child job is kept after its parent has used its result. */
-  readonly evaluationTtlMs: number
+  readonly childTtlMs: number
 }
 
 export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
@@ -138,5 +138,5 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   staleMs: 30_000,
   activeTtlMs: 7 * 24 * 3600 * 1000,
   finalTtlMs: 24 * 3600 * 1000,
-  evaluationTtlMs: 600_000,
+  childTtlMs: 600_000,
 }

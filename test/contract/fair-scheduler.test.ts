@@ -104,7 +104,7 @@ t.test('[QUOTA-3] parts of a job are not among the waiting of their owner', asyn
 t.test('[QUOTA-4] the memory that jobs take counts until they expire, also that of parts', async (t) => {
   const prefix = `test-${randomUUID()}`
   const gate = open(t, { maxBytesPerUser: 50_000 }, prefix)
-  const backend = openRedis(t, redis.url, { finalTtlMs: 60_000, evaluationTtlMs: 1500 }, prefix)
+  const backend = openRedis(t, redis.url, { finalTtlMs: 60_000, childTtlMs: 1500 }, prefix)
   const create = (id: string, owner = 'a') =>
     TestJob.create(backend, { id, owner, input: JSON.stringify({ id, text: 'x'.repeat(20_000) }) })
   await create('a-1')

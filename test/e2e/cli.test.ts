@@ -85,7 +85,7 @@ t.test('cancel ends a job; who watches it hears of it', async (t) => {
   t.match(await cli(t, ['cancel', 'long']), { code: 0, stdout: /^cancell(ing|ed)\n$/, stderr: '' })
   t.match(await watch.ended, { code: 3, stdout: /\nCancelled\.\n$/ })
   const again = await cli(t, ['cancel', 'long'])
-  t.same(again, { code: 4, stdout: '', stderr: 'runcast: already_final: The job has ended already.\n' })
+  t.same(again, { code: 4, stdout: '', stderr: 'runcast: already_final: The job has already ended.\n' })
 })
 
 t.test('watch --json writes each message as it came', async (t) => {
@@ -152,7 +152,7 @@ t.test('what the hub refuses, or that there is none, is one line and exit code 4
   const cases: [args: string[], line: RegExp, env?: Record<string, string>][] = [
     [['watch', 'nothing'], /^runcast: not_found: There is no such job\.\n$/],
     [['cancel', 'nothing'], /^runcast: not_found: There is no such job\.\n$/],
-    [['watch', 'good'], /^runcast: unauthenticated: A valid token is needed\.\n$/, { RUNCAST_TOKEN: 'none' }],
+    [['watch', 'good'], /^runcast: unauthenticated: A valid token is required\.\n$/, { RUNCAST_TOKEN: 'none' }],
     [['watch', 'good', '--token', h.token('bob')], /^runcast: not_found/],
     [['watch', 'good'], /^runcast: http:\/\/127\.0\.0\.1:2 cannot be reached: ECONNREFUSED\n$/, { RUNCAST_URL: 'http://127.0.0.1:2' }],
     [['submit', 'run'], /^runcast: invalid: The request is not valid\. \/input\/\S+: expected [^\n]+\n$/],

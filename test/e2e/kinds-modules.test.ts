@@ -42,7 +42,7 @@ t.test('[KIND-7] a module that cannot be imported, or defines nothing, is one li
     [broken, /^KINDS_MODULES: .*broken\.mjs cannot be imported: Unexpected [^\n]*\n$/],
     [wrong, /^KINDS_MODULES: .*wrong\.mjs cannot be imported: defineKind: name: expected [^\n]*\n$/],
     [`${MODULES.example},${idle}`, `KINDS_MODULES: ${idle} defines no kind of job.\n`],
-    [',', 'The settings are not valid:\n  KINDS_MODULES: expected paths, with commas between\n'],
+    [',', 'The settings are not valid:\n  KINDS_MODULES: expected paths, separated by commas\n'],
   ]
   const env = { REDIS_URL: 'redis://127.0.0.1:1', JWT_SECRET: SECRET }
   for (const main of ['hub', 'worker', 'npm start'] as const) {

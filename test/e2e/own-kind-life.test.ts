@@ -69,9 +69,9 @@ t.test('[KIND-4] [TIMEOUT-1] its time is the kind’s own, unless the submit say
   const stack = await startOwnStack(t, { modules: MODULES.tests, kinds: 'brief' })
   const tab = await stack.connect('/ws')
   await stack.call('POST', '/api/processes', { process_type: 'brief', input: {} })
-  t.match(await tab.next('process_failed'), { code: 'timeout', error: 'The job took longer than its 1 s.' })
+  t.match(await tab.next('process_failed'), { code: 'timeout', error: 'The job exceeded its time limit of 1 s.' })
   await stack.call('POST', '/api/processes', { process_type: 'brief', job_timeout_s: 2, input: {} })
-  t.match(await tab.next('process_failed'), { code: 'timeout', error: 'The job took longer than its 2 s.' })
+  t.match(await tab.next('process_failed'), { code: 'timeout', error: 'The job exceeded its time limit of 2 s.' })
 })
 
 t.test('[KIND-4] [QUOTA-1] a worker takes as many as the kind says, and a user as many as the quota', async (t) => {

@@ -143,7 +143,7 @@ t.test('[CLAIM-1] only a worker may claim; whatever is no claim or post is told 
   const body = JSON.stringify({ round, token, n: 1, events: [metric(1), metric(2)] }).replace('"value":2', '"value":NaN')
   t.match(await h.call('POST', `/api/v2/jobs/${id}/events`, { token: workerToken(), body }), {
     status: 422,
-    body: { error: 'invalid', detail: [{ path: '/events/1/value', expected: 'a number that JSON can hold, not NaN' }] },
+    body: { error: 'invalid', detail: [{ path: '/events/1/value', expected: 'a finite number, not NaN' }] },
   })
   t.match(await worker.post([{ type: 'cancelled' }]), { status: 422, body: { message: /was not cancelled/ } })
   const unknown = { round: 1, token: 1, n: 1, events: [] }

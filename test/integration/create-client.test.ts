@@ -207,7 +207,7 @@ for (const over of OVER) {
     const unknown = { delay: 1, priority: 1 } as object
     await t.rejects(client.submit('run', INPUT, unknown), refusal('invalid', '/delay', '/priority'))
     await t.rejects(client.submit('run', INPUT, unknown), {
-      message: 'unknown option delay, priority: there are id, timeoutMs, solver, idempotencyKey',
+      message: 'unknown option delay, priority: expected one of id, timeoutMs, solver, idempotencyKey',
     })
     await t.rejects(client.list({ limit: 0 }), refusal('invalid', '/limit'))
     await t.rejects(client.list({ cursor: 'x' }), refusal('invalid', '/cursor'))

@@ -173,7 +173,7 @@ t.test('[OPS-3] a node that stops closes its sockets with 1012; those of another
   const elsewhere = await h.connect(id, { node: 1 })
   for (const client of [watching, elsewhere]) await client.next('status')
   await Promise.all([h.nodes[0]?.hub.close(), watching.closed])
-  for (const client of [watching, anonymous]) t.same(await client.closed, { code: 1012, reason: 'This server is stopping; connect again.' })
+  for (const client of [watching, anonymous]) t.same(await client.closed, { code: 1012, reason: 'This server is stopping; reconnect.' })
   await t.rejects(fetch(`${h.nodes[0]?.http}/livez`), 'nobody is there any more')
   job.metric('after_all', 1, '1')
   t.match(await elsewhere.next(), { type: 'metric_update', metric_name: 'after_all' })

@@ -52,7 +52,7 @@ t.test('[OPS-1] [CODE-3] a Redis without memory: reads go on, writes are overloa
   t.match(await h.call('GET', `/api/v2/runs/${id}`), { status: 200, body: { status: 'queued' } })
   await admin.config('SET', 'maxmemory', '0')
   await isBack(h)
-  t.same(changes(h), ['Redis is out of memory and takes no writes (OOM)', 'Redis accepts writes again'], 'one line for each change')
+  t.same(changes(h), ['Redis is out of memory and rejects writes (OOM)', 'Redis accepts writes again'], 'one line for each change')
   t.same(h.faults, [])
 })
 
@@ -192,7 +192,7 @@ t.test('[QUOTA-4] a Redis that denies MEMORY costs no request: jobs go on uncoun
   const submit = () => h.call('POST', '/api/v2/runs', SUBMIT)
   t.same([(await submit()).status, (await submit()).status], [202, 202])
   t.match(await readyz(h), { status: 200, body: { writable: true } })
-  t.match(changes(h), [/^Redis does not let this server/])
+  t.match(changes(h), [/^Redis denies this server/])
   t.same(h.faults, [])
 })
 

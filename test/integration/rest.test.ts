@@ -126,7 +126,7 @@ t.test('the life of a run', async (t) => {
       body: { run_id: id, status: 'cancelling' },
     })
     await eventually(async () => (await h.call('GET', `/api/v2/runs/${id}`)).body.status === 'cancelled')
-    const final = { status: 409, body: { error: 'already_final', message: 'The job has ended already.', detail: [] } }
+    const final = { status: 409, body: { error: 'already_final', message: 'The job has already ended.', detail: [] } }
     t.same(answerOf(await h.call('POST', `/api/v2/runs/${id}/cancel`)), final)
   })
 
@@ -160,7 +160,7 @@ t.test('[JOB-4] input that is not valid: 422 with the path of each faulty field 
   const h = await startHarness(t, { processor: null })
   const input = (change: object) => ({ input: { ...HORN, ...change } })
   const without = (field: string) => ({ input: Object.fromEntries(Object.entries(HORN).filter(([name]) => name !== field)) })
-  const absent = 'to be absent: there is no such field'
+  const absent = 'to be absent (unknown property)'
   const cases: [name: string, body: unknown, faults: Record<string, string | RegExp>][] = [
     ['an unknown material', input({ material: 'cheese' }), { '/input/material': 'one of ti-6al-4v, al-7075-t6, steel-d2' }],
     ['an unknown profile', input({ profile: 'round' }), { '/input/profile': 'one of uniform, stepped, exponential' }],

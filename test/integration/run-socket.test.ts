@@ -204,7 +204,7 @@ t.test('a run on a stage', async (t) => {
         late.send({ type: 'ping' })
         t.same(await late.next(), { type: 'pong' })
         late.send({ type: 'cancel' })
-        t.match(await late.next(), { type: 'refused', request: 'cancel', code: 'already_final', message: 'The job has ended already.' })
+        t.match(await late.next(), { type: 'refused', request: 'cancel', code: 'already_final', message: 'The job has already ended.' })
         assertShapes(t, late.messages)
       }
       log.send({ type: 'ping' })

@@ -26,7 +26,7 @@ t.test('[TIMEOUT-1] a job that takes longer than it may fails with that code, on
     played.progress({ percent: 7, phase: 'solving', message: '7' })
     t.match(await client.next('error'), {
       code: 'timeout',
-      error: 'The job took longer than its 3 s.',
+      error: 'The job exceeded its time limit of 3 s.',
       solver_log_tail: 'still at it',
       percent: 7,
       attempts: 1,
@@ -52,7 +52,7 @@ t.test('[TIMEOUT-1] one whose worker is frozen is ended by the sweeper', async (
   const client = await h.connect((await post(h, { run_id: 'long', job_timeout_s: 3 })).body.run_id)
   await client.next('progress')
   worker.kill('SIGSTOP')
-  t.match(await client.next('error'), { code: 'timeout', error: 'The job took longer than its 3 s.' })
+  t.match(await client.next('error'), { code: 'timeout', error: 'The job exceeded its time limit of 3 s.' })
   worker.kill('SIGCONT')
 })
 

@@ -10,7 +10,7 @@ const types = Object.keys(CLIENT_MESSAGES)
 /** Decodes, and sees to it that the answer is a message of the table or a breach that a client can be told of. */
 function decoded(text: string) {
   const message = decodeClientMessage(text)
-  if (message.type === 'breach') {
+  if (message.type === 'violation') {
     ok(message.reason.length > 0 && message.reason.length < 1000, message.reason)
     ok(message.request === null || message.request.length <= 64)
     JSON.stringify(message)
@@ -38,7 +38,7 @@ t.test('[MSG-5] any JSON is a message or a breach', async (t) => {
 
 t.test('[MSG-5] any object with a type is a message or a breach that names the type', async (t) => {
   const type = fc.oneof(
-    fc.constantFrom(...types, 'breach', '__proto__', 'constructor', 'toString', 'x'.repeat(70)),
+    fc.constantFrom(...types, 'violation', '__proto__', 'constructor', 'toString', 'x'.repeat(70)),
     fc.string({ unit: 'binary' }),
   )
   const field = fc.constantFrom('token', 'type', '__proto__', 'id')
@@ -47,7 +47,7 @@ t.test('[MSG-5] any object with a type is a message or a breach that names the t
     .map(([rest, name]) => ({ ...rest, type: name }))
   const property = fc.property(object, (value) => {
     const message = decoded(JSON.stringify(value))
-    if (message.type === 'breach') deepEqual(message.request, value.type.slice(0, 64))
+    if (message.type === 'violation') deepEqual(message.request, value.type.slice(0, 64))
     else deepEqual(JSON.stringify(message), JSON.stringify(value))
   })
   await check(t, 'codec-typed', property, 3000)

@@ -1,4 +1,4 @@
-import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
+import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
 import { advance, type JobState } from '../../src/core/job-state.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
 import type { Broker, BrokerLimits, BrokerListener, Heartbeats, Reading, Refused, WriteRefusal, Written } from '../../src/storage/broker.js'
@@ -134,7 +134,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     const { status, round, seq } = job.state
     if (writer.round !== round) return { ok: false, reason: 'stale_round', status }
     if (writer.token < job.writer.token) return { ok: false, reason: 'stale_writer', status }
-    if (writer.token === job.writer.token && job.writer.n >= GIVEN_UP) return { ok: false, reason: 'stale_write', status }
+    if (writer.token === job.writer.token && job.writer.n >= FENCED_FROM) return { ok: false, reason: 'stale_write', status }
     if (isFinal(status)) return { ok: false, reason: 'final', status }
     if (alive) job.beatAt = performance.now()
     return { ok: true, seq, status }

@@ -15,7 +15,7 @@ export const MODULES = {
 }
 
 export interface OwnStackOptions {
-  /** Paths, with commas between. */
+  /** Paths, separated by commas. */
   readonly modules: string
   /** Kinds that the worker takes; without it all that are known. */
   readonly kinds?: string

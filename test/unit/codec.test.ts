@@ -47,32 +47,36 @@ t.test('[MSG-1] [MSG-2] [MSG-3] what a client may say is read; fields beyond are
 
 t.test('[MSG-5] everything else is a breach that says what was wrong and names the type as far as it could be read', async (t) => {
   const cases: [text: string, request: string | null, reason: string][] = [
-    ['', null, 'A message is a JSON object.'],
-    ['ping', null, 'A message is a JSON object.'],
-    ['{"type":"ping"', null, 'A message is a JSON object.'],
-    ['[]', null, 'A message is a JSON object.'],
-    ['5', null, 'A message is a JSON object.'],
-    ['null', null, 'A message is a JSON object.'],
-    ['{}', null, 'A message has a field "type" with a text.'],
-    ['{"type":null}', null, 'A message has a field "type" with a text.'],
-    ['{"type":["ping"]}', null, 'A message has a field "type" with a text.'],
-    ['{"type":"Ping"}', 'Ping', 'There is no message of type "Ping"; known are ping, auth, cancel.'],
-    ['{"type":"toString"}', 'toString', 'There is no message of type "toString"; known are ping, auth, cancel.'],
-    ['{"type":"__proto__"}', '__proto__', 'There is no message of type "__proto__"; known are ping, auth, cancel.'],
-    ['{"type":""}', '', 'There is no message of type ""; known are ping, auth, cancel.'],
-    ['{"type":"a\\"b\\n"}', 'a"b\n', 'There is no message of type "a\\"b\\n"; known are ping, auth, cancel.'],
+    ['', null, 'A message must be a JSON object.'],
+    ['ping', null, 'A message must be a JSON object.'],
+    ['{"type":"ping"', null, 'A message must be a JSON object.'],
+    ['[]', null, 'A message must be a JSON object.'],
+    ['5', null, 'A message must be a JSON object.'],
+    ['null', null, 'A message must be a JSON object.'],
+    ['{}', null, 'A message must have a string field "type".'],
+    ['{"type":null}', null, 'A message must have a string field "type".'],
+    ['{"type":["ping"]}', null, 'A message must have a string field "type".'],
+    ['{"type":"Ping"}', 'Ping', 'Unknown message type "Ping": expected one of ping, auth, cancel.'],
+    ['{"type":"toString"}', 'toString', 'Unknown message type "toString": expected one of ping, auth, cancel.'],
+    ['{"type":"__proto__"}', '__proto__', 'Unknown message type "__proto__": expected one of ping, auth, cancel.'],
+    ['{"type":""}', '', 'Unknown message type "": expected one of ping, auth, cancel.'],
+    ['{"type":"a\\"b\\n"}', 'a"b\n', 'Unknown message type "a\\"b\\n": expected one of ping, auth, cancel.'],
   ]
   const long = 'x'.repeat(5000)
-  t.match(decodeClientMessage(`{"type":"${long}"}`), { type: 'breach', request: 'x'.repeat(64) })
+  t.match(decodeClientMessage(`{"type":"${long}"}`), { type: 'violation', request: 'x'.repeat(64) })
   t.notMatch(decodeClientMessage(`{"type":"${long}"}`), { reason: 'x'.repeat(65) }, 'what is long is not thrown back')
-  for (const [text, request, reason] of cases) t.same(decodeClientMessage(text, JOB), { type: 'breach', request, reason }, text)
+  for (const [text, request, reason] of cases) t.same(decodeClientMessage(text, JOB), { type: 'violation', request, reason }, text)
   for (const token of [undefined, 5, null, '', ['x'], 'x'.repeat(16_385)]) {
     const breach = decodeClientMessage(JSON.stringify({ type: 'auth', token }))
-    t.match(breach, { type: 'breach', request: 'auth', reason: /token/ }, String(token).slice(0, 20))
+    t.match(breach, { type: 'violation', request: 'auth', reason: /token/ }, String(token).slice(0, 20))
     if (typeof token === 'string' && token !== '') t.notMatch(breach, { reason: token }, '[CODE-2] the token is not repeated')
   }
   for (const type of Object.keys(RUN_MESSAGES))
-    t.match(decodeClientMessage(JSON.stringify({ type })), { type: 'breach', request: type }, 'what the hub says is for no client to say')
+    t.match(
+      decodeClientMessage(JSON.stringify({ type })),
+      { type: 'violation', request: type },
+      'what the hub says is for no client to say',
+    )
 })
 
 t.test('[MSG-5] whatever comes in, reading does not throw, and a breach is small', async (t) => {
@@ -90,7 +94,7 @@ t.test('[MSG-5] whatever comes in, reading does not throw, and a breach is small
   )
   const property = fc.property(anything, (text) => {
     const message = decodeClientMessage(text)
-    if (message.type !== 'breach') return true
+    if (message.type !== 'violation') return true
     return Buffer.byteLength(JSON.stringify(message satisfies Violation)) < 2000 && (message.request?.length ?? 0) <= 64
   })
   t.doesNotThrow(() => fc.assert(property, { numRuns: 2000 }))

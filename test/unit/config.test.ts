@@ -48,7 +48,7 @@ t.test('each kind of fault is told with what is expected', async (t) => {
     READY_NEEDS_WORKER: ['true', '1'].map((value) => [value, 'one of yes, no']),
     WORKER_KINDS: ['solver', 'run,', ',', 'run;benchmark'].map((value) => [
       value,
-      'one or more of run, optimization, benchmark, with commas between them',
+      'one or more of run, optimization, benchmark, separated by commas',
     ]),
     HOST: [['a b', 'an address or host name']],
     REDIS_URL: ['localhost:6379', 'http://localhost', 'redis://', 'redis://a b', 'redis://a/b', 'redis://a/1/2'].map((value) => [
@@ -61,9 +61,9 @@ t.test('each kind of fault is told with what is expected', async (t) => {
     AUTH_COOKIE: [['a b', 'a name of A-Z a-z 0-9 _ . -']],
     ALLOWED_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://App.example', 'https://a.example,', 'null'].map((value) => [
       value,
-      'origins such as https://app.example, with commas between',
+      'origins such as https://app.example, separated by commas',
     ]),
-    TRUSTED_PROXIES: [['loadbalancer', 'addresses or networks such as 10.0.0.0/8, with commas between']],
+    TRUSTED_PROXIES: [['loadbalancer', 'addresses or networks such as 10.0.0.0/8, separated by commas']],
     MAX_INBOUND_BYTES: [['1023', 'an integer from 1024 to 16777216']],
   }
   for (const [name, cases] of Object.entries(faults)) {

@@ -70,7 +70,7 @@ t.test('[KIND-6] two kinds of a hub or worker have no name in common, and none t
   const cases: [changed: object, message: RegExp][] = [
     ...['first', 'run', 'solver', 'benchmark', 'active', 'ended', 'count', 'live'].map((name): [object, RegExp] => [
       { name },
-      new RegExp(`^name: ${name} is taken by another kind of job, or reserved$`),
+      new RegExp(`^name: ${name} is used by another kind or reserved: choose another$`),
     ]),
     [{ processType: 'solver' }, /^processType: solver is taken/],
     ...['firsts', 'runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ path }, /^path: \w+ is taken/]),

@@ -56,7 +56,7 @@ t.test('[JOB-4] nesting deeper than 64 is refused, by one parser for all that co
   t.ok(parseJson(`["${'['.repeat(100)}"]`), 'a text is not nested')
   for (const depth of [65, 3000, 30_000]) {
     t.throws(() => parseJson(nested(depth)), { message: 'nested deeper than 64' }, `${depth}`)
-    t.same(decodeClientMessage(nested(depth)), { type: 'breach', request: null, reason: 'The message is nested deeper than 64.' })
+    t.same(decodeClientMessage(nested(depth)), { type: 'violation', request: null, reason: 'The message is nested deeper than 64.' })
   }
   const circle: unknown[] = []
   circle.push(circle)
@@ -91,7 +91,7 @@ t.test('[JOB-4] what JSON cannot hold is refused with its path, not changed', as
 
 t.test('[JOB-4] NaN and infinities in a text are refused with their paths', async (t) => {
   const text = '{"events":[{"value":NaN,"text":"NaN, \\"Infinity"},{"value":-Infinity},1e400],"a/b":Infinity}'
-  const said = (name: string) => `a number that JSON can hold, not ${name}`
+  const said = (name: string) => `a finite number, not ${name}`
   const faults = [
     { path: '/events/0/value', expected: said('NaN') },
     { path: '/events/1/value', expected: said('-Infinity') },
@@ -105,7 +105,7 @@ t.test('[JOB-4] NaN and infinities in a text are refused with their paths', asyn
     t.throws(() => parseJson(broken), SyntaxError, broken)
   const many = '\\"'.repeat(500_000)
   t.throws(() => parseJson(`[NaN,"${many}`), SyntaxError, 'in linear time')
-  t.match(decodeClientMessage('{"type":NaN}'), { type: 'breach', request: null })
+  t.match(decodeClientMessage('{"type":NaN}'), { type: 'violation', request: null })
 })
 
 t.test('[JOB-4] a typed input refuses what a double cannot hold, and rounds fractions', async (t) => {

@@ -79,9 +79,9 @@ t.test('[BENCH-1] what is wrong with the file is told with path and expectation,
 t.test('[BENCH-1] names that mean two things are faults, and so is a key variable that is not set', async (t) => {
   const twice = { ...PROVIDER, models: [MODEL, { ...MODEL }] }
   t.same(faultsOf(fileOf(t, { providers: [twice, PROVIDER, { ...PROVIDER, name: 'local' }] })), [
-    '/providers/0/models/1/name: expected a name that no other model of this provider has',
-    '/providers/1/name: expected a name that no other provider has, and not local',
-    '/providers/2/name: expected a name that no other provider has, and not local',
+    '/providers/0/models/1/name: expected a unique name within the provider, not org/large-1',
+    '/providers/1/name: expected a unique name other than local, not acme',
+    '/providers/2/name: expected a unique name other than local, not local',
   ])
   const path = fileOf(t, { providers: [PROVIDER] })
   for (const env of [{}, { ACME_KEY: '' }])

@@ -149,7 +149,7 @@ t.test('[REPORT-3] what JSON would lose is refused with path and value, what it 
     [{ a: Float64Array.of(1) }, 'v: /a: an object of the type Float64Array is not a JSON value'],
     [{ d: new Date(Number.NaN) }, 'v: /d: an invalid Date is not a JSON value'],
     [{ p: Promise.resolve() }, 'v: /p: an object of the type Promise is not a JSON value'],
-    [loop, 'v: /0: a reference to an object around it is not a JSON value'],
+    [loop, 'v: /0: a circular reference is not a JSON value'],
   ]
   for (const [value, message] of refused) t.throws(() => jsonValueOf(value, 'v'), { name: 'TypeError', message })
   t.throws(() => jsonValueOf(deep, 'v'), { message: /nested deeper than 512 levels/ })

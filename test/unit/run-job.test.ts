@@ -106,7 +106,7 @@ t.test('[REPORT-3] a value that JSON cannot hold fails the job with path and val
   loop.again = { loop }
   const cases: [value: Record<string, unknown>, text: string][] = [
     [{ b: 10n }, 'result: /b: 10n is not a JSON value'],
-    [loop, 'result: /again/loop: a reference to an object around it is not a JSON value'],
+    [loop, 'result: /again/loop: a circular reference is not a JSON value'],
     [{ list: [1, Number.NaN] }, 'result: /list/1: NaN is not a JSON value'],
   ]
   for (const [value, text] of cases) {

@@ -172,11 +172,7 @@ t.test('[SSE-4] a heartbeat is an event that a page sees, and a sign of life onc
 t.test('[SSE-5] a close says why and whether to come back, then the stream ends and nothing follows', async (t) => {
   const { open } = await startServer(t)
   const cases = [
-    [
-      'restart',
-      undefined,
-      { type: 'close', code: 1012, name: 'restart', reason: 'This server is stopping; connect again.', reconnect: true },
-    ],
+    ['restart', undefined, { type: 'close', code: 1012, name: 'restart', reason: 'This server is stopping; reconnect.', reconnect: true }],
     ['expired', 'Zu spät.', { type: 'close', code: 4001, name: 'expired', reason: 'Zu spät.', reconnect: false }],
   ] as const
   for (const [code, detail, said] of cases) {

@@ -223,7 +223,7 @@ t.test('an end says why', async (t) => {
   t.equal(errorOf({}, { at: 'missing' }), 'The queue has lost this job.')
   t.equal(errorOf({ silent: 1e6 }, { at: 'active', isLocked: false }, 1e6), 'The worker was lost.')
   t.equal(errorOf({ silent: 1e6, attempt: 3 }, { at: 'waiting' }), 'The worker was lost in attempt 3 of 3.')
-  t.equal(errorOf({ started: 1e6 }, { at: 'waiting' }), 'The job took longer than its 60 s.')
+  t.equal(errorOf({ started: 1e6 }, { at: 'waiting' }), 'The job exceeded its time limit of 60 s.')
 })
 
 t.test('where a round stands: unknown, active, over', async (t) => {

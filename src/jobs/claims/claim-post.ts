@@ -1,5 +1,5 @@
 import { secondsBetween } from '../../core/elapsed.js'
-import { GIVEN_UP, type JobEvent, type Writer } from '../../core/entry.js'
+import { FENCED_FROM, type JobEvent, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import { queueOf } from '../../core/kind.js'
 import { storeClock } from '../../core/store-clock.js'
@@ -123,7 +123,7 @@ async function committed(ports: ClaimPorts, { claim, writer }: Writing, end: Cla
   await finishRound(ports, claim)
   const state = (await ports.broker.read(claim.id))?.state
   // The process that gives up a worker ends its attempt on its behalf.
-  if (state?.round !== claim.round || state.token !== claim.token || state.n >= GIVEN_UP) return null
+  if (state?.round !== claim.round || state.token !== claim.token || state.n >= FENCED_FROM) return null
   const isDone = isFinal(state.status) || (state.status === waitingAfter(end) && state.n === writer.n)
   return isDone ? endedNow(ports, claim) : null
 }
@@ -160,7 +160,7 @@ async function refused(ports: ClaimPorts, writing: Writing, { reason, text, inde
     throw new RuncastError('invalid', { message: text, issues: faultsAt(added, 'a metric that the job has') })
   }
   const { lock } = record
-  const isLate = reason === 'stale_write' && ((await ports.broker.read(claim.id))?.state.n ?? GIVEN_UP) < GIVEN_UP
+  const isLate = reason === 'stale_write' && ((await ports.broker.read(claim.id))?.state.n ?? FENCED_FROM) < FENCED_FROM
   if (!isLate) await dropLease(ports, claim, lock)
   return null
 }

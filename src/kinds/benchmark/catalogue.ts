@@ -1,7 +1,7 @@
 import type { Model } from './model.js'
 import { LOCAL_MODEL, LOCAL_PROVIDER, modelId, type Provider } from './provider.js'
 
-/** The models that benchmarks may name: the built-in one, then those of the providers in the order of the file. No address and no key is in it. */
+/** The models that benchmarks can name: the built-in one, then those of the providers. Without addresses and keys. */
 export function catalogueOf(providers: readonly Provider[]): readonly Model[] {
   const all = [{ name: LOCAL_PROVIDER, models: [LOCAL_MODEL] }, ...providers]
   return all.flatMap(({ name: provider, models }) =>

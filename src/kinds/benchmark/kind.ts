@@ -7,12 +7,17 @@ import { BenchmarkResult, BenchmarkSummary } from './result.js'
 import { benchmarkTable } from './table.js'
 
 const settings = {
-  PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks may name.', '', /^.+$/, 'a path'),
-  BENCHMARK_CONCURRENCY: integer('Benchmarks that one worker process runs at a time; two at once measure each other.', 1, 1, 64),
-  BENCHMARK_TIMEOUT_S: integer('The same for a benchmark.', 14_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+  PROVIDERS_FILE: text('JSON file with the OpenAI-compatible endpoints that benchmarks can name.', '', /^.+$/, 'a path'),
+  BENCHMARK_CONCURRENCY: integer('Concurrent benchmarks per worker process; more than one distort the results of each other.', 1, 1, 64),
+  BENCHMARK_TIMEOUT_S: integer(
+    'Default time limit of a benchmark, from its first start, over all attempts.',
+    14_400,
+    MIN_TIMEOUT_S,
+    MAX_TIMEOUT_S,
+  ),
 }
 
-/** A measurement of language models over HTTP. */
+/** Measures language models over HTTP. */
 export const benchmarkKind = kindOf({
   name: 'benchmark',
   dialect: 'process',

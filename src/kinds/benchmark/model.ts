@@ -1,20 +1,20 @@
 import Type, { type Static } from 'typebox'
 
-const Price = (of: string) => Type.Optional(Type.Number({ minimum: 0, description: `of a million ${of} tokens` }))
+const Price = (of: string) => Type.Optional(Type.Number({ minimum: 0, description: `price of a million ${of} tokens` }))
 
-/** A language model that a benchmark may name, as `GET /api/models` lists it. */
+/** A language model that benchmarks can name, as listed by `GET /api/models`. */
 export const Model = Type.Object({
-  id: Type.String({ description: '`<provider>/<name>`: what a benchmark names' }),
+  id: Type.String({ description: '`<provider>/<name>`: the id for benchmarks' }),
   provider: Type.String(),
   name: Type.String(),
   context_window: Type.Integer({ description: 'tokens of prompt and answer together' }),
   price_per_million_input: Price('prompt'),
   price_per_million_output: Price('answer'),
-  description: Type.String({ description: 'what kind of model it is' }),
+  description: Type.String({ description: 'description of the model' }),
 })
 export type Model = Static<typeof Model>
 
-/** Faults of a benchmark that names models which are not configured; `path` is where the list of them stands. */
+/** Faults of models that are not configured. `path`: JSON Pointer of the list. */
 export function modelFaults(
   models: readonly string[],
   known: readonly Pick<Model, 'id'>[],

@@ -3,9 +3,10 @@ import { Compile } from 'typebox/compile'
 import { Nullable } from '../../protocol/json-schema.js'
 
 /**
- * Why a single request failed. `timeout`: it was not done within `timeout_s`. `rate_limited`: 429. `unauthorized`: 401. `forbidden`: 403. `not_found`: 404.
- * `rejected`: any other 4xx. `server_error`: 5xx. `unreachable`: no answer at all. `stream_cut`: the stream ended before the answer did. `stream_error`: the endpoint
- * reported an error in the stream. `empty`: an answer without a token. `bad_answer`: nothing that could be read.
+ * Why a request failed. `timeout`: not complete within `timeout_s`. `rate_limited`: 429. `unauthorized`: 401.
+ * `forbidden`: 403. `not_found`: 404. `rejected`: any other 4xx. `server_error`: 5xx. `unreachable`: no response.
+ * `stream_cut`: the stream ended too early. `stream_error`: the endpoint reported an error in the stream. `empty`: no
+ * token. `bad_answer`: the response cannot be parsed.
  */
 export const REQUEST_FAILURES = [
   'timeout',
@@ -27,7 +28,10 @@ const Count = Type.Integer({ minimum: 0 })
 const Amount = Type.Number({ minimum: 0 })
 const Ms = (description: string) => Type.Number({ minimum: 0, description: `${description}, in ms` })
 
-/** What `n` values are like. Percentiles are linear between ranks; those that so few values do not bear are left out: p90 below 10, p95 below 20, p99 below 100. */
+/**
+ * Statistics of `n` values. Percentiles are interpolated linearly between ranks, and omitted with too few values: p90
+ * below 10, p95 below 20, p99 below 100.
+ */
 export const Distribution = Type.Object({
   n: Type.Integer({ minimum: 1 }),
   mean: Amount,
@@ -42,25 +46,25 @@ export type Distribution = Static<typeof Distribution>
 
 const Cell = { model: Type.String(), context_tier: Count }
 
-/** A measured request: `process_result` of a benchmark, and what its summary is made from. Tokens are the endpoint's own count, or flagged as estimated. */
+/** A successful measured request. Token counts are those of the endpoint, or flagged as estimated. */
 export const RequestOk = Type.Object({
   ...Cell,
   run: Type.Integer({ minimum: 1 }),
   status: Type.Literal('ok'),
   ttft_ms: Ms('from sending to the first chunk with content or reasoning'),
-  e2e_ms: Ms('from sending to the last of them'),
+  e2e_ms: Ms('from sending to the last such chunk'),
   tpot_ms: Nullable(Ms('(e2e − ttft) / (output_tokens − 1); null below two tokens')),
   inter_chunk_ms: Nullable(Distribution),
   output_tokens_per_s: Amount,
   output_tokens: Count,
   prompt_tokens: Count,
-  is_estimated: Type.Boolean({ description: 'the endpoint told no usage: tokens are counted as four characters each' }),
+  is_estimated: Type.Boolean({ description: 'true: the endpoint reported no usage; tokens are estimated as four characters each' }),
   finish_reason: Type.Enum(['stop', 'length', 'content_filter', 'other']),
   cost: Type.Optional(Amount),
 })
 export type RequestOk = Static<typeof RequestOk>
 
-/** A measured request that failed. */
+/** A failed measured request. */
 export const RequestFailed = Type.Object({
   ...Cell,
   run: Type.Integer({ minimum: 1 }),
@@ -71,15 +75,19 @@ export const RequestFailed = Type.Object({
 })
 export type RequestFailed = Static<typeof RequestFailed>
 
-/** A context tier that does not fit into the model's context window: nothing is sent, and it does not count. */
+/**
+ * A context tier that exceeds the context window of the model: no request is sent, and it does not count in `total`.
+ */
 export const CellSkipped = Type.Object({ ...Cell, status: Type.Literal('skipped'), reason: Type.String() })
 export type CellSkipped = Static<typeof CellSkipped>
 
-/** What one `process_result` of a benchmark carries. */
+/** Content of a `process_result`. */
 export const BenchmarkResult = Type.Union([RequestOk, RequestFailed, CellSkipped])
 export type BenchmarkResult = Static<typeof BenchmarkResult>
 
-/** All measured requests of a model at a context tier. Distributions are over the successful ones; null where there is none. */
+/**
+ * Summary of the measured requests of one model and tier. Distributions cover the successful ones; null without any.
+ */
 export const CellSummary = Type.Object({
   ...Cell,
   status: Type.Literal('measured'),
@@ -99,16 +107,16 @@ export const CellSummary = Type.Object({
 })
 export type CellSummary = Static<typeof CellSummary>
 
-/** The result of a benchmark: one cell per model and tier, in the order of the request. */
+/** The result of a benchmark: one cell per model and tier, in the order of the input. */
 export const BenchmarkSummary = Type.Object({
   total: Count,
   ok: Count,
   failed: Count,
-  skipped: Type.Integer({ minimum: 0, description: 'cells, not requests' }),
+  skipped: Type.Integer({ minimum: 0, description: 'number of cells, not of requests' }),
   output_tokens: Count,
   system_throughput_tokens_per_s: Type.Number({
     minimum: 0,
-    description: 'tokens of all successful requests per second in which a measured request was under way',
+    description: 'tokens of all successful requests, per second with a measured request in progress',
   }),
   cost: Type.Optional(Amount),
   cells: Type.Array(Type.Union([CellSummary, CellSkipped])),

@@ -2,7 +2,7 @@ import { type CellSkipped, type CellSummary, type Distribution, isBenchmarkSumma
 
 const HEAD = ['model', 'context', 'ok', 'TTFT ms', 'TPOT ms', 'E2E ms', 'tokens/s', 'cost']
 
-/** The result of a benchmark for people: a line per model and context tier, medians, and the whole below. Null where it is none, as of a later version. */
+/** The result as a text table: a line per model and tier with medians, then totals. Null for another value. */
 export function benchmarkTable(result: unknown): string | null {
   if (!isBenchmarkSummary(result)) return null
   const { cells, total, ok, skipped, system_throughput_tokens_per_s, cost } = result

@@ -8,15 +8,15 @@ import { loadProviders } from './benchmark/load-providers.js'
 import { benchmarkRoutes } from './benchmark/routes.js'
 import { optimizationRoutes } from './optimization/routes.js'
 
-/** What a kind has in a hub beside its contract. */
-export interface HubPart {
+/** Routes of a kind in a hub. */
+export interface KindInHub {
   readonly kind: Kind
-  /** Throws what is wrong with the files that its settings name. */
+  /** Throws if a file that the settings name is invalid. */
   routes(config: Config): KindRoutes
 }
 
-/** Those of the built-in kinds that have any. */
-export const HUB_PARTS: readonly HubPart[] = [
+/** The built-in kinds with routes of their own. */
+export const KINDS_IN_HUB: readonly KindInHub[] = [
   { kind: optimizationKind, routes: () => optimizationRoutes },
   { kind: benchmarkKind, routes: ({ PROVIDERS_FILE }) => benchmarkRoutes(catalogueOf(loadProviders(PROVIDERS_FILE))) },
 ]

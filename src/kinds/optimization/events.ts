@@ -10,11 +10,11 @@ const message = messageBuilder(OPTIMIZATION_MESSAGES, (id) => ({ optimization_id
 
 const life = jobEvents('optimization_id', OPTIMIZATION_MESSAGES)
 
-/** What happens to an optimization, as events. Each throws `TypeError` on a body that its schema refuses. */
+/** Event builders of optimizations. Each throws `TypeError` for a message that its schema rejects. */
 export const optimizationEvents = {
   ...life,
 
-  /** What a final message says of the way up to it: also how many points were evaluated. */
+  /** Last progress and statistics for a final message, with the number of evaluated points. */
   last: (state: JobRecord): ReturnType<typeof life.last> => {
     const { iteration: evaluated, total } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
     return { ...life.last(state), ...(evaluated !== undefined && { evaluated, total }) }
@@ -32,7 +32,7 @@ export const optimizationEvents = {
     message: message('optimization_iteration', id, body),
   }),
 
-  /** Transient: each front stands for the one before, and a log of all of them would be hundreds of megabytes. */
+  /** Transient: a front replaces the previous one. A log of all fronts would take hundreds of megabytes. */
   front: (id: string, body: Body<'pareto_front'>): JobEvent => ({
     key: 'pareto',
     class: 'transient',
@@ -40,7 +40,7 @@ export const optimizationEvents = {
   }),
 }
 
-/** The last-known state of an optimization as the one message that opens a socket (shape: `OptimizationSnapshot`). */
+/** The snapshot of an optimization, without the flags of a connection. */
 export function optimizationSnapshot(state: JobRecord): Omit<OptimizationSnapshot, 'recovered' | 'resync'> {
   const { iteration: evaluated = 0, total = null, generation = 0, counters } = latest<'optimization_iteration'>(state, 'iteration') ?? {}
   const { points: front = [], best = null } = latest<'pareto_front'>(state, 'pareto') ?? {}
@@ -54,12 +54,12 @@ export function optimizationSnapshot(state: JobRecord): Omit<OptimizationSnapsho
   }
 }
 
-/** The front that a state knows, whole; null while there is none. */
+/** The current front of a state; null without one. */
 export function frontOf(state: JobRecord): OptimizationMessages['pareto_front'] | null {
   return latest<'pareto_front'>(state, 'pareto') ?? null
 }
 
-/** A stored message is what was validated above, so the type holds. */
+/** Stored messages were checked when they were built, so the cast holds. */
 function latest<T extends keyof OptimizationMessages>(state: JobRecord, key: string): OptimizationMessages[T] | undefined {
   const entry = state.latest.get(key)
   return entry && (messageOf(entry) as OptimizationMessages[T])

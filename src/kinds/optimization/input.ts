@@ -4,20 +4,20 @@ import { bounded } from '../../protocol/defaults.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from '../run/input.js'
 
 const MAX_EVALUATIONS = 5000
-/** Each run keeps its whole input for as long as its state. */
+/** Limits memory: each run stores its whole input. */
 const MAX_INPUT_CHARS = 32 * 1024 * 1024
 
-const Metric = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'a metric that a run of the solver reports at its end' })
+const Metric = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'a metric in `metrics_summary` of a run' })
 
 const Variable = Type.Object(
   {
     name: Type.String({
       pattern: '^[a-z][a-z0-9_]{0,63}(\\.[a-z][a-z0-9_]{0,63}){0,4}$',
-      description: 'a field of the run input, with dots for what lies deeper',
+      description: 'a field of the run input; dots separate nested fields',
     }),
     min: Type.Number(),
     max: Type.Number(),
-    step: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: 'only min + k·step; without it any number' })),
+    step: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: 'restricts values to min + k·step; default: any number' })),
   },
   { additionalProperties: false },
 )
@@ -28,15 +28,17 @@ const Constraint = Type.Object(
     metric: Metric,
     operator: Type.Enum(['<=', '>=', 'within_percent']),
     value: Type.Number(),
-    tolerance_pct: Type.Optional(Type.Number({ minimum: 0, description: 'for within_percent: how far from value, in % of it' })),
+    tolerance_pct: Type.Optional(
+      Type.Number({ minimum: 0, description: 'for within_percent: maximum distance from value, in % of value' }),
+    ),
   },
   { additionalProperties: false },
 )
 
-/** Input of an optimization: what may vary, what is wanted, and how it is searched for. Each point is a run of `solver`. */
+/** Input of an optimization. Each point is evaluated as a run of `solver`. */
 export const OptimizationInput = Type.Object(
   {
-    solver: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', default: BUILT_IN_SOLVER, description: 'which solver computes the runs' }),
+    solver: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', default: BUILT_IN_SOLVER, description: 'solver of the runs' }),
     base: Type.Object({}, { additionalProperties: true, default: {}, description: 'the fixed part of each run input' }),
     variables: Type.Array(Variable, { minItems: 1, maxItems: 32 }),
     objectives: Type.Array(Objective, { minItems: 1, maxItems: 4 }),
@@ -45,14 +47,14 @@ export const OptimizationInput = Type.Object(
       default: 'nsga2',
       description: 'constrained NSGA-II (Deb et al. 2002), a Latin hypercube, or random points',
     }),
-    population: Type.Integer({ minimum: 1, maximum: 200, default: 20, description: 'points of a generation' }),
+    population: Type.Integer({ minimum: 1, maximum: 200, default: 20, description: 'points per generation' }),
     generations: Type.Integer({ minimum: 1, maximum: MAX_EVALUATIONS, default: 10 }),
     seed: Type.Integer({ minimum: 0, maximum: 0xffff_ffff, default: 1, description: 'the same seed gives the same front' }),
     parallel: Type.Integer({
       minimum: 1,
       maximum: 64,
       default: 16,
-      description: 'most runs at once; as many as workers are free are computed',
+      description: 'maximum number of open runs; free workers limit how many are computed at a time',
     }),
   },
   { additionalProperties: false },
@@ -61,7 +63,7 @@ export type OptimizationInput = Static<typeof OptimizationInput>
 
 type Fault = { readonly path: string; readonly expected: string }
 
-/** Faults that the schema cannot say; `solvers`: those that are configured beside the built-in one. */
+/** Faults that the schema cannot express. `solvers`: names of the configured solvers. */
 export function optimizationInputFaults(input: OptimizationInput, solvers: readonly string[]): Fault[] {
   const { population, generations, solver } = input
   const faults = [...input.variables.flatMap(variableFaults), ...input.constraints.flatMap(constraintFaults)]
@@ -87,30 +89,33 @@ export function optimizationInputFaults(input: OptimizationInput, solvers: reado
 function variableFaults({ name, min, max, step }: Variable, i: number, all: readonly Variable[]): Fault[] {
   const path = `/input/variables/${i}`
   if (min >= max) return [{ path: `${path}/max`, expected: `> ${min}` }]
-  if (!Number.isFinite(max - min)) return [{ path: `${path}/max`, expected: 'a range that a number can hold' }]
-  if (step !== undefined && !((max - min) / step < 2 ** 53))
-    return [{ path: `${path}/step`, expected: 'so large that its multiples can be told apart' }]
+  if (!Number.isFinite(max - min)) return [{ path: `${path}/max`, expected: 'a finite range max - min' }]
+  if (step !== undefined && !((max - min) / step < 2 ** 53)) return [{ path: `${path}/step`, expected: 'a step above (max - min) / 2^53' }]
   const whole = all.find((other) => name.startsWith(`${other.name}.`))
-  return whole ? [{ path: `${path}/name`, expected: `no field of ${whole.name}, which varies as a whole` }] : []
+  return whole ? [{ path: `${path}/name`, expected: `a field outside ${whole.name}, which is a variable itself` }] : []
 }
 
 function constraintFaults({ operator, value, tolerance_pct }: Static<typeof Constraint>, i: number): Fault[] {
   const path = `/input/constraints/${i}`
   if (operator !== 'within_percent')
-    return tolerance_pct === undefined ? [] : [{ path: `${path}/tolerance_pct`, expected: 'to be absent: it goes with within_percent' }]
+    return tolerance_pct === undefined
+      ? []
+      : [{ path: `${path}/tolerance_pct`, expected: 'to be absent: only within_percent has a tolerance' }]
   const faults = tolerance_pct === undefined ? [{ path: `${path}/tolerance_pct`, expected: 'to be present' }] : []
-  return value === 0 ? [...faults, { path: `${path}/value`, expected: 'not 0, of which there are no percents' }] : faults
+  return value === 0
+    ? [...faults, { path: `${path}/value`, expected: 'a value other than 0, because tolerance_pct is relative to it' }]
+    : faults
 }
 
 function duplicates(field: string, names: readonly string[]): Fault[] {
   return names.flatMap((name, i) =>
-    names.indexOf(name) < i ? [{ path: `/input/${field}/${i}`, expected: `another one than ${name}, which is there` }] : [],
+    names.indexOf(name) < i ? [{ path: `/input/${field}/${i}`, expected: `a unique name, not ${name} again` }] : [],
   )
 }
 
 const horn = new Checker(HornInput)
 
-/** The built-in solver tells beforehand what it takes: a point at each end of all variables must be a valid input. */
+/** Checks the run input of the built-in solver at both ends of all variables. */
 function hornFaults({ base, variables }: OptimizationInput): Fault[] {
   const broken = variables.flatMap((variable, i) => wholeFaults(variable, i))
   if (broken.length > 0) return broken
@@ -124,24 +129,24 @@ function hornFaults({ base, variables }: OptimizationInput): Fault[] {
   return []
 }
 
-/** A field of whole numbers varies in whole steps. */
+/** An integer field needs an integer minimum and an integer step. */
 function wholeFaults({ name, min, step }: Variable, i: number): Fault[] {
   const field = name.split('.').reduce<unknown>((at, part) => Reflect.get(Reflect.get(Object(at), 'properties') ?? {}, part), HornInput)
   if (Reflect.get(Object(field), 'type') !== 'integer') return []
   const faults = Number.isInteger(min) ? [] : [{ path: `/input/variables/${i}/min`, expected: 'of type integer' }]
   return step !== undefined && Number.isInteger(step)
     ? faults
-    : [...faults, { path: `/input/variables/${i}/step`, expected: 'a whole number, as the field is' }]
+    : [...faults, { path: `/input/variables/${i}/step`, expected: 'of type integer, as the field' }]
 }
 
-/** Of a field that a variable sets, the fault is the variable's. */
+/** Maps a fault of the run input to the variable that sets the field, or to `base`. */
 function faultOf(path: string, expected: string, variables: OptimizationInput['variables'], end: 'min' | 'max'): Fault {
   const i = variables.findIndex(({ name }) => path === `/input/${name.replaceAll('.', '/')}`)
   if (i < 0) return { path: path.replace('/input', '/input/base'), expected }
   return { path: `/input/variables/${i}/${expected.startsWith('to be absent') ? 'name' : end}`, expected }
 }
 
-/** The input of a run: the fixed part, with these fields set. The fixed part is left as it is. */
+/** A copy of `base` with these fields set. */
 export function runInputOf(base: object, values: Iterable<readonly [name: string, value: number]>): Record<string, unknown> {
   const input: Record<string, unknown> = { ...base }
   for (const [name, value] of values) {

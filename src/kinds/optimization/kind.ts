@@ -7,10 +7,21 @@ import { OptimizationInput, optimizationInputFaults } from './input.js'
 import type { OptimizationMessages } from './messages.js'
 
 const settings = {
-  OPTIMIZATION_TIMEOUT_S: integer('The same for an optimization with all its runs; a pause counts.', 86_400, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+  OPTIMIZATION_TIMEOUT_S: integer(
+    'Default time limit of an optimization with all its runs, from its first start, pauses included.',
+    86_400,
+    MIN_TIMEOUT_S,
+    MAX_TIMEOUT_S,
+  ),
+  EVALUATION_TTL_MS: integer(
+    'How long Redis keeps a run of an optimization after it has become an iteration.',
+    600_000,
+    1000,
+    90 * 24 * 3600_000,
+  ),
 }
 
-/** A search for the best inputs of a solver. Each point is a run; no worker holds the search itself. */
+/** Searches for the best inputs of a solver. Each point is evaluated as a run; the search itself holds no worker. */
 export const optimizationKind = kindOf({
   name: 'optimization',
   dialect: 'run',
@@ -26,17 +37,17 @@ export const optimizationKind = kindOf({
   settings,
   events: optimizationEvents,
   snapshot: optimizationSnapshot,
-  // A front of hundreds of points is for whoever asks for that one.
+  // A front can have hundreds of points.
   hiddenInLists: ['front'],
   clears: { round: ['iteration', 'pareto'] },
   steps: ({ evaluated, total }) => (typeof evaluated === 'number' && typeof total === 'number' ? { current: evaluated, total } : null),
   display: { line: lineOf },
 })
 
-/** In a terminal only what is on the front: the bar says the rest. */
+/** In a terminal only iterations that changed the front; the progress bar covers the others. */
 function lineOf(message: { readonly type: string }, isTerminal: boolean): string | null {
   if (message.type !== 'optimization_iteration') return null
-  const { iteration, pareto_updated, metrics } = message as OptimizationMessages['optimization_iteration'] // of this type
+  const { iteration, pareto_updated, metrics } = message as OptimizationMessages['optimization_iteration']
   if (!pareto_updated && isTerminal) return null
   const values = Object.entries(metrics).map(([name, value]) => `${name} ${formatNumber(value)}`)
   return `iteration ${iteration}${pareto_updated ? ', on the front' : ''}: ${values.join(', ')}`

@@ -1,12 +1,13 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from '../../protocol/job-id.js'
+import { Nullable } from '../../protocol/json-schema.js'
 import { jobMessages, Percent, Seconds, SnapshotFields, Timestamp } from '../../protocol/run-messages.js'
 
 const Count = Type.Integer({ minimum: 0 })
 const Numbers = Type.Record(Type.String(), Type.Number())
 const messages = jobMessages('optimization_id', ['evaluating'])
 
-/** A point of the front, with the run that found it. */
+/** A point of the front, with the run that evaluated it. */
 export const FrontPoint = Type.Object({
   iteration: Type.Integer({ minimum: 1 }),
   run_id: JobId,
@@ -17,23 +18,23 @@ export type FrontPoint = Static<typeof FrontPoint>
 
 const Front = {
   size: Count,
-  points: Type.Array(FrontPoint, { description: 'all of them, unless they are more than one message may hold: then some in their order' }),
-  best: Type.Union([FrontPoint, Type.Null()], {
-    description: 'of one objective the best; of more the nearest to the best of each, in the range of the front',
+  points: Type.Array(FrontPoint, { description: 'all points, or an ordered selection if they exceed the size of a message' }),
+  best: Nullable(FrontPoint, {
+    description: 'with one objective the best point; with several the point nearest to the ideal point, scaled by the range of the front',
   }),
 }
 
-/** Rides on final messages. */
+/** Fields of final messages. */
 const Reached = { evaluated: Type.Optional(Count), total: Type.Optional(Count) }
 
-/** Run dialect of an optimization, hub to client: `optimization_iteration` with the fields of the user's specification, and ours. */
+/** Messages of an optimization, hub to client, in the run dialect. */
 export const OPTIMIZATION_MESSAGES = {
   ...messages,
   completed: Type.Object({
     ...messages.completed.properties,
     ...Reached,
     best: Front.best,
-    stopped: Type.Enum(['done', 'plateau'], { description: 'all generations were evaluated, or the front had ceased to grow' }),
+    stopped: Type.Enum(['done', 'plateau'], { description: 'done: all generations were evaluated; plateau: the front stopped improving' }),
   }),
   error: Type.Object({ ...messages.error.properties, ...Reached }),
   cancelled: Type.Object({ ...messages.cancelled.properties, ...Reached }),
@@ -51,7 +52,7 @@ export const OPTIMIZATION_MESSAGES = {
   optimization_iteration: Type.Object({
     type: Type.Literal('optimization_iteration'),
     optimization_id: JobId,
-    iteration: Type.Integer({ minimum: 1, description: 'evaluations so far, this one with them' }),
+    iteration: Type.Integer({ minimum: 1, description: 'number of evaluations so far, including this one' }),
     run_id: JobId,
     parameters: Numbers,
     metrics: Numbers,
@@ -59,17 +60,17 @@ export const OPTIMIZATION_MESSAGES = {
     pareto_updated: Type.Boolean(),
     generation: Type.Integer({ minimum: 1 }),
     total: Count,
-    violation: Type.Union([Type.Number({ minimum: 0 }), Type.Null()], {
-      description: 'by how much constraints are missed, relative; null: not known',
+    violation: Nullable(Type.Number({ minimum: 0 }), {
+      description: 'relative violation of the constraints; null: unknown',
     }),
-    reason: Type.Optional(Type.String({ description: 'why nothing is known of this point' })),
+    reason: Type.Optional(Type.String({ description: 'why the point has no result' })),
     counters: Type.Object({ feasible: Count, failed: Count }),
     timestamp: Timestamp,
   }),
   pareto_front: Type.Object({
     type: Type.Literal('pareto_front'),
     optimization_id: JobId,
-    iteration: Type.Integer({ minimum: 1, description: 'after which the front is this' }),
+    iteration: Type.Integer({ minimum: 1, description: 'the iteration that led to this front' }),
     ...Front,
     timestamp: Timestamp,
   }),
@@ -77,13 +78,13 @@ export const OPTIMIZATION_MESSAGES = {
 
 export type OptimizationMessages = { [T in keyof typeof OPTIMIZATION_MESSAGES]: Static<(typeof OPTIMIZATION_MESSAGES)[T]> }
 
-/** The snapshot of an optimization: that of any job, with what has been found so far. */
+/** The snapshot of an optimization: that of a job, with counters, front and best point. */
 export const OptimizationSnapshot = Type.Object({
   type: Type.Literal('status'),
   optimization_id: JobId,
   ...SnapshotFields,
-  counters: Type.Object({ evaluated: Count, total: Type.Union([Count, Type.Null()]), generation: Count, feasible: Count, failed: Count }),
+  counters: Type.Object({ evaluated: Count, total: Nullable(Count), generation: Count, feasible: Count, failed: Count }),
   front: Type.Array(FrontPoint),
-  best: Type.Union([FrontPoint, Type.Null()]),
+  best: Nullable(FrontPoint),
 })
 export type OptimizationSnapshot = Static<typeof OptimizationSnapshot>

@@ -1,9 +1,9 @@
 import type { OptimizationMessages, OptimizationSnapshot } from './messages.js'
 
 type Found = Pick<OptimizationSnapshot, 'counters' | 'front' | 'best'>
-/** What the view of a job has beside that of any job: of an optimization, what it has found so far. */
+/** Fields of the view of an optimization beside those of any job. */
 export type OptimizationView = Partial<Found> & { readonly optimization_id?: string }
-/** Its messages beside those of any job. */
+/** Messages of an optimization beside those of any job. */
 export type OptimizationMessage = OptimizationMessages['optimization_iteration' | 'pareto_front']
 
 const NOTHING_FOUND: Found = {
@@ -12,15 +12,15 @@ const NOTHING_FOUND: Found = {
   best: null,
 }
 
-/** What a message changes; null for one that is not of an optimization. */
+/** Changes of the view by a message; null for other messages. The type of a message determines its fields. */
 export function foldOptimization(message: { readonly type: string }): Partial<Found> | null {
   switch (message.type) {
     case 'optimization_iteration': {
-      const { iteration: evaluated, total, generation, counters } = message as OptimizationMessages['optimization_iteration'] // of this type
+      const { iteration: evaluated, total, generation, counters } = message as OptimizationMessages['optimization_iteration']
       return { counters: { evaluated, total, generation, ...counters } }
     }
     case 'pareto_front': {
-      const { points, best } = message as OptimizationMessages['pareto_front'] // likewise
+      const { points, best } = message as OptimizationMessages['pareto_front']
       return { front: points, best }
     }
     default:
@@ -28,7 +28,7 @@ export function foldOptimization(message: { readonly type: string }): Partial<Fo
   }
 }
 
-/** A new round has found nothing. */
+/** Resets the fields for a new round; empty for a job of another kind. */
 export function emptyOptimization(view: OptimizationView): Partial<Found> {
   return view.counters ? NOTHING_FOUND : {}
 }

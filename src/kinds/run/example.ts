@@ -1,4 +1,4 @@
-/** Input of a run whose solving takes some seconds: a titanium bar, half a wave long at 20 kHz; finer than by default, so that there is something to watch. */
+/** Input of a run of some seconds: a half-wave titanium bar at 20 kHz, on a finer mesh than by default. */
 export function exampleInput(sweepPoints: number): object {
   return {
     material: 'ti-6al-4v',

@@ -8,20 +8,15 @@ import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './input.js'
 
 const settings = {
   WORKER_SOLVERS: list(
-    'Solvers whose runs a worker process takes, with commas between; empty: `horn-2d` and all of SOLVERS_FILE.',
+    'Solvers whose runs a worker process computes, separated by commas; empty: `horn-2d` and all of SOLVERS_FILE.',
     (item) => /^[a-z][a-z0-9-]{0,31}$/.test(item),
     'names of solvers',
   ),
-  WORKER_CONCURRENCY: integer('Runs of `horn-2d` that one worker process computes at a time.', 2, 1, 64),
-  RUN_TIMEOUT_S: integer(
-    'Longest time of a run from its first start, over all attempts, where its submit does not say.',
-    3600,
-    MIN_TIMEOUT_S,
-    MAX_TIMEOUT_S,
-  ),
+  WORKER_CONCURRENCY: integer('Concurrent runs of `horn-2d` per worker process.', 2, 1, 64),
+  RUN_TIMEOUT_S: integer('Default time limit of a run, from its first start, over all attempts.', 3600, MIN_TIMEOUT_S, MAX_TIMEOUT_S),
 }
 
-/** One computation by one solver: the built-in one, or a configured program. */
+/** One computation by the built-in solver or by a configured program. */
 export const runKind = kindOf({
   name: 'run',
   dialect: 'run',

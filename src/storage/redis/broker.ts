@@ -1,4 +1,4 @@
-import { type Entry, GIVEN_UP, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
+import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kinds } from '../../core/kind.js'
 import { RuncastError } from '../../protocol/codes.js'
@@ -121,7 +121,7 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   }
 
   async heartbeat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
-    return answerOf(...(await asked(this.#commands.runcastHeartbeat(this.#keys.job(id), round, token, alive ? '1' : '', GIVEN_UP))))
+    return answerOf(...(await asked(this.#commands.runcastHeartbeat(this.#keys.job(id), round, token, alive ? '1' : '', FENCED_FROM))))
   }
 
   async read(id: string, since?: Position): Promise<Reading | null> {

@@ -124,8 +124,8 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   }
 
   async expireSoon(id: string): Promise<void> {
-    const { evaluationTtlMs } = this.#limits
-    const isSooner = await asked(this.#commands.runcastExpire(this.#keys.job(id), this.#keys.log(id), evaluationTtlMs))
+    const { childTtlMs } = this.#limits
+    const isSooner = await asked(this.#commands.runcastExpire(this.#keys.job(id), this.#keys.log(id), childTtlMs))
     if (isSooner === 1) await this.#storage.weigh(id)
   }
 

@@ -4,7 +4,7 @@ import { LOCAL_PROVIDER, type Provider, ProvidersFile } from '../../benchmark/pr
 
 const checker = new Checker(ProvidersFile)
 
-/** The providers cannot be used as they are configured. The message has a line per fault and no secret. */
+/** Invalid configuration of providers. The message has a line per fault and no secret. */
 export class ProvidersError extends SettingsFileError {
   constructor(path: string, faults: readonly string[]) {
     super({ path, setting: 'PROVIDERS_FILE', content: 'providers' }, faults)
@@ -12,7 +12,7 @@ export class ProvidersError extends SettingsFileError {
   }
 }
 
-/** Reads the providers from a JSON file; none for an empty path. Throws `ProvidersError` with every fault, its path and what is expected there. */
+/** Reads the providers from a JSON file; empty for an empty path. Throws `ProvidersError` with all faults. */
 export function loadProviders(path: string): readonly Provider[] {
   if (path === '') return []
   const { providers } = readSettingsFile(path, checker, (faults) => new ProvidersError(path, faults))
@@ -21,7 +21,7 @@ export function loadProviders(path: string): readonly Provider[] {
   return providers
 }
 
-/** The keys of providers, by provider, from the environment of the process. Throws `ProvidersError` for each variable that is named and not set. */
+/** API keys by provider, from `env`. Throws `ProvidersError` for each variable that is not set. */
 export function loadKeys(
   providers: readonly Provider[],
   path: string,
@@ -39,16 +39,16 @@ export function loadKeys(
   return keys
 }
 
-/** A name that two have would make ids that mean two things. */
+/** Duplicate names, which would make ambiguous ids. */
 function namingFaults(providers: readonly Provider[]): string[] {
   const faults: string[] = []
   const taken = new Set([LOCAL_PROVIDER])
   for (const [i, { name, models }] of providers.entries()) {
-    if (taken.has(name)) faults.push(`/providers/${i}/name: expected a name that no other provider has, and not ${LOCAL_PROVIDER}`)
+    if (taken.has(name)) faults.push(`/providers/${i}/name: expected a unique name other than ${LOCAL_PROVIDER}, not ${name}`)
     taken.add(name)
     for (const [j, model] of models.entries()) {
       if (models.findIndex((other) => other.name === model.name) < j)
-        faults.push(`/providers/${i}/models/${j}/name: expected a name that no other model of this provider has`)
+        faults.push(`/providers/${i}/models/${j}/name: expected a unique name within the provider, not ${model.name}`)
     }
   }
   return faults

@@ -20,17 +20,18 @@ const Models = Type.Object({ models: Type.Array(Model) })
 const tags = ['benchmark']
 
 /**
- * `GET /api/models`: what benchmarks may name, to any user. Nothing of the endpoints but their names, contexts and prices. `POST /api/benchmark`: starts a
- * benchmark and answers 202 with its process, or streams it to its end. The same `process_id` and input again are answered with the process as it is.
+ * `GET /api/models`: the models that benchmarks can name, with names, context windows and prices only, for every user.
+ * `POST /api/benchmark`: starts a benchmark; answers 202 with its process, or streams its messages. A repeated submit
+ * returns the existing process.
  */
 export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
   return async (server, { jobs }) => {
     const app = server.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.identify)
-    const listed = { tags, summary: 'Models that benchmarks may name', response: { 200: Models } }
+    const listed = { tags, summary: 'Models that benchmarks can name', response: { 200: Models } }
     app.get('/api/models', { schema: listed }, async () => ({ models: [...models] }))
 
-    const summary = 'Start a benchmark. With Accept: text/event-stream its messages up to the final one'
+    const summary = 'Start a benchmark. With Accept: text/event-stream, stream its messages up to the final one'
     const schema = { tags, summary, headers: IdempotencyHeaders, body: Body }
     app.post('/api/benchmark', { schema }, async (request, reply) => {
       const who = { owner: request.identity.sub, ...keyOf(request) }
@@ -39,7 +40,7 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
   }
 }
 
-/** Enqueues a benchmark for a user. Rejects with `invalid`, and what is configured, for a model that this hub does not know, and as `JobService.submit` does. */
+/** Enqueues a benchmark. Rejects with `invalid` and the known models for an unknown one, and as `JobService.submit`. */
 async function submitBenchmark(
   { jobs, models }: { readonly jobs: JobService; readonly models: readonly Model[] },
   who: { readonly owner: string; readonly key?: string },

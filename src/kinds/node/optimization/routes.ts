@@ -10,18 +10,18 @@ const { name, path } = optimizationKind
 const BASE = `/api/v2/${path}`
 const Path = Type.Object({ id: Type.String() })
 const IterationsPage = Type.Object({
-  after: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0, description: '`next_after` of the page before' }),
+  after: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0, description: '`next_after` of the previous page' }),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
   token: Type.Optional(Type.String()),
 })
 
-/** What an optimization has found: all points page by page, and the front. */
+/** `GET …/:id/iterations`: all evaluated points, page by page. `GET …/:id/pareto`: the current front. */
 export const optimizationRoutes: KindRoutes = async (server, { jobs, policy }) => {
   const app = server.withTypeProvider<TypeBoxTypeProvider>()
   const tags = ['optimizations']
   app.addHook('onRequest', app.identify)
 
-  const iterations = { tags, summary: 'Iterations in their order, page by page', params: Path, querystring: IterationsPage }
+  const iterations = { tags, summary: 'Iterations in order, page by page', params: Path, querystring: IterationsPage }
   app.get(`${BASE}/:id/iterations`, { schema: iterations }, async (request) => {
     const { after, limit } = request.query
     const isWanted = ({ key }: Entry) => key === 'iteration'
@@ -35,7 +35,7 @@ export const optimizationRoutes: KindRoutes = async (server, { jobs, policy }) =
     }
   })
 
-  app.get(`${BASE}/:id/pareto`, { schema: { tags, summary: 'The front as it was told last', params: Path } }, async (request) => {
+  app.get(`${BASE}/:id/pareto`, { schema: { tags, summary: 'The current front', params: Path } }, async (request) => {
     const state = await jobs.read(name, request.params.id, viewOf(policy, request))
     const { iteration = 0, size = 0, points = [], best = null } = frontOf(state) ?? {}
     return { optimization_id: state.id, status: state.status, iteration, size, points, best }
