@@ -5,7 +5,9 @@ import type { Socket } from 'node:net'
 const TIMEOUT_MS = 5000
 const NOTHING: Buffer = Buffer.alloc(0)
 
-/** The WebSocket clients of one node. They count whole data frames and parse nothing, so that they cost less than any node that they listen to. */
+/**
+ * The WebSocket clients of one node. They count data frames without parsing, so that they use less CPU than any node.
+ */
 export class Crowd {
   readonly #subscribers: readonly Subscriber[]
   #expectedEach = 0
@@ -18,7 +20,7 @@ export class Crowd {
     this.#subscribers = sockets.map(([socket, head]) => new Subscriber(socket, head, received))
   }
 
-  /** Resolves once all handshakes are through. */
+  /** Resolves once all handshakes are complete. */
   static async connect(url: string, size: number): Promise<Crowd> {
     return new Crowd(await Promise.all(Array.from({ length: size }, () => upgrade(url))))
   }
@@ -28,22 +30,22 @@ export class Crowd {
   }
 
   /**
-   * Resolves once every client has got `frames` frames more than were asked for before. Rejects where one has got too many, or has too few after
-   * 5 s: a delivery was doubled or lost.
+   * Resolves once every client has received `frames` further frames. Rejects if one has received more, or fewer within
+   * 5 s: a delivery was duplicated or lost.
    */
   async receive(frames: number): Promise<void> {
     this.#expectedEach += frames
     const expected = this.#expectedEach * this.size
     const deadline = performance.now() + TIMEOUT_MS
-    // Not asleep until something comes: the node would pay for waking this process, with each of its writes.
+    // Polls instead of sleeping: otherwise each write of the node would also pay for waking this process.
     while (this.#received < expected && performance.now() < deadline) await new Promise(setImmediate)
     const wrong = this.#subscribers.find((subscriber) => subscriber.frames !== this.#expectedEach)
-    if (wrong) throw new Error(`a client got ${wrong.frames} frames where ${this.#expectedEach} were sent`)
+    if (wrong) throw new Error(`a client received ${wrong.frames} frames, expected ${this.#expectedEach}`)
   }
 
-  /** Each client sends a text of at most 125 bytes. */
-  say(text: string): void {
-    for (const subscriber of this.#subscribers) subscriber.say(text)
+  /** Sends a text of at most 125 bytes from each client. */
+  sendText(text: string): void {
+    for (const subscriber of this.#subscribers) subscriber.sendText(text)
   }
 
   close(): void {
@@ -54,18 +56,18 @@ export class Crowd {
 class Subscriber {
   frames = 0
   readonly #socket: Socket
-  /** The beginning of a frame whose end has not come yet. */
+  /** The start of an incomplete frame. */
   #cut = NOTHING
 
   constructor(socket: Socket, head: Buffer, received: (frames: number) => void) {
     this.#socket = socket
-    socket.on('error', () => {}) // what it did not deliver is counted
+    socket.on('error', () => {}) // missing frames are counted
     socket.on('data', (chunk: Buffer) => received(this.#take(chunk)))
     received(this.#take(head))
   }
 
-  say(text: string): void {
-    // Text, final, masked with zeros: the payload stays as it is.
+  sendText(text: string): void {
+    // Text, final, masked with zeros, which leaves the payload unchanged.
     this.#socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]))
   }
 
@@ -86,7 +88,7 @@ class Subscriber {
   }
 }
 
-/** Where the unmasked frame ends that begins at `at`; infinity where its header is not there yet (RFC 6455, section 5.2). */
+/** End of the unmasked frame that starts at `at`; infinity without a complete header (RFC 6455, section 5.2). */
 function endOfFrame(bytes: Buffer, at: number): number {
   const length = bytes[at + 1]
   if (length === undefined) return Number.POSITIVE_INFINITY
@@ -95,7 +97,7 @@ function endOfFrame(bytes: Buffer, at: number): number {
   return bytes.length < at + 4 ? Number.POSITIVE_INFINITY : at + 4 + bytes.readUInt16BE(at + 2)
 }
 
-/** Ping, pong or close. */
+/** Whether the frame is a ping, pong or close. */
 function isControl(firstByte = 0): boolean {
   return (firstByte & 0x08) !== 0
 }

@@ -9,18 +9,19 @@ const ROUNDS = 15
 const WARM_UP_MS = 100
 const SLICE_MS = 250
 
-/** What a node costs, as medians over the rounds. */
+/** Cost of a node: medians over all rounds. */
 export interface Cost {
   readonly name: string
-  /** CPU of the node process. */
+  /** CPU time of the node process. */
   readonly usPerDelivery: number
-  /** How many times what the first node costs, of the slices of one round. */
+  /** Ratio to the first node within one round. */
   readonly ratio: number
 }
 
 /**
- * Lets the nodes take turns in short slices, so that what disturbs the machine disturbs all; each round begins with another one. In a slice one flush
- * follows the other as soon as every client has got it: the size of a flush is exact, and nothing waits in a buffer. A first round is not counted.
+ * Alternates between the nodes in short slices, so that disturbances affect all of them; each round starts with another
+ * node. Within a slice the next flush starts once every client has received the last one, so the size of a flush is
+ * exact and no buffer fills up. The first round is a warm-up.
  */
 export async function compare(nodes: readonly FanOutNode[], entriesPerFlush: number): Promise<Cost[]> {
   const slices = nodes.map((): number[] => [])
@@ -39,7 +40,7 @@ export async function compare(nodes: readonly FanOutNode[], entriesPerFlush: num
   })
 }
 
-/** µs per delivery in one slice. It is warmed up before: connections that were idle acknowledge each packet at once, at the cost of the sender. */
+/** µs per delivery in one slice, after a warm-up: TCP acknowledges each packet of an idle connection at once. */
 async function measure(node: FanOutNode, entriesPerFlush: number): Promise<number> {
   await flood(node, entriesPerFlush, WARM_UP_MS)
   const before = cpuMicroseconds(node.pid)
@@ -47,7 +48,7 @@ async function measure(node: FanOutNode, entriesPerFlush: number): Promise<numbe
   return (cpuMicroseconds(node.pid) - before) / deliveries
 }
 
-/** One flush after the other for so long; answers how many deliveries that was. */
+/** Flushes repeatedly for this time. Returns the number of deliveries. */
 async function flood(node: FanOutNode, entriesPerFlush: number, ms: number): Promise<number> {
   const end = performance.now() + ms
   let entries = 0
@@ -55,17 +56,17 @@ async function flood(node: FanOutNode, entriesPerFlush: number, ms: number): Pro
     await Promise.all([node.crowd.receive(entriesPerFlush), node.publish(metrics(entriesPerFlush))])
     entries += entriesPerFlush
   }
-  await sleep(5) // the kernel books what a process has used when it goes to sleep
+  await sleep(5) // the kernel accounts CPU time when a process sleeps
   return entries * node.crowd.size
 }
 
-/** Bytes of a message as the clients of runcast get it. */
+/** Size of a message of runcast as clients receive it. */
 export function messageBytes(): number {
   const [event] = metrics(1)
   return Buffer.byteLength(JSON.stringify({ ...event?.message, seq: 10_000 }))
 }
 
-/** Durable events, each of another metric. */
+/** Persisted events, each of another metric. */
 function metrics(count: number): JobEvent[] {
   return Array.from({ length: count }, (_, i) => {
     const name = `peak_von_mises_stress_at_sweep_point_${100 + i}`

@@ -9,12 +9,12 @@ import { Tab } from './tab.js'
 const TRIES = 50
 const PORT = 8551
 
-/** Long enough to be cancelled in the middle of its solving. */
+/** Long enough to be cancelled while it solves. */
 const LONG = exampleInput(401)
 
 /**
- * `npm run bench:latency`, on an idle stack: how long from submitting on one node until a tab on the other shows the process, and from asking for a
- * cancel on one node until `cancelled` reaches a watcher on the other.
+ * `npm run bench:latency`, on an idle stack: time from a submit on one node until a client of the other shows the
+ * process, and from a cancel on one node until a client of the other receives `cancelled`.
  */
 async function main(): Promise<void> {
   const stack = await startStack({ host: '127.0.0.1', ports: [PORT, PORT + 1], kinds: ['run'], env: { ...process.env, LOG_LEVEL: 'warn' } })
@@ -30,15 +30,15 @@ async function main(): Promise<void> {
   }
 }
 
-/** The tab is opened once; each run is there before the next one, so that each finds an idle worker. */
+/** One client for all runs. Each run starts after the previous one was received, so that a worker is idle. */
 async function measureShowing(nodeA: string, nodeB: string, token: string): Promise<void> {
   const tab = await Tab.open(`${nodeB.replace('http', 'ws')}/ws?token=${token}`)
   const waits: Record<'process_queued' | 'process_started', number[]> = { process_queued: [], process_started: [] }
   for (let i = 0; i < TRIES; i += 1) {
     const asked = performance.now()
     const id = await submit(nodeA, token, { ...LONG, sweep: { points: 3 } })
-    for (const [type, list] of Object.entries(waits)) list.push((await tab.heard(id, type)) - asked)
-    await tab.heard(id, 'process_completed')
+    for (const [type, list] of Object.entries(waits)) list.push((await tab.receivedAt(id, type)) - asked)
+    await tab.receivedAt(id, 'process_completed')
   }
   tab.close()
   for (const [type, list] of Object.entries(waits)) reportDurations(`a job of another tab, POST on node A to ${type} on node B`, list)
@@ -59,7 +59,7 @@ async function cancelOnce(nodeA: string, nodeB: string, token: string): Promise<
 
 async function submit(node: string, token: string, input: object): Promise<string> {
   const answer = await post(node, token, '', { input })
-  if (answer.status !== 202) throw new Error(`the run was not taken: ${await answer.text()}`)
+  if (answer.status !== 202) throw new Error(`the submit was rejected: ${await answer.text()}`)
   return ((await answer.json()) as { run_id: string }).run_id
 }
 

@@ -13,10 +13,13 @@ const ENTRIES_PER_FLUSH = [1, 5, 20]
 const MAX_RUN_MS = 90_000
 const RESULTS = fileURLToPath(new URL('../../bench/results/fan-out.json', import.meta.url))
 
-/** `npm run bench`: what a delivery costs the node process on one topic with many clients, beside two peers. A lost delivery is an error. */
+/**
+ * `npm run bench`: CPU per delivery of a node with many clients on one topic, against two peers. A lost delivery fails
+ * it.
+ */
 async function main(): Promise<void> {
   if (!existsSync('/proc/self/schedstat')) throw new Error('The bench reads the CPU of its servers from /proc: it runs on Linux only.')
-  // Whatever hangs, this process ends, and its children with it.
+  // A time limit for the whole process, which also ends its children.
   setTimeout(() => fail(`The bench was not done after ${MAX_RUN_MS / 1000} s.`), MAX_RUN_MS).unref()
   const redis = await startRedisServer()
   const nodes: FanOutNode[] = []

@@ -8,7 +8,7 @@ import { freePort } from '../src/embedded/redis-port.js'
 const READY_TIMEOUT_MS = 30_000
 const POLL_MS = 20
 
-/** A server in a process of its own. It ends with this one, however this one ends: the channel between them closes. */
+/** A server in its own process. It ends with this process in every case, because their channel closes. */
 export interface NodeProcess {
   readonly pid: number
   /** `127.0.0.1:<port>` */
@@ -16,7 +16,7 @@ export interface NodeProcess {
   stop(): Promise<void>
 }
 
-/** Starts a module of build/ on a free port and resolves once it answers HTTP with 200. It gets these settings as its environment, and no others. */
+/** Starts a module of build/ on a free port and resolves once it answers 200. Its environment is `settings` only. */
 export async function startNode(module: string, settings: Readonly<Record<string, string>>): Promise<NodeProcess> {
   const port = await freePort()
   const env = { ...settings, HOST: '127.0.0.1', PORT: String(port) }
@@ -26,7 +26,7 @@ export async function startNode(module: string, settings: Readonly<Record<string
   const stop = () => end(child)
   try {
     await waitUntilReady(child, host)
-    return { pid: child.pid ?? 0, host, stop } // a child that answers has a pid
+    return { pid: child.pid ?? 0, host, stop } // set, because the child has answered
   } catch (error) {
     await stop()
     throw error
@@ -34,8 +34,8 @@ export async function startNode(module: string, settings: Readonly<Record<string
 }
 
 /**
- * CPU that all threads of a process have used, user and system, in µs. What the scheduler books (`/proc/<pid>/task/<tid>/schedstat`, in ns) is the sum
- * of utime and stime in `/proc/<pid>/stat`, which comes in steps of 10 ms: too coarse for a slice. Linux only.
+ * CPU time of all threads of a process, user and system, in µs, from `/proc/<pid>/task/<tid>/schedstat` (ns). The equal
+ * sum of utime and stime in `/proc/<pid>/stat` has steps of 10 ms, too coarse for a slice. Linux only.
  */
 export function cpuMicroseconds(pid: number): number {
   const tasks = readdirSync(`/proc/${pid}/task`)
@@ -49,7 +49,7 @@ async function waitUntilReady(child: ChildProcess, host: string): Promise<void> 
     const response = await fetch(`http://${host}/readyz`).catch(() => null)
     await response?.text()
     if (response?.ok) return
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${child.spawnargs.at(-1)} did not get ready`)
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${child.spawnargs.at(-1)} was not ready in time`)
     await sleep(POLL_MS)
   }
 }

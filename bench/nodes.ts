@@ -15,7 +15,10 @@ import { startNode } from './node-process.js'
 
 const OWNER = 'bench'
 
-/** Longer than any run: nobody is pinged while it is measured, and the sweeper does not end the job for want of a worker. The crowd is one user at one address. */
+/**
+ * Intervals longer than any measurement, so that no client is pinged and the sweeper does not end the job without a
+ * worker. The limits allow all clients, which are one user at one address.
+ */
 const UNDISTURBED = {
   PING_INTERVAL_MS: '600000',
   SWEEP_INTERVAL_MS: '600000',
@@ -27,20 +30,20 @@ const UNDISTURBED = {
   MAX_PENDING_SOCKETS_PER_ADDRESS: '100000',
 }
 
-/** A server under measurement, with the clients that listen to it and a publisher that reaches it through Redis alone. */
+/** A server under measurement, its clients, and a publisher that reaches it through Redis only. */
 export interface FanOutNode {
   readonly name: string
   readonly pid: number
   readonly crowd: Crowd
-  /** Hands the events to Redis together, so that they reach the node together. */
+  /** Sends the events to Redis in one batch, so that they reach the node together. */
   publish(events: readonly JobEvent[]): Promise<void>
   close(): Promise<void>
 }
 
-/** The job whose metrics are published, by whatever means. */
+/** The job whose metrics are published. */
 export const JOB_ID = uuidv7()
 
-/** A hub of ours. The publisher is what a worker uses: fenced writer, one script call per batch, every event durable. */
+/** A hub of runcast. Publishes as a worker does: fenced writer, one script call per batch, persisted events only. */
 export async function startRuncast(redisUrl: string, size: number): Promise<FanOutNode> {
   const options = { url: redisUrl, prefix: 'runcast', limits: DEFAULT_BROKER_LIMITS, kinds: BUILT_IN }
   const [store, broker, secret] = [new RedisJobStore(options), new RedisBroker(options), randomBytes(32).toString('hex')]
@@ -53,7 +56,7 @@ export async function startRuncast(redisUrl: string, size: number): Promise<FanO
   let writes = 0
   const publish = async (events: readonly JobEvent[]) => {
     const outcome = await broker.publish(JOB_ID, events, { round: 1, token: 1, n: ++writes })
-    if (!outcome.ok) throw new Error(`runcast refused a write: ${outcome.reason}`)
+    if (!outcome.ok) throw new Error(`runcast rejected a write: ${outcome.reason}`)
   }
   await publish([runEvents.status(JOB_ID, 'running')])
   const node = await startNode('../src/main.js', { REDIS_URL: redisUrl, JWT_SECRET: secret, LOG_LEVEL: 'warn', ...UNDISTURBED })
@@ -63,7 +66,7 @@ export async function startRuncast(redisUrl: string, size: number): Promise<FanO
   return { name: 'runcast', pid: node.pid, crowd, publish, close: closing(crowd, node, () => broker.close()) }
 }
 
-/** `ws` and ioredis, a pipeline of PUBLISH. */
+/** `ws` and ioredis. Publishes with a pipeline of PUBLISH. */
 export async function startPlainWs(redisUrl: string, size: number): Promise<FanOutNode> {
   const redis = new Redis(redisUrl)
   const node = await startNode('./peers/plain-ws.js', { REDIS_URL: redisUrl, CHANNEL: JOB_ID })
@@ -77,14 +80,14 @@ export async function startPlainWs(redisUrl: string, size: number): Promise<FanO
   return { name: 'plain ws', pid: node.pid, crowd, publish, close: closing(crowd, node, () => redis.disconnect()) }
 }
 
-/** Socket.IO with its Redis adapter; the publisher is a second Socket.IO server, without clients, that emits to the room. */
+/** Socket.IO with its Redis adapter. Publishes through a second server without clients, which emits to the room. */
 export async function startSocketIo(redisUrl: string, size: number): Promise<FanOutNode> {
   const [commands, subscriptions] = [new Redis(redisUrl, { enableAutoPipelining: true }), new Redis(redisUrl)]
   const publisher = new Server({ adapter: createAdapter(commands, subscriptions) })
   const node = await startNode('./peers/socket-io.js', { REDIS_URL: redisUrl, CHANNEL: JOB_ID })
   const crowd = await Crowd.connect(`http://${node.host}/socket.io/?EIO=4&transport=websocket`, size)
-  await crowd.receive(1) // Engine.IO's open
-  crowd.say('40') // Socket.IO's CONNECT
+  await crowd.receive(1) // open of Engine.IO
+  crowd.sendText('40') // CONNECT of Socket.IO
   await crowd.receive(1) // and its answer
   let seq = 0
   const publish = async (events: readonly JobEvent[]) => {

@@ -11,7 +11,7 @@ export function machine(): Machine {
   return { processor: cpus()[0]?.model ?? 'unknown processor', cores: cpus().length, system: `${process.platform} ${release()}` }
 }
 
-/** Versions of packages as they are installed, and of Node. */
+/** Installed versions of packages and of Node. */
 export function versionsOf(packages: readonly string[]): Record<string, string> {
   const versions = packages.map((name) => {
     const manifest = new URL(`../../node_modules/${name}/package.json`, import.meta.url)
@@ -20,7 +20,7 @@ export function versionsOf(packages: readonly string[]): Record<string, string> 
   return { node: process.versions.node, ...Object.fromEntries(versions) }
 }
 
-/** The value below which this share of the values lies; NaN of none. */
+/** The quantile at this fraction; NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(Math.floor(share * sorted.length), sorted.length - 1)] ?? Number.NaN
@@ -30,7 +30,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-/** Rows as lines, the first column to the left, the others to the right. */
+/** Rows as lines: first column left-aligned, others right-aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const line = (row: readonly string[]) =>
@@ -38,7 +38,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `  ${line(row)}\n`).join('')
 }
 
-/** Durations in ms, on stdout, with the machine. */
+/** Prints durations in ms, with a description of the machine. */
 export function reportDurations(name: string, values: readonly number[]): void {
   const at = (share: number) => quantile(values, share).toFixed(1)
   process.stdout.write(`${name}\n  n ${values.length}   median ${at(0.5)} ms   p90 ${at(0.9)} ms   max ${at(1)} ms\n`)

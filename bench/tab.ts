@@ -1,16 +1,16 @@
 import { WebSocket } from 'ws'
 
-/** A client of `/ws` that notes when each message of a process came. */
+/** A client of `/ws` that records when each message of a process arrived. */
 export class Tab {
   readonly #socket: WebSocket
-  readonly #heardAt = new Map<string, number>()
+  readonly #receivedAt = new Map<string, number>()
   #wake: () => void = () => {}
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
   }
 
-  /** Resolves when the list is there. */
+  /** Resolves with the first list. */
   static open(url: string): Promise<Tab> {
     const socket = new WebSocket(url)
     const tab = new Tab(socket)
@@ -20,17 +20,17 @@ export class Tab {
       socket.on('message', (data: Buffer) => {
         const at = performance.now()
         const { type, process_id } = JSON.parse(data.toString()) as { type: string; process_id?: string }
-        tab.#heardAt.set(`${process_id} ${type}`, at)
+        tab.#receivedAt.set(`${process_id} ${type}`, at)
         tab.#wake()
         if (type === 'process_list') resolve(tab)
       })
     })
   }
 
-  /** When the message of this type came, on the clock of `performance.now`. */
-  async heard(id: string, type: string): Promise<number> {
+  /** When the message of this type arrived, by `performance.now()`. */
+  async receivedAt(id: string, type: string): Promise<number> {
     for (;;) {
-      const at = this.#heardAt.get(`${id} ${type}`)
+      const at = this.#receivedAt.get(`${id} ${type}`)
       if (at !== undefined) return at
       await new Promise<void>((resolve) => {
         this.#wake = resolve

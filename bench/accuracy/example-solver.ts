@@ -10,15 +10,16 @@ const HELP = 'run "node scripts/bootstrap.mjs --calculix"'
 const TIMEOUT_MS = 120_000
 
 /**
- * Runs the solver of `examples/calculix` as its own solvers.json says, with this input on stdin, and answers the metrics of its last event. Rejects
- * with the last line of its log, and where python3 or CalculiX is missing with what installs it. One run takes some seconds.
+ * Runs the solver of `examples/calculix`, as configured in its solvers.json, with this input, and returns the metrics
+ * of its last event. Takes some seconds. Rejects with the last line of its log, or, if python3 or CalculiX is missing,
+ * with the command that installs it.
  */
 export async function solveWithCalculix(input: unknown): Promise<Readonly<Record<string, number>>> {
   const configuration: { solvers: { command: string; args: string[]; cwd: string }[] } = JSON.parse(readFileSync(CONFIGURATION, 'utf8'))
   const [solver] = configuration.solvers
   if (solver === undefined) throw new Error(`${CONFIGURATION} names no solver`)
   const child = spawn(solver.command, solver.args, { cwd: join(dirname(CONFIGURATION), solver.cwd), timeout: TIMEOUT_MS })
-  child.stdin.on('error', () => {}).end(JSON.stringify(input)) // one that ends at once does not read
+  child.stdin.on('error', () => {}).end(JSON.stringify(input)) // EPIPE if it ends before it reads
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]).catch((error: unknown) => {
     throw new Error(`${solver.command} cannot be run: ${HELP}`, { cause: error })
   })

@@ -1,6 +1,6 @@
 import { table } from '../report.js'
 
-/** A result of the numerics beside what it has to keep to. */
+/** A numerical result and its bound. */
 export interface Figure {
   readonly what: string
   readonly figure: string
@@ -8,7 +8,7 @@ export interface Figure {
   readonly holds: boolean
 }
 
-/** The figures as lines, each beside its bound, those that do not hold marked. */
+/** The figures as lines with their bounds. Those that exceed them are marked. */
 export function figureTable(figures: readonly Figure[]): string {
   return table([
     ['', 'figure', 'bound', ''],

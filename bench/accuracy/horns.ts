@@ -18,7 +18,7 @@ const titanium: HornInput = {
   sweep: { points: 3, span_pct: 1 },
 }
 
-/** Horns as they are built: plane stress is right for them. */
+/** Horns of usual proportions, for which plane stress holds. */
 const USUAL: readonly [name: string, input: HornInput][] = [
   ['Ti-6Al-4V, uniform, 25 × 25 × 126.71 mm', titanium],
   ['Al 7075-T6, uniform, 25 × 25 × 126.28 mm', { ...titanium, material: 'al-7075-t6', height_mm: 126.28 }],
@@ -32,8 +32,9 @@ const USUAL: readonly [name: string, input: HornInput][] = [
 ]
 
 /**
- * Horns that a plane cannot hold. Of a thick one the inertia across the plane counts as well. At a step the stress takes a way of its own into the
- * wider part: where the thickness is a mere factor of each row, it is in all of it at once, and the horn too stiff.
+ * Horns for which plane stress does not hold. In a thick one the transverse inertia counts too. At a step, stress needs
+ * some distance to spread into the wider part; the 2-D model, with a thickness factor per row, spreads it at once and
+ * is too stiff.
  */
 const BEYOND: readonly [name: string, input: HornInput][] = [
   ['Ti-6Al-4V, as thick as wide, 80 × 80 × 126.71 mm', { ...titanium, width_mm: 80, thickness_mm: 80 }],
@@ -43,8 +44,8 @@ const BEYOND: readonly [name: string, input: HornInput][] = [
 ]
 
 /**
- * Natural frequencies of the built-in solver, in plane stress, beside those of CalculiX in three dimensions: within 1 % for six horns that are as
- * thick as usual, and further apart for four where plane stress does not hold. Rejects where CalculiX cannot be run. Takes some ten seconds.
+ * Natural frequencies of the built-in plane-stress solver against 3-D CalculiX: within 1 % for six horns of usual
+ * thickness, more for four where plane stress does not hold. Takes some ten seconds. Rejects without CalculiX.
  */
 export async function checkHorns(): Promise<Figure[]> {
   const figures: Figure[] = []
@@ -61,8 +62,8 @@ export async function checkHorns(): Promise<Figure[]> {
 }
 
 /**
- * How far the built-in solver lies above CalculiX. For a plane horn it holds within 1 %; for any other where it is more than 1 %, so that a limit that
- * has gone does not stay in the documents.
+ * Deviation of the built-in solver from CalculiX. A plane horn must stay within 1 %, any other must exceed 1 %, so that
+ * the documents do not keep a limit that no longer exists.
  */
 export function hornFigure(name: string, builtInHz: number, calculixHz: number, isPlane: boolean): Figure {
   const pct = 100 * (builtInHz / calculixHz - 1)
@@ -74,12 +75,12 @@ export function hornFigure(name: string, builtInHz: number, calculixHz: number, 
   }
 }
 
-/** NaN where there is none, of which no figure holds. */
+/** NaN if missing; every bound rejects it. */
 function frequencyOf(metrics: Readonly<Record<string, number>>): number {
   return metrics.natural_frequency_hz ?? Number.NaN
 }
 
-/** A job of this process that nobody watches. */
+/** A job context without subscribers. */
 function silentJob(): Job<'run'> {
   return {
     id: 'accuracy',

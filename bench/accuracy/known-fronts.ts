@@ -1,21 +1,24 @@
 import type { Problem } from '../../workers/optimization/problem.js'
 
-/** A published problem whose front is known in closed form. */
+/** A published problem with a known front in closed form. */
 export interface KnownProblem {
   readonly name: string
   readonly problem: Problem
   readonly population: number
   readonly generations: number
   readonly evaluate: (x: readonly number[]) => Record<string, number>
-  /** Objectives on the front, from one end (0) to the other (1). */
+  /** Objectives along the front; the parameter runs from 0 to 1. */
   readonly front: (share: number) => readonly [number, number]
-  /** Both objectives are worse there than anywhere on the front. */
+  /** Reference point: worse in both objectives than every point of the front. */
   readonly reference: readonly [number, number]
 }
 
 const OBJECTIVES = ['f1', 'f2'].map((metric) => ({ metric, direction: 'minimize' as const }))
 
-/** Zitzler, Deb and Thiele 2000: 30 variables, the front is convex and lies at the lower bound of all but the first. */
+/**
+ * Zitzler, Deb and Thiele 2000: 30 variables; the front is convex, with all variables but the first at their lower
+ * bound.
+ */
 const ZDT1: KnownProblem = {
   name: 'ZDT1',
   problem: {
@@ -35,7 +38,7 @@ const ZDT1: KnownProblem = {
 
 const bnh = (x1: number, x2: number) => ({ f1: 4 * x1 ** 2 + 4 * x2 ** 2, f2: (x1 - 5) ** 2 + (x2 - 5) ** 2 })
 
-/** Binh and Korn 1997: the front has a bend where the second variable reaches its bound. */
+/** Binh and Korn 1997: the front bends where the second variable reaches its bound. */
 const BNH: KnownProblem = {
   name: 'BNH',
   problem: {
@@ -61,7 +64,9 @@ const BNH: KnownProblem = {
 
 const srn = (x1: number, x2: number) => ({ f1: 2 + (x1 - 2) ** 2 + (x2 - 1) ** 2, f2: 9 * x1 - (x2 - 1) ** 2 })
 
-/** Where the circle x1² + x2² = 225 has its least f2, by its angle: there the front ends. Newton on the derivative of f2 along the circle. */
+/**
+ * Angle at which f2 is minimal on the circle x1² + x2² = 225, one end of the front. Newton's method on the derivative.
+ */
 function endOnCircle(): number {
   let angle = Math.PI / 2
   for (let i = 0; i < 50; i++) {
@@ -74,8 +79,8 @@ function endOnCircle(): number {
 }
 
 /**
- * The front has three pieces. Between the constraints it is x1 = −2.5, the only one that is usually named: gradients are opposite there. It goes on along
- * x1 − 3 x2 = −10 to the least f1, at x1 = 1.1, and along the circle to the least f2.
+ * The front has three segments: x1 = −2.5 between the constraints, where the gradients are opposite (the only one
+ * usually named), x1 − 3 x2 = −10 up to the minimum of f1 at x1 = 1.1, and the circle up to the minimum of f2.
  */
 function srnFront(share: number): readonly [number, number] {
   const top = Math.sqrt(225 - 2.5 ** 2)
@@ -93,7 +98,7 @@ function srnFront(share: number): readonly [number, number] {
   return [f1, f2]
 }
 
-/** Srinivas and Deb 1994: the constraints, of which the front touches both, leave a small part of the space. */
+/** Srinivas and Deb 1994: both constraints bound the front and leave a small feasible region. */
 const SRN: KnownProblem = {
   name: 'SRN',
   problem: {
@@ -111,5 +116,5 @@ const SRN: KnownProblem = {
   reference: [245, 25],
 }
 
-/** One without constraints and two with. */
+/** One problem without and two with constraints. */
 export const KNOWN_PROBLEMS: readonly KnownProblem[] = [ZDT1, BNH, SRN]

@@ -13,7 +13,7 @@ import type { Figure } from './figure.js'
 type Iteration = LiveMessage & { readonly type: 'optimization_iteration' }
 
 const HORN = { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25, sweep: { points: 11 } }
-/** At 20 kHz, or with less stress a little below it. */
+/** Resonance at 20 kHz, or lower stress slightly below it. */
 const OPTIMIZATION = {
   base: HORN,
   variables: [
@@ -30,13 +30,13 @@ const OPTIMIZATION = {
   seed: 2026,
 }
 const TOTAL = OPTIMIZATION.population * OPTIMIZATION.generations
-/** After how many iterations a worker is killed. */
+/** Numbers of iterations after which a worker is killed. */
 const DEATHS = [20, 55]
 const TIMEOUT_MS = 300_000
 
 /**
- * A horn optimized by two solver workers behind a real hub, of which one is killed (SIGKILL) twice on the way and started again: what a client is told of it.
- * Takes about a minute, most of which is the queue's finding out that a worker is dead.
+ * Optimizes a horn with two solver workers behind a real hub. One worker is killed (SIGKILL) twice and restarted.
+ * Checks what a client receives. Takes about a minute, mostly until the queue detects the dead worker.
  */
 export async function checkOptimization(): Promise<Figure[]> {
   const redis = await startRedisServer({})
@@ -110,7 +110,7 @@ function hasChanged(iterations: readonly Iteration[], i: number): boolean {
   return String(frontOf(iterations.slice(0, i + 1))) !== String(frontOf(iterations.slice(0, i)))
 }
 
-/** The front that these iterations have found, found again from them alone: deviation and stress, the nearest to 20 kHz first. */
+/** The front, recomputed from the iterations alone: deviation and stress, nearest to 20 kHz first. */
 function frontOf(iterations: readonly Iteration[]): number[][] {
   const points = iterations.filter(({ feasible }) => feasible).map(({ metrics }) => valuesOf(metrics))
   const isBeaten = ([u = 0, s = 0]: number[]) => points.some(([v = 0, r = 0]) => v <= u && r <= s && (v < u || r < s))

@@ -9,8 +9,8 @@ const SAMPLES = 100_000
 const BOUND = 0.01
 
 /**
- * Fronts that NSGA-II finds beside the true ones: the hypervolume of each, from the same reference point, of the worst of some seeds. It may be
- * at most 1 % away from that of a dense sample of the true front.
+ * Compares fronts of NSGA-II with the true ones by hypervolume, from the same reference point, for the worst of several
+ * seeds. Bound: 1 % of the hypervolume of a dense sample of the true front.
  */
 export async function checkOptimizer(seeds = SEEDS): Promise<Figure[]> {
   return KNOWN_PROBLEMS.map((known) => {
@@ -27,14 +27,14 @@ export async function checkOptimizer(seeds = SEEDS): Promise<Figure[]> {
   })
 }
 
-/** The front at the end of a search that goes through all its generations. */
+/** The front after all generations. */
 function findFront({ problem, population, generations, evaluate }: KnownProblem, seed: number): readonly Member[] {
   const search: Search = { strategy: 'nsga2', population, generations, seed, plateau: false }
   let checkpoint = begin(problem, search)
   while (checkpoint.end === null) {
     for (const { index, point } of candidates(search, checkpoint)) {
       const next: Fold | null = fold(problem, search, checkpoint, index, { metrics: evaluate(point) })
-      if (!next) throw new Error(`candidate ${index} was not taken`)
+      if (!next) throw new Error(`candidate ${index} was rejected`)
       checkpoint = next.checkpoint
     }
   }

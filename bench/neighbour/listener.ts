@@ -3,14 +3,14 @@ import { isSnapshot, type LiveMessage } from '../../src/client/job-view.js'
 import { type JobWatch, watchJob } from '../../src/client/watch-job.js'
 import { now } from './load.js'
 
-/** A client of one run that notes what it was told and when it knew of the end. */
+/** A client of one run that records its messages and when it received the final one. */
 export class Listener {
-  /** Seqs of the durable and final entries, and the values of measurements, as they were told. */
+  /** Seqs of the persisted and final entries, and the values of metrics, in order of arrival. */
   readonly seqs: number[] = []
   readonly values: number[] = []
-  /** Snapshots that began anew: what was told before them may have a hole. */
-  anew = 0
-  /** Seq of the first snapshot: what is older was never promised. */
+  /** Snapshots without recovery: entries before them may be missing. */
+  resyncs = 0
+  /** Seq of the first snapshot; older entries are not expected. */
   since = -1
   finalAt = Number.NaN
   readonly #watch: JobWatch
@@ -27,7 +27,7 @@ export class Listener {
     })
   }
 
-  /** Resolves once it has the first snapshot. */
+  /** Resolves with the first snapshot. */
   async ready(): Promise<void> {
     await this.#watch.until(() => true)
   }
@@ -40,15 +40,15 @@ export class Listener {
     return final
   }
 
-  /** Which of these seqs it should have been told of, and was not. */
+  /** The expected seqs that it did not receive. */
   missing(seqs: readonly number[]): number[] {
-    const told = new Set(this.seqs)
-    return seqs.filter((seq) => seq > this.since && !told.has(seq))
+    const received = new Set(this.seqs)
+    return seqs.filter((seq) => seq > this.since && !received.has(seq))
   }
 
   #begin({ seq, recovered }: { readonly seq: number; readonly recovered?: boolean }): void {
     if (this.since < 0) this.since = seq
-    else if (!recovered) this.anew += 1
+    else if (!recovered) this.resyncs += 1
   }
 
   #note(message: LiveMessage): void {

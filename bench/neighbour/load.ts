@@ -2,28 +2,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job } from '../../src/worker/processor.js'
 import type { RunProcessor } from '../../test/support/kinds.js'
 
-/** How loud the loud job is: durable entries, none of which may be left out. */
+/** Rate of the loud job: persisted entries, none of which may be dropped. */
 export interface Load {
   readonly perSecond: number
   readonly seconds: number
 }
 
-/** Which part a job plays is told by how its id begins. */
+/** The prefix of its id determines the role of a job. */
 export const LOUD = 'loud'
 
 const METRICS = 32
 const PAUSE_MS = 4
 const LIGHT_ENTRIES = 10
 const LIGHT_PAUSE_MS = 20
-/** So that whoever watches is there from its first entries on. */
+/** Delay before the first entries, so that the clients are subscribed. */
 const LIGHT_START_MS = 100
 
-/** One loud job among light ones: through the real worker, context and queue, without the computing. */
+/** One loud job among light ones, through the real worker, context and queue, without computation. */
 export function neighbours(load: Load): RunProcessor {
   return (_input, job) => (job.id.startsWith(LOUD) ? shout(job, load) : whisper(job))
 }
 
-/** Measurements by the clock, numbered from 0; where Redis is slow for a while they come later and all the same. */
+/** Metrics at a fixed rate, numbered from 0. If Redis is slow, they are sent later, but all of them. */
 async function shout(job: Job<'run'>, { perSecond, seconds }: Load) {
   const begin = performance.now()
   const total = perSecond * seconds
@@ -46,12 +46,12 @@ async function whisper(job: Job<'run'>) {
   return ended({})
 }
 
-/** With the moment of the end, by the clock that all processes of a machine share. */
+/** Ends with the current time by the clock of the machine. */
 function ended(summary: Record<string, number>) {
   return { metrics_summary: { ...summary, ended_ms: now() } }
 }
 
-/** Ms since the epoch, with their fractions. */
+/** ms since the epoch, with fractions. */
 export function now(): number {
   return performance.timeOrigin + performance.now()
 }

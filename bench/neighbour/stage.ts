@@ -9,7 +9,7 @@ import { type NodeProcess, startNode } from '../node-process.js'
 import { Listener } from './listener.js'
 import type { Load } from './load.js'
 
-/** Redis, two hubs and a worker, each a process, and what is asked of them. */
+/** Redis, two hubs and a worker, each a process. */
 export class Stage {
   readonly #redis: RedisServer
   readonly #hubs: readonly NodeProcess[]
@@ -41,7 +41,7 @@ export class Stage {
     return new Stage(redis, hubs, worker, secret)
   }
 
-  /** Submits a run of this user on one hub, and has it watched over both. */
+  /** Submits a run on one hub and watches it on both. */
   async run(id: string, sub: string, hub: number): Promise<readonly Listener[]> {
     const token = this.#token(sub)
     const response = await fetch(`http://${this.#host(hub)}/api/v2/runs`, {
@@ -49,12 +49,12 @@ export class Stage {
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({ run_id: id, input: exampleInput(3) }),
     })
-    if (response.status !== 202) throw new Error(`the run was not taken: ${await response.text()}`)
+    if (response.status !== 202) throw new Error(`the submit was rejected: ${await response.text()}`)
     await response.text()
     return this.#hubs.map(({ host }) => new Listener(`ws://${host}`, id, token))
   }
 
-  /** Seqs of the durable entries in the log of a run. */
+  /** Seqs of the persisted entries in the log of a run. */
   async logged(id: string, sub: string): Promise<number[]> {
     const headers = { authorization: `Bearer ${this.#token(sub)}` }
     const response = await fetch(`http://${this.#host(0)}/api/v2/runs/${id}/events?limit=1000`, { headers })

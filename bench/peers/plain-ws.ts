@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { WebSocketServer } from 'ws'
 import { endWithParent, runMain } from '../../src/app/process.js'
 
-/** The node that one would write first: Redis SUBSCRIBE, and for each message one `send` of the string to every client. */
+/** The simplest possible node: Redis SUBSCRIBE, and one `send` of the string per message and client. */
 async function main(): Promise<void> {
   const { REDIS_URL = '', CHANNEL = '', HOST, PORT } = process.env
   const server = createServer((_request, response) => response.end())

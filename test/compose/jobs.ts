@@ -83,7 +83,7 @@ export class Jobs {
     this.#isOver = true
     await this.#feeding
     await Promise.all(this.watchers.map((watcher) => watcher.finished()))
-    const told = this.watchers.flatMap((watcher) => watcher.told())
+    const told = this.watchers.flatMap((watcher) => watcher.eventsOf())
     this.close()
     return told
   }

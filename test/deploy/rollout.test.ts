@@ -26,11 +26,11 @@ const ENV = { WORKER_FINISH_MS: '1000' }
 /** What a follower got, beside what it was to get. */
 async function wrongIn(users: Users, followers: readonly (Follower & { user: string })[]): Promise<object[]> {
   const wrong: object[] = []
-  for (const { user, id, durables, since, over } of followers) {
+  for (const { user, id, persisted, since, over } of followers) {
     const { status, attempts } = await over
     const wanted = (await users.log(user, id)).map(({ seq }) => seq).filter((seq) => seq > since)
-    if (status !== 'completed' || attempts !== 1 || durables.join() !== wanted.join())
-      wrong.push({ id, status, attempts, durables, wanted, since })
+    if (status !== 'completed' || attempts !== 1 || persisted.join() !== wanted.join())
+      wrong.push({ id, status, attempts, persisted, wanted, since })
   }
   return wrong
 }

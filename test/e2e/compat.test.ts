@@ -110,12 +110,12 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
       return JSON.stringify([...(seqs[0] ?? [])].sort()) === JSON.stringify([...(seqs[1] ?? [])].sort())
     })
     t.equal(seqs[0]?.size, 7 + 12, 'the jobs, and the runs of the optimization')
-    const durables = ({ messages }: { readonly messages: readonly Message[] }) =>
+    const persisted = ({ messages }: { readonly messages: readonly Message[] }) =>
       messages
         .filter(({ type, seq }) => type !== 'process_progress' && seq !== undefined)
         .map(({ prev: _prev, ...message }) => message)
         .toSorted((a, b) => a.process_id.localeCompare(b.process_id) || a.seq - b.seq)
-    const [one, other] = tabs.map(durables)
+    const [one, other] = tabs.map(persisted)
     t.strictSame(one, other)
     const [list, otherList] = await Promise.all(users.map((user) => user.get('/api/processes?limit=100')))
     t.strictSame(comparable(list), comparable(otherList))

@@ -17,15 +17,15 @@ async function check(t: Test, harness: Harness, id: string, watchers: readonly W
   const logged: number[] = history.body.events.map(({ seq }: { seq: number }) => seq)
   t.equal(history.body.events.at(-1).type, 'completed')
   t.equal(history.body.events.filter(({ type }: { type: string }) => type === 'completed').length, 1)
-  const wrong = watchers.filter(({ watch, durables, since, told }) => {
+  const wrong = watchers.filter(({ watch, persisted, since, messages }) => {
     const view = watch.view
-    const isComplete = JSON.stringify(durables) === JSON.stringify(logged.filter((seq) => seq > since))
+    const isComplete = JSON.stringify(persisted) === JSON.stringify(logged.filter((seq) => seq > since))
     const isSame = view && JSON.stringify(sorted(withoutFinal(view))) === JSON.stringify(sorted(viewFromStore(state)))
-    const last = told.findLast((message) => !('recovered' in message))
+    const last = messages.findLast((message) => !('recovered' in message))
     return !(isComplete && isSame && last?.type === 'completed')
   })
   t.same(
-    wrong.map(({ watch, durables, since, told }) => ({ view: watch.view, durables, since, logged, told: told.slice(-4) })),
+    wrong.map(({ watch, persisted, since, messages }) => ({ view: watch.view, persisted, since, logged, messages: messages.slice(-4) })),
     [],
     `all ${watchers.length} watchers of ${id} end right`,
   )

@@ -37,9 +37,9 @@ t.test('[POS-2] [STATE-2] beside a job that floods no other job loses a durable 
       )
     }
   }
-  for (const { values, anew } of loud) {
+  for (const { values, resyncs } of loud) {
     const first = values[0] ?? Number.NaN
-    if (anew === 0)
+    if (resyncs === 0)
       t.same(
         values,
         Array.from({ length: LOAD.perSecond * LOAD.seconds - first }, (_, i) => first + i),

@@ -7,7 +7,7 @@ import { startHarness } from '../support/harness.js'
 import { proveProcesses } from '../support/process-proof.js'
 import { startTestRedis } from '../support/redis.js'
 import { Stage } from '../support/stage.js'
-import { hasEnded, openTab, submit, toldOf } from '../support/tab.js'
+import { hasEnded, messagesOf, openTab, submit } from '../support/tab.js'
 
 t.setTimeout(120_000)
 
@@ -30,7 +30,7 @@ t.test('[PROC-5] [POS-7] subscriptions of the nodes that are killed while jobs b
   for (const tab of tabs) {
     proveProcesses(tab.messages)
     for (const id of ids) {
-      const types = toldOf(tab, id)
+      const types = messagesOf(tab, id)
         .map(({ type }) => type)
         .filter((type) => type !== 'process_progress')
       t.same(types, ['process_queued', 'process_started', 'process_completed'], id)
@@ -49,12 +49,12 @@ t.test('[POS-6] [PROC-5] a Redis that is started anew: each process goes on in a
   const epochs = await Promise.all(tabs.map(async (tab) => (await tab.next('subscribed')).epoch))
   t.equal(new Set(epochs).size, 1)
   for (const tab of tabs) {
-    await eventually(() => toldOf(tab, next).some(({ type }) => type === 'process_queued'))
+    await eventually(() => messagesOf(tab, next).some(({ type }) => type === 'process_queued'))
     t.match(
       tab.messages.findLast(({ type }) => type === 'subscribed'),
       { process_id: id, recovered: true, process: { status: 'cancelled' } },
     )
-    t.equal(toldOf(tab, id).filter(({ type }) => type === 'process_cancelled').length, 1)
+    t.equal(messagesOf(tab, id).filter(({ type }) => type === 'process_cancelled').length, 1)
     proveProcesses(tab.messages)
   }
 })
@@ -83,7 +83,7 @@ t.test('[PROC-8] [SLOW-2] [SLOW-4] a slow reader gets a resync, and the ends of 
   t.ok(tab.messages.some(({ type, resync }) => type === 'process_list' && resync === true))
   t.ok(tab.messages.length < fast.messages.length)
   for (const client of [tab, fast]) proveProcesses(client.messages)
-  for (const id of ids) t.equal(toldOf(tab, id).filter(({ type }) => type === 'process_completed').length, 1, 'once')
+  for (const id of ids) t.equal(messagesOf(tab, id).filter(({ type }) => type === 'process_completed').length, 1, 'once')
   t.equal(tab.socket.readyState, 1, 'being slow does not disconnect')
   t.same(slow.faults, [])
 })

@@ -11,13 +11,13 @@ t.jobs = 4
 
 const drain = (reconnect_in_ms = 0) => ({ type: 'drain', reconnect_in_ms, deadline_ms: 10_000 })
 const expiring = (expires_at: string) => ({ type: 'token_expiring', expires_at })
-const entries = (told: readonly { seq?: number }[]) => told.filter((message) => !('recovered' in message)).map(({ seq }) => seq)
+const entries = (messages: readonly { seq?: number }[]) => messages.filter((message) => !('recovered' in message)).map(({ seq }) => seq)
 
 t.test(
   '[DRAIN-2] a second socket resumes from what is proved, and the first is closed only when it has brought its snapshot',
   async (t) => {
     const server = await startServer(t)
-    const { watch, told, ends } = server.watch()
+    const { watch, messages, ends } = server.watch()
     const first = await server.connection(0)
     server.say(0, SNAPSHOT, metric(6), drain())
     const second = await server.connection(1)
@@ -31,7 +31,7 @@ t.test(
     t.equal(first.socket.readyState, first.socket.OPEN)
     server.say(1, { ...SNAPSHOT, seq: 9, recovered: true }, metric(7), metric(8), metric(9), metric(10))
     await watch.until(({ seq }) => seq === 10)
-    t.same(entries(told), [6, 7, 8, 9, 10], 'nothing is lost, nothing is told twice')
+    t.same(entries(messages), [6, 7, 8, 9, 10], 'nothing is lost, nothing is told twice')
     await eventually(() => first.socket.readyState === first.socket.CLOSED)
     server.say(1, completed(11))
     t.equal((await watch.finished()).status, 'completed')
@@ -42,42 +42,42 @@ t.test(
 
 t.test('[DRAIN-2] a second hub that is behind the first one turns nothing back', async (t) => {
   const server = await startServer(t)
-  const { watch, told } = server.watch()
+  const { watch, messages } = server.watch()
   await server.connection(0)
   server.say(0, SNAPSHOT, metric(6), drain())
   await server.connection(1)
   server.say(0, metric(7), metric(8), completed(9))
   await watch.finished()
   server.say(1, { ...SNAPSHOT, seq: 7, recovered: true }, metric(7))
-  await eventually(() => told.at(-1)?.type === 'status')
+  await eventually(() => messages.at(-1)?.type === 'status')
   t.match(watch.view, { seq: 9, status: 'completed', final: { type: 'completed' } })
   server.say(1, metric(8), completed(9), { type: 'status', status: 'queued', attempt: 1, timestamp: 'again', seq: 10 })
   await watch.until(({ status }) => status === 'queued')
-  t.same(entries(told), [6, 7, 8, 9, 10])
+  t.same(entries(messages), [6, 7, 8, 9, 10])
   t.equal(server.connections.length, 2)
 })
 
 t.test('[DRAIN-2] an end that is told while the second socket is on its way is told once', async (t) => {
   for (const recovered of [true, false]) {
     const server = await startServer(t)
-    const { watch, told } = server.watch()
+    const { watch, messages } = server.watch()
     await server.connection(0)
     server.say(0, SNAPSHOT, drain())
     await server.connection(1)
     server.say(0, completed(6))
     await watch.finished()
     server.say(1, { ...SNAPSHOT, status: 'completed', seq: 6, recovered }, completed(6))
-    await eventually(() => told.at(-1)?.type === 'status')
+    await eventually(() => messages.at(-1)?.type === 'status')
     t.match(watch.view, { final: { seq: 6 } })
     server.say(1, { type: 'status', status: 'queued', attempt: 1, timestamp: 'again', seq: 7 })
     await watch.until(({ seq }) => seq === 7)
-    t.same(entries(told), [6, 7])
+    t.same(entries(messages), [6, 7])
   }
 })
 
 t.test('[DRAIN-2] a second socket that fails is tried again for as long as the first one lives', async (t) => {
   const server = await startServer(t)
-  const { watch, told, ends } = server.watch()
+  const { watch, messages, ends } = server.watch()
   await server.connection(0)
   server.say(0, SNAPSHOT, drain())
   const codes = [1013, 1011, 4008, 4001]
@@ -90,8 +90,8 @@ t.test('[DRAIN-2] a second socket that fails is tried again for as long as the f
   const { url } = await server.connection(codes.length + 1)
   t.match(url, /^\/j\?after=[5-9]&epoch=e1$/)
   server.say(codes.length + 1, { ...SNAPSHOT, seq: 10, recovered: true }, metric(9), metric(10))
-  await eventually(() => told.at(-1)?.seq === 10)
-  t.same(entries(told), [6, 7, 8, 9, 10])
+  await eventually(() => messages.at(-1)?.seq === 10)
+  t.same(entries(messages), [6, 7, 8, 9, 10])
   t.same(ends, [])
 })
 
@@ -143,7 +143,7 @@ t.test('a watch that is closed in a drain closes both sockets', async (t) => {
 
 t.test('[DRAIN-2] all processes: what the second socket is ahead of is asked for, the first goes on until then', async (t) => {
   const server = await startServer(t)
-  const { watch, told } = server.watchAll()
+  const { watch, messages } = server.watchAll()
   const process = {
     process_id: 'p',
     process_type: 'benchmark',
@@ -185,7 +185,7 @@ t.test('[DRAIN-2] all processes: what the second socket is ahead of is asked for
     [6, 7, 8, 9, 10, 11],
   )
   t.same(
-    told.filter(({ type }) => type === 'process_result').map(({ seq }) => seq),
+    messages.filter(({ type }) => type === 'process_result').map(({ seq }) => seq),
     [6, 7, 8, 9, 10, 11],
   )
 })
@@ -260,9 +260,9 @@ t.test(
     const page = await h.nodes[0]?.hub.parts.store.history(id, 0, 1000)
     const logged = page?.entries.map(({ seq }) => seq) ?? []
     t.ok(logged.length > 100, `${logged.length} durable entries`)
-    for (const { durables, since, connects } of crowd) {
+    for (const { persisted, since, connects } of crowd) {
       t.same(
-        durables,
+        persisted,
         logged.filter((seq) => seq > since),
       )
       t.equal(connects, 2)

@@ -19,12 +19,12 @@ t.test('[CONN-1] the token goes in the first message, never in the URL', async (
 
 t.test('[POS-2] [POS-3] duplicates are dropped, left-out ticks are understood, the replay does not move the position', async (t) => {
   const server = await startServer(t)
-  const { watch, told } = server.watch()
+  const { watch, messages } = server.watch()
   await server.connection(0)
   server.say(0, SNAPSHOT, metric(3), metric(5), metric(3), metric(6), metric(6), metric(9, { prev: 6 }), metric(7), completed(10))
   await watch.finished()
   t.same(
-    told.map(({ seq }) => seq),
+    messages.map(({ seq }) => seq),
     [5, 3, 5, 6, 9, 10],
   )
   t.equal(server.connections.length, 1)
@@ -32,7 +32,7 @@ t.test('[POS-2] [POS-3] duplicates are dropped, left-out ticks are understood, t
 
 t.test('[POS-2] a message whose predecessor is missing is not applied: the client resumes from what is proved', async (t) => {
   const server = await startServer(t)
-  const { watch, told } = server.watch()
+  const { watch, messages } = server.watch()
   await server.connection(0)
   server.say(0, SNAPSHOT, metric(6), metric(8))
   const { url } = await server.connection(1)
@@ -41,7 +41,7 @@ t.test('[POS-2] a message whose predecessor is missing is not applied: the clien
   server.say(1, { ...SNAPSHOT, seq: 8, recovered: true }, metric(7), metric(8), completed(9))
   await watch.finished()
   t.same(
-    told.map(({ seq }) => seq),
+    messages.map(({ seq }) => seq),
     [5, 6, 8, 7, 8, 9],
   )
 })
@@ -58,12 +58,12 @@ t.test('[POS-2] prev that lies beyond what was had is a gap as well', async (t) 
 
 t.test('a lost connection is opened again and resumes, again and again', async (t) => {
   const server = await startServer(t)
-  const { told, ends } = server.watch()
+  const { messages, ends } = server.watch()
   for (let i = 0; i < 5; i += 1) {
     const { socket, url } = await server.connection(i)
     if (i > 0) t.equal(url, `/j?after=${4 + i}&epoch=e1`)
     server.say(i, { ...SNAPSHOT, seq: 5 + i, recovered: i > 0 }, metric(5 + i))
-    await eventually(() => told.at(-1)?.type === 'metric_update' && told.at(-1)?.seq === 5 + i)
+    await eventually(() => messages.at(-1)?.type === 'metric_update' && messages.at(-1)?.seq === 5 + i)
     socket.terminate()
   }
   await server.connection(5)
@@ -232,7 +232,7 @@ t.test('without a WebSocket of its own a runtime needs one, and says so', async 
 
 t.test('[POS-3] a replay that was cut off is asked for again: no durable entry is lost, none is told twice', async (t) => {
   const server = await startServer(t)
-  const { watch, told } = server.watch()
+  const { watch, messages } = server.watch()
   const first = await server.connection(0)
   server.say(0, SNAPSHOT, metric(6))
   await watch.until(({ seq }) => seq === 6)
@@ -240,14 +240,14 @@ t.test('[POS-3] a replay that was cut off is asked for again: no durable entry i
   const second = await server.connection(1)
   t.equal(second.url, '/j?after=6&epoch=e1')
   server.say(1, { ...SNAPSHOT, seq: 10, recovered: true }, metric(7), metric(8))
-  await eventually(() => told.at(-1)?.seq === 8)
+  await eventually(() => messages.at(-1)?.seq === 8)
   second.socket.terminate()
   const third = await server.connection(2)
   t.equal(third.url, '/j?after=8&epoch=e1')
   server.say(2, { ...SNAPSHOT, seq: 10, recovered: true }, metric(9), metric(10), completed(11))
   await watch.finished()
   t.same(
-    told.filter((message) => !('recovered' in message)).map(({ seq }) => seq),
+    messages.filter((message) => !('recovered' in message)).map(({ seq }) => seq),
     [6, 7, 8, 9, 10, 11],
   )
 })

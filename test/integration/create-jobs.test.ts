@@ -125,9 +125,9 @@ t.test('[POS-4] a watch goes on from a position, through an earlier end of the s
   await job.complete()
   await watching
   t.match(told[0], { type: 'subscribed', recovered: true })
-  const durables = told.slice(1).filter(({ type }) => type !== 'process_progress')
+  const persisted = told.slice(1).filter(({ type }) => type !== 'process_progress')
   t.same(
-    durables.map(({ type }) => type),
+    persisted.map(({ type }) => type),
     ['process_result', 'process_failed', 'process_queued', 'process_started', 'process_result', 'process_completed'],
   )
   const last = await jobs.read(job.id)

@@ -9,7 +9,7 @@ import { PROCESS_PROTOCOL, processProtocol } from '../contract/process-protocol.
 import { eventually } from '../support/eventually.js'
 import { startHarness } from '../support/harness.js'
 import { Stage } from '../support/stage.js'
-import { hasEnded, openTab, submit, textsOf, toldOf } from '../support/tab.js'
+import { hasEnded, messagesOf, openTab, submit, textsOf } from '../support/tab.js'
 import { type Message, TestClient } from '../support/test-client.js'
 
 const stage = new Stage()
@@ -45,7 +45,7 @@ function conforms(t: Test, message: Message, type: string, id: string): void {
 
 /** The message of this type about a process, once it has come. */
 function toldAs(tab: TestClient, id: string, type: string): Promise<Message> {
-  return eventually(() => toldOf(tab, id).find((message) => message.type === type))
+  return eventually(() => messagesOf(tab, id).find((message) => message.type === type))
 }
 
 /** A check for each name of a table or list of the document, in its order. */
@@ -208,7 +208,7 @@ each('Multi-Tab Synchronization', processProtocol.itemsOf('Multi-Tab Synchroniza
     const [ofAlice, ofBob] = [await benchmark('spec-of-alice'), await benchmark('spec-of-bob', 'bob')]
     await Promise.all([ofAlice.end(), ofBob.end()])
     await eventually(() => hasEnded(alice, 'spec-of-alice') && hasEnded(bob, 'spec-of-bob'))
-    t.same([toldOf(alice, 'spec-of-bob'), toldOf(bob, 'spec-of-alice')], [[], []])
+    t.same([messagesOf(alice, 'spec-of-bob'), messagesOf(bob, 'spec-of-alice')], [[], []])
   },
 })
 

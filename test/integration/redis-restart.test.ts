@@ -5,7 +5,7 @@ import type { Inbox, Message } from '../support/inbox.js'
 import { startTestRedis } from '../support/redis.js'
 import { SseClient } from '../support/sse-client.js'
 import { Stage } from '../support/stage.js'
-import { openTab, toldOf } from '../support/tab.js'
+import { messagesOf, openTab } from '../support/tab.js'
 import { Watcher } from '../support/watcher.js'
 
 /** Seqs of the persisted entries behind the first snapshot, as they came. */
@@ -86,10 +86,10 @@ t.test('[POS-6] Redis is killed and comes back with all it had: every watcher ha
       )
     }
   }
-  for (const { durables, since } of watchers)
+  for (const { persisted, since } of watchers)
     t.same(
-      durables,
+      persisted,
       log.filter((seq) => seq > since),
     )
-  for (const tab of tabs) t.equal(toldOf(tab, id).filter(({ type }) => type === 'process_completed').length, 1)
+  for (const tab of tabs) t.equal(messagesOf(tab, id).filter(({ type }) => type === 'process_completed').length, 1)
 })

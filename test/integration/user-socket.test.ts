@@ -5,7 +5,7 @@ import { startHarness } from '../support/harness.js'
 import { proveProcesses } from '../support/process-proof.js'
 import { random } from '../support/random.js'
 import { Stage } from '../support/stage.js'
-import { hasEnded, openTab, submit, textsOf, toldOf } from '../support/tab.js'
+import { hasEnded, messagesOf, openTab, submit, textsOf } from '../support/tab.js'
 import type { Message, TestClient } from '../support/test-client.js'
 import { tokenOf } from '../support/tokens.js'
 
@@ -18,7 +18,7 @@ t.test('[PROC-2] [PROC-4] two tabs of a user on two nodes get the same, the othe
   const tabs = [await openTab(h, 0), await openTab(h, 1), await openTab(h, 0)]
   const other = await openTab(h, 1, 'bob')
   const ids = await Promise.all([0, 1, 0, 1].map((node, i) => submit(h, `shared-${i}`, { node })))
-  for (const tab of tabs) for (const id of ids) await eventually(() => toldOf(tab, id).some(({ type }) => type === 'process_started'))
+  for (const tab of tabs) for (const id of ids) await eventually(() => messagesOf(tab, id).some(({ type }) => type === 'process_started'))
   await Promise.all(ids.map((id) => stage.perform(id, 10)))
   for (const tab of tabs) for (const id of ids) await eventually(() => hasEnded(tab, id))
   for (const id of ids) {
@@ -79,10 +79,10 @@ t.test('[PROC-4] ten users, random jobs: each message goes to its owner, to all 
       }
     }
     for (const [id, owner] of owners) {
-      const durables = (client: TestClient) => toldOf(client, id).filter(({ type }) => type !== 'process_progress')
-      if (owner !== sub && toldOf(tab, id).length > 0) t.fail(`${sub} knows of ${id}`)
+      const persisted = (client: TestClient) => messagesOf(client, id).filter(({ type }) => type !== 'process_progress')
+      if (owner !== sub && messagesOf(tab, id).length > 0) t.fail(`${sub} knows of ${id}`)
       const twin = tabs.find(([name, client]) => name === sub && client !== tab)?.[1]
-      if (owner === sub && twin) t.same(durables(tab).map(idAndSeq), durables(twin).map(idAndSeq))
+      if (owner === sub && twin) t.same(persisted(tab).map(idAndSeq), persisted(twin).map(idAndSeq))
     }
     proveProcesses(tab.messages)
   }
@@ -100,7 +100,7 @@ t.test('[PROC-6] subscribe resumes: exactly what was missed, on any node, and th
   const { job, complete } = await stage.play(id)
   for (let i = 1; i <= 3; i += 1) {
     job.progress({ percent: i, phase: 'solving', message: '' })
-    await eventually(() => toldOf(log, id).at(-1)?.progress?.current === i)
+    await eventually(() => messagesOf(log, id).at(-1)?.progress?.current === i)
     job.metric('m', i, 'Hz')
     await job.flush()
   }
@@ -144,7 +144,7 @@ t.test('[PROC-6] subscribe resumes: exactly what was missed, on any node, and th
 })
 
 function lastTick(client: TestClient, id: string): number {
-  return toldOf(client, id).findLast(({ type }) => type === 'process_progress').seq
+  return messagesOf(client, id).findLast(({ type }) => type === 'process_progress').seq
 }
 
 t.test('[PROC-6] unsubscribe: nothing more of it, until it is subscribed again', async (t) => {
@@ -155,7 +155,7 @@ t.test('[PROC-6] unsubscribe: nothing more of it, until it is subscribed again',
   tab.send({ type: 'unsubscribe', process_id: id })
   t.match(await tab.next('unsubscribed'), { process_id: id })
   job.progress({ percent: 5, phase: 'solving', message: '' })
-  await eventually(() => toldOf(log, id).at(-1)?.progress?.current === 5)
+  await eventually(() => messagesOf(log, id).at(-1)?.progress?.current === 5)
   await tab.silence(50)
   tab.send({ type: 'subscribe', process_id: id })
   t.match(await tab.next(), { type: 'subscribed', process: { progress: { current: 5 } } })
@@ -171,7 +171,7 @@ t.test('[PROC-7] cancel_process, on another node than the worker’s and than th
   tab.send({ type: 'cancel_process', process_id: id })
   t.match(await tab.next('cancel_accepted'), { process_id: id, status: 'cancelling' })
   await eventually(() => hasEnded(tab, id))
-  t.equal(toldOf(tab, id).at(-1).type, 'process_cancelled')
+  t.equal(messagesOf(tab, id).at(-1).type, 'process_cancelled')
   tab.send({ type: 'cancel_process', process_id: id })
   t.match(await tab.next('refused'), { request: 'cancel_process', process_id: id, code: 'already_final' })
   proveProcesses(tab.messages)

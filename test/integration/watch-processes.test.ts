@@ -22,7 +22,7 @@ async function stored(harness: Harness, id: string) {
   return { state, logged: page.entries.map(({ seq }) => seq) }
 }
 
-/** The view of each process is what the hash holds, and each durable entry was told once and in order. */
+/** The view of each process is what the hash holds, and each durable entry was messages once and in order. */
 async function check(t: Test, harness: Harness, id: string, watcher: ProcessesWatcher): Promise<void> {
   const { state, logged } = await stored(harness, id)
   const { results: _results, final, ...view } = watcher.watch.view.get(id) ?? ({} as Partial<Process>)
@@ -30,7 +30,7 @@ async function check(t: Test, harness: Harness, id: string, watcher: ProcessesWa
   const { seq: finalSeq } = (processFinal(state) ?? {}) as { seq?: number }
   t.equal(final?.seq, finalSeq)
   t.same(
-    watcher.durables.get(id),
+    watcher.persisted.get(id),
     logged.filter((seq) => seq > watcher.since(id)),
     id,
   )
@@ -112,7 +112,7 @@ t.test('a process that is not in the lists any more: ended long ago, it is told 
   node = 0
   await watcher.watch.until((view) => view.get(job.id)?.final?.type === 'process_completed' && !view.has(expired.id))
   t.match(
-    watcher.told.filter(({ type }) => type === 'refused'),
+    watcher.messages.filter(({ type }) => type === 'refused'),
     [{ request: 'subscribe', process_id: expired.id, code: 'not_found' }],
   )
 })
@@ -136,21 +136,21 @@ t.test('[PROC-6] [PROC-7] subscribe, unsubscribe and cancel, also over a reconne
   await watch.until((view) => view.get(ended.id)?.results.length === 2)
   watch.unsubscribe(left)
   t.notOk(watch.view.has(left))
-  const told = watcher.told.length
+  const messages = watcher.messages.length
   watcher.cut()
-  await watch.until(() => watcher.connects === 2 && watcher.told.slice(told).some(({ type }) => type === 'process_list'))
+  await watch.until(() => watcher.connects === 2 && watcher.messages.slice(messages).some(({ type }) => type === 'process_list'))
   ;(await stage.play(left)).job.progress({ percent: 5, phase: 'solving', message: 'unseen' })
   watch.cancel(kept)
   await watch.until((view) => view.get(kept)?.final?.type === 'process_cancelled')
   t.notOk(watch.view.has(left))
-  t.notOk(watcher.told.slice(told).some((message) => 'process_id' in message && message.process_id === left))
+  t.notOk(watcher.messages.slice(messages).some((message) => 'process_id' in message && message.process_id === left))
   watch.subscribe(left)
   await watch.until((view) => view.get(left)?.progress?.detail === 'unseen')
   ;(await stage.play(left)).complete()
   await watch.until((view) => view.get(left)?.final?.type === 'process_completed')
   watch.cancel(left)
-  await eventually(() => watcher.told.at(-1)?.type === 'refused')
-  t.match(watcher.told.at(-1), { request: 'cancel_process', process_id: left, code: 'already_final' })
+  await eventually(() => watcher.messages.at(-1)?.type === 'refused')
+  t.match(watcher.messages.at(-1), { request: 'cancel_process', process_id: left, code: 'already_final' })
 })
 
 t.test('[PROC-3] the measurements of a run have no message here, and are not missed', async (t) => {
@@ -166,7 +166,7 @@ t.test('[PROC-3] the measurements of a run have no message here, and are not mis
   }
   complete()
   await watcher.watch.until((view) => view.get(id)?.final?.type === 'process_completed')
-  t.equal(watcher.told.filter(({ type }) => type === 'subscribed').length, 0)
+  t.equal(watcher.messages.filter(({ type }) => type === 'subscribed').length, 0)
   t.equal(watcher.connects, 1)
 })
 

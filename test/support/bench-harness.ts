@@ -8,19 +8,19 @@ import { type Harness, type HarnessOptions, startHarness } from './harness.js'
 import { BUILT_IN } from './kinds.js'
 import type { Message } from './test-client.js'
 
-/** A harness whose worker takes benchmarks, and every entry of them as it was published. */
+/** A harness with a worker for benchmarks. Records every published entry. */
 export interface BenchHarness extends Harness {
-  /** Submits a benchmark and watches it from its first entry on. */
+  /** Submits a benchmark and watches it from its first entry. */
   bench(body: object, id?: string): Promise<Watched>
 }
 
-/** A benchmark that is watched. */
+/** A watched benchmark. */
 export interface Watched {
   readonly id: string
-  /** All of its messages so far, ticks too, in order. */
+  /** All of its messages so far, transient ones included, in order. */
   readonly messages: Message[]
   of(type: string): Message[]
-  /** The final message, once it is there. */
+  /** Resolves with the final message. */
   final(): Promise<Message>
 }
 
@@ -29,7 +29,7 @@ export interface BenchOptions extends Omit<HarnessOptions, 'env'> {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Real Redis, hubs and worker, with these providers configured. */
+/** Real Redis, hubs and worker with these providers. */
 export async function startBenchHarness(t: Test, { providers = [], env = {}, ...options }: BenchOptions = {}): Promise<BenchHarness> {
   const PROVIDERS_FILE = join(t.testdir({ 'providers.json': JSON.stringify({ providers }) }), 'providers.json')
   const harness = await startHarness(t, { ...options, env: { WORKER_KINDS: 'benchmark', PROVIDERS_FILE, ...env } })

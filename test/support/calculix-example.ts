@@ -6,10 +6,10 @@ import type { Test } from 'tap'
 import type { HornInput } from '../../src/kinds/run/input.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
-/** The folder of the example. */
+/** Folder of the example. */
 export const EXAMPLE = join(ROOT, 'examples/calculix')
 
-/** A horn of titanium for 20 kHz, 24 mm thick, with some of its fields replaced, also by what no horn has. */
+/** A titanium horn for 20 kHz, 24 mm thick. `fields` replaces fields, also with unknown ones. */
 export const hornInput = (over: Record<string, unknown> = {}): HornInput => ({
   material: 'ti-6al-4v',
   profile: 'uniform',
@@ -23,30 +23,30 @@ export const hornInput = (over: Record<string, unknown> = {}): HornInput => ({
   ...over,
 })
 
-/** The horns of which the results of a real CalculiX are kept. */
+/** The horns with recorded results of a real CalculiX. */
 export type PlayedHorn = 'exponential' | 'stepped' | 'wide'
-/** What a real CalculiX 2.20 wrote for the deck of a horn. */
+/** Output of CalculiX 2.20 for the deck of a horn. */
 export const resultsOf = (horn: PlayedHorn) => join(ROOT, 'test/fixtures/calculix', `${horn}.dat`)
 
-/** The example's configuration, as the file has it. */
+/** The configuration file of the example. */
 const CONFIGURATION: { solvers: { command: string; args: string[]; cwd: string }[] } = JSON.parse(
   readFileSync(join(EXAMPLE, 'solvers.json'), 'utf8'),
 )
 const [SOLVER] = CONFIGURATION.solvers
 
-/** A running solver, or one that has ended. */
+/** A process of the solver, running or ended. */
 export interface Running {
   readonly pid: number
-  /** What it has written so far. */
+  /** Output so far. */
   readonly stdout: string
   readonly stderr: string
-  /** The events on stdout so far. */
+  /** Events on stdout so far. */
   readonly events: readonly Readonly<Record<string, unknown>>[]
   /** Exit code, or the signal that ended it. */
   readonly ended: Promise<number | string | null>
 }
 
-/** Starts the solver of solvers.json, in a process group of its own, with this text on stdin. */
+/** Starts the solver of solvers.json in its own process group, with this text on stdin. */
 export function startSolver(input: string, { args = [], env = {} }: { args?: string[]; env?: Record<string, string> } = {}): Running {
   if (SOLVER === undefined) throw new Error('examples/calculix/solvers.json names no solver')
   const child = spawn(SOLVER.command, [...SOLVER.args, ...args], {
@@ -63,10 +63,10 @@ export function startSolver(input: string, { args = [], env = {} }: { args?: str
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  child.stdin.on('error', () => {}).end(input) // one that fails at once does not read
+  child.stdin.on('error', () => {}).end(input) // EPIPE if it fails before it reads
   const ended = new Promise<number | string | null>((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)))
   return {
-    pid: child.pid ?? 0, // 0 only where it did not start, and then it ends at once
+    pid: child.pid ?? 0, // 0 if it did not start
     ended,
     get stdout() {
       return stdout
@@ -81,18 +81,18 @@ export function startSolver(input: string, { args = [], env = {} }: { args?: str
   }
 }
 
-/** Runs it to its end. */
+/** Starts the solver and waits for its end. */
 export async function runSolver(input: unknown, options?: Parameters<typeof startSolver>[1]) {
   const running = startSolver(typeof input === 'string' ? input : JSON.stringify(input), options)
   const code = await running.ended
   return { code, stdout: running.stdout, lines: running.stderr.trimEnd().split('\n'), events: running.events }
 }
 
-/** A place with this shell script as `ccx`, or without any: its environment, and the folder for temporary files, empty when nothing was left. */
+/** An environment with this shell script as `ccx`, or without any, and a folder for temporary files to inspect. */
 export function placeWith(t: Test, script?: string): { env: { PATH: string; TMPDIR: string }; temporary: string } {
   const place = t.testdir({ bin: {}, temporary: {} })
   const bin = join(place, 'bin')
-  // The interpreter itself, since what a PATH leads to may be a script that needs the rest of that PATH.
+  // The interpreter itself: python3 on PATH may be a script that needs the rest of that PATH.
   const { stdout } = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' })
   symlinkSync(stdout.trim(), join(bin, 'python3'))
   if (script !== undefined) writeFileSync(join(bin, 'ccx'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })

@@ -12,9 +12,9 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** The Chromium on the PATH, closed in the teardown. `npm run test:e2e` makes sure that there is one. */
+/** The Chromium on PATH, closed in the teardown. `npm run test:e2e` provides one. */
 export async function startChromium(t: Test): Promise<Browser> {
-  const env = { ...process.env, XDG_CONFIG_HOME: t.testdir() } // its crash reports would be kept with the user's settings
+  const env = { ...process.env, XDG_CONFIG_HOME: t.testdir() } // keeps its crash reports out of the user's settings
   const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS, env, timeout: 120_000 })
   t.teardown(() => browser.close())
   return browser
@@ -25,7 +25,7 @@ function findChromium(): string {
     try {
       return execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim()
     } catch {
-      // Not of this name.
+      // Try the next name.
     }
   }
   throw new Error(`There is no ${NAMES.join(', ')} here: run "node scripts/bootstrap.mjs --chromium".`)

@@ -1,16 +1,16 @@
 import { signToken } from '../../src/cli/token.js'
 import { type Answer, type Harness, SECRET } from './harness.js'
 
-// biome-ignore lint/suspicious/noExplicitAny: an event is whatever a test wants to post
+// biome-ignore lint/suspicious/noExplicitAny: tests post arbitrary events
 type Posted = any
 
 export interface PostOptions {
   readonly node?: number
-  /** Instead of the next number. */
+  /** Default: the next number. */
   readonly n?: number
   readonly token?: number
   readonly round?: number
-  /** Whose token it is. */
+  /** Subject of the token. */
   readonly sub?: string
 }
 
@@ -19,11 +19,11 @@ export function workerToken(sub = 'worker-1'): string {
   return signToken(SECRET, sub, 600, { role: 'worker' })
 }
 
-/** A worker over HTTP, played by a test: one claim at a time. */
+/** A worker over HTTP, driven by a test: one claim at a time. */
 export class Claimant {
   readonly #h: Harness
   readonly #sub: string
-  // biome-ignore lint/suspicious/noExplicitAny: what came
+  // biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary answers
   #job: any
   #n = 0
 
@@ -32,7 +32,7 @@ export class Claimant {
     this.#sub = sub
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: what came
+  // biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary answers
   get job(): any {
     return this.#job
   }
@@ -47,7 +47,7 @@ export class Claimant {
     return answer
   }
 
-  /** Posts to a node, with the next number. */
+  /** Posts to a node with the next number. */
   post(events: readonly Posted[], { node = 0, n, token, round, sub }: PostOptions = {}): Promise<Answer> {
     if (n === undefined) this.#n += 1
     const body = { round: round ?? this.#job.round, token: token ?? this.#job.token, n: n ?? this.#n, events }

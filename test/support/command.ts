@@ -3,34 +3,34 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { eventually } from './eventually.js'
 
-/** The command `runcast` as it is compiled. */
+/** The compiled command `runcast`. */
 export const RUNCAST = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 export interface CommandOptions {
   readonly cwd?: string
-  /** Beside the environment of the test; undefined: not set. */
+  /** Added to the environment of the test; undefined removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** For its stdin. */
+  /** Written to stdin. */
   readonly input?: string
-  /** In a process group of its own, as a terminal starts it. */
+  /** Starts it in its own process group, as a terminal does. */
   readonly detached?: boolean
 }
 
-/** What a command came to; `code` is null where a signal ended it. */
+/** Result of a command. `code` is null if a signal ended it. */
 export interface Ended {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** A command that runs. Killed in the teardown if it still does. */
+/** A running command, killed in the teardown. */
 export interface Command {
   readonly child: ChildProcess
-  /** What it has written so far. */
+  /** Output so far. */
   readonly stdout: string
   readonly stderr: string
   readonly ended: Promise<Ended>
-  /** What the pattern finds on stdout, once it is there. Rejects with all that was written where the command ends before, or after a minute. */
+  /** Waits for a match on stdout. Rejects with all output if the command ends before, or after a minute. */
   printed(pattern: RegExp): Promise<RegExpExecArray>
 }
 
@@ -39,7 +39,7 @@ export function startCommand(t: Test, command: string, args: readonly string[], 
   const { cwd, env, input = '', detached = false } = options
   const written = { stdout: '', stderr: '' }
   const child = spawn(command, args, { env: { ...process.env, ...env }, detached, ...(cwd !== undefined && { cwd }) })
-  child.stdin.on('error', () => {}).end(input) // one that does not read may have ended
+  child.stdin.on('error', () => {}).end(input) // EPIPE if it ends before it reads
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
       written[name] += text
@@ -76,7 +76,7 @@ export function startCommand(t: Test, command: string, args: readonly string[], 
   }
 }
 
-/** Runs `runcast` from the build to its end. */
+/** Runs the compiled `runcast` to its end. */
 export function runcast(t: Test, args: readonly string[], options?: CommandOptions): Promise<Ended> {
   return startCommand(t, process.execPath, [RUNCAST, ...args], options).ended
 }

@@ -4,20 +4,20 @@ import { ManualClock, settle } from './manual.js'
 
 export const QUIET_MS = 10_000
 
-/** A counted stream with its reader. What the channel brings, and when the store answers, is in the hands of the test. */
+/** A counted stream and its reader. The test decides what the channel delivers and when the store answers. */
 export class CountedStream {
   readonly clock = new ManualClock()
-  /** What was written last. */
+  /** Last value written. */
   head: Counted = { generation: 'a', seq: 0 }
-  /** What the reader knows of this generation, in the order in which it came to know it. */
+  /** What the reader has learned of this generation, in order. */
   known: number[] = []
-  /** Up to where; null before the first read. */
+  /** Position of the reader; null before the first read. */
   position: Counted | null = null
   readonly covered: number[] = []
   readonly faults: unknown[] = []
   reads = 0
   unreachable = 0
-  /** Why the store does not answer. */
+  /** How reads fail: Redis is unavailable, or with this error. */
   fails: 'away' | Error | null = null
   #heldReads: (() => void)[] | undefined
   readonly recovery = new GapRecovery<Counted, number>({
@@ -36,18 +36,18 @@ export class CountedStream {
     onFault: (error) => void this.faults.push(error),
   })
 
-  /** Written; whether and when the channel brings it, the test decides. */
+  /** Writes without delivery: the test decides whether and when the channel delivers it. */
   write(): Counted {
     this.head = { ...this.head, seq: this.head.seq + 1 }
     return this.head
   }
 
-  /** Written, and brought by the channel. */
+  /** Writes and delivers. */
   publish(): void {
     this.recovery.receive(this.write())
   }
 
-  /** Another store answers, which counts from the beginning. */
+  /** Replaces the store by one that counts from 0. */
   restart(generation: string): void {
     this.head = { generation, seq: 0 }
   }
@@ -62,7 +62,7 @@ export class CountedStream {
     for (const release of held) release()
   }
 
-  /** The first read. */
+  /** Makes the first read. */
   async open(): Promise<this> {
     await this.recovery.refresh()
     return this
@@ -73,7 +73,7 @@ export class CountedStream {
     await settle()
   }
 
-  /** Reads at the moment of the call; the answer may be held back. */
+  /** Reads at the time of the call; the answer may be delayed. */
   async #read(): Promise<number> {
     this.reads += 1
     const { head, fails, position } = this

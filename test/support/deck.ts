@@ -1,16 +1,16 @@
 type Point = readonly [x: number, y: number, z: number]
 const NOWHERE: Point = [Number.NaN, Number.NaN, Number.NaN]
 
-/** An input deck of CalculiX as far as the example writes one. Lengths in mm. */
+/** The parts of a CalculiX input deck that the example writes. Lengths in mm. */
 export interface Deck {
   readonly nodes: ReadonlyMap<number, Point>
-  /** Bricks by their type, each with the coordinates of its nodes in the deck's order. */
+  /** Bricks by type, each with the coordinates of its nodes in the order of the deck. */
   readonly bricks: readonly { readonly type: string; readonly points: readonly Point[] }[]
-  /** Sets of nodes by name. */
+  /** Node sets by name. */
   readonly sets: ReadonlyMap<string, readonly number[]>
   /** The first line of data under a keyword, as numbers. */
   readonly data: ReadonlyMap<string, readonly number[]>
-  /** Supports: the set and the direction that is held. */
+  /** Supports: node set and fixed direction. */
   readonly supports: readonly string[]
 }
 
@@ -34,7 +34,9 @@ export function parseDeck(text: string): Deck {
   return { nodes, bricks, sets, data, supports }
 }
 
-/** Volume in mm³ of a brick with faces that are plane and upright, from its corners: negative where its nodes are in the wrong order. */
+/**
+ * Volume in mm³ of a brick with plane, upright faces, from its corners; negative if its nodes are in the wrong order.
+ */
 export function volumeOf(points: readonly Point[]): number {
   const at = (corner: number): Point => points[corner] ?? NOWHERE
   const height = [0, 1, 2, 3].reduce((sum, corner) => sum + (at(corner + 4)[2] - at(corner)[2]) / 4, 0)

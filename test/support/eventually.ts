@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Asks `fact` again until it neither throws nor is falsy, and resolves to what it answered. At the deadline it rejects with what `fact` threw
- * last, or with what it answered. A function that only asserts ends with `return true`.
+ * Calls `fact` until it returns a truthy value without throwing, and resolves to that value. At the deadline it rejects
+ * with the last error or value. A function that only asserts ends with `return true`.
  */
 export async function eventually<T>(
   fact: () => T | Promise<T>,
@@ -13,7 +13,7 @@ export async function eventually<T>(
     const late = Date.now() > deadline
     try {
       const answer = await fact()
-      if (answer) return answer as Exclude<T, false | null | undefined | 0 | ''> // truthy: none of the excluded
+      if (answer) return answer as Exclude<T, false | null | undefined | 0 | ''> // truthy, so none of the excluded types
       if (late) throw new Error(`still ${String(answer)} after ${timeoutMs} ms: ${fact}`)
     } catch (error) {
       if (late) throw error

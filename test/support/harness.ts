@@ -28,16 +28,16 @@ export interface Harness<R extends RedisPlace = RedisPlace> {
   readonly config: Config
   readonly nodes: readonly Node[]
   readonly worker: WorkerNode | undefined
-  /** Errors that any part logged; a test that expects none says so. */
+  /** Errors that nodes and worker logged. */
   readonly faults: unknown[]
-  /** What any part told the log, with its text. */
+  /** All log lines of nodes and worker. */
   readonly logged: readonly object[]
   token(sub?: string, options?: { seconds?: number; claims?: Readonly<Record<string, unknown>> }): string
-  /** A REST call to a node, as a user. */
+  /** A REST call to a node as a user. */
   call(method: 'GET' | 'POST' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
-  /** Submits a run and answers its id. */
+  /** Submits a run and returns its id. */
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
-  /** Before the nodes end. */
+  /** Runs before the nodes are closed. */
   onTeardown(act: () => void): void
   connect(id: string, options?: { node?: number; sub?: string; query?: string; token?: string | null; path?: string }): Promise<TestClient>
 }
@@ -46,7 +46,7 @@ export interface CallOptions {
   readonly node?: number
   readonly sub?: string
   readonly body?: unknown
-  /** null: none at all. */
+  /** null: no token. */
   readonly token?: string | null
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -54,38 +54,38 @@ export interface CallOptions {
 export interface Answer {
   readonly status: number
   readonly headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
+  // biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary answers
   readonly body: any
 }
 
 export interface HarnessOptions<R extends RedisPlace = RedisPlace> {
-  /** Without it a place of its own in the Redis of the run. */
+  /** Default: a key prefix of its own in the shared Redis. */
   readonly redis?: R
   readonly nodes?: number
-  /** Processor of runs; without it the solver. `null`: no worker. */
+  /** Processor of runs. Default: the built-in solver. `null`: no worker. */
   readonly processor?: RunProcessor | null
-  /** Work of kinds beside the built-in ones; without it of those that were defined in the short form. */
+  /** Work of further kinds. Default: that of kinds defined in the short form. */
   readonly work?: readonly Work[]
-  /** Settings of nodes and worker. `WORKER_KINDS` is `run` where it is not set here. */
+  /** Settings of nodes and worker. Default of `WORKER_KINDS`: `run`. */
   readonly env?: Readonly<Record<string, string>>
-  /** Environment of the worker, for the keys of providers. */
+  /** Environment of the worker, such as keys of providers. */
   readonly keys?: Readonly<Record<string, string>>
 }
 
-/** Real Redis, real hub nodes on free ports, a real worker, all in this process, ended in the teardown. */
+/** Real Redis, real hub nodes on free ports and a real worker, all in this process, closed in the teardown. */
 export async function startHarness<R extends RedisPlace>(t: Test, options: HarnessOptions<R> & { redis: R }): Promise<Harness<R>>
 export async function startHarness(t: Test, options?: HarnessOptions): Promise<Harness>
 export async function startHarness(t: Test, options: HarnessOptions = {}): Promise<Harness> {
   const redis = options.redis ?? (await sharedTestRedis())
   const faults: unknown[] = []
   const logged: object[] = []
-  const told = (fields: object, text: string) => logged.push({ ...fields, text })
+  const log = (fields: object, text: string) => logged.push({ ...fields, text })
   const log = {
-    info: told,
-    warn: told,
+    info: log,
+    warn: log,
     error: (fields: object) => faults.push(fields),
   }
-  // All sockets of a test come from one address and, like all jobs, mostly from one user.
+  // All sockets of a test come from one address, and most jobs from one user.
   const crowd = {
     MAX_SOCKETS_PER_USER: '1000',
     MAX_UPGRADES_PER_SECOND: '10000',

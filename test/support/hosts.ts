@@ -10,31 +10,33 @@ import type { LoggedIn } from '../../src/http/plugins/login.js'
 import type { Harness } from './harness.js'
 import type { TestClient } from './test-client.js'
 
-/** Where a host keeps its hub. */
+/** Path of the hub in the host. */
 export const PREFIX = '/runs'
 
-/** Where the host registers its own WebSocket plugin: at the root before or after the hub, in a scope of its own, or nowhere. */
+/**
+ * Where the host registers its own WebSocket plugin: at the root before or after the hub, in its own scope, or nowhere.
+ */
 export type SocketPlugin = 'before' | 'after' | 'scope' | 'none'
 
 export interface Host {
   readonly app: FastifyInstance
   readonly origin: string
-  /** Of the hub: begins http. */
+  /** URL of the hub, `http://…`. */
   readonly hub: string
-  /** Warnings of the host's log. */
+  /** Warnings in the log of the host. */
   readonly warnings: readonly object[]
 }
 
 export interface HostOptions extends Partial<RuncastPluginOptions> {
   readonly sockets?: SocketPlugin
-  /** Of the server itself. */
+  /** Options of the Fastify server of the host. */
   readonly server?: FastifyServerOptions
   readonly maxConnections?: number
-  /** Whether the hub is there. */
+  /** Whether the hub is mounted. */
   readonly hasHub?: boolean
 }
 
-/** Who has which cookie `session`. */
+/** Users by their cookie `session`. */
 export const USERS: ReadonlyMap<string, LoggedIn> = new Map<string, LoggedIn>([
   ['of-alice', { sub: 'alice', role: 'user' }],
   ['of-bob', { sub: 'bob', role: 'user' }],
@@ -44,7 +46,9 @@ export const USERS: ReadonlyMap<string, LoggedIn> = new Map<string, LoggedIn>([
 
 export const loginOf = (request: FastifyRequest): LoggedIn | null => USERS.get(request.cookies.session ?? '') ?? null
 
-/** A Fastify server with routes, parsers, CORS, headers and error pages of its own, and a hub beside them that uses the Redis of a harness. */
+/**
+ * A Fastify server with its own routes, parsers, CORS, headers and error pages, and a hub on the Redis of a harness.
+ */
 export async function startFastifyHost(
   t: Test,
   h: Harness,
@@ -96,7 +100,7 @@ export async function startFastifyHost(
   return { app, origin, hub: `${origin}${PREFIX}`, warnings }
 }
 
-/** Sends bytes and answers all that comes back until the other side closes, or has said nothing for a while. */
+/** Sends bytes and returns all bytes that arrive until the connection closes. */
 export async function sendRaw(origin: string, text: string): Promise<string> {
   const { port } = new URL(origin)
   const socket = connect({ port: Number(port), host: '127.0.0.1' })
@@ -109,7 +113,7 @@ export async function sendRaw(origin: string, text: string): Promise<string> {
   return answer
 }
 
-/** What an upgrade that was refused is answered with. */
+/** The HTTP status of a rejected upgrade. */
 export async function upgradeStatus({ socket }: TestClient): Promise<number> {
   const [, response] = await once(socket, 'unexpected-response')
   response.resume()

@@ -19,7 +19,7 @@ export interface ConnectOptions {
   readonly maxSubscriptions?: number
 }
 
-/** A session on a hub, with a transport that is moved by hand. */
+/** A session on a hub, with a manual transport. */
 export class HubClient {
   readonly transport = new ManualTransport()
   readonly session: Session
@@ -50,7 +50,7 @@ export class HubClient {
     return this.transport.messages
   }
 
-  /** The snapshot that came last. */
+  /** The last snapshot. */
   get snapshot(): Message {
     return this.messages.findLast((message) => 'recovered' in message)
   }
@@ -59,8 +59,8 @@ export class HubClient {
     return this.messages.map((message) => message.seq)
   }
 
-  /** The types and positions of what came about a process. */
-  told(processId: string): [type: string, seq: number][] {
+  /** Types and positions of the messages about a process. */
+  eventsOf(processId: string): [type: string, seq: number][] {
     return this.messages.filter(({ process_id }) => process_id === processId).map(({ type, seq }) => [type, seq])
   }
 
@@ -68,20 +68,20 @@ export class HubClient {
     this.session.receive(JSON.stringify(message))
   }
 
-  /** Lets everything under way arrive. */
+  /** Waits until all messages in transit have arrived. */
   async settle(): Promise<void> {
     await this.#world.settle()
   }
 }
 
-/** A hub on a broker, a clock and transports that stand still until they are moved. */
+/** A hub with a manual broker, clock and transports. */
 export class HubWorld {
   readonly broker = new ManualBroker()
   readonly feeds = new ManualFeeds()
   readonly clock = new ManualClock()
   readonly hub: Hub
   readonly faults: unknown[] = []
-  /** Token → who it is; a token that is not here is not valid. */
+  /** Identities by token; other tokens are invalid. */
   readonly identities = new Map<string, Identity>()
   readonly policy: Policy
   refusals: ClientRefusals | undefined
@@ -111,38 +111,38 @@ export class HubWorld {
     return new HubClient(this, jobId, options)
   }
 
-  /** Submits a job, as `JobService` does. */
+  /** Submits a job as `JobService` does. */
   async submit(id: string, owner = 'alice'): Promise<void> {
     await this.broker.create(id, owner)
     await this.feeds.add(owner, id)
   }
 
-  /** Submits a job that runs. */
+  /** Submits a job and starts it. */
   async run(id: string, owner = 'alice'): Promise<void> {
     await this.submit(id, owner)
     await this.broker.status(id, 'running')
   }
 
-  /** Ends a job, as `finalize` does. */
+  /** Ends a job as `finalize` does. */
   async end(id: string, owner = 'alice', round = 1): Promise<void> {
     await this.broker.end(id, round)
     await this.feeds.remove(owner, id)
   }
 
-  /** The same with a failure, after which a retry may come. */
+  /** Fails a job, so that it can be retried. */
   async fail(id: string, owner = 'alice', round = 1): Promise<void> {
     await this.broker.fail(id, round)
     await this.feeds.remove(owner, id)
   }
 
-  /** Another round, as a retry does. */
+  /** Opens another round as a retry does. */
   async retry(id: string, owner = 'alice', round = 2): Promise<void> {
     const written = await this.broker.retry(id, round)
     if (!written.ok) throw new Error(`${id} cannot be retried: ${written.reason}`)
     await this.feeds.add(owner, id, true)
   }
 
-  /** What is still held some time after everybody has left: nothing, unless something leaks. */
+  /** Resources that remain some time after all clients have left: none, unless something leaks. */
   async leaks(): Promise<unknown[]> {
     await this.settle()
     this.clock.advance(this.hub.limits.lingerMs)
@@ -159,7 +159,7 @@ export class HubWorld {
   }
 }
 
-/** Rule POS-2 over what a client got: throws where the proof fails. Answers the entries after the last snapshot's replay. */
+/** Checks rule POS-2 and throws on a violation. Returns the entries after the last snapshot's replay. */
 export function prove(messages: readonly Message[]): void {
   let last = -1
   let replayUpTo = -1

@@ -7,7 +7,7 @@ import { eventually } from './eventually.js'
 import { type Harness, SECRET } from './harness.js'
 import { clockArguments } from './wrong-clock.js'
 
-/** A hub in a process of its own, on the Redis of a harness, ready; killed in the teardown if it still runs. */
+/** A hub in its own process on the Redis of a harness, ready, killed in the teardown. */
 export async function startHub(
   t: Test,
   { redis }: Pick<Harness, 'redis'>,

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-// biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
+// biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary messages
 export type Message = any
 
 const TIMEOUT_MS = 60_000
 
-/** Whatever watches a job: keeps everything it got, as text and parsed, and lets a test wait for facts instead of time. */
+/** Base of clients in tests: keeps all messages, as text and parsed, and lets a test wait for one of them. */
 export abstract class Inbox {
   readonly texts: string[] = []
   readonly messages: Message[] = []
@@ -13,14 +13,14 @@ export abstract class Inbox {
   #isOver = false
   #wake: () => void = () => {}
 
-  /** Resolves when the connection is gone: with its reason, as far as it was told. */
+  /** Resolves when the connection has closed, with the reason if there was one. */
   abstract readonly closed: Promise<{ code: number; reason: string }>
   /** Stops reading from the TCP socket, as a suspended tab does. */
   abstract pause(): void
   abstract resume(): void
   abstract terminate(): void
 
-  /** The next message not yet read, or the next of a type, passing over others. Rejects after 60 s or when the connection ends before. */
+  /** The next unread message, or the next one of a type. Rejects after 60 s, or if the connection closes before. */
   async next(type?: string): Promise<Message> {
     const deadline = Date.now() + TIMEOUT_MS
     for (;;) {
@@ -41,12 +41,12 @@ export abstract class Inbox {
     }
   }
 
-  /** All messages of a type that have come. */
+  /** All received messages of a type. */
   all(type: string): Message[] {
     return this.messages.filter((message) => message.type === type)
   }
 
-  /** Resolves when nothing came for `ms`: for claims of absence. */
+  /** Resolves if no message arrives for `ms`, to prove absence. */
   async silence(ms: number): Promise<void> {
     const before = this.messages.length
     await sleep(ms)

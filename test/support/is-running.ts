@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Whether a process computes: one that has ended and that nobody has asked about (a zombie, on Linux) does not. */
+/** Whether a process runs. A zombie on Linux, which has ended but was not reaped, does not. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)

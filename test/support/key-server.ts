@@ -7,10 +7,10 @@ import type { Test } from 'tap'
 export interface SigningKey {
   readonly kid: string
   readonly alg: string
-  /** As a key server publishes it. */
+  /** The public key as a JWK. */
   readonly jwk: object
   readonly pem: string
-  /** A token of this key; `header` adds to its header, or takes away what is undefined. */
+  /** A token signed with this key. `header` adds or, with undefined, removes fields of its header. */
   sign(claims: object, header?: object): Promise<string>
 }
 
@@ -28,13 +28,13 @@ export async function newKey(alg: string, kid: string): Promise<SigningKey> {
   }
 }
 
-/** A real HTTP server of a JWK Set whose keys a test changes. */
+/** A real HTTP server of a JWK Set, whose keys a test can change. */
 export interface KeyServer {
   readonly url: string
   keys: readonly SigningKey[]
-  /** Requests so far. */
+  /** Number of requests so far. */
   readonly requests: number
-  /** What it answers instead of the keys. */
+  /** Replaces the normal answer. */
   answer: { status: number; body: string } | null
   close(): Promise<void>
 }

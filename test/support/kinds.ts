@@ -11,7 +11,7 @@ export const BUILT_IN = new Kinds(BUILT_IN_KINDS)
 /** A processor of runs. */
 export type RunProcessor = Processor<HornInput, 'run'>
 
-/** Runs, computed by this. */
+/** Work for runs with this processor. */
 export function runsBy(run: RunProcessor): Work {
   return implement(runKind, { run })
 }

@@ -7,21 +7,21 @@ import type { Status } from '../../src/protocol/status.js'
 import type { Broker, BrokerListener, Reading } from '../../src/storage/broker.js'
 import { MemoryBroker } from './memory-broker.js'
 
-/** A broker whose channel can lose and hold entries and whose reads can be held or fail, so that races are written, not awaited. */
+/** A broker that can lose and delay entries, and delay or fail reads, so that tests can produce any race. */
 export class ManualBroker implements Broker {
   readonly memory = new MemoryBroker({ maxLogEntries: 50 })
-  /** Channels that somebody is subscribed to. */
+  /** Channels with subscribers. */
   readonly subscribed = new Set<string>()
   reads = 0
   /** Entries that the channel loses from now on. */
   loses = 0
-  /** True: Redis is away. An error: a read fails by a fault of a program. */
+  /** True: Redis is unavailable. An error: reads fail with it, as with a bug. */
   failsReads: boolean | Error = false
-  /** What every job is read as. */
+  /** Overrides the result of every read. */
   kind: Kind = runKind
-  /** Added to each epoch: another server answers, with another history. */
+  /** Added to each epoch, to imitate a server with another history. */
   server = ''
-  /** What `server` was before, of the same history. */
+  /** Previous values of `server` with the same history. */
   readonly #continued: string[] = []
   #heldEntries: Entry[] | undefined
   #heldReads: (() => void)[] | undefined
@@ -37,7 +37,7 @@ export class ManualBroker implements Broker {
     await this.memory.create({ id, ...record, timeoutMs: 3600_000, solver: null, parent: null }, runEvents.status(id, 'queued'))
   }
 
-  /** Creates a job that runs. */
+  /** Creates a running job. */
   async run(id: string, owner?: string): Promise<void> {
     await this.create(id, owner)
     await this.report(id, runEvents.status(id, 'running'))
@@ -72,12 +72,12 @@ export class ManualBroker implements Broker {
     return this.memory.publish(id, [runEvents.failed(id, { error: 'e', code: 'solver_error', log_tail: '' }, {})], controlWriter(round))
   }
 
-  /** Another round of a job that has ended. */
+  /** Opens another round of a job that has ended. */
   retry(id: string, round = 2) {
     return this.memory.publish(id, [{ ...runEvents.status(id, 'queued'), clears: 'round' }], controlWriter(round))
   }
 
-  /** The server is another one that has lost nothing. */
+  /** Switches to another server that has lost nothing. */
   restart(): void {
     this.#continued.push(this.server)
     this.server += '-again'
@@ -87,7 +87,7 @@ export class ManualBroker implements Broker {
     this.#heldEntries = []
   }
 
-  /** The held entries, in another order if one is given (indexes). */
+  /** Delivers the delayed entries, in the given order (indexes) if any. */
   releaseEntries(order?: readonly number[]): void {
     const held = this.#heldEntries ?? []
     this.#heldEntries = undefined
@@ -126,7 +126,7 @@ export class ManualBroker implements Broker {
     return this.memory.unsubscribe(id)
   }
 
-  /** Reads at the moment of the call; the answer may be held back. */
+  /** Reads at the time of the call; the answer may be delayed. */
   async read(id: string, since?: Position): Promise<Reading | null> {
     this.reads += 1
     if (this.failsReads) throw this.failsReads === true ? new RuncastError('overloaded') : this.failsReads

@@ -2,14 +2,14 @@ import { RuncastError } from '../../src/protocol/codes.js'
 import type { ActiveIndex, FeedListener, Feeds, IndexChange } from '../../src/storage/feeds.js'
 import { MemoryFeeds } from './memory-feeds.js'
 
-/** Feeds whose channel can lose and hold index changes and whose reads can be held, so that races are written, not awaited. */
+/** Feeds that can lose and delay index changes, and delay reads, so that tests can produce any race. */
 export class ManualFeeds implements Feeds {
   readonly memory = new MemoryFeeds()
-  /** Channels that somebody is subscribed to. */
+  /** Channels with subscribers. */
   readonly subscribed = new Set<string>()
   reads = 0
   failsReads = false
-  /** Announcements that the channel loses from now on. */
+  /** Index changes that the channel loses from now on. */
   loses = 0
   #heldAnnouncements: IndexChange[] | undefined
   #heldReads: (() => void)[] | undefined
@@ -23,7 +23,7 @@ export class ManualFeeds implements Feeds {
     this.#heldAnnouncements = []
   }
 
-  /** The held index changes, in another order if one is given (indexes). */
+  /** Delivers the delayed index changes, in the given order (indexes) if any. */
   releaseAnnouncements(order?: readonly number[]): void {
     const held = this.#heldAnnouncements ?? []
     this.#heldAnnouncements = undefined
@@ -66,7 +66,7 @@ export class ManualFeeds implements Feeds {
     return this.memory.unsubscribe(owner)
   }
 
-  /** Reads at the moment of the call; the answer may be held back. */
+  /** Reads at the time of the call; the answer may be delayed. */
   async read(owner: string): Promise<ActiveIndex> {
     this.reads += 1
     if (this.failsReads) throw new RuncastError('overloaded')

@@ -4,7 +4,7 @@ import type { Transport } from '../../src/hub/transport.js'
 import type { CloseName } from '../../src/protocol/codes.js'
 import type { Message } from './test-client.js'
 
-/** Time that stands still until a test turns it. */
+/** A clock that advances only when a test says so. */
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000
   #setBy = 0
@@ -20,7 +20,7 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
-  /** Sets the clock forward or back. No time passes. */
+  /** Sets the wall clock forward or back; `elapsed` does not change. */
   set(ms: number): void {
     this.#setBy += ms
   }
@@ -39,14 +39,14 @@ export class ManualClock implements Clock {
     return this.#timers.size
   }
 
-  /** Ends this turn of the event loop. */
+  /** Runs the callbacks of `atTurnEnd`. */
   turn(): void {
     const acts = this.#turn
     this.#turn = []
     for (const act of acts) act()
   }
 
-  /** Lets time pass, timers in order. */
+  /** Advances the time and runs timers in order. */
   advance(ms: number): void {
     const end = this.#now + ms
     for (;;) {
@@ -60,9 +60,9 @@ export class ManualClock implements Clock {
   }
 }
 
-/** A transport whose socket fills and drains by hand. */
+/** A transport whose socket fills and drains when a test says so. */
 export class ManualTransport implements Transport {
-  /** One element a write. */
+  /** One element per write. */
   readonly writes: Frame[][] = []
   closedWith: CloseName | undefined
   terminated = false
@@ -75,7 +75,7 @@ export class ManualTransport implements Transport {
     if (this.fillsAfter !== undefined && this.writes.length >= this.fillsAfter) this.fill(64 * 1024)
   }
 
-  /** Congested after this many writes. */
+  /** Number of writes after which it is congested. */
   fillsAfter: number | undefined
 
   close(code: CloseName): void {
@@ -108,7 +108,7 @@ export class ManualTransport implements Transport {
   }
 }
 
-/** Lets everything that is only waiting for promises happen. */
+/** Waits until all pending promise callbacks have run. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 50; i += 1) await Promise.resolve()
 }

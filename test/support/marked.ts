@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** The variable by which processes are found again. */
+/** The environment variable that marks processes. */
 export const MARK = 'RUNCAST_MARK'
 
-/** Pids of the processes that carry a mark in their environment: all that a program with it has started, however far removed. Linux only. */
+/** Pids of all processes with a mark in their environment: a program and all its descendants. Linux only. */
 export function marked(mark: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -22,18 +22,18 @@ interface StoredJob {
   readonly digest: string
   readonly order: number
   log: Entry[]
-  durables: number
+  persisted: number
   writer: { token: number; n: number; seq: number }
-  beatAt: number | null
+  heartbeatAt: number | null
   listed: boolean
 }
 
-/** The broker of one process: the same guarantees as on Redis, held by the same contract suite. For tests and for embedding without a network. */
+/** A broker in memory, with the guarantees of the one on Redis, checked by the same contract suite. */
 export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, ChildJobs, ActiveRounds {
   readonly #jobs = new Map<string, StoredJob>()
   readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()
-  /** The sweeper's index: rounds by id and number, with the time of the last look. */
+  /** The sweeper's index: rounds by id and number, with the time of the last check. */
   readonly #active = new Map<string, JobRound & { at: number }>()
   readonly #limits: BrokerLimits
   #listener: BrokerListener = { entry: () => {}, gap: () => {} }
@@ -60,7 +60,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     }
     const state: JobState = { ...record, ...counters, kind: BUILT_IN.get(job.kind), status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = { state, digest, order: this.#jobs.size, log: [], durables: 0, writer, beatAt: null, listed: true }
+    const stored = { state, digest, order: this.#jobs.size, log: [], persisted: 0, writer, heartbeatAt: null, listed: true }
     this.#jobs.set(job.id, stored)
     this.#append(stored, first)
     await this.reactivate({ ...state, kind: job.kind })
@@ -101,13 +101,13 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
       if (legal && event.to) status = event.to
     }
-    // A job that is full must still be able to end.
+    // A job at the limit of keys must still be able to end.
     const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
     if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return tooManyKeys(events, job.state.status, this.#limits)
     for (const event of accepted) this.#append(job, event)
     if (writer.n > 0) {
       job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
-      job.beatAt = performance.now()
+      job.heartbeatAt = performance.now()
     }
     return { ok: true, seq: job.state.seq, status }
   }
@@ -136,7 +136,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (writer.token < job.writer.token) return { ok: false, reason: 'stale_writer', status }
     if (writer.token === job.writer.token && job.writer.n >= FENCED_FROM) return { ok: false, reason: 'stale_write', status }
     if (isFinal(status)) return { ok: false, reason: 'final', status }
-    if (alive) job.beatAt = performance.now()
+    if (alive) job.heartbeatAt = performance.now()
     return { ok: true, seq, status }
   }
 
@@ -145,10 +145,10 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (!job) return null
     const state = this.#stateOf(job)
     if (!since || since.epoch !== state.epoch || since.seq > state.seq || this.#isTrimmed(job, since.seq)) return { state }
-    const durables = job.log.filter((entry) => entry.seq > since.seq)
-    if (durables.length > this.#limits.maxMissedEntries) return { state }
-    const ticks = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
-    return { state, missed: [...durables, ...ticks].sort((a, b) => a.seq - b.seq) }
+    const persisted = job.log.filter((entry) => entry.seq > since.seq)
+    if (persisted.length > this.#limits.maxMissedEntries) return { state }
+    const transients = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
+    return { state, missed: [...persisted, ...transients].sort((a, b) => a.seq - b.seq) }
   }
 
   async list(owner: string, kind: string | null, limit: number, cursor?: string): Promise<ListPage> {
@@ -186,7 +186,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     this.#active.delete(`${id}~${round}`)
   }
 
-  /** Nothing expires here. */
+  /** Does nothing: entries do not expire here. */
   async expireSoon(): Promise<void> {}
 
   async forget(owner: string, id: string): Promise<void> {
@@ -214,8 +214,8 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     this.#subscribed.clear()
   }
 
-  #stateOf({ state, writer, beatAt }: StoredJob): JobState {
-    const sinceHeartbeatMs = isComputed(state.status) && beatAt !== null ? performance.now() - beatAt : null
+  #stateOf({ state, writer, heartbeatAt }: StoredJob): JobState {
+    const sinceHeartbeatMs = isComputed(state.status) && heartbeatAt !== null ? performance.now() - heartbeatAt : null
     const stale = sinceHeartbeatMs !== null && sinceHeartbeatMs > this.#limits.staleMs
     return { ...state, token: writer.token, n: writer.n, sinceHeartbeatMs: sinceHeartbeatMs, stale, latest: new Map(state.latest) }
   }
@@ -231,18 +231,18 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     advance(state, entry)
     if (clears === 'round') {
       job.writer = { token: 0, n: 0, seq: 0 }
-      job.beatAt = null
+      job.heartbeatAt = null
     }
     if (entryClass !== 'transient') {
-      job.durables += 1
+      job.persisted += 1
       job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)
     }
     if (this.#subscribed.has(state.id)) this.#listener.entry(entry)
   }
 
-  /** Whether durable entries after a seq are gone from the log. */
+  /** Whether persisted entries after a seq were trimmed from the log. */
   #isTrimmed(job: StoredJob, after: number): boolean {
     const oldest = job.log[0]?.seq
-    return job.log.length < job.durables && (oldest === undefined || after < oldest - 1)
+    return job.log.length < job.persisted && (oldest === undefined || after < oldest - 1)
   }
 }

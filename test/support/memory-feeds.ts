@@ -6,7 +6,7 @@ interface Feed {
   ended: string[]
 }
 
-/** The feeds of one process: the same guarantees as on Redis, held by the same contract suite. */
+/** Feeds in memory, with the guarantees of those on Redis, checked by the same contract suite. */
 export class MemoryFeeds implements Feeds {
   readonly #feeds = new Map<string, Feed>()
   readonly #subscribed = new Set<string>()

@@ -5,7 +5,7 @@ import { HORN } from './harness.js'
 import type { RunProcessor } from './kinds.js'
 import type { Message } from './test-client.js'
 
-/** Two objectives that are at odds, and a constraint, over two lengths of the horn: quick to compute, with a front that is known. */
+/** Two conflicting objectives and a constraint, over two lengths of the horn: quick to compute, with a known front. */
 export const TWO_OBJECTIVES = {
   base: HORN,
   variables: [
@@ -22,12 +22,12 @@ export const TWO_OBJECTIVES = {
   seed: 7,
 } as const
 
-/** What a run of it measures. */
+/** Metrics of a run. */
 export function measure({ width_mm: w, height_mm: h }: InputOf<'run'>): Record<string, number> {
   return { cost: w * w, gain: w + h / 100, strain: h / 140, extra: 1 }
 }
 
-/** Runs that go on until they are told to end; `running`: those that do. */
+/** Runs that continue until a test ends them. `running`: the current ones. */
 export function endless(): { readonly running: ReadonlySet<string>; readonly processor: RunProcessor } {
   const running = new Set<string>()
   const processor: RunProcessor = async (_input, job) => {
@@ -38,14 +38,14 @@ export function endless(): { readonly running: ReadonlySet<string>; readonly pro
   return { running, processor }
 }
 
-/** Submits an optimization and answers its id. */
+/** Submits an optimization and returns its id. */
 export async function optimize(h: Harness, id: string, input: object = TWO_OBJECTIVES, sub?: string): Promise<string> {
   const answer = await h.call('POST', '/api/v2/optimizations', { body: { optimization_id: id, ...input }, ...(sub && { sub }) })
   if (answer.status !== 202) throw new Error(`submit: ${answer.status} ${JSON.stringify(answer.body)}`)
   return answer.body.optimization_id
 }
 
-/** Costs and gains of the front that these iterations have found, found again from them alone, in the order of the first. */
+/** Costs and gains of the front, recomputed from the iterations alone, in order of cost. */
 export function frontFrom(iterations: readonly Message[]): [cost: number, gain: number][] {
   const points = iterations.filter(({ feasible }) => feasible).map(({ metrics }) => [metrics.cost, metrics.gain] as [number, number])
   const isBeaten = ([cost, gain]: [number, number]) => points.some(([c, g]) => c <= cost && g >= gain && (c < cost || g > gain))

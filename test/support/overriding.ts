@@ -1,4 +1,4 @@
-/** An object of which one member is another function; the others are called on the object itself, whose fields are private. */
+/** A proxy that replaces one method. Others are called on the object itself, because its fields are private. */
 export function overriding<T extends object, K extends keyof T>(object: T, name: K, act: T[K]): T {
   const get = (target: T, key: string | symbol): unknown => {
     const member: unknown = Reflect.get(target, key)

@@ -4,7 +4,7 @@ import { defineKind } from '../../src/index.js'
 const closed = { additionalProperties: false }
 const Nothing = Type.Object({}, closed)
 
-/** Adds up squares and tells each; in the worker's event loop. */
+/** Adds up squares and reports each, in the event loop of the worker. */
 export const squares = defineKind({
   name: 'squares',
   dialect: 'process',
@@ -21,7 +21,7 @@ export const squares = defineKind({
   },
 })
 
-/** Returns what is no object, as plain JavaScript may. */
+/** Returns a value that is not an object, as untyped JavaScript can. */
 export const shapeless = defineKind({
   name: 'shapeless',
   dialect: 'process',
@@ -29,7 +29,7 @@ export const shapeless = defineKind({
   processor: async () => [1, 2] as never,
 })
 
-/** Waits until it is told to stop; two at a time, and as many waits as there are. */
+/** Waits for its abort signal. Two at a time per worker. */
 export const vigil = defineKind({
   name: 'vigil',
   dialect: 'process',
@@ -39,7 +39,7 @@ export const vigil = defineKind({
   processor: (_input, job) => untilStopped(job.signal),
 })
 
-/** The same with a second to live, and one at a time. */
+/** Waits for its abort signal, with a time limit of a second, one at a time. */
 export const brief = defineKind({
   name: 'brief',
   dialect: 'process',
@@ -48,7 +48,7 @@ export const brief = defineKind({
   processor: (_input, job) => untilStopped(job.signal),
 })
 
-/** Does in a thread what its input says; see `own-kinds-thread.ts`. */
+/** Executes its input in a thread; see `own-kinds-thread.ts`. */
 export const stubborn = defineKind({
   name: 'stubborn',
   dialect: 'run',

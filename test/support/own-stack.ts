@@ -8,7 +8,7 @@ import { type RedisPlace, sharedTestRedis } from './redis.js'
 import { TestClient } from './test-client.js'
 import { startWorkerProcess } from './worker-process.js'
 
-/** Modules that define kinds: the example, as it stands, and those of the tests. */
+/** Modules that define kinds: the example and those of the tests. */
 export const MODULES = {
   example: fileURLToPath(new URL('../../../examples/own-kind/kinds.js', import.meta.url)),
   tests: fileURLToPath(new URL('./own-kinds.js', import.meta.url)),
@@ -17,26 +17,26 @@ export const MODULES = {
 export interface OwnStackOptions {
   /** Paths, separated by commas. */
   readonly modules: string
-  /** Kinds that the worker takes; without it all that are known. */
+  /** Kinds of the worker. Default: all. */
   readonly kinds?: string
   readonly hubs?: number
   /** Settings of hubs and worker. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A hub as a user calls it. */
+/** A hub as one user calls it. */
 export interface OwnHub {
   /** A REST call. */
   call(method: 'GET' | 'POST', path: string, body?: object): Promise<Answer>
-  /** A socket at a path, open. */
+  /** Opens a socket at a path. */
   connect(path: string): Promise<TestClient>
 }
 
-/** Hubs and a worker with kinds of their own, each a process, on a real Redis. */
+/** Hubs and a worker with further kinds, each in its own process, on a real Redis. */
 export interface OwnStack extends OwnHub {
   readonly redis: RedisPlace
   readonly worker: ChildProcess
-  /** Of these the stack itself is the first. */
+  /** The hubs; the stack itself acts as the first. */
   readonly hubs: readonly OwnHub[]
 }
 
@@ -50,7 +50,7 @@ export async function startOwnStack(t: Test, { modules, kinds = '', hubs: count 
   return { ...first, redis, worker, hubs: [first, ...others] }
 }
 
-/** A hub in a process of its own, as one user calls it. */
+/** A hub in its own process, as one user calls it. */
 export async function startOwnHub(t: Test, { redis }: Pick<OwnStack, 'redis'>, env: Readonly<Record<string, string>>): Promise<OwnHub> {
   const { ws } = await startHub(t, { redis }, env)
   const token = signToken(SECRET, 'alice', 600)

@@ -6,17 +6,20 @@ import type { Test } from 'tap'
 import ts from 'typescript'
 import { startCommand } from './command.js'
 
-/** The clone. */
+/** Root of the clone. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** An empty folder outside of the clone, removed in the teardown. */
+/** An empty folder outside the clone, removed in the teardown. */
 export function emptyFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'runcast-package-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** Packs what is compiled now in a folder of the clone; answers the path of the tarball. Without `prepack`, which would compile while other tests run. */
+/**
+ * Packs the compiled files of a folder of the clone and returns the path of the tarball. Skips `prepack`, which would
+ * compile while other tests run.
+ */
 export async function pack(t: Test, from = ROOT): Promise<string> {
   const folder = emptyFolder(t)
   await npm(t, ['pack', '--ignore-scripts', '--pack-destination', folder], from)
@@ -24,14 +27,14 @@ export async function pack(t: Test, from = ROOT): Promise<string> {
   return join(folder, tarball)
 }
 
-/** Runs npm, which must succeed. */
+/** Runs npm; throws if it fails. */
 export async function npm(t: Test, args: readonly string[], cwd: string): Promise<string> {
   const { code, stdout, stderr } = await startCommand(t, 'npm', args, { cwd }).ended
   if (code !== 0) throw new Error(`npm ${args.join(' ')} ended with ${code}: ${stdout}${stderr}`)
   return stdout
 }
 
-/** What the compiler finds in a program of a folder and in the declarations of the packages there, those that others need not be. */
+/** Errors of the compiler for the programs of a folder and the declarations of its packages, without optional peers. */
 export function typeFaults(folder: string, file: string, code: string, options: ts.CompilerOptions): string[] {
   const path = join(folder, file)
   writeFileSync(path, code)

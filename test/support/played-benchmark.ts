@@ -5,7 +5,7 @@ import { processEvents } from '../../src/core/process-events.js'
 const events = processEvents('benchmark')
 const INPUT = { models: ['local/ngram'], runs: 1, context_tiers: [0] }
 
-/** A benchmark that a test computes by hand, as its worker would. There is no other worker of this kind. */
+/** A benchmark whose events a test writes. No worker computes this kind. */
 export class PlayedBenchmark {
   readonly id: string
   readonly #node: HubNode
@@ -30,14 +30,14 @@ export class PlayedBenchmark {
     return this.#write(events.status(this.id, 'running'))
   }
 
-  /** Progress, and every time a result: two entries of which one may be left out. */
+  /** Publishes a progress, which may be conflated, and a result. */
   async step(): Promise<void> {
     this.results += 1
     const progress = { current: this.results, total: 100, detail: `Run ${this.results}` }
     await this.#write(events.progress(this.id, progress), events.result(this.id, { n: this.results }))
   }
 
-  /** The last attempt has failed, another one begins. */
+  /** Fails the attempt and starts another one. */
   async lose(): Promise<void> {
     await this.#write({ ...events.status(this.id, 'retrying'), clears: 'attempt' }, events.status(this.id, 'running'))
     this.results = 0
@@ -51,7 +51,7 @@ export class PlayedBenchmark {
     await this.#end(events.failed(this.id, { error: 'no answer', code: 'solver_error', log_tail: '' }, {}))
   }
 
-  /** An explicit retry, as its user asks for it. */
+  /** An explicit retry by the user. */
   async retry(): Promise<void> {
     this.#round += 1
     this.#n = 0

@@ -2,23 +2,23 @@ import type { Message } from './test-client.js'
 
 const FINALS = ['process_completed', 'process_failed', 'process_cancelled']
 
-/** What says nothing of any process, and may come at any time: a hub that stops tells those as well that it has just let in. */
+/** Message types that concern no process and may arrive at any time. */
 const NO_NEWS = ['authenticated', 'pong', 'refused', 'drain', 'token_expiring']
 
-/** Where a client is in one process. */
+/** Position of a client in one process. */
 interface Place {
   epoch: string | undefined
   last: number
-  /** Entries up to here may follow as the replay that belongs to a `subscribed`. */
+  /** End of the replay after a `subscribed`. */
   replayUpTo: number
   replayed: number
   hasEnded: boolean
 }
 
 /**
- * [POS-2] [POS-3] over what a client of `/ws` got: each process by itself, with `process_list` and `subscribed` setting positions. Throws where
- * the proof fails; also on what follows a final message without another round, and on what no position was ever given for unless it begins at its first
- * entry. Answers the last seq of each process.
+ * Checks [POS-2] and [POS-3] over all messages of a client of `/ws`, separately per process; `process_list` and
+ * `subscribed` set positions. Also throws for a message after the final one without another round, and for a process
+ * that starts neither with a position nor with its first entry. Returns the last seq of each process.
  */
 export function proveProcesses(messages: readonly Message[]): Map<string, number> {
   const places = new Map<string, Place>()
@@ -54,7 +54,7 @@ function step(places: Map<string, Place>, message: Message): void {
   place.hasEnded = FINALS.includes(type)
 }
 
-/** The list that came last. */
+/** The last list. */
 export function listOf({ messages }: { readonly messages: readonly Message[] }): Message {
   return messages.findLast(({ type }) => type === 'process_list')
 }

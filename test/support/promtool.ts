@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Test } from 'tap'
 
-/** Runs promtool; answers what it said, on stdout and stderr, and fails the test where it is not content. */
+/** Runs promtool and returns its output; fails the test if it reports an error. */
 export async function promtool(t: Test, args: readonly string[], input = ''): Promise<string> {
   const child = spawn('promtool', args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''

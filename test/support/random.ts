@@ -1,4 +1,4 @@
-/** Pseudo-random numbers from a seed, so that a failing run can be run again (mulberry32). */
+/** Pseudo-random numbers from a seed (mulberry32), so that a failure can be reproduced. */
 export function random(seed: number): () => number {
   let state = seed
   return () => {

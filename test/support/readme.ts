@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 
 const README = readFileSync(fileURLToPath(new URL('../../../README.md', import.meta.url)), 'utf8')
 
-/** The JavaScript example of the README that has these words in it, as it stands. */
+/** The JavaScript example of the README that contains this text. */
 export function readmeCode(words: string): string {
   const blocks = [...README.matchAll(/^```js\n([\s\S]*?)^```/gm)].map(([, code = '']) => code)
   const code = blocks.find((block) => block.includes(words))
@@ -14,7 +14,10 @@ export function readmeCode(words: string): string {
   return code
 }
 
-/** The lines of the shell blocks under a heading of the README, as they stand: a command that goes on after a backslash is one line. Up to the next heading of the same depth. */
+/**
+ * The commands in the shell blocks under a heading of the README, up to the next heading of the same depth. A command
+ * that continues after a backslash is one line.
+ */
 export function readmeShell(heading: string): string[] {
   const section = README.split(/^## /m).find((part) => part.startsWith(`${heading}\n`))
   const blocks = [...(section ?? '').matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, code = '']) => code)
@@ -22,7 +25,7 @@ export function readmeShell(heading: string): string[] {
   return blocks.flatMap((code) => code.replaceAll('\\\n', '').trimEnd().split('\n'))
 }
 
-/** The lines of the shell block of docs/operations.md that has these words, or of one after it; without their indentation. */
+/** The commands of the shell block of docs/operations.md that contains this text, or of a later one, unindented. */
 export function docsShell(words: string, after = 0): string[] {
   const text = readFileSync(fileURLToPath(new URL('../../../docs/operations.md', import.meta.url)), 'utf8')
   const blocks = [...text.matchAll(/^( *)```sh\n([\s\S]*?)^ *```/gm)].map(([, indent = '', code = '']) =>
@@ -33,23 +36,23 @@ export function docsShell(words: string, after = 0): string[] {
   return code.trimEnd().split('\n')
 }
 
-/** That JavaScript, with what stands around it, as a file inside the package, which can import it by its name. */
+/** Writes the JavaScript with this context to a file inside the package, so that it can import the package by name. */
 export function readmeExample(t: Test, words: string, change: (code: string) => string = (code) => code): string {
   return program(t, change(readmeCode(words)))
 }
 
-/** A program inside the package. */
+/** Writes a program to a file inside the package. */
 export function program(t: Test, code: string): string {
   const file = join(t.testdir({}), 'program.mjs')
   writeFileSync(file, code)
   return file
 }
 
-/** A program that runs. */
+/** A running program. */
 export interface Program {
-  /** What it has written so far. */
+  /** Output so far. */
   readonly output: string
-  /** Exit code, once it has ended by itself; null where it had to be ended after half a minute. */
+  /** Exit code; null if it had to be ended after half a minute. */
   readonly code: Promise<number | null>
 }
 

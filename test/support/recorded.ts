@@ -6,10 +6,10 @@ import { CLONE, RELEASE_SECRET } from './release.js'
 import { SseClient } from './sse-client.js'
 import { type Message, TestClient } from './test-client.js'
 
-/** The recordings of v0.1.0; see its README. */
+/** Recordings of v0.1.0; see their README. */
 export const RECORDED = join(CLONE, 'test/fixtures/v0.1.0')
 
-/** Settings that give a release the kinds and the solver of the recordings. Their module imports the release that it lies in. */
+/** Settings with the kinds and the solver of the recordings. Their module imports the release whose folder it is in. */
 export function recordedKinds(root: string): Readonly<Record<'KINDS_MODULES' | 'SOLVERS_FILE', string>> {
   if (root !== CLONE) for (const file of ['kinds.mjs', 'solvers.json', 'failing.mjs']) copyFileSync(join(RECORDED, file), join(root, file))
   const folder = root === CLONE ? RECORDED : root
@@ -17,28 +17,28 @@ export function recordedKinds(root: string): Readonly<Record<'KINDS_MODULES' | '
 }
 
 /**
- * Where frames were recorded: `live` is a socket that was open from the submit on, `socket` one that was opened later, `stream` a stream of server-sent events,
- * `get` a REST body.
+ * Source of frames: `live`: a socket opened at submit; `socket`: one opened later; `stream`: server-sent events; `get`:
+ * a REST body.
  */
 export type Door = 'live' | 'socket' | 'stream' | 'get'
 
 export interface Recording {
   readonly door: Door
   readonly path: string
-  /** As they came; of a stream `<id> <data>`, with `-` where an event has no id. */
+  /** Frames as received; of a stream `<id> <data>`, with `-` for an event without id. */
   readonly frames: readonly string[]
 }
 
 export interface Recorded {
   readonly recordings: readonly Recording[]
-  /** Redis commands that bring the data back. */
+  /** Redis commands that restore the data. */
   readonly commands: readonly (readonly string[])[]
 }
 
 const HEADING = /^# (live|socket|stream|get) (\S+)$/
 const DAY_MS = 24 * 3600_000
 
-/** Reads frames and dump as if they had been recorded at this moment: every time in them moves by the same span. */
+/** Reads frames and dump, with all times shifted by the same span to the present. */
 export function readRecorded(): Recorded {
   const [head = '', ...dump] = linesOf('redis.txt')
   const recordedAt = Date.parse(head.replace('# recorded at ', ''))
@@ -47,20 +47,20 @@ export function readRecorded(): Recorded {
   for (const line of linesOf('frames.txt')) {
     const [, door, path] = HEADING.exec(line) ?? []
     if (door !== undefined && path !== undefined)
-      recordings.push({ door: door as Door, path, frames: [] }) // as HEADING says
+      recordings.push({ door: door as Door, path, frames: [] }) // by HEADING
     else recordings.at(-1)?.frames.push(moved(line))
   }
   return { recordings, commands: dump.map((line) => JSON.parse(moved(line))) }
 }
 
-/** What was recorded at a place; throws where nothing was. */
+/** The frames of a source; throws if there are none. */
 export function recordingOf({ recordings }: Recorded, door: Door, path: string): Message[] {
   const found = recordings.find((recording) => recording.door === door && recording.path === path)
   if (!found) throw new RangeError(`nothing is recorded of ${door} ${path}`)
   return found.frames.map((frame) => JSON.parse(door === 'stream' ? frame.slice(frame.indexOf(' ')) : frame))
 }
 
-/** Fills an empty Redis. */
+/** Restores the dump into an empty Redis. */
 export async function restore(url: string, { commands }: Recorded): Promise<void> {
   const redis = new Redis(url)
   try {
@@ -74,7 +74,7 @@ function linesOf(file: string): string[] {
   return readFileSync(join(RECORDED, file), 'utf8').trimEnd().split('\n')
 }
 
-/** Moves each time within a day of `around`: ISO 8601 in UTC, and milliseconds since 1970. */
+/** Shifts each time within a day of `around`: ISO 8601 in UTC, and epoch ms. */
 function moveTimes(around: number, byMs: number): (text: string) => string {
   const isNear = (time: number) => Math.abs(time - around) < DAY_MS
   return (text) =>
@@ -86,7 +86,7 @@ function moveTimes(around: number, byMs: number): (text: string) => string {
       })
 }
 
-/** What another Redis and another moment may change: the epoch of a history ([POS-6]), and the moment at which a snapshot was made. */
+/** Masks what depends on Redis and time: the epoch of a history ([POS-6]), and the timestamp of a snapshot. */
 export function comparable(value: Message): Message {
   if (Array.isArray(value)) return value.map(comparable)
   if (typeof value !== 'object' || value === null) return value
@@ -95,7 +95,7 @@ export function comparable(value: Message): Message {
   return Object.fromEntries(Object.entries(rest).map(([name, field]) => [name, comparable(field)]))
 }
 
-/** A user of a hub that runs in another process. */
+/** A user of a hub in another process. */
 export class HubUser {
   readonly #http: string
   readonly token: string
@@ -105,7 +105,7 @@ export class HubUser {
     this.token = signToken(RELEASE_SECRET, sub, 3600, claims)
   }
 
-  /** Rejects where the hub refuses. */
+  /** Rejects for an error answer. */
   async get(path: string): Promise<Message> {
     return JSON.parse(await this.text('GET', path))
   }
@@ -114,7 +114,7 @@ export class HubUser {
     return JSON.parse(await this.text('POST', path, body))
   }
 
-  /** The bytes of an answer. */
+  /** The body of an answer as text. */
   async text(method: 'GET' | 'POST', path: string, body?: object): Promise<string> {
     const headers = { authorization: `Bearer ${this.token}`, ...(body && { 'content-type': 'application/json' }) }
     const answer = await fetch(`${this.#http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })

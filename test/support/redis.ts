@@ -5,27 +5,27 @@ import { join } from 'node:path'
 import tap, { type Test } from 'tap'
 import { type RedisServer, startRedisServer } from '../../src/embedded/redis-server.js'
 
-/** A place in a Redis: other tests use the same server, under other prefixes. */
+/** A key prefix in a Redis that other tests share. */
 export interface RedisPlace {
   readonly url: string
-  /** Begins every key and channel: the setting REDIS_PREFIX. */
+  /** Prefix of every key and channel: the setting REDIS_PREFIX. */
   readonly prefix: string
 }
 
-/** A Redis of one test file. Its url stays the same through `kill` and `restart`; `server` is the one that runs now. */
+/** A Redis of one test file. Its URL survives `kill` and `restart`. `server`: the running process. */
 export interface TestRedis extends RedisPlace {
   readonly server: RedisServer
-  /** Ends redis-server with SIGKILL and resolves when it is gone. What it had acknowledged is there after `restart`. */
+  /** Ends redis-server with SIGKILL; resolves when it has ended. Acknowledged writes are there after `restart`. */
   kill(): Promise<void>
-  /** Starts it again on the same port and data; stops it before, in order, if it runs. */
+  /** Stops it in order, if it runs, and starts it again with the same port and data. */
   restart(): Promise<void>
 }
 
 let ofThisFile: Promise<TestRedis> | undefined
 
 /**
- * A fresh place in the Redis that all files of a run share, or that all tests of a file share where it runs alone. For tests that keep to
- * their prefix: one that stops, configures, counts or lists what a whole server has takes `startTestRedis`.
+ * A fresh key prefix in a Redis that all files of a run share, or all tests of a file that runs alone. A test that
+ * stops or configures a server, or reads all of its keys, needs `startTestRedis`.
  */
 export async function sharedTestRedis(): Promise<RedisPlace> {
   let url = process.env.RUNCAST_TEST_REDIS
@@ -36,7 +36,9 @@ export async function sharedTestRedis(): Promise<RedisPlace> {
   return { url, prefix: `test-${randomUUID()}` }
 }
 
-/** Starts a real Redis on a free port, for this test or test file, and ends it in the teardown. Like the product's, but never waits for the disk. */
+/**
+ * Starts a real Redis on a free port, ended in the teardown. Configured like the embedded one, but never syncs to disk.
+ */
 export async function startTestRedis(t: Test, extraArgs: readonly string[] = []): Promise<TestRedis> {
   const dataDir = await mkdtemp(join(tmpdir(), 'runcast-test-redis-'))
   const settings = { dataDir, extraArgs: ['--appendfsync', 'no', ...extraArgs] }

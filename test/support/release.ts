@@ -10,16 +10,16 @@ import { eventually } from './eventually.js'
 
 const run = promisify(execFile)
 
-/** The clone. */
+/** Root of the clone. */
 export const CLONE = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** JWT_SECRET of the processes of a release. */
 export const RELEASE_SECRET = 'a-secret-of-two-releases-0123456789abcdef'
 
-/** The release that data, clients and processes of today stay compatible with. */
+/** The release with which current data, clients and processes stay compatible. */
 export const EARLIER = { version: 'v0.1.0', commit: '4a843b9894a21b1adb7aaa0689daea263fd2c42a' }
 
-/** Why the earlier release cannot be built here; false where it can. */
+/** Why the earlier release cannot be built here; false if it can. */
 export async function earlierIsMissing(): Promise<string | false> {
   try {
     await run('git', ['rev-parse', '--verify', '--quiet', `${EARLIER.commit}^{commit}`], { cwd: CLONE })
@@ -30,8 +30,8 @@ export async function earlierIsMissing(): Promise<string | false> {
 }
 
 /**
- * Builds the earlier release from the history of this clone and returns its folder. The build is kept in `.runcast/`, so only the first call compiles. The
- * packages of this clone serve it where they are the ones it was released with; otherwise its own are installed.
+ * Builds the earlier release from the history of this clone and returns its folder. The build is cached in `.runcast/`.
+ * Uses the packages of this clone if the versions match, and installs its own otherwise.
  */
 export async function buildEarlier(): Promise<string> {
   const releases = join(CLONE, '.runcast/releases')
@@ -49,7 +49,7 @@ export async function buildEarlier(): Promise<string> {
     else await run('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: building })
     await compile(building)
     await rename(building, folder).catch((error) => {
-      if (!existsSync(folder)) throw error // otherwise another process has built it meanwhile
+      if (!existsSync(folder)) throw error // else another process has built it meanwhile
     })
   } finally {
     await rm(building, { recursive: true, force: true })
@@ -57,7 +57,7 @@ export async function buildEarlier(): Promise<string> {
   return folder
 }
 
-/** Compiles each file by itself: the types were checked when it was released. */
+/** Compiles each file separately, without type checks. */
 async function compile(release: string): Promise<void> {
   const { default: ts } = await import('typescript')
   const compilerOptions = { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true }
@@ -73,7 +73,7 @@ async function compile(release: string): Promise<void> {
   }
 }
 
-/** Whether this clone has the dependencies that a release names in the versions that it was released with. */
+/** Whether this clone has the dependencies of a release in the versions that it was released with. */
 async function hasSamePackages(release: string): Promise<boolean> {
   const [theirs, ours] = await Promise.all([release, CLONE].map((folder) => readJson(join(folder, 'package-lock.json'))))
   const { dependencies } = await readJson(join(release, 'package.json'))
@@ -88,17 +88,17 @@ async function readJson(path: string): Promise<any> {
   return JSON.parse(await readFile(path, 'utf8'))
 }
 
-/** A hub or a worker, in a process of its own. */
+/** A hub or a worker in its own process. */
 export interface ReleaseProcess {
   readonly child: ChildProcess
-  /** Of a hub, `http://127.0.0.1:<port>`. */
+  /** URL of a hub, `http://127.0.0.1:<port>`. */
   readonly http: string
   readonly ws: string
-  /** Ends it with SIGKILL; resolves when it is gone. */
+  /** Ends it with SIGKILL; resolves when it has ended. */
   kill(): Promise<void>
 }
 
-/** Starts the hub of a release and waits until it is ready. `root`: the folder of the release. */
+/** Starts the hub of a release and waits until it is ready. `root`: folder of the release. */
 export async function startReleaseHub(root: string, settings: Readonly<Record<string, string>>): Promise<ReleaseProcess> {
   const port = await freePort()
   const hub = start(root, 'build/src/main.js', port, { PORT: `${port}`, DRAIN_MS: '0', ...settings })

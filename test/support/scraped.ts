@@ -1,17 +1,17 @@
-/** One line of an exposition. */
+/** A sample of an exposition. */
 export interface Line {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }
 
-/** What one scrape said. */
+/** The result of one scrape. */
 export interface Scraped {
   readonly text: string
   readonly lines: readonly Line[]
-  /** Type by metric. */
+  /** Types by metric. */
   readonly types: ReadonlyMap<string, string>
-  /** The sum of a metric over the lines that have these labels; of a histogram its count. 0 where there is none. */
+  /** Sum of a metric over all samples with these labels; of a histogram its count. 0 without samples. */
   sum(name: string, labels?: Readonly<Record<string, string>>): number
 }
 
@@ -19,7 +19,7 @@ const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/gy
 const TYPES = ['counter', 'gauge', 'histogram']
 
-/** Reads the text format of Prometheus, version 0.0.4. Throws for what is not of it. */
+/** Parses the text format of Prometheus, version 0.0.4. Throws for other input. */
 export function readExposition(text: string): Scraped {
   const types = new Map<string, string>()
   const helped = new Set<string>()

@@ -4,19 +4,19 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 
-/** One request as the endpoint saw it, by the clock of `performance.now()`. */
+/** A request as the endpoint received it. Times by `performance.now()`. */
 export interface Served {
   readonly receivedAt: number
   readonly headers: IncomingHttpHeaders
-  // biome-ignore lint/suspicious/noExplicitAny: the tests look at whatever came
+  // biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary requests
   readonly body: any
   /** When each chunk with content was written. */
   readonly wroteAt: number[]
-  /** When the client had gone before the answer was whole. */
+  /** When the client closed the connection before the end of the answer. */
   leftAt: number | null
 }
 
-/** What an endpoint does with a request. */
+/** How an endpoint answers a request. */
 export type Script = (response: ServerResponse, served: Served) => Promise<void> | void
 
 export interface Endpoint {
@@ -24,7 +24,7 @@ export interface Endpoint {
   readonly served: Served[]
 }
 
-/** A real HTTP server that answers chat completions as a test says, and writes down its own times. */
+/** A real HTTP server of chat completions, with scripted answers, that records its own times. */
 export async function startEndpoint(t: Test, script: Script): Promise<Endpoint> {
   const served: Served[] = []
   const server = createServer(async (request, response) => {
@@ -64,13 +64,13 @@ export function deltaOf(delta: object, finish_reason: string | null = null): obj
   return { id: 'x', object: 'chat.completion.chunk', created: 0, model: 'm', choices: [{ index: 0, delta, finish_reason }] }
 }
 
-/** Begins a stream, with the chunk that says who speaks. */
+/** Starts a stream with the role chunk. */
 export function openStream(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   writeEvent(response, deltaOf({ role: 'assistant', content: '' }))
 }
 
-/** Ends it as the interface wants: finish reason, usage, `[DONE]`. */
+/** Ends a stream: finish reason, usage, `[DONE]`. */
 export function closeStream(
   response: ServerResponse,
   usage?: { prompt_tokens: number; completion_tokens: number },
@@ -81,7 +81,7 @@ export function closeStream(
   response.end('data: [DONE]\n\n')
 }
 
-/** Answers with one token after `firstMs`, then one each `everyMs`, and notes when each was written. `field` is where the text stands. */
+/** Sends one token after `firstMs`, then one every `everyMs`, and records the times. `field`: the field of the text. */
 export function steady(options: { tokens: number; firstMs: number; everyMs: number; usage?: boolean; field?: string }): Script {
   const { tokens, firstMs, everyMs, usage = true, field = 'content' } = options
   return async (response, served) => {
@@ -95,7 +95,7 @@ export function steady(options: { tokens: number; firstMs: number; everyMs: numb
   }
 }
 
-/** Refuses with a status and an error of the interface's shape. */
+/** Answers with a status and an error in the format of the API. */
 export function refusing(status: number, message: string): Script {
   return (response) => {
     response.writeHead(status, { 'content-type': 'application/json' })

@@ -3,27 +3,27 @@ import { once } from 'node:events'
 import { readFileSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** The scripted solvers of the tests: `scripted-program.js <script>`, a program like any other, in any language. */
+/** Scripted solvers of the tests: `scripted-program.js <script>`. */
 const SELF = fileURLToPath(import.meta.url)
 
-/** As plain as a program can write: at once, and waiting where nobody reads. */
+/** Writes synchronously; blocks if nobody reads. */
 function write(text: string): void {
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at)
 }
 
-function tell(event: object): void {
+function emit(event: object): void {
   write(`${JSON.stringify(event)}\n`)
 }
 
 function complete(summary: Record<string, number> = {}): void {
-  tell({ type: 'completed', metrics_summary: summary })
+  emit({ type: 'completed', metrics_summary: summary })
 }
 
-/** Where the tests read pids: as the message of a progress, once all of them are what they shall be. */
-async function tellPids(...children: ChildProcess[]): Promise<void> {
+/** Reports pids as the message of a progress, once all processes are ready. */
+async function reportPids(...children: ChildProcess[]): Promise<void> {
   await Promise.all(children.map((child) => once(child, 'message')))
-  tell({ type: 'progress', percent: 1, message: [process.pid, ...children.map(({ pid }) => pid)].join(' ') })
+  emit({ type: 'progress', percent: 1, message: [process.pid, ...children.map(({ pid }) => pid)].join(' ') })
 }
 
 function another(script: string, options: { detached?: boolean } = {}): ChildProcess {
@@ -41,13 +41,13 @@ function deaf(): void {
 }
 
 const SCRIPTS: Record<string, () => void | Promise<void>> = {
-  /** Tells its input back, where it is, and the names in its environment as log. */
+  /** Logs its input, working directory, arguments and environment. */
   echo: () => {
     const input: unknown = JSON.parse(readFileSync(0, 'utf8'))
     process.stderr.write(`${JSON.stringify({ input, cwd: process.cwd(), args: process.argv.slice(3), env: process.env })}\n`)
     complete()
   },
-  /** Fails, so that whoever watches sees in the end of its log what it was given. */
+  /** Fails, so that the end of its log shows its input. */
   'echo-and-fail': () => {
     const { env } = process
     process.stderr.write(`input ${readFileSync(0, 'utf8')}\nrun ${env.RUNCAST_RUN_ID}\nvariables ${Object.keys(env).join(' ')}\n`)
@@ -58,42 +58,42 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
     const { fixed, place } = JSON.parse(readFileSync(0, 'utf8')) as { fixed: number; place: { x: number; y: number } }
     complete({ height: place.x ** 2 + place.y ** 2 + fixed })
   },
-  /** All sorts of lines. */
+  /** Writes lines of all sorts. */
   talk: () => {
     write('plain text\n{"type":"unknown"}\n[1]\n{"no": "type"}\n{ broken\n')
-    tell({ type: 'progress', percent: 50 })
-    tell({ type: 'progress', percent: 20, phase: 'postprocessing', message: 'less', other: 1 })
-    tell({ type: 'metric_update', metric_name: 'f', value: 1.5, unit: 'Hz' })
-    write('{"type":"completed","metrics_summary":{"f":1.5}}') // the last line without its end
+    emit({ type: 'progress', percent: 50 })
+    emit({ type: 'progress', percent: 20, phase: 'postprocessing', message: 'less', other: 1 })
+    emit({ type: 'metric_update', metric_name: 'f', value: 1.5, unit: 'Hz' })
+    write('{"type":"completed","metrics_summary":{"f":1.5}}') // the last line, without a newline
   },
-  family: () => void tellPids(another('deaf')),
+  family: () => void reportPids(another('deaf')),
   deaf,
   'deaf-family': () => {
     deaf()
-    void tellPids(another('deaf'))
+    void reportPids(another('deaf'))
   },
-  /** Tells its parent as well. */
+  /** Reports the pid of its parent too. */
   orphans: async () => {
     deaf()
     const child = another('deaf')
     await once(child, 'message')
-    tell({ type: 'progress', percent: 1, message: `${process.pid} ${child.pid} ${process.ppid}` })
+    emit({ type: 'progress', percent: 1, message: `${process.pid} ${child.pid} ${process.ppid}` })
   },
-  /** Ends and leaves another one behind, that has its streams. */
+  /** Ends and leaves a child behind that has its streams. */
   leaves: async () => {
-    await tellPids(another('deaf'))
+    await reportPids(another('deaf'))
     complete()
     process.exit(0)
   },
-  /** The same, where the other one has left the group. It ends when the test says so. */
+  /** Ends and leaves a child in another process group, which a test ends. */
   'leaves-stranger': async () => {
-    await tellPids(another('deaf', { detached: true }))
+    await reportPids(another('deaf', { detached: true }))
     complete()
     process.exit(0)
   },
-  /** The same, and the other one goes on writing. */
+  /** Ends and leaves a child that continues to write. */
   'leaves-talker': async () => {
-    await tellPids(another('talks-on', { detached: true }))
+    await reportPids(another('talks-on', { detached: true }))
     complete()
     process.exit(0)
   },
@@ -103,7 +103,7 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
   },
   lingers: async () => {
     deaf()
-    await tellPids()
+    await reportPids()
     complete({ f: 1 })
   },
   'fails-after': () => {
@@ -116,7 +116,7 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
       complete({ late: 1 })
       process.exit(0)
     })
-    void tellPids()
+    void reportPids()
     forEver()
   },
   exit3: () => {
@@ -130,13 +130,13 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
   nothing: () => {},
   'bad-event': () => {
     another('deaf')
-    tell({ type: 'metric_update', metric_name: 'no\nname', value: '1', unit: 'Hz' })
+    emit({ type: 'metric_update', metric_name: 'no\nname', value: '1', unit: 'Hz' })
     complete()
     deaf()
   },
-  /** More than anybody takes at once. */
+  /** Writes more than a pipe holds. */
   flood: () => {
-    for (let i = 1; i <= 20_000; i += 1) tell({ type: 'metric_update', metric_name: 'f', value: i, unit: 'Hz' })
+    for (let i = 1; i <= 20_000; i += 1) emit({ type: 'metric_update', metric_name: 'f', value: i, unit: 'Hz' })
     complete({ last: 20_000 })
   },
   'long-line': () => {

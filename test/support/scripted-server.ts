@@ -47,14 +47,14 @@ export const completed = (seq: number) => ({
   seq,
 })
 
-/** A server that says exactly what a test tells it to, over real sockets. */
+/** A server that sends exactly what a test scripts, over real sockets. */
 export async function startServer(t: Test) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')
-  const connections: { url: string; socket: WebSocket; heard: unknown[] }[] = []
+  const connections: { url: string; socket: WebSocket; received: unknown[] }[] = []
   server.on('connection', (socket, request) => {
-    const connection = { url: request.url ?? '', socket, heard: [] as unknown[] }
-    socket.on('message', (data: Buffer) => connection.heard.push(JSON.parse(data.toString())))
+    const connection = { url: request.url ?? '', socket, received: [] as unknown[] }
+    socket.on('message', (data: Buffer) => connection.received.push(JSON.parse(data.toString())))
     connections.push(connection)
   })
   t.teardown(() => {
@@ -62,31 +62,31 @@ export async function startServer(t: Test) {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  /** What a watch was told, and how it ended. */
+  /** Messages of a watch, and how it ended. */
   const ears = <M>() => {
-    const told: M[] = []
+    const messages: M[] = []
     const ends: { code: number; reason: string }[] = []
     const options: ConnectionOptions & { onMessage: (message: unknown) => void } = {
       url: `ws://127.0.0.1:${port}/j`,
       token: () => 'a-token',
       WebSocket,
       backoffMs: { first: 1, longest: 5 },
-      onMessage: (message) => told.push(message as M), // of the watch that these options are given to
+      onMessage: (message) => messages.push(message as M), // M: the messages of this watch
       onEnd: (reason) => ends.push(reason),
     }
-    return { told, ends, options }
+    return { messages, ends, options }
   }
   const watch = (given: Partial<WatchOptions> = {}) => {
-    const { told, ends, options } = ears<{ type: string; seq?: number }>()
+    const { messages, ends, options } = recorder<{ type: string; seq?: number }>()
     const watch = watchJob({ ...options, ...given })
     t.teardown(() => watch.close())
-    return { watch, told, ends }
+    return { watch, messages, ends }
   }
   const watchAll = (given: Partial<WatchProcessesOptions> = {}) => {
-    const { told, ends, options } = ears<{ type: string; seq?: number; process_id?: string }>()
+    const { messages, ends, options } = recorder<{ type: string; seq?: number; process_id?: string }>()
     const watch = watchProcesses({ ...options, ...given })
     t.teardown(() => watch.close())
-    return { watch, told, ends }
+    return { watch, messages, ends }
   }
   const connection = (index: number) =>
     eventually(() => (connections[index]?.socket.readyState === WebSocket.OPEN ? connections[index] : null))

@@ -5,7 +5,7 @@ import { serveJobs } from '../../src/worker/threads/serve-jobs.js'
 
 const result = (numbers: Record<string, number> = {}) => ({ metrics_summary: { thread: threadId, ...numbers } })
 
-/** What a thread of the tests does, by the first word of the job's id. */
+/** Scripts of a thread, by the first word of the job's id. */
 const SCRIPTS: Record<string, (job: Job<'run'>, input: unknown) => Promise<ReturnType<typeof result>>> = {
   /** Reports and ends. */
   quick: async (job) => {
@@ -14,13 +14,13 @@ const SCRIPTS: Record<string, (job: Job<'run'>, input: unknown) => Promise<Retur
     await job.flush()
     return result()
   },
-  /** Never yields, unless this process was told that it shall end. */
+  /** Blocks the thread, unless SCRIPTS_END is `yes`. */
   loop: async (job) => {
     job.progress({ percent: 1, phase: 'solving', message: 'for ever' })
     while (process.env.SCRIPTS_END !== 'yes');
     return result()
   },
-  /** Obeys, and ends by itself only where this process was told so. */
+  /** Obeys its abort signal; ends by itself only if SCRIPTS_END is `yes`. */
   long: async (job) => {
     job.progress({ percent: 1, phase: 'solving', message: 'waiting' })
     while (process.env.SCRIPTS_END !== 'yes') {
@@ -57,7 +57,7 @@ const SCRIPTS: Record<string, (job: Job<'run'>, input: unknown) => Promise<Retur
     await job.flush()
     return result()
   },
-  /** Reports without ever yielding, and counts what it has said where the test can see it. */
+  /** Reports without yielding, and counts its reports where the test can read the count. */
   flood: async (job, input) => {
     const { said, reports } = input as { said: Int32Array; reports: number }
     for (let i = 1; i <= reports; i += 1) {

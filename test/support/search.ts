@@ -1,16 +1,16 @@
 import { begin, type Candidate, type Checkpoint, candidates, type Fold, fold } from '../../workers/optimization/optimizer.js'
 import type { Member, Objective, Outcome, Problem, Search, Variable } from '../../workers/optimization/problem.js'
 
-/** What comes of a point. */
+/** Computes the outcome of a point. */
 export type Evaluate = (point: readonly number[], index: number) => Outcome
 
-/** How a search is gone through: in which order the points of a generation come back, and what happens to a checkpoint before each of them. */
+/** `order`: the order in which the points of a generation come back. `between`: changes the checkpoint before each. */
 export interface Course {
   readonly order?: (candidates: readonly Candidate[], generation: number) => readonly Candidate[]
   readonly between?: (checkpoint: Checkpoint) => Checkpoint
 }
 
-/** Goes through a whole search; answers every fold, in its order. */
+/** Runs a whole search and returns every fold in order. */
 export function foldAll(
   problem: Problem,
   search: Search,
@@ -22,7 +22,7 @@ export function foldAll(
   while (checkpoint.end === null) {
     for (const { index, point } of order(candidates(search, checkpoint), checkpoint.generation)) {
       const next = fold(problem, search, between(checkpoint), index, evaluate(point, index))
-      if (!next) throw new Error(`candidate ${index} was not taken`)
+      if (!next) throw new Error(`candidate ${index} was rejected`)
       folds.push(next)
       checkpoint = next.checkpoint
     }
@@ -42,7 +42,7 @@ export function unitVariables(count: number): Variable[] {
   return Array.from({ length: count }, (_, i) => ({ name: `x${i}`, min: 0, max: 1 }))
 }
 
-/** Objectives f0, f1, …, all of them minimised. */
+/** Objectives f0, f1, …, all minimized. */
 export function minimising(count: number): Objective[] {
   return Array.from({ length: count }, (_, i) => ({ metric: `f${i}`, direction: 'minimize' }))
 }
@@ -52,12 +52,12 @@ export function member(index: number, objectives: readonly number[]): Member {
   return { index, point: [index], objectives, metrics: {} }
 }
 
-/** Whether a point dominates another: by the definition, apart from what the program has. */
+/** Whether a point dominates another, by the definition and independent of the implementation. */
 export function isBetter(a: readonly number[], b: readonly number[]): boolean {
   return a.every((value, k) => value <= (b[k] ?? 0)) && a.some((value, k) => value < (b[k] ?? 0))
 }
 
-/** The same with all that it holds made unchangeable: whoever writes to it throws. */
+/** The value, deeply frozen, so that writes throw. */
 export function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value)

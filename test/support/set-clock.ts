@@ -1,6 +1,8 @@
 const Real = Date
 
-/** Sets the clock of this process so many ms ahead of the real one; the clock that is never set goes on. The function that it returns sets it right. */
+/**
+ * Shifts the wall clock of this process by `ms`; monotonic clocks are unchanged. Returns a function that restores it.
+ */
 export function setClock(aheadMs: number): () => void {
   const now = () => Real.now() + aheadMs
   globalThis.Date = new Proxy(Real, {

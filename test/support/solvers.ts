@@ -11,13 +11,13 @@ import { startWorkerProcess } from './worker-process.js'
 
 const PROGRAM = fileURLToPath(new URL('./scripted-program.js', import.meta.url))
 
-/** A file with these solvers; where they name no program, the script of their name in `scripted-program.ts`. */
+/** A file with these solvers. Default command: the script of the same name in `scripted-program.ts`. */
 export function solversFile(t: Test, ...solvers: (Partial<SolverEntry> & { name: string })[]): string {
   const whole = solvers.map((solver) => ({ command: process.execPath, args: [PROGRAM, solver.name], ...solver }))
   return join(t.testdir({ 'solvers.json': JSON.stringify({ solvers: whole }) }), 'solvers.json')
 }
 
-/** Two real hubs, and, unless `settings` is null, a real worker process, with the same file. */
+/** Two real hubs and, unless `settings` is null, a real worker process, with the same file. */
 export async function startSolvers(
   t: Test,
   SOLVERS_FILE: string,
@@ -28,7 +28,7 @@ export async function startSolvers(
   return { harness, worker: settings === null ? undefined : startWorkerProcess(t, harness, env) }
 }
 
-/** Submits a run to a solver and watches it from its beginning over the other hub. */
+/** Submits a run to a solver and watches it from its start over the other hub. */
 export async function runSolver(
   h: Harness,
   solver: string,
@@ -41,12 +41,12 @@ export async function runSolver(
   return { id, client: await h.connect(id, { node: 1 }) }
 }
 
-/** The processes of a program that tells them. */
+/** The pids that a program reports. */
 export async function pidsOf(client: TestClient): Promise<number[]> {
   return (await client.next('progress')).message.split(' ').map(Number)
 }
 
-/** Resolves once none of them runs. */
+/** Resolves when none of them runs. */
 export function allEnded(pids: readonly number[]): Promise<boolean> {
   return eventually(() => pids.length > 0 && pids.every((pid) => !isRunning(pid)))
 }

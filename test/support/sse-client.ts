@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { Inbox } from './inbox.js'
 
-/** One event of a stream: its fields as they came. */
+/** An event of a stream: its fields as received. */
 export interface SseEvent {
   readonly event?: string
   readonly id?: string
@@ -15,7 +15,7 @@ export interface SseOptions {
   readonly body?: string
 }
 
-/** What a stream says when it ends in order. */
+/** The event `close` at the end of a stream. */
 interface Closing {
   readonly code: number
   readonly name: string
@@ -23,16 +23,16 @@ interface Closing {
   readonly reconnect: boolean
 }
 
-/** A client of a stream of server-sent events, as plain as EventSource: messages are events without a name. */
+/** A client of server-sent events, as simple as EventSource: messages are events without a name. */
 export class SseClient extends Inbox {
   readonly events: SseEvent[] = []
-  /** Resolves with the answer's head. */
+  /** Resolves with status and headers. */
   readonly opened: Promise<IncomingMessage>
-  /** Code 1006, as a browser says, where the stream ended without a word. */
+  /** Code 1006, as in a browser, if the stream ended without an event `close`. */
   readonly closed: Promise<{ code: number; reason: string }>
   /** The event `close`, if there was one. */
   closing: Closing | undefined
-  /** What an EventSource would send when it connects again. */
+  /** The Last-Event-ID that an EventSource would send. */
   lastEventId = ''
   readonly #request: ClientRequest
   #answer: IncomingMessage | undefined

@@ -3,7 +3,7 @@ import type { Job } from '../../src/worker/processor.js'
 import { eventually } from './eventually.js'
 import type { RunProcessor } from './kinds.js'
 
-/** One execution of a run, played by a test: what the processor says and when it ends. */
+/** One execution of a run, driven by a test. */
 export interface Play {
   readonly job: Job<'run'>
   readonly input: InputOf<'run'>
@@ -11,9 +11,9 @@ export interface Play {
   fail(error: Error): void
 }
 
-/** A processor that does what a test tells it. It obeys its signal at once. */
+/** A processor that a test drives. It obeys its abort signal at once. */
 export class Stage {
-  /** All executions, in the order of their starts. */
+  /** All executions, in order of their starts. */
   readonly plays: Play[] = []
 
   readonly processor: RunProcessor = (input, job) =>
@@ -22,7 +22,7 @@ export class Stage {
       this.plays.push({ job, input, complete: (summary = {}) => resolve({ metrics_summary: summary }), fail: reject })
     })
 
-  /** Plays a job to its end: as many reports of each sort, as fast as a processor may speak. */
+  /** Runs a job to its end, with this many reports of each type, as fast as possible. */
   async perform(id: string, reports: number): Promise<void> {
     const { job, complete } = await this.play(id)
     for (let i = 1; i <= reports; i += 1) {
@@ -37,7 +37,7 @@ export class Stage {
     return this.plays.filter(({ job }) => job.id === id)
   }
 
-  /** The latest execution of a job, once there is one. */
+  /** Resolves with the latest execution of a job. */
   play(id: string): Promise<Play> {
     return eventually(() => this.playsOf(id).at(-1))
   }

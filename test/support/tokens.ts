@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { SECRET } from './harness.js'
 
-/** A JWT, made by hand so that anything may be wrong with it. */
+/** Builds a JWT without a library, so that every part can be invalid. */
 export function tokenOf(payload: object | string | Buffer, header: object = { alg: 'HS256', typ: 'JWT' }, secret = SECRET): string {
   const alg = 'alg' in header ? String(header.alg) : ''
   const part = (content: object | string | Buffer) => {
@@ -13,7 +13,7 @@ export function tokenOf(payload: object | string | Buffer, header: object = { al
   return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
 }
 
-/** One of each kind that is no token here, by what is wrong with it. */
+/** Invalid tokens by their fault. */
 export function badTokens(): Record<string, string> {
   const exp = Math.floor(Date.now() / 1000) + 60
   const good = { sub: 'alice', exp }

@@ -8,19 +8,19 @@ import { Stage } from './stage.js'
 type Labels = Readonly<Record<string, string>>
 type Where = 'hub' | 'worker'
 
-/** Patient: the machine may have other things to do. */
+/** Long enough for a busy machine. */
 const PATIENCE = { timeoutMs: 40_000, everyMs: 50 }
-/** The metrics that one file of tests moves; the others are moved by the other file. */
+/** The metrics that one test file changes; the other file changes the rest. */
 const OF_CLIENTS =
   /^runcast_(connections|sessions|subscriptions|topics|entries|resyncs|heals|publish_to_socket|outbox|closes|refusals|upgrades|http|ready|redis|clock|publish_retries|reports_buffered)/
-/** What can stand in no label: users, ids of jobs, tokens, paths of requests. */
+/** Texts that no label may contain: users, ids of jobs, tokens, paths of requests. */
 const NAMES = /alice|worker-1|no-such-job|opt-of-metrics|eyJ|[0-9a-f]{8}-[0-9a-f]{4}-|nothing\/at/
 
-/** What was seen to move, and all that was scraped, in this test file. */
+/** The metrics that changed, and all samples, in this test file. */
 const moved = new Set<MetricName>()
 const scraped: Scraped[] = []
 
-/** A harness whose runs are played by a stage, with a look at the metrics of its first hub and its worker. */
+/** A harness with runs driven by a stage, and access to the metrics of its first hub and of its worker. */
 export class Watched {
   readonly h: Harness
   readonly stage: Stage
@@ -40,7 +40,7 @@ export class Watched {
     return keep((await this.h.worker?.scrape.text()) ?? '')
   }
 
-  /** Until a metric is as it has to be; then it counts as seen. */
+  /** Waits until a metric satisfies a condition, and marks it as seen. */
   async sees(name: MetricName, is: (value: number) => boolean, labels: Labels = {}, where: Where = 'hub'): Promise<void> {
     let now: number | undefined
     await eventually(async () => {
@@ -52,12 +52,12 @@ export class Watched {
     moved.add(name)
   }
 
-  /** Until it is this; a counter, and the count of a histogram, begins at nothing. */
+  /** Waits for this value. Counters, and counts of histograms, start at 0. */
   counts(name: MetricName, value: number, labels: Labels = {}, where: Where = 'hub'): Promise<void> {
     return this.sees(name, (now) => now === value, labels, where)
   }
 
-  /** It was seen in another way. */
+  /** Marks a metric as seen. */
   saw(...names: readonly MetricName[]): void {
     for (const name of names) moved.add(name)
   }
@@ -69,13 +69,15 @@ function keep(text: string): Scraped {
   return read
 }
 
-/** Starts it. */
+/** Starts the harness. */
 export async function watch(t: Test, options: HarnessOptions = {}): Promise<Watched> {
   const stage = new Stage()
   return new Watched(await startHarness(t, { processor: stage.processor, ...options }), stage)
 }
 
-/** Every declared metric of this file's half was seen moving; all that was scraped has the types and the labels that are declared, and names nobody. */
+/**
+ * Checks that every metric of this file changed, and that all samples have the declared types and labels and no names.
+ */
 export function assertDeclared(t: Test, half: 'clients' | 'jobs'): void {
   const rows = Object.entries(METRICS)
   const own = rows.map(([name]) => name as MetricName).filter((name) => OF_CLIENTS.test(name) === (half === 'clients'))

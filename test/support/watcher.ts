@@ -12,10 +12,10 @@ interface Cuttings {
   cut(): void
 }
 
-/** Nobody listens there: a client that is sent to a node that does not exist has no connection. */
+/** A port without a listener, as if the node were gone. */
 const NOWHERE = 'ws://127.0.0.1:1'
 
-/** The WebSocket class of one client, over nodes that a test chooses, whose connections can be cut at any moment. */
+/** A WebSocket class for one client. A test chooses its node and can cut its connection at any time. */
 function cuttable(harness: Harness, chooseNode: () => number): Cuttings {
   const sockets: WebSocket[] = []
   class Cuttable extends WebSocket {
@@ -27,12 +27,12 @@ function cuttable(harness: Harness, chooseNode: () => number): Cuttings {
   return {
     sockets,
     Cuttable,
-    /** As a dying network does: without a close. */
+    /** Drops the connection without a close frame, as a network failure does. */
     cut: () => sockets.at(-1)?.terminate(),
   }
 }
 
-/** Asks a client that is connected now to move to another node, as a node does that stops. False where there is none. */
+/** Asks a connected client to move to another node, as a draining node does. False without a client. */
 export function drainOne(harness: Harness, next: () => number): boolean {
   const sessions = harness.nodes.flatMap(({ hub }) => [...hub.server.sessions])
   const session = sessions[Math.floor(next() * sessions.length)]
@@ -40,13 +40,13 @@ export function drainOne(harness: Harness, next: () => number): boolean {
   return session !== undefined
 }
 
-/** A client of the SDK that keeps what it was told, and whose connection can be cut at any moment. */
+/** A client of the SDK that records its messages, and whose connection can be cut at any time. */
 export class Watcher {
   readonly watch: JobWatch
-  /** Seqs of the durable and final entries, as they were told. */
-  readonly durables: number[] = []
-  readonly told: (JobSnapshot | LiveMessage)[] = []
-  /** Seq of the first snapshot: what is older was never promised. */
+  /** Seqs of the persisted and final entries, in order of arrival. */
+  readonly persisted: number[] = []
+  readonly messages: (JobSnapshot | LiveMessage)[] = []
+  /** Seq of the first snapshot; older entries are not expected. */
   since = -1
   readonly #line: Cuttings
 
@@ -71,19 +71,19 @@ export class Watcher {
   }
 
   #note(message: JobSnapshot | LiveMessage): void {
-    this.told.push(message)
+    this.messages.push(message)
     if ('recovered' in message) {
       if (this.since < 0) this.since = message.seq
-    } else if (message.type !== 'progress' && message.seq > this.since) this.durables.push(message.seq)
+    } else if (message.type !== 'progress' && message.seq > this.since) this.persisted.push(message.seq)
   }
 }
 
-/** The same for all processes of a user. */
+/** A `Watcher` for all processes of a user. */
 export class ProcessesWatcher {
   readonly watch: ProcessesWatch
-  /** Seqs of the durable and final entries of each process, as they were told. */
-  readonly durables = new Map<string, number[]>()
-  readonly told: ProcessesMessage[] = []
+  /** Seqs of the persisted and final entries of each process, in order of arrival. */
+  readonly persisted = new Map<string, number[]>()
+  readonly messages: ProcessesMessage[] = []
   /** Seqs in the first list. */
   #since: Map<string, number> | undefined
   readonly #line: Cuttings
@@ -108,23 +108,23 @@ export class ProcessesWatcher {
     this.#line.cut()
   }
 
-  /** Seq of a process when this client first heard of it: what is older was never promised. */
+  /** First known seq of a process; older entries are not expected. */
   since(id: string): number {
     return this.#since?.get(id) ?? 0
   }
 
   #note(message: ProcessesMessage): void {
-    this.told.push(message)
+    this.messages.push(message)
     if (message.type === 'process_list')
       this.#since ??= new Map([...message.processes, ...message.recent].map(({ process_id, seq }) => [process_id, seq]))
     else if (message.type !== 'refused' && message.type !== 'subscribed' && message.type !== 'process_progress') {
       const { process_id, seq } = message
-      if (seq > this.since(process_id)) this.durables.set(process_id, [...(this.durables.get(process_id) ?? []), seq])
+      if (seq > this.since(process_id)) this.persisted.set(process_id, [...(this.persisted.get(process_id) ?? []), seq])
     }
   }
 }
 
-/** A stored state as a client sees it, less the time of looking. */
+/** A stored state as a client sees it, without the time of the read. */
 export function viewFromStore(state: JobState): Omit<JobView, 'final'> {
   const { final: _final, ...view } = viewOf(runSnapshot(state))
   return view

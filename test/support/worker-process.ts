@@ -6,13 +6,13 @@ import { type Harness, SECRET } from './harness.js'
 import { clockArguments } from './wrong-clock.js'
 
 const MAINS = {
-  /** The processors of the product. */
+  /** The built-in processors. */
   product: '../../workers/main.js',
   /** Runs are the scripts of `scripted-thread.ts`. */
   scripted: './scripted-worker.js',
 }
 
-/** A worker in a process of its own, on the Redis of a harness; killed in the teardown if it still runs. */
+/** A worker in its own process on the Redis of a harness, killed in the teardown. */
 export function startWorkerProcess(
   t: Test,
   { redis }: Pick<Harness, 'redis'>,
@@ -34,7 +34,7 @@ export function startWorkerProcess(
   return worker
 }
 
-/** With SIGKILL; resolves when it is gone. */
+/** Ends it with SIGKILL; resolves when it has ended. */
 export async function killProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill('SIGKILL')

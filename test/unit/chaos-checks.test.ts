@@ -57,7 +57,7 @@ function recordFrom(entries: readonly Entry[], told: readonly Told[] = TOLD, mor
     status: last?.to ?? '',
     round: 1 + log.filter(({ clears }) => clears === 'round').length,
     seq: last?.seq ?? 0,
-    durables: log.length,
+    persisted: log.length,
   }
   const state = { ...VIEW, status: stored.status, seq: stored.seq, result: { seq: last?.seq } }
   const events = (dialect: 'run' | 'process') =>
@@ -100,7 +100,7 @@ t.test('each check of the chaos test finds what it is there for', async (t) => {
     ['a tick after the end', AFTER, recordFrom([...STORY, tick(16, 99, 9)])],
     ['a seq twice', SEQ, { ...good, log: [...good.log.slice(0, 3), metric(3, 1), ...good.log.slice(3)] }],
     ['a hole in what was published', SEQ, { ...good, published: good.published.filter(({ seq }) => seq !== 4) }],
-    ['an entry that was counted and is not there', SEQ, { ...good, stored: { ...good.stored, durables: 14 } }],
+    ['an entry that was counted and is not there', SEQ, { ...good, stored: { ...good.stored, persisted: 14 } }],
     ['a seq that was counted and is not there', SEQ, { ...good, stored: { ...good.stored, seq: 16 } }],
     ['other bytes in the log', BYTES, { ...good, log: replaced(metric(5, 7)).filter((each) => each.class !== 'transient') }],
     ['a tick in the log', BYTES, { ...good, log: [...STORY] }],

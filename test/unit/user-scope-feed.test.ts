@@ -14,7 +14,7 @@ t.test('[PROC-2] [PROC-5] a job that has ended before anybody could read of it i
   await world.run('short')
   await world.end('short')
   await client.settle()
-  t.same(client.told('short'), whole)
+  t.same(client.eventsOf('short'), whole)
 
   world.feeds.holdReads()
   const second = world.connect(null)
@@ -23,7 +23,7 @@ t.test('[PROC-2] [PROC-5] a job that has ended before anybody could read of it i
   await world.end('while-another-tab-opens')
   world.feeds.releaseReads()
   await client.settle()
-  for (const tab of [client, second]) t.same(tab.told('while-another-tab-opens'), whole)
+  for (const tab of [client, second]) t.same(tab.eventsOf('while-another-tab-opens'), whole)
 
   world.feeds.loses = 1
   await world.run('unheard')
@@ -31,7 +31,7 @@ t.test('[PROC-2] [PROC-5] a job that has ended before anybody could read of it i
   world.clock.advance(10_000)
   await client.settle()
   for (const tab of [client, second]) {
-    t.same(tab.told('unheard'), whole)
+    t.same(tab.eventsOf('unheard'), whole)
     proveProcesses(tab.messages)
   }
 })
@@ -44,18 +44,18 @@ t.test('[PROC-5] lost index changes are found by the next one, by a gap, and by 
   await world.run('a')
   await world.run('b')
   await client.settle()
-  t.equal(client.told('a').length, 2, 'by the next one')
+  t.equal(client.eventsOf('a').length, 2, 'by the next one')
   world.feeds.loses = 1
   await world.run('c')
   world.feeds.gap('alice')
   await client.settle()
-  t.equal(client.told('c').length, 2, 'by a gap')
+  t.equal(client.eventsOf('c').length, 2, 'by a gap')
   world.feeds.loses = 1
   await world.run('d')
   world.clock.advance(10_000)
   await client.settle()
-  t.equal(client.told('d').length, 2, 'by silence')
-  for (const id of ['a', 'b', 'c', 'd']) t.equal(client.told(id).length, 2, `${id} once`)
+  t.equal(client.eventsOf('d').length, 2, 'by silence')
+  for (const id of ['a', 'b', 'c', 'd']) t.equal(client.eventsOf(id).length, 2, `${id} once`)
   proveProcesses(client.messages)
 })
 
@@ -67,10 +67,10 @@ t.test('[PROC-5] index changes out of order, and again', async (t) => {
   for (const id of ['a', 'b', 'c']) await world.run(id)
   world.feeds.releaseAnnouncements([2, 0, 0, 1, 2])
   await client.settle()
-  for (const id of ['a', 'b', 'c']) t.equal(client.told(id).length, 2)
+  for (const id of ['a', 'b', 'c']) t.equal(client.eventsOf(id).length, 2)
   await world.run('d')
   await client.settle()
-  t.equal(client.told('d').length, 2)
+  t.equal(client.eventsOf('d').length, 2)
   proveProcesses(client.messages)
 })
 
@@ -86,7 +86,7 @@ t.test('[PROC-5] a gap that is told while the active-jobs index is being read is
   world.feeds.gap('alice')
   world.feeds.releaseReads()
   await client.settle()
-  t.equal(client.told('a').length, 2)
+  t.equal(client.eventsOf('a').length, 2)
 })
 
 t.test('[PROC-5] what is announced while an active-jobs index is read that is older than it', async (t) => {
@@ -101,7 +101,7 @@ t.test('[PROC-5] what is announced while an active-jobs index is read that is ol
   await world.run('b')
   world.feeds.releaseReads()
   await client.settle()
-  for (const id of ['a', 'b']) t.equal(client.told(id).length, 2, id)
+  for (const id of ['a', 'b']) t.equal(client.eventsOf(id).length, 2, id)
 })
 
 t.test('[PROC-5] an active-jobs index that cannot be read is tried again until it can', async (t) => {
@@ -115,11 +115,11 @@ t.test('[PROC-5] an active-jobs index that cannot be read is tried again until i
   await client.settle()
   world.clock.advance(1500)
   await client.settle()
-  t.same(client.told('a'), [])
+  t.same(client.eventsOf('a'), [])
   world.feeds.failsReads = false
   world.clock.advance(500)
   await client.settle()
-  t.equal(client.told('a').length, 2)
+  t.equal(client.eventsOf('a').length, 2)
   t.equal(client.transport.closedWith, undefined)
 })
 

@@ -64,7 +64,7 @@ t.test('[PROC-6] a subscribe takes over in one turn: nothing lost, nothing twice
   await client.settle()
   client.transport.drain()
   await client.settle()
-  t.same(client.told('a'), [
+  t.same(client.eventsOf('a'), [
     ['subscribed', 3],
     ['process_cancelling', 3],
     ['process_completed', 4],
@@ -87,7 +87,7 @@ t.test('[PROC-6] what is asked before the list is there waits for it', async (t)
   t.equal(client.messages[0].type, 'process_list')
   await world.broker.tick('a', 10)
   await client.settle()
-  t.equal(client.told('a').filter(([type]) => type === 'process_progress').length, 1)
+  t.equal(client.eventsOf('a').filter(([type]) => type === 'process_progress').length, 1)
   client.session.ended()
   t.same(await world.leaks(), [])
 })
@@ -110,8 +110,8 @@ t.test('[PROC-6] unsubscribe: nothing more of it comes, however it is asked', as
   await world.fail('a')
   await world.retry('a')
   await client.settle()
-  t.same(client.told('a'), [['unsubscribed', undefined]])
-  t.same(client.told('b'), [['process_progress', 3]])
+  t.same(client.eventsOf('a'), [['unsubscribed', undefined]])
+  t.same(client.eventsOf('b'), [['process_progress', 3]])
   client.ask({ type: 'subscribe', process_id: 'a' })
   await client.settle()
   t.match(client.messages.at(-1), { type: 'subscribed', process: { status: 'queued' } })
@@ -126,10 +126,10 @@ t.test('[PROC-6] subscribe and unsubscribe at once are done in the order of aski
   client.ask({ type: 'subscribe', process_id: 'a' })
   client.ask({ type: 'unsubscribe', process_id: 'a' })
   await client.settle()
-  t.equal(client.told('a').at(-1)?.[0], 'unsubscribed')
+  t.equal(client.eventsOf('a').at(-1)?.[0], 'unsubscribed')
   await world.broker.tick('a', 10)
   await client.settle()
-  t.equal(client.told('a').filter(([type]) => type === 'process_progress').length, 0)
+  t.equal(client.eventsOf('a').filter(([type]) => type === 'process_progress').length, 0)
   client.session.ended()
   t.same(await world.leaks(), [])
 })
@@ -147,7 +147,7 @@ t.test('[PROC-6] unsubscribed while it is being opened', async (t) => {
   await client.settle()
   await world.broker.tick('a', 10)
   await client.settle()
-  t.same(client.told('a'), [['unsubscribed', undefined]])
+  t.same(client.eventsOf('a'), [['unsubscribed', undefined]])
 })
 
 t.test('[PROC-6] [MSG-4] refused: an unknown process, one of another user, what is no id', async (t) => {
@@ -180,7 +180,7 @@ t.test('[PROC-6] an admin may subscribe to anybody’s, and keeps it through its
   await root.settle()
   await world.retry('of-bob', 'bob')
   await root.settle()
-  t.same(root.told('of-bob'), [
+  t.same(root.eventsOf('of-bob'), [
     ['subscribed', 2],
     ['process_failed', 3],
     ['process_queued', 4],

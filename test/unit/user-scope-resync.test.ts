@@ -18,13 +18,13 @@ t.test('[PROC-8] [SLOW-2] [SLOW-4] a dropped backlog is made good, final message
   client.transport.drain()
   await client.settle()
   t.equal(listOf(client).resync, true)
-  for (const id of ['a', 'new']) t.equal(client.told(id).filter(([type]) => type === 'process_failed').length, 1, id)
-  t.equal(client.told('b').at(-1)?.[0], 'process_cancelling')
+  for (const id of ['a', 'new']) t.equal(client.eventsOf(id).filter(([type]) => type === 'process_failed').length, 1, id)
+  t.equal(client.eventsOf('b').at(-1)?.[0], 'process_cancelling')
   await world.fail('b')
   await world.retry('a')
   await client.settle()
-  t.equal(client.told('b').at(-1)?.[0], 'process_failed')
-  t.equal(client.told('a').at(-1)?.[0], 'process_queued')
+  t.equal(client.eventsOf('b').at(-1)?.[0], 'process_failed')
+  t.equal(client.eventsOf('a').at(-1)?.[0], 'process_queued')
   proveProcesses(client.messages)
 })
 
@@ -46,7 +46,7 @@ t.test('[PROC-8] what is announced while a backlog is being dropped is told with
   client.transport.drain()
   await client.settle()
   t.match(listOf(client), { resync: true, processes: [{ process_id: 'a' }], recent: [{ process_id: 'b' }] })
-  t.same(client.told('b').at(-1), ['process_completed', 3])
+  t.same(client.eventsOf('b').at(-1), ['process_completed', 3])
   t.match(
     client.messages.filter(({ type, process_id }) => type === 'subscribed' && process_id === 'a'),
     [{ process: { status: 'cancelling' } }],
@@ -82,7 +82,7 @@ t.test('[PROC-8] a backlog that is dropped again in the middle of a resync', asy
   for (const id of ['a', 'b', 'c', 'd']) await world.end(id)
   await client.settle()
   for (const id of ['a', 'b', 'c', 'd']) {
-    t.equal(client.told(id).filter(([type]) => type === 'process_completed').length, 1, id)
+    t.equal(client.eventsOf(id).filter(([type]) => type === 'process_completed').length, 1, id)
   }
   proveProcesses(client.messages)
 })
@@ -121,13 +121,13 @@ t.test('[PROC-9] a retry goes on in the same socket, also when it comes before t
   await client.settle()
   await world.retry('a')
   await client.settle()
-  t.same(client.told('a'), [
+  t.same(client.eventsOf('a'), [
     ['process_failed', 3],
     ['process_queued', 4],
   ])
   await world.retry('b')
   await client.settle()
-  t.same(client.told('b'), [['process_queued', 4]], 'of a recent one the list has set the position')
+  t.same(client.eventsOf('b'), [['process_queued', 4]], 'of a recent one the list has set the position')
   client.transport.fill(100)
   for (const round of [2, 3]) {
     await world.broker.status('a', 'running', round)
@@ -138,12 +138,12 @@ t.test('[PROC-9] a retry goes on in the same socket, also when it comes before t
   client.transport.drain()
   await client.settle()
   t.same(
-    client.told('a').map(([, seq]) => seq),
+    client.eventsOf('a').map(([, seq]) => seq),
     [3, 4, 5, 6, 7, 8, 9, 10],
   )
   await world.broker.status('a', 'running', 4)
   await client.settle()
-  t.same(client.told('a').at(-1), ['process_started', 11])
+  t.same(client.eventsOf('a').at(-1), ['process_started', 11])
   proveProcesses(client.messages)
 })
 
@@ -157,10 +157,10 @@ t.test('[PROC-9] a retry whose entries are late on this node', async (t) => {
   world.broker.loses = 1
   await world.retry('a')
   await client.settle()
-  t.same(client.told('a').at(-1), ['process_queued', 4])
+  t.same(client.eventsOf('a').at(-1), ['process_queued', 4])
   await world.broker.status('a', 'running', 2)
   await client.settle()
-  t.same(client.told('a').at(-1), ['process_started', 5])
+  t.same(client.eventsOf('a').at(-1), ['process_started', 5])
   proveProcesses(client.messages)
 })
 
@@ -179,8 +179,8 @@ t.test('[PROC-9] after a resync with the end of a process its next round goes on
   t.equal(client.snapshot.recovered, false)
   await world.retry('a')
   await client.settle()
-  t.equal(client.told('a').filter(([type]) => type === 'process_queued').length, 1)
-  t.equal(client.told('a').at(-1)?.[0], 'process_queued')
+  t.equal(client.eventsOf('a').filter(([type]) => type === 'process_queued').length, 1)
+  t.equal(client.eventsOf('a').at(-1)?.[0], 'process_queued')
   proveProcesses(client.messages)
 })
 

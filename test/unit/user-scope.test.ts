@@ -31,8 +31,8 @@ t.test('[PROC-2] after the list come the messages of all of them, and of each th
   await world.broker.tick('b', 20)
   await world.end('b')
   await client.settle()
-  t.same(client.told('a'), [['process_progress', 3]])
-  t.same(client.told('b'), [
+  t.same(client.eventsOf('a'), [['process_progress', 3]])
+  t.same(client.eventsOf('b'), [
     ['process_queued', 1],
     ['process_started', 2],
     ['process_progress', 3],
@@ -50,7 +50,7 @@ t.test('[PROC-3] measurements are left out, and the next message says so, also w
   await world.broker.metric('a', 'm')
   world.feeds.releaseAnnouncements()
   await client.settle()
-  t.same(client.told('a'), [
+  t.same(client.eventsOf('a'), [
     ['process_queued', 1],
     ['process_started', 2],
   ])
@@ -76,7 +76,7 @@ t.test('[PROC-2] announced while the list is being made: in the list or from its
   await client.settle()
   t.same(idsOf(listOf(client).processes), ['a'])
   for (const id of ['b', 'c']) {
-    t.same(client.told(id), [
+    t.same(client.eventsOf(id), [
       ['process_queued', 1],
       ['process_started', 2],
     ])
@@ -153,7 +153,7 @@ t.test('[PROC-2] a job that ends while it is being opened, and the active-jobs i
     world.clock.advance(1000)
     await client.settle()
   }
-  t.same(client.told('a'), [
+  t.same(client.eventsOf('a'), [
     ['process_queued', 1],
     ['process_started', 2],
     ['process_completed', 3],
@@ -174,8 +174,8 @@ t.test('[PROC-1] more active processes than a client may follow: the newest, and
   t.equal(client.messages.length, 2)
   await world.end('j3')
   await client.settle()
-  t.equal(client.told('j3').at(-1)?.[0], 'process_completed')
-  t.equal(client.told('j5').length, 2, 'the newest of those that waited')
-  t.same([...client.told('j0'), ...client.told('j1')].length, 1, 'the others wait on')
+  t.equal(client.eventsOf('j3').at(-1)?.[0], 'process_completed')
+  t.equal(client.eventsOf('j5').length, 2, 'the newest of those that waited')
+  t.same([...client.eventsOf('j0'), ...client.eventsOf('j1')].length, 1, 'the others wait on')
   proveProcesses(client.messages)
 })

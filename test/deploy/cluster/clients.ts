@@ -40,7 +40,7 @@ interface StreamMessage {
 export interface Follower {
   readonly id: string
   /** Seqs of the durable entries and the final one, in the order in which they came. */
-  readonly durables: readonly number[]
+  readonly persisted: readonly number[]
   /** Seq of the first state: what is older was never promised. */
   readonly since: number
   /** Resolves at the end of the job. */
@@ -118,7 +118,7 @@ export class Users {
 
   /** Over a WebSocket, with the client of the package. */
   watch(user: string, id: string): Follower {
-    const durables: number[] = []
+    const persisted: number[] = []
     let since = -1
     const watch = new JobWatch({
       url: `ws://${this.#address}/api/v2/ws/runs/${id}`,
@@ -126,7 +126,7 @@ export class Users {
       WebSocket: countingSocket(this.moves),
       onMessage: (message) => {
         if ('recovered' in message) since = since < 0 ? message.seq : since
-        else if (message.type !== 'progress' && message.seq > since) durables.push(message.seq)
+        else if (message.type !== 'progress' && message.seq > since) persisted.push(message.seq)
       },
     }).start()
     const over = watch.finished().then((view) => ({ status: view.status, attempts: attemptsOf(view.final) }))
@@ -134,7 +134,7 @@ export class Users {
     over.catch(() => {})
     return {
       id,
-      durables,
+      persisted,
       over,
       close: () => watch.close(),
       get since() {
@@ -145,14 +145,14 @@ export class Users {
 
   /** Over server-sent events, as plain as a browser's EventSource: it connects again with the id of the last event. */
   stream(user: string, id: string): Follower {
-    const durables: number[] = []
+    const persisted: number[] = []
     let since = -1
     let final: { status: string; attempts: number } | undefined
     let client: SseClient | undefined
     let isOpen = true
     const take = ({ type, seq, status, recovered, attempt = 0, attempts }: StreamMessage) => {
       if (recovered === undefined) {
-        if (type !== 'progress' && seq > since) durables.push(seq)
+        if (type !== 'progress' && seq > since) persisted.push(seq)
         if (attempts !== undefined) final = { status: type, attempts }
       } else if (since < 0) {
         since = seq
@@ -187,7 +187,7 @@ export class Users {
     }
     return {
       id,
-      durables,
+      persisted,
       over,
       close,
       get since() {

@@ -2,7 +2,7 @@ import { watchJob } from '../../../src/client/watch-job.js'
 import { BUILT_IN } from '../../support/kinds.js'
 import { random } from '../../support/random.js'
 import { cuttable } from './cuttable.js'
-import { type Heard, type Told, toldOf } from './heard.js'
+import { type Heard, messagesOf, type Told } from './heard.js'
 import { INPUTS } from './inputs.js'
 import { PlainClient } from './plain-client.js'
 import type { JobPlan } from './plan.js'
@@ -85,7 +85,7 @@ export class Audience {
       token: () => this.#world.token(owner),
       WebSocket: Cuttable,
       backoffMs: BACKOFF_MS,
-      onMessage: (message) => told.push(toldOf(message)),
+      onMessage: (message) => told.push(messagesOf(message)),
       onEnd: ({ code, reason }) => code !== 1000 && this.#onFault(`the watch of ${id} ended with ${code} ${reason}`),
     })
     return {

@@ -42,7 +42,7 @@ function positions({ log, published, stored }: JobRecord, { redisRestarts }: { r
   log.forEach(({ seq }, i) => {
     if (seq <= (log[i - 1]?.seq ?? 0)) faults.push(`seq ${seq} follows ${log[i - 1]?.seq} in the log`)
   })
-  if (log.length !== stored.durables) faults.push(`${log.length} entries in the log, ${stored.durables} counted`)
+  if (log.length !== stored.persisted) faults.push(`${log.length} entries in the log, ${stored.persisted} counted`)
   if (log.at(-1)?.seq !== stored.seq) faults.push(`the log ends with ${log.at(-1)?.seq}, the count with ${stored.seq}`)
   published.forEach(({ seq, line }, i) => {
     const before = published[i - 1]

@@ -27,6 +27,6 @@ interface Message {
 }
 
 /** Few fields, since a long run keeps a million of them. */
-export function toldOf({ type, seq, recovered, epoch }: Message): Told {
+export function messagesOf({ type, seq, recovered, epoch }: Message): Told {
   return { type, seq, ...(recovered !== undefined && { recovered }), ...(epoch !== undefined && { epoch }) }
 }

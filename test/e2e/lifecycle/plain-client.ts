@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws'
-import { type Told, toldOf } from './heard.js'
+import { messagesOf, type Told } from './heard.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever a hub says
 type Message = any
@@ -57,7 +57,7 @@ export class PlainClient {
 
   #receive(message: Message): void {
     if (typeof message.seq !== 'number') return
-    this.told.push(toldOf(message))
+    this.told.push(messagesOf(message))
     if ('recovered' in message) this.#open(message)
     else this.#follow(message)
   }

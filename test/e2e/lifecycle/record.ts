@@ -16,7 +16,7 @@ export interface JobRecord {
   readonly id: string
   readonly input: InputName
   /** The job's hash in Redis. */
-  readonly stored: { readonly status: string; readonly round: number; readonly seq: number; readonly durables: number }
+  readonly stored: { readonly status: string; readonly round: number; readonly seq: number; readonly persisted: number }
   /** Its log in Redis. */
   readonly log: readonly Entry[]
   /** What its channel carried. */
@@ -30,14 +30,14 @@ export async function recordOf(world: World, witness: Witness, plan: JobPlan, he
   const { id, input, owner } = plan
   const { commands, keys } = witness
   const { path } = BUILT_IN.get(INPUTS[input].kind)
-  const [status, round, seq, durables] = await commands.hmget(keys.job(id), 'status', 'round', 'seq', 'durables')
+  const [status, round, seq, persisted] = await commands.hmget(keys.job(id), 'status', 'round', 'seq', 'persisted')
   const rows = await commands.xrangeBuffer(keys.log(id), '-', '+')
   const log = rows.map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
   const read = (path: string) => readAll(world, path, owner)
   return {
     id,
     input,
-    stored: { status: status ?? 'gone', round: Number(round), seq: Number(seq), durables: Number(durables) },
+    stored: { status: status ?? 'gone', round: Number(round), seq: Number(seq), persisted: Number(persisted) },
     log,
     published: witness.published(id),
     rest: {

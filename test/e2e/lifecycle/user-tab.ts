@@ -3,7 +3,7 @@ import { type ProcessesWatch, watchProcesses } from '../../../src/client/watch-p
 import { proveProcesses } from '../../support/process-proof.js'
 import type { Message } from '../../support/test-client.js'
 import { cuttable } from './cuttable.js'
-import { type Heard, type Told, toldOf } from './heard.js'
+import { type Heard, messagesOf, type Told } from './heard.js'
 
 export interface UserTabOptions {
   readonly name: string
@@ -64,7 +64,7 @@ export class UserTab {
   #note(message: Message): void {
     if (message.type === 'process_list' || message.type === 'refused') return
     const list = this.#told.get(message.process_id) ?? []
-    list.push(toldOf(message))
+    list.push(messagesOf(message))
     this.#told.set(message.process_id, list)
   }
 

@@ -21,7 +21,7 @@ export const chainEvents = {
   }),
 }
 
-/** Runs one after the other, whose lengths add up: a kind in steps that only tests have. */
+/** A kind in steps for tests: runs in sequence, whose lengths add up. */
 export const chainKind = kindOf({
   name: 'chain',
   dialect: 'run',

@@ -8,7 +8,7 @@ import { type Outcome, queuedRoundOf } from '../../../src/queue/queue.js'
 import { implement, type StepContext } from '../../../src/worker/implement.js'
 import { chainEvents, chainKind } from './kind.js'
 
-/** What a chain knows between two steps. `open`: the run of the next link. */
+/** The checkpoint of a chain. `open`: the run of the next link. */
 interface Progress {
   readonly lengths: readonly number[]
   readonly open: string | null
@@ -20,7 +20,7 @@ export const chainWork = implement(chainKind, {
   },
 })
 
-/** Does one thing; false where the chain waits or has ended. Of two steps that saw the same checkpoint one is done. */
+/** One action; false if the chain waits or has ended. Of two steps with the same checkpoint only one succeeds. */
 async function goesOn(context: StepContext, id: string): Promise<boolean> {
   const { broker, jobs } = context
   const state = (await broker.read(id))?.state
@@ -51,7 +51,7 @@ async function goesOn(context: StepContext, id: string): Promise<boolean> {
 
 function lengthOf({ latest }: JobState): number {
   const final = latest.get('final')
-  return final ? (messageOf(final).metrics_summary as { length: number }).length : 0 // as its run has measured
+  return final ? (messageOf(final).metrics_summary as { length: number }).length : 0 // a metric of its run
 }
 
 function sum(numbers: readonly number[]): number {
