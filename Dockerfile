@@ -1,5 +1,5 @@
 # One image for hubs and workers: `runcast hub`, `runcast worker`, `runcast token alice`, …
-# Builds with BuildKit and with the classic builder of Docker 20.10, from package-lock.json alone.
+# Builds with BuildKit and with the classic builder of Docker 20.10, from package-lock.json only.
 ARG NODE_IMAGE=node:24-trixie-slim
 
 FROM ${NODE_IMAGE} AS build
@@ -10,13 +10,13 @@ COPY LICENSE tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY workers workers
-# The image has the optional peers: as dependencies they stay where the rest of what only builds and tests is removed.
+# Installs the optional peers as dependencies, so that removing the development packages keeps them.
 RUN node scripts/bootstrap.mjs --build \
   && npm pkg set "dependencies.openai=*" "dependencies.@scalar/fastify-api-reference=*" \
   && npm pkg delete devDependencies peerDependencies \
   && npm prune --ignore-scripts --offline --no-audit --no-fund --loglevel=error
 COPY deploy/image/*.mjs ./
-# Modes come from the clone, and may be closed to others; what a running program does not read is left behind, but for the licences.
+# Modes of the clone may exclude other users. Copies only what a running program reads, and the licences.
 RUN find build node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.md' -o -name '*.tsbuildinfo' \) \
     ! -iname 'licen[cs]e*' ! -iname 'notice*' ! -iname 'copying*' -delete \
   && rm -rf .runcast scripts src workers tsconfig.json package-lock.json build/.stamp.json node_modules/.package-lock.json \
@@ -26,7 +26,7 @@ FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="runcast" \
   org.opencontainers.image.description="Live progress of long-running jobs: hub and workers" \
   org.opencontainers.image.licenses="MIT"
-# The first process hands signals on to Node, and takes in what programs of solvers leave behind.
+# The init process forwards signals to Node and reaps orphaned processes of solvers.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends tini \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log

@@ -1,6 +1,7 @@
 /*
- * node health.mjs: exit code 0 where the process of this container is ready, by its own /readyz, else 1 and a line that says why.
- * Asks on METRICS_PORT, or on PORT where that is 0 or not set. Plain http: `fetch` takes three times as long to load, and this runs every ten seconds.
+ * node health.mjs: exit code 0 if the process of this container is ready, by its /readyz, else 1 and a line with the
+ * reason. Uses METRICS_PORT, or PORT if that is 0 or unset. `node:http`, because it loads three times as fast as
+ * `fetch` and this runs every ten seconds.
  */
 import { get } from 'node:http'
 

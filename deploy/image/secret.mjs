@@ -1,7 +1,8 @@
 /*
- * node secret.mjs <folder> [shared]: makes the secret of the tokens, once: <folder>/jwt, in a folder that is closed to others.
- * The file itself may be read by all, since a container that gets it alone runs as another user than the one who made it. Never changes one that is there.
- * What lies in `shared` may be read by all afterwards, whatever umask it was cloned with. A folder that root has made, as Docker does, gets the owner of `shared`.
+ * node secret.mjs <folder> [shared]: creates the secret of the tokens, <folder>/jwt, unless it exists. The folder is
+ * closed to other users. The file is readable by all, because the container that mounts it alone runs as another user.
+ * Files in `shared` become readable by all, whatever the umask of the clone. A folder that root has created, as Docker
+ * does, gets the owner of `shared`.
  */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
@@ -13,7 +14,7 @@ const file = join(folder, 'jwt')
 function makeSecret() {
   mkdirSync(folder, { recursive: true })
   chmodSync(folder, 0o700)
-  // What Docker makes where a file is to be mounted that is not there: fails unless it is empty.
+  // Docker creates a folder here if the mounted file was missing. Fails unless it is empty.
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) rmdirSync(file)
   try {
     writeFileSync(file, `${randomBytes(48).toString('base64url')}\n`, { flag: 'wx', mode: 0o444 })
@@ -28,7 +29,7 @@ function makeSecret() {
 function openShared() {
   chmodSync(shared, statSync(shared).mode | 0o555)
   for (const name of readdirSync(shared)) {
-    // A key that lies beside it is for one user to read, and for nobody else.
+    // Private keys beside it stay closed to other users.
     if (name.endsWith('.cfg')) chmodSync(join(shared, name), statSync(join(shared, name)).mode | 0o444)
   }
 }

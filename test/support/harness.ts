@@ -79,10 +79,10 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const redis = options.redis ?? (await sharedTestRedis())
   const faults: unknown[] = []
   const logged: object[] = []
-  const log = (fields: object, text: string) => logged.push({ ...fields, text })
+  const record = (fields: object, text: string) => logged.push({ ...fields, text })
   const log = {
-    info: log,
-    warn: log,
+    info: record,
+    warn: record,
     error: (fields: object) => faults.push(fields),
   }
   // All sockets of a test come from one address, and most jobs from one user.
