@@ -4,8 +4,11 @@ import { plainLine } from './plain-text.js'
 
 /** Options of every command that calls a hub. */
 export const HUB_OPTIONS = {
-  url: { value: '<url>', about: 'address of a hub; without it RUNCAST_URL, else http://127.0.0.1:8501' },
-  token: { value: '<token>', about: 'whose jobs; better in RUNCAST_TOKEN, since others on this machine may see what a command is given' },
+  url: { value: '<url>', about: 'address of a hub; default: RUNCAST_URL, else http://127.0.0.1:8501' },
+  token: {
+    value: '<token>',
+    about: 'token of the user; prefer RUNCAST_TOKEN: other users of the machine can see the arguments of a command',
+  },
 } as const
 
 /** The address of a hub and the token for it. */
@@ -43,7 +46,7 @@ export function socketUrl({ url }: HubAccess, path: string): string {
 }
 
 /** An error response of the hub. */
-export class HubRefusal extends CommandError {
+export class HubError extends CommandError {
   readonly code: unknown
   /** The invalid fields, and what is expected there. */
   readonly faults: readonly { readonly path: string; readonly expected: string }[]
@@ -59,7 +62,7 @@ export class HubRefusal extends CommandError {
 }
 
 /**
- * Calls the hub and resolves to its answer. Throws `HubRefusal` for an error response, and `CommandError` if the hub
+ * Calls the hub and resolves to its answer. Throws `HubError` for an error response, and `CommandError` if the hub
  * cannot be reached, each with one line.
  */
 export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
@@ -68,8 +71,8 @@ export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: stri
     throw new CommandError(`runcast: ${hub.url} cannot be reached: ${reasonOf(error)}`, EXIT.unknown)
   })
   const answer: unknown = await response.json().catch(() => null)
-  if (!isObject(answer)) throw new CommandError(`runcast: ${hub.url} does not answer as a hub does (${response.status})`, EXIT.unknown)
-  if (!response.ok) throw new HubRefusal(answer, `${method} ${path}`)
+  if (!isObject(answer)) throw new CommandError(`runcast: ${hub.url} is not a hub: status ${response.status} without JSON`, EXIT.unknown)
+  if (!response.ok) throw new HubError(answer, `${method} ${path}`)
   return answer
 }
 

@@ -29,7 +29,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number | un
 
 function commandOf(name: string) {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (command === undefined) throw new CommandError(`runcast: no command "${name}"; see "runcast help"`, EXIT.usage)
+  if (command === undefined) throw new CommandError(`runcast: unknown command "${name}"; see "runcast help"`, EXIT.usage)
   return command
 }
 

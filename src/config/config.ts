@@ -95,7 +95,7 @@ export const SETTINGS = {
     'paths',
   ),
   WORKER_KINDS: namesOf(
-    'Kinds of jobs that a worker process takes. For a hub: the kinds whose workers `READY_NEEDS_WORKER` requires.',
+    'Kinds of jobs that a worker process computes. For a hub: the kinds whose workers `READY_NEEDS_WORKER` requires.',
     BUILT_IN_KINDS.map(({ name }) => name),
   ),
   ...BUILT_IN_SETTINGS,
@@ -117,7 +117,7 @@ export const SETTINGS = {
     0,
     600_000,
   ),
-  READY_NEEDS_WRITE: oneOf('Whether `/readyz` also answers 503 while Redis refuses the writes of every node.', 'no', ['yes', 'no']),
+  READY_NEEDS_WRITE: oneOf('Whether `/readyz` also answers 503 while Redis rejects the writes of every node.', 'no', ['yes', 'no']),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` requires a connected worker.', 'no', ['yes', 'no']),
   AUTH_TIMEOUT_MS: integer('How long a new socket may take to send its token.', 5000, 100, 60_000),
   PING_INTERVAL_MS: integer('Interval of pings to a client, and of heartbeats in streams.', 15_000, 100, 600_000),
@@ -220,7 +220,7 @@ export function loadConfig(
   if (needsKey && isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
   if (needsKey && isSet('JWT_JWKS_URL') && !isSet('JWT_AUDIENCE'))
     faults.push(
-      'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to take tokens for others too',
+      'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to accept tokens for every service',
     )
   if (isSet('AUTH_COOKIE') && !isSet('ALLOWED_ORIGINS') && !isSet('PUBLIC_URL'))
     faults.push('ALLOWED_ORIGINS or PUBLIC_URL: expected one to be set, since AUTH_COOKIE is: whose pages may use the cookie')

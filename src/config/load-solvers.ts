@@ -31,6 +31,6 @@ function namingFaults(solvers: readonly Solver[], kinds: Kinds): string[] {
   const own = kinds.solved.flatMap((kind) => kind.solvers)
   const isTaken = (name: string, before: number) => own.includes(name) || solvers.findIndex((other) => other.name === name) < before
   return solvers.flatMap(({ name }, i) =>
-    isTaken(name, i) ? [`/solvers/${i}/name: expected a name that no other solver has, and not ${own.join(', ')}`] : [],
+    isTaken(name, i) ? [`/solvers/${i}/name: expected a unique name other than ${own.join(', ')}, not ${name}`] : [],
   )
 }

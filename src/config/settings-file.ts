@@ -24,33 +24,33 @@ export class SettingsFileError extends Error {
 }
 
 /**
- * Reads a JSON file, fills in the defaults and checks it. Throws the error that `refuse` makes of all faults: each has
+ * Reads a JSON file, fills in the defaults and checks it. Throws the error that `errorOf` creates from all faults: each has
  * its path and what is expected there.
  */
 export function readSettingsFile<T extends TSchema>(
   path: string,
   checker: Checker<T>,
-  refuse: (faults: readonly string[]) => Error,
+  errorOf: (faults: readonly string[]) => Error,
 ): Static<T> {
-  const content = checker.fill(parse(path, refuse))
+  const content = checker.fill(parse(path, errorOf))
   if (checker.check(content)) return content
-  throw refuse(linesOf(checker.faults(content)))
+  throw errorOf(linesOf(checker.faults(content)))
 }
 
-function parse(path: string, refuse: (faults: readonly string[]) => Error): unknown {
+function parse(path: string, errorOf: (faults: readonly string[]) => Error): unknown {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw refuse([`the file cannot be read: ${error instanceof Error && 'code' in error ? error.code : error}`])
+    throw errorOf([`the file cannot be read: ${error instanceof Error && 'code' in error ? error.code : error}`])
   }
   try {
     return plainJson(parseJson(text), '', 'double')
   } catch (error) {
-    if (error instanceof NestedTooDeep) throw refuse([`the file is ${error.message}`])
-    if (error instanceof RuncastError) throw refuse(linesOf(error.issues))
+    if (error instanceof NestedTooDeep) throw errorOf([`the file is ${error.message}`])
+    if (error instanceof RuncastError) throw errorOf(linesOf(error.issues))
     // Without the message of the error: it quotes the file, which may contain a key.
-    if (error instanceof SyntaxError) throw refuse(['the file is not JSON'])
+    if (error instanceof SyntaxError) throw errorOf(['the file is not JSON'])
     throw error
   }
 }

@@ -10,27 +10,27 @@ const Text = (description: string, minLength = 0) => Type.String({ pattern: `^[^
  */
 export const SolverEntry = Type.Object(
   {
-    name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', description: 'by which a run names it' }),
-    command: Text('program: a name that is looked for in PATH, or a path, where relative from `cwd`', 1),
-    args: Type.Array(Text('as the program gets it'), { maxItems: 256, default: [] }),
+    name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', description: 'name of the solver in the input of a run' }),
+    command: Text('program: a name to find on PATH, or a path; relative to `cwd`', 1),
+    args: Type.Array(Text('argument of the program'), { maxItems: 256, default: [] }),
     cwd: Type.String({
       pattern: '^[^\\0]{1,4096}$',
       default: '.',
-      description: 'working folder, where relative from the folder of the file',
+      description: 'working folder; relative to the folder of the file',
     }),
     env: Type.Record(Type.String(), Text('value'), {
       propertyNames: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
       default: {},
-      description: 'variables beside the few that every program gets',
+      description: 'environment variables in addition to the few that every program gets',
     }),
     timeout_s: Type.Optional(
       Type.Number({
         minimum: MIN_TIMEOUT_S,
         maximum: MAX_TIMEOUT_S,
-        description: 'how long a run may take where its submit does not say; without it as long as any run',
+        description: 'default time limit of a run, in seconds; default: RUN_TIMEOUT_S',
       }),
     ),
-    concurrency: Type.Integer({ minimum: 1, maximum: 64, default: 1, description: 'runs that one worker process computes at a time' }),
+    concurrency: Type.Integer({ minimum: 1, maximum: 64, default: 1, description: 'concurrent runs per worker process' }),
   },
   { additionalProperties: false },
 )

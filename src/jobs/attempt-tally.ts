@@ -1,6 +1,6 @@
 import { Tally } from '../core/tally.js'
 import type { Settled } from '../queue/queue.js'
-import type { WriteRefusal } from '../storage/broker.js'
+import type { WriteRejection } from '../storage/broker.js'
 
 /** How an attempt ended, as a metric label. */
 type How = 'done' | 'ended' | 'retry' | 'handed_back' | 'refused'
@@ -9,7 +9,7 @@ type How = 'done' | 'ended' | 'retry' | 'handed_back' | 'refused'
 export class AttemptTally {
   readonly started = new Tally<[queue: string]>()
   readonly ended = new Tally<[queue: string, How]>()
-  readonly fenced = new Tally<[WriteRefusal]>([['stale_writer'], ['stale_round'], ['final'], ['unknown_job']])
+  readonly fenced = new Tally<[WriteRejection]>([['stale_writer'], ['stale_round'], ['final'], ['unknown_job']])
 
   /** Counts the end of an attempt. */
   settled(queue: string, how: Settled['how']): void {

@@ -48,7 +48,7 @@ export class Exposition {
     if (!this.#hasDefaults) this.#addDefaults()
     for (const [name, rows] of Object.entries(samples) as [MetricName, readonly Sample[]][]) {
       const metric = this.#plain.get(name)
-      if (!metric) throw new TypeError(`${name} is not served here, or is not a counter or gauge`)
+      if (!metric) throw new TypeError(`${name} is not a counter or gauge of this process`)
       metric.reset()
       // Added after a reset, so that a counter has exactly the value of the sample.
       for (const [labels, value] of rows) metric.inc(labelled(name, labels), value)

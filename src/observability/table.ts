@@ -38,7 +38,7 @@ export const METRICS = {
     type: 'counter',
     of: 'hub',
     labels: [],
-    help: 'Clients that were too slow: their backlog was dropped and replaced by a fresh snapshot.',
+    help: 'Clients that were too slow: their backlog was dropped and replaced by a new snapshot.',
   },
   runcast_heals_total: {
     type: 'counter',
@@ -71,7 +71,7 @@ export const METRICS = {
     type: 'counter',
     of: 'hub',
     labels: ['via', 'code'],
-    help: 'Requests that were refused, by name of the code and transport: `socket` or `http`.',
+    help: 'Requests that were rejected, by name of the code and transport: `socket` or `http`.',
   },
   runcast_upgrades_refused_total: {
     type: 'counter',
@@ -116,13 +116,13 @@ export const METRICS = {
     type: 'gauge',
     of: 'both',
     labels: ['kind', 'status'],
-    help: 'Jobs that were admitted and have not ended, at the last check of the sweeper; only the process that sweeps reports it. A run of an optimization counts as a run.',
+    help: 'Jobs that were admitted and have not ended, at the last check of the sweeper; only the process that sweeps reports it. A child job counts by its own kind.',
   },
   runcast_jobs_submitted_total: {
     type: 'counter',
     of: 'both',
     labels: ['kind'],
-    help: 'Jobs that were created here; a run of an optimization counts as a run.',
+    help: 'Jobs that were created here; a child job counts by its own kind.',
   },
   runcast_jobs_retried_total: {
     type: 'counter',
@@ -146,7 +146,7 @@ export const METRICS = {
     type: 'counter',
     of: 'both',
     labels: ['kind'],
-    help: 'Accepted cancels, including those of the runs of an optimization that ends.',
+    help: 'Accepted cancels, including those of child jobs whose parent ends.',
   },
   runcast_cancel_seconds: {
     type: 'histogram',
@@ -177,7 +177,7 @@ export const METRICS = {
     type: 'counter',
     of: 'worker',
     labels: ['class'],
-    help: 'Reports taken from processors: `tick` is a transient one, `durable` a persisted one.',
+    help: 'Reports accepted from processors: `tick` is a transient one, `durable` a persisted one.',
   },
   runcast_ticks_coalesced_total: {
     type: 'counter',
@@ -196,7 +196,7 @@ export const METRICS = {
     type: 'gauge',
     of: 'worker',
     labels: ['queue'],
-    help: 'Jobs that this worker computes now; for `optimization`, steps.',
+    help: 'Jobs that this worker computes now; of a kind in steps, the steps.',
   },
   runcast_job_slots: {
     type: 'gauge',
@@ -204,7 +204,7 @@ export const METRICS = {
     labels: ['queue'],
     help: 'Maximum number of jobs, or steps, that this worker computes at a time.',
   },
-  runcast_steps_total: { type: 'counter', of: 'worker', labels: [], help: 'Completed steps of optimizations.' },
+  runcast_steps_total: { type: 'counter', of: 'worker', labels: [], help: 'Completed steps of jobs that run in steps.' },
   runcast_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while `/readyz` answers 200, else 0.' },
   runcast_redis_ready: { type: 'gauge', of: 'both', labels: [], help: '1 while Redis answers this process, else 0.' },
   runcast_redis_writable: { type: 'gauge', of: 'both', labels: [], help: '1 while Redis accepts the writes of this process, else 0.' },

@@ -6,7 +6,7 @@ import type { Status } from '../protocol/status.js'
  * Why a write was rejected. `final`: the round has ended. `stale_writer`: another worker has taken over. `transition`:
  * the state machine has no such transition.
  */
-export type WriteRefusal =
+export type WriteRejection =
   | 'unknown_job'
   | 'stale_round'
   | 'stale_writer'
@@ -22,9 +22,9 @@ export type WriteRefusal =
  * to stop.
  */
 export type Written = { readonly ok: true; readonly seq: number; readonly status: Status }
-export type Refused = {
+export type Rejected = {
   readonly ok: false
-  readonly reason: WriteRefusal
+  readonly reason: WriteRejection
   readonly status: Status | null
   /** For people: names the event, its value and the limit. Present if the reason concerns the content of the write. */
   readonly text?: string
@@ -33,7 +33,7 @@ export type Refused = {
 }
 
 /** Result for an event whose message exceeds `maxEventBytes`. `bytes`: size of its JSON as stored, without `seq`. */
-export function tooBig(events: readonly JobEvent[], index: number, bytes: number, { maxEventBytes }: BrokerLimits): Refused {
+export function tooBig(events: readonly JobEvent[], index: number, bytes: number, { maxEventBytes }: BrokerLimits): Rejected {
   const event = events[index]
   const name = event?.class === 'final' ? event.to : event?.key.split(':', 1)[0]
   return { ok: false, reason: 'too_big', status: null, text: textOfTooBig(`${name}`, bytes, maxEventBytes), index }
@@ -44,7 +44,7 @@ export function textOfTooBig(name: string, bytes: number, maxEventBytes: number)
 }
 
 /** Result for events with new keys when the job already has the maximum number of keys. */
-export function tooManyKeys(events: readonly JobEvent[], status: Status | null, { maxKeys }: BrokerLimits): Refused {
+export function tooManyKeys(events: readonly JobEvent[], status: Status | null, { maxKeys }: BrokerLimits): Rejected {
   const names = events.flatMap(({ message }) => ('metric_name' in message ? [`metric ${JSON.stringify(message.metric_name)}`] : []))
   const text = `${names.at(-1) ?? 'event'}: one more metric or other key than MAX_KEYS (${maxKeys}) allows`
   return { ok: false, reason: 'too_many_keys', status, text }
@@ -59,7 +59,7 @@ export interface Publisher {
    * Rejects with `overloaded` if Redis cannot be reached. Whether the write was applied is then unknown, and the same
    * write may be sent again.
    */
-  publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused>
+  publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected>
 }
 
 /** Heartbeats of a job, sent by the writer that computes it. */
@@ -69,7 +69,7 @@ export interface Heartbeats {
    * gave a sign of life; every write counts as one. `seq` of the result is the current seq of the job. May be sent
    * again; rejects as `publish` does.
    */
-  heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused>
+  heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Rejected>
 }
 
 /**

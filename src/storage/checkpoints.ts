@@ -1,5 +1,5 @@
 import type { JobEvent, Writer } from '../core/entry.js'
-import type { Refused, Written } from './broker.js'
+import type { Rejected, Written } from './broker.js'
 
 /** Progress of a job that runs in steps. */
 export interface Checkpoint {
@@ -8,7 +8,7 @@ export interface Checkpoint {
   /** Round of the job that the checkpoint belongs to. */
   readonly round: number
   /** Ids of the child jobs whose results have not been used yet. */
-  readonly parts: readonly string[]
+  readonly children: readonly string[]
   /** State of the steps, as JSON. Its content depends on the kind. */
   readonly data: string
 }
@@ -28,7 +28,7 @@ export interface Checkpoints {
    * `version` - 1. Returns `stale_checkpoint` if the stored version differs. If two steps start from the same
    * checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
    */
-  advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Refused>
+  advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Rejected>
   /** Deletes the checkpoint of this round. The checkpoint of a later round remains. */
   drop(id: string, round: number): Promise<void>
 }

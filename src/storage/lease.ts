@@ -4,10 +4,10 @@
  */
 export interface Lease {
   /**
-   * Takes the lease if it is free, or renews it if this process has it. Resolves to whether this process has it now.
+   * Acquires the lease if it is free, or renews it if this process has it. Resolves to whether this process has it now.
    * Rejects with `overloaded` if Redis cannot be reached.
    */
-  hold(): Promise<boolean>
+  acquire(): Promise<boolean>
   /** Releases the lease, so that the next process need not wait for it to expire. */
   release(): Promise<void>
 }

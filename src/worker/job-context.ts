@@ -2,7 +2,7 @@ import { secondsBetween } from '../core/elapsed.js'
 import type { JobEvent, Writer } from '../core/entry.js'
 import { logTailOf } from '../jobs/attempt.js'
 import { isOverloaded } from '../protocol/codes.js'
-import type { Heartbeats, Publisher, Refused, WriteRefusal, Written } from '../storage/broker.js'
+import type { Heartbeats, Publisher, Rejected, WriteRejection, Written } from '../storage/broker.js'
 import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
 import { Stop, type StopCause } from './processor.js'
@@ -20,13 +20,13 @@ const STOPPING_MS = 5000
  * Refusals caused by the content of an event. Any other refusal, except `transition`, means that the job has another
  * writer or is over.
  */
-const OF_THE_EVENTS: ReadonlySet<WriteRefusal> = new Set(['too_big', 'too_many_keys'])
+const OF_THE_EVENTS: ReadonlySet<WriteRejection> = new Set(['too_big', 'too_many_keys'])
 
 export interface JobContextOptions {
   readonly id: string
   readonly publisher: Publisher & Heartbeats
   readonly writer: Writer
-  readonly onFenced?: (reason: WriteRefusal) => void
+  readonly onFenced?: (reason: WriteRejection) => void
   /** The attempt ends when writes have failed for this long, in ms. The queue starts another attempt when it can. */
   readonly unreachableMs?: number | undefined
   /** Counters of reports. */
@@ -42,7 +42,7 @@ export class JobContext {
   readonly id: string
   readonly #publisher: Publisher & Heartbeats
   readonly #tally: WorkTally
-  readonly #onFenced: (reason: WriteRefusal) => void
+  readonly #onFenced: (reason: WriteRejection) => void
   readonly #unreachableMs: number
   readonly #stop = new AbortController()
   readonly #kill = new AbortController()
@@ -140,7 +140,7 @@ export class JobContext {
   }
 
   /** Writes events of the runner itself, after all reports. Resolves to the reason of a refusal, or null. */
-  async write(events: readonly JobEvent[]): Promise<WriteRefusal | 'unreachable' | null> {
+  async write(events: readonly JobEvent[]): Promise<WriteRejection | 'unreachable' | null> {
     await this.#flushAll()
     const answer = await this.#publish(events)
     return answer === 'unreachable' ? answer : this.#applyAnswer(answer)
@@ -241,7 +241,7 @@ export class JobContext {
   }
 
   /** Rejects with any error that is not an outage of Redis. */
-  async #publish(events: readonly JobEvent[]): Promise<Written | Refused | 'unreachable'> {
+  async #publish(events: readonly JobEvent[]): Promise<Written | Rejected | 'unreachable'> {
     if (this.#isUnreachable) return 'unreachable'
     this.#writer = { ...this.#writer, n: this.#writer.n + 1 }
     for (;;) {
@@ -280,14 +280,14 @@ export class JobContext {
   }
 
   /** Applies what an answer says about the job. Returns the reason of a refusal, or null. */
-  #applyAnswer(answer: Written | Refused): WriteRefusal | null {
+  #applyAnswer(answer: Written | Rejected): WriteRejection | null {
     if (answer.status === 'cancelling') this.stop('cancelled')
     if (answer.ok) return null
     if (!OF_THE_EVENTS.has(answer.reason) && answer.reason !== 'transition') this.#fence(answer.reason)
     return answer.reason
   }
 
-  #fence(reason: WriteRefusal): void {
+  #fence(reason: WriteRejection): void {
     this.#disable(new Stop('lost'))
     this.#heartbeat.stop()
     if (!this.#isFenced) this.#onFenced(reason)

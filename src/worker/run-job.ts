@@ -6,7 +6,7 @@ import { type Attempt, attemptAtStart, faultOfResult, lastProgress, overBeforeSt
 import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
-import type { Broker, Heartbeats, WriteRefusal } from '../storage/broker.js'
+import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import { JobContext } from './job-context.js'
 import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
@@ -40,7 +40,7 @@ export interface Runner {
   /** Receives the context, through which the job can be stopped. */
   onStart(context: JobContext): void
   /** Called at most once: the job has another writer, or is over. */
-  onFenced?(reason: WriteRefusal): void
+  onFenced?(reason: WriteRejection): void
   /** Its start was written. */
   onStarted?(): void
   /** The attempt has failed, but not by a cancel and not because the worker stops. */

@@ -1,6 +1,6 @@
 import { type Attempt, again, cancelled, failed, retryDelayMs, returnToQueue, timedOut } from '../jobs/attempt.js'
 import type { Settled } from '../queue/queue.js'
-import type { WriteRefusal } from '../storage/broker.js'
+import type { WriteRejection } from '../storage/broker.js'
 import type { JobContext } from './job-context.js'
 import { JobFailure, Stop } from './processor.js'
 import { asError } from './thrown.js'
@@ -42,7 +42,12 @@ async function settleStop(attempt: Attempt, context: JobContext, stop: Stop): Pr
  * What follows from a transition that the runner has written. Between start and end only a cancel, or an unreachable
  * Redis, can prevent it.
  */
-export function settleWrite(attempt: Attempt, context: JobContext, refusal: WriteRefusal | 'unreachable' | null, wanted: Settled): Settled {
+export function settleWrite(
+  attempt: Attempt,
+  context: JobContext,
+  refusal: WriteRejection | 'unreachable' | null,
+  wanted: Settled,
+): Settled {
   if (refusal === null) return wanted
   if (refusal === 'unreachable') return { how: 'retry', error: new Stop('unreachable'), delayMs: retryDelayMs(attempt.number) }
   return refusal === 'transition' ? cancelled(context.killed.aborted) : { how: 'refused' }

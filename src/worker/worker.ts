@@ -5,11 +5,11 @@ import type { Kind } from '../core/kind.js'
 import type { AttemptTally } from '../jobs/attempt-tally.js'
 import { type Finalizer, finalize } from '../jobs/finalize.js'
 import { connectBull, connectControl } from '../queue/bullmq/connection.js'
-import { type Held, holdLock } from '../queue/bullmq/locks.js'
+import { type Held, renewLock } from '../queue/bullmq/locks.js'
 import { type BullData, type BullReturn, bullJobId, type ControlMessage } from '../queue/bullmq/queue.js'
 import { settle } from '../queue/bullmq/settle.js'
 import type { Settled } from '../queue/queue.js'
-import type { Broker, Heartbeats, WriteRefusal } from '../storage/broker.js'
+import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
@@ -46,7 +46,7 @@ export interface WorkerOptions {
    */
   readonly store: StoreWatch & { readonly mayJudge: boolean }
   /** A job has another writer, or is over. */
-  readonly onFenced: (id: string, reason: WriteRefusal) => void
+  readonly onFenced: (id: string, reason: WriteRejection) => void
   /** An attempt at a job has failed. */
   readonly onFailed: (id: string, failure: AttemptFailure) => void
 }
@@ -211,7 +211,7 @@ export class KindWorker {
       this.#running.set(name, context)
       if (this.#stopping) context.stop('stopping')
     }
-    const onFenced = (reason: WriteRefusal) => {
+    const onFenced = (reason: WriteRejection) => {
       ports.attempts.fenced.add(reason)
       this.#options.onFenced(id, reason)
     }
@@ -254,7 +254,7 @@ export class KindWorker {
     const { lockDurationMs, onFault } = this.#options
     if (this.#connection.status !== 'ready') return
     const renew = async (held: Held) => {
-      const isHeld = await holdLock(this.#connection, held, lockDurationMs)
+      const isHeld = await renewLock(this.#connection, held, lockDurationMs)
       if (!isHeld && this.#held.get(held.name) === held) this.#running.get(held.name)?.stop('lost')
     }
     await Promise.all([...this.#held.values()].map((held) => renew(held).catch(onFault)))

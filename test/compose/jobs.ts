@@ -83,7 +83,7 @@ export class Jobs {
     this.#isOver = true
     await this.#feeding
     await Promise.all(this.watchers.map((watcher) => watcher.finished()))
-    const told = this.watchers.flatMap((watcher) => watcher.eventsOf())
+    const told = this.watchers.flatMap((watcher) => watcher.told())
     this.close()
     return told
   }

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Refused, Written } from '../../src/storage/broker.js'
+import type { Rejected, Written } from '../../src/storage/broker.js'
 import { eventually } from '../support/eventually.js'
 import type { OpenBackend } from './backend.js'
 import { entering, progress, TestJob } from './test-job.js'
@@ -11,7 +11,7 @@ export function beatContract(t: Test, open: OpenBackend): void {
     const job = await TestJob.in(backend, 'queued')
     const beat = (alive: boolean) => backend.broker.heartbeat(job.id, { round: 1, token: 1, n: 1 }, alive)
     /** Whatever is silent afterwards has been so since the act at most. */
-    const breaksSilence = async (act: () => Promise<Written | Refused>) => {
+    const breaksSilence = async (act: () => Promise<Written | Rejected>) => {
       const from = Date.now()
       t.match(await act(), { ok: true })
       const { sinceHeartbeatMs } = await job.state()

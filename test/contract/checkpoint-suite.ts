@@ -13,7 +13,7 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
     await broker.subscribe(job.id)
     const { seq } = await job.state()
     t.equal(await broker.load(job.id), null)
-    const next = (version: number, data: string) => ({ version, parts: ['a', 'b'], data })
+    const next = (version: number, data: string) => ({ version, children: ['a', 'b'], data })
     const step = (version: number, data: string) =>
       broker.advance(job.id, [metric(job.id, data, version)], controlWriter(1), next(version, data))
     const answers = await Promise.all(['x', 'y', 'z'].map((data) => step(1, data)))
@@ -34,7 +34,7 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
   t.test('[OPT-7] a publication that is refused leaves the checkpoint as it was, and an ended round has no more steps', async (t) => {
     const { broker, store } = open(t, { maxEventBytes: 400 })
     const job = await TestJob.in({ broker, store, prefix: '' }, 'running')
-    const next = { version: 1, parts: [], data: 'new' }
+    const next = { version: 1, children: [], data: 'new' }
     t.match(await broker.advance(job.id, [entering(job.id, 'retrying'), entering(job.id, 'paused')], controlWriter(1), next), {
       reason: 'transition',
     })
@@ -50,7 +50,7 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
   t.test('[OPT-7] a checkpoint that was dropped is gone, and may begin anew', async (t) => {
     const { broker, store } = open(t)
     const job = await TestJob.in({ broker, store, prefix: '' }, 'running')
-    const first = { version: 1, parts: ['a'], data: '{"a":[1,"ü"]}' }
+    const first = { version: 1, children: ['a'], data: '{"a":[1,"ü"]}' }
     await broker.advance(job.id, [], controlWriter(1), first)
     await broker.drop(job.id, 2)
     t.match(await broker.load(job.id), first, 'that of another round stays')

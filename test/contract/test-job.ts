@@ -4,7 +4,7 @@ import type { JobState } from '../../src/core/job-state.js'
 import { opening } from '../../src/core/kind.js'
 import { runEvents } from '../../src/core/run-events.js'
 import type { Status } from '../../src/protocol/status.js'
-import type { Reading, Refused, Written } from '../../src/storage/broker.js'
+import type { Reading, Rejected, Written } from '../../src/storage/broker.js'
 import type { HistoryPage, NewJob } from '../../src/storage/job-store.js'
 import type { Backend } from './backend.js'
 import { WAYS } from './rule-state-1.js'
@@ -70,13 +70,13 @@ export class TestJob {
   }
 
   /** By the job's worker. */
-  write(...events: JobEvent[]): Promise<Written | Refused> {
+  write(...events: JobEvent[]): Promise<Written | Rejected> {
     this.n += 1
     return this.#backend.broker.publish(this.id, events, { round: this.round, token: this.token, n: this.n })
   }
 
   /** By the control plane. */
-  control(...events: JobEvent[]): Promise<Written | Refused> {
+  control(...events: JobEvent[]): Promise<Written | Rejected> {
     return this.#backend.broker.publish(this.id, events, controlWriter(this.round))
   }
 

@@ -156,7 +156,7 @@ t.test('what the hub refuses, or that there is none, is one line and exit code 4
     [['watch', 'good', '--token', h.token('bob')], /^runcast: not_found/],
     [['watch', 'good'], /^runcast: http:\/\/127\.0\.0\.1:2 cannot be reached: ECONNREFUSED\n$/, { RUNCAST_URL: 'http://127.0.0.1:2' }],
     [['submit', 'run'], /^runcast: invalid: The request is not valid\. \/input\/\S+: expected [^\n]+\n$/],
-    [['submit', 'nothing'], /^runcast: no kind "nothing"; there are run, optimization, benchmark\n$/],
+    [['submit', 'nothing'], /^runcast: unknown kind "nothing": expected one of run, optimization, benchmark\n$/],
   ]
   for (const [args, line, env] of cases) t.match(await refused(t, args, env), { code: 4, stderr: line }, args.join(' '))
 })
@@ -165,10 +165,10 @@ t.test('a wrong command line is one line and exit code 2', async (t) => {
   const broken = join(t.testdir({ 'broken.json': '[1]' }), 'broken.json')
   const cases: [args: string[], line: RegExp, env?: Record<string, string>][] = [
     [[], /^runcast: expected a command; see "runcast help"\n$/],
-    [['go'], /^runcast: no command "go"; see "runcast help"\n$/],
-    [['help', 'go'], /^runcast: no command "go"/],
-    [['toString'], /^runcast: no command "toString"/],
-    [['--go'], /^runcast: no command "--go"/],
+    [['go'], /^runcast: unknown command "go"; see "runcast help"\n$/],
+    [['help', 'go'], /^runcast: unknown command "go"/],
+    [['toString'], /^runcast: unknown command "toString"/],
+    [['--go'], /^runcast: unknown command "--go"/],
     [['watch'], /^runcast watch: expected <id>; see "runcast help watch"\n$/],
     [['watch', 'a', 'b'], /^runcast watch: unexpected "b"/],
     [['watch', 'a', '--fast'], /^runcast watch: unknown option '--fast'; see/],

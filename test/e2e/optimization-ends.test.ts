@@ -38,7 +38,7 @@ t.test('[OPT-6] a cancel ends the runs before it is told to have come about, wit
   const client = await h.connect(id, { path: 'optimizations' })
   await eventually(() => running.size === 2)
   const { broker } = partsOf(h)
-  const runs = (await broker.load(id))?.parts ?? []
+  const runs = (await broker.load(id))?.children ?? []
   t.match(await h.call('POST', `/api/v2/optimizations/${id}/cancel`), { body: { status: 'cancelling' } })
   await client.next('cancelled')
   for (const run of runs) t.equal((await broker.read(run))?.state.status, 'cancelled')
@@ -55,9 +55,9 @@ t.test('[OPT-6] runs whose worker was killed end, although their optimization wa
     base: { ...SMALL.base, sweep: { points: 401 }, mesh: { elements_x: 16, elements_y: 80 } },
   })
   const runs = await eventually(async () => {
-    const { parts = [] } = (await broker.load(id)) ?? {}
-    const states = await Promise.all(parts.map(async (part) => (await broker.read(part))?.state.status))
-    return parts.length === 4 && states.includes('running') && parts
+    const { children = [] } = (await broker.load(id)) ?? {}
+    const states = await Promise.all(children.map(async (child) => (await broker.read(child))?.state.status))
+    return children.length === 4 && states.includes('running') && children
   })
   await h.call('POST', `/api/v2/optimizations/${id}/pause`)
   await killProcess(worker)
@@ -121,8 +121,8 @@ t.test('[OPT-6] [RETRY-1] a run of an optimization is not retried by itself', as
   const id = await optimize(h, 'whole', { ...SMALL, parallel: 1 })
   const { broker } = partsOf(h)
   const [run] = await eventually(async () => {
-    const { parts = [] } = (await broker.load(id)) ?? {}
-    return parts.length > 0 && parts
+    const { children = [] } = (await broker.load(id)) ?? {}
+    return children.length > 0 && children
   })
   // It stands in the checkpoint before it is submitted.
   await eventually(async () => (await h.call('POST', `/api/v2/runs/${run}/cancel`)).status === 202)

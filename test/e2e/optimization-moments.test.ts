@@ -26,7 +26,7 @@ t.test('[OPT-5] [OPT-6] paused, resumed and cancelled at twenty random moments',
   const below = (limit: number) => Math.floor(next() * limit)
   const post = (id: string, act: string) => h.call('POST', `/api/v2/optimizations/${id}/${act}`, { node: below(2) })
   const stateOf = async (id: string) => (await broker?.read(id))?.state
-  const openRuns = async (id: string) => (await broker?.load(id))?.parts ?? []
+  const openRuns = async (id: string) => (await broker?.load(id))?.children ?? []
 
   const pauseAndResume = async (i: number) => {
     const id = await optimize(h, `paused-${i}`, SMALL)

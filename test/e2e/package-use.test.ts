@@ -138,6 +138,6 @@ t.test('the lines of the README make a program and run the stack; programs and c
   if (process.platform === 'linux') t.ok(marked(mark).length >= 7, 'two hubs, three workers, Redis and its guard, and the parent')
   // As a terminal does: npx and the command get it alike.
   stack.ctrlC()
-  t.match(await stack.ended, { stdout: /Ctrl-C ends it/ })
+  t.match(await stack.ended, { stdout: /Ctrl-C stops it/ })
   if (process.platform === 'linux') await eventually(() => marked(mark).length === 0)
 })

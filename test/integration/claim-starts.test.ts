@@ -6,7 +6,7 @@ import { ClaimService } from '../../src/jobs/claims/claim-service.js'
 import { MAX_WAITING } from '../../src/jobs/claims/long-poll-waiters.js'
 import { JobService } from '../../src/jobs/job-service.js'
 import { BullClaims } from '../../src/queue/bullmq/claims.js'
-import type { Claims, Taken } from '../../src/queue/claims.js'
+import type { ClaimedRound, Claims } from '../../src/queue/claims.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, startHarness } from '../support/harness.js'
@@ -29,7 +29,7 @@ function partsOf(h: Harness) {
 interface Hooks {
   readonly solvers?: readonly string[]
   /** What happens between the queue's answer and whoever waits for it. */
-  readonly onTaken?: (taken: Taken) => Promise<void>
+  readonly onTaken?: (taken: ClaimedRound) => Promise<void>
   /** What happens between the last renewal of a claim and its commit. */
   readonly onSettle?: () => Promise<unknown>
   /** What happens when the record of a claim has been written. */
@@ -42,8 +42,8 @@ function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle, onWrit
   const onFault = (error: unknown) => h.faults.push(error)
   const prefix = new RedisKeys(h.config.REDIS_PREFIX).queues()
   const adapter = new BullClaims({ url: h.config.REDIS_URL, prefix, lockMs, keepMs: 1000, onFault })
-  const take: Claims['take'] = async (queue) => {
-    const taken = await adapter.take(queue)
+  const take: Claims['claim'] = async (queue) => {
+    const taken = await adapter.claim(queue)
     if (taken) await onTaken?.(taken)
     return taken
   }
@@ -56,7 +56,7 @@ function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle, onWrit
     onWritten?.()
     return isWritten
   }
-  const spied = overriding(overriding(overriding(adapter, 'take', take), 'settle', settle), 'write', write)
+  const spied = overriding(overriding(overriding(adapter, 'claim', take), 'settle', settle), 'write', write)
   const claims = new ClaimService({ ...partsOf(h), solvers, claims: spied, lockMs, onFault })
   t.teardown(() => claims.close())
   return {
@@ -178,7 +178,7 @@ t.test('[CLAIM-6] [STATE-9] a lost claim goes back to the queue, however often: 
   const id = await h.submit()
   const { backlog } = partsOf(h)
   for (const token of [1, 2, 3]) {
-    const taken = await eventually(() => claims.take('run'))
+    const taken = await eventually(() => claims.claim('run'))
     t.match(taken, { id, token })
     t.ok(await claims.renew(taken, taken.lock))
     await redis.del(`${prefix}:run:${id}~1:lock`)
@@ -238,7 +238,7 @@ t.test('[CLAIM-4] only a Redis that does not answer, or not now, is told as over
   const claims = new BullClaims({ url: h.redis.url, prefix, lockMs: 10_000, keepMs: 1000, onFault: (error) => h.faults.push(error) })
   t.teardown(() => claims.close())
   const id = await h.submit()
-  const taken = await eventually(() => claims.take('run'))
+  const taken = await eventually(() => claims.claim('run'))
   const key = `${prefix}:run:${id}~1`
   const data = (await redis.hget(key, 'data')) ?? ''
   await redis.hset(key, 'data', '{')

@@ -22,8 +22,8 @@ t.test(
     server.say(0, SNAPSHOT, metric(6), drain())
     const second = await server.connection(1)
     t.equal(second.url, '/j?after=6&epoch=e1')
-    await eventually(() => second.heard.length === 1)
-    t.same(second.heard, [{ type: 'auth', token: 'a-token' }])
+    await eventually(() => second.received.length === 1)
+    t.same(second.received, [{ type: 'auth', token: 'a-token' }])
     server.say(1, { type: 'authenticated' })
     // Until then the first one goes on as usual.
     server.say(0, metric(7), metric(8))
@@ -174,8 +174,8 @@ t.test('[DRAIN-2] all processes: what the second socket is ahead of is asked for
   await watch.until((view) => view.get('p')?.seq === 7)
   // What comes live before the answer is not used: it comes again with it.
   server.say(1, list(9), result(10))
-  await eventually(() => second.heard.length === 2)
-  t.same(second.heard[1], { type: 'subscribe', process_id: 'p', after: 7, epoch: 'e1' })
+  await eventually(() => second.received.length === 2)
+  t.same(second.received[1], { type: 'subscribe', process_id: 'p', after: 7, epoch: 'e1' })
   const snapshot = { ...list(10).processes[0] }
   const subscribed = { type: 'subscribed', process_id: 'p', process: snapshot, seq: 10, epoch: 'e1', recovered: true, timestamp: '' }
   server.say(1, subscribed, result(8), result(9), result(10), result(11))

@@ -91,14 +91,14 @@ t.test('[KIND-6] what is unknown or not valid is refused by its path when it is 
     [{ redis, auth, docs: 'off' }, invalid('/docs', /^true or false$/)],
     [{ redis, auth, allowedOrigins: ['nowhere'] }, invalid('/allowedOrigins')],
     [{ redis, auth, kinds: ['run'] }, invalid('/kinds')],
-    [{ redis, auth, kinds: [hold, other] }, invalid('/kinds', /hold is taken/)],
+    [{ redis, auth, kinds: [hold, other] }, invalid('/kinds', /hold is used by another kind/)],
   ]
   for (const [options, error] of hubs) t.throws(() => createHub(options as HubOptions), error as Error, JSON.stringify(options))
   const workers: readonly [object, object][] = [
     [{ redis }, invalid('/work')],
     [{ redis, work: [] }, invalid('/work')],
     [{ redis, work: [hold] }, invalid('/work', /a computation for hold/)],
-    [{ redis, work: [...work, implement(other, { run: async () => ({}) })] }, invalid('/work', /hold is taken/)],
+    [{ redis, work: [...work, implement(other, { run: async () => ({}) })] }, invalid('/work', /hold is used by another kind/)],
     [{ redis, work, concurrency: 0 }, invalid('/concurrency')],
     [{ redis, work, drainMs: 1 }, invalid('/drainMs', /concurrency/)],
   ]

@@ -43,8 +43,8 @@ t.test('[OPT-5] what waits when it is paused is taken back at once, and runs aga
   const id = await optimize(h, 'held', SMALL)
   const client = await h.connect(id, { path: 'optimizations' })
   const { broker } = h.nodes[0]?.hub.parts ?? {}
-  await eventually(async () => started.length === 2 && (await broker?.load(id))?.parts.length === 4)
-  const before = (await broker?.load(id))?.parts ?? []
+  await eventually(async () => started.length === 2 && (await broker?.load(id))?.children.length === 4)
+  const before = (await broker?.load(id))?.children ?? []
   await h.call('POST', `/api/v2/optimizations/${id}/pause`)
   const waiting = before.filter((run) => !started.includes(run))
   for (const run of waiting) await eventually(async () => (await broker?.read(run))?.state.status === 'cancelled')
@@ -109,7 +109,7 @@ t.test('[OPT-7] where every step was lost, the sweeper’s look goes on', async 
   if (!parts || !jobs) throw new Error('no node')
   await stepOptimization({ ...parts, jobs, maxEventBytes: 262_144 }, id)
   await parts.queue.started({ queue: 'optimization', id, round: 1 })
-  const runs = (await parts.broker.load(id))?.parts ?? []
+  const runs = (await parts.broker.load(id))?.children ?? []
   for (const run of runs) await eventually(async () => (await parts.broker.read(run))?.state.status === 'completed')
   // Once each has left the sweeper's index, it has told its optimization.
   await eventually(async () => (await parts.store.active(Number.MAX_SAFE_INTEGER, 100)).length === 1)

@@ -39,7 +39,7 @@ t.test('[KIND-1] [KIND-2] a kind in steps is added by its contract, its work and
   await client.submit(chainKind, { links: 1, base: HORN }, { id: 'again' })
   const { broker } = h.nodes[0]?.hub.parts ?? {}
   const latest = async () => (await broker?.read('again'))?.state
-  await eventually(async () => ((await broker?.load('again'))?.parts.length ?? 0) > 0)
+  await eventually(async () => ((await broker?.load('again'))?.children.length ?? 0) > 0)
   const round = (await latest())?.round ?? 0
   await broker?.publish('again', [chainEvents.link('again', 'none', 1)], { round, token: 0, n: 0 })
   await client.job('again').cancel()

@@ -1,10 +1,10 @@
 import type { JobEvent, Writer } from '../../src/core/entry.js'
 import { isFinal, type Status } from '../../src/protocol/status.js'
-import type { WriteRefusal } from '../../src/storage/broker.js'
+import type { WriteRejection } from '../../src/storage/broker.js'
 import { EDGES } from '../contract/rule-state-1.js'
 
 /** What a broker answers, less its wrapping: the seq of a write that was done, or why it was not. */
-export type Answer = readonly [seqOrReason: number | WriteRefusal, status: Status]
+export type Answer = readonly [seqOrReason: number | WriteRejection, status: Status]
 
 /** The rules of a job in a few lines: what every broker is held against. */
 export class JobModel {

@@ -1,7 +1,16 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
 import { advance, type JobState } from '../../src/core/job-state.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
-import type { Broker, BrokerLimits, BrokerListener, Heartbeats, Reading, Refused, WriteRefusal, Written } from '../../src/storage/broker.js'
+import type {
+  Broker,
+  BrokerLimits,
+  BrokerListener,
+  Heartbeats,
+  Reading,
+  Rejected,
+  WriteRejection,
+  Written,
+} from '../../src/storage/broker.js'
 import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../../src/storage/checkpoints.js'
 import type {
@@ -73,18 +82,18 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (job) job.listed = true
   }
 
-  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected> {
     return this.#publish(id, events, writer)
   }
 
-  #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Refused {
+  #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Rejected {
     const job = this.#jobs.get(id)
     for (const [i, { message }] of events.entries()) {
       const bytes = Buffer.byteLength(JSON.stringify(message))
       if (bytes > this.#limits.maxEventBytes) return tooBig(events, i, bytes, this.#limits)
     }
     if (!job) return { ok: false, reason: 'unknown_job', status: null }
-    const refuse = (reason: WriteRefusal): Refused => ({ ok: false, reason, status: job.state.status })
+    const refuse = (reason: WriteRejection): Rejected => ({ ok: false, reason, status: job.state.status })
     const opens = events[0]?.clears === 'round'
     if (writer.round !== job.state.round + (opens ? 1 : 0)) return refuse('stale_round')
     if (writer.n > 0) {
@@ -112,7 +121,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     return { ok: true, seq: job.state.seq, status }
   }
 
-  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Refused> {
+  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Rejected> {
     const status = this.#jobs.get(id)?.state.status ?? null
     if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
     const answer = this.#publish(id, events, writer)
@@ -128,7 +137,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (this.#checkpoints.get(id)?.round === round) this.#checkpoints.delete(id)
   }
 
-  async heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Refused> {
+  async heartbeat(id: string, writer: Writer, alive: boolean): Promise<Written | Rejected> {
     const job = this.#jobs.get(id)
     if (!job) return { ok: false, reason: 'unknown_job', status: null }
     const { status, round, seq } = job.state

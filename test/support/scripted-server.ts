@@ -63,7 +63,7 @@ export async function startServer(t: Test) {
   })
   const { port } = server.address() as AddressInfo
   /** Messages of a watch, and how it ended. */
-  const ears = <M>() => {
+  const recorder = <M>() => {
     const messages: M[] = []
     const ends: { code: number; reason: string }[] = []
     const options: ConnectionOptions & { onMessage: (message: unknown) => void } = {

@@ -72,9 +72,9 @@ t.test('[KIND-6] two kinds of a hub or worker have no name in common, and none t
       { name },
       new RegExp(`^name: ${name} is used by another kind or reserved: choose another$`),
     ]),
-    [{ processType: 'solver' }, /^processType: solver is taken/],
-    ...['firsts', 'runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ path }, /^path: \w+ is taken/]),
-    ...['first_id', 'run_id', 'process_id'].map((idField): [object, RegExp] => [{ idField }, /^idField: \w+ is taken/]),
+    [{ processType: 'solver' }, /^processType: solver is used/],
+    ...['firsts', 'runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ path }, /^path: \w+ is used/]),
+    ...['first_id', 'run_id', 'process_id'].map((idField): [object, RegExp] => [{ idField }, /^idField: \w+ is used/]),
   ]
   for (const [changed, message] of cases) {
     const { processor: _short, ...contract } = { ...second, ...changed }

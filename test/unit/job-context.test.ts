@@ -3,7 +3,7 @@ import type { JobEvent, Writer } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { runKind } from '../../src/kinds/run/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
-import type { Heartbeats, Publisher, Refused, Written } from '../../src/storage/broker.js'
+import type { Heartbeats, Publisher, Rejected, Written } from '../../src/storage/broker.js'
 import { JobContext } from '../../src/worker/job-context.js'
 import type { Reports } from '../../src/worker/processor.js'
 import { Stop } from '../../src/worker/processor.js'
@@ -18,7 +18,7 @@ interface Write {
 
 /** A publisher that keeps what it is given and answers as it is told. */
 function setUp(
-  answer: (write: Write) => Written | Refused | Error = () => ({ ok: true, seq: 1, status: 'running' }),
+  answer: (write: Write) => Written | Rejected | Error = () => ({ ok: true, seq: 1, status: 'running' }),
   options: { unreachableMs?: number } = {},
 ) {
   const writes: Write[] = []

@@ -26,6 +26,6 @@ export function firstLedger(search: SearchCheckpoint): Ledger {
 }
 
 /** The child jobs of the optimization by its ledger. */
-export function partsOf({ open, leaving }: Ledger): string[] {
+export function openChildrenOf({ open, leaving }: Ledger): string[] {
   return [...Object.values(open), ...leaving]
 }

@@ -11,10 +11,10 @@ import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
 import { optimizationKind } from '../../src/kinds/optimization/kind.js'
 import { isFinal } from '../../src/protocol/status.js'
 import { type Outcome, queuedRoundOf } from '../../src/queue/queue.js'
-import type { WriteRefusal } from '../../src/storage/broker.js'
+import type { WriteRejection } from '../../src/storage/broker.js'
 import { FRONT_INTERVAL_MS, foldRuns, publishFront, type Whole, waitEvent } from './fold-runs.js'
 import { bestOf } from './front.js'
-import { firstLedger, type Ledger, partsOf } from './ledger.js'
+import { firstLedger, type Ledger, openChildrenOf } from './ledger.js'
 import { begin, type Candidate, candidates } from './optimizer.js'
 import { lookAtRun, type RunPorts, type RunState } from './runs.js'
 
@@ -32,7 +32,7 @@ const FRONT_SHARE = 0.7
 /** Maximum turns of one step. With concurrent steps, each turn may find something new. The next step continues. */
 const MAX_TURNS = 100
 
-const LASTING: readonly WriteRefusal[] = ['too_big', 'too_many_keys']
+const LASTING: readonly WriteRejection[] = ['too_big', 'too_many_keys']
 
 /** An optimization with its ledger, in one turn. */
 interface Standing extends Whole {
@@ -78,7 +78,7 @@ async function start(ports: StepPorts, state: JobState): Promise<boolean> {
   const input = inputOf(state)
   const before = await ports.broker.load(state.id)
   // Children of the previous execution that have not ended. The next step ends them.
-  const ledger = { ...firstLedger(begin(input, input)), leaving: before?.parts ?? [] }
+  const ledger = { ...firstLedger(begin(input, input)), leaving: before?.children ?? [] }
   await advance(ports, { state, version: (before?.version ?? 0) + 1, ledger }, [optimizationEvents.status(state.id, 'running')])
   return false
 }
@@ -155,7 +155,7 @@ async function takeBack(ports: StepPorts, standing: Standing, looks: readonly { 
  * ended; the next turn sees that.
  */
 async function advance(ports: StepPorts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
-  const next = { version, parts: partsOf(ledger), data: JSON.stringify(ledger) }
+  const next = { version, children: openChildrenOf(ledger), data: JSON.stringify(ledger) }
   const answer = await ports.broker.advance(state.id, events, controlWriter(state.round), next)
   if (answer.ok || !LASTING.includes(answer.reason)) return
   // It would be refused again and again.

@@ -52,5 +52,5 @@ function print(stack: Stack, config: Config): void {
   if (isDevelopment && LOOPBACK.has(config.HOST))
     process.stdout.write(`token    ${signToken(stack.jwtSecret, 'developer', TOKEN_SECONDS)}\n`)
   if (isDevelopment) process.stdout.write(`redis    ${stack.redisUrl}\n`)
-  process.stdout.write('Ctrl-C ends it.\n')
+  process.stdout.write('Ctrl-C stops it.\n')
 }

@@ -10,13 +10,13 @@ const HOUR_S = 3600
 
 /** Prints a token and nothing else. Reads only the settings for tokens. */
 export const token = defineCommand({
-  about: 'Prints a token (HS256) for a user, signed with JWT_SECRET or what JWT_SECRET_FILE holds.',
+  about: 'Prints a token (HS256) for a user, signed with JWT_SECRET or the content of JWT_SECRET_FILE.',
   operands: ['sub'],
   options: {
-    role: { value: '<role>', about: `${ROLES.join(' or ')}; without it an ordinary user` },
-    seconds: { value: '<seconds>', about: `how long it is valid; ${HOUR_S} without it` },
+    role: { value: '<role>', about: `${ROLES.join(' or ')}; default: an ordinary user` },
+    seconds: { value: '<seconds>', about: `lifetime; default: ${HOUR_S}` },
   },
-  notes: ['Where JWT_ISSUER, JWT_AUDIENCE and the names of the roles are set, as for the hubs, the token has them.'],
+  notes: ['Set JWT_ISSUER, JWT_AUDIENCE and the names of the roles as for the hubs: the token contains them.'],
   run: async ({ sub }, { role, seconds }) => {
     if (!isUserId(sub)) throw usageError('token', 'expected <sub>: 1 to 256 characters')
     if (role !== undefined && role !== 'admin' && role !== 'worker') throw usageError('token', `--role: expected ${ROLES.join(' or ')}`)

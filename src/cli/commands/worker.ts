@@ -2,7 +2,7 @@ import { defineCommand } from '../command.js'
 
 /** A worker, in this process, so that signals reach it. */
 export const worker = defineCommand({
-  about: 'Runs a worker. Needs REDIS_URL; WORKER_KINDS names the kinds of jobs that it takes.',
+  about: 'Runs a worker. Needs REDIS_URL; WORKER_KINDS names the kinds of jobs that it computes.',
   operands: [],
   options: {},
   notes: ['Settings are environment variables: see the README. SIGTERM shuts it down gracefully.'],

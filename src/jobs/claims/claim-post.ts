@@ -9,7 +9,7 @@ import { type Issue, RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { Claim, ClaimRecord, Claims, PostCounter } from '../../queue/claims.js'
-import type { Heartbeats, Refused } from '../../storage/broker.js'
+import type { Heartbeats, Rejected } from '../../storage/broker.js'
 import { cancelled, logTailOf } from '../attempt.js'
 import type { Finalizer } from '../finalize.js'
 import { type ClaimEnder, conclude, conclusionOf, finishRound } from './claim-end.js'
@@ -110,7 +110,7 @@ async function writeEnd(ports: ClaimPorts, writing: Writing, end: ClaimEnd): Pro
 }
 
 /** The refusal, or null. */
-async function publish({ broker }: ClaimPorts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Refused | null> {
+async function publish({ broker }: ClaimPorts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Rejected | null> {
   if (events.length === 0) return null
   const written = await broker.publish(claim.id, events, writer)
   return written.ok ? null : written
@@ -151,7 +151,7 @@ async function endedNow({ broker }: ClaimPorts, { id }: Claim): Promise<ClaimAns
  * Handles a refused write. Throws, with its path, for an event that cannot be published. A fenced worker loses its
  * lease. A late copy of an earlier post (`stale_write`) proves nothing about the lease.
  */
-async function refused(ports: ClaimPorts, writing: Writing, { reason, text, index }: Refused): Promise<null> {
+async function refused(ports: ClaimPorts, writing: Writing, { reason, text, index }: Rejected): Promise<null> {
   const { claim, record, state, content } = writing
   if (reason === 'too_big')
     throw new RuncastError('too_big', { message: text, issues: faultsAt([content.paths[index ?? -1] ?? '/events'], 'a smaller message') })

@@ -7,7 +7,7 @@ import { deadlineOf } from '../../core/timeout.js'
 import type { Assignment, ClaimAnswer, ClaimPost } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
-import type { Taken } from '../../queue/claims.js'
+import type { ClaimedRound } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startEvents } from '../attempt.js'
 import { conclude } from './claim-end.js'
@@ -107,7 +107,7 @@ export class ClaimService {
   }
 
   /** Writes the start. Null if there is nothing to start. */
-  async #begin(taken: Taken, request: ClaimRequest): Promise<Assignment | null> {
+  async #begin(taken: ClaimedRound, request: ClaimRequest): Promise<Assignment | null> {
     const { broker, claims, queue, lockMs } = this.#ports
     const { id, round, token, lock } = taken
     // The job is taken, so the next one may enter the queue. The sweeper repairs a failure here.
@@ -137,7 +137,7 @@ export class ClaimService {
    * Whether the client still waits. Otherwise the job is returned to the queue, without using up an attempt. Rejects as
    * `confirm` throws.
    */
-  async #isWanted(taken: Taken, { gone, confirm }: ClaimRequest): Promise<boolean> {
+  async #isWanted(taken: ClaimedRound, { gone, confirm }: ClaimRequest): Promise<boolean> {
     try {
       confirm()
       if (!gone.aborted) return true
@@ -149,11 +149,11 @@ export class ClaimService {
     return false
   }
 
-  async #returnToQueue(taken: Taken): Promise<void> {
+  async #returnToQueue(taken: ClaimedRound): Promise<void> {
     await this.#ports.claims.settle(taken, taken.lock, { how: 'returned' })
   }
 
-  async #conclude(taken: Taken, settled: Settled): Promise<null> {
+  async #conclude(taken: ClaimedRound, settled: Settled): Promise<null> {
     await conclude(this.#ports, taken, taken.lock, settled)
     return null
   }
@@ -165,7 +165,7 @@ export class ClaimService {
   }
 }
 
-function assignmentOf(taken: Taken, attempt: Attempt, { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number }): Assignment {
+function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number }): Assignment {
   const { id, round, token, input } = taken
   const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
   return {

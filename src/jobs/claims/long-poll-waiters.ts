@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { RuncastError } from '../../protocol/codes.js'
-import type { Claims, Taken } from '../../queue/claims.js'
+import type { ClaimedRound, Claims } from '../../queue/claims.js'
 
 interface Waiter {
   /** Position in its line. */
   readonly number: number
   /** Deadline, by the monotonic clock. */
   readonly until: number
-  resolve(taken: Taken | null): void
+  resolve(taken: ClaimedRound | null): void
   reject(error: unknown): void
 }
 
@@ -53,13 +53,13 @@ export class LongPollWaiters {
    * The next execution of a queue. Null if none arrives in time, and at once when `gone` is aborted. At least one check
    * is made. Rejects with `overloaded` if `MAX_WAITING` requests wait already.
    */
-  async wait(queue: string, waitMs: number, gone: AbortSignal): Promise<Taken | null> {
+  async wait(queue: string, waitMs: number, gone: AbortSignal): Promise<ClaimedRound | null> {
     if (this.#closed || gone.aborted) return null
     if (this.waiting >= MAX_WAITING)
       throw new RuncastError('overloaded', { message: 'Too many claims wait on this hub; try again later.', retryAfterMs: 1000 })
     const line = this.#lines.get(queue) ?? { waiters: new Set(), count: 0 }
     this.#lines.set(queue, line)
-    return new Promise<Taken | null>((resolve, reject) => {
+    return new Promise<ClaimedRound | null>((resolve, reject) => {
       line.count += 1
       const waiter = { number: line.count, until: performance.now() + waitMs, resolve, reject }
       line.waiters.add(waiter)
@@ -92,7 +92,7 @@ export class LongPollWaiters {
     while (line.waiters.size > 0) {
       const covered = line.count
       try {
-        const taken = await this.#claims.take(queue)
+        const taken = await this.#claims.claim(queue)
         if (taken) {
           await this.#assign(taken, line)
           continue
@@ -111,7 +111,7 @@ export class LongPollWaiters {
    * Assigns the job to the request that has waited longest. If that one has left meanwhile, the job is returned to the
    * queue.
    */
-  async #assign(taken: Taken, line: WaitingLine): Promise<void> {
+  async #assign(taken: ClaimedRound, line: WaitingLine): Promise<void> {
     const [waiter] = line.waiters
     if (waiter) {
       line.waiters.delete(waiter)

@@ -12,7 +12,7 @@ import type { Finalizer } from '../finalize.js'
 export async function cancelChildren(ports: Finalizer, { id, round }: JobRound): Promise<boolean> {
   const checkpoint = await ports.broker.load(id)
   if (checkpoint?.round !== round) return true
-  const ended = await Promise.all(checkpoint.parts.map((child) => endChild(ports, child)))
+  const ended = await Promise.all(checkpoint.children.map((child) => endChild(ports, child)))
   return ended.every(Boolean)
 }
 

@@ -74,7 +74,7 @@ export class Sweeper {
       if (wasHolder) await this.#lease.release()
       return this.#stopWatching()
     }
-    this.#isHolder = await this.#lease.hold()
+    this.#isHolder = await this.#lease.acquire()
     if (!this.#isHolder || this.#closed) return this.#stopWatching()
     this.#watch.open((ref) => this.#receive(ref))
     // Not awaited: the lease must be renewed meanwhile.

@@ -2,10 +2,10 @@ import { Job as BullJob, Queue as BullMq, type QueueOptions, type WorkerOptions 
 import type { Redis } from 'ioredis'
 import type { StoreWatch } from '../../storage/redis/store-health.js'
 import { asked } from '../../storage/store-fault.js'
-import { CHECKS_PER_LOCK, type Claim, type ClaimRecord, type Claims, type PostCounter, type Taken } from '../claims.js'
+import { CHECKS_PER_LOCK, type Claim, type ClaimedRound, type ClaimRecord, type Claims, type PostCounter } from '../claims.js'
 import type { Settled } from '../queue.js'
 import { connectBull } from './connection.js'
-import { type Held, holdLock } from './locks.js'
+import { type Held, renewLock } from './locks.js'
 import { type BullData, type BullReturn, bullJobId } from './queue.js'
 import { countPost, readRecord, writeRecord } from './records.js'
 import { settle } from './settle.js'
@@ -45,7 +45,7 @@ export class BullClaims implements Claims, PostCounter {
     this.#options = options
   }
 
-  async take(queue: string): Promise<Taken | null> {
+  async claim(queue: string): Promise<ClaimedRound | null> {
     const lock = `claim:${crypto.randomUUID()}`
     const from = this.#queue(queue)
     const [json, name] = await asked(from.getBackend().moveToActive(lock))
@@ -57,7 +57,7 @@ export class BullClaims implements Claims, PostCounter {
 
   async renew(claim: Claim, lock: string): Promise<boolean> {
     const job = await this.#find(claim)
-    return job !== null && holdLock(this.#redis(), this.#held(claim, lock, job), this.#options.lockMs)
+    return job !== null && renewLock(this.#redis(), this.#held(claim, lock, job), this.#options.lockMs)
   }
 
   async settle(claim: Claim, lock: string, settled: Settled): Promise<boolean> {

@@ -6,11 +6,11 @@ import { asked } from '../../storage/store-fault.js'
  * ARGV  1 holder of the lock  2 lifetime of the lock (ms)  3 name of the round  4 number of the start
  * Returns 1 if the lock is held for another lifetime, else 0
  *
- * An expired lock is taken again as long as nobody else has the round: it could not be renewed while Redis was
- * unreachable or refused writes, and its worker has lost nothing. Atomic, because the stalled check and other workers
+ * An expired lock is set again as long as nobody else has the round: it could not be renewed while Redis was
+ * unreachable or rejected writes, and its worker has lost nothing. Atomic, because the stalled check and other workers
  * use the same keys.
  */
-const HOLD = `
+const RENEW = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 if not holder then
@@ -27,16 +27,16 @@ export interface Held {
   readonly base: string
   /** Name of the round in BullMQ. */
   readonly name: string
-  /** Proves to the queue who has taken the round. */
+  /** Proves to the queue which worker has the round. */
   readonly lock: string
   /** How often the round was started, including this time. */
   readonly start: number
 }
 
 /**
- * Renews the lock of a round, or takes it again. False if another worker has the round, or it must not be run any more.
+ * Renews the lock of a round, or sets an expired one again. False if another worker has the round, or it must not be run any more.
  */
-export async function holdLock(redis: Redis, { base, name, lock, start }: Held, lockMs: number): Promise<boolean> {
+export async function renewLock(redis: Redis, { base, name, lock, start }: Held, lockMs: number): Promise<boolean> {
   const keys = [`${base}${name}:lock`, `${base}stalled`, `${base}${name}`, `${base}active`]
-  return (await asked(redis.eval(HOLD, keys.length, ...keys, lock, lockMs, name, start))) === 1
+  return (await asked(redis.eval(RENEW, keys.length, ...keys, lock, lockMs, name, start))) === 1
 }

@@ -1,7 +1,7 @@
 import { type Job as BullJob, UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Settled } from '../queue.js'
-import { type Held, holdLock } from './locks.js'
+import { type Held, renewLock } from './locks.js'
 import type { BullData, BullReturn } from './queue.js'
 
 type RoundJob = BullJob<BullData, BullReturn>
@@ -10,12 +10,12 @@ type RoundJob = BullJob<BullData, BullReturn>
 const NOT_OURS = [-1, -2, -3, -6]
 
 /**
- * Commits the outcome of an attempt to BullMQ, on behalf of the holder: a worker or a claim. An expired lock is taken
- * again (see `holdLock`). False if another worker has the round by now, or if this commit was already applied and its
+ * Commits the outcome of an attempt to BullMQ, on behalf of the holder: a worker or a claim. An expired lock is set
+ * again (see `renewLock`). False if another worker has the round by now, or if this commit was already applied and its
  * reply was lost. Rejects if Redis cannot be reached.
  */
 export async function settle(redis: Redis, job: RoundJob, held: Held, settled: Settled, lockMs: number): Promise<boolean> {
-  if (!(await holdLock(redis, held, lockMs))) return false
+  if (!(await renewLock(redis, held, lockMs))) return false
   try {
     await move(job, held.lock, settled)
     return true

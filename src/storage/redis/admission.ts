@@ -8,10 +8,10 @@ import { RedisLease } from './lease.js'
 
 export interface AdmissionOptions {
   readonly maxPerUser: number
-  /** Lifetime of a share without renewal, and the interval at which a node renews its shares. */
+  /** Lifetime of a slot without renewal, and the interval at which a node renews its slots. */
   readonly leaseMs: number
   readonly renewMs: number
-  /** Lifetime of a node's lease. The shares of a dead node are free after that. */
+  /** Lifetime of a node's lease. The slots of a dead node are free after that. */
   readonly nodeLeaseMs: number
   readonly onFault?: (error: unknown) => void
 }
@@ -20,27 +20,27 @@ export const DEFAULT_ADMISSION_OPTIONS = { maxPerUser: 10, leaseMs: 24_000, rene
 
 const NEVER = Number.NEGATIVE_INFINITY
 /**
- * A node with many users renews their shares in this many portions, so that it never blocks Redis for all of them at
+ * A node with many users renews their slots in this many portions, so that it never blocks Redis for all of them at
  * once.
  */
 const PORTIONS = 8
 /** How often a node renews its own lease within its lifetime. */
 const NODE_RENEWALS = 4
-/** Prefix of nodes that have a lease of their own. The shares of hubs before 0.2 expire only by their own leases. */
+/** Prefix of nodes that have a lease of their own. The slots of hubs before 0.2 expire only by their own leases. */
 const LEASED = '@'
 /**
- * Maximum number of shares of one user that are checked for dead nodes. Those renewed longest ago are checked first.
+ * Maximum number of slots of one user that are checked for dead nodes. Those renewed longest ago are checked first.
  */
 const MAX_INSPECTED = 1000
 
-/** The sockets of one user on this node. A share that is still being taken is listed, but not renewed. */
+/** The sockets of one user on this node. A slot that is still being reserved is listed, but not renewed. */
 interface User {
-  readonly shares: Map<string, { admitted: boolean }>
+  readonly slots: Map<string, { admitted: boolean }>
   renewAt: number
 }
 
 /**
- * Shares in Redis: one sorted set per user, and one lease per node that has users. A user without a free share gets
+ * Slots in Redis: one sorted set per user, and one lease per node that has users. A user without a free slot gets
  * those of dead nodes. The connection belongs to the caller. It keeps the order of commands, so a `leave` follows its
  * `enter`.
  */
@@ -72,20 +72,20 @@ export class RedisAdmission implements Admission {
   }
 
   async enter(sub: string, socketId: string): Promise<boolean> {
-    const user = this.#users.get(sub) ?? { shares: new Map(), renewAt: performance.now() + this.#options.renewMs }
-    const share = user.shares.get(socketId) ?? { admitted: false }
-    user.shares.set(socketId, share)
+    const user = this.#users.get(sub) ?? { slots: new Map(), renewAt: performance.now() + this.#options.renewMs }
+    const slot = user.slots.get(socketId) ?? { admitted: false }
+    user.slots.set(socketId, slot)
     this.#users.set(sub, user)
     try {
       const isAdmitted = await this.#admit(sub, socketId)
-      // The socket may have left during the request; then it has no share any more.
-      const isHere = this.#users.get(sub)?.shares.get(socketId) === share
-      if (isHere && isAdmitted) share.admitted = true
+      // The socket may have left during the request; then it has no slot any more.
+      const isHere = this.#users.get(sub)?.slots.get(socketId) === slot
+      if (isHere && isAdmitted) slot.admitted = true
       else if (isHere) this.#forget(sub, socketId)
-      else if (isAdmitted && !this.#users.get(sub)?.shares.has(socketId)) await this.#release(sub, [socketId])
+      else if (isAdmitted && !this.#users.get(sub)?.slots.has(socketId)) await this.#release(sub, [socketId])
       return isHere && isAdmitted
     } catch (error) {
-      // Whether the share was taken is unknown. If it was, it is returned here, or its lease expires.
+      // Whether the slot was reserved is unknown. If it was, it is returned here, or its lease expires.
       void this.leave(sub, socketId)
       throw error
     }
@@ -98,7 +98,7 @@ export class RedisAdmission implements Admission {
   async leaveAll(): Promise<void> {
     const users = [...this.#users]
     this.#users.clear()
-    await Promise.all([...users.map(([sub, { shares }]) => this.#release(sub, [...shares.keys()])), this.#releaseLease()])
+    await Promise.all([...users.map(([sub, { slots }]) => this.#release(sub, [...slots.keys()])), this.#releaseLease()])
   }
 
   close(): void {
@@ -107,7 +107,7 @@ export class RedisAdmission implements Admission {
 
   async #admit(sub: string, socketId: string): Promise<boolean> {
     const { maxPerUser, leaseMs, nodeLeaseMs } = this.#options
-    // Without a lease, other nodes would consider this node dead and its shares free.
+    // Without a lease, other nodes would consider this node dead and its slots free.
     if (performance.now() - this.#leasedAt > nodeLeaseMs / 2) await this.#renewLease()
     const key = this.#keys.sockets(sub)
     const admit = (...dead: readonly string[]) =>
@@ -138,12 +138,12 @@ export class RedisAdmission implements Admission {
 
   async #holdLease(): Promise<void> {
     const now = performance.now()
-    await this.#lease.hold()
+    await this.#lease.acquire()
     this.#leasedAt = now
   }
 
   async #releaseLease(): Promise<void> {
-    // Also a lease that is just being taken: commands keep their order.
+    // Also a lease that is just being acquired: commands keep their order.
     if (this.#leasedAt === NEVER && !this.#leasing) return
     await this.#lease.release().catch((error: unknown) => this.#report(error))
     this.#leasedAt = NEVER
@@ -155,8 +155,8 @@ export class RedisAdmission implements Admission {
 
   #forget(sub: string, socketId: string): boolean {
     const user = this.#users.get(sub)
-    const wasThere = user?.shares.delete(socketId) ?? false
-    if (user?.shares.size === 0) this.#users.delete(sub)
+    const wasThere = user?.slots.delete(socketId) ?? false
+    if (user?.slots.size === 0) this.#users.delete(sub)
     return wasThere
   }
 
@@ -171,7 +171,7 @@ export class RedisAdmission implements Admission {
   }
 
   /**
-   * One portion at a time, so that calls do not pile up while Redis does not answer. Shares that could not be renewed
+   * One portion at a time, so that calls do not pile up while Redis does not answer. Slots that could not be renewed
    * stay due.
    */
   #renewDue(): void {
@@ -186,14 +186,14 @@ export class RedisAdmission implements Admission {
   }
 
   async #renew(sub: string, user: User): Promise<void> {
-    const members = [...user.shares].filter(([, { admitted }]) => admitted).map(([socketId]) => this.#member(socketId))
+    const members = [...user.slots].filter(([, { admitted }]) => admitted).map(([socketId]) => this.#member(socketId))
     if (members.length === 0) return
     await asked(this.#commands.runcastRenew(this.#keys.sockets(sub), this.#options.leaseMs, ...members))
     user.renewAt = performance.now() + this.#options.renewMs
   }
 }
 
-/** The node of a share, `<node>:<socket>`. */
+/** The node of a slot, `<node>:<socket>`. */
 function nodeOf(member: string): string {
   return member.slice(0, member.indexOf(':'))
 }

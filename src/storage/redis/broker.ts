@@ -9,10 +9,10 @@ import {
   type BrokerListener,
   type Heartbeats,
   type Reading,
-  type Refused,
+  type Rejected,
   tooBig,
   tooManyKeys,
-  type WriteRefusal,
+  type WriteRejection,
   type Written,
 } from '../broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../checkpoints.js'
@@ -59,7 +59,7 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     return this.#commands
   }
 
-  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Refused> {
+  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected> {
     const args = this.#argumentsOf(events, writer)
     if (!Array.isArray(args)) return args
     return this.#answerOf(events, await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))
@@ -69,19 +69,19 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     id: string,
     events: readonly JobEvent[],
     writer: Writer,
-    { version, parts, data }: NextCheckpoint,
-  ): Promise<Written | Refused> {
+    { version, children, data }: NextCheckpoint,
+  ): Promise<Written | Rejected> {
     const args = this.#argumentsOf(events, writer)
     if (!Array.isArray(args)) return args
     const keys = [...this.#keysOf(id), this.#keys.checkpoint(id)]
-    return this.#answerOf(events, await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(parts), data)))
+    return this.#answerOf(events, await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(children), data)))
   }
 
   async load(id: string): Promise<Checkpoint | null> {
     const key = this.#keys.checkpoint(id)
-    const [version, round, parts, data] = await asked(this.#commands.hmget(key, 'version', 'round', 'parts', 'data'))
+    const [version, round, children, data] = await asked(this.#commands.hmget(key, 'version', 'round', 'parts', 'data'))
     // As `advance` wrote it.
-    return data ? { version: Number(version), round: Number(round), parts: JSON.parse(parts ?? '[]') as string[], data } : null
+    return data ? { version: Number(version), round: Number(round), children: JSON.parse(children ?? '[]') as string[], data } : null
   }
 
   async drop(id: string, round: number): Promise<void> {
@@ -92,13 +92,13 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     return [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
   }
 
-  #answerOf(events: readonly JobEvent[], reply: Parameters<typeof answerOf>): Written | Refused {
+  #answerOf(events: readonly JobEvent[], reply: Parameters<typeof answerOf>): Written | Rejected {
     const answer = answerOf(...reply)
     return !answer.ok && answer.reason === 'too_many_keys' ? tooManyKeys(events, answer.status, this.#limits) : answer
   }
 
   /** The arguments of a publication after its keys, or the error for a message that is too big. */
-  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Refused {
+  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Rejected {
     const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
     const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
       | string
@@ -120,7 +120,7 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     return args
   }
 
-  async heartbeat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Refused> {
+  async heartbeat(id: string, { round, token }: Writer, alive: boolean): Promise<Written | Rejected> {
     return answerOf(...(await asked(this.#commands.runcastHeartbeat(this.#keys.job(id), round, token, alive ? '1' : '', FENCED_FROM))))
   }
 
@@ -171,10 +171,10 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   }
 }
 
-function answerOf(outcome: string, seq: number, text: string): Written | Refused {
+function answerOf(outcome: string, seq: number, text: string): Written | Rejected {
   const status = isStatus(text) ? text : null
   if (outcome === 'ok' && status) return { ok: true, seq, status }
-  return { ok: false, reason: outcome as WriteRefusal, status } // the scripts return only reasons of that list
+  return { ok: false, reason: outcome as WriteRejection, status } // the scripts return only reasons of that list
 }
 
 /** Null if the bytes are not an envelope: another program has written to the channel. */

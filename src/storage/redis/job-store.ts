@@ -177,7 +177,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
 
   /**
    * Removes expired jobs from an index, which its owner may never list. It checks the oldest jobs and a random one,
-   * because a long-lived job may stand before many expired ones. So more jobs are removed than added.
+   * because a long-lived job may precede many expired ones. So more jobs are removed than added.
    */
   async #trimOwned(owner: string, kind: string): Promise<void> {
     const key = this.#keys.owned(owner, kind)

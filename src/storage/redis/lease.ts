@@ -16,7 +16,7 @@ export class RedisLease implements Lease {
     this.#leaseMs = leaseMs
   }
 
-  async hold(): Promise<boolean> {
+  async acquire(): Promise<boolean> {
     return (await asked(this.#commands.runcastLease(this.#key, this.#holder, this.#leaseMs))) === 1
   }
 

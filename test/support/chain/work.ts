@@ -34,7 +34,7 @@ async function goesOn(context: StepContext, id: string): Promise<boolean> {
   const before = checkpoint?.round === state.round ? (JSON.parse(checkpoint.data) as Progress) : null
   const { lengths, open } = before ?? { lengths: [], open: null }
   const advance = async (next: Progress, ...events: JobEvent[]) => {
-    const data = { version: (checkpoint?.version ?? 0) + 1, parts: next.open === null ? [] : [next.open], data: JSON.stringify(next) }
+    const data = { version: (checkpoint?.version ?? 0) + 1, children: next.open === null ? [] : [next.open], data: JSON.stringify(next) }
     return (await broker.advance(id, events, controlWriter(state.round), data)).ok
   }
   if (!before) return advance({ lengths, open }, chainEvents.status(id, 'running'))

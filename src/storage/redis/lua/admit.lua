@@ -1,12 +1,12 @@
---[[ Takes a share for a socket of a user, if one is left.
+--[[ Reserves a slot for a socket of a user, if one is left.
 
   KEYS  1 sorted set of the user's sockets over all nodes: <node>:<socket> by the expiry of its lease (ms)
   ARGV  1 member  2 maximum number of members  3 lease (ms)  4… members of dead nodes
-  Returns 1, or 0 if no share is left
+  Returns 1, or 0 if no slot is left
 
-  Atomic, because concurrent requests of several nodes must never get more shares than exist.
+  Atomic, because concurrent requests of several nodes must never get more slots than exist.
   Uses the clock of Redis: the clocks of the nodes may differ by more than a lease.
-  A member that is already there keeps its share, so a repeated call takes no second one.
+  A member that is already there keeps its slot, so a repeated call reserves no second one.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,7 +1,7 @@
 --[[ Records a heartbeat of a running job. It is fenced like a write and writes no entry.
 
   KEYS  1 hash
-  ARGV  1 round  2 token  3 '1' if the processor gave a sign of life  4 n that marks a worker as given up
+  ARGV  1 round  2 token  3 '1' if the processor gave a sign of life  4 smallest n of a fencing write
   Returns {'ok', seq, status} or {reason, 0, status}
 
   Atomic, because only the writer that holds the job may report that it is alive.
