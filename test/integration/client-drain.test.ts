@@ -194,14 +194,14 @@ t.test('[CONN-10] [MSG-3] a token that runs out is renewed on the live socket, o
   const server = await startServer(t)
   const tokens = ['first', 'second', 'third']
   const { watch } = server.watch({ token: () => tokens.shift() ?? '' })
-  const { heard } = await server.connection(0)
+  const { received } = await server.connection(0)
   server.say(0, SNAPSHOT, expiring('a'))
-  await eventually(() => heard.length === 2)
+  await eventually(() => received.length === 2)
   // A hub that warns of the same end has got no newer token.
   server.say(0, expiring('a'), { type: 'authenticated', expires_at: 'b' }, expiring('b'), metric(6))
-  await eventually(() => heard.length === 3)
+  await eventually(() => received.length === 3)
   t.same(
-    heard,
+    received,
     ['first', 'second', 'third'].map((token) => ({ type: 'auth', token })),
   )
   t.equal(watch.view?.seq, 6)
@@ -223,9 +223,9 @@ t.test('[CONN-10] a token that cannot be had does not end the watch: it goes on 
   server.say(0, metric(6))
   await watch.until(({ seq }) => seq === 6)
   first.socket.close(4001)
-  const { heard } = await server.connection(1)
-  await eventually(() => heard.length === 1)
-  t.same(heard, [{ type: 'auth', token: 'token 3' }])
+  const { received } = await server.connection(1)
+  await eventually(() => received.length === 1)
+  t.same(received, [{ type: 'auth', token: 'token 3' }])
   t.same(ends, [])
 })
 

@@ -11,9 +11,9 @@ import { completed, metric, SNAPSHOT, startServer } from '../support/scripted-se
 t.test('[CONN-1] the token goes in the first message, never in the URL', async (t) => {
   const server = await startServer(t)
   server.watch()
-  const { url, heard } = await server.connection(0)
-  await eventually(() => heard.length === 1)
-  t.same(heard, [{ type: 'auth', token: 'a-token' }])
+  const { url, received } = await server.connection(0)
+  await eventually(() => received.length === 1)
+  t.same(received, [{ type: 'auth', token: 'a-token' }])
   t.equal(url, '/j')
 })
 
@@ -111,9 +111,9 @@ t.test('[CODE-1] [CONN-3] tries are counted in a row: a connection that was good
   let asked = 0
   const { watch, ends } = server.watch({ token: () => `token ${++asked}` })
   const closeNext = async (i: number, code: number) => {
-    const { socket, heard } = await server.connection(i)
-    await eventually(() => heard.length === 1)
-    t.same(heard, [{ type: 'auth', token: `token ${i + 1}` }], 'asked for anew')
+    const { socket, received } = await server.connection(i)
+    await eventually(() => received.length === 1)
+    t.same(received, [{ type: 'auth', token: `token ${i + 1}` }], 'asked for anew')
     socket.close(code)
   }
   await closeNext(0, 1013)
@@ -137,9 +137,9 @@ t.test('[CONN-1] a token that comes later than a hub waits for it does not end t
   await eventually(() => watch.state.status === 'connecting')
   t.equal(server.connections.length, 0, 'no socket waits for it')
   tell('late')
-  const { heard } = await server.connection(0)
-  await eventually(() => heard.length === 1)
-  t.same(heard, [{ type: 'auth', token: 'late' }])
+  const { received } = await server.connection(0)
+  await eventually(() => received.length === 1)
+  t.same(received, [{ type: 'auth', token: 'late' }])
   t.same(ends, [])
 })
 

@@ -60,7 +60,7 @@ async function live(seed: number, steps: number): Promise<{ world: HubWorld; tab
     () => step(anId(), 'running'),
     () => step(anId(), 'paused'),
     () => step(anId(), 'cancelling'),
-    () => world.broker.tick(anId(), pick(90)),
+    () => world.broker.progress(anId(), pick(90)),
     () => world.broker.metric(anId(), `m${pick(3)}`),
     async () => {
       const id = anId()

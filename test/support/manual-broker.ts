@@ -48,7 +48,7 @@ export class ManualBroker implements Broker {
     return this.memory.publish(id, events, { round: 1, token: 1, n: this.#n })
   }
 
-  tick(id: string, percent: number) {
+  progress(id: string, percent: number) {
     return this.report(id, runEvents.progress(id, { percent, phase: 'solving', message: '', elapsed_s: 1 }))
   }
 

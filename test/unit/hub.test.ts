@@ -10,10 +10,10 @@ t.test('[CONN-5] snapshot, latest entry per key in seq order without the status,
   await world.broker.metric('j', 'b', 1)
   await world.broker.metric('j', 'a', 2)
   await world.broker.metric('j', 'b', 3)
-  await world.broker.tick('j', 40)
+  await world.broker.progress('j', 40)
   const client = world.connect('j')
   await client.settle()
-  await world.broker.tick('j', 50)
+  await world.broker.progress('j', 50)
   await client.settle()
   t.same(
     client.messages.map(({ type, seq }) => [type, seq]),
@@ -37,7 +37,7 @@ t.test('[CONN-5] entries that come while the state is being read are neither los
   await client.settle()
   t.same(client.messages, [], 'nothing before the state is known')
   await world.broker.metric('j', 'late')
-  await world.broker.tick('j', 10)
+  await world.broker.progress('j', 10)
   world.broker.releaseReads()
   await client.settle()
   t.same(client.seqs, [4, 3, 4], 'the snapshot says them already; their entries belong to it')
@@ -99,7 +99,7 @@ t.test('[POS-7] a connection that was lost: what was missed is read, and tried a
   await client.settle()
   world.broker.failsReads = true
   world.broker.loses = 2
-  await world.broker.tick('j', 20)
+  await world.broker.progress('j', 20)
   await world.broker.metric('j', 'a')
   world.broker.gap('j')
   await client.settle()
@@ -130,9 +130,9 @@ t.test('[POS-4] a client that resumes gets exactly the missed durable entries an
   const first = world.connect('j')
   await first.settle()
   const { seq, epoch } = first.snapshot
-  await world.broker.tick('j', 10)
+  await world.broker.progress('j', 10)
   await world.broker.metric('j', 'a', 1)
-  await world.broker.tick('j', 20)
+  await world.broker.progress('j', 20)
   await world.broker.metric('j', 'a', 2)
   const second = world.connect('j', { after: { epoch, seq } })
   await second.settle()
@@ -366,9 +366,9 @@ t.test('[POS-1] [SLOW-1] prev tells a slow client what was left out, and those w
   const [a, b, fast] = [world.connect('j'), world.connect('j'), world.connect('j')]
   await world.settle()
   for (const slow of [a, b]) slow.transport.fill(100)
-  for (const percent of [10, 20]) await world.broker.tick('j', percent)
+  for (const percent of [10, 20]) await world.broker.progress('j', percent)
   await world.broker.metric('j', 'm')
-  for (const percent of [30, 40]) await world.broker.tick('j', percent)
+  for (const percent of [30, 40]) await world.broker.progress('j', percent)
   await world.settle()
   for (const slow of [a, b]) slow.transport.drain()
   await world.settle()
@@ -428,7 +428,7 @@ t.test('[SLOW-2] a resync is recovered from the last seq where what was missed i
 t.test('[CONN-7] a retry goes on in the same socket with the next round', async (t) => {
   const world = new HubWorld()
   await world.broker.run('j')
-  await world.broker.tick('j', 60)
+  await world.broker.progress('j', 60)
   const client = world.connect('j')
   await client.settle()
   await world.broker.memory.publish('j', [runEvents.failed('j', { error: 'e', code: 'solver_error', log_tail: '' }, {})], {

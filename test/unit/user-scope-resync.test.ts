@@ -8,7 +8,7 @@ t.test('[PROC-8] [SLOW-2] [SLOW-4] a dropped backlog is made good, final message
   const client = world.connect(null)
   await client.settle()
   client.transport.fill(3500)
-  for (let i = 0; i < 40; i += 1) await world.broker.tick('a', i)
+  for (let i = 0; i < 40; i += 1) await world.broker.progress('a', i)
   await world.broker.status('b', 'cancelling')
   await world.run('new')
   await world.fail('a')
@@ -63,7 +63,7 @@ t.test('[PROC-8] a backlog that is dropped again in the middle of a resync', asy
   await client.settle()
   const flood = async () => {
     client.transport.fill(4100)
-    for (const id of ['a', 'b', 'c']) await world.broker.tick(id, 1)
+    for (const id of ['a', 'b', 'c']) await world.broker.progress(id, 1)
     await client.settle()
   }
   await flood()
@@ -193,7 +193,7 @@ t.test('[POS-6] another Redis answers: each process is opened anew in the new ep
   world.broker.gap('a')
   await client.settle()
   t.match(client.messages.slice(1), [{ type: 'subscribed', process_id: 'a', recovered: false, epoch: /-2$/ }])
-  await world.broker.tick('a', 10)
+  await world.broker.progress('a', 10)
   await client.settle()
   proveProcesses(client.messages)
 })
