@@ -24,8 +24,8 @@ export class SettingsFileError extends Error {
 }
 
 /**
- * Reads a JSON file, fills in the defaults and checks it. Throws the error that `errorOf` creates from all faults: each has
- * its path and what is expected there.
+ * Reads a JSON file, fills in the defaults and checks it. Throws the error that `errorOf` creates from all faults: each
+ * has its path and what is expected there.
  */
 export function readSettingsFile<T extends TSchema>(
   path: string,

@@ -2,9 +2,9 @@
  * The process between its parent and redis-server: `redis-guard.js <binary> <kept|temporary> <arguments of
  * redis-server…>`. Its working directory is the data folder. It sends `{ pid }` once redis-server runs and ends with
  * its exit code. It ends redis-server when its IPC channel closes; the kernel closes the channel even of a killed
- * parent. It ignores signals: only its parent decides when Redis ends.
- * If the guard itself is killed, redis-server ends too where util-linux has `setpriv` (Linux). Elsewhere the parent ends
- * it, and a redis-server remains only if parent and guard are killed at the same instant.
+ * parent. It ignores signals: only its parent decides when Redis ends. If the guard itself is killed, redis-server ends
+ * too where util-linux has `setpriv` (Linux). Elsewhere the parent ends it, and a redis-server remains only if parent
+ * and guard are killed at the same instant.
  */
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

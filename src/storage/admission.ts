@@ -5,9 +5,9 @@
  */
 export interface Admission {
   /**
-   * Reserves a slot for a socket. `socketId` is unique on this node. Resolves to false if the user has no slot left. The
-   * same socket never occupies a second slot. Rejects with `overloaded` while slots cannot be counted; the socket then
-   * has none.
+   * Reserves a slot for a socket. `socketId` is unique on this node. Resolves to false if the user has no slot left.
+   * The same socket never occupies a second slot. Rejects with `overloaded` while slots cannot be counted; the socket
+   * then has none.
    */
   enter(sub: string, socketId: string): Promise<boolean>
   /**

@@ -13,7 +13,7 @@ export async function eventually<T>(
     const late = Date.now() > deadline
     try {
       const answer = await fact()
-      if (answer) return answer as Exclude<T, false | null | undefined | 0 | ''> // truthy, so none of the excluded types
+      if (answer) return answer as Exclude<T, false | null | undefined | 0 | ''> // truthy: none of these types
       if (late) throw new Error(`still ${String(answer)} after ${timeoutMs} ms: ${fact}`)
     } catch (error) {
       if (late) throw error

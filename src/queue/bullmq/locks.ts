@@ -34,7 +34,8 @@ export interface Held {
 }
 
 /**
- * Renews the lock of a round, or sets an expired one again. False if another worker has the round, or it must not be run any more.
+ * Renews the lock of a round, or sets an expired one again. False if another worker has the round, or it must not be
+ * run any more.
  */
 export async function renewLock(redis: Redis, { base, name, lock, start }: Held, lockMs: number): Promise<boolean> {
   const keys = [`${base}${name}:lock`, `${base}stalled`, `${base}${name}`, `${base}active`]
