@@ -79,9 +79,9 @@ def read_horn(text: str) -> Horn:
     _numbers(_object(document.get("sweep", {}), "/sweep", SWEEP_FIELDS), "/sweep", SWEEP_FIELDS)
     driven, tip = size["thickness_mm"], size["tip_thickness_mm"]
     if profile != "uniform" and tip is None:
-        raise _wrong("/tip_thickness_mm", f"a number: the profile {profile} needs the thickness at the tip")
+        raise _wrong("/tip_thickness_mm", f"a number: required for the profile {profile}")
     if profile == "uniform" and tip not in (None, driven):
-        raise _wrong("/tip_thickness_mm", "to be absent, or the same as thickness_mm, for the profile uniform")
+        raise _wrong("/tip_thickness_mm", "to be absent, or equal to thickness_mm, for the profile uniform")
     return Horn(
         material=MATERIALS[material],
         profile="uniform" if tip in (None, driven) else profile,
@@ -105,7 +105,7 @@ def _object(value, path: str, known) -> dict:
         raise _wrong(path, "an object")
     for name in value:
         if name not in known:
-            raise _wrong(f"{path}/{name}", "no such field")
+            raise _wrong(f"{path}/{name}", "to be absent (unknown property)")
     return value
 
 

@@ -220,7 +220,7 @@ export function loadConfig(
   if (needsKey && isSet('REDIS_URL') && !KEYS.some(isSet)) faults.push(`${KEYS.join(' or ')}: expected one to be set, since REDIS_URL is`)
   if (needsKey && isSet('JWT_JWKS_URL') && !isSet('JWT_AUDIENCE'))
     faults.push(
-      'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to accept tokens for every service',
+      'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any, which accepts tokens for every service',
     )
   if (isSet('AUTH_COOKIE') && !isSet('ALLOWED_ORIGINS') && !isSet('PUBLIC_URL'))
     faults.push('ALLOWED_ORIGINS or PUBLIC_URL: expected one to be set, since AUTH_COOKIE is: whose pages may use the cookie')

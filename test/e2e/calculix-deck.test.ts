@@ -132,7 +132,7 @@ t.test('says in one line what is wrong with an input', async (t) => {
     ['[1]', /^bad input: \/: expected an object$/],
     [hornInput({ material: 'cheese' }), /^bad input: \/material: expected one of ti-6al-4v, al-7075-t6, steel-d2$/],
     [hornInput({ profile: ['uniform'] }), /^bad input: \/profile: expected one of uniform, stepped, exponential$/],
-    [hornInput({ colour: 'red' }), /^bad input: \/colour: expected no such field$/],
+    [hornInput({ colour: 'red' }), /^bad input: \/colour: expected to be absent \(unknown property\)$/],
     [hornInput({ mesh: 8 }), /^bad input: \/mesh: expected an object$/],
     [hornInput({ mesh: { elements_x: 8.5 } }), /^bad input: \/mesh\/elements_x: expected an integer from 2 to 32$/],
     [hornInput({ width_mm: undefined }), /^bad input: \/width_mm: expected a number from 0.1 to 1000$/],

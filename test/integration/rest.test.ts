@@ -172,9 +172,9 @@ t.test('[JOB-4] input that is not valid: 422 with the path of each faulty field 
     ['an unknown field', input({ colour: 'red' }), { '/input/colour': absent }],
     ['a name that JSON Pointer escapes', input({ 'a/b~c': 1 }), { '/input/a~1b~0c': absent }],
     ['a missing field', without('height_mm'), { '/input/height_mm': 'to be present' }],
-    ['no tip of a stepped horn', input({ profile: 'stepped' }), { '/input/tip_thickness_mm': /^a number: the profile stepped needs/ }],
+    ['no tip of a stepped horn', input({ profile: 'stepped' }), { '/input/tip_thickness_mm': /^a number: required for the profile stepped/ }],
     ['no tip of an exponential horn', input({ profile: 'exponential' }), { '/input/tip_thickness_mm': /^a number: / }],
-    ['another tip of a uniform horn', input({ tip_thickness_mm: 9 }), { '/input/tip_thickness_mm': /^to be absent, or the same/ }],
+    ['another tip of a uniform horn', input({ tip_thickness_mm: 9 }), { '/input/tip_thickness_mm': /^to be absent, or equal/ }],
     ['too coarse a mesh', input({ mesh: { elements_x: 1 } }), { '/input/mesh/elements_x': '>= 2' }],
     ['too fine a mesh', input({ mesh: { elements_y: 161 } }), { '/input/mesh/elements_y': '<= 160' }],
     ['half an element', input({ mesh: { elements_x: 2.5 } }), { '/input/mesh/elements_x': 'of type integer' }],
@@ -228,7 +228,7 @@ t.test('[JOB-4] input that is not valid: 422 with the path of each faulty field 
   const tooBig = JSON.stringify({ input: HORN, padding: 'x'.repeat(h.config.MAX_INBOUND_BYTES) })
   t.match(await h.call('POST', '/api/v2/runs', { body: tooBig }), {
     status: 413,
-    body: { error: 'too_big', message: /larger/, detail: [] },
+    body: { error: 'too_big', message: /exceeds the size limit/, detail: [] },
   })
   t.match(await h.call('GET', '/api/v2/nothing'), { status: 404, body: { error: 'no_route', detail: [] } })
   t.match(await h.call('GET', '/api/v2/ws/runs/x'), { status: 404, body: { error: 'no_route', detail: [] } }, 'a socket is no page')

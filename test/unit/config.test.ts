@@ -97,7 +97,7 @@ t.test('one key of the tokens is required with REDIS_URL, since others sign with
   }
   const JWKS = { JWT_JWKS_URL: 'https://login.example/keys' }
   const audience =
-    'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any to take tokens for others too'
+    'JWT_AUDIENCE: expected to be set, since JWT_JWKS_URL is: the audience of your tokens, or any, which accepts tokens for every service'
   t.equal(faultOf({ REDIS_URL, ...JWKS }).message, `The settings are not valid:\n  ${audience}`)
   t.doesNotThrow(() => loadConfig({ REDIS_URL, ...JWKS }, ['REDIS_URL'], false), 'a worker checks no token')
   const keys = [{ JWT_SECRET: SECRET }, { JWT_PUBLIC_KEY: '-----BEGIN\nPUBLIC' }, { ...JWKS, JWT_AUDIENCE: 'any' }]
