@@ -172,7 +172,7 @@ t.test('[JOB-4] input that is not valid: 422 with the path of each faulty field 
     ['an unknown field', input({ colour: 'red' }), { '/input/colour': absent }],
     ['a name that JSON Pointer escapes', input({ 'a/b~c': 1 }), { '/input/a~1b~0c': absent }],
     ['a missing field', without('height_mm'), { '/input/height_mm': 'to be present' }],
-    ['no tip of a stepped horn', input({ profile: 'stepped' }), { '/input/tip_thickness_mm': /^a number: required for the profile stepped/ }],
+    ['no tip of a stepped horn', input({ profile: 'stepped' }), { '/input/tip_thickness_mm': /^a number: required for/ }],
     ['no tip of an exponential horn', input({ profile: 'exponential' }), { '/input/tip_thickness_mm': /^a number: / }],
     ['another tip of a uniform horn', input({ tip_thickness_mm: 9 }), { '/input/tip_thickness_mm': /^to be absent, or equal/ }],
     ['too coarse a mesh', input({ mesh: { elements_x: 1 } }), { '/input/mesh/elements_x': '>= 2' }],
