@@ -170,7 +170,9 @@ function runFile(file, child, isShared = false) {
       const counted = asserts.filter(({ skip, todo }) => !skip && !todo)
       const failures = counted
         .filter(({ ok }) => !ok)
-        .map(({ fullname, diag }) => `${file} > ${fullname}\n${diag ? stringify(diag, { blockQuote: 'literal', lineWidth: 0 }) : ''}`)
+        .map(
+          ({ fullname, diag }) => `${file} > ${fullname}\n${diag ? stringify(plain(diag), { blockQuote: 'literal', lineWidth: 0 }) : ''}`,
+        )
       const passed = counted.length - failures.length
       if (!existsSync(`${ROOT}build/test/${file}${END}`)) failures.push(`${file}: the file is gone`)
       else if (failures.length === 0 && code !== 0)
@@ -182,4 +184,9 @@ function runFile(file, child, isShared = false) {
       resolve({ file, passed, failures, skipped, seconds: (performance.now() - start) / 1000 })
     }
   })
+}
+
+/** The diagnostics of a failure without the functions and symbols that they may have: YAML cannot express them. */
+function plain(diag) {
+  return JSON.parse(JSON.stringify(diag, (_key, value) => (typeof value === 'function' ? `${value}` : value)))
 }

@@ -60,9 +60,13 @@ export class JobLife {
       optimization: { path: '/api/v2/optimizations', body: { optimization_id: id, ...limit, ...body } },
       benchmark: { path: '/api/benchmark', body: { process_id: id, ...limit, ...body } },
     }[kind]
-    const isTaken = async () => (await this.#ask('submit', request))?.status === 202
+    let last: Answer | null = null
+    const isTaken = async () => {
+      last = await this.#ask('submit', request)
+      return last?.status === 202
+    }
     await eventually(isTaken, PATIENCE).catch((cause) => {
-      throw new Error(`${id} was not taken by any hub`, { cause })
+      throw new Error(`no hub accepted ${id}; the last answer was ${JSON.stringify(last)}`, { cause })
     })
   }
 
