@@ -7,7 +7,7 @@ import type { HubTally } from './hub-tally.js'
 
 /**
  * A message as bytes, ready to be sent to any number of clients. A transport caches its own form (a WebSocket frame, an
- * SSE event) beside it.
+ * SSE event) with it.
  */
 export interface Frame {
   readonly payload: Buffer
@@ -55,7 +55,7 @@ export class EntryFrames {
     return known.frame
   }
 
-  /** Null where the dialect has no message for the entry. */
+  /** Null if the dialect has no message for the entry. */
   inStep(entry: Entry, kind: Kind): Frame | null {
     return this.#entry(entry, kind).inStep
   }

@@ -119,7 +119,7 @@ export class Subscription {
     this.#phase = 'muted'
   }
 
-  /** Null where the dialect has no message for the entry. */
+  /** Null if the dialect has no message for the entry. */
   #inStep(entry: Entry): Frame | null {
     return this.#kind ? this.#frames.inStep(entry, this.#kind) : null
   }

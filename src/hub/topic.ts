@@ -105,7 +105,7 @@ export class Topic implements Kept {
   /**
    * Prepares what a client at `after` has missed: persisted entries, and the latest transient event per key. The
    * returned function answers for the moment of its call, so that no entry is lost between the answer and a
-   * subscription that starts with it. It returns null where the log does not provably reach back that far.
+   * subscription that starts with it. It returns null if the log does not provably reach back that far.
    */
   async catchUp(epoch: string, after: number): Promise<CatchUp> {
     const isCurrent = this.#state?.epoch === epoch

@@ -21,15 +21,15 @@ const DONE = '[DONE]'
 const KEPT_CHARS = 10_000
 
 /**
- * A response whose body holds nothing but events with a chunk each, up to `[DONE]`; every other one is returned as it
- * is. What endpoints put between chunks to keep the connection is left out (events without data: HTML standard, 9.2.6),
- * and after `[DONE]` the connection is given up. The body fails with an `AnswerFault` where the endpoint reports an
- * error, or answers with what is no stream. `onDone`: `[DONE]` came. Throws one for a redirect.
+ * Filters a streamed response so that its body contains only chunk events, up to `[DONE]`. Other responses are returned
+ * unchanged. Keep-alive comments and events without data are dropped (HTML standard, 9.2.6), and the connection is
+ * released after `[DONE]`. The body fails with an `AnswerFault` if the endpoint reports an error or does not send a
+ * stream. `onDone` is called at `[DONE]`. Throws an `AnswerFault` for a redirect.
  */
 export function chunksOf(response: Response, onDone: () => void): Response {
   const { status, headers, body } = response
   if (status >= 300 && status < 400) {
-    const says = `The endpoint redirects (${status}), which is not followed: base_url has to be the address itself`
+    const says = `The endpoint redirects (${status}), which is not followed: set base_url to the final address`
     throw new AnswerFault('bad_answer', says, headers.get('location') ?? '')
   }
   if (!response.ok) return response

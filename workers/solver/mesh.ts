@@ -33,7 +33,7 @@ export function buildMesh(horn: Horn, [elementsX, elementsY]: MeshSize): Mesh {
 /** Columns and rows of elements. */
 export type MeshSize = readonly [elementsX: number, elementsY: number]
 
-/** A quarter and a half of the fineness of a mesh, without what is under 2 × 8 elements. */
+/** Meshes with a quarter and half of the fineness, except those below 2 × 8 elements. */
 export function coarserSizes([elementsX, elementsY]: MeshSize): MeshSize[] {
   return [4, 2]
     .map((by): MeshSize => [Math.round(elementsX / by), Math.round(elementsY / by)])

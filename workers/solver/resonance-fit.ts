@@ -7,10 +7,10 @@ export interface Resonance {
 }
 
 /**
- * The resonance that a sweep passes over, read from the three responses around its highest one. Near a mode with
- * hysteretic damping the response is A/(s − ω²) + R with s = ω₀²(1 + i/Q): three complex values give s, between the
- * points of a coarse sweep too (the single-mode fit of modal analysis; Ewins, Modal Testing, chapter 4). Undefined
- * where the three describe no damped resonance, or where there are fewer.
+ * The resonance within a sweep, fitted to the three responses around its highest one. Near a mode with hysteretic
+ * damping the response is A/(s − ω²) + R with s = ω₀²(1 + i/Q). Three complex values determine s, even between the
+ * points of a coarse sweep (the single-mode fit of modal analysis; Ewins, Modal Testing, chapter 4). Undefined if the
+ * three describe no damped resonance, or if there are fewer.
  */
 export function fitResonance(responses: readonly TipResponse[]): Resonance | undefined {
   const peak = responses.reduce((best, response, i) => (magnitude(response) > magnitude(responses[best] ?? response) ? i : best), 0)

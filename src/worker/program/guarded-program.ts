@@ -5,7 +5,7 @@ import type { Exit, FromGuard, ToGuard } from './messages.js'
 import { signalGroup } from './process-group.js'
 
 const GUARD = fileURLToPath(new URL('./command-guard.js', import.meta.url))
-/** Time in ms between SIGTERM and SIGKILL, where no caller controls it. */
+/** Time in ms between SIGTERM and SIGKILL if no caller controls it. */
 const END_MS = 2000
 
 /**
