@@ -73,7 +73,7 @@ t.test('[HOST-1] a hub in Express: REST, sockets and links below its prefix', as
 
     const own = await fetch(`${host.origin}/own?a=1`, { method: 'POST', headers, body: '{"a":1}' })
     t.same(await own.json(), { body: { a: 1 }, url: '/own?a=1' })
-    t.match(await (await fetch(`${host.origin}/parsed`, { method: 'POST', headers, body })).json(), { own: /before parsers/ })
+    t.match(await (await fetch(`${host.origin}/parsed`, { method: 'POST', headers, body })).json(), { own: /before body parsers/ })
     const chat = new TestClient(`${host.origin.replace('http', 'ws')}/chat`)
     await chat.opened
     chat.send('hello')
