@@ -17,9 +17,9 @@ export type KindContract<S extends TSchema = TSchema, D extends KindDialect = Ki
   /** Schema of an object. Defaults are filled in before the input is stored. */
   readonly input: S
   readonly dialect: D
-  /** Maximum attempts per round, 1 to 100. Default 1. */
+  /** Maximum attempts per execution, 1 to 100. Default 1. */
   readonly attempts?: number
-  /** Time limit of a round in seconds, unless the submit sets one, or the setting that holds it. Default 3600. */
+  /** Time limit of an execution in seconds, unless the submit sets one, or the setting that holds it. Default 3600. */
   readonly timeoutS?: NumberOrSetting
   /** Concurrent jobs of the kind per worker process, 1 to 64, or the setting that holds it. Default 1. */
   readonly concurrency?: NumberOrSetting

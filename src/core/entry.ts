@@ -2,7 +2,7 @@ import { SOURCES, STATUSES, type Status } from '../protocol/status.js'
 
 /**
  * `transient`: replaced by a newer entry with its key. `persisted`: logged, delivered in order. `final`: ends the
- * round.
+ * execution.
  */
 export type EntryClass = 'transient' | 'persisted' | 'final'
 
@@ -47,8 +47,8 @@ export interface Entry {
 }
 
 /**
- * Identity of a writer, for fencing: by round, then by `token`, which rises with each start by BullMQ, then by `n`,
- * which rises with each write. `n` 0 is the control plane: fenced by round and state machine only.
+ * Identity of a writer, for fencing: by `round`, then by `token`, which rises with each start by BullMQ, then by `n`,
+ * which rises with each write. `n` 0 is the control plane: fenced by `round` and state machine only.
  */
 export interface Writer {
   readonly round: number
@@ -66,7 +66,7 @@ export const FENCED_FROM = Number.MAX_SAFE_INTEGER - 1
 
 /**
  * The writer that fences a lost worker: later writes of that worker are rejected, and so is this write if another
- * worker has started meanwhile. The ends of its attempt and of its round are two writes, so they have two numbers.
+ * worker has started meanwhile. The ends of its attempt and of its execution are two writes, so they have two numbers.
  */
 export function fencingWriter({ round, token }: { readonly round: number; readonly token: number }, ends: 'attempt' | 'round'): Writer {
   return { round, token, n: ends === 'attempt' ? FENCED_FROM : FENCED_FROM + 1 }
@@ -78,7 +78,7 @@ export interface Position {
   readonly seq: number
 }
 
-/** Whether a new attempt or round clears the latest entry of this key. `further`: keys that the kind clears. */
+/** Whether a new attempt or execution clears the latest entry of this key. `further`: keys that the kind clears. */
 export function isCleared(key: string, clears: Clears, further: readonly string[]): boolean {
   return key === 'progress' || key.startsWith('metric:') || (clears === 'round' && key === 'final') || further.includes(key)
 }

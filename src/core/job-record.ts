@@ -12,15 +12,16 @@ export interface JobRecord {
   /** The normalized input as JSON, from which a lost queue entry is recreated. */
   readonly input: string
   status: Status
+  /** Number of the execution, from 1. A retry starts the next one. */
   round: number
   attempt: number
   /** ms since the last heartbeat of the worker, when the state was read; null if no worker computes the job. */
   sinceHeartbeatMs: number | null
   /** Whether `sinceHeartbeatMs` exceeds STALE_MS. */
   stale: boolean
-  /** Time limit of a round, from its first start. */
+  /** Time limit of an execution, from its first start. */
   readonly timeoutMs: number
-  /** ISO 8601. `started_at` and `finished_at` are null until they happen in this round. */
+  /** ISO 8601. `started_at` and `finished_at` are null until they happen in this execution. */
   readonly created_at: string
   started_at: string | null
   finished_at: string | null
@@ -30,7 +31,8 @@ export interface JobRecord {
   epoch: string
   seq: number
   /**
-   * Fencing token of the last worker that wrote in this round; 0 without one. As of the read: entries do not carry it.
+   * Fencing token of the last worker that wrote in this execution; 0 without one. As of the read: entries do not carry
+   * it.
    */
   token: number
   /** Number of that worker's last write; 0 without one. As of the read. */

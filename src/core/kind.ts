@@ -46,9 +46,9 @@ export interface Kind {
   readonly input: TObject
   /** Built-in solvers, the default first. Configured solvers can compute only kinds that have a built-in one. */
   readonly solvers: readonly string[]
-  /** Maximum attempts per round. */
+  /** Maximum attempts per execution. */
   readonly attempts: number
-  /** Default time limit of a round, in seconds. */
+  /** Default time limit of an execution, in seconds. */
   readonly timeoutS: NumberOrSetting
   /** Concurrent jobs per worker process. */
   readonly concurrency: NumberOrSetting
@@ -62,7 +62,7 @@ export interface Kind {
   readonly reports: ((id: string, last: object) => RunReportEvents | ProcessReportEvents) | null
   /** Events that a worker over HTTP may post, as schemas by type; null: jobs of the kind cannot be claimed. */
   readonly claimEvents: Readonly<Record<string, TSchema>> | null
-  /** Further keys that a new attempt or a new round clears. */
+  /** Further keys that a new attempt or a new execution clears. */
   readonly clears: Readonly<Record<Clears, readonly string[]>>
   readonly display: KindDisplay
   /** Issues of an input that a schema cannot express. `solvers`: names of the configured solvers. */
@@ -75,12 +75,12 @@ export interface Kind {
   steps(message: Readonly<Record<string, unknown>>): { readonly current: number; readonly total: number } | null
 }
 
-/** Further keys that this kind clears. A new round clears those of a new attempt too. */
+/** Further keys that this kind clears. A new execution clears those of a new attempt too. */
 export function clearedKeysOf(kind: Kind, clears: Clears): readonly string[] {
   return clears === 'round' ? [...kind.clears.attempt, ...kind.clears.round] : kind.clears.attempt
 }
 
-/** The event that opens the next attempt or round, with the keys that it clears. */
+/** The event that opens the next attempt or execution, with the keys that it clears. */
 export function opening(clears: Clears, kind: Kind, event: JobEvent): JobEvent {
   return { ...event, clears, clearedKeys: clearedKeysOf(kind, clears) }
 }

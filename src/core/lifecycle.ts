@@ -5,7 +5,7 @@ import type { JobEvent } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import { storeClock } from './store-clock.js'
 
-/** Why a round failed. The queue stores it as JSON. */
+/** Why an execution failed. The queue stores it as JSON. */
 export interface Failure {
   readonly error: string
   readonly code: FailureCode
@@ -13,7 +13,7 @@ export interface Failure {
   readonly log_tail: string
 }
 
-/** Attempts and seconds since the first start of a round (0 if it never started). */
+/** Attempts and seconds since the first start of an execution (0 if it never started). */
 export interface RoundStats {
   readonly attempts: number
   readonly duration_s: number
@@ -25,7 +25,7 @@ export function statsOf(state: JobRecord): RoundStats {
 
 /** Fields about the failed attempt and the next one. */
 export interface RetryNotice {
-  /** Attempts per round. The field `attempt` of the message is the number of the next one. */
+  /** Attempts per execution. The field `attempt` of the message is the number of the next one. */
   readonly max_attempts: number
   /** Delay before the next attempt. */
   readonly delay_ms: number

@@ -19,7 +19,9 @@ export function isJobTimeout(seconds: number): boolean {
   return seconds >= MIN_TIMEOUT_S && seconds <= MAX_TIMEOUT_S
 }
 
-/** Deadline of a round in epoch ms: its first start plus the time limit, over all attempts. Null before the start. */
+/**
+ * Deadline of an execution in epoch ms: its first start plus the time limit, over all attempts. Null before the start.
+ */
 export function deadlineOf({ started_at, timeoutMs }: Pick<JobRecord, 'started_at' | 'timeoutMs'>): number | null {
   return started_at === null ? null : Date.parse(started_at) + timeoutMs
 }
@@ -30,7 +32,7 @@ export function isTimedOut(state: Pick<JobRecord, 'started_at' | 'timeoutMs'>, n
   return deadline !== null && now >= deadline + marginMs
 }
 
-/** The failure of a round whose deadline has passed. */
+/** The failure of an execution whose deadline has passed. */
 export function timeoutFailure({ timeoutMs }: Pick<JobRecord, 'timeoutMs'>, log_tail = ''): Failure {
   return { code: 'timeout', error: `The job exceeded its time limit of ${timeoutMs / 1000} s.`, log_tail }
 }

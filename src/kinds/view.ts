@@ -15,7 +15,7 @@ export function foldOwn(message: { readonly type: string }): Partial<KindView> |
   return foldOptimization(message)
 }
 
-/** Resets the fields of the kind for a new round. */
+/** Resets the fields of the kind for a new execution. */
 export function resetOwn(view: KindView): Partial<KindView> {
   return emptyOptimization(view)
 }

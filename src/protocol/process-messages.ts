@@ -25,7 +25,7 @@ export type ProcessProgress = Static<typeof ProcessProgress>
 const ProcessType = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
 const Head = { process_id: JobId, process_type: ProcessType }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
-/** Fields of final messages: the last progress, and statistics of the round. */
+/** Fields of final messages: the last progress, and statistics of the execution. */
 const Last = {
   progress: Type.Optional(ProcessProgress),
   attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'attempts of this round' })),

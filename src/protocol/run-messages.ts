@@ -15,7 +15,7 @@ export const MAX_TEXT = { message: 1000, unit: 32 } as const
 
 /** The last progress, in final messages, so that a progress bar stops where the job stopped. */
 const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }
-/** Attempts of the round, and seconds from its first start to its end (0 if it never started). */
+/** Attempts of the execution, and seconds from its first start to its end (0 if it never started). */
 const StatsFields = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
 
 /**

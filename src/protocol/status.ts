@@ -27,7 +27,7 @@ export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
   cancelled: ['queued', 'running', 'retrying', 'paused', 'cancelling'],
 }
 
-/** The timestamp that a state sets when a round first reaches it. */
+/** The timestamp that a state sets when an execution first reaches it. */
 export const STAMPS: Readonly<Partial<Record<Status, 'started_at' | 'finished_at'>>> = {
   running: 'started_at',
   completed: 'finished_at',
@@ -48,7 +48,7 @@ export function isComputed(status: Status): boolean {
   return status === 'running' || status === 'cancelling'
 }
 
-/** Whether the transition exists. Leaving a final state is an explicit retry and opens a new round. */
+/** Whether the transition exists. Leaving a final state is an explicit retry and opens a new execution. */
 export function mayEnter(from: Status, to: Status): boolean {
   return SOURCES[to].includes(from)
 }

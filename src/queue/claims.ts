@@ -2,16 +2,16 @@ import type { ClaimAnswer } from '../protocol/claim-messages.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Settled } from './queue.js'
 
-/** A round claimed from the workers' queue. `token` identifies the claim, which lasts until its lock expires. */
+/** An execution claimed from the workers' queue. `token` identifies the claim, which lasts until its lock expires. */
 export interface Claim extends QueueRef {
-  /** Fencing token: incremented each time the queue hands out the round. */
+  /** Fencing token: incremented each time the queue hands out the execution. */
   readonly token: number
 }
 
-/** A round that has just been claimed. */
+/** An execution that has just been claimed. */
 export interface ClaimedRound extends Claim {
   readonly input: unknown
-  /** Proves to the queue which claim has the round. It never leaves the hubs. */
+  /** Proves to the queue which claim has the execution. It never leaves the hubs. */
   readonly lock: string
 }
 
@@ -36,18 +36,18 @@ export interface ClaimRecord {
 export const CHECKS_PER_LOCK = 4
 
 /**
- * Access to the workers' queue for workers outside this project's processes: claim a round, keep its lock by renewing
- * it, and settle it. All state is in Redis, so each operation may run in another process. Rejects with `overloaded` if
- * Redis cannot be reached.
+ * Access to the workers' queue for workers outside this project's processes: claim an execution, keep its lock by
+ * renewing it, and settle it. All state is in Redis, so each operation may run in another process. Rejects with
+ * `overloaded` if Redis cannot be reached.
  */
 export interface Claims {
-  /** The next round of a queue that waits for a worker; null if there is none. */
+  /** The next execution of a queue that waits for a worker; null if there is none. */
   claim(queue: string): Promise<ClaimedRound | null>
-  /** Renews the lock of the round. False if the round is lost. */
+  /** Renews the lock of the execution. False if the execution is lost. */
   renew(claim: Claim, lock: string): Promise<boolean>
   /**
-   * Commits the outcome of the attempt. False if the claim was lost before. Subscribers see the end of the round only
-   * later.
+   * Commits the outcome of the attempt. False if the claim was lost before. Subscribers see the end of the execution
+   * only later.
    */
   settle(claim: Claim, lock: string, settled: Settled): Promise<boolean>
   /** Null if there is no record, or if the claim ended long ago. */
@@ -58,8 +58,8 @@ export interface Claims {
    */
   write(claim: Claim, record: ClaimRecord): Promise<boolean>
   /**
-   * Returns rounds with expired locks to the queue. Call it `CHECKS_PER_LOCK` times per lifetime of a lock, as long as
-   * any worker would claim them.
+   * Returns executions with expired locks to the queue. Call it `CHECKS_PER_LOCK` times per lifetime of a lock, as long
+   * as any worker would claim them.
    */
   recover(queue: string): Promise<void>
   close(): Promise<void>

@@ -8,17 +8,18 @@ import type { Backlog, Queue, QueueState } from './queue.js'
 export interface FairQueuePorts {
   readonly scheduler: FairScheduler
   readonly backlog: Backlog
-  /** Source of a round's input and token when the round is handed out. */
+  /** Source of an execution's input and token when the execution is handed out. */
   readonly broker: Pick<Broker, 'read'>
   readonly store: Pick<ActiveRounds, 'touch'>
-  /** Receives errors of handing out rounds. The next call of `dispatch` retries. */
+  /** Receives errors of handing out executions. The next call of `dispatch` retries. */
   readonly onFault: (error: unknown) => void
 }
 
 /**
- * The queue: a fair scheduler, in which rounds wait, and behind it the workers' backlog, which holds at most one round
- * per queue that no worker has started. A user's first job is therefore among the next two that start, however many
- * jobs of another user wait. Every node hands out rounds; a node continues what another node left unfinished.
+ * The queue: a fair scheduler, in which executions wait, and behind it the workers' backlog, which holds at most one
+ * execution per queue that no worker has started. A user's first job is therefore among the next two that start,
+ * however many jobs of another user wait. Every node hands out executions; a node continues what another node left
+ * unfinished.
  */
 export class FairQueue implements Queue {
   readonly #ports: FairQueuePorts
@@ -29,7 +30,7 @@ export class FairQueue implements Queue {
 
   async add(round: QueuedRound): Promise<void> {
     const state = await this.#ports.scheduler.enter(round)
-    // The round is admitted but added again: the backlog may have lost it, or its dispatcher died before adding it.
+    // The execution is admitted but added again: the backlog may have lost it, or its dispatcher died before adding it.
     if (state === 'admitted') await this.#handOut(round)
     await this.#handOutAll()
   }
@@ -42,7 +43,7 @@ export class FairQueue implements Queue {
     const { scheduler, backlog } = this.#ports
     const left = await scheduler.leave(round)
     const queue = 'queue' in round ? round.queue : left
-    // A round of any queue may be waiting for the slot of this owner.
+    // An execution of any queue may be waiting for the slot of this owner.
     const [isRemoved] = await Promise.all([queue === null || backlog.remove({ ...round, queue }), left !== null && this.#handOutAll()])
     return isRemoved
   }
@@ -67,32 +68,32 @@ export class FairQueue implements Queue {
   }
 
   /**
-   * Hands out all rounds that may be admitted. Never rejects: waiting rounds are safe in the scheduler, and a caller
-   * with its own round must not fail because of another round.
+   * Hands out all executions that may be admitted. Never rejects: waiting executions are safe in the scheduler, and a
+   * caller with its own execution must not fail because of another execution.
    */
   async #handOutAll(): Promise<void> {
     const { scheduler, onFault } = this.#ports
     try {
-      // A round that cannot be handed out blocks only its own queue. The sweeper retries it.
+      // An execution that cannot be handed out blocks only its own queue. The sweeper retries it.
       for (let ref = await scheduler.next(); ref; ref = await scheduler.next()) await this.#handOut(ref).catch(onFault)
     } catch (error) {
       onFault(error)
     }
   }
 
-  /** Adds an admitted round to the backlog, with the current state of its job. A round that is over leaves. */
+  /** Adds an admitted execution to the backlog, with the current state of its job. An execution that is over leaves. */
   async #handOut({ queue, id, round }: QueueRef): Promise<void> {
     const { scheduler, backlog, broker, store } = this.#ports
     const state = (await broker.read(id))?.state
     if (!state || state.round !== round || isFinal(state.status)) return void (await scheduler.leave({ id, round }))
     if (!state.kind.inSteps) await backlog.add({ queue, id, round, input: JSON.parse(state.input), base: state.token })
     else await backlog.step({ queue, id, round }, 'first')
-    // While the round waited, the sweeper checked it rarely.
+    // While the execution waited, the sweeper checked it rarely.
     await store.touch({ id, round }, storeClock.now())
   }
 
   /**
-   * Handles admitted rounds that no worker will start: their dispatcher died before adding them to the backlog, or
+   * Handles admitted executions that no worker will start: their dispatcher died before adding them to the backlog, or
    * their worker died before reporting the start.
    */
   async #recoverPrefetched(): Promise<void> {
@@ -100,7 +101,7 @@ export class FairQueue implements Queue {
     for (const ref of await scheduler.prefetched()) {
       const { at } = await backlog.state(ref)
       if (at === 'missing') {
-        // A round that cannot be handed out must not block all others. The sweeper retries it.
+        // An execution that cannot be handed out must not block all others. The sweeper retries it.
         await this.#handOut(ref).catch((error: unknown) => {
           onFault(error)
           return scheduler.started(ref)

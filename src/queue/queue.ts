@@ -5,7 +5,8 @@ import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'
 
 /**
- * How a round ended, as committed by the queue. `forced`: the processor did not obey the cancel and was ended by force.
+ * How an execution ended, as committed by the queue. `forced`: the processor did not obey the cancel and was ended by
+ * force.
  */
 export type Outcome =
   | { readonly status: 'completed'; readonly result: unknown; readonly compute_time_s: number }
@@ -23,52 +24,52 @@ export type Settled =
   | { readonly how: 'refused' }
 
 /**
- * Where a round is. `held`: in the fair scheduler; `waiting`: for a worker; `active`: a worker has taken it, and is
- * alive as long as `isLocked`.
+ * Where an execution is. `held`: in the fair scheduler; `waiting`: for a worker; `active`: a worker has taken it, and
+ * is alive as long as `isLocked`.
  */
 export type QueueState =
   | { readonly at: 'held' | 'waiting' | 'missing' }
   | { readonly at: 'active'; readonly isLocked: boolean }
   | { readonly at: 'ended'; readonly outcome: Outcome }
 
-/** The current round of a job, as the queue knows it. */
+/** The current execution of a job, as the queue knows it. */
 export function queuedRoundOf(state: JobState): QueuedRound {
   return { id: state.id, round: state.round, queue: queueOf(state), owner: state.owner, isFree: state.parent !== null }
 }
 
-/** A round with what a worker needs. */
+/** An execution with what a worker needs. */
 export interface Work extends QueueRef {
   readonly input: unknown
-  /** Fencing tokens of this round are greater than this number. */
+  /** Fencing tokens of this execution are greater than this number. */
   readonly base: number
 }
 
 /**
- * A queue of work, fair between users. A round that is added waits for its turn, is then handed to the workers, and is
- * run by one worker at a time. If that worker dies, it is run again.
+ * A queue of work, fair between users. An execution that is added waits for its turn, is then handed to the workers,
+ * and is run by one worker at a time. If that worker dies, it is run again.
  */
 export interface Queue {
   /**
-   * Adds a round. A round that is already there stays unchanged, except that it is added again to the workers' queue if
-   * that has lost it.
+   * Adds an execution. An execution that is already there stays unchanged, except that it is added again to the
+   * workers' queue if that has lost it.
    */
   add(round: QueuedRound): Promise<void>
-  /** Reports that a worker has taken a round, so that the next one of its queue may follow. Idempotent. */
+  /** Reports that a worker has taken an execution, so that the next one of its queue may follow. Idempotent. */
   started(ref: QueueRef): Promise<void>
   /**
-   * Removes a round and frees its owner's slot. False if a worker holds the round; the slot is freed all the same. A
-   * round that is not there counts as removed. For a round without a known queue, the queue that it was added to is
-   * used.
+   * Removes an execution and frees its owner's slot. False if a worker holds the execution; the slot is freed all the
+   * same. An execution that is not there counts as removed. For an execution without a known queue, the queue that it
+   * was added to is used.
    */
   remove(round: QueueRef | JobRound): Promise<boolean>
   /**
-   * Hands out all rounds that may be admitted, including those left by a process that died while doing so. Any process
-   * should call it from time to time.
+   * Hands out all executions that may be admitted, including those left by a process that died while doing so. Any
+   * process should call it from time to time.
    */
   dispatch(): Promise<void>
   /**
-   * Asks the process that computes the round to stop. Delivered at most once; a worker also learns it from the result
-   * of its next write.
+   * Asks the process that computes the execution to stop. Delivered at most once; a worker also learns it from the
+   * result of its next write.
    */
   cancelOnOwner(ref: QueueRef): Promise<void>
   state(ref: QueueRef): Promise<QueueState>
@@ -85,14 +86,14 @@ export type StepCause = 'first' | 'news' | 'look' | 'later'
  * The queue that workers take from, per queue in the order of `add`: the part of a `Queue` behind the fair scheduler.
  */
 export interface Backlog {
-  /** Adds a round. A round that is already there stays unchanged. */
+  /** Adds an execution. An execution that is already there stays unchanged. */
   add(work: Work): Promise<void>
-  /** Removes a round. False if a worker holds it. */
+  /** Removes an execution. False if a worker holds it. */
   remove(ref: QueueRef): Promise<boolean>
   cancelOnOwner(ref: QueueRef): Promise<void>
   /**
    * Adds a step of a job that runs in steps, after `delayMs`. Steps may run concurrently. The `first` step represents
-   * the round in the backlog. Of the steps `look`, and of `later`, one at a time is enough.
+   * the execution in the backlog. Of the steps `look`, and of `later`, one at a time is enough.
    */
   step(ref: QueueRef, why: StepCause, delayMs?: number): Promise<void>
   /** Never `held`. */

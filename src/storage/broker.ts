@@ -3,8 +3,8 @@ import type { JobState } from '../core/job-state.js'
 import type { Status } from '../protocol/status.js'
 
 /**
- * Why a write was rejected. `final`: the round has ended. `stale_writer`: another worker has taken over. `transition`:
- * the state machine has no such transition.
+ * Why a write was rejected. `final`: the execution has ended. `stale_writer`: another worker has taken over.
+ * `transition`: the state machine has no such transition.
  */
 export type WriteRejection =
   | 'unknown_job'

@@ -5,7 +5,7 @@ import type { Rejected, Written } from './broker.js'
 export interface Checkpoint {
   /** Incremented by each `advance`, starting at 1. Version 0 means that there is no checkpoint. */
   readonly version: number
-  /** Round of the job that the checkpoint belongs to. */
+  /** Number of the execution that the checkpoint belongs to. */
   readonly round: number
   /** Ids of the child jobs whose results have not been used yet. */
   readonly children: readonly string[]
@@ -13,7 +13,7 @@ export interface Checkpoint {
   readonly data: string
 }
 
-/** A checkpoint to write. Its round is the round of the writer. */
+/** A checkpoint to write. Its round is that of the writer. */
 export type NextCheckpoint = Omit<Checkpoint, 'round'>
 
 /**
@@ -29,6 +29,6 @@ export interface Checkpoints {
    * checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
    */
   advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Rejected>
-  /** Deletes the checkpoint of this round. The checkpoint of a later round remains. */
+  /** Deletes the checkpoint of this execution. The checkpoint of a later execution remains. */
   drop(id: string, round: number): Promise<void>
 }

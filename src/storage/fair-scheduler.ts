@@ -1,11 +1,11 @@
 import type { JobRound } from './job-store.js'
 
-/** A round and its queue. The workers of the queue can compute it. */
+/** An execution and its queue. The workers of the queue can compute it. */
 export interface QueueRef extends JobRound {
   readonly queue: string
 }
 
-/** A round in the fair scheduler, with its owner. */
+/** An execution in the fair scheduler, with its owner. */
 export interface QueuedRound extends QueueRef {
   readonly owner: string
   /** True for a child job: it takes none of its owner's slots, because its parent already has one. */
@@ -13,15 +13,15 @@ export interface QueuedRound extends QueueRef {
 }
 
 /**
- * `waiting`: not admitted yet. `admitted`: admitted; the round occupies its owner's slot, if it needs one, until it
+ * `waiting`: not admitted yet. `admitted`: admitted; the execution occupies its owner's slot, if it needs one, until it
  * leaves.
  */
 export type SchedulerState = 'waiting' | 'admitted'
 
 /**
- * Result of a reservation. Reasons for a rejection: `hour`: the owner has submitted too many rounds in the last hour;
- * `waiting`: too many rounds of the owner wait; `full`: too many rounds of all users wait; `bytes`: the jobs of the
- * owner have reached their memory limit.
+ * Result of a reservation. Reasons for a rejection: `hour`: the owner has submitted too many executions in the last
+ * hour; `waiting`: too many executions of the owner wait; `full`: too many executions of all users wait; `bytes`: the
+ * jobs of the owner have reached their memory limit.
  */
 export type Reserved =
   | { readonly ok: true }
@@ -29,9 +29,9 @@ export type Reserved =
   | { readonly ok: false; readonly reason: 'hour' | 'waiting' | 'full'; readonly retryAfterMs: number }
 
 export interface SchedulerLimits {
-  /** Maximum number of admitted rounds of one user, over all queues. */
+  /** Maximum number of admitted executions of one user, over all queues. */
   readonly maxActivePerUser: number
-  /** Maximum number of new rounds of one user in an hour. */
+  /** Maximum number of new executions of one user in an hour. */
   readonly maxPerHour: number
   readonly maxWaitingPerUser: number
   readonly maxWaiting: number
@@ -40,36 +40,38 @@ export interface SchedulerLimits {
 }
 
 /**
- * Rounds wait here until they are admitted, so that the queues of the workers stay short. Scheduling is round-robin
- * between users. A user is eligible in a queue if they have a waiting round there and a free slot, if the round needs
- * one. The eligible user who was served least recently, or never, is next. Rounds of one user are admitted in order of
- * entry. At most one admitted round per queue has not been started (the prefetch limit). Each method is one atomic
- * operation, safe for any number of callers, and rejects with `overloaded` if Redis cannot be reached.
+ * Executions wait here until they are admitted, so that the queues of the workers stay short. Scheduling is round-robin
+ * between users. A user is eligible in a queue if they have a waiting execution there and a free slot, if the execution
+ * needs one. The eligible user who was served least recently, or never, is next. Executions of one user are admitted in
+ * order of entry. At most one admitted execution per queue has not been started (the prefetch limit). Each method is
+ * one atomic operation, safe for any number of callers, and rejects with `overloaded` if Redis cannot be reached.
  */
 export interface FairScheduler {
   /**
-   * Counts a round against the hourly quota of its owner, or returns the reason for a rejection and when to retry. Call
-   * it for new rounds, before anything is written for them. The same round is counted once, however often it is
-   * reserved. Waiting rounds and memory are counted at the time of the call, so concurrent submits may exceed these two
-   * limits by their number. `isFree`: a child job of a job that is counted; only memory is checked.
+   * Counts an execution against the hourly quota of its owner, or returns the reason for a rejection and when to retry.
+   * Call it for new executions, before anything is written for them. The same execution is counted once, however often
+   * it is reserved. Waiting executions and memory are counted at the time of the call, so concurrent submits may exceed
+   * these two limits by their number. `isFree`: a child job of a job that is counted; only memory is checked.
    */
   reserve(owner: string, round: JobRound, isFree?: boolean): Promise<Reserved>
-  /** Adds a round to the waiting ones. A round that is already here keeps its state. */
+  /** Adds an execution to the waiting ones. An execution that is already here keeps its state. */
   enter(round: QueuedRound): Promise<SchedulerState>
   /**
-   * Admits the next round of any queue. Resolves to null if every queue has reached its prefetch limit, or no user has
-   * both a round and a slot for it. The caller passes the round to the workers.
+   * Admits the next execution of any queue. Resolves to null if every queue has reached its prefetch limit, or no user
+   * has both an execution and a slot for it. The caller passes the execution to the workers.
    */
   next(): Promise<QueueRef | null>
   /**
-   * Marks the round as started, so that the next one of its queue can be admitted. Resolves to whether it was still
+   * Marks the execution as started, so that the next one of its queue can be admitted. Resolves to whether it was still
    * marked as not started.
    */
   started(ref: QueueRef): Promise<boolean>
-  /** Removes a round in any state and frees its slot. Resolves to its queue, or null if the round was not here. */
+  /**
+   * Removes an execution in any state and frees its slot. Resolves to its queue, or null if the execution was not here.
+   */
   leave(round: JobRound): Promise<string | null>
-  /** Null if the round is not here. */
+  /** Null if the execution is not here. */
   state(round: JobRound): Promise<SchedulerState | null>
-  /** Rounds that were admitted and have not been started. */
+  /** Executions that were admitted and have not been started. */
   prefetched(): Promise<readonly QueueRef[]>
 }

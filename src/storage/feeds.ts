@@ -1,4 +1,4 @@
-/** A message of a user's channel: the job is new, or a new round of it begins. */
+/** A message of a user's channel: the job is new, or a new execution of it begins. */
 export interface IndexChange {
   readonly owner: string
   /** Identity of the counter that `seq` belongs to. */
@@ -33,8 +33,8 @@ export interface FeedListener {
 export interface Feeds {
   /**
    * Adds a job to its owner's active jobs and publishes the change. A job that is already active is left unchanged,
-   * unless a new round begins (`again`). Resolves to whether a change was published. Refreshes the TTL of the user's
-   * index in any case.
+   * unless a new execution begins (`again`). Resolves to whether a change was published. Refreshes the TTL of the
+   * user's index in any case.
    */
   add(owner: string, id: string, again?: boolean): Promise<boolean>
   /** Moves a job that has ended from the active jobs to the ended ones. */

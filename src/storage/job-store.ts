@@ -10,7 +10,7 @@ export interface NewJob {
   readonly input: string
   /** Digest of the normalised input. Distinguishes a repeated submit from a different one with the same id. */
   readonly digest: string
-  /** Timeout of a round. */
+  /** Timeout of an execution. */
   readonly timeoutMs: number
   /** Identity of the position counter that begins with this job. */
   readonly generation: string
@@ -39,13 +39,13 @@ export interface HistoryPage {
   readonly truncated: boolean
 }
 
-/** One round of one job. The sweeper reconciles rounds. */
+/** One execution of one job. The sweeper reconciles executions. */
 export interface JobRound {
   readonly id: string
   readonly round: number
 }
 
-/** A job to be indexed: for the sweeper by its round, for its owner by its submit time. */
+/** A job to be indexed: for the sweeper by its execution, for its owner by its submit time. */
 export interface KnownJob extends JobRound {
   readonly kind: string
   readonly owner: string
@@ -60,11 +60,12 @@ export interface JobStore {
    * because hash and indices lie in different hash slots.
    */
   create(job: NewJob, first: JobEvent): Promise<Created>
-  /** Indexes the current round of a job: first for the sweeper, then for the owner. Idempotent. */
+  /** Indexes the current execution of a job: first for the sweeper, then for the owner. Idempotent. */
   reactivate(job: KnownJob): Promise<void>
   /**
    * Lists jobs of one kind, or of all kinds merged in one order. `active`: jobs in the user's active-jobs index,
-   * ordered by the start of their rounds; a job that has just ended may still be listed. `final`: jobs that have ended.
+   * ordered by the start of their executions; a job that has just ended may still be listed. `final`: jobs that have
+   * ended.
    */
   list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
   /** Persisted entries after a seq, at most `limit`. Null if there is no such job. */
@@ -83,19 +84,19 @@ export interface ChildJobs {
 }
 
 /**
- * The index of the sweeper: rounds that have not ended. Each round has its own member, so the late end of one round
- * never removes the next one.
+ * The index of the sweeper: executions that have not ended. Each execution has its own member, so the late end of one
+ * execution never removes the next one.
  */
 export interface ActiveRounds {
   /**
-   * Adds a round. `now`: time of its last check by the sweeper (epoch ms). A round that is already there keeps its
-   * time.
+   * Adds an execution. `now`: time of its last check by the sweeper (epoch ms). An execution that is already there
+   * keeps its time.
    */
   activate(round: JobRound, now: number): Promise<void>
-  /** Rounds that are still in the index and were last checked before `before` (epoch ms). */
+  /** Executions that are still in the index and were last checked before `before` (epoch ms). */
   active(before: number, limit: number): Promise<readonly JobRound[]>
   /** Postpones the next check of the sweeper and refreshes the TTL of the job's keys. */
   touch(round: JobRound, now: number): Promise<void>
-  /** Removes a round. This is the last step when a round ends. */
+  /** Removes an execution. This is the last step when an execution ends. */
   deactivate(round: JobRound): Promise<void>
 }

@@ -28,7 +28,7 @@ export function foldOptimization(message: { readonly type: string }): Partial<Fo
   }
 }
 
-/** Resets the fields for a new round; empty for a job of another kind. */
+/** Resets the fields for a new execution; empty for a job of another kind. */
 export function emptyOptimization(view: OptimizationView): Partial<Found> {
   return view.counters ? NOTHING_FOUND : {}
 }

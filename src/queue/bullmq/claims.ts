@@ -88,7 +88,7 @@ export class BullClaims implements Claims, PostCounter {
     this.#connection?.disconnect()
   }
 
-  /** The round as this claim started it; null if it was started again since. */
+  /** The execution as this claim started it; null if it was started again since. */
   async #find(claim: Claim): Promise<RoundJob | null> {
     const job = await asked(this.#queue(claim.queue).getJob(bullJobId(claim)))
     return job && job.data.base + job.attemptsStarted === claim.token ? job : null
@@ -112,8 +112,8 @@ export class BullClaims implements Claims, PostCounter {
     const known = this.#queues.get(name)
     if (known) return known
     const { prefix, lockMs, onFault } = this.#options
-    // Taking a round and recovering lost ones use options of a BullMQ worker. A real worker object would count as a
-    // connected worker.
+    // Taking an execution and recovering lost ones use options of a BullMQ worker. A real worker object would count as
+    // a connected worker.
     const options: QueueOptions & Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount'> = {
       connection: this.#redis(),
       prefix,

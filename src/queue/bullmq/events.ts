@@ -50,7 +50,7 @@ export class BullEvents implements QueueWatch {
     const [queues, connection] = [this.#queues, this.#connection]
     this.#queues = []
     this.#connection = undefined
-    // BullMQ says goodbye to Redis when it closes. If Redis is unreachable, it would wait without limit.
+    // BullMQ sends QUIT when it closes, and would wait without limit if Redis is unreachable.
     const timer = setTimeout(() => connection?.disconnect(), CLOSE_MS)
     await Promise.allSettled(queues.map((events) => events.close()))
     clearTimeout(timer)

@@ -7,14 +7,16 @@ import type { Backlog, Outcome, QueueState, StepCause, Work } from '../queue.js'
 import { connectBull } from './connection.js'
 
 /**
- * Data of a round in the queue. The runner writes `outcome` before a round fails, because BullMQ itself keeps only a
- * text.
+ * Data of an execution in the queue. The runner writes `outcome` before an execution fails, because BullMQ itself keeps
+ * only a text.
  */
 export interface BullData {
   readonly id: string
   readonly round: number
   readonly input: unknown
-  /** Fencing tokens of this round are greater. BullMQ counts starts from 1 again when a round is added again. */
+  /**
+   * Fencing tokens of this execution are greater. BullMQ counts starts from 1 again when an execution is added again.
+   */
   readonly base: number
   readonly outcome?: Outcome
 }
@@ -45,8 +47,8 @@ export interface BullQueueOptions {
 export const BACKOFF = 'runcast'
 
 /**
- * Name of a round in BullMQ. BullMQ's job ids may not consist of digits only or contain a colon, and adding an existing
- * id is silently ignored.
+ * Name of an execution in BullMQ. BullMQ's job ids may not consist of digits only or contain a colon, and adding an
+ * existing id is silently ignored.
  */
 export function bullJobId(ref: { id: string; round: number }): string {
   return `${ref.id}~${ref.round}`
@@ -55,7 +57,8 @@ export function bullJobId(ref: { id: string; round: number }): string {
 const LOST: Outcome = { status: 'failed', code: 'worker_lost', error: 'The worker was lost too often.', log_tail: '' }
 
 /**
- * Outcome of a round from BullMQ's data. A failure without an outcome from the runner means that the worker was lost.
+ * Outcome of an execution from BullMQ's data. A failure without an outcome from the runner means that the worker was
+ * lost.
  */
 function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullReturn>): Outcome {
   if (state === 'completed') return { status: 'completed', ...job.returnvalue }
@@ -65,20 +68,20 @@ function outcomeOf(state: 'completed' | 'failed', job: BullJob<BullData, BullRet
 /** Length of the event stream of a queue. The sweeper finds the events that a slow reader misses. */
 const EVENTS_KEPT = 1000
 /**
- * Retention of ended rounds that were not finalized and removed. It is far longer than any reconciliation takes. BullMQ
- * removes them when other rounds end.
+ * Retention of ended executions that were not finalized and removed. It is far longer than any reconciliation takes.
+ * BullMQ removes them when other executions end.
  */
 const KEPT = { age: 30 * 24 * 3600 }
 
 /** If a step fails too often, the next step of the sweeper does its work. */
 const STEP = { attempts: 5, backoff: { type: 'exponential', delay: 200 }, removeOnComplete: true, removeOnFail: true }
 
-/** Maximum attempts to remove a round. Each further attempt follows a worker that has just released it. */
+/** Maximum attempts to remove an execution. Each further attempt follows a worker that has just released it. */
 const MAX_REMOVALS = 3
 
 /**
- * BullMQ marks a round whose workers died too often, but lets it wait; only the next worker that would take it fails
- * it.
+ * BullMQ marks an execution whose workers died too often, but lets it wait; only the next worker that would take it
+ * fails it.
  */
 async function isGivenUp(queue: BullMq<BullData, BullReturn>, name: string): Promise<boolean> {
   return Boolean((await queue.getJob(name))?.deferredFailure)
@@ -112,7 +115,7 @@ export class BullQueue implements Backlog {
         const state = await asked(job.getState())
         // A step that has just ended has removed itself.
         if (state === 'active' || state === 'unknown') return state === 'unknown'
-        // A worker held the round and has released it since: it ended or was returned to the queue.
+        // A worker held the execution and has released it since: it ended or was returned to the queue.
         if (tries === MAX_REMOVALS) throw error
       }
     }
@@ -165,7 +168,7 @@ export class BullQueue implements Backlog {
       streams: { events: { maxLen: EVENTS_KEPT } },
       defaultJobOptions: {
         // The hash counts attempts, and the worker decides the delay. BullMQ's own count omits lost workers and must
-        // never end a round.
+        // never end an execution.
         attempts: Number.MAX_SAFE_INTEGER,
         backoff: { type: BACKOFF },
         removeOnComplete: KEPT,

@@ -11,8 +11,8 @@ const NOT_OURS = [-1, -2, -3, -6]
 
 /**
  * Commits the outcome of an attempt to BullMQ, on behalf of the holder: a worker or a claim. An expired lock is set
- * again (see `renewLock`). False if another worker has the round by now, or if this commit was already applied and its
- * reply was lost. Rejects if Redis cannot be reached.
+ * again (see `renewLock`). False if another worker has the execution by now, or if this commit was already applied and
+ * its reply was lost. Rejects if Redis cannot be reached.
  */
 export async function settle(redis: Redis, job: RoundJob, held: Held, settled: Settled, lockMs: number): Promise<boolean> {
   if (!(await renewLock(redis, held, lockMs))) return false

@@ -2,28 +2,28 @@ import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
 
-/** Number of rounds in one queue. */
+/** Number of executions in one queue. */
 export interface QueueDepth {
   readonly queue: string
   /**
-   * Rounds that may be admitted as soon as a worker is free. If their owner has free slots, waiting rounds in several
-   * queues count in each.
+   * Executions that may be admitted as soon as a worker is free. If their owner has free slots, waiting executions in
+   * several queues count in each.
    */
   readonly waiting: number
-  /** Rounds whose owner has no free slot. They wait until another round of the owner ends. */
+  /** Executions whose owner has no free slot. They wait until another execution of the owner ends. */
   readonly held: number
-  /** Rounds that were admitted and have not ended. */
+  /** Executions that were admitted and have not ended. */
   readonly active: number
-  /** How long the first admitted round has been waiting for a worker. 0 if none is waiting. */
+  /** How long the first admitted execution has been waiting for a worker. 0 if none is waiting. */
   readonly headWaitMs: number
 }
 
 export interface DepthLimits {
-  /** Maximum number of admitted rounds of one user, as in the fair scheduler. */
+  /** Maximum number of admitted executions of one user, as in the fair scheduler. */
   readonly maxActivePerUser: number
   /**
-   * Maximum number of users without an admitted round that are examined per queue. Each further user counts as one
-   * waiting round.
+   * Maximum number of users without an admitted execution that are examined per queue. Each further user counts as one
+   * waiting execution.
    */
   readonly maxUsers: number
 }
@@ -33,7 +33,7 @@ export const DEFAULT_MAX_USERS = 1000
 
 /**
  * The depths of all queues, read by one command. Its cost grows with the number of waiting users and of admitted
- * rounds, not with the number of waiting rounds. Rejects with `overloaded` if Redis cannot be reached.
+ * executions, not with the number of waiting executions. Rejects with `overloaded` if Redis cannot be reached.
  */
 export class RedisDepths {
   readonly #commands: CommandConnection

@@ -6,14 +6,14 @@ import { memberOf, type RedisKeys, roundOf } from './keys.js'
 import { RedisStorage } from './storage.js'
 
 /**
- * Prefetch limit: maximum number of admitted rounds of a queue that were not started. A larger one would break the
+ * Prefetch limit: maximum number of admitted executions of a queue that were not started. A larger one would break the
  * round-robin order.
  */
 const PREFETCH = 1
 const HOUR_MS = 3600_000
 /** A user who was served longer ago than this, or before so many other users, counts as never served. */
 const MEMORY = { users: 10_000, ms: HOUR_MS }
-/** Retry delay for limits on waiting rounds. Nobody knows when a waiting round will leave. */
+/** Retry delay for limits on waiting executions. Nobody knows when a waiting execution will leave. */
 const WAITING_RETRY_MS = 10_000
 
 /**
@@ -63,7 +63,7 @@ export class RedisFairScheduler implements FairScheduler {
 
   async state(round: JobRound): Promise<SchedulerState | null> {
     const member = memberOf(round)
-    // In this order: a round goes from waiting to admitted, never back.
+    // In this order: an execution goes from waiting to admitted, never back.
     if ((await asked(this.#commands.hexists(this.#keys.waiting, member))) === 1) return 'waiting'
     return (await asked(this.#commands.hexists(this.#keys.admitted, member))) === 1 ? 'admitted' : null
   }

@@ -55,7 +55,7 @@ export class RedisKeys {
     return { active: `${user}:active`, ended: `${user}:ended`, count: `${user}:count`, channel: this.#channel(`user:{${owner}}:live`) }
   }
 
-  /** Sorted set of the rounds that have not ended, `<id>~<round>`, by the time of the last check by the sweeper. */
+  /** Sorted set of the executions that have not ended, `<id>~<round>`, by the time of the last check by the sweeper. */
   active(): string {
     return `${this.#prefix}:active`
   }
@@ -147,7 +147,7 @@ export interface SchedulerKeys {
   readonly admitted: string
   readonly queues: string
   window(queue: string): string
-  /** Sorted set of the rounds that a user has submitted in the last hour, by time. */
+  /** Sorted set of the executions that a user has submitted in the last hour, by time. */
   hour(owner: string): string
 }
 
@@ -157,7 +157,7 @@ export function databaseOf(url: string): number {
   return Number(path || new URLSearchParams(query).get('db')) || 0
 }
 
-/** A round as a member of a set. Ids contain no tilde. */
+/** An execution as a member of a set. Ids contain no tilde. */
 export function memberOf({ id, round }: JobRound): string {
   return `${id}~${round}`
 }

@@ -13,7 +13,7 @@ local keep_checkpoint
 local CLASS_CODE = { transient = 't', persisted = 'd', final = 'f' }
 local CLEARS_CODE = { attempt = 'a', round = 'r' }
 
--- A new attempt deletes the latest progress and metrics, a new round also the terminal entry.
+-- A new attempt deletes the latest progress and metrics, a new execution also the terminal entry.
 -- Both delete the additional keys that the event names.
 local function clear(hash, job, what, cleared_keys)
   for key in string.gmatch(cleared_keys, '%S+') do redis.call('HDEL', hash, 'last:' .. key) end

@@ -2,7 +2,7 @@
 
   KEYS  1 hash  2 log  3 channel (one slot)
   ARGV  1 identity of this store  2 kind  3 owner  4 input  5 digest  6 generation  7 created_at (ISO 8601)
-        8 body of the first event  9 timeout of a round (ms)  10 TTL of an active job (ms)
+        8 body of the first event  9 timeout of an execution (ms)  10 TTL of an active job (ms)
         11 solver ('' = the kind's own)  12 parent ('' = none)
   Returns {'created'} or {'exists', owner, digest, round}
 

@@ -1,13 +1,13 @@
---[[ Counts waiting, held and admitted rounds per queue, and how long an admitted round has waited for a worker.
+--[[ Counts waiting, held and admitted executions per queue, and how long an admitted execution has waited for a worker.
 
   KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 maximum number of users per ring that are examined
-  Returns {{queue, waiting, held, admitted, ms}, …}; ms is -1 if no round waits for a worker
+  Returns {{queue, waiting, held, admitted, ms}, …}; ms is -1 if no execution waits for a worker
 
-  Atomic, because a round that is admitted at the same time must not be counted twice. Reads the sets themselves, so
-  that no counters have to be kept consistent. Costs some commands per user with rounds here, none per waiting round.
-  A user without occupied slots is in a ring if they have waiting rounds. Users beyond the maximum count as one round
-  each.
+  Atomic, because an execution that is admitted at the same time must not be counted twice. Reads the sets themselves,
+  so that no counters have to be kept consistent. Costs some commands per user with executions here, none per waiting
+  execution. A user without occupied slots is in a ring if they have waiting executions. Users beyond the maximum count
+  as one execution each.
 ]]
 local most = tonumber(ARGV[2])
 local depths, order = {}, {}

@@ -1,10 +1,10 @@
---[[ Removes a round in any state.
+--[[ Removes an execution in any state.
 
   KEYS, ARGV 1  as in scheduler.lua
-  ARGV  2 round
-  Returns its queue, or false if the round is not here
+  ARGV  2 execution
+  Returns its queue, or false if the execution is not here
 
-  Atomic, because a round that is admitted at the same time must not occupy a slot forever.
+  Atomic, because an execution that is admitted at the same time must not occupy a slot forever.
 ]]
 local round = ARGV[2]
 local entry = redis.call('HGET', base .. 'waiting', round) or redis.call('HGET', base .. 'admitted', round)

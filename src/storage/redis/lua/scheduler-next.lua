@@ -1,13 +1,13 @@
---[[ Admits the next round of any queue.
+--[[ Admits the next execution of any queue.
 
   KEYS, ARGV 1  as in scheduler.lua
   ARGV  2 prefetch limit of a queue  3 maximum number of users whose last service is remembered, and 4 for how long (ms)
-  Returns {queue, round}, or false if every queue has reached its limit or no user is eligible
+  Returns {queue, execution}, or false if every queue has reached its limit or no user is eligible
 
   Atomic, because concurrent callers must keep the prefetch limit, must never give a user too many slots, and must take
-  each round exactly once.
+  each execution exactly once.
 ]]
--- Which of a user's two waiting sets has the round that entered first, of those that may be admitted.
+-- Which of a user's two waiting sets has the execution that entered first, of those that may be admitted.
 local function first_way(queue, owner)
   local best, best_turn
   for _, way in ipairs({ 'c', 'f' }) do

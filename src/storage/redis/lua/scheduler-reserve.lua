@@ -1,8 +1,8 @@
---[[ Counts a new round against its owner's hourly quota, unless a limit is reached.
+--[[ Counts a new execution against its owner's hourly quota, unless a limit is reached.
 
   KEYS, ARGV 1  as in scheduler.lua
-  ARGV  2 owner  3 round  4 maximum per hour  5 the hour (ms)  6 maximum waiting rounds of the owner
-        7 maximum waiting rounds of all users
+  ARGV  2 owner  3 execution  4 maximum per hour  5 the hour (ms)  6 maximum waiting executions of the owner
+        7 maximum waiting executions of all users
   Returns {'ok', 0}, {'waiting', 0}, {'full', 0} or {'hour', ms until the next is possible}
 
   Atomic, because concurrent submits must never exceed the quota. Uses the clock of Redis, so that all nodes count the
@@ -21,7 +21,7 @@ end
 if waiting >= tonumber(ARGV[6]) then return { 'waiting', 0 } end
 if redis.call('HLEN', base .. 'waiting') >= tonumber(ARGV[7]) then return { 'full', 0 } end
 
--- The limit may have been lowered: wait until enough rounds are older than an hour that one more fits.
+-- The limit may have been lowered: wait until enough executions are older than an hour that one more fits.
 local over = redis.call('ZCARD', hour) - ARGV[4]
 if over >= 0 then
   local passes = redis.call('ZRANGE', hour, over, over, 'WITHSCORES')

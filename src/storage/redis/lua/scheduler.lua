@@ -2,20 +2,20 @@
 
   KEYS  1 prefix of every key of the fair scheduler; its hash tag puts all keys into one slot, so the scripts may build
         further names
-  ARGV  1 maximum number of admitted rounds of one user
+  ARGV  1 maximum number of admitted executions of one user
 
   queues                     set of all queues
-  waiting, admitted          hashes: round → '<queue> <c or f> <owner>'; c: it needs a slot (counted), f: it is free
-  waiting:<queue>:<owner>    sorted set of the user's waiting rounds that need a slot, by order of entry
-  free:<queue>:<owner>       sorted set of the user's waiting rounds that need none, by order of entry
-  queues:<owner>             set of the queues in which the user has waiting rounds
-  admitted:<owner>           set of the rounds that occupy the user's slots
+  waiting, admitted          hashes: execution → '<queue> <c or f> <owner>'; c: needs a slot (counted), f: free
+  waiting:<queue>:<owner>    sorted set of the user's waiting executions that need a slot, by order of entry
+  free:<queue>:<owner>       sorted set of the user's waiting executions that need none, by order of entry
+  queues:<owner>             set of the queues in which the user has waiting executions
+  admitted:<owner>           set of the executions that occupy the user's slots
   ring:<queue>               sorted set of the eligible users, by when each was last served: exactly those with a
-                             waiting round and, if the round needs one, a free slot
+                             waiting execution and, if the execution needs one, a free slot
   served:<queue>             sorted set of users by when they were last served; the most recent ones, for an hour
-  window:<queue>             sorted set of admitted rounds that were not started, by time (ms)
+  window:<queue>             sorted set of admitted executions that were not started, by time (ms)
   turn                       counter that orders entries and services
-  hour:<owner>               sorted set of the user's new rounds by time (ms)
+  hour:<owner>               sorted set of the user's new executions by time (ms)
 ]]
 local base = KEYS[1]
 local max_active = tonumber(ARGV[1])
@@ -27,7 +27,7 @@ local function slots_of(owner) return base .. 'admitted:' .. owner end
 local function has_slot(owner) return redis.call('SCARD', slots_of(owner)) < max_active end
 local function is_waiting(queue, owner, way) return redis.call('EXISTS', waiting_of(queue, owner, way)) == 1 end
 
--- Called after every change of a user's rounds or slots.
+-- Called after every change of a user's executions or slots.
 local function update_rings(owner)
   local may = has_slot(owner)
   for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues:' .. owner)) do
