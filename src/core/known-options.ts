@@ -4,6 +4,6 @@ import { RuncastError } from '../protocol/codes.js'
 export function rejectUnknownOptions(options: object, known: readonly string[], at = ''): void {
   const unknown = Object.keys(options).filter((name) => !known.includes(name))
   if (unknown.length === 0) return
-  const issues = unknown.map((name) => ({ path: `${at}/${name}`, expected: `to be one of ${known.join(', ')}` }))
+  const issues = unknown.map((name) => ({ path: `${at}/${name}`, expected: `to be absent: the options are ${known.join(', ')}` }))
   throw new RuncastError('invalid', { message: `unknown option ${unknown.join(', ')}: expected one of ${known.join(', ')}`, issues })
 }

@@ -7,6 +7,6 @@ export function solverOf({ solvers }: Pick<Kind, 'solvers'>, name: string | unde
   if (solvers.length > 0 && configured.includes(name)) return name
   const known = solvers.length > 0 ? [...solvers, ...configured] : []
   throw new RuncastError('invalid', {
-    issues: [{ path: '/solver', expected: known.length > 0 ? `one of ${known.join(', ')}` : 'to be absent' }],
+    issues: [{ path: '/solver', expected: known.length > 0 ? `one of ${known.join(', ')}` : 'to be absent: the kind has no solvers' }],
   })
 }

@@ -336,7 +336,7 @@ t.test('Redis: options are settings in camelCase; what is unknown or not valid i
     [{ redis: {}, owner: 'a' }, invalid('/redis/url')],
     [{ redis: { url: 'http://a' }, owner: 'a' }, invalid('/redis/url', /^a redis:\/\/ or rediss:\/\/ URL/)],
     [{ redis: { ...redis, prefix: 'a b' }, owner: 'a' }, invalid('/redis/prefix')],
-    [{ redis: { ...redis, db: 1 }, owner: 'a' }, invalid('/redis/db', 'to be one of url, prefix')],
+    [{ redis: { ...redis, db: 1 }, owner: 'a' }, invalid('/redis/db', 'to be absent: the options are url, prefix')],
     [{ redis, owner: 'a', finalTtlMs: 1 }, invalid('/finalTtlMs', /^an integer from 1000 to /)],
     [{ redis, owner: 'a', finalTtlMs: '5000' }, invalid('/finalTtlMs', 'a number')],
     [{ redis, owner: 'a', FINAL_TTL_MS: 5000 }, invalid('/FINAL_TTL_MS', /finalTtlMs/)],

@@ -60,7 +60,7 @@ t.test('[JOB-2] [JOB-4] a configured solver has a queue of its own, takes any ob
   t.match(await refusalOf(jobs.submit({ ...job, solver: 'mine', input: [] })), { code: 'invalid', detail: [{ path: '/input' }] })
   t.match(await refusalOf(jobs.submit({ ...job, solver: 'hers' })), { detail: [{ path: '/solver', expected: 'one of horn-2d, mine' }] })
   const given = { owner: 'a', kind: 'benchmark', solver: 'mine', input: {} } as const
-  t.match(await refusalOf(jobs.submit(given)), { detail: [{ path: '/solver', expected: 'to be absent' }] })
+  t.match(await refusalOf(jobs.submit(given)), { detail: [{ path: '/solver', expected: 'to be absent: the kind has no solvers' }] })
 })
 
 t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its submit is not counted', async (t) => {

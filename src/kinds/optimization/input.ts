@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Checker } from '../../protocol/checker.js'
 import { bounded } from '../../protocol/defaults.js'
+import { ABSENT } from '../../protocol/faults.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from '../run/input.js'
 
 const MAX_EVALUATIONS = 5000
@@ -100,7 +101,7 @@ function constraintFaults({ operator, value, tolerance_pct }: Static<typeof Cons
   if (operator !== 'within_percent')
     return tolerance_pct === undefined
       ? []
-      : [{ path: `${path}/tolerance_pct`, expected: 'to be absent: only within_percent has a tolerance' }]
+      : [{ path: `${path}/tolerance_pct`, expected: `${ABSENT}: only within_percent has a tolerance` }]
   const faults = tolerance_pct === undefined ? [{ path: `${path}/tolerance_pct`, expected: 'to be present' }] : []
   return value === 0
     ? [...faults, { path: `${path}/value`, expected: 'a value other than 0, because tolerance_pct is relative to it' }]
@@ -143,7 +144,7 @@ function wholeFaults({ name, min, step }: Variable, i: number): Fault[] {
 function faultOf(path: string, expected: string, variables: OptimizationInput['variables'], end: 'min' | 'max'): Fault {
   const i = variables.findIndex(({ name }) => path === `/input/${name.replaceAll('.', '/')}`)
   if (i < 0) return { path: path.replace('/input', '/input/base'), expected }
-  return { path: `/input/variables/${i}/${expected.startsWith('to be absent') ? 'name' : end}`, expected }
+  return { path: `/input/variables/${i}/${expected.startsWith(ABSENT) ? 'name' : end}`, expected }
 }
 
 /** A copy of `base` with these fields set. */

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { ABSENT } from '../../protocol/faults.js'
 
 /** The built-in solver of runs. */
 export const BUILT_IN_SOLVER = 'horn-2d'
@@ -58,6 +59,6 @@ export function hornInputFaults(input: HornInput): { path: string; expected: str
   if (tapered && input.tip_thickness_mm === undefined)
     return [{ path: '/input/tip_thickness_mm', expected: `a number: required for the profile ${input.profile}` }]
   if (!tapered && input.tip_thickness_mm !== undefined && input.tip_thickness_mm !== input.thickness_mm)
-    return [{ path: '/input/tip_thickness_mm', expected: 'to be absent, or equal to thickness_mm, for the profile uniform' }]
+    return [{ path: '/input/tip_thickness_mm', expected: `${ABSENT}, or equal to thickness_mm, for the profile uniform` }]
   return []
 }
