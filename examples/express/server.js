@@ -10,17 +10,20 @@ import { mountHub } from 'runcast'
 
 const { PORT = '3000', REDIS_URL = 'redis://127.0.0.1:6379', REDIS_PREFIX = 'runcast' } = process.env
 
-/** Your users. A real server keeps hashes. */
+/** Users of this example. A real server stores password hashes. */
 const PASSWORDS = new Map([
   ['alice', 'wonderland'],
   ['bob', 'builder'],
 ])
 const HOUR_MS = 3600_000
 
-/** Session → who has logged in. A real server keeps them in a store. */
+/** Session → user. A real server keeps sessions in a store. */
 const sessions = new Map()
 
-/** The session of a request's cookie. The hub asks with requests and with upgrades, so this reads the header itself. */
+/**
+ * The session of a request, from its cookie. The hub calls this for requests and for upgrades, so it reads the header
+ * itself.
+ */
 const sessionOf = ({ headers }) => /(?:^|;\s*)session=([^;]+)/.exec(headers.cookie ?? '')?.[1]
 
 const hub = await mountHub({
@@ -30,7 +33,7 @@ const hub = await mountHub({
 })
 
 const app = express()
-app.use(hub.handle) // before parsers of bodies
+app.use(hub.handle) // before body parsers
 app.use(express.json())
 app.get('/', (_request, response) => response.sendFile(fileURLToPath(new URL('../fastify/page.html', import.meta.url))))
 app.post('/login', (request, response) => {

@@ -10,14 +10,14 @@ import { runcast } from 'runcast'
 
 const { PORT = '3000', REDIS_URL = 'redis://127.0.0.1:6379', REDIS_PREFIX = 'runcast' } = process.env
 
-/** Your users. A real server keeps hashes. */
+/** Users of this example. A real server stores password hashes. */
 const PASSWORDS = new Map([
   ['alice', 'wonderland'],
   ['bob', 'builder'],
 ])
 const HOUR_MS = 3600_000
 
-/** Session → who has logged in. A real server keeps them in a store. */
+/** Session → user. A real server keeps sessions in a store. */
 const sessions = new Map()
 const page = await readFile(new URL('page.html', import.meta.url))
 

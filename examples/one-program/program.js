@@ -1,4 +1,5 @@
-// A hub, a worker with a kind of its own, and clients, in one program. Elsewhere each is a program of its own with the same lines.
+// A hub, a worker with a custom kind, and clients, in one program. Each could be a program of its own with the same
+// lines.
 import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, createHub, createWorker, defineKind, implement, JobFailed } from 'runcast'
@@ -6,7 +7,7 @@ import { createClient, createHub, createWorker, defineKind, implement, JobFailed
 const redis = { url: process.env.REDIS_URL, prefix: 'one-program' }
 const jwtSecret = randomBytes(32).toString('hex')
 
-// The contract of a kind: what hubs, workers and clients know of it.
+// The contract of a kind, for hubs, workers and clients.
 const countdown = defineKind({
   name: 'countdown',
   dialect: 'process',
@@ -17,7 +18,7 @@ const countdown = defineKind({
     additionalProperties: false,
   },
 })
-// What computes it: workers alone.
+// The computation, for workers only.
 const counting = implement(countdown, {
   run: async ({ from, pauseMs }, job) => {
     for (let left = from; left > 0; left -= 1) {
@@ -33,13 +34,13 @@ const url = await hub.listen({ port: 0 })
 const worker = createWorker({ redis, work: [counting], concurrency: 2 })
 await worker.start()
 
-// Over HTTP and WebSocket, as a browser does it, with a token of the user.
+// A client over HTTP and WebSocket, as in a browser, with a token of the user.
 const client = createClient({ url, token: tokenOf('alice') })
 const job = await client.submit(countdown, { from: 5 }, { timeoutMs: 60_000 })
 for await (const event of job.events()) console.log(event.type)
 console.log(await job.result())
 
-// What takes too long is cancelled; what was cancelled may run again.
+// A job can be cancelled, and then be run again.
 const long = await client.submit(countdown, { from: 1000 }, { id: 'long' })
 const result = long.result().catch((error) => error)
 for await (const event of long.events()) {
@@ -52,7 +53,7 @@ console.log(error instanceof JobFailed, error.code)
 console.log(await long.retry())
 await long.cancel()
 
-// Over Redis, for a program that may see it: the same jobs by the same names.
+// A client over Redis, for programs with access to it: the same jobs and the same members.
 const direct = createClient({ redis, owner: 'alice', kinds: [countdown] })
 const { jobs } = await direct.list({ kind: countdown })
 console.log(jobs.map(({ id, status }) => (id === job.id ? status : id)))
@@ -61,7 +62,7 @@ await Promise.all([client.close(), direct.close()])
 await worker.close()
 await hub.close()
 
-/** A token for an hour, as the login of an application makes it (JWT, HS256). */
+/** A token for one hour, as the login of an application creates it (JWT, HS256). */
 function tokenOf(sub) {
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)

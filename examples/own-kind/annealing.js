@@ -1,15 +1,19 @@
-/** A worse tour is taken with probability exp(-loss / temperature); the temperature falls from this share of the mean step to that one. */
+/**
+ * A longer tour is accepted with probability exp(-loss / temperature). The temperature falls between these shares of
+ * the mean step.
+ */
 const [HOT, COLD] = [1, 0.001]
 
 /**
- * Simulated annealing of a closed tour (Kirkpatrick, Gelatt, Vecchi 1983). A move turns a stretch of the tour round, which replaces two of its steps (2-opt).
+ * Simulated annealing of a closed tour (Kirkpatrick, Gelatt, Vecchi 1983). A move reverses a section of the tour, which
+ * replaces two of its steps (2-opt).
  */
 export class Annealing {
-  /** The cities as they are visited, by their number. */
+  /** Indices of the cities, in the order of the tour. */
   order
-  /** Of the tour, in the unit of the coordinates. */
+  /** Length of the tour, in the unit of the coordinates. */
   length
-  /** That were taken. */
+  /** Accepted moves. */
   moves = 0
   #cities
   #random
@@ -26,7 +30,7 @@ export class Annealing {
     this.#scale = this.length / cities.length
   }
 
-  /** How much of the cooling is done, 0 to 1. */
+  /** Share of the cooling that is done, 0 to 1. */
   get share() {
     return this.#done / this.#sweeps
   }
@@ -35,7 +39,7 @@ export class Annealing {
     return this.#done >= this.#sweeps
   }
 
-  /** Tries one move for each city, at one temperature. */
+  /** Tries one move per city, at one temperature. */
   sweep() {
     const temperature = this.#scale * HOT * (COLD / HOT) ** this.share
     const n = this.order.length
@@ -48,7 +52,7 @@ export class Annealing {
     this.#done += 1
   }
 
-  /** Takes every move that shortens the tour, until there is none. */
+  /** Makes every move that shortens the tour, until there is none. */
   polish() {
     const n = this.order.length
     let isBetter = true
@@ -63,11 +67,11 @@ export class Annealing {
         }
       }
     }
-    // Without what rounding has added up.
+    // Computed anew, without accumulated rounding errors.
     this.length = this.#measure()
   }
 
-  /** What the tour gets shorter by if the cities from one place to another are visited the other way round. */
+  /** By how much the tour gets shorter if the section between two positions is reversed. */
   #gain(from, to) {
     const n = this.order.length
     if (from === to || to - from >= n - 1) return 0

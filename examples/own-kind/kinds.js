@@ -2,7 +2,10 @@ import { defineKind } from 'runcast'
 
 const length = { type: 'number', minimum: -1e6, maximum: 1e6 }
 
-/** A short closed way through all cities, by simulated annealing. Hubs and workers import this module (`KINDS_MODULES`), programs for the handle. */
+/**
+ * A short closed tour through all cities, by simulated annealing. Hubs and workers import this module
+ * (`KINDS_MODULES`), programs import the kind.
+ */
 export const tour = defineKind({
   name: 'tour',
   dialect: 'run',

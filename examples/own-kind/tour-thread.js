@@ -3,10 +3,10 @@ import { serveJobs } from 'runcast/worker'
 import { Annealing } from './annealing.js'
 import { randomNumbers } from './random-numbers.js'
 
-/** How long it computes before it lets a cancel come in. */
+/** Time of computation before the event loop runs, so that a cancel can arrive. */
 const SLICE_MS = 20
 
-/** Computes one tour. The same input gives the same tour, however often it is tried. */
+/** Computes one tour. The same input always gives the same tour. */
 async function solveTour({ cities, count, seed, sweeps }, job) {
   const random = randomNumbers(seed)
   const places = cities ?? Array.from({ length: count }, () => ({ x: random(), y: random() }))
@@ -29,7 +29,7 @@ async function solveTour({ cities, count, seed, sweeps }, job) {
   return { metrics_summary: { length, initial_length: initial, cities: places.length, moves } }
 }
 
-/** Cools in slices of time; yields how far it is, 0 to 1. Throws the signal's reason where the job is to end. */
+/** Cools in slices of time and yields the progress, 0 to 1. Throws the signal's reason if the job must end. */
 async function* slices(annealing, signal) {
   while (!annealing.isCold) {
     const end = performance.now() + SLICE_MS

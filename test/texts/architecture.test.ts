@@ -60,6 +60,27 @@ t.test('sources have named exports only', async (t) => {
   )
 })
 
+/** Source files with comments, and the folders that hold them. Outputs and packages are left out. */
+const COMMENTED = /^(?!.*(node_modules|dist)\/).*\.(ts|mjs|js|lua)$/
+const FOLDERS = ['src', 'workers', 'packages', 'scripts']
+const MAX_COMMENT_COLUMNS = 120
+
+t.test('a comment, also one after code, has at most 120 columns', async (t) => {
+  const files = FOLDERS.flatMap((folder) =>
+    readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' }).map((name) => posix.join(folder, name)),
+  ).filter((file) => COMMENTED.test(file))
+  for (const file of ['src/storage/redis/lua/publish.lua', 'packages/client/build.mjs', 'scripts/test.mjs', 'workers/main.ts'])
+    t.ok(files.includes(file), file)
+  const long = files.flatMap((file) => {
+    const lines = readFileSync(new URL(file, ROOT), 'utf8').split('\n')
+    return lines.flatMap((line, i) => {
+      const isComment = /^\s*(\/\/|\/?\*|--)|\s\/\/ /.test(line)
+      return isComment && line.length > MAX_COMMENT_COLUMNS ? [`${file}:${i + 1}`] : []
+    })
+  })
+  t.same(long, [])
+})
+
 /** The corridor from worker to browser. Hop 1 is any processor, hop 4 is publish.lua. */
 const HOPS = {
   2: 'src/worker/job-context.ts',
