@@ -1,4 +1,4 @@
-"""A quarter of the horn in quadratic bricks with 20 nodes."""
+"""A mesh of a quarter of the horn, of quadratic bricks with 20 nodes."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Callable
 
 from horn import Fault, Horn
 
-# Bounds of the mesh: the largest one takes some ten seconds.
+# Limits of the mesh. The largest mesh takes about ten seconds.
 MOST_COLUMNS, MOST_ROWS, MOST_LAYERS = 6, 60, 4
-# Bricks of at most a third of the length show every wave across the horn that there is at the frequency of its half wave.
+# Bricks of at most a third of the length resolve every wave across the horn at the frequency of its half wave.
 LEAST_BRICKS_PER_LENGTH = 3
-# Beyond it the shape of a mode says nothing any more: sections do not move as a whole.
+# Beyond this ratio the shape of a mode is not conclusive: sections do not move as a whole.
 MOST_WIDTH_PER_LENGTH = 2
 
 CORNERS = ((0, 0, 0), (2, 0, 0), (2, 2, 0), (0, 2, 0), (0, 0, 2), (2, 0, 2), (2, 2, 2), (0, 2, 2))
 EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
-# Places of a brick's nodes in half steps of the grid, in the order that CalculiX counts them: corners, then the middles of the edges.
+# Positions of a brick's nodes in half steps of the grid, in CalculiX order: corners, then midpoints of the edges.
 PLACES = CORNERS + tuple(tuple((CORNERS[a][axis] + CORNERS[b][axis]) // 2 for axis in range(3)) for a, b in EDGES)
 
 
 @dataclass(frozen=True)
 class Mesh:
     """
-    Bricks of the quarter x >= 0, z >= 0: the half-wave mode is symmetric to both middle planes, so that a quarter has it exactly, and none of
-    the many modes of bending and torsion. Nodes and bricks are counted from 0 here, from 1 in the deck.
+    The quarter x >= 0, z >= 0. The half-wave mode is symmetric to both middle planes, so the quarter has it exactly,
+    and none of the many bending and torsion modes. Nodes and bricks are numbered from 0 here, from 1 in the deck.
     """
 
     rows: int
-    # By node: its place in the grid in half steps, and its coordinates in mm.
+    # By node: its position in the grid in half steps, and its coordinates in mm.
     places: list[tuple[int, int, int]]
     points: list[tuple[float, float, float]]
     bricks: list[tuple[int, ...]]
@@ -39,13 +39,16 @@ class Mesh:
         return [node for node, place in enumerate(self.places) if place[axis] == half_step]
 
     def volume(self, brick: int) -> float:
-        """Volume of a brick in mm3, its faces taken as plane."""
+        """Volume of a brick in mm3, with its faces approximated as plane."""
         corners = [self.points[node] for node in self.bricks[brick][:8]]
         height = sum(corners[at + 4][2] - corners[at][2] for at in range(4)) / 4
         return (corners[1][0] - corners[0][0]) * (corners[3][1] - corners[0][1]) * height
 
     def face_weights(self, is_tip: bool) -> dict[int, float]:
-        """Weights of the nodes in a mean over the tip face, or the driven one: the exact integral of the quadratic motion. Their sum is 1."""
+        """Weights of the nodes in a mean over the tip face or the driven face.
+
+        They integrate the quadratic motion exactly. Their sum is 1.
+        """
         weights: dict[int, float] = {}
         side = 2 if is_tip else 0
         end = 2 * self.rows if is_tip else 0
@@ -62,7 +65,7 @@ class Mesh:
 
 
 def build_mesh(horn: Horn) -> Mesh:
-    """A quadratic brick for two of the linear elements that the input asks for, so that nodes are as near to each other, within bounds."""
+    """One quadratic brick for two linear elements of the input: the same node distance, within the limits."""
     if max(horn.width, horn.driven_thickness, horn.tip_thickness) > MOST_WIDTH_PER_LENGTH * horn.length:
         raise Fault("no half-wave longitudinal mode: the horn is more than twice as wide or thick as it is long")
     least_columns = math.ceil(horn.width / 2 / horn.length * LEAST_BRICKS_PER_LENGTH)
@@ -84,7 +87,7 @@ def build_mesh(horn: Horn) -> Mesh:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where half steps of the grid lie along y, and along z at some y. Of the layers, the outer ones are only where the horn is thick."""
+    """Positions of half steps along y, and along z at some y. Outer layers exist only where the horn is thick."""
 
     inner: int
     outer: int
@@ -99,7 +102,10 @@ def _plain_grid(horn: Horn, rows: int) -> Grid:
 
 
 def _stepped_grid(horn: Horn, rows: int) -> Grid:
-    """Finer towards the corner of the step, where the stress has no bound: equal bricks would give a frequency that is some 0.3 % too high."""
+    """Finer towards the corner of the step, where the stress is singular.
+
+    Equal bricks would overestimate the frequency by about 0.3 %.
+    """
     thinner, thicker = sorted((horn.driven_thickness / 2, horn.tip_thickness / 2))
     inner, outer = (max(2, _layers(part, horn.length / rows)) for part in (thinner, thicker - thinner))
     before = _towards_end(horn.length / 2, rows // 2)
@@ -110,7 +116,7 @@ def _stepped_grid(horn: Horn, rows: int) -> Grid:
 
 
 def _towards_end(length: float, steps: int) -> list[float]:
-    """Half steps from 0 to `length` that get shorter towards it, with the odd ones in the middle: a node of an edge is nowhere else."""
+    """Half steps from 0 to `length`, shorter towards it. Odd ones lie midway: nodes of edges are midpoints."""
     whole = [length * (1 - (1 - step / steps) ** 2) for step in range(steps + 1)]
     return [(whole[at // 2] + whole[(at + 1) // 2]) / 2 for at in range(2 * steps + 1)]
 

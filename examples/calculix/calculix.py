@@ -14,7 +14,7 @@ KILL_AFTER_S = 2
 
 
 class Stopped(Exception):
-    """SIGTERM or SIGINT came: the run is to end."""
+    """SIGTERM or SIGINT arrived: the run must end."""
 
     def __init__(self, signal_number: int):
         super().__init__(f"stopped by {signal.Signals(signal_number).name}")
@@ -23,8 +23,8 @@ class Stopped(Exception):
 
 class Stop:
     """
-    SIGTERM and SIGINT as a question that the run asks itself. A child that runs is told at once, and killed if it does not end: it lies in the
-    process group of this program, so that a signal to the group has reached it already.
+    Turns SIGTERM and SIGINT into a flag that the run checks. A running child is terminated at once, and killed if it
+    does not end. It shares the process group of this program, so a signal to the group reaches it too.
     """
 
     def __init__(self) -> None:
@@ -35,14 +35,14 @@ class Stop:
         signal.signal(signal.SIGALRM, lambda *_: self._child and self._child.kill())
 
     def check(self) -> None:
-        """Raises `Stopped` once one of them has come."""
+        """Raises `Stopped` after one of the signals."""
         if self._asked:
             raise Stopped(self._asked)
 
     def watch(self, child: subprocess.Popen) -> None:
-        """Names the child that is to end with this program."""
+        """Registers the child that must end with this program."""
         self._child = child
-        if self._asked:  # the signal came between the start of the child and now
+        if self._asked:  # the signal arrived between the start of the child and now
             self._end_child(child)
 
     def _ask(self, number: int, _frame: object) -> None:
@@ -58,8 +58,8 @@ class Stop:
 
 def run_calculix(folder: str, job: str, on_line: Callable[[str], None], stop: Stop) -> None:
     """
-    Runs ccx on `<job>.inp` in the folder, with a call per line that it prints, as it prints it. Raises `Fault` when it is not there or has failed.
-    It writes to a terminal of its own: into a pipe it would tell everything at its end.
+    Runs ccx on `<job>.inp` in the folder and calls `on_line` for each line as it is printed. Raises `Fault` if ccx is
+    missing or fails. It gets a pseudo-terminal, since it would buffer all output to a pipe until it ends.
     """
     ccx = shutil.which("ccx")
     if ccx is None:
@@ -77,7 +77,7 @@ def run_calculix(folder: str, job: str, on_line: Callable[[str], None], stop: St
     try:
         stop.watch(child)
         for line in _lines(terminal):
-            # A message of CalculiX goes on in lines that are indented further than its first one.
+            # A message of CalculiX continues in lines with a larger indent.
             in_error = "*ERROR" in line or (in_error and line.startswith("      "))
             if in_error:
                 errors.append(line.strip())
@@ -92,7 +92,7 @@ def run_calculix(folder: str, job: str, on_line: Callable[[str], None], stop: St
     stop.check()
     if status != 0 or errors:
         ended = f"exit code {status}" if status >= 0 else signal.Signals(-status).name
-        raise Fault(f"CalculiX failed ({ended}): {' '.join(errors) or 'it did not say why'}")
+        raise Fault(f"CalculiX failed ({ended}): {' '.join(errors) or 'no message'}")
 
 
 def _start(command: list[str], folder: str, terminal: int) -> subprocess.Popen:
@@ -100,12 +100,12 @@ def _start(command: list[str], folder: str, terminal: int) -> subprocess.Popen:
 
 
 def _lines(terminal: int):
-    """Lines without their ends, until the child has closed its side."""
+    """Lines without line ends, until the child has closed its side."""
     rest = b""
     while True:
         try:
             read = os.read(terminal, 65536)
-        except OSError:  # EIO on Linux: nobody has the other side open any more
+        except OSError:  # EIO on Linux: the other side is closed
             read = b""
         *lines, rest = (rest + read).split(b"\n")
         yield from (line.decode(errors="replace").rstrip() for line in lines)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from brick_mesh import Mesh
 from horn import Horn
 
-# Rest along y is the first of them; the half wave is the second one unless the horn is about as wide or thick as it is long.
+# The first mode is the rigid motion along y. The half wave is the second one, unless the horn is about as wide or thick
+# as it is long.
 MODES = 8
 
 
 def deck_text(horn: Horn, mesh: Mesh) -> str:
-    """The deck in N, mm, t, s. The planes x = 0 and z = 0 are those of symmetry; the faces at both ends are free."""
+    """The deck in N, mm, t, s. x = 0 and z = 0 are planes of symmetry; the faces at both ends are free."""
     lines = ["*NODE, NSET=NALL"]
     lines += [f"{node}, " + ", ".join(f"{value:.9g}" for value in point) for node, point in enumerate(mesh.points, 1)]
     lines.append("*ELEMENT, TYPE=C3D20R, ELSET=EALL")

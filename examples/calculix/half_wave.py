@@ -1,4 +1,4 @@
-"""Which mode is the half-wave longitudinal one, and what it says about the horn."""
+"""Finds the longitudinal half-wave mode, and derives the results for the horn."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from brick_mesh import Mesh
 from horn import Fault, Horn
 from results import Mode
 
-# A mode with less than this part of its kinetic energy in the motion of whole sections along the axis is no longitudinal one.
+# A longitudinal mode has at least this part of its kinetic energy in the motion of whole sections along the axis.
 LEAST_AXIAL_SHARE = 0.5
 
 
 def find_half_wave(mesh: Mesh, modes: list[Mode], log: Callable[[str], None]) -> Mode:
     """
-    The mode whose sections move along the axis with one of them at rest. It is known by its shape alone, its frequency does not count.
-    Logs the character of all. Raises `Fault` where none is such a mode.
+    The mode whose sections move along the axis, with one of them at rest. It is identified by its shape only, not by
+    its frequency. Logs the character of all modes. Raises `Fault` if there is no such mode.
     """
     best, most = None, LEAST_AXIAL_SHARE
     for mode in modes:
@@ -31,8 +31,8 @@ def find_half_wave(mesh: Mesh, modes: list[Mode], log: Callable[[str], None]) ->
 
 def character(mesh: Mesh, mode: Mode) -> tuple[float, int]:
     """
-    Part of the kinetic energy in which each section moves as a whole along the axis (1 for an ideal thin bar, 0 for bending), and the number
-    of sections at rest (1 for the half wave). The mass of a brick is taken to lie in its corners.
+    Part of the kinetic energy in which each section moves as a whole along the axis (1 for an ideal thin bar, 0 for
+    bending), and the number of sections at rest (1 for the half wave). The mass of a brick is lumped in its corners.
     """
     mass: dict[int, float] = {}
     for number, brick in enumerate(mesh.bricks):
@@ -56,7 +56,7 @@ def character(mesh: Mesh, mode: Mode) -> tuple[float, int]:
 
 
 def tip_figures(mesh: Mesh, mode: Mode) -> tuple[float, float, float]:
-    """Mean |u_y| of the tip face; its uniformity, min |u_y| / mean |u_y|; the gain, mean |u_y| of the tip face / that of the driven face."""
+    """Mean |u_y| of the tip face, its uniformity (min / mean), and the gain (mean |u_y| of tip / driven face)."""
     tip, least = _face_motion(mesh, mode, True)
     driven, _ = _face_motion(mesh, mode, False)
     return tip, least / tip, tip / driven
@@ -69,7 +69,7 @@ def _face_motion(mesh: Mesh, mode: Mode, is_tip: bool) -> tuple[float, float]:
 
 
 def max_von_mises(horn: Horn, mode: Mode, mean_tip: float) -> float:
-    """Greatest von Mises stress in MPa over all integration points, for the mode scaled so that the tip face moves by the horn's amplitude."""
+    """Maximum von Mises stress in MPa over all integration points, with the tip face moving by the horn's amplitude."""
     return horn.amplitude / mean_tip * max(map(_von_mises, mode.stress))
 
 

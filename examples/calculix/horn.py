@@ -1,4 +1,4 @@
-"""The horn as it comes in: its fields, what they may be, its materials and its profile. Lengths in mm."""
+"""Reads and validates the horn of an input: fields, ranges, materials, profile. Lengths in mm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class Fault(Exception):
-    """An end of the run whose one line is all that the user needs."""
+    """An error whose one line is all the user needs."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ PROFILES = ("uniform", "stepped", "exponential")
 
 LENGTH = (float, 0.1, 1000.0)
 REQUIRED = object()
-# Type, least and greatest value, default. The fields of "sweep" are checked and not used: this solver computes no forced response.
+# Type, minimum, maximum, default. The fields of "sweep" are validated but not used: this solver computes no forced
+# response.
 FIELDS = {
     "width_mm": (*LENGTH, REQUIRED),
     "height_mm": (*LENGTH, REQUIRED),
@@ -45,7 +46,7 @@ SWEEP_FIELDS = {"points": (int, 3, 401, 21), "span_pct": (float, 0.1, 20.0, 5.0)
 
 @dataclass(frozen=True)
 class Horn:
-    """A horn, free at both ends. It stands along y from the driven face (y = 0) to the tip face (y = length); its thickness is along z."""
+    """A horn, free at both ends. Its length is along y, from driven (y = 0) to tip face; its thickness is along z."""
 
     material: Material
     profile: str
@@ -59,14 +60,14 @@ class Horn:
     elements_y: int
 
     def thickness(self, y: float) -> float:
-        """Thickness at y; at the step of a stepped horn that of the tip."""
+        """Thickness at y. At the step of a stepped horn: the thickness of the tip."""
         if self.profile == "exponential":
             return self.driven_thickness * math.pow(self.tip_thickness / self.driven_thickness, y / self.length)
         return self.driven_thickness if y < self.length / 2 else self.tip_thickness
 
 
 def read_horn(text: str) -> Horn:
-    """The horn that a run's input describes. Raises `Fault` with the path of the first field that will not do."""
+    """The horn described by a run's input. Raises `Fault` with the path of the first invalid field."""
     try:
         given = json.loads(text)
     except ValueError as error:
@@ -124,7 +125,7 @@ def _numbers(document: dict, path: str, fields: dict) -> dict:
             found[name] = None
             continue
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # Not `least > value`: NaN, which Python reads from JSON, is to fail here too.
+        # Not `least > value`: NaN, which Python accepts in JSON, must fail too.
         if not is_number or not least <= value <= most or (kind is int and value != int(value)):
             raise _wrong(f"{path}/{name}", f"{'an integer' if kind is int else 'a number'} from {least:g} to {most:g}")
         found[name] = kind(value)

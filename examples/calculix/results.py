@@ -1,4 +1,4 @@
-"""Reads what CalculiX writes into its .dat file."""
+"""Reads the .dat file of CalculiX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTEGRATION_POINTS = 8  # of a brick C3D20R
 
 @dataclass
 class Mode:
-    """A mode, scaled to unit modal mass by CalculiX: displacements by node in mm, stresses of all integration points in MPa."""
+    """A mode, scaled to unit modal mass: displacements by node in mm, stresses of all integration points in MPa."""
 
     frequency_hz: float
     displacement: dict[int, tuple[float, float, float]] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Mode:
 
 
 def read_modes(lines: Iterator[str], nodes: int, bricks: int) -> list[Mode]:
-    """All modes of a file for a mesh of that size; nodes are counted from 0 here. Raises `Fault` where something is missing."""
+    """All modes of a file for a mesh of this size. Nodes are numbered from 0. Raises `Fault` if data is missing."""
     try:
         frequencies = _read_frequencies(lines)
         modes = _read_fields(lines, frequencies)
@@ -54,7 +54,7 @@ def _read_fields(lines: Iterator[str], frequencies: dict[int, float]) -> list[Mo
 
 
 def _read_frequencies(lines: Iterator[str]) -> dict[int, float]:
-    """The table of eigenvalues: number of the mode, eigenvalue, then the frequency in rad/s, in Hz, and its imaginary part."""
+    """The table of eigenvalues: mode number, eigenvalue, frequency in rad/s and in Hz, and its imaginary part."""
     frequencies = {}
     for line in lines:
         if "P A R T I C I P A T I O N" in line:
@@ -66,7 +66,7 @@ def _read_frequencies(lines: Iterator[str]) -> dict[int, float]:
 
 
 def _number(text: str) -> float:
-    """Fortran leaves out the E where the exponent has three digits."""
+    """Fortran omits the E if the exponent has three digits."""
     try:
         return float(text)
     except ValueError:

@@ -2,8 +2,9 @@
 """
 A solver for runcast: the half-wave resonance of an ultrasonic horn in three dimensions, computed by CalculiX.
 
-  solver.py         the run's input as JSON on stdin; events as lines of JSON on stdout, log on stderr; exit code 0 after "completed"
-  solver.py --deck  prints the deck that CalculiX would get for the input on stdin, and runs nothing
+  solver.py         reads the run's input as JSON from stdin, writes events as JSON lines to stdout and the log to stderr;
+                    exits with 0 after "completed"
+  solver.py --deck  prints the CalculiX deck for the input on stdin, and runs nothing
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from half_wave import find_half_wave, max_von_mises, tip_figures
 from horn import Fault, Horn, read_horn
 from results import read_modes
 
-# What CalculiX prints as it goes, and how far it is then: shares of the time that a large mesh takes.
+# Output lines of CalculiX with the progress that they stand for, in percent of the time for a large mesh.
 MARKS = (
     ("Determining the structure of the matrix", 12, "Structure of the matrices"),
     ("Factoring the system of equations", 20, "Factorisation"),
@@ -31,7 +32,7 @@ MARKS = (
 
 
 class Reporter:
-    """Writes the events of a run. Each progress is also where a run that is to stop ends."""
+    """Writes the events of a run. `progress` and `completed` raise `Stopped` if the run must stop."""
 
     def __init__(self, stop: Stop):
         self._stop = stop
@@ -55,7 +56,7 @@ def _emit(event: dict) -> None:
 
 
 def log(line: str) -> None:
-    """A line of the run's log. All of the log goes to stderr, so that its last lines are in their order."""
+    """Writes a line of the run's log. All log lines go to stderr, so that their order is kept."""
     if line.strip():
         print(line, file=sys.stderr, flush=True)
 
@@ -82,7 +83,7 @@ def solve(horn: Horn, report: Reporter, stop: Stop) -> None:
     report.metric("amplitude_uniformity", uniformity, "1")
     report.metric("horn_gain", gain, "1")
     if horn.profile == "stepped":
-        log("no stress: at the sharp corner of a step it has no bound, a finer mesh only shows more of it")
+        log("no stress: it is unbounded at the sharp corner of a step, and grows with a finer mesh")
     else:
         stress = max_von_mises(horn, mode, mean_tip)
         report.metric("max_von_mises_stress_mpa", stress, "MPa")
@@ -91,7 +92,7 @@ def solve(horn: Horn, report: Reporter, stop: Stop) -> None:
 
 
 def follow(line: str, report: Reporter) -> None:
-    """Passes on a line of CalculiX, and what it says about how far it is."""
+    """Logs a line of CalculiX, and reports the progress that it stands for."""
     log(line)
     for mark, percent, message in MARKS:
         if mark in f"{line} ":

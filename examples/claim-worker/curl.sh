@@ -1,20 +1,20 @@
 #!/bin/sh
-# Claims one run with curl, tells of it, and completes it: HUB=http://127.0.0.1:8501 TOKEN=<role worker> sh curl.sh
-# What it computes is the frequency of a thin uniform bar, c / 2L, and nothing more.
+# Claims one run with curl, reports on it, and completes it: HUB=http://127.0.0.1:8501 TOKEN=<role worker> sh curl.sh
+# It computes only the frequency of a thin uniform bar, c / 2L.
 set -eu
-: "${HUB:?the address of a hub}" "${TOKEN:?a token with the role worker}"
+: "${HUB:?the URL of a hub}" "${TOKEN:?a token with the role worker}"
 
-# path, body, and what else curl is told
+# path, body, further options of curl
 post() {
   path=$1 body=$2
   shift 2
   curl -sS --fail-with-body --max-time 60 "$@" "$HUB$path" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d "$body"
 }
 
-# Not sent again: each claim is another one, and a job whose answer was lost comes back when its lease is over.
+# Not retried: each request is a new claim, and if its response is lost, the job returns when the lease expires.
 job=$(post /api/v2/jobs/claim '{"kind":"run","wait_s":30}')
 if [ -z "$job" ]; then
-  echo 'no run came within 30 s' >&2
+  echo 'no run within 30 s' >&2
   exit 1
 fi
 
@@ -22,7 +22,7 @@ field() { printf '%s' "$job" | sed -E "s/.*\"$1\":\"?([^\",}]*).*/\\1/"; }
 id=$(field id)
 claim="\"round\":$(field round),\"token\":$(field token)"
 
-# A post with the same n again is the same write, so curl may send each of them again.
+# A report with the same n is the same write, so curl may retry it.
 post "/api/v2/jobs/$id/events" "{$claim,\"n\":1,\"events\":[{\"type\":\"progress\",\"percent\":50,\"phase\":\"solving\",\"message\":\"c / 2L\"}]}" --retry 5
 echo
 

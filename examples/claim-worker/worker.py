@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A worker for runcast in Python, over HTTP alone: HUB=http://127.0.0.1:8501 TOKEN=<role worker> python3 worker.py
+"""A worker for runcast in Python, over HTTP only: HUB=http://127.0.0.1:8501 TOKEN=<role worker> python3 worker.py
 
-It computes the natural frequency of the horn by 1-D Rayleigh-Love theory, and nothing else of what the built-in solver computes. SIGTERM or Ctrl-C: the run
-under way is handed back. Python 3.9 or later, standard library.
+It computes the natural frequency of the horn by 1-D Rayleigh-Love theory, and no other result of the built-in solver.
+SIGTERM or Ctrl-C returns the current run to the queue. Needs Python 3.9 or later and only the standard library.
 """
 
 import http.client
@@ -24,16 +24,19 @@ stopping = threading.Event()
 
 
 class Stopped(Exception):
-    """The job is cancelled or out of time, or this worker is to end."""
+    """The job was cancelled or has timed out, or this worker must end."""
 
 
 class Lost(Exception):
-    """The job has another worker by now, or is over: nothing more can be said of it."""
+    """The job is over or has another worker: no further report is accepted."""
 
 
 def post(path, body, until=math.inf):
-    """Answers status and body. Where no hub answers, or not now, the same body is sent again: of a job it is the same write, while each /claim is another one
-    (a job that was claimed by one whose answer was lost comes back when its lease is over). Raises Lost where that would be after `until` (time.monotonic())."""
+    """Returns status and body. Retries with the same body while no hub responds or the hub is overloaded.
+
+    A repeated report is the same write. A repeated /claim is a new claim: if a response is lost, its job returns to the
+    queue when the lease expires. Raises Lost instead of a retry after `until` (time.monotonic()).
+    """
     request = urllib.request.Request(HUB + path, json.dumps(body).encode(), {"Authorization": "Bearer " + TOKEN, "Content-Type": "application/json"})
     while True:
         try:
@@ -54,7 +57,7 @@ def post(path, body, until=math.inf):
 
 
 class Job:
-    """A run that was claimed. One post at a time, each with the next number; a thread renews the lease where nothing else is said."""
+    """A claimed run. Sends one report at a time, with increasing numbers. A thread renews the lease between reports."""
 
     def __init__(self, claimed):
         self.input = claimed["input"]
@@ -70,7 +73,7 @@ class Job:
         self.renewer = threading.Thread(target=self.renew, daemon=True)
         self.renewer.start()
 
-    def tell(self, *events):
+    def send(self, *events):
         with self.writing:
             self.n += 1
             try:
@@ -89,10 +92,10 @@ class Job:
             self.cancelled.set()
 
     def renew(self):
-        # More often than the lease asks for, so that a cancel is heard soon.
+        # More often than the lease requires, so that a cancel arrives soon.
         while not self.ended.wait(min(self.lease_s / 3, 1)):
             try:
-                self.tell()
+                self.send()
             except Lost:
                 return
 
@@ -105,10 +108,10 @@ class Job:
     def end(self, **event):
         self.ended.set()
         self.renewer.join()
-        self.tell(event)
+        self.send(event)
 
 
-# Young's modulus (Pa), Poisson's ratio, density (kg/m^3): those of the built-in solver.
+# Young's modulus (Pa), Poisson's ratio, density (kg/m^3), as in the built-in solver.
 MATERIALS = {"ti-6al-4v": (113.8e9, 0.342, 4430), "al-7075-t6": (71.7e9, 0.33, 2810), "steel-d2": (210e9, 0.3, 7700)}
 
 
@@ -122,8 +125,12 @@ def thickness_at(horn, x):
 
 
 def half_wave(horn, slices, check):
-    """Frequency (Hz) of the half wave of the bar, free at both ends: (E' t u')' + rho t w^2 u = 0 with E' = E - rho nu^2 w^2 W^2 / 12, the stiffness that
-    the inertia of lateral contraction leaves (Love). Bisection: below it the axial force, followed from the driven face, keeps its sign up to the tip."""
+    """Frequency (Hz) of the half wave of a bar that is free at both ends.
+
+    (E' t u')' + rho t w^2 u = 0 with E' = E - rho nu^2 w^2 W^2 / 12, the stiffness reduced by the inertia of lateral
+    contraction (Love). Found by bisection: below the frequency, the axial force, integrated from the driven face, keeps
+    its sign up to the tip.
+    """
     young, poisson, density = MATERIALS[horn["material"]]
     step = horn["height_mm"] / 1000 / slices
     thickness = [thickness_at(horn, (i + 0.5) / slices) for i in range(slices)]
@@ -155,7 +162,7 @@ def compute(job):
     slices = 100
     while True:
         hz = half_wave(job.input, slices, job.check)
-        job.tell(
+        job.send(
             {"type": "metric_update", "metric_name": "natural_frequency_hz", "value": hz, "unit": "Hz"},
             {"type": "progress", "percent": min(99, 100 * slices / FINEST), "phase": "solving", "message": "%d slices" % slices},
             {"type": "log", "line": "%d slices: %.6f Hz" % (slices, hz)},

@@ -13,17 +13,17 @@ async function solveTour({ cities, count, seed, sweeps }, job) {
   const annealing = new Annealing(places, random, sweeps)
   const initial = annealing.length
   let best = initial
-  const tell = (phase, percent) => {
+  const report = (phase, percent) => {
     const length = annealing.length
     job.progress({ percent, phase, message: `${places.length} cities, length ${length.toPrecision(6)}` })
     if (length < best) job.metric('length', length, '')
     best = Math.min(best, length)
   }
-  tell('annealing', 0)
-  for await (const share of slices(annealing, job.signal)) tell('annealing', 95 * share)
-  tell('polishing', 95)
+  report('annealing', 0)
+  for await (const share of slices(annealing, job.signal)) report('annealing', 95 * share)
+  report('polishing', 95)
   annealing.polish()
-  tell('polishing', 99)
+  report('polishing', 99)
   const { length, moves } = annealing
   job.log(`order: ${annealing.order.join(' ')}`)
   return { metrics_summary: { length, initial_length: initial, cities: places.length, moves } }

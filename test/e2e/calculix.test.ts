@@ -114,8 +114,8 @@ const failures: [what: string, ccx: string, line: string][] = [
     `${noDensity} 0`,
     'CalculiX failed (exit code 0): *ERROR in calinput: no density was assigned to any material',
   ],
-  ['fails silently', 'exit 3', 'CalculiX failed (exit code 3): it did not say why'],
-  ['crashes', 'kill -SEGV $$', 'CalculiX failed (SIGSEGV): it did not say why'],
+  ['fails silently', 'exit 3', 'CalculiX failed (exit code 3): no message'],
+  ['crashes', 'kill -SEGV $$', 'CalculiX failed (SIGSEGV): no message'],
   ['writes nothing', 'exit 0', 'CalculiX wrote no results'],
   ['writes an empty file', ': > horn.dat', 'CalculiX wrote no complete results'],
   ...[80_000, 92_950, 93_000].map((bytes): [string, string, string] => [
