@@ -143,8 +143,8 @@ function launch(script) {
 }
 
 /**
- * One file, in its own process or as the next of a shared one: how many assertions passed, each that failed as text, and
- * each that was skipped with the reason. A process that ends badly is a failure, too.
+ * Runs one file, in its own process or as the next of a shared one. Returns the number of passed assertions, the failed
+ * ones as text, and the skipped ones with their reasons. A process that exits with an error is a failure too.
  */
 function runFile(file, child, isShared = false) {
   const start = performance.now()
