@@ -33,7 +33,7 @@ async function waitForFolder(): Promise<void> {
   const deadline = performance.now() + FOLDER_WAIT_MS
   for (let isLogged = false; !(await holdFolder()); isLogged = true) {
     if (!isLogged) process.stdout.write(`Waiting for another Redis on the data folder ${process.cwd()} to end\n`)
-    if (performance.now() > deadline) throw new Error(`Another Redis runs on the data folder ${process.cwd()}`)
+    if (performance.now() > deadline) throw new Error(`Another Redis uses the data folder ${process.cwd()}: stop it, or set DATA_DIR`)
     await sleep(50)
   }
 }

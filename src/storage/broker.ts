@@ -46,7 +46,7 @@ export function textOfTooBig(name: string, bytes: number, maxEventBytes: number)
 /** Result for events with new keys when the job already has the maximum number of keys. */
 export function tooManyKeys(events: readonly JobEvent[], status: Status | null, { maxKeys }: BrokerLimits): Rejected {
   const names = events.flatMap(({ message }) => ('metric_name' in message ? [`metric ${JSON.stringify(message.metric_name)}`] : []))
-  const text = `${names.at(-1) ?? 'event'}: one more metric or other key than MAX_KEYS (${maxKeys}) allows`
+  const text = `${names.at(-1) ?? 'event'}: one more metric or other key exceeds MAX_KEYS (${maxKeys})`
   return { ok: false, reason: 'too_many_keys', status, text }
 }
 

@@ -206,7 +206,7 @@ function readState(
   const status = record.get('status') ?? ''
   if (name === '' || !isStatus(status)) throw new TypeError(`stored data of job ${id} is not a job`)
   const kind = kinds.find(name)
-  if (!kind) throw new RuncastError('not_found', `Job ${id} has the kind ${name}, which this process does not know.`)
+  if (!kind) throw new RuncastError('not_found', `Job ${id} has the kind ${name}, which is not registered in this process (KINDS_MODULES).`)
   const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {

@@ -181,7 +181,7 @@ export class StoreHealth implements StoreWatch {
     else
       log.warn(
         { ahead_ms: Math.round(aheadMs) },
-        'THE CLOCK OF THIS MACHINE IS NOT THAT OF REDIS: this process does not sweep until they agree',
+        `The clocks of this machine and of Redis differ by more than ${MAX_SKEW_MS / 1000} s. This process does not sweep until they agree: check the time services of both.`,
       )
   }
 
