@@ -41,12 +41,12 @@ function giveAway() {
 }
 
 try {
-  const told = makeSecret()
+  const message = makeSecret()
   if (shared) {
     openShared()
     giveAway()
   }
-  process.stdout.write(`${told}\n`)
+  process.stdout.write(`${message}\n`)
 } catch (error) {
   process.stderr.write(`No secret can be kept in ${folder}: ${error.message}. It has to be a folder that root may change.\n`)
   process.exitCode = 1

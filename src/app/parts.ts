@@ -110,8 +110,8 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
   const begun = health.begin(probeOf(broker.commands, keys.scratch(randomUUID())))
   const store = new RedisJobStore(options)
   const backlog = new BullQueue({ ...connection, prefix: keys.queues(), controlChannel: keys.control() })
-  const gate = new RedisFairScheduler(broker.commands, keys, schedulerLimits(config))
-  const queue = new FairQueue({ scheduler: gate, backlog, broker, store, onFault })
+  const scheduler = new RedisFairScheduler(broker.commands, keys, schedulerLimits(config))
+  const queue = new FairQueue({ scheduler, backlog, broker, store, onFault })
   const { activeTtlMs, finalTtlMs } = options.limits
   const feeds = new RedisFeeds({
     commands: broker.commands,
@@ -137,7 +137,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     broker,
     store,
     feeds,
-    scheduler: gate,
+    scheduler,
     queue,
     backlog,
     onFinal,

@@ -37,7 +37,7 @@ export interface ConnectionHandler {
   /** Query parameters of the next connect. */
   query(): Readonly<Record<string, string>>
   /** Whether a message is the first one about the watched state on a connection. */
-  isOpening(message: Received): boolean
+  isFirstState(message: Received): boolean
   receive(message: Received): void
 }
 
@@ -187,15 +187,15 @@ export class Connection {
   }
 
   #receive(socket: HubSocket, message: Received): void {
-    const isOpening = this.#handler.isOpening(message)
+    const isFirstState = this.#handler.isFirstState(message)
     if (socket === this.#successor) {
-      if (!isOpening) return
+      if (!isFirstState) return
       this.#socket?.close()
       this.#socket = socket
       this.#successor = undefined
     }
     if (message.type === 'drain') return this.#drain(message as Received & { readonly reconnect_in_ms?: number })
-    if (isOpening) {
+    if (isFirstState) {
       this.#tries = 0
       this.#rejections = 0
       this.#isOnline = true

@@ -143,7 +143,7 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
       },
       {
         query: () => this.#query(),
-        isOpening: (message) => isSnapshot(message) || isProcessSnapshot(message),
+        isFirstState: (message) => isSnapshot(message) || isProcessSnapshot(message),
         receive: (message) => this.#receive(message),
       },
     )

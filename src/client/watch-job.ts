@@ -27,7 +27,7 @@ export class JobWatch {
     this.#options = options
     this.#connection = new Connection(options, {
       query: () => this.#query(),
-      isOpening: isSnapshot,
+      isFirstState: isSnapshot,
       receive: (message) => this.#receive(message),
     })
   }

@@ -65,7 +65,7 @@ export class ProcessesWatch {
     this.#ledger = new ProcessLedger(options.maxFinished ?? DEFAULT_MAX_FINISHED)
     this.#connection = new Connection(options, {
       query: () => ({}),
-      isOpening: (message) => isProcessList(message) && !message.resync,
+      isFirstState: (message) => isProcessList(message) && !message.resync,
       receive: (message) => this.#receive(message),
     })
   }

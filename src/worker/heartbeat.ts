@@ -18,11 +18,11 @@ export class Heartbeat {
     this.#signs = (this.#signs ?? 0) + 1
   }
 
-  start(beat: (alive: boolean) => void): void {
+  start(send: (alive: boolean) => void): void {
     this.#timer ??= setInterval(() => {
       const alive = this.#signs !== 0
       if (this.#signs !== null) this.#signs = 0
-      beat(alive)
+      send(alive)
     }, HEARTBEAT_MS).unref()
   }
 

@@ -4,7 +4,7 @@ import type { StopCause } from '../processor.js'
 /** The initial data of a thread. */
 export interface ThreadData {
   /** Number of messages of the thread that were received, as one shared Int32. */
-  readonly taken: SharedArrayBuffer
+  readonly received: SharedArrayBuffer
 }
 
 /** To a thread. `reports`: names of the reports of this kind. */

@@ -22,18 +22,18 @@ interface Running {
 /** A thread that computes one job at a time (`serveJobs`), as seen by its creator. */
 export class ProcessorThread {
   readonly #worker: Worker
-  readonly #taken = new Int32Array(new SharedArrayBuffer(4))
+  readonly #received = new Int32Array(new SharedArrayBuffer(4))
   #running: Running | undefined
   #isFit = true
 
   constructor(module: URL, resourceLimits: ResourceLimits) {
-    const workerData: ThreadData = { taken: this.#taken.buffer as SharedArrayBuffer } // as made above
+    const workerData: ThreadData = { received: this.#received.buffer as SharedArrayBuffer } // created above
     // Without the options of this process, such as a debugger's port.
     this.#worker = new Worker(module, { workerData, execArgv: [], resourceLimits })
     this.#worker.on('message', async (message: FromThread) => {
       await this.#receive(message)
-      Atomics.add(this.#taken, 0, 1)
-      Atomics.notify(this.#taken, 0)
+      Atomics.add(this.#received, 0, 1)
+      Atomics.notify(this.#received, 0)
     })
     this.#worker.on('messageerror', (error) => this.#fail(error))
     this.#worker.on('error', (error) => this.#die(new Error(`The thread of the processor died: ${error.message}`, { cause: error })))

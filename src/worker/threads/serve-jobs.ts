@@ -10,7 +10,7 @@ const SIGN_MS = 1000
  * Maximum messages that the pool has not received yet. Beyond it the thread blocks, so that a processor that never
  * awaits is bounded as well.
  */
-const MAX_UNTAKEN = 1000
+const MAX_UNRECEIVED = 1000
 
 /** The job in progress. */
 interface Current {
@@ -23,7 +23,7 @@ export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>):
   if (!parentPort) throw new TypeError('serveJobs: call it only in a module that a worker loads as a thread (implement with thread)')
   const port = parentPort
   // set by the pool
-  const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).taken)
+  const { send } = new Outlet((message) => port.postMessage(message), (workerData as ThreadData).received)
   let current: Current | undefined
   port.on('message', (message: ToThread) => {
     switch (message.type) {
@@ -109,21 +109,21 @@ function silent(promise: Promise<void>): Promise<void> {
 /** Sends messages, and blocks while too many have not been received. */
 class Outlet {
   readonly #post: (message: FromThread) => void
-  readonly #taken: Int32Array
+  readonly #received: Int32Array
   #sent = 0
 
-  constructor(post: (message: FromThread) => void, taken: SharedArrayBuffer) {
+  constructor(post: (message: FromThread) => void, received: SharedArrayBuffer) {
     this.#post = post
-    this.#taken = new Int32Array(taken)
+    this.#received = new Int32Array(received)
   }
 
   readonly send = (message: FromThread): void => {
     this.#post(message)
     this.#sent = (this.#sent + 1) | 0 // both counters overflow alike
     for (;;) {
-      const taken = Atomics.load(this.#taken, 0)
-      if (((this.#sent - taken) | 0) <= MAX_UNTAKEN) return
-      Atomics.wait(this.#taken, 0, taken)
+      const received = Atomics.load(this.#received, 0)
+      if (((this.#sent - received) | 0) <= MAX_UNRECEIVED) return
+      Atomics.wait(this.#received, 0, received)
     }
   }
 }
