@@ -5,12 +5,7 @@
  *   --check  writes nothing, and exits 1 if a part is stale
  *   folder   another copy of the documents
  *
- * A part lies between its markers <!-- name:begin --> and <!-- name:end -->:
- *   README.md             settings, and the inputs of runs, optimizations and benchmarks
- *   docs/protocol.md      codes, and the reasons for which Redis cannot serve
- *   docs/operations.md    metrics, and the alerts of deploy/prometheus/alerts.yml
- *   docs/architecture.md  the picture of the layers, from the imports of the sources
- *
+ * A part lies between its markers <!-- name:begin --> and <!-- name:end -->; DOCUMENTS lists them.
  * Also writes the alerts as an object of the Prometheus operator, since kustomize reads no file outside a component.
  * Reads build/, so run `npm run build` first.
  */
@@ -21,10 +16,22 @@ import { cruise } from 'dependency-cruiser'
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 import { parse } from 'yaml'
 import cruiser, { LAYERS } from '../.dependency-cruiser.mjs'
+import { COMMANDS } from '../build/src/cli/commands.js'
+import { helpOf } from '../build/src/cli/help.js'
 import { SETTINGS } from '../build/src/config/config.js'
 import { BUILT_IN_KINDS } from '../build/src/kinds/index.js'
 import { METRICS } from '../build/src/observability/table.js'
-import { CODES, STORE_REASONS } from '../build/src/protocol/codes.js'
+import {
+  CLIENT_MESSAGES,
+  CODES,
+  OPTIMIZATION_MESSAGES,
+  PROCESS_MESSAGES,
+  ProcessList,
+  ProcessSnapshot,
+  RUN_MESSAGES,
+  RunSnapshot,
+  STORE_REASONS,
+} from '../build/src/wire.js'
 
 /** Larger units, by the last word of a setting's name, the largest first. */
 const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }
@@ -33,16 +40,17 @@ const ALERTS = readFileSync(new URL('../deploy/prometheus/alerts.yml', import.me
 const ALERTS_OBJECT = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
 
 const DOCUMENTS = {
-  'README.md': {
-    settings: settingsTable(),
-    input: inputTable('field of `input`', inputOf('run')),
-    optimization: inputTable('field', inputOf('optimization')),
-    benchmark: inputTable('field', inputOf('benchmark')),
-  },
-  'docs/protocol.md': { codes: codesTable(), reasons: reasonsTable() },
-  'docs/operations.md': { metrics: metricsTable(), alerts: alertsTable() },
+  'docs/reference/settings.md': { settings: settingsTable() },
+  'docs/reference/codes.md': { codes: codesTable(), reasons: reasonsTable() },
+  'docs/reference/metrics.md': { metrics: metricsTable() },
+  'docs/reference/cli.md': { cli: commandsHelp() },
+  'docs/reference/sockets.md': { messages: messageTables() },
+  'docs/kinds/run.md': { input: inputTable('field of `input`', inputOf('run')) },
+  'docs/kinds/optimization.md': { optimization: inputTable('field', inputOf('optimization')) },
+  'docs/kinds/benchmark.md': { benchmark: inputTable('field', inputOf('benchmark')) },
+  'docs/operate/alerts.md': { alerts: alertsTable() },
+  'docs/internals/architecture.md': { layers: await layersPicture() },
   [ALERTS_OBJECT]: {},
-  'docs/architecture.md': { layers: await layersPicture() },
 }
 
 function inputOf(kind) {
@@ -66,6 +74,35 @@ function reasonsTable() {
     ['reason', 'text'],
     Object.entries(STORE_REASONS).map(([name, text]) => [code(name), text]),
   )
+}
+
+/** The help of each command, as the command prints it. */
+function commandsHelp() {
+  return Object.entries(COMMANDS)
+    .map(([name, command]) => `## ${name}\n\n\`\`\`text\n${helpOf(name, command)}\`\`\`\n`)
+    .join('\n')
+}
+
+/** What goes over sockets, by the schemas that validate it: one table for each direction and dialect. */
+function messageTables() {
+  const own = Object.fromEntries(Object.entries(OPTIMIZATION_MESSAGES).filter(([name]) => !(name in RUN_MESSAGES)))
+  const groups = [
+    ['Client to hub', CLIENT_MESSAGES],
+    ['Hub to client: run dialect', { 'status (snapshot)': RunSnapshot, ...RUN_MESSAGES }],
+    ['Hub to client: optimizations, in addition', own],
+    ['Hub to client: process dialect', { process_list: ProcessList, subscribed: ProcessSnapshot, ...PROCESS_MESSAGES }],
+  ]
+  return groups
+    .map(([title, messages]) => {
+      const rows = Object.entries(messages).map(([name, schema]) => [code(name), namesOf(without(schema, 'type')).map(code).join(', ')])
+      return `## ${title}\n\n${table(['message', 'fields'], rows)}\n`
+    })
+    .join('\n')
+}
+
+function without({ properties, required = [] }, name) {
+  const { [name]: _, ...others } = properties
+  return { properties: others, required: required.filter((each) => each !== name) }
 }
 
 function metricsTable() {
@@ -140,10 +177,13 @@ function kindOf({ enum: values, type, minimum, maximum, items, minItems, maxItem
   return `${type}, ${minimum} to ${maximum}`
 }
 
-/** The field names of an object; optional ones with a question mark. */
-function fieldsOf({ properties, required = [] }) {
-  const names = Object.keys(properties).map((name) => (required.includes(name) ? name : `${name}?`))
-  return code(`{${names.join(', ')}}`)
+/** The names of an object's fields; optional ones with a question mark. */
+function fieldsOf(schema) {
+  return code(`{${namesOf(schema).join(', ')}}`)
+}
+
+function namesOf({ properties, required = [] }) {
+  return Object.keys(properties).map((name) => (required.includes(name) ? name : `${name}?`))
 }
 
 /** The default value; numbers of ms or bytes also in a larger unit. */

@@ -1,6 +1,6 @@
 /*
  * An Express server with a login of its own by cookie, and a hub on the same port: node examples/express/server.js
- * PORT, REDIS_URL and REDIS_PREFIX as for a hub. A worker runs beside it: npx runcast worker
+ * PORT, REDIS_URL and REDIS_PREFIX as for a hub. A worker runs beside it: npx --no-install runcast worker
  */
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'

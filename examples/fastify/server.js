@@ -1,6 +1,6 @@
 /*
  * A Fastify server with a login of its own by cookie, and a hub on the same port: node examples/fastify/server.js
- * PORT, REDIS_URL and REDIS_PREFIX as for a hub. A worker runs beside it: npx runcast worker
+ * PORT, REDIS_URL and REDIS_PREFIX as for a hub. A worker runs beside it: npx --no-install runcast worker
  */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

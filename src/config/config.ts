@@ -5,7 +5,7 @@ import { readSecretFiles } from './secret-files.js'
 
 const HOUR_MS = 3600_000
 
-/** THE table of settings, including those of the built-in kinds. The table in the README is generated from it. */
+/** THE table of settings, including those of the built-in kinds. docs/reference/settings.md is generated from it. */
 export const SETTINGS = {
   PORT: integer('Port of the hub; `npm start` and the demo use the next one too.', 8501, 1, 65_535),
   METRICS_PORT: integer(

@@ -5,7 +5,7 @@ export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly of: ServedBy
   readonly labels: readonly string[]
-  /** Description for `# HELP` and the table in docs/operations.md. */
+  /** Description for `# HELP` and the table in docs/reference/metrics.md. */
   readonly help: string
   /** Upper bounds of a histogram, in its unit. */
   readonly buckets?: readonly number[]
@@ -18,7 +18,7 @@ const CANCEL_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]
 
 /**
  * THE table of metrics, in addition to the default metrics of prom-client. All its metrics are served, and the table in
- * docs/operations.md is generated from it.
+ * docs/reference/metrics.md is generated from it.
  */
 export const METRICS = {
   runcast_connections: { type: 'gauge', of: 'hub', labels: ['transport'], help: 'Open connections of clients, `websocket` or `sse`.' },

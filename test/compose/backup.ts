@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { docsShell } from '../support/readme.js'
+import { codeOf } from '../support/documents.js'
 import type { EngineStack } from './engine-stack.js'
 import type { Jobs } from './jobs.js'
 import type { Body } from './rest.js'
@@ -16,10 +16,10 @@ export async function backup(t: Test, stack: EngineStack, jobs: Jobs): Promise<v
   t.ok(before.length > 3)
   const [redis = ''] = await stack.units('redis')
   await stack.exec(redis, 'redis-cli', 'bgrewriteaof')
-  await stack.shell(docsShell('runcast-backup.tgz', 0))
+  await stack.shell([codeOf('docs/operate/backup.md', 'runcast-backup.tgz')])
   t.match((await stack.exec(redis, 'redis-cli', 'config', 'get', 'auto-aof-rewrite-percentage')).stdout, /^100$/m, 'it is rewritten again')
   await stack.compose('down', '-v')
-  await stack.shell(docsShell('runcast-backup.tgz', 1))
+  await stack.shell([codeOf('docs/operate/backup.md', 'runcast-backup.tgz', 1)])
   await stack.compose('up', '-d')
   await stack.healthy()
   t.same(await told(), before)

@@ -8,12 +8,12 @@ import { containersOf, type Docker, docker, tryDocker } from './docker.js'
 import { type Environment, mustRun, ROOT, run } from './shell.js'
 import type { Stack } from './stack.js'
 
-/** Of what the README's commands build. */
+/** What the commands of docs/operate/compose.md build. */
 const IMAGE = 'runcast:compose-test'
 const HEALTHY_MS = 120_000
 /** Ends what the first process of a container has started, as a crash does. */
 const CRASH = 'for stat in /proc/[0-9]*/stat; do read -r pid _ _ parent _ <"$stat"; [ "$parent" != 1 ] || kill -9 "$pid"; done'
-/** Everything that the commands of the README read. */
+/** Everything that these commands read. */
 const CLONE = [
   'docker-compose.yml',
   'Dockerfile',
@@ -162,7 +162,7 @@ export class EngineStack implements Stack {
 
   async reload(): Promise<void> {
     const [, command = ''] =
-      /`(docker compose exec -T proxy [^`]+)`/.exec(await readFile(join(this.folder, 'docs/operations.md'), 'utf8')) ?? []
+      /`(docker compose exec -T proxy [^`]+)`/.exec(await readFile(join(this.folder, 'docs/operate/compose.md'), 'utf8')) ?? []
     await this.shell([command])
   }
 

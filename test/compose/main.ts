@@ -52,7 +52,7 @@ function endAll(): Promise<void> {
 async function onEngine(engine: Docker): Promise<EngineStack> {
   const stack = await EngineStack.clone(engine)
   onEnd(() => stack.close())
-  await t.test("the README's commands build it, bring it up, submit a run, watch it and scale", (t) => readme(t, stack))
+  await t.test('the documented commands build it, bring it up, submit a run, watch it and scale', (t) => readme(t, stack))
   await t.test('containers are closed, and nothing but the load balancer is published', (t) => hardening(t, stack))
   return stack
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { readmeShell } from '../support/readme.js'
+import { shellUnder } from '../support/documents.js'
 import type { EngineStack } from './engine-stack.js'
 import { say } from './shell.js'
 
@@ -10,9 +10,9 @@ function untilCompleted(line: string): string {
   return line.startsWith('curl -N') ? `(${line} || true) | sed '/"type":"completed"/q'` : line
 }
 
-/** The commands of the README, one after the other, in a clone that is closed to others. Afterwards there is one unit of each service. */
+/** The commands of docs/operate/compose.md, one after the other, in a clone that is closed to others. Afterwards there is one unit of each service. */
 export async function readme(t: Test, stack: EngineStack): Promise<void> {
-  const lines = readmeShell('With docker compose')
+  const lines = shellUnder('docs/operate/compose.md', 'Start')
   const ofUse = lines.findIndex((line) => line.startsWith('TOKEN='))
   let begun = Date.now()
   const seconds = () => ((Date.now() - begun) / 1000).toFixed(0)

@@ -1,6 +1,6 @@
 import type { Status } from '../../src/protocol/status.js'
 
-/** Rule STATE-1, written out by hand from docs/protocol.md: what the table of the code is held against. From each state, the states that may follow. */
+/** Rule STATE-1, written out by hand from docs/reference/protocol.md: what the table of the code is held against. From each state, the states that may follow. */
 export const EDGES: Readonly<Record<Status, readonly Status[]>> = {
   queued: ['running', 'failed', 'cancelled'],
   running: ['queued', 'retrying', 'paused', 'cancelling', 'completed', 'failed', 'cancelled'],

@@ -25,11 +25,11 @@ export async function render(overlay: string, components: readonly string[] = []
   return renderText(JSON.stringify({ resources: [`../overlays/${overlay}`], components: paths }))
 }
 
-/** Renders the overlay that docs/operations.md shows. */
+/** Renders the overlay that docs/operate/kubernetes.md shows. */
 export async function renderDocument(): Promise<KubeObject[]> {
-  const text = await readFile(`${K8S}../../docs/operations.md`, 'utf8')
+  const text = await readFile(`${K8S}../../docs/operate/kubernetes.md`, 'utf8')
   const [, example] = text.match(/^```yaml\n(resources: .*?)^```/ms) ?? []
-  if (example === undefined) throw new Error('docs/operations.md shows no overlay')
+  if (example === undefined) throw new Error('docs/operate/kubernetes.md shows no overlay')
   return renderText(example)
 }
 

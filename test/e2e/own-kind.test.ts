@@ -1,7 +1,7 @@
 import t from 'tap'
+import { exampleOf } from '../support/documents.js'
 import { MODULES, startOwnStack } from '../support/own-stack.js'
 import { proveProcesses } from '../support/process-proof.js'
-import { readmeExample } from '../support/readme.js'
 import { assertComplete } from '../support/wire.js'
 
 /** Cities on a circle, mixed: the shortest tour is the polygon. */
@@ -115,8 +115,8 @@ t.test('[KIND-3] a kind in the process dialect: submitted at /api/processes, tol
   )
 })
 
-t.test('[KIND-3] the kind of the README', async (t) => {
-  const stack = await startOwnStack(t, { modules: readmeExample(t, 'defineKind'), kinds: 'timer' })
+t.test('[KIND-3] the kind of the guide', async (t) => {
+  const stack = await startOwnStack(t, { modules: exampleOf(t, 'docs/guide/define-a-kind.md', '// timer.mjs'), kinds: 'timer' })
   const tab = await stack.connect('/ws')
   await stack.call('POST', '/api/processes', { process_type: 'timer', process_id: 'egg', input: { seconds: 1 } })
   t.match(await tab.next('process_progress'), { process_id: 'egg', progress: { current: 0, total: 1, detail: '1 s left' } })

@@ -3,18 +3,18 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { type Command, startCommand } from '../support/command.js'
+import { codeOf, linesOf } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, SECRET } from '../support/harness.js'
 import { MARK, marked } from '../support/marked.js'
 import { emptyFolder, ROOT } from '../support/packed.js'
-import { readmeCode, readmeShell } from '../support/readme.js'
 
 // Packages come from the registry.
 t.setTimeout(300_000)
 
 /** Where the lines of the README make the program. */
 const temporary = emptyFolder(t)
-const folder = join(temporary, 'my-program')
+const folder = join(temporary, 'my-project')
 const port = await freePort(2)
 const mark = `package-${port}`
 const access = { RUNCAST_URL: `http://127.0.0.1:${port}` }
@@ -22,9 +22,8 @@ const access = { RUNCAST_URL: `http://127.0.0.1:${port}` }
 /** Most that the package may take on the disk, with all that it installs, in MB. */
 const MAX_INSTALLED_MB = 75
 
-/** Of the README: what the first terminal is told, up to the stack, which stays there, and what the second. */
-const lines = readmeShell('As a library')
-const stays = lines.findIndex((line) => line.startsWith('npx runcast start ')) + 1
+/** The README makes a project; the stack of the package then runs in it. */
+const project = linesOf(codeOf('README.md', 'npm pack'))
 
 /** Lines of a shell in a process group of their own, as in a terminal, whose Ctrl-C it gets in the end at the latest. */
 function terminal(t: Test, lines: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Command & { ctrlC(): void } {
@@ -43,14 +42,14 @@ function runcast(t: Test, args: readonly string[], env: Readonly<Record<string, 
   return startCommand(t, join(folder, 'node_modules/.bin/runcast'), args, { cwd: folder, env: { ...access, ...env }, input })
 }
 
-t.test('the lines of the README make a program and run the stack; programs and commands use it; Ctrl-C ends everything', async (t) => {
+t.test('the README makes a project; programs and commands use its stack; Ctrl-C ends all', async (t) => {
   const npm = {
     npm_config_ignore_scripts: 'true', // `prepack` would compile while other tests run
     npm_config_prefer_offline: 'true', // other packages come from the registry, or from npm's cache
     ...{ npm_config_audit: 'false', npm_config_fund: 'false' },
   }
   const env = { ...npm, TMPDIR: temporary, PORT: `${port}`, REDIS_URL: '', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', [MARK]: mark }
-  const stack = terminal(t, lines.slice(0, stays), ROOT, env)
+  const stack = terminal(t, [...project, 'npx --no-install runcast start'], ROOT, env)
   await stack.printed(/^added \d+ packages/m)
   const [, REDIS_URL = ''] = await stack.printed(/^redis\s+(\S+)$/m)
   const [, RUNCAST_TOKEN = ''] = await stack.printed(/^token\s+(\S+)$/m)
@@ -96,20 +95,33 @@ t.test('the lines of the README make a program and run the stack; programs and c
     t.match(stderr, /^no Redis 7\.0 or later here: install redis-server or valkey-server, or set REDIS_URL\n$/)
   })
 
-  await t.test('the lines of the second terminal submit a run and a benchmark, and tell how it ended', async (t) => {
-    const told = lines.slice(stays).map((line) => line.replace('RUNCAST_TOKEN=…', `RUNCAST_TOKEN=${RUNCAST_TOKEN}`))
-    t.match(await terminal(t, told, folder, { ...npm, ...access }).ended, {
+  await t.test('the commands of the README submit a run and watch it', async (t) => {
+    t.match(await terminal(t, linesOf(codeOf('README.md', 'submit run')), folder, { ...npm, ...access, RUNCAST_TOKEN }).ended, {
       code: 0,
-      stdout:
-        /^[0-9a-f-]{36}\n[\s\S]*natural_frequency_hz[\s\S]*\nCompleted in [\s\S]*\nbench-1\n[\s\S]*\nlocal\/ngram +0 +3\/3 [\s\S]*\n0\n$/,
+      stdout: /^[0-9a-f-]{36}\n[\s\S]*natural_frequency_hz[\s\S]*\nCompleted in /,
     })
   })
 
-  await t.test('the program of the README enqueues, watches and cancels', async (t) => {
-    writeFileSync(join(folder, 'program.mjs'), readmeCode('second.cancel('))
-    const ended = await startCommand(t, process.execPath, ['program.mjs'], { cwd: folder, env: { REDIS_URL } }).ended
-    // All of it at once: of a failure everything is to be seen.
-    t.match(ended, { code: 0, stdout: /^status[\s\S]*\ncompleted 100\n[\s\S]*\ncancelled\n$/, stderr: /^$/ })
+  await t.test('a benchmark runs with its optional peer, and prints a table', async (t) => {
+    const lines = [
+      'npm install openai',
+      `echo '{"models":["local/ngram"]}' | npx --no-install runcast submit benchmark --id bench-1 --input -`,
+      'npx --no-install runcast watch bench-1; echo $?',
+    ]
+    t.match(await terminal(t, lines, folder, { ...npm, ...access, RUNCAST_TOKEN }).ended, {
+      code: 0,
+      stdout: /\nbench-1\n[\s\S]*\nlocal\/ngram +0 +3\/3 [\s\S]*\n0\n$/,
+    })
+  })
+
+  await t.test('the program of the README is a hub, a worker and a client', async (t) => {
+    writeFileSync(join(folder, 'countdown.mjs'), codeOf('README.md', 'createHub({'))
+    const ended = await terminal(t, linesOf(codeOf('README.md', 'node countdown.mjs')), folder, { REDIS_URL }).ended
+    t.match(ended, {
+      code: 0,
+      stdout: /^The hub listens at http:\S+\nsubscribed\n[\s\S]*\nprocess_completed\n\{ counted: 3 \}\n$/,
+      stderr: /^$/,
+    })
   })
 
   await t.test('the example has a hub, a worker with a kind of its own, and clients', async (t) => {

@@ -32,7 +32,7 @@ function importsOf(file: string): string[] {
 t.test('the package is what runs, its types and its documents: no tests, no sources, no maps', async (t) => {
   const kinds = [
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
-    /^docs\/[a-z]+\.md$/,
+    /^docs\/[a-z]+(\/[a-z-]+)*\.md$/,
     /^examples\/[a-z-]+\/[\w-]+\.(md|js|html|py|sh|json)$|^examples\/[a-z-]+\/README\.md$/,
     /^build\/(src|workers)\/.*(?<!\.test)(\.js|\.d\.ts|\.lua|\.txt)$/,
   ]

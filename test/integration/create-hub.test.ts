@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import Type from 'typebox'
 import { createClient, createHub, createWorker, defineKind, type HubOptions, implement, type WorkerOptions } from '../../src/index.js'
+import { runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { ROOT } from '../support/packed.js'
-import { runProgram } from '../support/readme.js'
 import { sharedTestRedis } from '../support/redis.js'
 
 const hold = defineKind({ name: 'hold', dialect: 'process', input: Type.Object({}, { additionalProperties: false }) })

@@ -1,11 +1,11 @@
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { createJobs, type JobMessage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
+import { exampleOf, program, runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
 import type { RunProcessor } from '../support/kinds.js'
 import { PlayedBenchmark } from '../support/played-benchmark.js'
-import { program, readmeExample, runProgram } from '../support/readme.js'
 import { startTestRedis } from '../support/redis.js'
 import { Stage } from '../support/stage.js'
 import { assertComplete, assertShapes, entriesOf } from '../support/wire.js'
@@ -214,9 +214,9 @@ t.test('[SLOW-1] a slow reader gets the newest progress only', async (t) => {
   t.ok(rest.filter(({ type }) => type === 'process_progress').length < 20)
 })
 
-t.test('the program of the README runs, and exits by itself', async (t) => {
+t.test('the documented program runs, and exits by itself', async (t) => {
   const h = await startHarness(t, { redis: await startTestRedis(t) })
-  const ran = runProgram(readmeExample(t, "jobs.submit('run', input)"), { REDIS_URL: h.redis.url })
+  const ran = runProgram(exampleOf(t, 'docs/reference/library.md', "jobs.submit('run', input)"), { REDIS_URL: h.redis.url })
   t.equal(await ran.code, 0, ran.output)
   t.match(ran.output, /metric_update[\s\S]*completed[\s\S]*natural_frequency_hz/)
 })
@@ -240,8 +240,8 @@ t.test('[STATE-7] a processor of a real worker enqueues another job and watches 
   let processor: RunProcessor = async () => ({ metrics_summary: {} })
   const h = await startHarness(t, { redis: await startTestRedis(t), processor: (input, job) => processor(input, job) })
   process.env.REDIS_URL = h.redis.url
-  // What the worker's author writes: the module of the README.
-  const module = (await import(pathToFileURL(readmeExample(t, 'export async function')).href)) as {
+  // What the author of a worker writes: the documented module.
+  const module = (await import(pathToFileURL(exampleOf(t, 'docs/guide/define-a-kind.md', 'export async function')).href)) as {
     thicknesses: RunProcessor
     jobs: Jobs
   }

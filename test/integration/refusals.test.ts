@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { startRedisProxy } from '../contract/redis-proxy.js'
+import { codeOf } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
-import { docsShell } from '../support/readme.js'
 import { startTestRedis } from '../support/redis.js'
 import { Stage } from '../support/stage.js'
 
@@ -158,7 +158,7 @@ t.test('[OPS-1] a Redis that does not let a node write: not ready, with the righ
 
 t.test('the rights that the docs name are enough for a job from submit to end', async (t) => {
   const redis = await startTestRedis(t)
-  const [line = ''] = docsShell('ACL SETUSER')
+  const line = codeOf('docs/operate/many-machines.md', 'ACL SETUSER').trimEnd()
   const [, name = '', ...rights] = line
     .split(' ')
     .slice(2)

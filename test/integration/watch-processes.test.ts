@@ -6,7 +6,6 @@ import { eventually } from '../support/eventually.js'
 import { type Harness, startHarness } from '../support/harness.js'
 import { PlayedBenchmark } from '../support/played-benchmark.js'
 import { random } from '../support/random.js'
-import { readmeExample, runProgram } from '../support/readme.js'
 import { Stage } from '../support/stage.js'
 import { drainOne, ProcessesWatcher } from '../support/watcher.js'
 
@@ -213,24 +212,3 @@ t.test(
     t.same(h.faults, [])
   },
 )
-
-t.test('the example of the README follows all processes, and ends when nothing runs any more', async (t) => {
-  const stage = new Stage()
-  const h = await startHarness(t, { processor: stage.processor })
-  const id = await h.submit({ sub: 'developer' })
-  const { job, complete } = await stage.play(id)
-  // What a page has: its own WebSocket, a server that gives it tokens, something to show.
-  const globals = `import { WebSocket as Ws } from 'ws'
-    globalThis.WebSocket = Ws
-    const fetch = async () => ({ text: async () => '${h.token('developer')}' })
-    const document = { querySelector: () => ({ set textContent(text) { console.log(text) } }) }
-    `
-  const onPage = (code: string) => `${globals}${code.replace(/ws:[^']*/, `${h.nodes[0]?.ws}/ws`)}`
-  const page = runProgram(readmeExample(t, 'watchProcesses({', onPage))
-  await eventually(() => page.output.includes(`${id} running`))
-  job.progress({ percent: 50, phase: 'solving', message: 'half of it' })
-  await eventually(() => page.output.includes(`${id} running half of it`))
-  complete()
-  t.equal(await page.code, 0, page.output)
-  t.match(page.output, `${id} completed`)
-})

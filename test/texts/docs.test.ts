@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -7,14 +7,19 @@ import { SETTINGS } from '../../src/config/config.js'
 import { loadSolvers } from '../../src/config/load-solvers.js'
 import { normaliseInput, objectOf } from '../../src/jobs/input.js'
 import { loadProviders } from '../../src/kinds/node/benchmark/load-providers.js'
+import { codeBlocks } from '../support/documents.js'
 import { BUILT_IN } from '../support/kinds.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const GENERATOR = join(ROOT, 'scripts/docs.mjs')
-const DOCS = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+/** What the site makes of the sources, and what it is made with, is no document. */
+const DOCS = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  /^(?!reference\/api|\.).*\.md$/.test(name),
+)
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...DOCS.map((name) => `docs/${name}`)]
 const texts = new Map(DOCUMENTS.map((name) => [name, read(name)]))
 const readme = texts.get('README.md') ?? ''
+const settings = texts.get('docs/reference/settings.md') ?? ''
 const { version, scripts } = JSON.parse(read('package.json')) as { version: string; scripts: Record<string, string> }
 
 /** Variables that are read from the environment and are no settings of the program: where each is read. */
@@ -42,11 +47,23 @@ function found(pattern: RegExp, only = DOCUMENTS): [file: string, match: string]
   return only.flatMap((file) => [...(texts.get(file) ?? '').matchAll(pattern)].map(([, match = '']): [string, string] => [file, match]))
 }
 
-/** The fenced blocks of one language. */
-function blocks(text: string, language: string): string[] {
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block)
+/** The fenced blocks of one language in the documents whose names match. */
+function blocks(language: string, only = /./): string[] {
+  const all = [...texts].filter(([file]) => only.test(file)).flatMap(([, text]) => codeBlocks(text))
+  return all.filter((block) => block.language === language).map(({ code }) => code)
 }
 
+/** A text without its code blocks and tables. */
+function proseOf(text: string): string[] {
+  return text
+    .replace(/^---\n[\s\S]*?^---$/m, '')
+    .replaceAll(/^( *)```[\s\S]*?^ *```$/gm, '')
+    .split('\n')
+    .filter((line) => !line.startsWith('|'))
+}
+
+const MAX_README_LINES = 200
+const MAX_COLUMNS = 120
 const RULE = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
 
 /** Runs the generator; answers its exit code. */
@@ -57,10 +74,14 @@ function generate(...args: string[]): Promise<number> {
 }
 
 t.test('generated parts are fresh; a stale one is reported and repaired', async (t) => {
-  const copy = t.testdir({ docs: {}, deploy: { k8s: { components: { monitoring: {} } } } })
-  const generated = ['README.md', 'docs/protocol.md', 'docs/operations.md', 'docs/architecture.md', RULE]
-  for (const name of generated) copyFileSync(join(ROOT, name), join(copy, name))
-  writeFileSync(join(copy, 'README.md'), readme.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
+  const copy = t.testdir({})
+  const generated = [...[...texts].filter(([, text]) => /^<!-- \w+:begin -->$/m.test(text)).map(([name]) => name), RULE]
+  t.ok(generated.length > 8)
+  for (const name of generated) {
+    mkdirSync(join(copy, dirname(name)), { recursive: true })
+    copyFileSync(join(ROOT, name), join(copy, name))
+  }
+  writeFileSync(join(copy, 'docs/reference/settings.md'), settings.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
   t.equal(await generate('--check', copy), 1)
   t.equal(await generate(copy), 0)
   for (const name of generated) t.equal(readFileSync(join(copy, name), 'utf8'), read(name), `${name}; else: npm run docs`)
@@ -95,7 +116,7 @@ t.test('every file that is named exists', async (t) => {
 t.test('each decision record has all parts, one number and a line in the index', async (t) => {
   const records = DOCUMENTS.filter((file) => /^docs\/internals\/adr\/\d/.test(file)).toSorted()
   t.ok(records.length > 30)
-  const index = read('docs/internals/adr/README.md')
+  const index = read('docs/internals/adr/README.md').replaceAll(/\n +/g, ' ')
   const numbers = records.map((file) => file.split('/').at(-1)?.slice(0, 4))
   t.equal(new Set(numbers).size, records.length, 'no number twice')
   for (const file of records) {
@@ -107,7 +128,7 @@ t.test('each decision record has all parts, one number and a line in the index',
 })
 
 t.test('the architecture names each layer, and each port with its members', async (t) => {
-  const text = texts.get('docs/architecture.md') ?? ''
+  const text = texts.get('docs/internals/architecture.md') ?? ''
   const { LAYERS } = (await import(`${ROOT}.dependency-cruiser.mjs`)) as { LAYERS: readonly string[] }
   const layers = [...text.matchAll(/^\| ((?:`[\w/]+`(?:, )?)+) \| /gm)].flatMap(([, names = '']) => names.replaceAll('`', '').split(', '))
   t.same(
@@ -151,7 +172,7 @@ t.test('every npm script that is named exists', async (t) => {
   for (const [file, name] of named) t.ok(name in scripts, `${file}: ${name}`)
 })
 
-t.test('every setting that is named exists, and the README has all of them', async (t) => {
+t.test('every setting that is named exists, and the reference has all of them', async (t) => {
   // Names that the reader's own file of providers gives to the keys are no settings.
   const keys = found(/"api_key_env":"(\w+)"/g).map(([, name]) => name)
   const named = [...found(/\b([A-Z]+(?:_[A-Z]+)+)\b/g), ...found(/(?<!\S)([A-Z_]+)=\S* (?:npm|node)\b/g)]
@@ -161,14 +182,16 @@ t.test('every setting that is named exists, and the README has all of them', asy
     const reader = OTHER_VARIABLES[name]
     t.ok(reader ? read(reader).includes(name) : name in SETTINGS, `${file}: ${name}`)
   }
-  for (const name of Object.keys(SETTINGS)) t.ok(readme.includes(`\`${name}\``), name)
+  for (const name of Object.keys(SETTINGS)) t.ok(settings.includes(`\`${name}\``), name)
 })
 
-t.test('JSON in the documents is JSON, and what is submitted in the README is valid', async (t) => {
-  const examples = [...texts.values()].flatMap((text) => blocks(text, 'json')).flatMap((block) => block.trim().split('\n'))
+t.test('JSON in the documents is JSON, and what is submitted is valid', async (t) => {
+  const examples = blocks('json').flatMap((block) => block.trim().split('\n'))
   t.ok(examples.length > 0)
   for (const example of examples) t.doesNotThrow(() => JSON.parse(example), example.slice(0, 80))
-  const bodies = blocks(readme, 'sh').flatMap((block) => [...block.matchAll(/-d '([^']+)'/g)].map(([, body = '']) => body))
+  const bodies = blocks('sh', /^docs\/(kinds|operate)\//).flatMap((block) =>
+    [...block.matchAll(/-d '([^']+)'/g)].map(([, body = '']) => body),
+  )
   t.ok(bodies.length > 0)
   const submit = ({
     input,
@@ -192,9 +215,26 @@ t.test('JSON in the documents is JSON, and what is submitted in the README is va
   t.ok(loadSolvers(fileWith('solvers'), BUILT_IN).length > 1, 'and that of solvers')
 })
 
-t.test('the code examples of the README are JavaScript', async (t) => {
-  const examples = blocks(readme, 'js')
-  t.ok(examples.length > 1)
+t.test('the README is short; every npx runs what is installed', async (t) => {
+  t.ok(readme.split('\n').length <= MAX_README_LINES)
+  for (const [file, after] of found(
+    /\bnpx (\S+)/g,
+    DOCUMENTS.filter((name) => name !== 'CHANGELOG.md'),
+  ))
+    t.ok(/^--no-install$|^biome$/.test(after), `${file}: npx ${after}`)
+})
+
+t.test('no line of prose is too long', async (t) => {
+  for (const [file, text] of texts) {
+    if (file === 'CHANGELOG.md') continue
+    const long = proseOf(text).filter((line) => line.length > MAX_COLUMNS)
+    t.same(long, [], file)
+  }
+})
+
+t.test('the JavaScript in the documents is JavaScript', async (t) => {
+  const examples = blocks('js')
+  t.ok(examples.length > 10)
   const folder = t.testdir({})
   for (const [i, example] of examples.entries()) {
     const file = join(folder, `${i}.mjs`)

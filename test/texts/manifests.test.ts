@@ -77,8 +77,7 @@ t.test('our pods run as the user of the image, and the image is of this version'
   for (const { spec } of own) t.match(spec.template.spec.securityContext, { runAsUser: 10001, runAsGroup: 10001 })
 })
 
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
-const OPERATIONS = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8')
+const PAGE = readFileSync(join(ROOT, 'docs/operate/kubernetes.md'), 'utf8')
 
 /** The lines that a document shows to be typed, those that go on in the next one joined. */
 function commandsOf(document: string): string[] {
@@ -91,8 +90,8 @@ function found(lines: readonly string[], pattern: RegExp): string[][] {
   return lines.flatMap((line) => [...line.matchAll(pattern)].map(([, ...groups]) => groups))
 }
 
-t.test('the commands of the README for Kubernetes fit the manifests and the image', async (t) => {
-  const section = README.match(/^## On Kubernetes$(.*?)^## /ms)?.[1] ?? ''
+t.test('the documented commands fit the manifests and the image', async (t) => {
+  const section = PAGE.match(/^## Start$(.*?)^## /ms)?.[1] ?? ''
   const lines = commandsOf(section)
   t.ok(lines.length > 8)
   const order = [/docker build/, /apply -f/, /create secret/, /apply -k/, / wait /, / exec /, /port-forward/, /curl .*-d /, /curl -N/]
@@ -124,7 +123,7 @@ t.test('the commands of the README for Kubernetes fit the manifests and the imag
 })
 
 t.test('what the documents do with kubectl is there, in the namespace, and secrets have the names and files that pods mount', async (t) => {
-  const lines = [README, OPERATIONS].flatMap(commandsOf).filter((line) => line.includes('kubectl'))
+  const lines = commandsOf(PAGE).filter((line) => line.includes('kubectl'))
   const all = [...base, ...objectsIn('overlays/single')]
   for (const [namespace] of found(lines, /-n (\S+)/g)) t.equal(namespace, 'runcast')
   for (const [kind, name] of found(lines, /\b(deployment|service)\/(\S+)/g))
@@ -152,7 +151,7 @@ t.test('what the documents do with kubectl is there, in the namespace, and secre
 
 t.test('KEDA is asked for in a version that finds a metric by two labels', async (t) => {
   const component = readFileSync(join(K8S, 'components/keda/kustomization.yaml'), 'utf8')
-  const versions = [component, OPERATIONS].map((text) => found([text], /KEDA\S* (\d+)\.(\d+) or later/g))
+  const versions = [component, PAGE].map((text) => found([text], /KEDA\S* (\d+)\.(\d+) or later/g))
   // Formats other than JSON came with 2.14, a second label with 2.16.
   for (const stated of versions) t.same(stated, [['2', '16']])
 })

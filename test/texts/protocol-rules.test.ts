@@ -7,7 +7,7 @@ const ROOT = new URL('../../../', import.meta.url)
 const ID = /\[([A-Z]+-\d+)\]/g
 
 /** Ids of the rules, in the order of the document; a rule begins a list item. */
-const document = readFileSync(new URL('docs/protocol.md', ROOT), 'utf8')
+const document = readFileSync(new URL('docs/reference/protocol.md', ROOT), 'utf8')
 const rules = [...document.matchAll(/^- \*\*\[([A-Z]+-\d+)\]\*\*/gm)].map(([, id = '']) => id)
 
 const testFiles = readdirSync(new URL('test', ROOT), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))

@@ -5,7 +5,7 @@ export const hub = defineCommand({
   about: 'Runs a hub. Needs REDIS_URL and a key for tokens (JWT_SECRET).',
   operands: [],
   options: {},
-  notes: ['Settings are environment variables: see the README. SIGTERM shuts it down gracefully.'],
+  notes: ['Settings are environment variables: see docs/reference/settings.md. SIGTERM shuts it down gracefully.'],
   run: async () => {
     await import('../../main.js')
     return undefined

@@ -15,7 +15,7 @@ export const start = defineCommand({
   operands: [],
   options: {},
   notes: [
-    'Settings are environment variables: see the README. Data is kept in .runcast/data of the working directory (DATA_DIR).',
+    'Settings are environment variables: see docs/reference/settings.md. Data is kept in .runcast/data of the working directory (DATA_DIR).',
     'Without REDIS_URL it runs the redis-server or valkey-server on PATH, else a private copy, which it downloads; RUNCAST_NO_INSTALL=1 forbids that.',
     'The container image has no Redis: there it needs REDIS_URL and JWT_SECRET.',
   ],

@@ -13,7 +13,7 @@ export interface PlainOptions {
   readonly onFault: (fault: string) => void
 }
 
-/** A client of one run, written from docs/protocol.md alone: it proves each message by itself, and resumes from what it has proved (rules POS-1 to POS-5). */
+/** A client of one run, written from docs/reference/protocol.md alone: it proves each message by itself, and resumes from what it has proved (rules POS-1 to POS-5). */
 export class PlainClient {
   readonly told: Told[] = []
   readonly #options: PlainOptions
