@@ -69,12 +69,13 @@ export async function buildHubNode(
   host: HostOptions = { prefix: '' },
 ): Promise<HubNode> {
   const mount = new Mount(host.prefix)
-  const builtInRoutes = KINDS_IN_HUB.filter(({ kind }) => kinds.find(kind.name) === kind).map((part) => part.routes(config))
+  const ofKinds = KINDS_IN_HUB.filter(({ kind }) => kinds.find(kind.name) === kind).map(({ kind, build }) => ({ kind, ...build(config) }))
   const queues = workerQueues(config, loadSolvers(config.SOLVERS_FILE, kinds), kinds).map(({ queue }) => queue)
   const parts = buildParts(config, log, kinds)
   const guards = buildHubGuards(config, log, parts)
   const hub = buildHub(config, parts, log)
-  const jobs = new JobService(parts)
+  const inputChecks = ofKinds.flatMap(({ kind, inputCheck }) => (inputCheck ? [[kind.name, inputCheck] as const] : []))
+  const jobs = new JobService({ ...parts, inputChecks: Object.fromEntries(inputChecks) })
   const claims = buildClaims(config, parts, log)
   const hasWorkers = async () => {
     const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
@@ -83,7 +84,7 @@ export async function buildHubNode(
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   await parts.begun
-  const kindRoutes = [...builtInRoutes, ...(host.routes ?? [])]
+  const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
   const own = serverSettings(config, guards)
   const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
   const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })

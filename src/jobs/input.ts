@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { TSchema } from 'typebox'
-import type { Kind } from '../core/kind.js'
+import type { InputIssue, Kind } from '../core/kind.js'
 import { Checker } from '../protocol/checker.js'
 import { RuncastError } from '../protocol/codes.js'
 import { asPlainJson, ExactNumber, stringifyJson } from '../protocol/json.js'
@@ -8,17 +8,27 @@ import { asPlainJson, ExactNumber, stringifyJson } from '../protocol/json.js'
 /** One per kind, created on first use. */
 const checkers = new WeakMap<Kind, Checker<TSchema>>()
 
+/** Checks an input that its kind accepts against the configuration of this process. */
+export type InputCheck = (input: unknown) => readonly InputIssue[]
+
 /**
  * Fills in the defaults of an input and checks it. The result may share parts with `input`. `solvers`: the configured
- * solvers. Throws `invalid` with the path of each faulty field and the expected value, also for a number that a double
- * cannot hold.
+ * solvers. `check`: runs last. Throws `invalid` with the path of each faulty field and the expected value, also for a
+ * number that a double cannot hold.
  */
-export function normaliseInput<I>(kind: Kind & { readonly '~input'?: I }, input: unknown, solvers: readonly string[] = []): I {
+export function normaliseInput<I>(
+  kind: Kind & { readonly '~input'?: I },
+  input: unknown,
+  solvers: readonly string[] = [],
+  check?: InputCheck,
+): I {
   const checker = checkerOf(kind)
   const filled = checker.fill(asPlainJson(input, '/input', 'double'))
   if (!checker.check(filled)) throw new RuncastError('invalid', { issues: checker.faults(filled, '/input') })
   const issues = kind.inputIssues(filled, solvers)
   if (issues.length > 0) throw new RuncastError('invalid', { issues })
+  const further = check?.(filled) ?? []
+  if (further.length > 0) throw new RuncastError('invalid', { issues: further })
   return filled as I // the checker of this kind has said so
 }
 

@@ -17,7 +17,7 @@ import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, Phase } from '../s
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
-import { digestOf, normaliseInput, objectOf } from './input.js'
+import { digestOf, type InputCheck, normaliseInput, objectOf } from './input.js'
 import { scheduleStep } from './sweeper/schedule-step.js'
 
 export interface Submission {
@@ -79,6 +79,8 @@ export interface JobServicePorts extends Finalizer {
   readonly timeoutsMs: Timeouts
   /** Names of the configured solvers, in addition to those of a kind itself. */
   readonly solvers: readonly string[]
+  /** Further checks of submitted inputs, by kind name. */
+  readonly inputChecks?: Readonly<Record<string, InputCheck>>
 }
 
 /**
@@ -129,7 +131,7 @@ export class JobService {
     }
     const parent = rest.parent ?? null
     const solver = solverOf(kind, rest.solver, this.solvers)
-    const normalised = solver === null ? normaliseInput(kind, input, this.solvers) : objectOf(input)
+    const normalised = solver === null ? normaliseInput(kind, input, this.solvers, this.#ports.inputChecks?.[kind.name]) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input: normalised })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)

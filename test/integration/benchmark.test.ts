@@ -284,6 +284,11 @@ t.test(
       const answer = await harness.call('POST', '/api/benchmark', { body: faulty })
       t.match(answer, { status: 422, body: { error: 'invalid', detail: [{ path, expected }] } }, JSON.stringify(faulty))
     }
+    const elsewhere = { kind: 'benchmark', input: { models: ['local/ngram', 'acme/x'] } }
+    t.match(await harness.call('POST', '/api/jobs', { body: elsewhere }), {
+      status: 422,
+      body: { error: 'invalid', detail: [{ path: '/input/models/1', expected: 'one of local/ngram' }] },
+    })
   },
 )
 

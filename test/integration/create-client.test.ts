@@ -200,6 +200,7 @@ for (const over of OVER) {
     await t.rejects(client.submit('run', {}), { code: 'invalid', status: 422, issues: [{ path: '/input/material' }] })
     await t.rejects(client.submit('run', { ...INPUT, width_mm: Number.NaN }), refusal('invalid', '/input/width_mm'))
     await t.rejects(client.submit('nope', {}), refusal('invalid', '/kind'))
+    if (over === 'HTTP') await t.rejects(client.submit('benchmark', { models: ['acme/x'] }), refusal('invalid', '/input/models/0'))
     await t.rejects(client.submit('run', INPUT, { id: '17' }), refusal('invalid', '/id'))
     await t.rejects(client.submit('run', INPUT, { solver: 'nope' }), refusal('invalid', '/solver'))
     await t.rejects(client.submit('run', INPUT, { timeoutMs: 10 }), refusal('invalid', '/timeoutMs'))

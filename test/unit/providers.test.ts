@@ -8,6 +8,7 @@ import { targetsOf } from '../../workers/benchmark/target.js'
 
 const MODEL = { name: 'org/large-1', context_window: 128_000, price_per_million_input: 2.5, price_per_million_output: 10 }
 const PROVIDER = { name: 'acme', base_url: 'https://api.acme.example/v1', api_key_env: 'ACME_KEY', models: [MODEL] }
+const INPUT = { models: [], runs: 1, context_tiers: [0], max_tokens: 1, timeout_s: 1, warmup: 0 }
 const LOCAL = { baseUrl: 'http://127.0.0.1:1/v1', key: 'local-key' }
 
 function fileOf(t: Test, content: unknown): string {
@@ -96,8 +97,8 @@ t.test('[BENCH-8] the catalogue has names, windows and prices, and neither addre
   t.match(models[0], { id: 'local/ngram', provider: 'local', name: 'ngram', context_window: 8192, description: /trigram/ })
   t.match(models[1], { id: 'acme/org/large-1', provider: 'acme', name: 'org/large-1', price_per_million_output: 10 })
   t.notMatch(JSON.stringify(models), /api\.acme|ACME_KEY/)
-  t.same(modelFaults(['local/ngram', 'acme/x'], models, '/models'), [
-    { path: '/models/1', expected: 'one of local/ngram, acme/org/large-1' },
+  t.same(modelFaults({ ...INPUT, models: ['local/ngram', 'acme/x'] }, models), [
+    { path: '/input/models/1', expected: 'one of local/ngram, acme/org/large-1' },
   ])
 })
 

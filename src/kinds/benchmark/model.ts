@@ -1,4 +1,6 @@
 import Type, { type Static } from 'typebox'
+import type { InputIssue } from '../../core/kind.js'
+import type { BenchmarkInput } from './input.js'
 
 const Price = (of: string) => Type.Optional(Type.Number({ minimum: 0, description: `price of a million ${of} tokens` }))
 
@@ -14,12 +16,8 @@ export const Model = Type.Object({
 })
 export type Model = Static<typeof Model>
 
-/** Faults of models that are not configured. `path`: JSON Pointer of the list. */
-export function modelFaults(
-  models: readonly string[],
-  known: readonly Pick<Model, 'id'>[],
-  path: string,
-): { path: string; expected: string }[] {
+/** Issues of an input that names models which are not configured. */
+export function modelFaults({ models }: BenchmarkInput, known: readonly Pick<Model, 'id'>[]): InputIssue[] {
   const ids = known.map(({ id }) => id)
-  return models.flatMap((model, i) => (ids.includes(model) ? [] : [{ path: `${path}/${i}`, expected: `one of ${ids.join(', ')}` }]))
+  return models.flatMap((model, i) => (ids.includes(model) ? [] : [{ path: `/input/models/${i}`, expected: `one of ${ids.join(', ')}` }]))
 }

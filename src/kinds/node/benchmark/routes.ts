@@ -10,7 +10,7 @@ import type { JobService } from '../../../jobs/job-service.js'
 import { RuncastError } from '../../../protocol/codes.js'
 import { JobId } from '../../../protocol/job-id.js'
 import { BenchmarkInput } from '../../benchmark/input.js'
-import { Model, modelFaults } from '../../benchmark/model.js'
+import { Model } from '../../benchmark/model.js'
 
 const Body = Type.Object(
   { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...BenchmarkInput.properties },
@@ -35,19 +35,23 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
     const schema = { tags, summary, headers: IdempotencyHeaders, body: Body }
     app.post('/api/benchmark', { schema }, async (request, reply) => {
       const who = { owner: request.identity.sub, ...keyOf(request) }
-      return enqueue({ app: server, request, reply }, processes, () => submitBenchmark({ jobs, models }, who, request.body))
+      return enqueue({ app: server, request, reply }, processes, () => submitBenchmark(jobs, who, request.body))
     })
   }
 }
 
-/** Enqueues a benchmark. Rejects with `invalid` and the known models for an unknown one, and as `JobService.submit`. */
+/** Enqueues a benchmark. The fields of its input are those of the body, so issues name them without `/input`. */
 async function submitBenchmark(
-  { jobs, models }: { readonly jobs: JobService; readonly models: readonly Model[] },
+  jobs: JobService,
   who: { readonly owner: string; readonly key?: string },
   { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
 ): Promise<JobState> {
-  const faults = modelFaults(input.models, models, '/models')
-  if (faults.length > 0) throw new RuncastError('invalid', { issues: faults })
   const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
-  return jobs.submit({ ...who, ...given, kind: 'benchmark', input })
+  try {
+    return await jobs.submit({ ...who, ...given, kind: 'benchmark', input })
+  } catch (error) {
+    if (!(error instanceof RuncastError) || error.code !== 'invalid') throw error
+    const issues = error.issues.map(({ path, expected }) => ({ path: path.replace(/^\/input/, ''), expected }))
+    throw new RuncastError('invalid', { message: error.message, issues })
+  }
 }
