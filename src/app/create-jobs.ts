@@ -1,4 +1,4 @@
-import type { Given } from '../client/client.js'
+import { checkQuery, type Given, type ListOptions, nameOf } from '../client/client.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
 import { type Config, loadConfig, SETTINGS } from '../config/config.js'
@@ -18,7 +18,9 @@ import type { ProcessSnapshot, ProcessView } from '../protocol/process-messages.
 import type { Status } from '../protocol/status.js'
 import { knownKinds } from './define-kind.js'
 import { JobStream } from './job-stream.js'
+import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, type Log } from './parts.js'
+import { DEFAULT_LIMIT } from './redis-backend.js'
 
 export interface JobsOptions {
   /** `redis://…` or `rediss://…`, the same as for hubs and workers. */
@@ -55,6 +57,17 @@ export type JobMessage<K extends KindName | DefinedKind = KindName> = K extends 
   ? JobSnapshot | LiveMessage
   : ProcessSnapshot | LiveProcessMessage
 
+export interface ListJobsOptions extends ListOptions {
+  /** The owner of the jobs. Default: the owner of the `JobsOptions`. */
+  readonly owner?: string
+}
+
+/** Newest first. May hold fewer jobs than `limit`, also none: the list ends where `cursor` is null. */
+export interface JobStatusPage {
+  readonly jobs: readonly JobStatus[]
+  readonly cursor: string | null
+}
+
 export interface WatchJobOptions {
   /** The position to resume from: `epoch` of the last snapshot and `seq` of the last message. */
   readonly after?: Position
@@ -63,8 +76,8 @@ export interface WatchJobOptions {
 }
 
 /**
- * Enqueues, cancels, reads and watches jobs over Redis alone, without the HTTP interface of a hub. Each instance has
- * its own connections. It sees the jobs of all users. All members reject with a `RuncastError`.
+ * Submits, lists, reads, watches, cancels and retries jobs over Redis alone, without the HTTP interface of a hub. Each
+ * instance has its own connections. It sees the jobs of all users. All members reject with a `RuncastError`.
  */
 export class Jobs {
   readonly #options: JobsOptions
@@ -102,9 +115,9 @@ export class Jobs {
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#assertOpen()
     rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS'])
-    const kind = typeof named === 'string' ? named : named.name
-    const { owner = this.#options.owner, ...given } = options
-    if (!owner) throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the owner of the job' }] })
+    const kind = nameOf(named)
+    const { owner: asked, ...given } = options
+    const owner = this.#ownerOf(asked)
     // A copy, since the caller may change the input before it is stored.
     const plain = plainJson(input, '/input', 'exact')
     const service = await this.#readyService()
@@ -127,6 +140,25 @@ export class Jobs {
   /** Resumes a paused job. Returns `running`. Rejects with `not_found` or `not_running`. */
   async resume(id: string): Promise<Status> {
     return (await this.#readyService()).pause(null, id, () => true, 'running')
+  }
+
+  /**
+   * Starts a failed or cancelled job again and returns its status. Rejects with `not_found`, `not_final` or `quota`,
+   * and with `is_part` for a child job.
+   */
+  async retry(id: string): Promise<Status> {
+    return (await (await this.#readyService()).retry(id, () => true)).status
+  }
+
+  /** A page of the jobs of one user, newest first. */
+  async list({ owner, ...options }: ListJobsOptions = {}): Promise<JobStatusPage> {
+    this.#assertOpen()
+    rejectUnknownOptions(options, ['owner', 'kind', 'status', 'limit', 'cursor'])
+    checkQuery(options)
+    const { kind, status, limit = DEFAULT_LIMIT, cursor: from } = options
+    const named = kind === undefined ? null : knownName(this.#adapters.kinds, nameOf(kind))
+    const { jobs, cursor = null } = await this.#service.list(this.#ownerOf(owner), named, limit, from, status)
+    return { jobs: jobs.map(statusOf), cursor }
   }
 
   /** The current state of a job. Rejects with `not_found`. */
@@ -193,6 +225,12 @@ export class Jobs {
     this.#assertOpen()
     await this.#adapters.begun
     return this.#service
+  }
+
+  #ownerOf(given: string | undefined): string {
+    const owner = given ?? this.#options.owner
+    if (owner) return owner
+    throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the owner of the job' }] })
   }
 
   #assertOpen(): void {

@@ -18,6 +18,12 @@ export function kindsOf(given: readonly Kind[] = BUILT_IN_KINDS): Kinds {
   }
 }
 
+/** The name of a kind that is known. Throws `invalid` for any other name. */
+export function knownName(kinds: Kinds, name: string): string {
+  if (kinds.find(name)) return name
+  throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: `one of ${kinds.names.join(', ')}` }] })
+}
+
 function invalid(expected: string): RuncastError {
   return new RuncastError('invalid', { message: `kinds: ${expected}`, issues: [{ path: '/kinds', expected }] })
 }

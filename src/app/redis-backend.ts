@@ -12,10 +12,11 @@ import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
 import { localSockets } from './local-sockets.js'
+import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
 
 /** Default page size. */
-const DEFAULT_LIMIT = 50
+export const DEFAULT_LIMIT = 50
 
 interface Connected {
   readonly adapters: Adapters
@@ -45,7 +46,7 @@ export class RedisBackend implements Backend {
   }
 
   async submit({ kind: name, idempotencyKey: key, id, ...given }: WireSubmission): Promise<{ readonly id: string }> {
-    const kind = this.#known(name)
+    const kind = knownName(this.#kinds, name)
     if (id !== undefined && !isJobId(id)) {
       const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not only digits'
       throw new RuncastError('invalid', { issues: [{ path: '/id', expected }] })
@@ -59,7 +60,7 @@ export class RedisBackend implements Backend {
   }
 
   async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
-    const of = kind === undefined ? null : this.#known(kind)
+    const of = kind === undefined ? null : knownName(this.#kinds, kind)
     const { jobs, cursor = null } = await (await this.#jobs()).list(this.#owner, of, limit, from, status)
     return { jobs: jobs.map(wireOf), cursor }
   }
@@ -99,11 +100,6 @@ export class RedisBackend implements Backend {
     this.#connected = undefined
     connected?.hub.close()
     await connected?.adapters.close()
-  }
-
-  #known(name: string): string {
-    if (this.#kinds.find(name)) return name
-    throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: `one of ${this.#kinds.names.join(', ')}` }] })
   }
 
   readonly #view: View = (owner) => owner === this.#owner

@@ -163,9 +163,7 @@ export class Client {
     this.#assertOpen()
     rejectUnknownOptions(options, ['kind', 'status', 'limit', 'cursor'])
     const { kind, ...query } = options
-    checkOption('status', ['active', 'final', undefined].includes(query.status), 'active or final')
-    checkOption('limit', Number.isInteger(query.limit ?? 1) && isIn(query.limit ?? 1, 1, 200), 'an integer from 1 to 200')
-    checkOption('cursor', /^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$/.test(query.cursor ?? '0:a'), 'the cursor of the previous page')
+    checkQuery(query)
     const { jobs, cursor } = await this.#backend.list({ ...query, ...(kind !== undefined && { kind: nameOf(kind) }) })
     return { jobs: jobs.map((job) => jobInfoOf(job)), cursor }
   }
@@ -299,7 +297,14 @@ export class JobHandle<K extends KindRef | string = string> {
   }
 }
 
-function nameOf(kind: KindRef | string): string {
+/** Throws `invalid` for an option of a list with an invalid value. */
+export function checkQuery({ status, limit = 1, cursor = '0:a' }: Omit<ListOptions, 'kind'>): void {
+  checkOption('status', ['active', 'final', undefined].includes(status), 'active or final')
+  checkOption('limit', Number.isInteger(limit) && isIn(limit, 1, 200), 'an integer from 1 to 200')
+  checkOption('cursor', /^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$/.test(cursor), 'the cursor of the previous page')
+}
+
+export function nameOf(kind: KindRef | string): string {
   return typeof kind === 'string' ? kind : kind.name
 }
 

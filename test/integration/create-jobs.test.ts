@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
-import { createJobs, type JobMessage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
+import { createJobs, type JobMessage, type JobStatusPage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
 import { exampleOf, program, runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
@@ -87,6 +87,41 @@ t.test('what a program does wrong is a refusal', async (t) => {
   for (const redisUrl of ['', 'http://127.0.0.1'])
     t.throws(() => createJobs({ redisUrl }), refusal('invalid', { detail: [{ path: '/redisUrl' }] }))
   t.throws(() => createJobs({ redisUrl: h.redis.url, redisPrefix: 'a b' }), refusal('invalid', { detail: [{ path: '/redisPrefix' }] }))
+})
+
+t.test('a program lists the jobs of a user page by page, and retries what was cancelled', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const jobs = jobsOf(t, h)
+  const nobody = jobsOf(t, h, { owner: '' })
+  const ids = ['first', 'second', 'third']
+  for (const id of ids) await jobs.submit('run', INPUT, { id })
+  await jobs.submit('benchmark', { models: ['local/ngram'] }, { id: 'bench' })
+  await jobs.submit('run', INPUT, { id: 'of-bob', owner: 'bob' })
+  const idsOf = ({ jobs }: JobStatusPage) => jobs.map(({ process_id }) => process_id)
+  const page = await jobs.list({ limit: 3 })
+  t.same(idsOf(page), ['bench', 'third', 'second'])
+  t.match(page.jobs[0], { process_type: 'benchmark', status: 'queued', owner: 'alice', final: null })
+  const rest = await jobs.list({ limit: 3, cursor: page.cursor ?? '' })
+  t.match([idsOf(rest), rest.cursor], [['first'], null])
+  t.same(idsOf(await jobs.list({ kind: 'benchmark' })), ['bench'])
+  t.same(idsOf(await nobody.list({ owner: 'bob' })), ['of-bob'])
+
+  await t.rejects(jobs.retry('first'), { code: 'not_final' })
+  t.equal(await jobs.cancel('first'), 'cancelled')
+  t.same(idsOf(await jobs.list({ status: 'final' })), ['first'])
+  t.equal(await jobs.retry('first'), 'queued')
+  t.match(await jobs.read('first'), { status: 'queued', final: null })
+  t.same(idsOf(await jobs.list({ status: 'final' })), [])
+
+  const invalid = (path: string) => ({ name: 'RuncastError', code: 'invalid', issues: [{ path }] })
+  await t.rejects(jobs.retry('none'), { code: 'not_found' })
+  await t.rejects(nobody.list(), invalid('/owner'))
+  await t.rejects(jobs.list({ kind: 'nope' }), invalid('/kind'))
+  await t.rejects(jobs.list({ limit: 201 }), invalid('/limit'))
+  await t.rejects(jobs.list({ cursor: 'x' }), invalid('/cursor'))
+  await t.rejects(jobs.list({ user: 'bob' } as object), invalid('/user'))
+  await jobs.close()
+  await t.rejects(jobs.list(), { code: 'going_away' })
 })
 
 t.test('an option that there is not is refused: from JavaScript it would have no effect', async (t) => {
