@@ -49,6 +49,7 @@ export class RuncastHub {
       const node = await buildHubNode(config, log, kinds)
       try {
         const { port = DEFAULT_PORT, host = DEFAULT_HOST } = this.#listenOn
+        await node.operations?.listen({ port: config.METRICS_PORT, host })
         await node.server.listen({ port, host })
       } catch (error) {
         await node.close()

@@ -1,7 +1,7 @@
 import { checkQuery, type Given, type ListOptions, nameOf } from '../client/client.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
-import { type Config, loadConfig, SETTINGS } from '../config/config.js'
+import { type Config, loadConfig, SETTINGS, settingsOf } from '../config/config.js'
 import { systemClock } from '../core/clock.js'
 import type { DefinedKind } from '../core/define-kind.js'
 import { processDialect, processFinal, processView, runDialect } from '../core/dialect.js'
@@ -89,10 +89,11 @@ export class Jobs {
 
   constructor(options: JobsOptions) {
     rejectUnknownOptions(options, ['redisUrl', 'redisPrefix', 'owner', 'settings', 'onFault'])
-    rejectUnknownOptions(options.settings ?? {}, Object.keys(SETTINGS), '/settings')
+    const kinds = knownKinds()
+    rejectUnknownOptions(options.settings ?? {}, Object.keys(settingsOf(kinds)), '/settings')
     const { redisUrl, redisPrefix, settings, onFault = () => {} } = options
     const config = {
-      ...loadConfig({}),
+      ...loadConfig({}, [], true, kinds),
       ...settings,
       REDIS_URL: required('redisUrl', redisUrl, SETTINGS.REDIS_URL),
       REDIS_PREFIX: required('redisPrefix', redisPrefix ?? SETTINGS.REDIS_PREFIX.fallback, SETTINGS.REDIS_PREFIX),
@@ -103,7 +104,7 @@ export class Jobs {
       warn: (fields) => 'err' in fields && onFault(fields.err),
       error: (fields) => onFault('err' in fields ? fields.err : fields),
     }
-    this.#adapters = buildAdapters(config, log, knownKinds())
+    this.#adapters = buildAdapters(config, log, kinds)
     this.#hub = buildHub(config, this.#adapters, log)
     this.#service = new JobService(this.#adapters)
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { type AuthOptions, configOf, type HubSettings, type RedisOptions } from '../config/options.js'
+import { type AuthOptions, configOf, type MountSettings, type RedisOptions } from '../config/options.js'
 import type { Kind } from '../core/kind.js'
 import type { Authenticate } from '../http/plugins/login.js'
 import { RuncastError } from '../protocol/codes.js'
@@ -13,7 +13,7 @@ import type { Log } from './parts.js'
  * Options of a hub below a path of the user's own server. The settings are options as for `createHub`. `Request`: the
  * request that the server passes to `authenticate`.
  */
-export interface MountOptions<Request = IncomingMessage> extends HubSettings {
+export interface MountOptions<Request = IncomingMessage> extends MountSettings {
   /** The path of the hub on the server, such as `/runcast`. */
   readonly prefix: string
   readonly redis: RedisOptions

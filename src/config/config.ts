@@ -188,6 +188,11 @@ export type Config = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)
 
 const BUILT_IN = new Kinds(BUILT_IN_KINDS)
 
+/** The table of settings with those that these kinds declare. */
+export function settingsOf(kinds: Kinds): Readonly<Record<string, Setting<unknown>>> {
+  return { ...SETTINGS, ...kinds.settings, WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names) }
+}
+
 /**
  * Reads the settings and the files of secrets. Call it from entry points only. An empty value counts as unset.
  * `required`: settings that this process needs. `needsKey`: this process verifies tokens. `kinds`: the kinds that may
@@ -200,14 +205,15 @@ export function loadConfig(
   needsKey = true,
   kinds = BUILT_IN,
 ): Config {
-  const settings: Readonly<Record<string, Setting<unknown>>> = {
-    ...SETTINGS,
-    ...Object.fromEntries(kinds.all.flatMap((kind) => Object.entries(kind.settings))),
-    WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names),
-  }
+  const settings = settingsOf(kinds)
   const { env, faults: fileFaults, sourceOf } = readSecretFiles(given)
   const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`])
   const faults = [...fileFaults]
+  const table: Readonly<Record<string, Setting<unknown>>> = SETTINGS
+  for (const [name, setting] of Object.entries(kinds.settings)) {
+    if (Object.hasOwn(table, name) && table[name] !== setting)
+      faults.push(`${name}: expected another name for the setting of a kind: there is one of this name`)
+  }
   const values = Object.entries(settings).map(([name, setting]) => {
     try {
       return [name, setting.read(env[name] || setting.fallback)]

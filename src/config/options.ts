@@ -2,7 +2,7 @@ import type { Kinds } from '../core/kind.js'
 import { rejectUnknownOptions } from '../core/known-options.js'
 import type { Setting } from '../core/setting.js'
 import { type Issue, RuncastError } from '../protocol/codes.js'
-import { type Config, ConfigError, loadConfig, SETTINGS, type SettingName } from './config.js'
+import { type Config, ConfigError, loadConfig, SETTINGS, type SettingName, settingsOf } from './config.js'
 
 /** `FINAL_TTL_MS` → `finalTtlMs`. */
 type CamelCase<S extends string> = S extends `${infer A}_${infer B}` ? `${Lowercase<A>}${Capitalize<CamelCase<B>>}` : Lowercase<S>
@@ -55,6 +55,7 @@ const OF_HUB = [
   'MAX_PENDING_BYTES',
   'DRAIN_MS',
   'DRAIN_MIN_MS',
+  'METRICS_PORT',
 ] as const satisfies readonly SettingName[]
 
 /** Settings of workers only. */
@@ -69,7 +70,6 @@ const OF_WORKER = [
 const ELSEWHERE = [
   'PORT',
   'HOST',
-  'METRICS_PORT',
   'DATA_DIR',
   'REDIS_URL_FILE',
   'JWT_SECRET_FILE',
@@ -117,12 +117,22 @@ export interface AuthOptions {
   readonly cookie?: string
 }
 
+interface OwnSettings {
+  /**
+   * Settings that your own kinds declare, each by its name in camelCase: TOUR_TIMEOUT_S is `tourTimeoutS`. The type of
+   * a value is that of the default.
+   */
+  readonly settings?: Readonly<Record<string, string | number | boolean | readonly string[]>>
+}
+
 /** The settings of a hub, each by its name in camelCase. */
-export type HubSettings = OptionsOf<OfHub>
+export type HubSettings = OptionsOf<OfHub> & OwnSettings
+/** The settings of a hub in another server, which opens no port. */
+export type MountSettings = Omit<HubSettings, 'metricsPort'>
 /** The settings of a worker. */
-export type WorkerSettings = OptionsOf<OfWorker>
+export type WorkerSettings = OptionsOf<OfWorker> & OwnSettings
 /** The settings that a client over Redis shares with hubs and workers. */
-export type ClientSettings = OptionsOf<OfClient>
+export type ClientSettings = OptionsOf<OfClient> & OwnSettings
 
 interface Groups {
   readonly redis: RedisOptions
@@ -132,35 +142,41 @@ interface Groups {
 /** Settings that are not options of each scope, and options that are not settings. */
 const SCOPES = {
   hub: { without: OF_WORKER, others: ['auth', 'kinds', 'log'] },
-  mount: { without: OF_WORKER, others: ['auth', 'kinds', 'log', 'prefix', 'authenticate', 'sessionMs'] },
+  mount: { without: [...OF_WORKER, 'METRICS_PORT'], others: ['auth', 'kinds', 'log', 'prefix', 'authenticate', 'sessionMs'] },
   worker: { without: OF_HUB, others: ['work', 'concurrency', 'env', 'log'] },
   client: { without: [...OF_HUB, ...OF_WORKER, 'LOG_LEVEL', 'READY_NEEDS_WRITE'], others: ['owner', 'kinds', 'log'] },
 } as const satisfies Record<string, { without: readonly SettingName[]; others: readonly string[] }>
 
+/** The groups of options; all others are not grouped. */
+const GROUPS = ['redis', 'auth', 'limits', 'settings'] as const
+
 /**
- * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS. Throws `invalid`
- * with an issue for each option that is unknown, of the wrong type or out of range. The issues name options and contain
- * no values, because a value may be a secret.
+ * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS, and
+ * `settings.tourTimeoutS` is TOUR_TIMEOUT_S of a kind in `kinds`. Throws `invalid` with an issue for each option that is
+ * unknown, of the wrong type or out of range. The issues name options and contain no values, because a value may be a
+ * secret.
  */
 export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Groups & Readonly<Record<string, unknown>>): Config {
-  const table = tableOf(scope)
-  const { redis, auth = {} } = options
-  const limits = objectIn(options.limits ?? {}, 'limits')
+  const table = tableOf(scope, kinds)
   const names = Object.keys(table)
   const flat = names.filter((name) => !name.includes('.'))
-  rejectUnknownOptions(options, ['redis', ...SCOPES[scope].others, 'limits', ...flat])
-  rejectUnknownOptions(objectIn(redis, 'redis'), Object.keys(REDIS), '/redis')
-  rejectUnknownOptions(objectIn(auth, 'auth'), Object.keys(AUTH), '/auth')
-  const known = names.filter((name) => name.startsWith('limits.')).map((name) => name.slice('limits.'.length))
-  rejectUnknownOptions(limits, known, '/limits')
-  const given = { ...options, ...prefixed('redis', redis), ...prefixed('auth', auth), ...prefixed('limits', limits) }
+  rejectUnknownOptions(options, ['redis', ...SCOPES[scope].others, 'limits', 'settings', ...flat])
+  const groups = GROUPS.map((group) => {
+    const values = objectIn(options[group] ?? {}, group)
+    const known = names.filter((name) => name.startsWith(`${group}.`)).map((name) => name.slice(group.length + 1))
+    rejectUnknownOptions(values, known, `/${group}`)
+    return prefixed(group, values)
+  })
+  const settings = settingsOf(kinds)
+  const given: Readonly<Record<string, unknown>> = Object.assign({ ...options }, ...groups)
   const issues: Issue[] = []
   const env: Record<string, string> = { LOG_LEVEL: 'warn' } // stdout is the program's
   for (const [path, name] of Object.entries(table)) {
-    const value = given[path as keyof typeof given] as unknown
-    if (value === undefined) continue
-    const text = textOf(SETTINGS[name], value)
-    if (text === null) issues.push({ path: pointerOf(path), expected: expectedOf(SETTINGS[name]) })
+    const value = given[path]
+    const setting = settings[name]
+    if (value === undefined || !setting) continue
+    const text = textOf(setting, value)
+    if (text === null) issues.push({ path: pointerOf(path), expected: expectedOf(setting) })
     else env[name] = text
   }
   if (issues.length > 0) throw invalid(issues)
@@ -176,13 +192,17 @@ function isHub(scope: keyof typeof SCOPES): boolean {
   return scope === 'hub' || scope === 'mount'
 }
 
-/** Option paths such as `limits.maxKeys`, and their settings. */
-function tableOf(scope: keyof typeof SCOPES): Readonly<Record<string, SettingName>> {
+/** Option paths such as `limits.maxKeys`, and the names of their settings. */
+function tableOf(scope: keyof typeof SCOPES, kinds: Kinds): Readonly<Record<string, string>> {
   const grouped = { ...prefixed('redis', REDIS), ...(isHub(scope) && prefixed('auth', AUTH)) }
   const taken: readonly SettingName[] = [...Object.values(REDIS), ...Object.values(AUTH), ...ELSEWHERE, ...SCOPES[scope].without]
   const plain = (Object.keys(SETTINGS) as SettingName[]).filter((name) => !taken.includes(name))
-  const options = plain.map((name): [string, SettingName] => [`${name.startsWith('MAX_') ? 'limits.' : ''}${camelCaseOf(name)}`, name])
-  return { ...(grouped as Record<string, SettingName>), ...Object.fromEntries(options) } // its values are settings
+  const own = Object.keys(settingsOf(kinds)).filter((name) => !Object.hasOwn(SETTINGS, name))
+  return {
+    ...(grouped as Record<string, string>), // its values are names
+    ...Object.fromEntries(plain.map((name) => [`${name.startsWith('MAX_') ? 'limits.' : ''}${camelCaseOf(name)}`, name])),
+    ...Object.fromEntries(own.map((name) => [`settings.${camelCaseOf(name)}`, name])),
+  }
 }
 
 function camelCaseOf(name: string): string {
@@ -200,10 +220,19 @@ function objectIn(value: unknown, name: string): object {
 
 /** The text form of a value for a setting; null if the value has the wrong type. */
 function textOf(setting: Setting<unknown>, value: unknown): string | null {
-  const usual = setting.read(setting.fallback)
+  const usual = usualOf(setting)
   if (Array.isArray(usual)) return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join() : null
   if (isSwitch(setting)) return typeof value === 'boolean' ? switchText(setting, value) : null
   return typeof value === typeof usual ? String(value) : null
+}
+
+/** The default of a setting; of one without a valid default, a text. */
+function usualOf({ read, fallback }: Setting<unknown>): unknown {
+  try {
+    return read(fallback)
+  } catch {
+    return fallback
+  }
 }
 
 function isSwitch(setting: Setting<unknown>): boolean {
@@ -216,16 +245,16 @@ function switchText({ fallback }: Setting<unknown>, value: boolean): string {
 }
 
 function expectedOf(setting: Setting<unknown>): string {
-  const usual = setting.read(setting.fallback)
+  const usual = usualOf(setting)
   if (Array.isArray(usual)) return 'an array of texts'
   if (isSwitch(setting)) return 'true or false'
   return typeof usual === 'number' ? 'a number' : 'a text'
 }
 
 /** Converts a fault of the settings to an issue with the names of the options. */
-function issueOf(fault: string, table: Readonly<Record<string, SettingName>>): Issue {
+function issueOf(fault: string, table: Readonly<Record<string, string>>): Issue {
   const named = fault.replaceAll(
-    /[A-Z]+(?:_[A-Z]+)*/g,
+    /[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*/g,
     (name) => Object.entries(table).find(([, setting]) => setting === name)?.[0] ?? name,
   )
   const [, names = '', expected = named] = /^(.*?): expected (.*)$/.exec(named) ?? []

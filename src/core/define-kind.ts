@@ -71,6 +71,8 @@ type NamedKind<N extends string, S extends TSchema, D extends KindDialect, T> = 
 }
 
 const Name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
+const SettingName = Type.String({ pattern: '^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$' })
+const Setting = Type.Object({ about: Type.String(), fallback: Type.String(), read: Type.Unknown() })
 const Given = Type.Optional(Type.Unknown())
 const COMMON = {
   name: Name,
@@ -81,7 +83,8 @@ const COMMON = {
   trustPatterns: Type.Boolean(),
   inSteps: Type.Boolean(),
   processType: Type.Optional(Name),
-  ...{ inputIssues: Given, submission: Given, solvers: Given, settings: Given, events: Given, claimEvents: Given },
+  settings: Type.Optional(Type.Record(SettingName, Setting, { additionalProperties: false })),
+  ...{ inputIssues: Given, submission: Given, solvers: Given, events: Given, claimEvents: Given },
   ...{ display: Given, snapshot: Given, hiddenInLists: Given, steps: Given, clears: Given },
 }
 const RUN = {
@@ -168,11 +171,16 @@ function processFields({ name, processType = name, events }: Fields): DerivedFie
 
 /** Throws `TypeError` with the first field that is invalid, missing or unknown, and what is expected. */
 function assertFields(fields: object): asserts fields is Fields {
-  const { dialect, input, timeoutS, concurrency } = fields as Readonly<Record<string, unknown>> // not checked yet
+  const { dialect, input, timeoutS, concurrency, settings } = fields as Readonly<Record<string, unknown>> // not checked yet
   if (dialect !== 'run' && dialect !== 'process') throw new TypeError('dialect: expected run or process')
   const numbers = { ...(isSetting(timeoutS) && { timeoutS: MIN_TIMEOUT_S }), ...(isSetting(concurrency) && { concurrency: 1 }) }
   const [fault] = describeFaults(VALIDATORS[dialect].Errors({ ...fields, ...numbers }))
   if (fault) throw new TypeError(`${fault.path.slice(1)}: expected ${fault.expected}`)
+  for (const [name, { read }] of Object.entries((settings ?? {}) as Kind['settings']))
+    if (typeof read !== 'function') throw new TypeError(`settings/${name}/read: expected a function`)
+  for (const [field, value] of Object.entries({ timeoutS, concurrency }))
+    if (isSetting(value) && !Object.hasOwn(Object(settings), value.setting))
+      throw new TypeError(`${field}/setting: expected the name of a setting of this kind`)
   if (!isObjectSchema(input)) throw new TypeError('input: expected the JSON Schema of an object, with its properties')
 }
 

@@ -98,7 +98,10 @@ export class Kinds {
   readonly all: readonly Kind[]
   readonly #byName: ReadonlyMap<string, Kind>
 
-  /** Throws `TypeError` if two kinds share a name, path or id field, or if one is reserved. Duplicates are ignored. */
+  /**
+   * Throws `TypeError` if two kinds share a name, path, id field or setting, or if one is reserved. Duplicates are
+   * ignored.
+   */
   constructor(kinds: readonly Kind[]) {
     this.all = [...new Set(kinds)]
     this.#byName = new Map(this.all.map((kind) => [kind.name, kind]))
@@ -107,10 +110,18 @@ export class Kinds {
       const names = others.flatMap(({ name, processType }) => [name, processType])
       mustBeFree('name', kind.name, [...names, ...RESERVED.name])
       mustBeFree('processType', kind.processType, [...names, ...RESERVED.name])
+      for (const [name, setting] of Object.entries(kind.settings)) {
+        if (others.some(({ settings }) => (settings[name] ?? setting) !== setting)) mustBeFree('settings', name, [name])
+      }
       if (kind.path === null) continue
       mustBeFree('path', kind.path, [...others.map(({ path }) => path), ...RESERVED.path])
       mustBeFree('idField', kind.idField, [...others.map(({ idField }) => idField), ...RESERVED.idField])
     }
+  }
+
+  /** The settings that they declare, by name. */
+  get settings(): Kind['settings'] {
+    return Object.assign({}, ...this.all.map(({ settings }) => settings))
   }
 
   get names(): readonly string[] {

@@ -1,14 +1,46 @@
 import { join } from 'node:path'
 import t from 'tap'
 import Type from 'typebox'
-import { createClient, createHub, createWorker, defineKind, type HubOptions, implement, type WorkerOptions } from '../../src/index.js'
+import { signToken } from '../../src/cli/token.js'
+import { freePort } from '../../src/embedded/redis-port.js'
+import {
+  createClient,
+  createHub,
+  createWorker,
+  defineKind,
+  type HubOptions,
+  implement,
+  type Setting,
+  type WorkerOptions,
+} from '../../src/index.js'
 import { runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { ROOT } from '../support/packed.js'
 import { sharedTestRedis } from '../support/redis.js'
 
+function numeric(fallback: string): Setting<number> {
+  const read = (text: string) => {
+    if (!(Number(text) > 0)) throw new TypeError('a number above 0')
+    return Number(text)
+  }
+  return { about: 'A number.', fallback, read }
+}
+
 const hold = defineKind({ name: 'hold', dialect: 'process', input: Type.Object({}, { additionalProperties: false }) })
+const tuned = defineKind({
+  name: 'tuned',
+  dialect: 'process',
+  input: Type.Object({}, { additionalProperties: false }),
+  timeoutS: { setting: 'TUNED_TIMEOUT_S' },
+  concurrency: { setting: 'TUNED_CONCURRENCY' },
+  settings: {
+    TUNED_TIMEOUT_S: numeric('60'),
+    TUNED_CONCURRENCY: numeric('1'),
+    TUNED_NAMES: { about: 'Some names.', fallback: '', read: (text: string) => text.split(',') },
+    TUNED_FAST: { about: 'Whether it is fast.', fallback: 'yes', read: (text: string) => text },
+  },
+})
 const nowhere = { url: 'redis://127.0.0.1:1' }
 
 t.test('the example: hub, worker and clients; submit, events, result, cancel, retry, list', async (t) => {
@@ -63,6 +95,39 @@ t.test('a worker takes as many jobs of a kind as it is told; hubs and workers cl
   await started
 })
 
+t.test('[KIND-4] the settings of a kind are options in camelCase; metrics have their own port', async (t) => {
+  const { url, prefix } = await sharedTestRedis()
+  const redis = { url, prefix }
+  const running = new Set<string>()
+  const seen: unknown[] = []
+  const work = implement(tuned, {
+    prepare: async ({ config }) => {
+      seen.push(...Object.keys(tuned.settings).map((name) => Reflect.get(config, name)))
+      const run = (_input: object, job: { readonly id: string; readonly signal: AbortSignal }) =>
+        new Promise<never>((_, reject) => {
+          running.add(job.id)
+          job.signal.addEventListener('abort', () => reject(job.signal.reason), { once: true })
+        })
+      return { run }
+    },
+  })
+  const settings = { tunedTimeoutS: 1, tunedConcurrency: 2, tunedNames: ['a', 'b'], tunedFast: false }
+  const metricsPort = await freePort()
+  const hub = createHub({ redis, kinds: [tuned], auth: { jwtSecret: SECRET }, drainMs: 0, settings, metricsPort })
+  const worker = createWorker({ redis, work: [work], workerFinishMs: 0, settings, sweepIntervalMs: 100 })
+  const address = await hub.listen({ port: 0 })
+  await worker.start()
+  t.same(seen, [1, 2, ['a', 'b'], 'no'])
+  const client = createClient({ url: address, token: signToken(SECRET, 'alice', 60) })
+  const jobs = [await client.submit(tuned, {}), await client.submit(tuned, {})]
+  await eventually(() => running.size === 2)
+  t.match(await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(), /^runcast_/m)
+  t.equal((await fetch(`${address}/metrics`)).status, 404)
+  for (const job of jobs) await t.rejects(job.result(), { name: 'JobFailed', code: 'timeout' })
+  await Promise.all([client.close(), hub.close(), worker.close()])
+  await t.rejects(fetch(`http://127.0.0.1:${metricsPort}/metrics`))
+})
+
 t.test('a Redis that is away is overloaded; nothing is left running', async (t) => {
   const hub = createHub({ redis: nowhere, auth: { jwtSecret: SECRET }, logLevel: 'silent' })
   const worker = createWorker({ redis: nowhere, work: [implement(hold, { run: async () => ({}) })], logLevel: 'silent' })
@@ -77,6 +142,8 @@ t.test('[KIND-6] what is unknown or not valid is refused by its path when it is 
   const auth = { jwtSecret: SECRET }
   const work = [implement(hold, { run: async () => ({}) })]
   const other = defineKind({ name: 'hold', dialect: 'process', input: Type.Object({}) })
+  const settings = { FINAL_TTL_MS: numeric('1') }
+  const greedy = defineKind({ name: 'greedy', dialect: 'process', input: Type.Object({}), settings })
   const invalid = (path: string, expected: RegExp = /./) => ({ name: 'RuncastError', code: 'invalid', issues: [{ path, expected }] })
   const hubs: readonly [object, object][] = [
     [
@@ -92,6 +159,13 @@ t.test('[KIND-6] what is unknown or not valid is refused by its path when it is 
     [{ redis, auth, allowedOrigins: ['nowhere'] }, invalid('/allowedOrigins')],
     [{ redis, auth, kinds: ['run'] }, invalid('/kinds')],
     [{ redis, auth, kinds: [hold, other] }, invalid('/kinds', /hold is used by another kind/)],
+    [{ redis, auth, metricsPort: 70_000 }, invalid('/metricsPort')],
+    [{ redis, auth, settings: { tunedTimeoutS: 1 } }, invalid('/settings/tunedTimeoutS')],
+    [{ redis, auth, kinds: [tuned], settings: { tunedTimeout: 1 } }, invalid('/settings/tunedTimeout', /tunedTimeoutS/)],
+    [{ redis, auth, kinds: [tuned], settings: { tunedTimeoutS: '1' } }, invalid('/settings/tunedTimeoutS', /^a number$/)],
+    [{ redis, auth, kinds: [tuned], settings: { tunedTimeoutS: 0 } }, invalid('/settings/tunedTimeoutS', /^a number above 0$/)],
+    [{ redis, auth, kinds: [tuned], tunedTimeoutS: 1 }, invalid('/tunedTimeoutS')],
+    [{ redis, auth, kinds: [greedy] }, invalid('/finalTtlMs', /^another name for the setting of a kind/)],
   ]
   for (const [options, error] of hubs) t.throws(() => createHub(options as HubOptions), error as Error, JSON.stringify(options))
   const workers: readonly [object, object][] = [
@@ -100,6 +174,7 @@ t.test('[KIND-6] what is unknown or not valid is refused by its path when it is 
     [{ redis, work: [hold] }, invalid('/work', /a computation for hold/)],
     [{ redis, work: [...work, implement(other, { run: async () => ({}) })] }, invalid('/work', /hold is used by another kind/)],
     [{ redis, work, concurrency: 0 }, invalid('/concurrency')],
+    [{ redis, work, metricsPort: 1 }, invalid('/metricsPort')],
     [{ redis, work, drainMs: 1 }, invalid('/drainMs', /concurrency/)],
   ]
   for (const [options, error] of workers) t.throws(() => createWorker(options as WorkerOptions), error as Error, JSON.stringify(options))

@@ -293,6 +293,7 @@ t.test('options that are wrong or unknown are refused at registration', async (t
   await t.rejects(register({ prefix: '/runs', ...login, limit: 1 }), fault('/limit'))
   await t.rejects(register({ prefix: '/runs', ...login, limits: { maxFun: 1 } }), fault('/limits/maxFun'))
   await t.rejects(register({ prefix: '/runs', ...login, sessionMs: 0 }), fault('/sessionMs'))
+  await t.rejects(register({ prefix: '/runs', ...login, metricsPort: 9000 }), fault('/metricsPort'))
   await t.rejects(register({ prefix: '/runs', ...login, auth: { jwtSecret: SECRET } }), fault('/auth'))
   await t.rejects(register({ prefix: '/runs', redis }), { code: 'invalid' }, 'neither a login nor a key of tokens')
   await t.rejects(register({ prefix: '/runs', ...login }, { http2: true }), /HTTP\/2/)

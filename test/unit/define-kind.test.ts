@@ -9,6 +9,7 @@ import { unsafePatterns } from '../../src/protocol/safe-pattern.js'
 const PROCESS = { name: 'one', dialect: 'process', input: Type.Object({}), processor: async () => ({}) } as const
 const work = { processor: async () => ({ metrics_summary: {} }) }
 const RUN = { ...PROCESS, ...work, dialect: 'run', path: 'ones', idField: 'one_id', phases: ['all'] } as const
+const SETTING = { about: 'A number.', fallback: '1', read: Number }
 const URL_OF_THREAD = new URL('file:///thread.js')
 
 /** As plain JavaScript would call it. */
@@ -39,6 +40,13 @@ t.test('[KIND-6] a definition that is wrong throws, says which field, and adds n
     [{ ...PROCESS, processor: 'solve' }, /^defineKind: processor: expected a function/],
     [{ ...PROCESS, thread: URL_OF_THREAD }, /^defineKind: processor, thread: expected one of them, not both$/],
     [{ ...PROCESS, processor: undefined, thread: './thread.js' }, /^defineKind: thread: expected the URL of a module$/],
+    [{ ...PROCESS, settings: { oneTimeout: SETTING } }, /^defineKind: settings\/oneTimeout: expected/],
+    [
+      { ...PROCESS, settings: { ONE_TIMEOUT: { ...SETTING, fallback: 1 } } },
+      /^defineKind: settings\/ONE_TIMEOUT\/fallback: expected of type string$/,
+    ],
+    [{ ...PROCESS, settings: { ONE_TIMEOUT: { ...SETTING, read: 1 } } }, /^defineKind: settings\/ONE_TIMEOUT\/read: expected a function$/],
+    [{ ...PROCESS, timeoutS: { setting: 'ONE_TIMEOUT' } }, /^defineKind: timeoutS\/setting: expected the name of a setting of this kind$/],
     [{ ...RUN, path: undefined }, /^defineKind: path: /],
     ...['one', 'type', 'One_id', '_id'].map((idField): [object, RegExp] => [{ ...RUN, idField }, /^defineKind: idField: expected match/]),
     [{ ...RUN, phases: [] }, /^defineKind: phases: /],
@@ -75,6 +83,7 @@ t.test('[KIND-6] two kinds of a hub or worker have no name in common, and none t
     [{ processType: 'solver' }, /^processType: solver is used/],
     ...['firsts', 'runs', 'optimizations', 'ws', 'cursor'].map((path): [object, RegExp] => [{ path }, /^path: \w+ is used/]),
     ...['first_id', 'run_id', 'process_id'].map((idField): [object, RegExp] => [{ idField }, /^idField: \w+ is used/]),
+    [{ settings: { RUN_TIMEOUT_S: SETTING } }, /^settings: RUN_TIMEOUT_S is used/],
   ]
   for (const [changed, message] of cases) {
     const { processor: _short, ...contract } = { ...second, ...changed }
