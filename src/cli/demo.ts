@@ -1,6 +1,9 @@
 import { WebSocket } from 'ws'
 import { loadKinds } from '../app/load-kinds.js'
 import { runMain } from '../app/process.js'
+import { createClient } from '../client/create-client.js'
+import { socketsOf } from '../client/hub-access.js'
+import type { JobSnapshot, JobView, LiveMessage } from '../client/job-view.js'
 import { watchJob } from '../client/watch-job.js'
 import { loadConfig } from '../config/config.js'
 import { type Stack, startStack } from '../embedded/stack.js'
@@ -36,18 +39,13 @@ async function main(): Promise<void> {
 async function run(stack: Stack): Promise<void> {
   const [nodeA = '', nodeB = ''] = stack.nodes
   const token = signToken(stack.jwtSecret, 'demo', 600)
-  const response = await fetch(`${nodeA}/api/v2/runs`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ input: exampleInput(201) }),
-  })
-  if (response.status !== 202) throw new Error(`The run was not accepted: ${await response.text()}`)
-  const { run_id: id } = (await response.json()) as { run_id: string }
+  const { id } = await createClient({ url: nodeA, token }).submit('run', exampleInput(201))
   process.stdout.write(`Run ${id} submitted to ${nodeA}, watched on ${nodeB}\n\n`)
 
   const display = new ProgressDisplay(process.stdout)
-  const url = `${nodeB.replace('http', 'ws')}/api/v2/ws/runs/${id}`
-  const watch = watchJob({ url, token: () => token, WebSocket, onMessage: (message, view) => display.show(message, view) })
+  const { url, ...access } = socketsOf({ url: nodeB, token }, WebSocket)
+  const onMessage = (message: JobSnapshot | LiveMessage, view: JobView) => display.show(message, view)
+  const watch = watchJob({ ...access, url: url(`/api/v2/ws/runs/${id}`), onMessage })
   const { status, final } = await watch.finished()
   watch.close()
   display.finish(final)

@@ -24,8 +24,8 @@ export function exitOf(signal: NodeJS.Signals): number {
 export class CommandError extends Error {
   readonly exitCode: number
 
-  constructor(message: string, exitCode: number) {
-    super(message)
+  constructor(message: string, exitCode: number, cause?: unknown) {
+    super(message, { cause })
     this.name = 'CommandError'
     this.exitCode = exitCode
   }

@@ -1,11 +1,13 @@
 import { WebSocket } from 'ws'
+import { type HubAccess, socketsOf } from '../client/hub-access.js'
+import type { SocketAccess } from '../client/job-events.js'
 import type { FinalProcessMessage } from '../client/process-view.js'
 import { type JobWatch, watchJob } from '../client/watch-job.js'
 import { watchProcesses } from '../client/watch-processes.js'
 import type { Kind, Kinds } from '../core/kind.js'
 import type { ProcessView } from '../protocol/process-messages.js'
 import { CommandError, EXIT, exitOf } from './exit-code.js'
-import { callHub, type HubAccess, socketUrl } from './hub-access.js'
+import { callHub } from './hub-access.js'
 import { ProcessDisplay } from './process-display.js'
 import { ProgressDisplay } from './progress-display.js'
 
@@ -29,7 +31,8 @@ export async function followJob(hub: HubAccess, id: string, json: boolean, kinds
   // As every hub returns it.
   const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown
   const kind = kinds.all.find(({ processType }) => processType === shown.process_type)
-  const following = kind?.dialect === 'run' ? followRun(hub, kind, id, json) : followProcess(hub, shown, json, kind)
+  const sockets = socketsOf(hub, WebSocket)
+  const following = kind?.dialect === 'run' ? followRun(sockets, kind, id, json) : followProcess(sockets, shown, json, kind)
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
@@ -54,12 +57,11 @@ function codeOf(status: string): number {
   return status === 'cancelled' ? EXIT.cancelled : EXIT.failed
 }
 
-function followRun(hub: HubAccess, { path, display: hints }: Kind, id: string, json: boolean): Following {
+function followRun({ url, ...access }: SocketAccess, { path, display: hints }: Kind, id: string, json: boolean): Following {
   const display = new ProgressDisplay(process.stdout, hints)
   const watch = watchJob({
-    url: socketUrl(hub, `/api/v2/ws/${path}/${encodeURIComponent(id)}`),
-    token: () => hub.token,
-    WebSocket,
+    ...access,
+    url: url(`/api/v2/ws/${path}/${encodeURIComponent(id)}`),
     onMessage: (message, view) => (json ? printLine(message) : display.show(message, view)),
   })
   reportLosses(watch, display, json)
@@ -71,7 +73,7 @@ function followRun(hub: HubAccess, { path, display: hints }: Kind, id: string, j
 }
 
 /** Uses the socket of all the user's jobs: a job in the process dialect has no socket of its own. */
-function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown, json: boolean, kind?: Kind): Following {
+function followProcess({ url, ...access }: SocketAccess, { process_id: id, status, result }: Shown, json: boolean, kind?: Kind): Following {
   const display = new ProcessDisplay(process.stdout, kind?.display)
   // No socket replays a job that has ended.
   if (result !== null) {
@@ -80,9 +82,8 @@ function followProcess(hub: HubAccess, { process_id: id, status, result }: Shown
     return { ended: Promise.resolve(status), close: () => {} }
   }
   const watch = watchProcesses({
-    url: socketUrl(hub, '/ws'),
-    token: () => hub.token,
-    WebSocket,
+    ...access,
+    url: url('/ws'),
     onMessage: (message, view) => {
       if (message.type === 'process_list' || message.process_id !== id) return
       const process = view.get(id)

@@ -3,7 +3,7 @@ import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
 import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
-import { callHub, type HubAccess, hubUrl } from './hub-access.js'
+import { callHub, type HubAccess, hubUrl, socketsOf } from './hub-access.js'
 import type { WebSocketClass } from './hub-socket.js'
 import type { SocketAccess } from './job-events.js'
 import type { WireJob } from './job-info.js'
@@ -69,13 +69,7 @@ class HubBackend implements Backend {
   }
 
   async sockets(): Promise<SocketAccess> {
-    const { url, token } = this.#hub
-    const WebSocket = await this.#loadWebSocket()
-    return {
-      url: (path) => `${url.replace(/^http/, 'ws')}${path}`,
-      ...(token !== undefined && { token: typeof token === 'string' ? () => token : token }),
-      ...(WebSocket && { WebSocket }),
-    }
+    return socketsOf(this.#hub, await this.#loadWebSocket())
   }
 
   async ended(job: RunningJob, signal?: AbortSignal): Promise<void> {

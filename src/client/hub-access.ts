@@ -1,4 +1,6 @@
 import { CODES, type CodeName, type Issue, RuncastError, type StoreReason } from '../protocol/codes.js'
+import type { WebSocketClass } from './hub-socket.js'
+import type { SocketAccess } from './job-events.js'
 
 /** The address of a hub, and the credentials for it. */
 export interface HubAccess {
@@ -27,10 +29,19 @@ interface ErrorBody {
 export function hubUrl(text: string): string {
   const { location } = globalThis as { readonly location?: { readonly href: string } }
   const url = URL.canParse(text, location?.href) ? new URL(text, location?.href) : null
-  const isHub = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash
+  const isHub = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !/[?#]/.test(url.href)
   if (isHub) return url.href.replace(/\/+$/, '')
   const expected = 'an https:// or http:// URL without user, query and fragment'
   throw new RuncastError('invalid', { message: `url: expected ${expected}`, issues: [{ path: '/url', expected }] })
+}
+
+/** What sockets of the hub need. `WebSocket`: the class of `ws`, if there is no global one. */
+export function socketsOf({ url, token }: HubAccess, WebSocket?: WebSocketClass): SocketAccess {
+  return {
+    url: (path) => `${url.replace(/^http/, 'ws')}${path}`,
+    ...(token !== undefined && { token: typeof token === 'string' ? () => token : token }),
+    ...(WebSocket && { WebSocket }),
+  }
 }
 
 /**
@@ -58,7 +69,7 @@ export async function callHub(
     const response = await fetch(`${url}${path}`, request)
     // A proxy may respond instead of the hub, in another format.
     const answer: unknown = await response.json().catch(() => null)
-    if (!response.ok) throw errorOfResponse(response, answer)
+    if (!response.ok) throw errorOfResponse(response, answer, `${method} ${path}`)
     if (typeof answer === 'object' && answer !== null) return answer
     throw new RuncastError('internal', `${url} returned no JSON object (status ${response.status}): is it the URL of a hub?`)
   } catch (error) {
@@ -68,12 +79,15 @@ export async function callHub(
 }
 
 /** The error for an error response of a hub, or of a proxy in front of it. */
-function errorOfResponse({ status, headers }: Response, answer: unknown): RuncastError {
+function errorOfResponse({ status, headers }: Response, answer: unknown, request: string): RuncastError {
   const { error, message, detail, reason } = (typeof answer === 'object' && answer !== null ? answer : {}) as ErrorBody
   const isKnown = typeof error === 'string' && Object.hasOwn(CODES, error)
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-  return new RuncastError(isKnown ? (error as CodeName) : codeOfStatus(status), {
-    message: typeof message === 'string' ? message : `The hub returned status ${status}.`,
+  const code = isKnown ? (error as CodeName) : codeOfStatus(status)
+  const text = typeof message === 'string' ? message : `The hub returned status ${status}.`
+  return new RuncastError(code, {
+    // The address of the hub may be wrong.
+    message: code === 'no_route' ? `${text} (${request})` : text,
     issues: Array.isArray(detail) ? (detail as readonly Issue[]) : [], // the format of every hub
     ...(Number.isFinite(seconds) && { retryAfterMs: seconds * 1000 }),
     ...(typeof reason === 'string' && { reason: reason as StoreReason }), // a later version may send another value

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { RUNCAST, runcast, startCommand } from '../support/command.js'
 import { eventually } from '../support/eventually.js'
 import { proveProcesses } from '../support/process-proof.js'
 import { comparable, HubUser, recordedKinds } from '../support/recorded.js'
@@ -82,6 +83,23 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
     await cancelOver(before, after, 'cancelled-on-old')
   })
 
+  await t.test('the command line of today submits, watches and cancels at the earlier hub', async (t) => {
+    const env = { RUNCAST_URL: hubs[0]?.http, RUNCAST_TOKEN: before.token, KINDS_MODULES: recordedKinds(CLONE).KINDS_MODULES }
+    const submitted = await runcast(t, ['submit', 'run', '--id', 'by-command', '--input', '-', '--watch'], {
+      env,
+      input: JSON.stringify(BAR),
+    })
+    t.match(submitted, { code: 0, stdout: /^by-command\n[\s\S]*\nCompleted in /, stderr: '' })
+    const held = startCommand(t, process.execPath, [RUNCAST, 'submit', 'walk', '--id', 'held', '--input', '-', '--watch'], {
+      env,
+      input: JSON.stringify(HELD),
+    })
+    await held.printed(/running/)
+    t.match(await runcast(t, ['cancel', 'held'], { env }), { code: 0, stdout: /^cancell(ing|ed)\n$/ })
+    t.match(await held.ended, { code: 3, stdout: /\nCancelled\.\n$/ })
+    t.match(await runcast(t, ['submit', 'run'], { env }), { code: 4, stderr: /^runcast: invalid: .*\/input/ })
+  })
+
   await t.test('an optimization begins with both workers, and goes on without the earlier one', async (t) => {
     startWorker(CLONE)
     await before.post('/api/v2/optimizations', { optimization_id: 'search', ...SEARCH })
@@ -109,7 +127,7 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
       for (const [i, tab] of tabs.entries()) seqs[i] = proveProcesses(tab.messages)
       return JSON.stringify([...(seqs[0] ?? [])].sort()) === JSON.stringify([...(seqs[1] ?? [])].sort())
     })
-    t.equal(seqs[0]?.size, 7 + 12, 'the jobs, and the runs of the optimization')
+    t.equal(seqs[0]?.size, 9 + 12, 'the jobs, and the runs of the optimization')
     const persisted = ({ messages }: { readonly messages: readonly Message[] }) =>
       messages
         .filter(({ type, seq }) => type !== 'process_progress' && seq !== undefined)

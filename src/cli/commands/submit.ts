@@ -3,10 +3,11 @@ import { text } from 'node:stream/consumers'
 import { loadKinds } from '../../app/load-kinds.js'
 import { Kinds } from '../../core/kind.js'
 import { BUILT_IN_KINDS } from '../../kinds/index.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { CommandError, EXIT } from '../exit-code.js'
 import { followJob } from '../follow.js'
-import { callHub, HUB_OPTIONS, HubError, hubOf } from '../hub-access.js'
+import { callHub, HUB_OPTIONS, hubOf } from '../hub-access.js'
 import { plainLine } from '../plain-text.js'
 import { requestFor } from '../submission.js'
 import { WATCH_EXITS } from './watch.js'
@@ -55,10 +56,11 @@ export const submit = defineCommand({
 
 /** The error to show if the hub does not know the kind: it lists all known kinds. Null for any other error. */
 function unknownKind(kind: string, error: unknown, kinds: Kinds): CommandError | null {
-  if (kinds.find(kind) || !(error instanceof HubError)) return null
-  const fault = error.faults.find(({ path }) => path === '/process_type')
+  const cause = error instanceof CommandError && error.cause
+  if (kinds.find(kind) || !(cause instanceof RuncastError)) return null
+  const fault = cause.issues.find(({ path }) => path === '/process_type')
   // A hub without custom kinds has no POST route at this path, but may have other methods.
-  if (!fault && error.code !== 'no_route' && error.code !== 'method_not_allowed') return null
+  if (!fault && cause.code !== 'no_route' && cause.code !== 'method_not_allowed') return null
   const own = fault?.expected.replace(/^one of /, '').split(', ') ?? []
   const known = [...new Set([...kinds.names, ...own])]
   return new CommandError(`runcast: unknown kind "${plainLine(kind)}": expected one of ${known.join(', ')}`, EXIT.unknown)
