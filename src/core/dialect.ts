@@ -1,6 +1,6 @@
 import type { ProcessMessage, ProcessProgress, ProcessView } from '../protocol/process-messages.js'
 import type { RunMessages } from '../protocol/run-messages.js'
-import { type Entry, messageOf } from './entry.js'
+import { type Bytes, type Entry, messageOf } from './entry.js'
 import type { JobState } from './job-state.js'
 import type { Kind } from './kind.js'
 import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
@@ -16,7 +16,7 @@ export interface SnapshotFlags {
 export interface Dialect {
   snapshot(state: JobState, flags: SnapshotFlags): Readonly<Record<string, unknown>>
   /** The message of an entry as UTF-8 JSON, or null if the dialect has none for it. */
-  body(entry: Entry, kind: Kind): Buffer | null
+  body(entry: Entry, kind: Kind): Bytes | null
   /** The parsed form of `body`. */
   message(entry: Entry, kind: Kind): Readonly<Record<string, unknown>> | null
 }

@@ -32,6 +32,12 @@ export function sourcesOf({ to, from }: JobEvent): readonly Status[] {
   return from ? SOURCES[to].filter((status) => from.includes(status)) : SOURCES[to]
 }
 
+/** The members of a `Buffer` that are used. A page has no types of Node, and its kinds refer to entries. */
+export interface Bytes extends Uint8Array {
+  equals(other: Uint8Array): boolean
+  toString(encoding?: 'utf8' | 'latin1' | 'hex', start?: number, end?: number): string
+}
+
 /** An event with its position. `body`: the message as UTF-8 JSON, the same bytes in hash, log, channel and browser. */
 export interface Entry {
   readonly id: string
@@ -43,7 +49,7 @@ export interface Entry {
   readonly key: string
   readonly to?: Status
   readonly clears?: Clears
-  readonly body: Buffer
+  readonly body: Bytes
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Dialect, SnapshotFlags } from '../core/dialect.js'
-import { createdAtMs, type Entry } from '../core/entry.js'
+import { type Bytes, createdAtMs, type Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import type { Kind } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
@@ -10,7 +10,7 @@ import type { HubTally } from './hub-tally.js'
  * SSE event) with it.
  */
 export interface Frame {
-  readonly payload: Buffer
+  readonly payload: Bytes
   /**
    * For messages of a job: the client's position once it has the message. A snapshot carries the epoch; the entries
    * that follow belong to the same epoch.

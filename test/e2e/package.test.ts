@@ -1,16 +1,19 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { publint } from 'publint'
 import t from 'tap'
 import ts from 'typescript'
+import { signToken } from '../../src/cli/token.js'
 import { startCommand } from '../support/command.js'
-import { HORN } from '../support/harness.js'
-import { pack, ROOT, typeFaults } from '../support/packed.js'
+import { HORN, SECRET } from '../support/harness.js'
+import { emptyFolder, pack, ROOT, typeFaults } from '../support/packed.js'
+import { sharedTestRedis } from '../support/redis.js'
 
 // It asks the compiler and attw.
 t.setTimeout(300_000)
 
-const MAX_PACKED_BYTES = 600_000
+const MAX_PACKED_BYTES = 620_000
 const tarball = await pack(t)
 /** Installed by hand in a folder of the clone, where the other packages are. */
 const folder = t.testdir({ 'package.json': '{}', node_modules: { runcast: {} } })
@@ -77,11 +80,11 @@ t.test('whatever else they import is a dependency, or an optional peer that the 
 })
 
 t.test('the entries are the documented ones, as ESM with types; the command can be run', async (t) => {
-  t.same(Object.keys(manifest.exports), ['.', './client', './protocol', './worker', './package.json'])
+  t.same(Object.keys(manifest.exports), ['.', './client', './kind', './protocol', './worker', './package.json'])
   t.equal(manifest.type, 'module')
   t.equal(manifest.scripts.prepack, manifest.scripts.build, 'what is published is compiled before')
-  for (const { types, default: module } of Object.values<{ types: string; default: string }>(manifest.exports)) {
-    for (const path of [types, module].filter((path) => path !== undefined)) t.ok(files.includes(path.slice(2)), path)
+  for (const paths of Object.values<object | string>(manifest.exports)) {
+    for (const path of Object.values(typeof paths === 'string' ? [paths] : paths)) t.ok(files.includes(path.slice(2)), path)
   }
   t.match(read(manifest.bin.runcast), /^#!\/usr\/bin\/env node\n/)
 })
@@ -115,6 +118,50 @@ t.test('the client needs nothing of Node and no other package', async (t) => {
   t.ok(reached.size > 5)
 })
 
+/** A kind, as hubs, workers and pages import it. */
+const COUNTDOWN = `
+import { defineKind } from 'runcast/kind'
+export const countdown = defineKind({
+  name: 'countdown',
+  dialect: 'process',
+  input: { type: 'object', properties: { from: { type: 'integer', minimum: 1 } }, required: ['from'], additionalProperties: false },
+})
+`
+/** What a page does with it. The result of its work goes to stdout, where a page has an element. */
+const SUBMIT = `
+import { createClient } from 'runcast/client'
+import { countdown } from './countdown.mjs'
+const [url, token, from] = process.argv.slice(2)
+const job = await createClient({ url, token }).submit(countdown, { from: Number(from) }).catch((error) => error)
+console.log(job.code ?? (await job.status()).kind)
+`
+
+t.test('a hub and a page share the module of a kind; the page needs no other package and checks nothing', async (t) => {
+  const { url, prefix } = await sharedTestRedis()
+  writeFileSync(join(folder, 'countdown.mjs'), COUNTDOWN)
+  const [{ createHub }, { countdown }] = await Promise.all(
+    ['node_modules/runcast/build/src/index.js', 'countdown.mjs'].map((file) => import(pathToFileURL(join(folder, file)).href)),
+  )
+  const hub = createHub({ redis: { url, prefix }, kinds: [countdown], auth: { jwtSecret: SECRET }, drainMs: 0 })
+  t.teardown(() => hub.close())
+  const address: string = await hub.listen({ port: 0 })
+  // Outside of the clone no other package is found. A bundler takes the condition `browser` for pages.
+  const page = emptyFolder(t)
+  mkdirSync(join(page, 'node_modules'))
+  cpSync(root, join(page, 'node_modules/runcast'), { recursive: true })
+  writeFileSync(join(page, 'countdown.mjs'), COUNTDOWN)
+  writeFileSync(join(page, 'page.mjs'), SUBMIT)
+  const open = (from: number) => {
+    const args = ['--conditions=browser', 'page.mjs', address, signToken(SECRET, 'alice', 60), String(from)]
+    return startCommand(t, process.execPath, args, { cwd: page }).ended
+  }
+  t.same(await open(3), { code: 0, stdout: 'countdown\n', stderr: '' })
+  t.same(await open(0), { code: 0, stdout: 'invalid\n', stderr: '' }, 'the hub checks')
+  const alone = startCommand(t, process.execPath, ['page.mjs', address], { cwd: page })
+  t.match(await alone.ended, { code: 1, stderr: /Cannot find package 'typebox'/ }, 'without the condition it is the whole contract')
+  t.same(importsOf(manifest.exports['./kind'].browser.slice(2)), [])
+})
+
 t.test('publint finds nothing', async (t) => {
   const { messages } = await publint({ pkgDir: root, pack: false, strict: true })
   t.same(messages, [])
@@ -126,7 +173,7 @@ t.test('the types are right for all ways to resolve them, the oldest included', 
   const args = [attw, tarball, '--profile', 'strict', '--ignore-rules', 'cjs-resolves-to-esm', '--no-color', '--no-emoji']
   const { code, stdout, stderr } = await startCommand(t, process.execPath, args).ended
   t.equal(code, 0, `${stdout}${stderr}`)
-  for (const entry of ['runcast', 'runcast/client', 'runcast/protocol', 'runcast/worker']) t.match(stdout, `"${entry}"`)
+  for (const entry of ['runcast', 'runcast/client', 'runcast/kind', 'runcast/protocol', 'runcast/worker']) t.match(stdout, `"${entry}"`)
 })
 
 /** A program in TypeScript, with whatever the package offers. */
@@ -236,6 +283,15 @@ app.server.on('upgrade', hub.upgrade)
 `
 const PAGE = `
 import { createClient, watchJob } from 'runcast/client'
+import { defineKind } from 'runcast/kind'
+const countdown = defineKind({
+  name: 'countdown',
+  dialect: 'process',
+  input: { type: 'object', properties: { from: { type: 'integer' } }, required: ['from'] },
+})
+await createClient({ url: '/' }).submit(countdown, { from: 3 })
+// @ts-expect-error: of another type
+await createClient({ url: '/' }).submit(countdown, { from: 'three' })
 watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (_message, { percent }) => (document.title = \`\${percent} %\`) })
 const job = await createClient({ url: '/', token: async () => '' }).submit('run', { width_mm: 25 })
 for await (const event of job) document.title = event.type
