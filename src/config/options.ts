@@ -152,9 +152,9 @@ const GROUPS = ['redis', 'auth', 'limits', 'settings'] as const
 
 /**
  * THE mapping from options to settings: `finalTtlMs` is FINAL_TTL_MS, `limits.maxKeys` is MAX_KEYS, and
- * `settings.tourTimeoutS` is TOUR_TIMEOUT_S of a kind in `kinds`. Throws `invalid` with an issue for each option that is
- * unknown, of the wrong type or out of range. The issues name options and contain no values, because a value may be a
- * secret.
+ * `settings.tourTimeoutS` is TOUR_TIMEOUT_S of a kind in `kinds`. Throws `invalid` with an issue for each option that
+ * is unknown, of the wrong type or out of range. The issues name options and contain no values, because a value may be
+ * a secret.
  */
 export function configOf(scope: keyof typeof SCOPES, kinds: Kinds, options: Groups & Readonly<Record<string, unknown>>): Config {
   const table = tableOf(scope, kinds)

@@ -171,7 +171,8 @@ function processFields({ name, processType = name, events }: Fields): DerivedFie
 
 /** Throws `TypeError` with the first field that is invalid, missing or unknown, and what is expected. */
 function assertFields(fields: object): asserts fields is Fields {
-  const { dialect, input, timeoutS, concurrency, settings } = fields as Readonly<Record<string, unknown>> // not checked yet
+  // Not checked yet.
+  const { dialect, input, timeoutS, concurrency, settings } = fields as Readonly<Record<string, unknown>>
   if (dialect !== 'run' && dialect !== 'process') throw new TypeError('dialect: expected run or process')
   const numbers = { ...(isSetting(timeoutS) && { timeoutS: MIN_TIMEOUT_S }), ...(isSetting(concurrency) && { concurrency: 1 }) }
   const [fault] = describeFaults(VALIDATORS[dialect].Errors({ ...fields, ...numbers }))
