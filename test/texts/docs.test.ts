@@ -24,6 +24,7 @@ const { version, scripts } = JSON.parse(read('package.json')) as { version: stri
 
 /** Variables that are read from the environment and are no settings of the program: where each is read. */
 const OTHER_VARIABLES: Readonly<Record<string, string>> = {
+  COUNTDOWN_TIMEOUT_S: 'docs/reference/library.md',
   RUNCAST_NO_INSTALL: 'scripts/steps.mjs',
   CHAOS_SECONDS: 'test/e2e/lifecycle/main.ts',
   CHAOS_SEED: 'test/e2e/crowd.test.ts',
