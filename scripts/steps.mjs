@@ -7,7 +7,10 @@ import { withLock } from './lock.mjs'
 import { arePackagesInstalled, installPackages } from './packages.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FLAGS = ['--build', '--redis', '--redis-binary', '--python', '--calculix', '--curl', '--chromium', '--kustomize', '--promtool']
+const FLAGS = [
+  ...['--build', '--redis', '--redis-binary', '--python', '--python-tools', '--calculix', '--curl', '--chromium', '--kustomize'],
+  '--promtool',
+]
 
 /** Runs the steps in order. An error that the user can fix is printed as one line, with exit code 1. */
 export async function bootstrap(flags, env) {

@@ -27,6 +27,8 @@ export {
   STORE_REASONS,
   type StoreReason,
 } from './protocol/codes.js'
+export { ErrorBody, ProblemDetails } from './protocol/error-body.js'
+export { HUB_MESSAGES, STREAM_EVENTS } from './protocol/hub-messages.js'
 export { isJobId, JOB_ID_PATTERN, JobId } from './protocol/job-id.js'
 export {
   PROCESS_MESSAGES,

@@ -2,6 +2,7 @@ import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { describeFaults } from '../protocol/faults.js'
 import { asTypeBox, isObjectSchema } from '../protocol/json-schema.js'
+import { PROCESS_MESSAGES } from '../protocol/process-messages.js'
 import { jobMessages } from '../protocol/run-messages.js'
 import { unsafePatterns } from '../protocol/safe-pattern.js'
 import type { InputIssue, Kind, KindDialect, NumberOrSetting } from './kind.js'
@@ -52,7 +53,18 @@ export interface DialectFields {
 type OptionalFields = Partial<
   Pick<
     Kind,
-    'processType' | 'submission' | 'solvers' | 'settings' | 'events' | 'claimEvents' | 'display' | 'snapshot' | 'hiddenInLists' | 'steps'
+    | 'processType'
+    | 'submission'
+    | 'solvers'
+    | 'settings'
+    | 'events'
+    | 'messages'
+    | 'snapshotExtras'
+    | 'claimEvents'
+    | 'display'
+    | 'snapshot'
+    | 'hiddenInLists'
+    | 'steps'
   >
 > & { readonly clears?: Partial<Kind['clears']> }
 
@@ -85,6 +97,7 @@ const COMMON = {
   processType: Type.Optional(Name),
   settings: Type.Optional(Type.Record(SettingName, Setting, { additionalProperties: false })),
   ...{ inputIssues: Given, submission: Given, solvers: Given, events: Given, claimEvents: Given },
+  ...{ messages: Given, snapshotExtras: Given },
   ...{ display: Given, snapshot: Given, hiddenInLists: Given, steps: Given, clears: Given },
 }
 const RUN = {
@@ -130,6 +143,7 @@ export function kindOf<const N extends string, const S extends TSchema, D extend
     hiddenInLists: given.hiddenInLists ?? [],
     inputIssues: inputIssues ?? (() => []),
     steps: given.steps ?? (() => null),
+    snapshotExtras: given.snapshotExtras ?? {},
     ...own,
     claimEvents: given.claimEvents ?? null,
     ...(inSteps && { reports: null }),
@@ -143,27 +157,36 @@ export function isKind(value: unknown): value is Kind {
   return typeof value === 'object' && value !== null && kinds.has(value)
 }
 
-type DerivedFields = Pick<Kind, 'path' | 'idField' | 'processType' | 'events' | 'reports' | 'snapshot'>
+type DerivedFields = Pick<Kind, 'path' | 'idField' | 'processType' | 'events' | 'messages' | 'reports' | 'snapshot'>
 
-function runFields({ name, path, idField, phases, processType, events, snapshot }: Fields & DialectFields['run']): DerivedFields {
-  const computed = computedEvents(idField, phases as [string, ...string[]], jobMessages(idField, phases)) // minItems: 1
+function runFields({ name, path, idField, phases, processType, events, messages, snapshot }: Fields & DialectFields['run']): DerivedFields {
+  const common = jobMessages(idField, phases)
+  const computed = computedEvents(idField, phases as [string, ...string[]], common) // minItems: 1
   return {
     path,
     idField,
     processType: processType ?? name,
     events: events ?? computed,
+    messages: messages ?? withOwnFields(common),
     reports: (id, last) => runReportEvents(computed, id, last),
     snapshot: snapshot ?? ((state) => ({ type: 'status', [idField]: state.id, ...snapshotFields(state) })),
   }
 }
 
-function processFields({ name, processType = name, events }: Fields): DerivedFields {
+/** A processor can add fields to its progress and its result. */
+function withOwnFields(messages: ReturnType<typeof jobMessages>): Kind['messages'] {
+  const open = ({ properties }: TObject) => Type.Object(properties, { additionalProperties: true })
+  return { ...messages, progress: open(messages.progress), completed: open(messages.completed) }
+}
+
+function processFields({ name, processType = name, events, messages }: Fields): DerivedFields {
   const computed = processEvents(processType)
   return {
     path: null,
     idField: 'process_id',
     processType,
     events: events ?? computed,
+    messages: messages ?? PROCESS_MESSAGES,
     reports: (id, last) => processReportEvents(computed, id, last),
     snapshot: null,
   }

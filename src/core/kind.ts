@@ -1,4 +1,4 @@
-import type { TObject, TSchema } from 'typebox'
+import type { TObject, TProperties, TSchema } from 'typebox'
 import type { Clears, JobEvent } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import type { Lifecycle } from './lifecycle.js'
@@ -58,6 +58,10 @@ export interface Kind {
   readonly settings: Readonly<Record<string, Setting<unknown>>>
   /** Builders of its lifecycle events. */
   readonly events: Lifecycle
+  /** Schemas of its messages by type, as its events build them: without the position that the store adds. */
+  readonly messages: Readonly<Record<string, TObject>>
+  /** Fields of its snapshot beside `SnapshotFields`; only in the run dialect. */
+  readonly snapshotExtras: TProperties
   /** Builders of its reports; null for a kind in steps. `last`: the progress of the attempt so far. */
   readonly reports: ((id: string, last: object) => RunReportEvents | ProcessReportEvents) | null
   /** Events that a worker over HTTP may post, as schemas by type; null: jobs of the kind cannot be claimed. */

@@ -29,7 +29,7 @@ import { type Guards, sessions } from './plugins/sessions.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
 import { visitors } from './plugins/visitors.js'
-import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
+import { allJobsRoutes } from './routes/all-jobs.js'
 import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
 import { jobResource } from './routes/job-resource.js'
@@ -136,7 +136,16 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(rateLimit, options.rateLimits)
   if ('authenticate' in options.auth) await app.register(login, options.auth)
   else await app.register(auth, options.auth)
-  if (options.hasDocs) await app.register(docs, { publicUrl: publicUrl || mount.prefix })
+  if (options.hasDocs) {
+    const limits = {
+      perUser: options.rateLimits.maxPerUser,
+      perAddress: options.rateLimits.maxPerAddress,
+      maxBodyBytes: options.maxInboundBytes,
+    }
+    const hasTokens = !('authenticate' in options.auth)
+    const cookie = 'authenticate' in options.auth ? '' : options.auth.cookie
+    await app.register(docs, { kinds: options.kinds, contract: { publicUrl: publicUrl || mount.prefix, cookie, hasTokens, limits } })
+  }
 
   const { drainMs, minDrainMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
@@ -156,7 +165,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   for (const kind of kinds.all) {
     if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, kind })
   }
-  await app.register(allJobsRoutes, { prefix: allJobs.base, jobs: options.jobs, policy })
+  await app.register(allJobsRoutes, { jobs: options.jobs, policy })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
   const shared = kinds.all.filter(({ path, submission }) => path === null && submission === null)
   if (shared.length > 0) await app.register(submitProcess, { jobs, kinds: shared })

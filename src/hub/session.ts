@@ -211,7 +211,7 @@ export class Session {
     if (!renewal) await this.#slot.acquire(identity)
     if (this.#closed) return
     if (!this.#options.proof || renewal) {
-      this.#send({ type: 'authenticated', expires_at: new Date(identity.expiresAt).toISOString() })
+      this.#send({ type: 'authenticated', expires_at: timeText(identity.expiresAt) })
     }
     if (renewal) return this.#scope.recheck()
     await this.#scope.open()
@@ -247,7 +247,7 @@ export class Session {
     const { clock, limits } = this.#options
     const left = expiresAt - clock.now()
     this.#cancelTimer = clock.after(Math.max(0, left - limits.expiryWarningMs), () => {
-      this.#send({ type: 'token_expiring', expires_at: new Date(expiresAt).toISOString() })
+      this.#send({ type: 'token_expiring', expires_at: timeText(expiresAt) })
       this.#cancelTimer = clock.after(Math.max(0, expiresAt + limits.expiryGraceMs - clock.now()), () => this.close('expired'))
     })
   }
@@ -307,4 +307,11 @@ export class Session {
     this.ended()
     this.#transport.terminate()
   }
+}
+
+/** The last moment that RFC 3339 can express, whose years have four digits. */
+const MAX_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z')
+
+function timeText(ms: number): string {
+  return new Date(Math.min(ms, MAX_TIME_MS)).toISOString()
 }

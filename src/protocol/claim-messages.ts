@@ -1,7 +1,7 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { Nullable } from './json-schema.js'
+import { JobStatus } from './life-fields.js'
 import { RUN_MESSAGES } from './run-messages.js'
-import { STATUSES } from './status.js'
 
 /** Longest long poll of a claim request, in seconds. */
 export const MAX_WAIT_S = 30
@@ -91,23 +91,26 @@ export function claimRequest(kinds: readonly string[]) {
       ),
       wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'maximum time to wait for a job, in seconds' }),
     },
-    { additionalProperties: false },
+    { additionalProperties: false, examples: kinds.slice(0, 1).map((kind) => ({ kind, wait_s: 10 })) },
   )
 }
 
 /** A claimed job of one of these kinds. */
 export function assignment(kinds: readonly string[]) {
-  return Type.Object({
-    id: Type.String(),
-    kind: Type.Enum([...kinds]),
-    input: Type.Unknown(),
-    round: Round,
-    token: Token,
-    attempt: Type.Integer({ minimum: 1 }),
-    max_attempts: Type.Integer({ minimum: 1 }),
-    lease_s: Lease,
-    deadline: Nullable(Time, { description: 'deadline of the round' }),
-  })
+  return Type.Object(
+    {
+      id: Type.String(),
+      kind: Type.Enum([...kinds]),
+      input: Type.Unknown(),
+      round: Round,
+      token: Token,
+      attempt: Type.Integer({ minimum: 1 }),
+      max_attempts: Type.Integer({ minimum: 1 }),
+      lease_s: Lease,
+      deadline: Nullable(Time, { description: 'deadline of the round' }),
+    },
+    { title: 'Assignment' },
+  )
 }
 export type Assignment = Static<ReturnType<typeof assignment>>
 
@@ -132,19 +135,26 @@ export type ClaimPost = Static<typeof ClaimPost>
 
 /** A post with the schemas of all its events, for the API reference. */
 export function claimPostInFull(events: readonly TSchema[]) {
-  return Type.Object({
-    ...Head,
-    events: Type.Array(Type.Union([...events]), {
-      maxItems: MAX_CLAIM_EVENTS,
-      description: 'empty: only renews the lease. completed, failed, released and cancelled must be the last event',
-    }),
-  })
+  const example = { round: 1, token: 1, n: 1, events: [{ type: 'log', line: 'mesh of 320 elements' }] }
+  return Type.Object(
+    {
+      ...Head,
+      events: Type.Array(Type.Union([...new Set(events)]), {
+        maxItems: MAX_CLAIM_EVENTS,
+        description: 'empty: only renews the lease. completed, failed, released and cancelled must be the last event',
+      }),
+    },
+    { additionalProperties: false, examples: [example] },
+  )
 }
 
-export const ClaimAnswer = Type.Object({
-  status: Type.Enum([...STATUSES]),
-  seq: Type.Integer({ minimum: 0, description: 'position of the last entry that this post wrote' }),
-  cancel_requested: Type.Boolean({ description: 'the job was cancelled or its deadline has passed: stop, and end it' }),
-  lease_s: Lease,
-})
+export const ClaimAnswer = Type.Object(
+  {
+    status: JobStatus,
+    seq: Type.Integer({ minimum: 0, description: 'position of the last entry that this post wrote' }),
+    cancel_requested: Type.Boolean({ description: 'the job was cancelled or its deadline has passed: stop, and end it' }),
+    lease_s: Lease,
+  },
+  { title: 'ClaimAnswer' },
+)
 export type ClaimAnswer = Static<typeof ClaimAnswer>

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 
-const open = { additionalProperties: true }
+const named = (title: string) => ({ title, additionalProperties: true })
 // Any text: an invalid id is answered like an unknown job.
 const ProcessId = Type.String({ maxLength: 1024 })
 
@@ -9,9 +9,9 @@ const ProcessId = Type.String({ maxLength: 1024 })
  * rejected.
  */
 export const CLIENT_MESSAGES = {
-  ping: Type.Object({ type: Type.Literal('ping') }, open),
-  auth: Type.Object({ type: Type.Literal('auth'), token: Type.String({ minLength: 1, maxLength: 16_384 }) }, open),
-  cancel: Type.Object({ type: Type.Literal('cancel') }, open),
+  ping: Type.Object({ type: Type.Literal('ping') }, named('Ping')),
+  auth: Type.Object({ type: Type.Literal('auth'), token: Type.String({ minLength: 1, maxLength: 16_384 }) }, named('Auth')),
+  cancel: Type.Object({ type: Type.Literal('cancel') }, named('Cancel')),
   subscribe: Type.Object(
     {
       type: Type.Literal('subscribe'),
@@ -19,10 +19,10 @@ export const CLIENT_MESSAGES = {
       after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
       epoch: Type.Optional(Type.String({ maxLength: 128 })),
     },
-    open,
+    named('Subscribe'),
   ),
-  unsubscribe: Type.Object({ type: Type.Literal('unsubscribe'), process_id: ProcessId }, open),
-  cancel_process: Type.Object({ type: Type.Literal('cancel_process'), process_id: ProcessId }, open),
+  unsubscribe: Type.Object({ type: Type.Literal('unsubscribe'), process_id: ProcessId }, named('Unsubscribe')),
+  cancel_process: Type.Object({ type: Type.Literal('cancel_process'), process_id: ProcessId }, named('CancelProcess')),
 } as const
 
 export type ClientMessageType = keyof typeof CLIENT_MESSAGES

@@ -1,4 +1,11 @@
 import Type from 'typebox'
+import { FAILURE_CODES } from './codes.js'
+import { STATUSES } from './status.js'
+
+export const JobStatus = Type.Enum([...STATUSES], { title: 'JobStatus' })
+
+/** Why a job failed. */
+export const FailedBecause = Type.Enum([...FAILURE_CODES], { title: 'FailureCode' })
 
 /** Fields of both dialects about the failed attempt, in a message about the next one (`RetryNotice`). */
 export const RetryFields = {

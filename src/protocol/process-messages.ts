@@ -1,9 +1,7 @@
 import Type, { type Static } from 'typebox'
-import { FAILURE_CODES } from './codes.js'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { Forced, RetryFields } from './life-fields.js'
-import { STATUSES } from './status.js'
+import { FailedBecause, Forced, JobStatus, RetryFields } from './life-fields.js'
 
 const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Seconds = Type.Number({ minimum: 0 })
@@ -12,13 +10,16 @@ const Seconds = Type.Number({ minimum: 0 })
 export const MAX_TEXT = { detail: 1000, model: 200, phase: 64 } as const
 
 /** Progress: `current` of `total` steps; for a run, percent of 100. */
-export const ProcessProgress = Type.Object({
-  current: Type.Number({ minimum: 0 }),
-  total: Nullable(Type.Number({ minimum: 0 }), { description: 'null: unknown' }),
-  detail: Type.String({ maxLength: MAX_TEXT.detail }),
-  model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the measured language model' })),
-  phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the current phase' })),
-})
+export const ProcessProgress = Type.Object(
+  {
+    current: Type.Number({ minimum: 0 }),
+    total: Nullable(Type.Number({ minimum: 0 }), { description: 'null: unknown' }),
+    detail: Type.String({ maxLength: MAX_TEXT.detail }),
+    model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the measured language model' })),
+    phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the current phase' })),
+  },
+  { title: 'ProcessProgress', additionalProperties: true, description: 'A kind can add fields.' },
+)
 export type ProcessProgress = Static<typeof ProcessProgress>
 
 /** `processType` of a kind: `solver` for runs, for others by default the name of the kind. */
@@ -52,7 +53,7 @@ export const PROCESS_MESSAGES = {
   }),
   process_failed: message('process_failed', {
     error: Type.String(),
-    code: Type.Enum([...FAILURE_CODES]),
+    code: FailedBecause,
     log_tail: Type.Optional(Type.String({ description: 'the last lines of the log, if there are any' })),
     ...Last,
   }),
@@ -63,18 +64,21 @@ export type ProcessMessages = { [T in keyof typeof PROCESS_MESSAGES]: Static<(ty
 export type ProcessMessage = ProcessMessages[keyof ProcessMessages]
 
 /** The state of a job of any kind as a process. */
-export const ProcessView = Type.Object({
-  ...Head,
-  status: Type.Enum([...STATUSES]),
-  attempt: Type.Integer({ minimum: 1 }),
-  stale: Type.Boolean(),
-  progress: Nullable(ProcessProgress),
-  created_at: Timestamp,
-  started_at: Nullable(Timestamp),
-  finished_at: Nullable(Timestamp),
-  seq: Type.Integer({ minimum: 0 }),
-  epoch: Type.String(),
-})
+export const ProcessView = Type.Object(
+  {
+    ...Head,
+    status: JobStatus,
+    attempt: Type.Integer({ minimum: 1 }),
+    stale: Type.Boolean(),
+    progress: Nullable(ProcessProgress),
+    created_at: Timestamp,
+    started_at: Nullable(Timestamp),
+    finished_at: Nullable(Timestamp),
+    seq: Type.Integer({ minimum: 0 }),
+    epoch: Type.String(),
+  },
+  { title: 'ProcessView' },
+)
 export type ProcessView = Static<typeof ProcessView>
 
 /** The first message of a user's socket: all active processes, and some that have ended. */

@@ -1,9 +1,7 @@
 import Type, { type Static } from 'typebox'
-import { FAILURE_CODES } from './codes.js'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { Forced, RetryFields } from './life-fields.js'
-import { STATUSES } from './status.js'
+import { FailedBecause, Forced, JobStatus, RetryFields } from './life-fields.js'
 
 export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
@@ -44,7 +42,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
     status: Type.Object({
       type: Type.Literal('status'),
       ...head,
-      status: Type.Enum([...STATUSES]),
+      status: JobStatus,
       reason: Type.Optional(Type.String({ maxLength: 1000 })),
       ...RetryFields,
       timestamp: Timestamp,
@@ -64,7 +62,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       ...head,
       error: Type.String(),
       solver_log_tail: Type.String(),
-      code: Type.Enum([...FAILURE_CODES]),
+      code: FailedBecause,
       ...LastProgress,
       ...StatsFields,
       timestamp: Timestamp,
@@ -89,7 +87,7 @@ export type RunMessages = { [T in keyof typeof RUN_MESSAGES]: Static<(typeof RUN
 
 /** Fields of every snapshot, without the id. */
 export const SnapshotFields = {
-  status: Type.Enum([...STATUSES]),
+  status: JobStatus,
   attempt: Type.Integer({ minimum: 1 }),
   stale: Type.Boolean({ description: 'whether the worker of an active job has sent no heartbeat for STALE_MS' }),
   percent: Nullable(Percent),

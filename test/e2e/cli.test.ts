@@ -114,7 +114,7 @@ t.test('watch tells a job in the process dialect from its beginning, and what ha
     await job.complete()
     const { code, stdout } = await watch.ended
     t.equal(code, 0)
-    t.match(stdout, how.length > 0 ? /"type":"process_completed"[^\n]*\n$/ : /"n":2[^\n]*\n[\s\S]*Completed in/)
+    t.match(stdout, how.length > 0 ? /"type":"process_completed"[^\n]*\n$/ : /"run":2[^\n]*\n[\s\S]*Completed in/)
     const late = await cli(t, ['watch', job.id, ...how])
     t.match(late, { code: 0, stdout: how.length > 0 ? /^\{"type":"process_completed"/ : /Completed in/ })
   }

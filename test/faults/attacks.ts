@@ -103,7 +103,8 @@ const reads: Attack = (attacker, strength) => {
   const paths = [
     '/docs/openapi.yaml',
     '/docs/openapi.json',
-    '/docs/js/scalar.js',
+    '/docs/',
+    '/docs/asyncapi.json',
     '/metrics',
     '/readyz',
     '/api/processes?status=active&limit=200',

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../support/harness.js'
 import type { RunProcessor } from '../support/kinds.js'
 import { measure, TWO_OBJECTIVES } from '../support/optimizations.js'
-import { PlayedBenchmark } from '../support/played-benchmark.js'
+import { PLAYED_RESULT, PlayedBenchmark } from '../support/played-benchmark.js'
 import { Stage } from '../support/stage.js'
 import type { Message } from '../support/test-client.js'
 import { assertComplete, assertShapes, entriesOf } from '../support/wire.js'
@@ -152,7 +152,7 @@ for (const over of OVER) {
     )
     const { position } = await job.status()
     t.same(types(await all(job.events({ after: position }))), ['subscribed'], 'who had everything gets no more than the state')
-    t.same(await job.result(), {})
+    t.same(await job.result(), PLAYED_RESULT)
   })
 
   t.test(`${over}: events are left by break, by their signal and by close, and nothing is held after that`, async (t) => {
@@ -235,7 +235,7 @@ for (const over of OVER) {
     await played.step()
     await played.complete()
     const view = await watch.until((processes) => processes.get(played.id)?.status === 'completed')
-    t.match(view.get(played.id), { results: [{ n: 1 }], final: { type: 'process_completed' } })
+    t.match(view.get(played.id), { results: [{ run: 1 }], final: { type: 'process_completed' } })
     await client.close()
     t.match(watch.state, { status: 'ended' })
   })
@@ -279,8 +279,8 @@ t.test('[SLOW-1] [SLOW-2] a slow reader costs bounded memory; what is lost to it
   await played.complete()
   const [whole = [], cut = []] = await Promise.all(readers.map(all))
   t.same(
-    whole.filter(({ type }) => type === 'process_result').map((event) => 'result' in event && event.result),
-    Array.from({ length: BEFORE + AFTER }, (_, i) => ({ n: i + 1 })),
+    whole.filter(({ type }) => type === 'process_result').map((event) => 'result' in event && 'run' in event.result && event.result.run),
+    Array.from({ length: BEFORE + AFTER }, (_, i) => i + 1),
     'each persisted event once',
   )
   t.ok(whole.filter(({ type }) => type === 'process_progress').length < 100, 'the newest progress')
@@ -308,7 +308,7 @@ t.test('HTTP: events and results go on over lost connections', async (t) => {
   }
   await played.complete()
   await ended
-  t.same(await result, {})
+  t.same(await result, PLAYED_RESULT)
   t.equal(told.filter(({ type }) => type === 'process_result').length, 60)
   t.equal(told.filter((event) => 'recovered' in event).length, 1, 'the connections are not to be seen')
 })

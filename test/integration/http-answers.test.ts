@@ -112,6 +112,7 @@ t.test('[HTTP-2] another method is 405 with Allow, another content type 415', as
     ['GET', '/api/v2/runs/x/cancel', 'POST'],
     ['POST', '/api/v2/runs/x', 'GET, HEAD'],
     ['DELETE', '/livez', 'GET, HEAD'],
+    ['QUERY', '/livez', 'GET, HEAD'],
   ] as const) {
     const answer = await ask(h, method, path)
     t.match(
@@ -218,7 +219,7 @@ t.test('[HTTP-6] behind a proxy that takes a prefix off, links and Location have
 
 t.test('[OPS-2] the pages of /docs are made once: compressed, with ETag, and off where DOCS is', async (t) => {
   const h = await startHarness(t, { processor: null })
-  for (const path of ['/docs/', '/docs/js/scalar.js', '/docs/openapi.json', '/docs/openapi.yaml']) {
+  for (const path of ['/docs/', '/docs/openapi.json', '/docs/openapi.yaml', '/docs/asyncapi.json']) {
     const first = await ask(h, 'GET', path)
     const plain = await ask(h, 'GET', path)
     t.equal(plain.status, 200)

@@ -84,7 +84,7 @@ t.test('[POS-4] [PROC-6] what went on, ended or lived its whole life while the l
   await watcher.watch.until((view) => view.get(goes.id)?.results.length === 3)
   for (const { id } of jobs) await check(t, h, id, watcher)
   t.same(
-    jobs.map(({ id }) => watcher.watch.view.get(id)?.results.map(({ n }) => n)),
+    jobs.map(({ id }) => watcher.watch.view.get(id)?.results.map(({ run }) => run)),
     [[1, 2, 3], [1, 2, 3], [1], [1]],
   )
   t.same(h.faults, [])

@@ -40,11 +40,14 @@ export class Claimant {
   async claim({ node = 0, ...asked }: { kind?: string; solver?: string; wait_s?: number; node?: number } = {}): Promise<Answer> {
     const body = { kind: 'run', wait_s: 10, ...asked }
     const answer = await this.#h.call('POST', '/api/v2/jobs/claim', { node, token: workerToken(this.#sub), body })
-    if (answer.status === 200) {
-      this.#job = answer.body
-      this.#n = 0
-    }
+    if (answer.status === 200) this.take(answer)
     return answer
+  }
+
+  /** Continues a claim that was made in its name. */
+  take({ body }: Answer): void {
+    this.#job = body
+    this.#n = 0
   }
 
   /** Posts to a node with the next number. */

@@ -8,6 +8,7 @@ import { signToken } from '../../src/cli/token.js'
 import type { Config } from '../../src/config/config.js'
 import type { Work } from '../../src/worker/implement.js'
 import { BUILT_IN_WORK } from '../../workers/built-in-work.js'
+import { checkContract } from './contract.js'
 import { type RunProcessor, runsBy } from './kinds.js'
 import { type RedisPlace, sharedTestRedis } from './redis.js'
 import { TestClient } from './test-client.js'
@@ -115,8 +116,10 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
   const nodes: Node[] = []
   for (let i = 0; i < (options.nodes ?? 1); i += 1) {
     const hub = await buildHubNode(config, log, kinds)
+    const isAt = checkContract(hub.server, kinds)
     await hub.server.listen({ port: 0, host: '127.0.0.1' })
     const { port } = hub.server.server.address() as AddressInfo
+    isAt(`127.0.0.1:${port}`)
     nodes.push({ hub, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` })
   }
   const work = [...BUILT_IN_WORK, ...own, ...(options.processor ? [runsBy(options.processor)] : [])]

@@ -3,6 +3,10 @@ import type { JobEvent } from '../../src/core/entry.js'
 import { processEvents } from '../../src/core/process-events.js'
 
 const events = processEvents('benchmark')
+const FAILED = { model: 'local/ngram', context_tier: 0, status: 'failed', code: 'timeout', error: '', elapsed_ms: 1 }
+const COUNTS = { total: 0, ok: 0, failed: 0, skipped: 0, output_tokens: 0 }
+/** The result of each that completes. */
+export const PLAYED_RESULT = { ...COUNTS, system_throughput_tokens_per_s: 0, cells: [] }
 const INPUT = { models: ['local/ngram'], runs: 1, context_tiers: [0] }
 
 /** A benchmark whose events a test writes. No worker computes this kind. */
@@ -34,7 +38,7 @@ export class PlayedBenchmark {
   async step(): Promise<void> {
     this.results += 1
     const progress = { current: this.results, total: 100, detail: `Run ${this.results}` }
-    await this.#write(events.progress(this.id, progress), events.result(this.id, { n: this.results }))
+    await this.#write(events.progress(this.id, progress), events.result(this.id, { ...FAILED, run: this.results }))
   }
 
   /** Fails the attempt and starts another one. */
@@ -44,7 +48,7 @@ export class PlayedBenchmark {
   }
 
   async complete(): Promise<void> {
-    await this.#end(events.completed(this.id, { compute_time_s: 1 }, {}))
+    await this.#end(events.completed(this.id, { compute_time_s: 1, ...PLAYED_RESULT }, {}))
   }
 
   async fail(): Promise<void> {

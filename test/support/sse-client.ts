@@ -1,4 +1,5 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { checkMessage } from './contract.js'
 import { Inbox } from './inbox.js'
 
 /** An event of a stream: its fields as received. */
@@ -34,12 +35,14 @@ export class SseClient extends Inbox {
   closing: Closing | undefined
   /** The Last-Event-ID that an EventSource would send. */
   lastEventId = ''
+  readonly #url: string
   readonly #request: ClientRequest
   #answer: IncomingMessage | undefined
   #rest = ''
 
   constructor(url: string, { method = 'GET', headers = {}, body }: SseOptions = {}) {
     super()
+    this.#url = url
     this.#request = request(url, { method, agent: false, headers: { accept: 'text/event-stream', ...headers } })
     this.opened = new Promise((resolve, reject) => {
       this.#request.on('error', reject)
@@ -87,6 +90,7 @@ export class SseClient extends Inbox {
     this.events.push(event)
     if (event.id !== undefined) this.lastEventId = event.id
     if (event.data === undefined) return
+    checkMessage(this.#url, JSON.parse(event.data))
     if (event.event === undefined) this.came(event.data)
     else if (event.event === 'close') this.closing = JSON.parse(event.data)
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
+import { checkMessage } from './contract.js'
 import { Inbox } from './inbox.js'
 
 export type { Message } from './inbox.js'
@@ -14,7 +15,10 @@ export class TestClient extends Inbox {
     super()
     this.socket = new WebSocket(url, { headers })
     this.opened = once(this.socket, 'open')
-    this.socket.on('message', (data: Buffer) => this.came(data.toString()))
+    this.socket.on('message', (data: Buffer) => {
+      this.came(data.toString())
+      checkMessage(url, this.messages.at(-1))
+    })
     this.closed = new Promise((resolve) => {
       this.socket.on('close', (code, reason) => {
         resolve({ code, reason: reason.toString() })

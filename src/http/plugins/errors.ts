@@ -1,16 +1,8 @@
-import type { FastifyError, FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { CODES, type CodeName, RuncastError, type StoreReason } from '../../protocol/codes.js'
-
-/** The body of every error response. */
-export interface ErrorBody {
-  readonly error: CodeName
-  readonly message: string
-  /** Invalid fields: JSON Pointer and the expected value. */
-  readonly detail: readonly { readonly path: string; readonly expected: string }[]
-  /** Set for `overloaded` if Redis is the cause. */
-  readonly reason?: StoreReason
-}
+import { CODES, RuncastError } from '../../protocol/codes.js'
+import { errorBodyOf, PROBLEM_TYPE, problemOf } from '../../protocol/error-body.js'
+import { varyByAccept, wantsProblem } from '../routes/negotiate.js'
 
 /**
  * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
@@ -41,15 +33,24 @@ export const errors = fp(
       if (isEmpty && routeOptions.schema?.body === undefined) delete headers['content-type']
       done()
     })
+    const methods = knownMethods(app)
+    const unrouted = ({ method, pathname }: FastifyRequest, reply: FastifyReply): RuncastError => {
+      const allowed = methods(pathname)
+      if (allowed.length === 0 || allowed.includes(method)) return new RuncastError('no_route')
+      void reply.header('allow', allowed.join(', '))
+      return new RuncastError('method_not_allowed')
+    }
     app.setErrorHandler((error: FastifyError | RuncastError, request, reply) => {
-      const failure = toRuncastError(error)
+      // Fastify looks at the body of a request before it finds that there is no route for it.
+      const isUnrouted = request.is404 && !(error instanceof RuncastError)
+      const failure = isUnrouted ? unrouted(request, reply) : toRuncastError(error)
       app.tally.refusals.add(failure.code)
       if (failure.code === 'internal') request.log.error(error)
       const { retryAfterMs } = failure
       if (retryAfterMs !== undefined) void reply.header('retry-after', String(Math.max(Math.ceil(retryAfterMs / 1000), 1)))
       else if (CODES[failure.code].http === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
       if (CODES[failure.code].http === 401) void reply.header('www-authenticate', 'Bearer')
-      return reply.code(CODES[failure.code].http).send(bodyOf(failure))
+      return answer(request, reply, failure)
     })
     // Node's own response to this has no body.
     app.addHook('onRequest', ({ raw }, reply, done) => {
@@ -57,14 +58,10 @@ export const errors = fp(
       void reply.header('connection', 'close')
       done(new RuncastError('bad_request', 'The Host header is missing; HTTP/1.1 requires it.'))
     })
-    const methods = knownMethods(app)
-    app.setNotFoundHandler(({ method, pathname }, reply) => {
-      const allowed = methods(pathname)
-      const isWrongMethod = allowed.length > 0 && !allowed.includes(method)
-      if (isWrongMethod) void reply.header('allow', allowed.join(', '))
-      const failure = new RuncastError(isWrongMethod ? 'method_not_allowed' : 'no_route')
+    app.setNotFoundHandler((request, reply) => {
+      const failure = unrouted(request, reply)
       app.tally.refusals.add(failure.code)
-      return reply.code(CODES[failure.code].http).send(bodyOf(failure))
+      return answer(request, reply, failure)
     })
   },
   { name: 'errors', dependencies: ['counting'] },
@@ -85,10 +82,12 @@ function knownMethods(app: FastifyInstance): (path: string) => string[] {
   return (path) => [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))].toSorted()
 }
 
-/** The body of the response for an error. */
-export function bodyOf(failure: RuncastError): ErrorBody {
-  const { code, message, issues: detail, reason } = failure
-  return { error: code, message, detail, ...(reason !== undefined && { reason }) }
+/** Sends an error in the form that the client requests: `ErrorBody`, or RFC 9457. */
+function answer(request: FastifyRequest, reply: FastifyReply, failure: RuncastError): FastifyReply {
+  varyByAccept(reply)
+  void reply.code(failure.status)
+  if (!wantsProblem(request)) return reply.send(errorBodyOf(failure))
+  return reply.type(PROBLEM_TYPE).send(JSON.stringify(problemOf(failure)))
 }
 
 function toRuncastError(error: FastifyError | RuncastError): RuncastError {

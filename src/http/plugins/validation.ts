@@ -11,7 +11,7 @@ import { asPlainJson, NestedTooDeep, parseJson } from '../../protocol/json.js'
  */
 export const validation = fp(
   async (app: FastifyInstance) => {
-    app.removeContentTypeParser('application/json')
+    app.removeContentTypeParser(['application/json', 'text/plain'])
     app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => readBody(body))
     app.setValidatorCompiler(compileSchema)
     app.setSerializerCompiler(() => JSON.stringify)

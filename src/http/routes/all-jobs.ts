@@ -1,19 +1,25 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type TSchema } from 'typebox'
+import type { Kinds } from '../../core/kind.js'
 import { jobView, nativeDialect } from '../../core/native-dialect.js'
 import { JobTimeout } from '../../core/timeout.js'
 import type { Policy } from '../../hub/guards/policy.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
+import { answers, submitAnswers } from '../contract/answers.js'
+import { examplesOf, withExamples } from '../contract/examples.js'
+import { allJobsAnswers } from '../contract/job-answers.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { type JobResource, jobResource, viewOf } from './job-resource.js'
 
+const BASE = '/api/jobs'
+
 /** Jobs of all kinds, each in the dialect of its kind: `/api/jobs`. */
-export const allJobs: JobResource = {
+const allJobs = (kinds: Kinds): JobResource => ({
   kind: null,
-  base: '/api/jobs',
+  base: BASE,
   tag: 'jobs',
   idField: 'id',
   listField: 'jobs',
@@ -21,18 +27,21 @@ export const allJobs: JobResource = {
   stateOf: jobView,
   briefOf: jobView,
   nameOf: ({ id, kind }) => ({ id, kind: kind.name }),
-  socketOf: (id) => `/api/jobs/${id}/socket`,
-}
+  socketOf: (id) => `${BASE}/${id}/socket`,
+  answers: allJobsAnswers(kinds),
+})
 
-const Path = Type.Object({ id: Type.String() })
+const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 
 /** REST routes for jobs of all kinds: submit, pause, resume, and the routes of every job. */
 export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobService; readonly policy: Policy }> = async (
   app,
   { jobs, policy },
 ) => {
-  const tags = [allJobs.tag]
-  await app.register(jobResource, { resource: allJobs, jobs, policy })
+  const resource = allJobs(jobs.kinds)
+  const { accepted: Accepted, status: Status, stream } = resource.answers
+  const tags = [resource.tag]
+  await app.register(jobResource, { prefix: BASE, resource, jobs, policy })
   app.addHook('onRequest', app.identify)
 
   const submitOf = (kind: TSchema, input: TSchema) =>
@@ -42,27 +51,36 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
     )
   const schema = {
     tags,
+    operationId: 'submitJob',
     summary: 'Enqueue a job of any kind. With Accept: text/event-stream its messages up to the final one',
     headers: IdempotencyHeaders,
-    body: Type.Union(jobs.kinds.all.map(({ name, input }) => submitOf(Type.Literal(name), input))),
+    body: Type.Union(
+      jobs.kinds.all.map(({ name, input }) => submitOf(Type.Literal(name), input)),
+      withExamples(jobs.kinds.all.flatMap(({ name: kind, input }) => examplesOf(input).map((example) => ({ kind, input: example })))),
+    ),
+    response: submitAnswers(Accepted, stream),
   }
   // Submit validates the input in full. Only a configured solver knows its own input, which keeps the text of its
   // numbers.
   const checkBody = bodyValidator(submitOf(Type.Enum([...jobs.kinds.names]), Type.Unknown()), 'input')
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
-  app.post('', { schema, validatorCompiler }, async (request, reply) => {
+  app.post(BASE, { schema, validatorCompiler }, async (request, reply) => {
     // validated by the schema
     const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown }
     const { job_timeout_s: timeoutS, ...given } = body
     const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
-    return enqueue({ app, request, reply }, allJobs, () => jobs.submit(submission))
+    return enqueue({ app, request, reply }, resource, () => jobs.submit(submission))
   })
 
   for (const [path, to, summary] of [
     ['pause', 'paused', 'Start no more child jobs until it is resumed; running ones finish. For kinds in steps'],
     ['resume', 'running', 'Resume'],
   ] as const) {
-    app.post(`/:id/${path}`, { schema: { tags, summary, params: Path } }, async (request, reply) => {
+    const schema = {
+      ...{ tags, operationId: `${path}Job`, summary, params: Path },
+      response: answers({ 202: Status }, 'not_found', 'not_running'),
+    }
+    app.post(`${BASE}/:id/${path}`, { schema }, async (request, reply) => {
       const { id } = request.params
       return reply.code(202).send({ id, status: await jobs.pause(null, id, viewOf(policy, request), to) })
     })

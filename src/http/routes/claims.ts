@@ -5,6 +5,7 @@ import type { Kind } from '../../core/kind.js'
 import type { ClaimService } from '../../jobs/claims/claim-service.js'
 import { assignment, ClaimAnswer, ClaimPost, claimPostInFull, claimRequest } from '../../protocol/claim-messages.js'
 import { stringifyJson } from '../../protocol/json.js'
+import { answers } from '../contract/answers.js'
 import { bodyValidator } from '../plugins/validation.js'
 
 export interface ClaimRoutesOptions {
@@ -15,7 +16,7 @@ export interface ClaimRoutesOptions {
   readonly maxPostBytes: number
 }
 
-const Path = Type.Object({ id: Type.String() })
+const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 const checkPost = bodyValidator(ClaimPost)
 
 /**
@@ -29,9 +30,10 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
   const names = kinds.map(({ name }) => name)
   const claimed = {
     tags,
+    operationId: 'claimJob',
     summary: 'Claim the next job of a kind, and start it',
     body: claimRequest(names),
-    response: { 200: assignment(names), 204: Type.Null({ description: 'no job within wait_s' }) },
+    response: answers({ 200: assignment(names), 204: Type.Null({ description: 'no job within wait_s' }) }, 'restart'),
   }
   // Keeps the original text of numbers in the input.
   app.post('/claim', { schema: claimed, serializerCompiler: () => (answer: unknown) => stringifyJson(answer) }, async (request, reply) => {
@@ -44,10 +46,11 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
 
   const reported = {
     tags,
+    operationId: 'reportJobEvents',
     summary: 'Report on a claimed job, renew its lease, and end it',
     params: Path,
     body: claimPostInFull(kinds.flatMap(({ claimEvents }) => Object.values(claimEvents ?? {}))),
-    response: { 200: ClaimAnswer },
+    response: answers({ 200: ClaimAnswer }, 'not_found', 'stale_writer', 'rate_limited'),
   }
   // The kind of the job decides which events are valid, so the service validates them.
   const validatorCompiler = ({ httpPart }: { httpPart?: string }) =>

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import Type from 'typebox'
-import type { StoreReason } from '../../protocol/codes.js'
+import { STORE_REASONS, type StoreReason } from '../../protocol/codes.js'
 
 /** Dependencies of a node by name. Each resolves to whether it is available now. */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<boolean>>>
@@ -21,13 +21,16 @@ export async function allPass(checks: ReadinessChecks): Promise<boolean> {
   return (await runChecks(checks)).every(([, passes]) => passes)
 }
 
-const Live = Type.Object({ status: Type.Literal('live') })
-const Ready = Type.Object({
-  status: Type.Enum(['ready', 'not ready']),
-  checks: Type.Record(Type.String(), Type.Boolean()),
-  writable: Type.Boolean(),
-  reason: Type.Optional(Type.String()),
-})
+const Live = Type.Object({ status: Type.Literal('live') }, { title: 'Liveness' })
+const Ready = Type.Object(
+  {
+    status: Type.Enum(['ready', 'not ready']),
+    checks: Type.Record(Type.String(), Type.Boolean()),
+    writable: Type.Boolean(),
+    reason: Type.Optional(Type.Enum(Object.keys(STORE_REASONS) as StoreReason[])),
+  },
+  { title: 'Readiness' },
+)
 
 /**
  * `/livez`: the process responds. `/readyz`: it can serve, 200 or 503, with each check by name and whether Redis
@@ -41,9 +44,11 @@ export const health: FastifyPluginAsync<{ checks: ReadinessChecks; store: () => 
   // Probes are frequent, so only internal errors are logged.
   const logLevel = 'warn'
   const config = { isUnlimited: true }
-  app.get('/livez', { logLevel, config, schema: { ...open, response: { 200: Live } } }, async () => ({ status: 'live' }))
+  const live = { ...open, operationId: 'getLiveness', summary: 'Whether the process responds', response: { 200: Live } }
+  app.get('/livez', { logLevel, config, schema: live }, async () => ({ status: 'live' }))
 
-  app.get('/readyz', { logLevel, config, schema: { ...open, response: { 200: Ready, 503: Ready } } }, async (_request, reply) => {
+  const ready = { ...open, operationId: 'getReadiness', summary: 'Whether this hub can serve', response: { 200: Ready, 503: Ready } }
+  app.get('/readyz', { logLevel, config, schema: ready }, async (_request, reply) => {
     const [results, report] = await Promise.all([runChecks(checks), store()])
     const isReady = results.every(([, passes]) => passes)
     const body = { status: isReady ? ('ready' as const) : ('not ready' as const), checks: Object.fromEntries(results), ...report }

@@ -4,11 +4,11 @@ import Type, { type Static } from 'typebox'
 import type { Dialect } from '../../core/dialect.js'
 import type { Entry } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
-import type { Kinds } from '../../core/kind.js'
 import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { JobService, View } from '../../jobs/job-service.js'
-import { RuncastError } from '../../protocol/codes.js'
+import { answers, jsonOrStream } from '../contract/answers.js'
+import type { JobAnswers } from '../contract/job-answers.js'
 import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { resumeFrom } from './position.js'
 import { reserveStreamSlot, serveStream } from './stream.js'
@@ -33,6 +33,8 @@ export interface JobResource {
   nameOf(state: JobState): Readonly<Record<string, unknown>>
   /** Path of the socket that follows a job. */
   socketOf(id: string): string
+  /** Schemas of what these functions return. */
+  readonly answers: JobAnswers
 }
 
 export interface JobResourceOptions {
@@ -48,7 +50,8 @@ const Page = Type.Object({
   token: Type.Optional(Type.String()),
 })
 /** For resources of all kinds. */
-const PageOfKinds = Type.Object({ ...Page.properties, kind: Type.Optional(Type.String({ description: 'only jobs of this kind' })) })
+const pageOf = (kinds: readonly string[]) =>
+  Type.Object({ ...Page.properties, kind: Type.Optional(Type.Enum([...kinds], { description: 'only jobs of this kind' })) })
 const EventsPage = Type.Object({
   after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last received entry' })),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
@@ -56,7 +59,12 @@ const EventsPage = Type.Object({
   last_event_id: Type.Optional(Type.String({ description: 'for a stream: id of the last event, like the header Last-Event-ID' })),
   token: Type.Optional(Type.String()),
 })
-const Path = Type.Object({ id: Type.String() })
+const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
+const StreamHeaders = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({ description: 'for a stream: id of the last received event; the stream continues after it' }),
+  ),
+})
 
 /**
  * Routes of every job: list, state, missed entries, cancel, retry. The resource decides which jobs and how they are
@@ -64,24 +72,47 @@ const Path = Type.Object({ id: Type.String() })
  */
 export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async (app, { resource, jobs, policy }) => {
   const { kind, tag, idField, listField, dialect, stateOf, briefOf } = resource
+  const { noun, stream, ...schemas } = resource.answers
   const tags = [tag]
 
   app.addHook('onRequest', app.identify)
 
-  const querystring = kind === null ? PageOfKinds : Page
-  app.get('', { schema: { tags, summary: 'Own jobs, newest first', querystring } }, async (request) => {
+  const querystring = kind === null ? pageOf(jobs.kinds.names) : Page
+  const list = {
+    tags,
+    operationId: `list${noun.many}`,
+    summary: 'Own jobs, newest first',
+    querystring,
+    response: answers({ 200: schemas.page }),
+  }
+  app.get('', { schema: list }, async (request) => {
     // undefined if the schema has no kind
-    const { limit, cursor, status, kind: asked } = request.query as Static<typeof PageOfKinds>
-    const page = await jobs.list(request.identity.sub, asked === undefined ? kind : knownKind(jobs.kinds, asked), limit, cursor, status)
+    const { limit, cursor, status, kind: asked } = request.query as Static<ReturnType<typeof pageOf>>
+    const page = await jobs.list(request.identity.sub, asked ?? kind, limit, cursor, status)
     return { [listField]: page.jobs.map(briefOf), cursor: page.cursor ?? null }
   })
 
-  app.get('/:id', { schema: { tags, summary: 'State', params: Path } }, async (request) => {
+  const read = {
+    tags,
+    operationId: `get${noun.one}`,
+    summary: 'State',
+    params: Path,
+    response: answers({ 200: schemas.state }, 'not_found'),
+  }
+  app.get('/:id', { schema: read }, async (request) => {
     return stateOf(await jobs.read(kind, request.params.id, viewOf(policy, request)))
   })
 
-  const summary = 'Persisted entries after a seq: the missed data. With Accept: text/event-stream state and live progress'
-  app.get('/:id/events', { schema: { tags, summary, params: Path, querystring: EventsPage } }, async (request, reply) => {
+  const events = {
+    tags,
+    operationId: `list${noun.one}Events`,
+    summary: 'Persisted entries after a seq: the missed data. With Accept: text/event-stream state and live progress',
+    params: Path,
+    querystring: EventsPage,
+    headers: StreamHeaders,
+    response: answers({ 200: jsonOrStream('A page of entries, or the live stream.', schemas.eventsPage, stream) }, 'not_found', 'restart'),
+  }
+  app.get('/:id/events', { schema: events }, async (request, reply) => {
     varyByAccept(reply)
     if (wantsEventStream(request)) {
       reserveStreamSlot(app, request, reply)
@@ -109,12 +140,26 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     }
   })
 
-  app.post('/:id/cancel', { schema: { tags, summary: 'Cancel', params: Path } }, async (request, reply) => {
+  const cancel = {
+    tags,
+    operationId: `cancel${noun.one}`,
+    summary: 'Cancel',
+    params: Path,
+    response: answers({ 202: schemas.status }, 'not_found', 'already_final'),
+  }
+  app.post('/:id/cancel', { schema: cancel }, async (request, reply) => {
     const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
     return reply.code(202).send({ [idField]: id, status: await policy.cancel(request.identity, id) })
   })
 
-  app.post('/:id/retry', { schema: { tags, summary: 'Run a failed or cancelled job again', params: Path } }, async (request, reply) => {
+  const retry = {
+    tags,
+    operationId: `retry${noun.one}`,
+    summary: 'Run a failed or cancelled job again',
+    params: Path,
+    response: answers({ 202: schemas.accepted }, 'not_found', 'not_final', 'is_part', 'quota'),
+  }
+  app.post('/:id/retry', { schema: retry }, async (request, reply) => {
     const view = viewOf(policy, request)
     const { id } = await jobs.read(kind, request.params.id, view)
     return reply.code(202).send(acceptedOf(resource, await jobs.retry(id, view), app.publicPath))
@@ -138,11 +183,6 @@ export interface AcceptedJob {
     readonly retry: string
     readonly socket: string
   }
-}
-
-function knownKind(kinds: Kinds, name: string): string {
-  if (kinds.find(name)) return name
-  throw new RuncastError('invalid', { issues: [{ path: '/querystring/kind', expected: `one of ${kinds.names.join(', ')}` }] })
 }
 
 /** Restricts jobs to those that the user of a request may view. */

@@ -3,6 +3,8 @@ import Type, { type TSchema } from 'typebox'
 import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import { JobId } from '../../protocol/job-id.js'
+import { answers, submitAnswers } from '../contract/answers.js'
+import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
@@ -14,7 +16,7 @@ export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
   readonly kind: Kind
 }
 
-const Path = Type.Object({ id: Type.String() })
+const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 
 /**
  * REST routes for one kind in the run dialect: submit, the routes of every job, and pause and resume for kinds in
@@ -28,6 +30,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const AnyObject = Type.Object({}, { additionalProperties: true })
   const takesAny = takesSolver && jobs.solvers.length > 0
   const resource = runDialectResource(kind)
+  const { noun, accepted: Accepted, status: Status, stream } = resource.answers
   const tags = [resource.tag]
   await app.register(jobResource, { resource, jobs, policy })
 
@@ -39,13 +42,15 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
         ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
         ...(isFlat ? kind.input.properties : { input }),
       },
-      { additionalProperties: false },
+      { additionalProperties: false, ...bodyExamples(kind.input, isFlat) },
     )
   const schema = {
     tags,
+    operationId: `submit${noun.one}`,
     summary: 'Enqueue. With Accept: text/event-stream state and live progress up to the final message',
     headers: IdempotencyHeaders,
     body: submitOf(takesAny ? Type.Union([AnyObject, input]) : input),
+    response: submitAnswers(Accepted, stream),
   }
   // Only a configured solver knows its own input, which keeps the text of its numbers. Submit validates the kind's
   // input in full.
@@ -70,7 +75,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     ['pause', 'paused', 'Start no more child jobs until it is resumed; running ones finish'],
     ['resume', 'running', 'Resume'],
   ] as const) {
-    app.post(`/:id/${path}`, { schema: { tags, summary: about, params: Path }, onRequest: app.identify }, async (request, reply) => {
+    const schema = {
+      ...{ tags, operationId: `${path}${noun.one}`, summary: about, params: Path },
+      response: answers({ 202: Status }, 'not_found', 'not_running'),
+    }
+    app.post(`/:id/${path}`, { schema, onRequest: app.identify }, async (request, reply) => {
       const { id } = request.params
       return reply.code(202).send({ [idField]: id, status: await jobs.pause(name, id, viewOf(policy, request), to) })
     })

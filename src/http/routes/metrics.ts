@@ -12,7 +12,9 @@ export interface Scrape {
  * `/metrics`: metrics of this process in the Prometheus text format. It needs no token, and names no user and no job.
  */
 export const metricsRoute: FastifyPluginAsync<{ scrape: Scrape }> = async (app, { scrape }) => {
-  const schema = { tags: ['operations'], security: [], summary: 'Metrics for Prometheus', response: { 200: Type.String() } }
+  const content = { 'text/plain': { schema: Type.String() } }
+  const response = { 200: { description: 'in the text format of Prometheus', content } }
+  const schema = { tags: ['operations'], security: [], operationId: 'getMetrics', summary: 'Metrics for Prometheus', response }
   app.get('/metrics', { schema, config: { isUnlimited: true } }, async (_request, reply) =>
     reply
       .type(scrape.contentType)

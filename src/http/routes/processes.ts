@@ -1,5 +1,6 @@
 import { processDialect, processFinal, processView } from '../../core/dialect.js'
 import type { JobState } from '../../core/job-state.js'
+import { processAnswers } from '../contract/job-answers.js'
 import type { JobResource } from './job-resource.js'
 
 const stateOf = (state: JobState) => ({ ...processView(state), result: processFinal(state) })
@@ -16,4 +17,5 @@ export const processes: JobResource = {
   briefOf: stateOf,
   nameOf: ({ id, kind }) => ({ process_id: id, process_type: kind.processType }),
   socketOf: () => '/ws',
+  answers: processAnswers(),
 }

@@ -1,8 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { RuncastError } from '../../protocol/codes.js'
+import { Nullable } from '../../protocol/json-schema.js'
 import { UserId } from '../../protocol/user-id.js'
 import { idOf, type Revocation, type Revocations, type StoredRevocation } from '../../storage/revocations.js'
+import { answers } from '../contract/answers.js'
 
 export interface RevocationRoutesOptions {
   readonly revocations: Revocations
@@ -13,7 +15,7 @@ export interface RevocationRoutesOptions {
 const Time = Type.String({ maxLength: 40, description: 'ISO 8601, with time zone' })
 const Body = Type.Object(
   { jti: Type.Optional(UserId), sub: Type.Optional(UserId), issued_before: Type.Optional(Time), expires_at: Type.Optional(Time) },
-  { additionalProperties: false },
+  { additionalProperties: false, description: 'Either `jti`, or `sub` with or without `issued_before`.', examples: [{ sub: 'mallory' }] },
 )
 type Body = Type.Static<typeof Body>
 
@@ -24,7 +26,23 @@ const Page = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 2048, description: 'cursor of the previous page' })),
   token: Type.Optional(Type.String()),
 })
-const Path = Type.Object({ id: Type.String() })
+const Path = Type.Object({ id: Type.String({ description: '`jti:` and the id of a token, or `sub:` and the name of a user' }) })
+
+const Fields = {
+  id: Type.String(),
+  jti: Type.Optional(UserId),
+  sub: Type.Optional(UserId),
+  issued_before: Type.Optional(Time),
+  expires_at: Time,
+}
+const Revoked = Type.Object(Fields, { title: 'Revocation' })
+const RevocationPage = Type.Object(
+  {
+    revocations: Type.Array(Type.Object({ ...Fields, revoked_at: Time }, { title: 'RevocationItem' })),
+    cursor: Nullable(Type.String({ description: '`cursor` of the next page' })),
+  },
+  { title: 'RevocationPage' },
+)
 
 /**
  * Revocations, for admins. POST revokes one token by its `jti`, or all tokens of a user issued before a time; 202 means
@@ -36,7 +54,14 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     if (identity.role !== 'admin') throw new RuncastError('forbidden', 'Only an admin may revoke tokens.')
   })
 
-  const schema = { tags: ['operations'], summary: 'Revoke a token, or all tokens of a user issued before a time', body: Body }
+  const tags = ['operations']
+  const schema = {
+    tags,
+    operationId: 'revokeTokens',
+    summary: 'Revoke a token, or all tokens of a user issued before a time',
+    body: Body,
+    response: answers({ 202: Revoked }),
+  }
   app.post('', { schema }, async (request, reply) => {
     const revocation = revocationOf(request.body, Date.now(), keepMs)
     await revocations.revoke(revocation)
@@ -45,7 +70,13 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     return reply.code(202).send(shown({ id: idOf(revocation), before: 0, ...revocation }))
   })
 
-  const list = { tags: ['operations'], summary: 'Revocations in force, newest first', querystring: Page }
+  const list = {
+    tags,
+    operationId: 'listRevocations',
+    summary: 'Revocations in force, newest first',
+    querystring: Page,
+    response: answers({ 200: RevocationPage }),
+  }
   app.get('', { schema: list }, async ({ query: { limit, cursor } }) => {
     await revocations.ready()
     const all = revocations.list()
@@ -58,7 +89,13 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
     }
   })
 
-  const undo = { tags: ['operations'], summary: 'Undo a revocation', params: Path }
+  const undo = {
+    tags,
+    operationId: 'undoRevocation',
+    summary: 'Undo a revocation',
+    params: Path,
+    response: answers({ 204: Type.Null({ description: 'it is undone' }) }, 'not_found'),
+  }
   app.delete('/:id', { schema: undo }, async (request, reply) => {
     const { id } = request.params
     if (!(await revocations.undo(id))) throw new RuncastError('not_found', 'There is no such revocation.')

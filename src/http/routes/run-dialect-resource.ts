@@ -2,10 +2,12 @@ import { runDialect } from '../../core/dialect.js'
 import { messageOf } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kind } from '../../core/kind.js'
+import { runAnswers } from '../contract/job-answers.js'
 import type { JobResource } from './job-resource.js'
 
 /** Jobs of one kind in the run dialect, derived from its contract. Throws `TypeError` for a kind in another dialect. */
-export function runDialectResource({ name, idField, path, snapshot, hiddenInLists }: Kind): JobResource {
+export function runDialectResource(kind: Kind): JobResource {
+  const { name, idField, path, snapshot, hiddenInLists } = kind
   if (path === null || !snapshot) throw new TypeError(`the kind ${name} has no run dialect`)
   /** The snapshot without the fields that only sockets need. */
   const stateOf = (state: JobState) => {
@@ -23,6 +25,7 @@ export function runDialectResource({ name, idField, path, snapshot, hiddenInList
     briefOf: (state) => Object.fromEntries(Object.entries(stateOf(state)).filter(([field]) => !hiddenInLists.includes(field))),
     nameOf: ({ id }) => ({ [idField]: id }),
     socketOf: (id) => `/api/v2/ws/${path}/${id}`,
+    answers: runAnswers(kind),
   }
 }
 

@@ -56,11 +56,11 @@ export const sockets = fp(
       preClose: (done) => done(),
     })
 
-    const socketAt = (url: string, tags: string[], summary: string, scopeOf: (request: FastifyRequest) => BuildScope) =>
+    const socketAt = (url: string, scopeOf: (request: FastifyRequest) => BuildScope) =>
       app.route({
         method: 'GET',
         url,
-        schema: { tags, summary },
+        schema: { hide: true },
         config: { isSocket: true },
         handler: () => {
           throw new RuncastError('no_route', 'Only a WebSocket is served at this address.')
@@ -68,15 +68,15 @@ export const sockets = fp(
         wsHandler: (webSocket, request) => serve(app, limit, webSocket, request, scopeOf(request)),
       })
 
-    socketAt('/ws', ['processes'], 'WebSocket: every job of the user, live', () => userScope(userLimits))
-    socketAt('/api/jobs/:id/socket', ['jobs'], 'WebSocket: state and live progress, in the dialect of the kind', (request) => {
+    socketAt('/ws', () => userScope(userLimits))
+    socketAt('/api/jobs/:id/socket', (request) => {
       const { id } = request.params as { id: string } // from the path of the route
       const after = positionOf(request.query as object)
       return jobScope({ id, kind: null, idField: 'id', dialect: nativeDialect, ...(after && { after }) })
     })
     for (const { name: kind, idField, path } of kinds.all) {
       if (path === null) continue
-      socketAt(`/api/v2/ws/${path}/:id`, [path], 'WebSocket: state and live progress', (request) => {
+      socketAt(`/api/v2/ws/${path}/:id`, (request) => {
         const { id } = request.params as { id: string } // from the path of the route
         const after = positionOf(request.query as object)
         return jobScope({ id, kind, idField, dialect: runDialect, ...(after && { after }) })

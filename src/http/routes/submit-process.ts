@@ -4,6 +4,8 @@ import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
+import { submitAnswers } from '../contract/answers.js'
+import { examplesOf, withExamples } from '../contract/examples.js'
 import { compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
@@ -26,10 +28,16 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
   app.addHook('onRequest', app.identify)
   // The schema that validates. Submit validates the input in full.
   const Body = Type.Object({ process_type: Type.Enum(kinds.map(({ name }) => name)), ...Common, input: Type.Unknown() }, closed)
-  const documented = Type.Union(kinds.map(({ name, input }) => Type.Object({ process_type: Type.Literal(name), ...Common, input }, closed)))
+  const documented = Type.Union(
+    kinds.map(({ name, input }) => Type.Object({ process_type: Type.Literal(name), ...Common, input }, closed)),
+    withExamples(kinds.flatMap(({ name: process_type, input }) => examplesOf(input).map((example) => ({ process_type, input: example })))),
+  )
   const summary = 'Enqueue. With Accept: text/event-stream its messages up to the final one'
   // only for the documentation
-  const schema = { tags: [processes.tag], summary, headers: IdempotencyHeaders, body: documented as unknown as typeof Body }
+  const body = documented as unknown as typeof Body
+  const { accepted, stream } = processes.answers
+  const response = submitAnswers(accepted, stream)
+  const schema = { tags: [processes.tag], operationId: 'submitProcess', summary, headers: IdempotencyHeaders, body, response }
   app.post(
     processes.base,
     {

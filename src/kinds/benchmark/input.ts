@@ -30,6 +30,6 @@ export const BenchmarkInput = Type.Object(
     }),
     warmup: Type.Integer({ minimum: 0, maximum: 5, default: 1, description: 'unmeasured requests per model before the others' }),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ models: ['local/ngram'], runs: 1, context_tiers: [0], max_tokens: 16 }] },
 )
 export type BenchmarkInput = Static<typeof BenchmarkInput>

@@ -3,7 +3,7 @@ import { integer, text } from '../../core/setting.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../../core/timeout.js'
 import { processClaimEvents } from '../../protocol/claim-messages.js'
 import { BenchmarkInput } from './input.js'
-import { BenchmarkResult, BenchmarkSummary } from './result.js'
+import { BENCHMARK_MESSAGES, BenchmarkResult, BenchmarkSummary } from './result.js'
 import { benchmarkTable } from './table.js'
 
 const settings = {
@@ -27,6 +27,7 @@ export const benchmarkKind = kindOf({
   timeoutS: { setting: 'BENCHMARK_TIMEOUT_S' },
   concurrency: { setting: 'BENCHMARK_CONCURRENCY' },
   settings,
+  messages: BENCHMARK_MESSAGES,
   claimEvents: processClaimEvents(BenchmarkResult, BenchmarkSummary.properties),
   display: { result: benchmarkTable },
 })

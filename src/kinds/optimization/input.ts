@@ -58,7 +58,18 @@ export const OptimizationInput = Type.Object(
       description: 'maximum number of open runs; free workers limit how many are computed at a time',
     }),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [
+      {
+        base: { material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, thickness_mm: 25 },
+        variables: [{ name: 'height_mm', min: 120, max: 135 }],
+        objectives: [{ metric: 'frequency_deviation_pct', direction: 'minimize' }],
+        population: 4,
+        generations: 2,
+      },
+    ],
+  },
 )
 export type OptimizationInput = Static<typeof OptimizationInput>
 

@@ -4,7 +4,7 @@ import { integer } from '../../core/setting.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../../core/timeout.js'
 import { optimizationEvents, optimizationSnapshot } from './events.js'
 import { OptimizationInput, optimizationInputFaults } from './input.js'
-import type { OptimizationMessages } from './messages.js'
+import { OPTIMIZATION_MESSAGES, type OptimizationMessages, SnapshotExtras } from './messages.js'
 
 const settings = {
   OPTIMIZATION_TIMEOUT_S: integer(
@@ -36,7 +36,9 @@ export const optimizationKind = kindOf({
   timeoutS: { setting: 'OPTIMIZATION_TIMEOUT_S' },
   settings,
   events: optimizationEvents,
+  messages: OPTIMIZATION_MESSAGES,
   snapshot: optimizationSnapshot,
+  snapshotExtras: SnapshotExtras,
   // A front can have hundreds of points.
   hiddenInLists: ['front'],
   clears: { round: ['iteration', 'pareto'] },

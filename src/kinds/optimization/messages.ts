@@ -8,12 +8,15 @@ const Numbers = Type.Record(Type.String(), Type.Number())
 const messages = jobMessages('optimization_id', ['evaluating'])
 
 /** A point of the front, with the run that evaluated it. */
-export const FrontPoint = Type.Object({
-  iteration: Type.Integer({ minimum: 1 }),
-  run_id: JobId,
-  parameters: Numbers,
-  metrics: Numbers,
-})
+export const FrontPoint = Type.Object(
+  {
+    iteration: Type.Integer({ minimum: 1 }),
+    run_id: JobId,
+    parameters: Numbers,
+    metrics: Numbers,
+  },
+  { title: 'FrontPoint' },
+)
 export type FrontPoint = Static<typeof FrontPoint>
 
 const Front = {
@@ -78,13 +81,18 @@ export const OPTIMIZATION_MESSAGES = {
 
 export type OptimizationMessages = { [T in keyof typeof OPTIMIZATION_MESSAGES]: Static<(typeof OPTIMIZATION_MESSAGES)[T]> }
 
+/** What the search has found so far. */
+export const SnapshotExtras = {
+  counters: Type.Object({ evaluated: Count, total: Nullable(Count), generation: Count, feasible: Count, failed: Count }),
+  front: Type.Array(FrontPoint),
+  best: Nullable(FrontPoint),
+}
+
 /** The snapshot of an optimization: that of a job, with counters, front and best point. */
 export const OptimizationSnapshot = Type.Object({
   type: Type.Literal('status'),
   optimization_id: JobId,
   ...SnapshotFields,
-  counters: Type.Object({ evaluated: Count, total: Nullable(Count), generation: Count, feasible: Count, failed: Count }),
-  front: Type.Array(FrontPoint),
-  best: Nullable(FrontPoint),
+  ...SnapshotExtras,
 })
 export type OptimizationSnapshot = Static<typeof OptimizationSnapshot>

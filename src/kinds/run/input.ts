@@ -49,7 +49,10 @@ export const HornInput = Type.Object(
       { additionalProperties: false, default: {} },
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ material: 'ti-6al-4v', profile: 'uniform', width_mm: 25, height_mm: 126.71, thickness_mm: 25 }],
+  },
 )
 export type HornInput = Static<typeof HornInput>
 

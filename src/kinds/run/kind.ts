@@ -3,7 +3,7 @@ import { runEvents } from '../../core/run-events.js'
 import { integer, list } from '../../core/setting.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../../core/timeout.js'
 import { runClaimEvents } from '../../protocol/claim-messages.js'
-import { RUN_PHASES } from '../../protocol/run-messages.js'
+import { RUN_MESSAGES, RUN_PHASES } from '../../protocol/run-messages.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from './input.js'
 
 const settings = {
@@ -32,5 +32,6 @@ export const runKind = kindOf({
   concurrency: { setting: 'WORKER_CONCURRENCY' },
   settings,
   events: runEvents,
+  messages: RUN_MESSAGES,
   claimEvents: runClaimEvents(RUN_PHASES),
 })

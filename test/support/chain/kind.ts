@@ -34,5 +34,6 @@ export const chainKind = kindOf({
   ),
   inSteps: true,
   events: chainEvents,
+  messages: MESSAGES,
   clears: { round: ['link'] },
 })

@@ -2,6 +2,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { JobState } from '../../../core/job-state.js'
 import { JobTimeout } from '../../../core/timeout.js'
+import { answers, submitAnswers } from '../../../http/contract/answers.js'
+import { bodyExamples } from '../../../http/contract/examples.js'
 import type { KindRoutes } from '../../../http/kind-routes.js'
 import { enqueue } from '../../../http/routes/enqueue.js'
 import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
@@ -14,9 +16,9 @@ import { Model } from '../../benchmark/model.js'
 
 const Body = Type.Object(
   { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...BenchmarkInput.properties },
-  { additionalProperties: false },
+  { additionalProperties: false, ...bodyExamples(BenchmarkInput, true) },
 )
-const Models = Type.Object({ models: Type.Array(Model) })
+const Models = Type.Object({ models: Type.Array(Model) }, { title: 'ModelList' })
 const tags = ['benchmark']
 
 /**
@@ -28,11 +30,16 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
   return async (server, { jobs }) => {
     const app = server.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.identify)
-    const listed = { tags, summary: 'Models that benchmarks can name', response: { 200: Models } }
+    const listed = {
+      ...{ tags, operationId: 'listModels', summary: 'Models that benchmarks can name' },
+      response: answers({ 200: Models }),
+    }
     app.get('/api/models', { schema: listed }, async () => ({ models: [...models] }))
 
     const summary = 'Start a benchmark. With Accept: text/event-stream, stream its messages up to the final one'
-    const schema = { tags, summary, headers: IdempotencyHeaders, body: Body }
+    const { accepted, stream } = processes.answers
+    const response = submitAnswers(accepted, stream)
+    const schema = { tags, operationId: 'submitBenchmark', summary, headers: IdempotencyHeaders, body: Body, response }
     app.post('/api/benchmark', { schema }, async (request, reply) => {
       const who = { owner: request.identity.sub, ...keyOf(request) }
       return enqueue({ app: server, request, reply }, processes, () => submitBenchmark(jobs, who, request.body))

@@ -1,0 +1,87 @@
+import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
+import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
+import { SnapshotFields } from '../protocol/run-messages.js'
+import type { Kind } from './kind.js'
+import { STATUS_MESSAGES } from './process-events.js'
+
+/*
+ * Schemas of the messages of jobs as clients get them, each with a title, for the documents of the interface. They
+ * validate nothing at run time.
+ */
+
+/** What the store and the hub add to a message of a job. */
+const Position = {
+  seq: Type.Integer({ minimum: 1, description: 'position in the job' }),
+  prev: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'only live: the position that the receiver must have, if it is not `seq` - 1' }),
+  ),
+  epoch: Type.Optional(Type.String({ description: 'only live, if no snapshot came before: the history that `seq` counts in' })),
+}
+/** Messages of a transition, which name the attempt. */
+const STATUS_TYPES: readonly string[] = ['status', ...Object.values(STATUS_MESSAGES)]
+const Attempt = { attempt: Type.Integer({ minimum: 1 }) }
+
+/** `optimization_iteration` → `OptimizationIteration`. */
+export function pascalCase(text: string): string {
+  return text
+    .split(/[^A-Za-z0-9]+/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('')
+}
+
+function positioned(type: string, message: TObject, title: string): TObject {
+  // any keyword can be there
+  const { properties, additionalProperties } = message as TObject & { readonly additionalProperties?: boolean }
+  const added = { ...(STATUS_TYPES.includes(type) && Attempt), ...Position }
+  const options = { title, ...(additionalProperties !== undefined && { additionalProperties }) }
+  return Type.Object({ ...properties, ...added }, options)
+}
+
+/** The messages of a kind in its own dialect, by type: `RunProgressMessage`, `OptimizationIterationMessage`. */
+export function wireMessages(kind: Kind): Readonly<Record<string, TObject>> {
+  const prefix = pascalCase(kind.name)
+  const wireOf = ([type, message]: [string, TObject]): [string, TObject] => {
+    const shared = PROCESS_WIRE_MESSAGES[type]
+    if (shared && message === Reflect.get(PROCESS_MESSAGES, type)) return [type, shared]
+    const name = pascalCase(type)
+    return [type, positioned(type, message, `${name.startsWith(prefix) ? name : prefix + name}Message`)]
+  }
+  return Object.fromEntries(Object.entries(kind.messages).map(wireOf))
+}
+
+/** Every job in the process dialect. */
+export const PROCESS_WIRE_MESSAGES: Readonly<Record<string, TObject>> = Object.fromEntries(
+  Object.entries(PROCESS_MESSAGES).map(([type, message]) => [type, positioned(type, message, `${pascalCase(type)}Message`)]),
+)
+
+/** The message that opens the socket of a job of a kind, in its own dialect. */
+export function wireSnapshot(kind: Kind): TObject {
+  if (kind.dialect === 'process') return PROCESS_WIRE_SNAPSHOT
+  const fields = { type: Type.Literal('status'), ...snapshotFieldsOf(kind) }
+  return Type.Object({ ...fields, recovered: Type.Boolean() }, { title: `${pascalCase(kind.name)}Snapshot` })
+}
+
+/** The same in the process dialect, of one process and of all. */
+export const PROCESS_WIRE_SNAPSHOT = Type.Object(ProcessSnapshot.properties, { title: 'Subscribed' })
+export const PROCESS_WIRE_LIST = Type.Object(ProcessList.properties, { title: 'ProcessList' })
+
+/** The state of a job of a kind in the run dialect: what its snapshot says, without what only a socket says. */
+export function stateFieldsOf(kind: Kind): TProperties {
+  const { timestamp: _timestamp, recovered: _recovered, resync: _resync, ...fields } = snapshotFieldsOf(kind)
+  return fields
+}
+
+function snapshotFieldsOf({ idField, snapshotExtras }: Kind): TProperties & typeof SnapshotFields {
+  return { [idField]: ProcessView.properties.process_id, ...SnapshotFields, ...snapshotExtras }
+}
+
+/** The final messages of a set of messages. */
+export function finalMessages(messages: Readonly<Record<string, TObject>>): TSchema[] {
+  const finals = ['completed', 'error', 'cancelled', 'process_completed', 'process_failed', 'process_cancelled']
+  return Object.entries(messages).flatMap(([type, message]) => (finals.includes(type) ? [message] : []))
+}
+
+/** The title of a schema; all schemas of messages have one. */
+export function titleOf(schema: TSchema): string {
+  return String(Reflect.get(schema, 'title'))
+}

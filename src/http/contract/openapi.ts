@@ -1,0 +1,141 @@
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import type { RouteOptions } from 'fastify'
+import type { Kinds } from '../../core/kind.js'
+import type { CodeName } from '../../protocol/codes.js'
+import { ErrorBody, PROBLEM_TYPE, ProblemDetails } from '../../protocol/error-body.js'
+import { isSchema, type Schema } from '../../protocol/json-schema.js'
+import { ERROR_CODES, errorAnswers, errorNameOf } from './answers.js'
+import { Components } from './components.js'
+
+/** What the document says of a hub beside its routes. */
+export interface ContractOptions {
+  /** Where clients reach the hub: a URL, or a path; empty for the root of the server that serves the document. */
+  readonly publicUrl: string
+  /** Name of the cookie that may carry a token; empty for none. */
+  readonly cookie: string
+  /** Whether users are known by tokens, and not by the login of a server that the hub is mounted in. */
+  readonly hasTokens: boolean
+  readonly limits: {
+    /** Requests of one user, and of one address without a valid token, per second. */
+    readonly perUser: number
+    readonly perAddress: number
+    readonly maxBodyBytes: number
+  }
+}
+
+/** Errors that every route can have. */
+const COMMON: readonly CodeName[] = ['bad_request', 'headers_too_big', 'internal', 'overloaded']
+const WITH_IDENTITY: readonly CodeName[] = ['unauthenticated', 'expired', 'forbidden']
+const WITH_BODY: readonly CodeName[] = ['too_big', 'unsupported_type', 'request_timeout']
+
+const TAGS: Readonly<Record<string, string>> = {
+  jobs: 'Jobs of every kind, each in the dialect of its kind.',
+  processes: 'Jobs of every kind, in the process dialect.',
+  benchmark: 'Benchmarks of language models.',
+  workers: 'Jobs for workers in any language, over HTTP. For the role `worker`.',
+  operations: 'Probes, and for the role `admin` revocations of tokens.',
+}
+
+/** Options of `@fastify/swagger` for the document of a hub with these kinds. */
+export function openApiOptions(kinds: Kinds, options: ContractOptions): FastifyDynamicSwaggerOptions {
+  const { publicUrl, cookie, hasTokens } = options
+  const schemes = {
+    bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+    token: { type: 'apiKey', in: 'query', name: 'token', description: 'For clients that cannot set headers.' },
+    ...(cookie !== '' && { cookie: { type: 'apiKey', in: 'cookie', name: cookie } }),
+  } as const
+  const own = kinds.all.flatMap(({ name, path }) => (path === null ? [] : [[path, `Jobs of the kind \`${name}\`.`] as const]))
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'runcast',
+        summary: 'Live progress of long-running jobs.',
+        description: description(options),
+        version: '2',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: publicUrl.replace(/\/$/, '') || '/' }],
+      tags: Object.entries({ ...TAGS, ...Object.fromEntries(own) }).map(([name, description]) => ({ name, description })),
+      components: { securitySchemes: hasTokens ? schemes : {} },
+      security: hasTokens ? Object.keys(schemes).map((scheme) => ({ [scheme]: [] })) : [],
+    },
+    stripBasePath: false,
+    convertConstToEnum: false,
+    hideUntagged: true,
+    transform: ({ schema, url, route }) => ({ url, schema: schema && !schema.hide ? documented(schema, route) : { hide: true } }),
+    transformObject: (document) => ('openapiObject' in document ? withComponents(document.openapiObject) : document.swaggerObject),
+  } as FastifyDynamicSwaggerOptions // its types are of OpenAPI 3.0 in parts
+}
+
+function description({ limits, hasTokens }: ContractOptions): string {
+  const authentication = hasTokens ? 'A JWT as `Authorization: Bearer`, or as `?token=`.' : 'The login of this server.'
+  return [
+    'Submit long-running jobs and follow them. `asyncapi.json` beside this document describes the WebSockets.',
+    `**Authentication.** ${authentication}`,
+    `**Errors.** Every error has the body \`ErrorBody\`, or \`ProblemDetails\` (RFC 9457) if \`Accept\` names \`${PROBLEM_TYPE}\`. ` +
+      'A known path answers 405 with `Allow` to any other method. An invalid HTTP request is answered with 400 in the same form.',
+    `**Limits.** A user makes at most ${limits.perUser} requests per second at one hub, ` +
+      `an address without a valid token ${limits.perAddress}. The next one is 429 with \`Retry-After\`. ` +
+      `A body has at most ${limits.maxBodyBytes} bytes and 64 levels. Quotas of jobs per user are settings of the hub: 429 \`quota\`.`,
+    '**Beyond the schemas.** A schema cannot express some rules, such as a field that depends on another one, ' +
+      'or a number that a double cannot hold. A violation is 422 with the path of the field.',
+  ].join('\n\n')
+}
+
+/** A route for the document: optional fields are not required, and errors that many routes have are added. */
+function documented(schema: NonNullable<RouteOptions['schema']>, { method, config }: RouteOptions): Schema {
+  const { body, querystring, headers, params, response = {}, security } = schema
+  const own = Object.entries(response as Readonly<Record<string, { readonly [ERROR_CODES]?: readonly CodeName[] }>>)
+  const success = own.filter(([, answer]) => !answer[ERROR_CODES])
+  const codes = [
+    ...COMMON,
+    ...own.flatMap(([, answer]) => answer[ERROR_CODES] ?? []),
+    ...(security ? [] : WITH_IDENTITY),
+    ...(config?.isUnlimited ? [] : (['rate_limited'] as const)),
+    ...(body ? WITH_BODY : []),
+    ...(body || querystring || headers || method !== 'GET' ? (['invalid'] as const) : []),
+  ]
+  const parts = Object.entries({ body, querystring, headers: headers && titleCased(headers), params }).filter(([, part]) => part)
+  return {
+    ...schema,
+    ...Object.fromEntries(parts.map(([name, part]) => [name, asRequest(JSON.parse(JSON.stringify(part)))])),
+    response: { ...errorAnswers(codes), ...Object.fromEntries(success) },
+  }
+}
+
+/** Headers by the names that people write: `Last-Event-ID` is `last-event-id` to Node. */
+function titleCased(headers: unknown): object {
+  const { properties, ...rest } = headers as { readonly properties: object } // an object of texts
+  const name = (text: string) => text.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()).replace(/-Id$/, '-ID')
+  return { ...rest, properties: Object.fromEntries(Object.entries(properties).map(([header, schema]) => [name(header), schema])) }
+}
+
+/** A schema of what clients send: what has a default may be left out. */
+function asRequest(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asRequest)
+  if (!isSchema(value)) return value
+  const copy = Object.fromEntries(Object.entries(value).map(([name, part]) => [name, asRequest(part)]))
+  const { required, properties } = value
+  if (!Array.isArray(required) || !isSchema(properties)) return copy
+  const needed = required.filter((name) => !(isSchema(properties[name]) && 'default' in properties[name]))
+  if (needed.length > 0) return { ...copy, required: needed }
+  const { required: _required, ...optional } = copy
+  return optional
+}
+
+/** Moves schemas with a title to `components/schemas`, and error answers to `components/responses`. */
+function withComponents(document: object): object {
+  const components = new Components('#/components/schemas/')
+  // Ours come first, so that no schema of a kind takes their names.
+  for (const schema of [ErrorBody, ProblemDetails]) components.refer(schema)
+  const responses: Record<string, unknown> = {}
+  const { paths, components: given, ...rest } = document as Record<string, Schema>
+  const moved = components.move(paths, (value, inside) => {
+    const error = errorNameOf(value)
+    if (error === null) return null
+    responses[error] ??= inside(value)
+    return { $ref: `#/components/responses/${error}` }
+  })
+  return { ...rest, paths: moved, components: { ...given, schemas: components.schemas, responses } }
+}
