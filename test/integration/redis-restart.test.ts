@@ -9,7 +9,7 @@ import { messagesOf, openTab } from '../support/tab.js'
 import { Watcher } from '../support/watcher.js'
 
 /** Seqs of the persisted entries behind the first snapshot, as they came. */
-function durablesOf({ messages }: Inbox): number[] {
+function persistedSeqsOf({ messages }: Inbox): number[] {
   const since = messages[0].seq
   return messages.flatMap(({ type, seq, recovered }: Message) => (seq > since && recovered === undefined && type !== 'progress' ? seq : []))
 }
@@ -70,7 +70,7 @@ t.test('[POS-6] Redis is killed and comes back with all it had: every watcher ha
   for (const client of clients) {
     const [first] = client.messages
     const wanted = log.filter((seq) => seq > first.seq)
-    t.same(durablesOf(client), wanted)
+    t.same(persistedSeqsOf(client), wanted)
     const epochs = new Set(client.messages.flatMap(({ epoch }) => epoch ?? []))
     t.ok(epochs.size > 1, `${epochs.size} epochs`)
     // Where it was in each of them is where it goes on.
@@ -81,7 +81,7 @@ t.test('[POS-6] Redis is killed and comes back with all it had: every watcher ha
       await again.next('completed')
       t.match(again.messages[0], { recovered: true })
       t.same(
-        durablesOf({ messages: [{ seq }, ...again.messages.slice(1)] } as Inbox),
+        persistedSeqsOf({ messages: [{ seq }, ...again.messages.slice(1)] } as Inbox),
         log.filter((one) => one > seq),
       )
     }

@@ -63,8 +63,8 @@ const stepsOf = (on: fc.Arbitrary<Machine>, isOld: fc.Arbitrary<boolean>) =>
 
 /** Writes an entry as a version does that does not know of stores. */
 const OLD_WRITE = `${readFileSync(new URL('../../src/storage/redis/lua/append.lua', import.meta.url), 'utf8')}
-local f = redis.call('HMGET', KEYS[1], 'generation', 'seq', 'persisted')
-local job = { generation = f[1], seq = tonumber(f[2]), persisted = tonumber(f[3]), round = 1, attempt = 1 }
+local f = redis.call('HMGET', KEYS[1], 'generation', 'seq', 'durables')
+local job = { generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]), round = 1, attempt = 1 }
 local event = { class = 'persisted', key = 'value', body = ARGV[1], to = '', clears = '', stamp = '' }
 return append(KEYS[1], KEYS[2], KEYS[3], job, event, { log = 1000 })`
 

@@ -90,12 +90,12 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
       .hget(this.#keys.job(id), 'durables')
     const reply = await asked(pipeline.exec())
     const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
-    const [rows, first, length, durables] = await asked(Promise.all(answers))
-    if (typeof durables !== 'string') return null
+    const [rows, first, length, persisted] = await asked(Promise.all(answers))
+    if (typeof persisted !== 'string') return null
     const entries = (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
     const oldest = (first as [string, string[]][])[0]?.[0]
     const oldestSeq = oldest === undefined ? null : Number.parseInt(oldest, 10)
-    const trimmed = Number(durables) > Number(length)
+    const trimmed = Number(persisted) > Number(length)
     return { entries, oldestSeq, truncated: trimmed && (oldestSeq === null || after < oldestSeq - 1) }
   }
 

@@ -30,7 +30,7 @@ export async function recordOf(world: World, witness: Witness, plan: JobPlan, he
   const { id, input, owner } = plan
   const { commands, keys } = witness
   const { path } = BUILT_IN.get(INPUTS[input].kind)
-  const [status, round, seq, persisted] = await commands.hmget(keys.job(id), 'status', 'round', 'seq', 'persisted')
+  const [status, round, seq, persisted] = await commands.hmget(keys.job(id), 'status', 'round', 'seq', 'durables')
   const rows = await commands.xrangeBuffer(keys.log(id), '-', '+')
   const log = rows.map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
   const read = (path: string) => readAll(world, path, owner)
