@@ -61,8 +61,8 @@ t.test('sources have named exports only', async (t) => {
 })
 
 /** Source files with comments, and the folders that hold them. Outputs and packages are left out. */
-const COMMENTED = /^(?!.*(node_modules|dist)\/).*\.(ts|mjs|js|lua)$/
-const FOLDERS = ['src', 'workers', 'packages', 'scripts', 'bench', 'deploy', 'examples']
+const COMMENTED = /^(?!.*(node_modules|dist|cache)\/).*\.(ts|mjs|js|lua)$/
+const FOLDERS = ['src', 'workers', 'packages', 'scripts', 'bench', 'deploy', 'docs/.vitepress', 'examples']
 const MAX_COMMENT_COLUMNS = 120
 
 t.test('a comment, also one after code, has at most 120 columns', async (t) => {

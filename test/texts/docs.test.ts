@@ -11,7 +11,7 @@ import { codeBlocks } from '../support/documents.js'
 import { BUILT_IN } from '../support/kinds.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
-const GENERATOR = join(ROOT, 'scripts/docs.mjs')
+const GENERATOR = join(ROOT, 'docs/.vitepress/generate.mjs')
 /** What the site makes of the sources, and what it is made with, is no document. */
 const DOCS = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
   /^(?!reference\/api|\.).*\.md$/.test(name),

@@ -160,7 +160,7 @@ const ALERTS = join(ROOT, 'deploy/prometheus/alerts.yml')
 
 t.test('the alerts of the Prometheus operator are those of Prometheus', async (t) => {
   const rule: { spec: object } = parse(readFileSync(join(K8S, 'components/monitoring/prometheus-rule.yaml'), 'utf8'))
-  t.same(rule.spec, parse(readFileSync(ALERTS, 'utf8')), 'else: node scripts/docs.mjs')
+  t.same(rule.spec, parse(readFileSync(ALERTS, 'utf8')), 'else: npm run docs')
   t.ok(kustomization('components/monitoring').resources?.includes('prometheus-rule.yaml'))
 })
 

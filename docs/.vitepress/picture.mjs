@@ -2,7 +2,7 @@
 /*
  * Draws the terminal picture of the README: runs the demo and writes docs/public/demo.svg. Each line appears when the
  * demo has printed it. Some progress lines are omitted; nothing else is changed.
- * node scripts/picture.mjs      after `npm run build`
+ * node docs/.vitepress/picture.mjs      after `npm run build`
  */
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -15,12 +15,12 @@ const MARGIN = 16
 const COLORS = { background: '#0f1419', text: '#d5dde5', dim: '#7c8a97', bar: '#3fb3b3' }
 
 const lines = await demo()
-writeFileSync(new URL('../docs/public/demo.svg', import.meta.url), picture(shortened(lines)))
+writeFileSync(new URL('../public/demo.svg', import.meta.url), picture(shortened(lines)))
 
 /** The lines that the demo prints, each with the seconds from the start. */
 function demo() {
   const begun = performance.now()
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../build/src/cli/demo.js', import.meta.url))], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../build/src/cli/demo.js', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines = [{ at: 0, text: '$ npm run demo' }]

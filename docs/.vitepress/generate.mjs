@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /*
- * Writes the generated parts of the documents: node scripts/docs.mjs [--check] [folder]
+ * Writes the generated parts of the documents: node docs/.vitepress/generate.mjs [--check] [folder]
  *
  *   --check  writes nothing, and exits 1 if a part is stale
  *   folder   another copy of the documents
@@ -15,12 +15,12 @@ import { fileURLToPath } from 'node:url'
 import { cruise } from 'dependency-cruiser'
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 import { parse } from 'yaml'
-import cruiser, { LAYERS } from '../.dependency-cruiser.mjs'
-import { COMMANDS } from '../build/src/cli/commands.js'
-import { helpOf } from '../build/src/cli/help.js'
-import { SETTINGS } from '../build/src/config/config.js'
-import { BUILT_IN_KINDS } from '../build/src/kinds/index.js'
-import { METRICS } from '../build/src/observability/table.js'
+import cruiser, { LAYERS } from '../../.dependency-cruiser.mjs'
+import { COMMANDS } from '../../build/src/cli/commands.js'
+import { helpOf } from '../../build/src/cli/help.js'
+import { SETTINGS } from '../../build/src/config/config.js'
+import { BUILT_IN_KINDS } from '../../build/src/kinds/index.js'
+import { METRICS } from '../../build/src/observability/table.js'
 import {
   CLIENT_MESSAGES,
   CODES,
@@ -31,12 +31,12 @@ import {
   RUN_MESSAGES,
   RunSnapshot,
   STORE_REASONS,
-} from '../build/src/wire.js'
+} from '../../build/src/wire.js'
 
 /** Larger units, by the last word of a setting's name, the largest first. */
 const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_048_576, KiB: 1024 } }
 
-const ALERTS = readFileSync(new URL('../deploy/prometheus/alerts.yml', import.meta.url), 'utf8')
+const ALERTS = readFileSync(new URL('../../deploy/prometheus/alerts.yml', import.meta.url), 'utf8')
 const ALERTS_OBJECT = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
 
 const DOCUMENTS = {
@@ -130,7 +130,7 @@ function alertsTable() {
  * path implies it. An upward import is a dotted arrow.
  */
 async function layersPicture() {
-  const root = fileURLToPath(new URL('..', import.meta.url))
+  const root = fileURLToPath(new URL('../..', import.meta.url))
   const options = {
     ...cruiser.options,
     baseDir: root,
@@ -213,7 +213,7 @@ function withPart(text, name, content) {
 
 const args = process.argv.slice(2)
 const isCheck = args[0] === '--check'
-const folder = args[isCheck ? 1 : 0] ?? fileURLToPath(new URL('..', import.meta.url))
+const folder = args[isCheck ? 1 : 0] ?? fileURLToPath(new URL('../..', import.meta.url))
 for (const [file, parts] of Object.entries(DOCUMENTS)) {
   const path = join(folder, file)
   const before = readFileSync(path, 'utf8')
@@ -222,7 +222,7 @@ for (const [file, parts] of Object.entries(DOCUMENTS)) {
   const after = Object.entries(parts).reduce((text, [name, content]) => withPart(text, name, content), base)
   if (after === before) continue
   if (isCheck) {
-    process.stderr.write(`${file} is stale: run "node scripts/docs.mjs"\n`)
+    process.stderr.write(`${file} is stale: run "node docs/.vitepress/generate.mjs"\n`)
     process.exitCode = 1
   } else {
     writeFileSync(path, after)
