@@ -4,6 +4,7 @@ import type { Verdict } from './chaos.js'
 const GROUPS = [
   'seconds',
   'jobs',
+  'jobs left out',
   'faults',
   'clients cut',
   'submit requests',
