@@ -159,6 +159,11 @@ t.test('what is right only because Redis was started anew is right only then', a
   const anew = TOLD.map((told) => (told.recovered ? { ...told, recovered: false, epoch: 'other' } : told))
   t.same(found(recordFrom(STORY, anew), 1), [])
   t.not(found(recordFrom(STORY, anew), 0).length, 0)
+  const entries = TOLD.filter(({ recovered }) => recovered === undefined)
+  const againIn = (epoch: string) => entries.map((told, i) => (i === 0 ? { ...told, epoch } : told))
+  t.same(found(recordFrom(STORY, [...TOLD, ...againIn('other')]), 1), [], 'from its log, in a new epoch')
+  t.not(found(recordFrom(STORY, [...TOLD, ...againIn('other')]), 0).length, 0)
+  t.not(found(recordFrom(STORY, [...TOLD, ...againIn('e')]), 1).length, 0)
 })
 
 t.test('the story of an input is the longest one that was told', async (t) => {
