@@ -21,7 +21,7 @@ const Position = {
 const STATUS_TYPES: readonly string[] = ['status', ...Object.values(STATUS_MESSAGES)]
 const Attempt = { attempt: Type.Integer({ minimum: 1 }) }
 
-/** `optimization_iteration` → `OptimizationIteration`. */
+/** `process_progress` → `ProcessProgress`. */
 export function pascalCase(text: string): string {
   return text
     .split(/[^A-Za-z0-9]+/)

@@ -135,7 +135,7 @@ export type ClaimPost = Static<typeof ClaimPost>
 
 /** A post with the schemas of all its events, for the API reference. */
 export function claimPostInFull(events: readonly TSchema[]) {
-  const example = { round: 1, token: 1, n: 1, events: [{ type: 'log', line: 'mesh of 320 elements' }] }
+  const example = { round: 1, token: 1, n: 1, events: [{ type: 'log', line: 'step 3 of 10' }] }
   return Type.Object(
     {
       ...Head,

@@ -31,7 +31,6 @@ const WITH_BODY: readonly CodeName[] = ['too_big', 'unsupported_type', 'request_
 const TAGS: Readonly<Record<string, string>> = {
   jobs: 'Jobs of every kind, each in the dialect of its kind.',
   processes: 'Jobs of every kind, in the process dialect.',
-  benchmark: 'Benchmarks of language models.',
   workers: 'Jobs for workers in any language, over HTTP. For the role `worker`.',
   operations: 'Probes, and for the role `admin` revocations of tokens.',
 }
@@ -44,7 +43,9 @@ export function openApiOptions(kinds: Kinds, options: ContractOptions): FastifyD
     token: { type: 'apiKey', in: 'query', name: 'token', description: 'For clients that cannot set headers.' },
     ...(cookie !== '' && { cookie: { type: 'apiKey', in: 'cookie', name: cookie } }),
   } as const
-  const own = kinds.all.flatMap(({ name, path }) => (path === null ? [] : [[path, `Jobs of the kind \`${name}\`.`] as const]))
+  const own = kinds.all.flatMap(({ name, path, submission }) =>
+    path === null && submission === null ? [] : [[path ?? name, `Jobs of the kind \`${name}\`.`] as const],
+  )
   return {
     openapi: {
       openapi: '3.1.0',
