@@ -87,7 +87,17 @@ export async function buildHubNode(
   const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
   const own = serverSettings(config, guards)
   const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
-  const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
+  const release = async () => {
+    await claims.close()
+    hub.close()
+    await guards.close()
+    await parts.close()
+  }
+  const given = { hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings }
+  const server = await buildServer(given).catch(async (error: unknown) => {
+    await release()
+    throw error
+  })
   mount.serve(server)
   const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
     maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
@@ -103,10 +113,7 @@ export async function buildHubNode(
   const close = async () => {
     await drain()
     await server.close()
-    await claims.close()
-    hub.close()
-    await guards.close()
-    await parts.close()
+    await release()
     // Last, so that probes and metrics work until the end.
     await operations?.close()
   }
@@ -157,7 +164,10 @@ function serverSettings(config: Config, guards: HubGuards) {
  */
 function hostSettings({ authenticate, sessionMs = DEFAULT_SESSION_MS }: HostOptions, { revocations }: HubGuards, limits: SessionLimits) {
   if (!authenticate) return {}
-  return { auth: { authenticate, sessionMs, revocations }, sessionLimits: { ...limits, expiryWarningMs: 0, expiryGraceMs: 0 } }
+  return {
+    auth: { authenticate, sessionMs, timeoutMs: limits.authTimeoutMs, revocations },
+    sessionLimits: { ...limits, expiryWarningMs: 0, expiryGraceMs: 0 },
+  }
 }
 
 /** The service for workers over HTTP. */

@@ -8,6 +8,7 @@ import { RuncastError } from '../protocol/codes.js'
 import type { HubNode } from './hub-node.js'
 import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
+import { asRuncastError } from './service.js'
 
 /**
  * Options of a hub below a path of the user's own server. The settings are options as for `createHub`. `Request`: the
@@ -62,7 +63,8 @@ export async function buildMountedNode<Request>(options: MountOptions<Request>, 
   const { prefix, authenticate, sessionMs, auth } = options
   const kinds = kindsOf(options.kinds)
   const config = configOf('mount', kinds, { ...options })
-  if (typeof prefix !== 'string' || !/^(\/[^\s/?#]+)+$/.test(prefix)) throw invalid('/prefix', 'a path such as /runcast')
+  const { isPrefix } = await import('../http/mount.js')
+  if (typeof prefix !== 'string' || !isPrefix(prefix)) throw invalid('/prefix', 'a path such as /runcast, of A-Z a-z 0-9 . _ ~ -')
   if (authenticate !== undefined && typeof authenticate !== 'function') throw invalid('/authenticate', 'a function')
   if (authenticate && auth) throw invalid('/auth', 'to be absent: authenticate replaces it')
   if (sessionMs !== undefined && !(Number.isFinite(sessionMs) && sessionMs > 0)) throw invalid('/sessionMs', 'a number of ms above 0')
@@ -75,6 +77,8 @@ export async function buildMountedNode<Request>(options: MountOptions<Request>, 
     ...(authenticate && { authenticate: authenticate as Authenticate<unknown> }),
     ...(sessionMs !== undefined && { sessionMs }),
     ...(logger && { logger }),
+  }).catch((error: unknown) => {
+    throw asRuncastError(error)
   })
   await node.server.ready()
   return node

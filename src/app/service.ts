@@ -36,7 +36,7 @@ export class Service<N extends { close(): Promise<void> }> {
 }
 
 /** Maps errors of settings and their files to `invalid`. Other errors, such as a port in use, are unchanged. */
-function asRuncastError(error: unknown): unknown {
+export function asRuncastError(error: unknown): unknown {
   const isOfSettings = error instanceof ConfigError || error instanceof SettingsFileError
   return isOfSettings ? new RuncastError('invalid', { message: error.message, cause: error }) : error
 }

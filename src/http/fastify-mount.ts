@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hostFaults, proxyFault } from './host-faults.js'
 import { HostUpgrades } from './host-upgrades.js'
@@ -24,11 +25,13 @@ export function mountInFastify(app: FastifyInstance, mount: Mount): void {
   const handOver = (request: FastifyRequest, reply: FastifyReply) => {
     checkProxies(request)
     const { raw, ip, protocol, host } = request
+    // The router may match other spellings of the path: `%72uns`, capitals, two slashes. The hub does not.
+    if (!mount.has(raw)) return reply.callNotFound()
     const visitor = { request, ip, protocol, host }
     reply.hijack()
     const upgrade = HostUpgrades.of(app).take(raw)
     if (!upgrade) return mount.handle(raw, reply.raw, visitor)
-    reply.raw.detachSocket(raw.socket)
+    reply.raw.detachSocket(upgrade.socket as Socket) // as it was assigned
     mount.upgrade(raw, upgrade.socket, upgrade.head, visitor)
   }
   const schema = { hide: true }

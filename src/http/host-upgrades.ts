@@ -1,8 +1,8 @@
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { Mount } from './mount.js'
+import { asksForWebSocket, decideUpgrades, replayAsRequest, responseOn } from './other-upgrades.js'
 
 /** Listeners that a `HostUpgrades` adds to a server: one before all others, one after them. */
 const OWN_LISTENERS = 2
@@ -16,9 +16,8 @@ interface Waiting {
 /**
  * Routes the upgrades for hubs that are mounted in one Fastify server, and no others. If a plugin such as
  * `@fastify/websocket` is registered, in any scope, it routes the upgrades of all paths and is left to do so. If there
- * is none, upgrades for a hub's path are routed here. Once a server has an upgrade listener, Node passes every request
- * with `Upgrade` to it, also `Upgrade: h2c`. A request that no other listener handles is replayed to the server as an
- * ordinary request.
+ * is none, upgrades for a hub's path are routed here. A request that no other listener handles is answered as an
+ * ordinary request, as without a hub.
  */
 export class HostUpgrades {
   static readonly #all = new WeakMap<Server, HostUpgrades>()
@@ -41,6 +40,10 @@ export class HostUpgrades {
     this.#app = app
     app.server.prependListener('upgrade', (request, socket, head) => void this.#waiting.set(request, { socket, head }))
     app.server.on('upgrade', (request, socket, head) => this.#route(request, socket, head))
+    decideUpgrades(app.server, (request, before) => {
+      if (this.#isForHub(request)) return asksForWebSocket(request)
+      return this.#isShared && before()
+    })
   }
 
   add(mount: Mount): void {
@@ -55,43 +58,25 @@ export class HostUpgrades {
     return waiting
   }
 
+  /** Whether others listen for upgrades too. */
+  get #isShared(): boolean {
+    return this.#app.server.listenerCount('upgrade') > OWN_LISTENERS
+  }
+
+  #isForHub(request: IncomingMessage): boolean {
+    return [...this.#mounts].some((mount) => mount.has(request))
+  }
+
   #route(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#taken.has(request)) return
-    if (![...this.#mounts].some((mount) => mount.has(request))) {
-      const { server } = this.#app
-      if (server.listenerCount('upgrade') === OWN_LISTENERS) replayAsRequest(server, request, socket, head)
-      return
-    }
-    const response = new ServerResponse(request)
+    const isForHub = this.#isForHub(request)
+    if (!this.#isShared && !(isForHub && asksForWebSocket(request))) return replayAsRequest(this.#app.server, request, socket, head)
+    if (!isForHub) return
     try {
-      response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]) // works with any stream
+      this.#app.routing(request, responseOn(request, socket))
     } catch (error) {
       // Another plugin has already routed it, and its hooks still run.
-      if (error instanceof Error && 'code' in error && error.code === 'ERR_HTTP_SOCKET_ASSIGNED') return
-      throw error
+      if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP_SOCKET_ASSIGNED')) throw error
     }
-    socket.on('error', () => socket.destroy())
-    response.shouldKeepAlive = false
-    // For an answer by a hook of the host. A hub that accepts the upgrade detaches the socket.
-    response.on('finish', () => socket.end())
-    this.#app.routing(request, response)
   }
-}
-
-/** Sends a request through the server again, without its `Upgrade` header. */
-function replayAsRequest(server: Server, { method, url, httpVersion, rawHeaders }: IncomingMessage, socket: Duplex, head: Buffer): void {
-  const lines = [`${method} ${url} HTTP/${httpVersion}`]
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const [name = '', value = ''] = rawHeaders.slice(i, i + 2)
-    if (name.toLowerCase() === 'upgrade') continue
-    const kept = name.toLowerCase() === 'connection' ? withoutUpgrade(value) : value
-    if (kept !== '') lines.push(`${name}: ${kept}`)
-  }
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
-}
-
-function withoutUpgrade(connection: string): string {
-  const options = connection.split(',').map((option) => option.trim())
-  return options.filter((option) => !/^(upgrade|http2-settings)$/i.test(option)).join(', ')
 }

@@ -1,12 +1,25 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { RuncastError } from '../protocol/codes.js'
+import { asksForWebSocket, hasBody, replayAsRequest } from './other-upgrades.js'
 import { answerRaw } from './plugins/raw-answer.js'
 import type { Visitor } from './plugins/visitors.js'
 
 /** Clients retry after this time if the hub is closing. */
 const RETRY_AFTER_MS = 5000
+
+/**
+ * Whether a text can be the path of a hub: it begins with a slash and does not end with one, and a request can spell it
+ * in one way only. Routers give `:`, `*` and `%` a meaning of their own.
+ */
+export function isPrefix(text: string): boolean {
+  return /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)+$/.test(text)
+}
+
+/** Node sets the server that has accepted a connection. Its types do not declare that. */
+type AcceptedSocket = Socket & { readonly server?: Server }
 
 /**
  * A request as Express passes it on: the path of its own `app.use` is removed from `url`. Fastify sets `originalUrl`.
@@ -22,12 +35,9 @@ export class Mount {
   readonly #visitors = new WeakMap<IncomingMessage, Visitor>()
   #app: FastifyInstance | undefined
 
-  /**
-   * `prefix` begins with a slash and does not end with one. An empty prefix stands for all paths. Throws a TypeError
-   * for any other value.
-   */
+  /** `prefix` is as for `isPrefix`. An empty prefix stands for all paths. Throws a TypeError for any other value. */
   constructor(prefix: string) {
-    if (!/^(\/[^\s/?#]+)*$/.test(prefix)) throw new TypeError(`prefix: expected a path such as /runcast, got ${JSON.stringify(prefix)}`)
+    if (prefix !== '' && !isPrefix(prefix)) throw new TypeError(`prefix: expected a path such as /runcast, got ${JSON.stringify(prefix)}`)
     this.prefix = prefix
   }
 
@@ -41,7 +51,7 @@ export class Mount {
     return this.#visitors.get(request)
   }
 
-  /** Whether a request is for the hub. */
+  /** Whether a request is for the hub: its path begins with the prefix, letter by letter. */
   has(request: RoutedRequest): boolean {
     const { pathname } = pathOf(request)
     return pathname === this.prefix || pathname.startsWith(`${this.prefix}/`)
@@ -53,8 +63,7 @@ export class Mount {
    */
   readonly middleware = (request: RoutedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
     if (!this.has(request)) return next()
-    const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-    if (hasBody && request.readableDidRead)
+    if (hasBody(request) && request.readableDidRead)
       return next(new Error('the body of this request was already read: register the hub before body parsers'))
     this.handle(request, response)
   }
@@ -64,9 +73,17 @@ export class Mount {
     this.#route(request, visitor, (app) => app.routing(request, response))
   }
 
-  /** Answers an upgrade with a socket or an error. Returns false, and touches nothing, if it is not for the hub. */
+  /**
+   * Answers an upgrade with a socket or an error, and one that is not for a WebSocket as an ordinary request. Returns
+   * false, and touches nothing, if it is not for the hub.
+   */
   upgrade(request: RoutedRequest, socket: Duplex, head: Buffer, visitor?: Visitor): boolean {
     if (!this.has(request)) return false
+    const { server } = request.socket as AcceptedSocket
+    if (server && !asksForWebSocket(request)) {
+      replayAsRequest(server, request, socket, head)
+      return true
+    }
     const isHandled = this.#route(request, visitor, (app) => app.server.emit('upgrade', request, socket, head))
     // A draining hub has no upgrade listener.
     if (!isHandled) answerRaw(socket, new RuncastError('restart', { retryAfterMs: RETRY_AFTER_MS }))
@@ -93,8 +110,9 @@ export class Mount {
   }
 }
 
+/** A request may also contain the whole URL (RFC 9112, section 3.2.2). */
 function pathOf({ url = '/', baseUrl = '' }: RoutedRequest): { pathname: string; query: string } {
-  const full = `${baseUrl}${url}`
+  const full = `${baseUrl}${url.replace(/^https?:\/\/[^/?#]*/i, '')}`
   const at = full.indexOf('?')
   return at < 0 ? { pathname: full, query: '' } : { pathname: full.slice(0, at), query: full.slice(at) }
 }

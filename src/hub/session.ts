@@ -131,7 +131,11 @@ export class Session {
     const { clock, limits, proof } = this.#options
     this.touch()
     this.#watchLife()
-    this.#cancelTimer = clock.after(limits.authTimeoutMs, () => this.close('unauthenticated', 'No token arrived in time.'))
+    this.#cancelTimer = clock.after(limits.authTimeoutMs, () => {
+      // A proof that cannot be checked is not the fault of the client, so it may retry.
+      if (proof) this.close('overloaded', 'The login could not be checked in time.')
+      else this.close('unauthenticated', 'No token arrived in time.')
+    })
     if (proof) this.#enter(proof)
   }
 

@@ -137,6 +137,15 @@ t.test('a Redis that is away is overloaded; nothing is left running', async (t) 
   await Promise.all([hub.close(), worker.close()])
 })
 
+t.test('a hub that cannot start leaves no connection open', async (t) => {
+  const { url, prefix } = await sharedTestRedis()
+  const connections = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+  const before = connections()
+  const hub = createHub({ redis: { url, prefix }, auth: { jwtPublicKey: '/nowhere.pem' }, logLevel: 'silent' })
+  await t.rejects(hub.listen({ port: 0 }), { code: 'invalid', message: /JWT_PUBLIC_KEY: expected a public key in PEM/ })
+  await eventually(() => connections() <= before)
+})
+
 t.test('[KIND-6] what is unknown or not valid is refused by its path when it is created', async (t) => {
   const redis = nowhere
   const auth = { jwtSecret: SECRET }

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { type MountOptions, mountHub } from '../../src/app/mounted-hub.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
-import { PREFIX, USERS, upgradeStatus } from '../support/hosts.js'
+import { PREFIX, sendRaw, USERS, upgradeStatus } from '../support/hosts.js'
 import { Stage } from '../support/stage.js'
 import { TestClient } from '../support/test-client.js'
 
@@ -70,6 +70,10 @@ t.test('[HOST-1] a hub in Express: REST, sockets and links below its prefix', as
     t.equal((await fetch(`${host.origin}${links.cancel}`, { method: 'POST', headers })).status, 202)
     t.match(await client.next('cancelled'), { run_id: id })
     t.match(await (await fetch(`${host.url}/nothing`)).json(), { error: 'no_route' })
+
+    const offer = `Host: ${new URL(host.origin).host}\r\nCookie: ${ALICE.cookie}\r\nOrigin: ${host.origin}\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n`
+    const post = `POST ${host.origin}${PREFIX}/api/v2/runs HTTP/1.1\r\n${offer}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
+    t.match(await sendRaw(host.origin, `${post}${body}`), '202 Accepted', 'a whole URL, and an offer of HTTP/2')
 
     const own = await fetch(`${host.origin}/own?a=1`, { method: 'POST', headers, body: '{"a":1}' })
     t.same(await own.json(), { body: { a: 1 }, url: '/own?a=1' })

@@ -73,6 +73,28 @@ t.test('[HOST-1] own routes of a host answer as without the hub, whatever its We
   t.same(h.faults, [])
 })
 
+t.test('[HOST-1] another spelling of the prefix is a path of the host; a whole URL is not', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const upgrade =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
+  const json = 'Connection: close, Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nSec-Fetch-Site: same-origin\r\n'
+  const body = JSON.stringify({ input: HORN })
+  const server = { routerOptions: { caseSensitive: false, ignoreDuplicateSlashes: true } }
+  for (const sockets of ['none', 'before'] satisfies SocketPlugin[]) {
+    const host = await startFastifyHost(t, h, { sockets, server })
+    const ask = (line: string, headers: string, body = '') =>
+      sendRaw(host.origin, `${line} HTTP/1.1\r\nHost: ${new URL(host.origin).host}\r\nCookie: ${ALICE.cookie}\r\n${headers}\r\n${body}`)
+    for (const path of ['/%72uns/ws', '/RUNS/ws', '//runs/ws', '/runsX/ws', '/runs%2fws', '/x/../runs/ws']) {
+      t.match(await ask(`GET ${path}`, 'Connection: close\r\n'), /404 Not Found.*own 404/s, `${sockets}: ${path}`)
+      const answer = ask(`GET ${path}`, upgrade.replace('Upgrade\r\n', `Upgrade${sockets === 'none' ? ', close' : ''}\r\n`))
+      t.match(await answer, /404 Not Found.*own 404/s, `${sockets}: upgrade of ${path}`)
+    }
+    t.match(await ask('GET http://any/runs/api/v2/runs', 'Connection: close\r\n'), '200 OK')
+    t.match(await ask('POST /runs/api/v2/runs', `${json}Content-Length: ${body.length}\r\n`, body), '202 Accepted', 'an offer of HTTP/2')
+  }
+  t.same(h.faults, [])
+})
+
 t.test('[HOST-1] [HOST-2] REST, streams, sockets, docs and errors below a prefix, by a login', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor })
@@ -208,6 +230,37 @@ t.test('[HOST-2] a login that says null, throws or is wrong lets nobody in; a wo
   t.equal(bearer.status, 204, 'a program that sends a header which no browser adds by itself')
 })
 
+t.test('[HOST-2] a login that does not answer is 503 and 1013 in time', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const host = await startFastifyHost(t, h, { authenticate: () => new Promise(() => {}), authTimeoutMs: 100 })
+  const answer = await fetch(`${host.hub}/api/v2/runs`)
+  t.match([answer.status, await answer.json()], [503, { error: 'overloaded' }])
+  t.match(await new TestClient(`${host.hub.replace('http', 'ws')}/ws`).closed, { code: 1013 })
+  t.match(host.warnings.at(-1), { msg: /^authenticate did not answer in time/ })
+})
+
+t.test('[HOST-3] the own origin is the same with the port that a proxy adds to Host', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const host = await startFastifyHost(t, h, { server: { trustProxy: '127.0.0.1' } })
+  const statusOf = async (proto: string, name: string, origin: string) => {
+    const headers = { ...ALICE, origin, 'x-forwarded-proto': proto, 'x-forwarded-host': name }
+    return (await fetch(`${host.hub}/api/v2/runs`, { headers })).status
+  }
+  t.equal(await statusOf('https', 'app.example:443', 'https://app.example'), 200)
+  t.equal(await statusOf('http', 'App.example:80', 'http://app.example'), 200)
+  for (const [proto, name, origin] of [
+    ['https', 'app.example:80', 'https://app.example'],
+    ['http', 'app.example:443', 'https://app.example'],
+    ['https', 'app.example', 'https://app.example.'],
+    ['https', 'app.example', 'https://u@app.example'],
+    ['https', 'app.example', 'https://app.example/'],
+    ['https', 'app.example', 'HTTPS://app.example'],
+    ['data', 'app.example', 'null'],
+    ['https', '', 'null'],
+  ] as const)
+    t.equal(await statusOf(proto, name, origin), 403, `${origin} at ${proto} ${name}`)
+})
+
 t.test('[HOST-4] a session without expiresAt ends, and the next one asks the login', async (t) => {
   const h = await startHarness(t, { processor: null })
   let asked = 0
@@ -290,6 +343,8 @@ t.test('options that are wrong or unknown are refused at registration', async (t
   const login = { redis, authenticate: loginOf }
   const fault = (path: string) => ({ code: 'invalid', issues: [{ path }] })
   await t.rejects(register(login), fault('/prefix'))
+  for (const prefix of ['/', '/runs/', '/:tenant', '/runs*', '/a/../runs', '/r%75ns', '/a b'])
+    await t.rejects(register({ prefix, ...login }), fault('/prefix'), prefix)
   await t.rejects(register({ prefix: '/runs', ...login, limit: 1 }), fault('/limit'))
   await t.rejects(register({ prefix: '/runs', ...login, limits: { maxFun: 1 } }), fault('/limits/maxFun'))
   await t.rejects(register({ prefix: '/runs', ...login, sessionMs: 0 }), fault('/sessionMs'))

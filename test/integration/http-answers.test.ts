@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request } from 'node:http'
+import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
@@ -168,6 +168,27 @@ t.test('[HTTP-7] an upgrade where no WebSocket is served is 404, and no subproto
   socket.destroy()
   t.equal(response.statusCode, 101)
   t.equal(response.headers['sec-websocket-protocol'], undefined)
+  t.same(h.faults, [])
+})
+
+t.test('[HTTP-7] an offer of another protocol is ignored, and the request answered', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  // As the HTTP client of Java offers HTTP/2 with each request.
+  const offer = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAEAAEAAAAIAAAAB' }
+  const headers = { ...offer, authorization: `Bearer ${h.token()}`, 'content-type': 'application/json' }
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  for (const [method, path, body, status] of [
+    ['GET', '/api/v2/runs', '', 200],
+    ['POST', '/api/v2/runs', JSON.stringify({ input: HORN }), 202],
+    ['POST', '/api/v2/runs', '{', 400],
+    ['GET', '/livez', '', 200],
+  ] as const) {
+    const sent = request(`${h.nodes[0]?.http}${path}`, { method, headers: { ...headers, 'content-length': body.length }, agent }).end(body)
+    const [response] = await once(sent, 'response')
+    t.equal(response.statusCode, status, `${method} ${path} ${body}`)
+    await once(response.resume(), 'end')
+  }
   t.same(h.faults, [])
 })
 

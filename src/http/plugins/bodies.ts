@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { RuncastError } from '../../protocol/codes.js'
+import { hasBody } from '../other-upgrades.js'
 import { type BodyLimits, BodyWatch, DEFAULT_BODY_LIMITS } from './body-watch.js'
 import { answerRaw } from './raw-answer.js'
 
@@ -51,10 +51,6 @@ export const bodies = fp(
   },
   { name: 'bodies', dependencies: ['counting'] },
 )
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-}
 
 /**
  * Reads the rest of a body after an error response. Closing a connection while its client sends resets it, and the

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import fp from 'fastify-plugin'
 import { CODES, RuncastError } from '../../protocol/codes.js'
 import { errorBodyOf, PROBLEM_TYPE, problemOf } from '../../protocol/error-body.js'
+import { hasBody } from '../other-upgrades.js'
 import { varyByAccept, wantsProblem } from '../routes/negotiate.js'
 
 /**
@@ -24,13 +25,9 @@ export const errors = fp(
     // Many HTTP libraries send a content type without a body. It is ignored on routes that read none.
     app.decorateRequest('pathname', '')
     app.addHook('onRequest', (request, _reply, done) => {
-      const {
-        raw: { headers },
-        routeOptions,
-      } = request
+      const { raw, routeOptions } = request
       request.pathname = request.url.split('?', 1)[0] ?? ''
-      const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
-      if (isEmpty && routeOptions.schema?.body === undefined) delete headers['content-type']
+      if (!hasBody(raw) && routeOptions.schema?.body === undefined) delete raw.headers['content-type']
       done()
     })
     const methods = knownMethods(app)

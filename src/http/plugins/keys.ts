@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createVerifier, TokenError } from 'fast-jwt'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { ConfigError } from '../../config/config.js'
 import { RuncastError } from '../../protocol/codes.js'
 
 /** Verifies the signatures of tokens. */
@@ -41,8 +42,8 @@ export type TokenHeader = Static<typeof HeaderSchema>
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * One public key, as PEM or the path of a PEM file. The type of the key determines the algorithm. Throws for any other
- * input.
+ * One public key, as PEM or the path of a PEM file. The type of the key determines the algorithm. Throws
+ * `ConfigError` for any other input.
  */
 export function publicKeySource(pemOrPath: string): KeySource {
   const key = readPublicKey(pemOrPath)
@@ -57,9 +58,9 @@ function readPublicKey(pemOrPath: string): PublicKey {
     const key = pem.includes('PRIVATE KEY') ? null : publicKeyOf(createPublicKey(pem))
     if (key) return key
   } catch (error) {
-    throw new Error(fault, { cause: error })
+    throw new ConfigError([fault], { cause: error })
   }
-  throw new Error(fault)
+  throw new ConfigError([fault])
 }
 
 /** Null for a key of another type or with too few bits. */

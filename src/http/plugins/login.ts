@@ -22,13 +22,18 @@ export interface LoggedIn {
   readonly expiresAt?: number | Date
 }
 
-/** Reads the login of a request. Null or an error is answered with 401, a `RuncastError` with its own status. */
+/**
+ * Reads the login of a request. Null or an error is answered with 401, a `RuncastError` with its own status, and no
+ * answer within `authTimeoutMs` with 503.
+ */
 export type Authenticate<Request> = (request: Request) => LoggedIn | null | undefined | Promise<LoggedIn | null | undefined>
 
 export interface LoginOptions {
   readonly authenticate: Authenticate<unknown>
   /** Duration of sessions whose login has no `expiresAt`, in ms. */
   readonly sessionMs: number
+  /** Maximum duration of a call, in ms. */
+  readonly timeoutMs: number
   readonly revocations: Revocations
 }
 
@@ -51,9 +56,9 @@ const Answer = Compile(
  * new socket. Nothing is cached.
  */
 export const login = fp(
-  async (app: FastifyInstance, { authenticate, sessionMs, revocations }: LoginOptions) => {
+  async (app: FastifyInstance, { authenticate, sessionMs, timeoutMs, revocations }: LoginOptions) => {
     const authenticateLogin = async (request: FastifyRequest): Promise<Identity> => {
-      const answer = await answerOf(request, () => authenticate(app.visitorOf(request).request))
+      const answer = await answerOf(request, () => authenticate(app.visitorOf(request).request), timeoutMs)
       if (!answer) throw new RuncastError('unauthenticated', 'Log in first.')
       const now = Date.now()
       const { sub, role, expiresAt: given } = answer
@@ -75,14 +80,27 @@ export const login = fp(
   { name: 'login', dependencies: ['visitors'] },
 )
 
-/** Null if the login throws, which is logged. */
-async function answerOf(request: FastifyRequest, read: () => ReturnType<Authenticate<unknown>>): Promise<LoggedIn | null | undefined> {
+/** Null if the login throws. Rejects with `overloaded` if it does not answer in time. Both are logged. */
+async function answerOf(
+  request: FastifyRequest,
+  read: () => ReturnType<Authenticate<unknown>>,
+  timeoutMs: number,
+): Promise<LoggedIn | null | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      request.log.warn({ timeoutMs }, 'authenticate did not answer in time; the request is answered with 503')
+      reject(new RuncastError('overloaded', 'The login did not answer in time.'))
+    }, timeoutMs)
+  })
   try {
-    return await read()
+    return await Promise.race([read(), late])
   } catch (error) {
     if (error instanceof RuncastError) throw error
     request.log.warn({ err: error }, 'authenticate threw an error; the request is answered with 401')
     return null
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -54,11 +54,11 @@ const CORS = {
  */
 export const origins = fp(
   async (app: FastifyInstance, { allowed, publicUrl, prefix, isStrict }: OriginsOptions) => {
-    const own = publicUrl === '' ? null : new URL(publicUrl)
+    const own = urlOf(publicUrl)
     app.decorate('publicPath', own?.pathname.replace(/\/$/, '') ?? prefix)
     const isOwn = (request: FastifyRequest, origin: string) => {
       const { protocol, host } = app.visitorOf(request)
-      return origin === (own?.origin ?? `${protocol}://${host}`)
+      return origin === (own ?? urlOf(`${protocol}://${host}`))?.origin
     }
     app.decorate('isStrictOrigin', isStrict)
     app.decorate('isTrustedPage', (request: FastifyRequest) => {
@@ -83,6 +83,11 @@ export const origins = fp(
   },
   { name: 'origins', dependencies: ['visitors'] },
 )
+
+/** Null for any other text. A proxy may add the default port to `Host`; an origin never has it. */
+function urlOf(text: string): URL | null {
+  return /^https?:/.test(text) && URL.canParse(text) ? new URL(text) : null
+}
 
 /**
  * Whether a request without `Origin` may use a login that the browser adds by itself. `Sec-Fetch-Site` names the

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { RuncastError } from '../../protocol/codes.js'
+import { asksForWebSocket, ignoreOtherUpgrades } from '../other-upgrades.js'
 
 /**
  * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
@@ -27,6 +28,7 @@ declare module 'fastify' {
  */
 export const upgrades = fp(
   async (app: FastifyInstance, { limit }: { limit: UpgradeLimit }) => {
+    ignoreOtherUpgrades(app.server)
     app.decorate('rejectUpgrade', (request: FastifyRequest, reply: FastifyReply, isAnonymous?: boolean): RuncastError | null => {
       const seconds = limit.refuse(app.visitorOf(request).ip, app.sessions.size, isAnonymous)
       if (seconds === null) return null
@@ -36,8 +38,7 @@ export const upgrades = fp(
     })
     // Synchronous: no other request may run between this check and the creation of the socket.
     app.addHook('onRequest', (request, reply, done) => {
-      const isUpgrade = request.headers.upgrade?.toLowerCase() === 'websocket'
-      if (!isUpgrade) return done()
+      if (!asksForWebSocket(request.raw)) return done()
       const failure = app.rejectUpgrade(request, reply, true)
       if (failure) return done(failure)
       // The browser would send the login along. It must not open a socket, although its page cannot read the reason.
