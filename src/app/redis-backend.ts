@@ -36,6 +36,7 @@ export class RedisBackend implements Backend {
   readonly #log: Log
   readonly #ends = new Set<JobEvents>()
   #connected: Connected | undefined
+  #closed: RuncastError | undefined
 
   /** `kinds`: the kinds that it may submit and read. */
   constructor(config: Config, owner: string, log: Log, kinds: Kinds) {
@@ -51,29 +52,28 @@ export class RedisBackend implements Backend {
       const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not only digits'
       throw new RuncastError('invalid', { issues: [{ path: '/id', expected }] })
     }
-    const jobs = await this.#jobs()
-    return jobs.submit({ ...given, kind, owner: this.#owner, ...(id !== undefined && { id }), ...(key !== undefined && { key }) })
+    const submission = { ...given, kind, owner: this.#owner, ...(id !== undefined && { id }), ...(key !== undefined && { key }) }
+    return this.#ask((jobs) => jobs.submit(submission))
   }
 
   async read(id: string): Promise<WireJob> {
-    return wireOf(await (await this.#jobs()).read(null, id, this.#view))
+    return wireOf(await this.#ask((jobs) => jobs.read(null, id, this.#view)))
   }
 
   async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
     const of = kind === undefined ? null : knownName(this.#kinds, kind)
-    const { jobs, cursor = null } = await (await this.#jobs()).list(this.#owner, of, limit, from, status)
+    const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, status))
     return { jobs: jobs.map(wireOf), cursor }
   }
 
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
-    const jobs = await this.#jobs()
     switch (action) {
       case 'cancel':
-        return { status: await jobs.cancel(id, this.#view) }
+        return { status: await this.#ask((jobs) => jobs.cancel(id, this.#view)) }
       case 'retry':
-        return jobs.retry(id, this.#view)
+        return this.#ask((jobs) => jobs.retry(id, this.#view))
       default:
-        return { status: await jobs.pause(null, id, this.#view, action === 'pause' ? 'paused' : 'running') }
+        return { status: await this.#ask((jobs) => jobs.pause(null, id, this.#view, action === 'pause' ? 'paused' : 'running')) }
     }
   }
 
@@ -95,6 +95,7 @@ export class RedisBackend implements Backend {
   }
 
   async close(reason: RuncastError): Promise<void> {
+    this.#closed = reason
     for (const events of this.#ends) events.close(reason)
     const connected = this.#connected
     this.#connected = undefined
@@ -104,14 +105,19 @@ export class RedisBackend implements Backend {
 
   readonly #view: View = (owner) => owner === this.#owner
 
-  /** Waits for the time of Redis, since changes are stamped with it. */
-  async #jobs(): Promise<JobService> {
-    const { adapters, jobs } = this.#connect()
-    await adapters.begun
-    return jobs
+  /** Waits for the time of Redis, since changes are stamped with it. What `close` interrupts rejects with its reason. */
+  async #ask<T>(act: (jobs: JobService) => Promise<T>): Promise<T> {
+    try {
+      const { adapters, jobs } = this.#connect()
+      await adapters.begun
+      return await act(jobs)
+    } catch (error) {
+      throw this.#closed ?? error
+    }
   }
 
   #connect(): Connected {
+    if (this.#closed) throw this.#closed
     if (this.#connected) return this.#connected
     const [config, log] = [this.#config, this.#log]
     const adapters = buildAdapters(config, log, this.#kinds)

@@ -240,9 +240,11 @@ export class JobHandle<K extends KindRef | string = string> {
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<EventOf<K>, undefined> {
     rejectUnknownOptions(options, ['after', 'signal'])
+    let isKnown = false
     const sockets = async () => {
-      // Fails at once if the job cannot be read; a socket would retry for a while.
-      await this.#backend.read(this.id)
+      // Fails at once if the job cannot be read; a socket retries for a while, also that of a slow reader later on.
+      if (!isKnown) await this.#backend.read(this.id)
+      isKnown = true
       return this.#backend.sockets()
     }
     return this.#track((release) => new JobEvents<EventOf<K> & JobEvent>(this.id, sockets, options, release))

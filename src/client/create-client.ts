@@ -3,7 +3,7 @@ import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
 import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
-import { callHub, type HubAccess, hubUrl, socketsOf } from './hub-access.js'
+import { assertToken, callHub, type HubAccess, type HubRequest, hubUrl, socketsOf } from './hub-access.js'
 import type { WebSocketClass } from './hub-socket.js'
 import type { SocketAccess } from './job-events.js'
 import type { WireJob } from './job-info.js'
@@ -27,11 +27,7 @@ export function createClient(options: HubClientOptions): Client {
 export function clientOfHub(options: HubClientOptions, loadWebSocket: () => Promise<WebSocketClass | undefined>): Client {
   rejectUnknownOptions(options, OPTIONS)
   const { token } = options
-  if (token !== undefined && typeof token !== 'function' && (typeof token !== 'string' || token === ''))
-    throw new RuncastError('invalid', {
-      message: 'token: expected a non-empty string, or a function that returns one',
-      issues: [{ path: '/token', expected: 'a non-empty string, or a function that returns one' }],
-    })
+  if (token !== undefined && typeof token !== 'function') assertToken(token)
   return new Client(new HubBackend({ ...options, url: hubUrl(options.url) }, loadWebSocket))
 }
 
@@ -39,7 +35,9 @@ export function clientOfHub(options: HubClientOptions, loadWebSocket: () => Prom
 class HubBackend implements Backend {
   readonly #hub: HubAccess
   readonly #loadWebSocket: () => Promise<WebSocketClass | undefined>
+  readonly #requests = new Set<AbortController>()
   #finals: FinalWatch | undefined
+  #closed: RuncastError | undefined
 
   constructor(hub: HubAccess, loadWebSocket: () => Promise<WebSocketClass | undefined>) {
     this.#hub = hub
@@ -49,27 +47,27 @@ class HubBackend implements Backend {
   async submit({ idempotencyKey, timeoutS, ...given }: WireSubmission): Promise<{ readonly id: string }> {
     const body = { ...given, ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
     const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
-    // the response to a submit
-    return (await callHub(this.#hub, 'POST', '/api/jobs', { body, headers })) as { id: string }
+    return this.#call('POST', '/api/jobs', { body, headers, isAnswer: ({ id }) => typeof id === 'string' })
   }
 
   async read(id: string): Promise<WireJob> {
-    return (await callHub(this.#hub, 'GET', pathOf(id))) as WireJob // the representation of a job
+    return this.#call('GET', pathOf(id), { isAnswer: isJob })
   }
 
   async list(query: Omit<ListOptions, 'kind'> & { readonly kind?: string }): Promise<{ jobs: readonly WireJob[]; cursor: string | null }> {
     const given = Object.entries(query).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, String(value)]]))
-    const page = await callHub(this.#hub, 'GET', `/api/jobs?${new URLSearchParams(given)}`)
-    return page as { jobs: readonly WireJob[]; cursor: string | null } // the response to a list
+    const isAnswer: HubRequest['isAnswer'] = ({ jobs }) => Array.isArray(jobs) && jobs.every(isJob)
+    return this.#call('GET', `/api/jobs?${new URLSearchParams(given)}`, { isAnswer })
   }
 
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
-    // the response to an action
-    return (await callHub(this.#hub, 'POST', `${pathOf(id)}/${action}`)) as { status: Status }
+    return this.#call('POST', `${pathOf(id)}/${action}`, { isAnswer: ({ status }) => typeof status === 'string' })
   }
 
   async sockets(): Promise<SocketAccess> {
-    return socketsOf(this.#hub, await this.#loadWebSocket())
+    const WebSocket = await this.#loadWebSocket()
+    this.#mustBeOpen()
+    return socketsOf(this.#hub, WebSocket)
   }
 
   async ended(job: RunningJob, signal?: AbortSignal): Promise<void> {
@@ -79,12 +77,38 @@ class HubBackend implements Backend {
   }
 
   async close(reason: RuncastError): Promise<void> {
+    this.#closed = reason
+    for (const request of this.#requests) request.abort(reason)
     this.#finals?.close(reason)
+  }
+
+  /** The response has the form of every hub's: `isAnswer` checks what distinguishes it from that of another server. */
+  async #call<T>(method: 'GET' | 'POST', path: string, request: HubRequest): Promise<T> {
+    this.#mustBeOpen()
+    const stop = new AbortController()
+    this.#requests.add(stop)
+    try {
+      return (await callHub(this.#hub, method, path, { ...request, stop })) as T
+    } finally {
+      this.#requests.delete(stop)
+    }
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw this.#closed
   }
 }
 
-/** Throws `not_found` for an id with lone surrogates: it cannot be sent, and no job has such an id. */
+function isJob(job: Partial<WireJob> | null): boolean {
+  return typeof job?.id === 'string' && typeof job.status === 'string'
+}
+
+/**
+ * Throws `not_found` for an id that no path can contain, and that no job has: one with lone surrogates, or one that URLs
+ * drop from a path.
+ */
 function pathOf(id: string): string {
+  if (/^\.{0,2}$/.test(id)) throw new RuncastError('not_found')
   try {
     return `/api/jobs/${encodeURIComponent(id)}`
   } catch (cause) {

@@ -44,17 +44,29 @@ export function socketsOf({ url, token }: HubAccess, WebSocket?: WebSocketClass)
   }
 }
 
+/** What a request may have. */
+export interface HubRequest {
+  readonly body?: object
+  readonly headers?: Readonly<Record<string, string>>
+  /** Whether a response has the form of every hub's. */
+  readonly isAnswer?: (answer: Readonly<Record<string, unknown>>) => boolean
+  /** Aborts the request. */
+  readonly stop?: AbortController
+}
+
 /**
- * Sends a request to a hub. Rejects with a `RuncastError`: the error of the hub, or `overloaded` if it cannot be
- * reached or does not respond in time.
+ * Sends a request to a hub. Rejects with a `RuncastError`: the error of the hub, `overloaded` if it cannot be reached or
+ * does not respond in time, `internal` if something else responds, and `invalid` for a token that no header can carry.
+ * Redirects are not followed: they would pass on the token or the input, or turn a submit into a read.
  */
 export async function callHub(
   { url, token, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: HubAccess,
   method: 'GET' | 'POST',
   path: string,
-  { body, headers }: { readonly body?: object; readonly headers?: Readonly<Record<string, string>> } = {},
+  { body, headers, isAnswer = () => true, stop = new AbortController() }: HubRequest = {},
 ): Promise<unknown> {
   const bearer = typeof token === 'function' ? await token() : token
+  if (bearer !== undefined) assertToken(bearer)
   const request = {
     method,
     headers: {
@@ -63,24 +75,47 @@ export async function callHub(
       ...headers,
     },
     ...(body && { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(requestTimeoutMs),
+    redirect: 'manual' as const,
+    signal: stop.signal,
   }
+  const timer = setTimeout(() => stop.abort(new Error(`no response within ${requestTimeoutMs} ms`)), requestTimeoutMs)
   try {
     const response = await fetch(`${url}${path}`, request)
-    // A proxy may respond instead of the hub, in another format.
-    const answer: unknown = await response.json().catch(() => null)
+    const answer = jsonOf(await response.text())
+    // In a browser the status of a redirect is hidden.
+    if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400))
+      throw new RuncastError('internal', `${url} redirects to another address: pass that address as url`)
     if (!response.ok) throw errorOfResponse(response, answer, `${method} ${path}`)
-    if (typeof answer === 'object' && answer !== null) return answer
-    throw new RuncastError('internal', `${url} returned no JSON object (status ${response.status}): is it the URL of a hub?`)
+    if (answer && isAnswer(answer)) return answer
+    throw new RuncastError('internal', `${url} returned no answer of a hub (status ${response.status}): is it the URL of a hub?`)
   } catch (error) {
     if (error instanceof RuncastError) throw error
     throw new RuncastError('overloaded', { message: `${url} cannot be reached: ${reasonOf(error)}`, cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Throws `invalid` for any text that is not a token (RFC 6750). The error of `fetch` would contain the token. */
+export function assertToken(token: unknown): void {
+  if (typeof token === 'string' && /^[!-~]+$/.test(token)) return
+  const expected = 'a token of visible ASCII characters, or a function that returns one'
+  throw new RuncastError('invalid', { message: `token: expected ${expected}`, issues: [{ path: '/token', expected }] })
+}
+
+/** Null if the text is not a JSON object: a proxy may respond instead of the hub, in another format. */
+function jsonOf(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : null
+  } catch {
+    return null
   }
 }
 
 /** The error for an error response of a hub, or of a proxy in front of it. */
-function errorOfResponse({ status, headers }: Response, answer: unknown, request: string): RuncastError {
-  const { error, message, detail, reason } = (typeof answer === 'object' && answer !== null ? answer : {}) as ErrorBody
+function errorOfResponse({ status, headers }: Response, answer: ErrorBody | null, request: string): RuncastError {
+  const { error, message, detail, reason } = answer ?? {}
   const isKnown = typeof error === 'string' && Object.hasOwn(CODES, error)
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   const code = isKnown ? (error as CodeName) : codeOfStatus(status)
@@ -89,7 +124,7 @@ function errorOfResponse({ status, headers }: Response, answer: unknown, request
     // The address of the hub may be wrong.
     message: code === 'no_route' ? `${text} (${request})` : text,
     issues: Array.isArray(detail) ? (detail as readonly Issue[]) : [], // the format of every hub
-    ...(Number.isFinite(seconds) && { retryAfterMs: seconds * 1000 }),
+    ...(seconds >= 0 && { retryAfterMs: seconds * 1000 }),
     ...(typeof reason === 'string' && { reason: reason as StoreReason }), // a later version may send another value
   })
 }

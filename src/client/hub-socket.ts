@@ -87,7 +87,7 @@ export class HubSocket {
   #open(token: string | undefined): void {
     const socket = new this.#options.WebSocket(this.#options.url)
     this.#socket = socket
-    this.#lifeTimer = setTimeout(() => this.#giveUp(), OPENING_MS)
+    this.#lifeTimer = setTimeout(() => this.#giveUp('no answer'), OPENING_MS)
     socket.onopen = () => {
       this.#isOpen = true
       clearTimeout(this.#lifeTimer)
@@ -96,8 +96,9 @@ export class HubSocket {
       if (token !== undefined) this.send({ type: 'auth', token })
     }
     socket.onmessage = ({ data }) => {
-      const message = JSON.parse(String(data)) as Received & { readonly expires_at?: string; readonly request?: string }
       if (this.#isClosed) return
+      const message = messageOf(data)
+      if (!message) return this.#giveUp('not a hub')
       this.#watchLife()
       if (message.type === 'pong') return
       if (message.type === 'token_expiring') this.#renew(message.expires_at ?? '')
@@ -117,14 +118,14 @@ export class HubSocket {
     clearTimeout(this.#lifeTimer)
     this.#lifeTimer = setTimeout(() => {
       this.send({ type: 'ping' })
-      this.#lifeTimer = setTimeout(() => this.#giveUp(), ANSWER_MS)
+      this.#lifeTimer = setTimeout(() => this.#giveUp('no answer'), ANSWER_MS)
     }, PING_AFTER_MS)
   }
 
-  /** No message arrives any more. The WebSocket itself may report that only after minutes, or never. */
-  #giveUp(): void {
+  /** Nothing useful arrives any more. The WebSocket itself may report that only after minutes, or never. */
+  #giveUp(reason: string): void {
     this.#socket?.close()
-    this.#fail('no answer')
+    this.#fail(reason)
   }
 
   #fail(reason: string): void {
@@ -174,5 +175,20 @@ export class HubSocket {
     this.#isClosed = true
     clearTimeout(this.#timer)
     clearTimeout(this.#lifeTimer)
+  }
+}
+
+interface HubMessage extends Received {
+  readonly expires_at?: string
+  readonly request?: string
+}
+
+/** Null for a message that no hub sends: another server may respond at its address. */
+function messageOf(data: unknown): HubMessage | null {
+  try {
+    const message = JSON.parse(String(data)) as Partial<HubMessage> | null
+    return typeof message?.type === 'string' ? (message as HubMessage) : null
+  } catch {
+    return null
   }
 }

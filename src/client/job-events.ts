@@ -5,7 +5,7 @@ import { Connection, type EndReason } from './connection.js'
 import type { Received, WebSocketClass } from './hub-socket.js'
 import { isSnapshot, type JobSnapshot, type LiveMessage } from './job-view.js'
 import { isProcessSnapshot, type LiveProcessMessage } from './process-view.js'
-import { Proof } from './proof.js'
+import { hasSeq, Proof } from './proof.js'
 
 /** How to open a socket, and the credentials for it. */
 export interface SocketAccess {
@@ -165,7 +165,7 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
     if (isSnapshot(message)) this.#open(message, message, message.recovered === true)
     else if (isProcessSnapshot(message)) this.#open(message, message.process, message.recovered)
     // messages with a seq are events of the job
-    else if ('seq' in message) this.#follow(message as LiveMessage | LiveProcessMessage)
+    else if (hasSeq(message)) this.#follow(message as LiveMessage | LiveProcessMessage)
   }
 
   #open(snapshot: Received, state: Pick<JobSnapshot, 'epoch' | 'seq' | 'status'>, recovered: boolean): void {

@@ -26,7 +26,8 @@ const FINAL_STATUS: Readonly<Record<FinalMessage['type'], Status>> = { completed
 export type JobSnapshot = RunSnapshot | KindSnapshot
 
 export function isSnapshot(message: { readonly type: string }): message is JobSnapshot {
-  return message.type === 'status' && 'recovered' in message
+  const { epoch, seq } = message as Partial<JobSnapshot>
+  return message.type === 'status' && 'recovered' in message && typeof epoch === 'string' && typeof seq === 'number'
 }
 
 export function isFinalMessage(message: LiveMessage): message is FinalMessage {

@@ -41,11 +41,13 @@ const CHANGED_STATUS = {
 } as const satisfies Partial<Record<keyof ProcessMessages, Status>>
 
 export function isProcessList(message: { readonly type: string }): message is ProcessList {
-  return message.type === 'process_list'
+  const { processes, recent } = message as Partial<ProcessList>
+  return message.type === 'process_list' && Array.isArray(processes) && Array.isArray(recent)
 }
 
 export function isProcessSnapshot(message: { readonly type: string }): message is ProcessSnapshot {
-  return message.type === 'subscribed'
+  const { process } = message as Partial<ProcessSnapshot>
+  return message.type === 'subscribed' && typeof process?.epoch === 'string' && typeof process.seq === 'number'
 }
 
 export function isFinalProcessMessage(message: LiveProcessMessage): message is FinalProcessMessage {

@@ -5,6 +5,11 @@ export interface Sequenced {
   readonly prev?: number
 }
 
+/** Whether a message has a position in the sequence. */
+export function hasSeq(message: object): message is Sequenced {
+  return typeof (message as Partial<Sequenced>).seq === 'number'
+}
+
 /** The position of a snapshot. */
 export interface SnapshotPosition {
   readonly epoch: string

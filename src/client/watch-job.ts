@@ -2,7 +2,7 @@ import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import type { Received } from './hub-socket.js'
 import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
-import { Proof } from './proof.js'
+import { hasSeq, Proof } from './proof.js'
 
 export interface WatchOptions extends ConnectionOptions {
   /** `ws://…/api/v2/ws/runs/<run_id>`, `ws://…/api/v2/ws/optimizations/<optimization_id>` */
@@ -82,7 +82,7 @@ export class JobWatch {
 
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message)
-    else if ('seq' in message) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
+    else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
   }
 
   #open(snapshot: JobSnapshot): void {

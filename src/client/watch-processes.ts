@@ -5,6 +5,7 @@ import { Connection, type ConnectionOptions, type ConnectionState } from './conn
 import type { Received } from './hub-socket.js'
 import { ProcessLedger } from './process-ledger.js'
 import { isProcessList, isProcessSnapshot, type LiveProcessMessage, type Process } from './process-view.js'
+import { hasSeq } from './proof.js'
 import { Requests } from './requests.js'
 
 /** An error response to a request, or to a message that the hub could not read (`request` null). */
@@ -139,7 +140,7 @@ export class ProcessesWatch {
     else if (message.type === 'refused') this.#refused(message as RefusedMessage)
     else if (message.type === 'unsubscribed') this.#requests.answered((message as Received & { process_id: string }).process_id)
     // messages with a seq are entries of a process
-    else if ('seq' in message && 'process_id' in message) this.#follow(message as LiveProcessMessage)
+    else if (hasSeq(message) && 'process_id' in message) this.#follow(message as LiveProcessMessage)
   }
 
   /** A list starts each connection, and follows a backlog that was dropped. */

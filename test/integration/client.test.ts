@@ -56,6 +56,21 @@ t.test('[POS-2] prev that lies beyond what was had is a gap as well', async (t) 
   t.equal(watch.view?.seq, 5)
 })
 
+t.test('a message that is not as its type is passed over', async (t) => {
+  const server = await startServer(t)
+  const { watch } = server.watch()
+  const { watch: all } = server.watchAll()
+  for (const index of [0, 1]) {
+    await server.connection(index)
+    for (const type of ['status', 'subscribed', 'process_list', 'metric_update', 'completed', 'process_progress', 'refused'])
+      server.say(index, { type }, { type, recovered: false, process: null, processes: null, seq: null, process_id: 'j' })
+    server.say(index, SNAPSHOT, completed(6), { type: 'process_list', processes: [], recent: [], timestamp: '' })
+  }
+  t.match(await watch.finished(), { status: 'completed' })
+  t.equal((await all.until(() => true)).size, 0)
+  t.equal(server.connections.length, 2)
+})
+
 t.test('a lost connection is opened again and resumes, again and again', async (t) => {
   const server = await startServer(t)
   const { messages, ends } = server.watch()

@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { freePort } from '../../src/embedded/redis-port.js'
 import { type Client, createClient, type JobEvent, type RuncastError } from '../../src/index.js'
@@ -30,6 +34,17 @@ async function all<T>(events: AsyncIterable<T>): Promise<T[]> {
   const told: T[] = []
   for await (const event of events) told.push(event)
   return told
+}
+
+/** A server on a port of its own. */
+async function serve(t: Test, answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** Follows in the background. */
@@ -214,7 +229,7 @@ for (const over of OVER) {
     await t.rejects(client.list({ cursor: 'x' }), refusal('invalid', '/cursor'))
     await t.rejects(client.list({ kind: 'nope' }), { code: 'invalid' })
     t.throws(() => job.events({ from: 0 } as object), refusal('invalid', '/from'))
-    for (const id of ['none', 'a/b', '\ud800']) {
+    for (const id of ['none', 'a/b', '\ud800', '', '.', '..', '%2e', 'a?b']) {
       await t.rejects(client.get(id), refusal('not_found'), id)
       await t.rejects(all(client.job(id).events()), refusal('not_found'), id)
       await t.rejects(client.job(id).result(), refusal('not_found'), id)
@@ -327,6 +342,78 @@ t.test('HTTP: a hub that is not there, and a token that is none', async (t) => {
   for (const url of ['', 'ftp://a', 'http://a:b@c', 'http://a?b']) t.throws(() => createClient({ url, token: 'x' }), invalid('/url'), url)
   t.throws(() => createClient({ url: 'http://a', token: '' }), invalid('/token'))
   t.throws(() => createClient({ url: 'http://a', token: 'x', owner: 'me' } as never), invalid('/owner'))
+})
+
+t.test('HTTP: a server that is no hub is an error that names no token', async (t) => {
+  const answers: readonly [code: string, answer: RequestListener][] = [
+    ['internal', (_request, response) => response.end('<html>')],
+    ['internal', (_request, response) => response.end('{"jobs":{}}')],
+    ['internal', (_request, response) => response.end('{"jobs":[null]}')],
+    ['internal', (_request, response) => response.end('null')],
+    ['internal', (_request, response) => response.writeHead(302, { location: '/login' }).end()],
+    [
+      'internal',
+      (request, response) => (request.url === '/' ? response.end('{"jobs":[]}') : response.writeHead(301, { location: '/' }).end()),
+    ],
+    ['overloaded', () => {}],
+    ['overloaded', (_request, response) => response.writeHead(200).write('{"jobs":')],
+    ['overloaded', (_request, response) => response.writeHead(200, { 'content-length': 100 }).write('{"jobs":', () => response.destroy())],
+    ['rate_limited', (_request, response) => response.writeHead(429, { 'retry-after': '-5' }).end('{"error":"toString"}')],
+  ]
+  for (const [code, answer] of answers) {
+    const url = await serve(t, answer)
+    const client = createClient({ url, token: 'a-secret', requestTimeoutMs: 200 })
+    const requests: readonly (() => Promise<unknown>)[] = [
+      () => client.list(),
+      () => client.submit('run', INPUT),
+      () => client.job('a').cancel(),
+    ]
+    for (const request of requests) {
+      const error = await request().then(
+        () => null,
+        (error: RuncastError) => error,
+      )
+      t.match(error, { name: 'RuncastError', code, retryAfterMs: undefined }, `${answer}`)
+      t.notMatch(inspect(error), 'a-secret')
+    }
+    await client.close()
+  }
+  const invalid = { code: 'invalid', message: /^token: expected/, issues: [{ path: '/token' }] }
+  for (const token of ['a\nb', 'a b', 'ä', '']) {
+    t.throws(() => createClient({ url: 'http://127.0.0.1:1', token }), invalid)
+    await t.rejects(createClient({ url: 'http://127.0.0.1:1', token: () => token }).list(), invalid)
+  }
+})
+
+t.test('HTTP: close ends what is under way, and nothing begins after it', async (t) => {
+  const held = await serve(t, () => {})
+  const waiting = createClient({ url: held, token: 'x' })
+  const asked: readonly Promise<unknown>[] = [
+    waiting.list(),
+    waiting.submit('run', INPUT),
+    waiting.job('a').result(),
+    waiting.job('a').events().next(),
+  ]
+  for (const each of asked) each.catch(() => {})
+  await waiting.close()
+  for (const each of asked) await t.rejects(each, { code: 'going_away' })
+
+  const h = await startHarness(t, { processor: null })
+  for (const over of OVER) {
+    const client = clientOf(t, h, over)
+    const job = await client.submit('run', INPUT)
+    // The state is there; what waits for the end is about to begin.
+    const [result, next] = [job.result(), job.events().next()]
+    for (const each of [result, next]) each.catch(() => {})
+    await job.status()
+    await client.close()
+    await t.rejects(result, { code: 'going_away' }, over)
+    await t.rejects(next, { code: 'going_away' }, over)
+  }
+  await eventually(() => h.nodes[0]?.hub.server.sessions.size === 0)
+  const client = clientOf(t, h, 'Redis')
+  const submitted = client.submit('run', INPUT)
+  await Promise.all([t.rejects(submitted, { code: 'going_away' }), client.close()])
 })
 
 t.test('Redis: options are settings in camelCase; what is unknown or not valid is refused by its path', async (t) => {

@@ -138,3 +138,12 @@ t.test('a socket that is closed and never opens gives its WebSocket up', async (
   t.ok(socket.isClosed)
   t.same(closed, [])
 })
+
+t.test('a line to what is no hub is given up', async (t) => {
+  for (const data of ['', 'hello', '5', 'null', '[]', '{"type":5}']) {
+    const { socket, closed, received } = await setUp(t)
+    socket.onmessage?.({ data })
+    t.match({ closed, received, isClosed: socket.isClosed }, { closed: [1006], received: [], isClosed: true }, data)
+    mock.timers.reset()
+  }
+})
