@@ -139,7 +139,7 @@ t.test('a socket that is closed and never opens gives its WebSocket up', async (
   t.same(closed, [])
 })
 
-t.test('a line to what is no hub is given up', async (t) => {
+t.test('a socket whose messages are not those of a hub is given up', async (t) => {
   for (const data of ['', 'hello', '5', 'null', '[]', '{"type":5}']) {
     const { socket, closed, received } = await setUp(t)
     socket.onmessage?.({ data })
