@@ -105,7 +105,7 @@ export class RedisBackend implements Backend {
 
   readonly #view: View = (owner) => owner === this.#owner
 
-  /** Waits for the time of Redis, since changes are stamped with it. What `close` interrupts rejects with its reason. */
+  /** Waits for the time of Redis, since changes are stamped with it. Rejects with the reason of `close`. */
   async #ask<T>(act: (jobs: JobService) => Promise<T>): Promise<T> {
     try {
       const { adapters, jobs } = this.#connect()

@@ -104,8 +104,8 @@ function isJob(job: Partial<WireJob> | null): boolean {
 }
 
 /**
- * Throws `not_found` for an id that no path can contain, and that no job has: one with lone surrogates, or one that URLs
- * drop from a path.
+ * Throws `not_found` for an id that no path can contain, and that no job has: one with lone surrogates, or one that
+ * URLs drop from a path.
  */
 function pathOf(id: string): string {
   if (/^\.{0,2}$/.test(id)) throw new RuncastError('not_found')

@@ -55,9 +55,9 @@ export interface HubRequest {
 }
 
 /**
- * Sends a request to a hub. Rejects with a `RuncastError`: the error of the hub, `overloaded` if it cannot be reached or
- * does not respond in time, `internal` if something else responds, and `invalid` for a token that no header can carry.
- * Redirects are not followed: they would pass on the token or the input, or turn a submit into a read.
+ * Sends a request to a hub. Rejects with a `RuncastError`: the error of the hub, `overloaded` if it cannot be reached
+ * or does not respond in time, `internal` if something else responds, and `invalid` for a token that no header can
+ * carry. Redirects are not followed: they would pass on the token or the input, or turn a submit into a read.
  */
 export async function callHub(
   { url, token, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: HubAccess,

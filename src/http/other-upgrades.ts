@@ -8,8 +8,9 @@ type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) 
 type DecidingServer = Server & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
 
 /*
- * Once a server has an upgrade listener, Node passes every request with `Upgrade` to it, not only those for a WebSocket.
- * Some clients offer HTTP/2 with each request (`Upgrade: h2c`). A server may ignore the offer (RFC 9110, section 7.8).
+ * Once a server has an upgrade listener, Node passes every request with `Upgrade` to it, not only those for a
+ * WebSocket. Some clients offer HTTP/2 with each request (`Upgrade: h2c`). A server may ignore the offer (RFC 9110,
+ * section 7.8).
  */
 
 /** Whether a request has a body. */
