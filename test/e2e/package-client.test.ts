@@ -1,9 +1,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
 import { publint } from 'publint'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import * as main from '../../src/client/index.js'
+import { startChromium } from '../support/chromium.js'
 import { startCommand } from '../support/command.js'
+import { eventually } from '../support/eventually.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { startFastifyHost } from '../support/hosts.js'
+import type { RunProcessor } from '../support/kinds.js'
 import { emptyFolder, npm, pack, ROOT, typeFaults } from '../support/packed.js'
 
 const MAX_INSTALLED_BYTES = 250_000
@@ -86,4 +92,84 @@ watchJob({ url: 'ws://hub', token: () => '', WebSocket, onMessage: (message, { p
 t.test('its types are those of runcast/client, for a page without the types of Node or of any other package', async (t) => {
   const page = { types: [], lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }
   t.same(typeFaults(folder, 'page.mts', PAGE, page), [])
+})
+
+/** Measures, then waits for its cancel; another execution of the same job completes. */
+function untilCancelled(): RunProcessor {
+  let executions = 0
+  return async (_input, job) => {
+    executions += 1
+    await job.metric('f', executions, 'Hz')
+    if (executions === 1) await eventually(() => job.signal.aborted)
+    job.signal.throwIfAborted()
+    return { metrics_summary: { f: executions } }
+  }
+}
+
+/** Whom a page asks, and with which token. It runs in the browser. */
+interface Asked {
+  readonly module: string
+  readonly url: string
+  readonly token?: string
+  readonly input: object
+}
+
+/** A page, which finds the installed package below `/dist/`. */
+async function openPage(browser: Browser, url: string, cookie?: string): Promise<Page> {
+  const context = await browser.newContext()
+  if (cookie !== undefined) await context.addCookies([{ name: 'session', value: cookie, url }])
+  const page = await context.newPage()
+  await page.route('**/dist/**', (route) => route.fulfill({ path: join(root, new URL(route.request().url()).pathname) }))
+  await page.goto(url)
+  return page
+}
+
+/** A whole life of a job: what the page has seen of it. */
+function liveOnce(page: Page, asked: Omit<Asked, 'module' | 'input'>) {
+  const given: Asked = { module: '/dist/client/index.js', input: HORN, ...asked }
+  return page.evaluate(async ({ module, url, token, input }) => {
+    const { createClient } = (await import(module)) as typeof main // the same modules
+    const client = createClient({ url, ...(token !== undefined && { token }) })
+    const job = await client.submit('run', input, { timeoutMs: 60_000 })
+    const told: string[] = []
+    for await (const { type } of job) {
+      told.push(type)
+      if (type === 'metric_update') await job.cancel()
+    }
+    const failure = await job.result().catch((error: main.JobFailed) => [error.name, error.code])
+    const retried = await job.retry()
+    const result = await job.result()
+    const { status } = await job.status()
+    const { jobs } = await client.list({ kind: 'run', status: 'final' })
+    await client.close()
+    return { told, failure, retried, result, status, listed: jobs.map(({ id, status }) => [id === job.id, status]) }
+  }, given)
+}
+
+t.test('in Chromium', async (t) => {
+  const browser = await startChromium(t)
+  const expectLife = async (t: Test, h: Harness, life: ReturnType<typeof liveOnce>) => {
+    const { told, ...seen } = await life
+    t.same([told[0], told.at(-1)], ['status', 'cancelled'])
+    t.ok(told.includes('metric_update'), `${told}`)
+    const [failure, result] = [['JobFailed', 'cancelled'], { metrics_summary: { f: 2 } }]
+    t.match(seen, { failure, retried: 'queued', result, status: 'completed', listed: [[true, 'completed']] })
+    t.same(h.faults, [])
+  }
+
+  t.test('[CORS-1] a page of another origin submits, follows, cancels, retries and lists with a token', async (t) => {
+    const h = await startHarness(t, { processor: untilCancelled() })
+    const { http: url = '', hub } = h.nodes[0] ?? {}
+    const other = await startFastifyHost(t, h, { hasHub: false })
+    const page = await openPage(browser, `${other.origin}/own`)
+    await expectLife(t, h, liveOnce(page, { url, token: h.token() }))
+    await eventually(() => hub?.server.sessions.size === 0)
+  })
+
+  t.test('[HOST-2] a page of a host does the same by its cookie', async (t) => {
+    const h = await startHarness(t, { processor: untilCancelled() })
+    const host = await startFastifyHost(t, h)
+    const page = await openPage(browser, `${host.origin}/own`, 'of-alice')
+    await expectLife(t, h, liveOnce(page, { url: '/runs' }))
+  })
 })
