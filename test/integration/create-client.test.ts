@@ -432,6 +432,7 @@ t.test('Redis: options are settings in camelCase; what is unknown or not valid i
     [{ redis, owner: 'a', limits: { keys: 1 } }, invalid('/limits/keys', /maxKeys/)],
     [{ redis, owner: 'a', auth: {} }, invalid('/auth')],
     [{ redis, owner: 'a', pingIntervalMs: 1000 }, invalid('/pingIntervalMs')],
+    [{ redis, owner: 'a', settings: { runTimeoutS: 60 } }, invalid('/settings/runTimeoutS')],
   ]
   for (const [options, error] of refused) t.throws(() => createClient(options as never), error as Error, JSON.stringify(options))
   const client = createClient({ redis, owner: 'a', finalTtlMs: 5000, limits: { maxKeys: 100 } })

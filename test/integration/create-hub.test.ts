@@ -115,10 +115,12 @@ t.test('[KIND-4] the settings of a kind are options in camelCase; metrics have t
   const metricsPort = await freePort()
   const hub = createHub({ redis, kinds: [tuned], auth: { jwtSecret: SECRET }, drainMs: 0, settings, metricsPort })
   const worker = createWorker({ redis, work: [work], workerFinishMs: 0, settings, sweepIntervalMs: 100 })
+  t.teardown(() => Promise.all([hub.close(), worker.close()]))
   const address = await hub.listen({ port: 0 })
   await worker.start()
   t.same(seen, [1, 2, ['a', 'b'], 'no'])
   const client = createClient({ url: address, token: signToken(SECRET, 'alice', 60) })
+  t.teardown(() => client.close())
   const jobs = [await client.submit(tuned, {}), await client.submit(tuned, {})]
   await eventually(() => running.size === 2)
   t.match(await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(), /^runcast_/m)

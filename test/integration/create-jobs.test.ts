@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
-import { createJobs, type JobMessage, type JobStatusPage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
+import { createJobs, defineKind, type JobMessage, type JobStatusPage, type Jobs, type JobsOptions, type Refusal } from '../../src/index.js'
 import { exampleOf, program, runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
@@ -122,6 +122,31 @@ t.test('a program lists the jobs of a user page by page, and retries what was ca
   await t.rejects(jobs.list({ user: 'bob' } as object), invalid('/user'))
   await jobs.close()
   await t.rejects(jobs.list(), { code: 'going_away' })
+})
+
+t.test('[KIND-4] the timeout of a kind may be a setting of its own', async (t) => {
+  const read = (text: string) => Number(text)
+  const paced = defineKind({
+    name: 'paced',
+    dialect: 'process',
+    input: { type: 'object', properties: {} },
+    timeoutS: { setting: 'PACED_TIMEOUT_S' },
+    settings: { PACED_TIMEOUT_S: { about: 'Timeout of a paced job.', fallback: '60', read } },
+    run: async () => ({}),
+  })
+  const h = await startHarness(t, { processor: null })
+  for (const [id, settings, timeoutMs] of [
+    ['usual', {}, 60_000],
+    ['own', { PACED_TIMEOUT_S: 7 }, 7000],
+  ] as const) {
+    const jobs = jobsOf(t, h, { settings: settings as object })
+    await jobs.submit(paced, {}, { id })
+    t.match(await h.nodes[0]?.hub.parts.broker.read(id), { state: { timeoutMs } })
+  }
+  t.throws(() => jobsOf(t, h, { settings: { PACED_TIMEOUT: 7 } as object }), {
+    name: 'RuncastError',
+    issues: [{ path: '/settings/PACED_TIMEOUT' }],
+  })
 })
 
 t.test('an option that there is not is refused: from JavaScript it would have no effect', async (t) => {
