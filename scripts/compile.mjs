@@ -3,7 +3,6 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { dirname, join } from 'node:path'
 import { mustRun, say } from './command.mjs'
 
-const FOLDERS = ['src', 'workers', 'test', 'bench']
 const SETTINGS = ['tsconfig.json', 'package.json', 'node_modules/.package-lock.json']
 const SOURCE = /\.tsx?$/
 /**
@@ -70,7 +69,9 @@ function fingerprint(root) {
 
 /** Sources and assets, relative to `root`. */
 function sourcesIn(root) {
-  const present = FOLDERS.filter((folder) => existsSync(join(root, folder)))
+  const { include, exclude } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
+  const present = include.filter((folder) => existsSync(join(root, folder)))
   const files = present.flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, file)))
-  return files.filter((file) => SOURCE.test(file) || ASSET.test(file))
+  const isExcluded = (file) => exclude.some((folder) => file.startsWith(`${folder}/`))
+  return files.filter((file) => (SOURCE.test(file) || ASSET.test(file)) && !isExcluded(file))
 }

@@ -23,15 +23,20 @@ import t, { type Test } from 'tap'
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const SILENCE = { code: 0, stdout: '', stderr: '' }
 /** What the bootstrap needs of the sources. */
-const EMBEDDED = ['find-redis', 'ready-redis', 'private-copy', 'valkey-wheel', 'debian-packages'].map((name) => `src/embedded/${name}.ts`)
+const SETUP = [
+  'test/support/programs.ts',
+  ...['find-redis', 'ready-redis', 'private-copy', 'valkey-wheel', 'debian-packages'].map((name) => `src/embedded/${name}.ts`),
+]
 const NO_APT = existsSync('/usr/bin/apt-get') ? false : 'a machine with apt-get'
 const COMPILING = { code: 0, stderr: 'bootstrap: compiling to build/\n' }
 
 t.test('compiles and copies assets; with nothing to do it says and does nothing', async (t) => {
   const project = projectOf(t)
   project.write('src/storage/redis/lua/publish.lua', 'return 1')
+  project.write('test/clients/excluded.ts', 'export const excluded = 1\n')
   t.match(await project.bootstrap(['--build']), COMPILING)
   t.equal(project.read('build/src/storage/redis/lua/publish.lua'), 'return 1')
+  t.notOk(project.has('build/test/clients/excluded.js'))
   const writtenAt = project.writtenAt('build/src/storage/redis/lua/publish.lua')
   t.same(await project.bootstrap(['--build']), SILENCE)
   t.equal(project.writtenAt('build/src/storage/redis/lua/publish.lua'), writtenAt, 'nor is anything copied')
@@ -247,7 +252,7 @@ function projectOf(t: Test) {
   const root = mkdtempSync(join(tmpdir(), 'runcast-bootstrap-'))
   t.teardown(() => rmSync(root, { recursive: true }))
   const at = (file: string) => join(root, file)
-  for (const file of ['scripts', 'tsconfig.json', ...EMBEDDED]) cpSync(join(ROOT, file), at(file), { recursive: true })
+  for (const file of ['scripts', 'tsconfig.json', ...SETUP]) cpSync(join(ROOT, file), at(file), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules'), at('node_modules'))
   const write = (file: string, content = '') => {
     mkdirSync(dirname(at(file)), { recursive: true })
