@@ -9,22 +9,13 @@ export function say(line) {
 }
 
 /**
- * Runs a command without a terminal, so it cannot prompt. Returns `{ status, output }`; `status` is null if there is no
- * such command.
+ * Runs a command that must succeed and returns its output. It has no terminal, so it cannot prompt. If it fails, its
+ * whole output is printed.
  */
-export function run(command, args, options) {
-  const { status, stdout, stderr } = spawnSync(command, args, {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
-    ...options,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  return { status, output: `${stdout}${stderr}` }
-}
-
-/** Runs a command that must succeed. If it fails, its whole output is printed. */
 export function mustRun(command, args, options) {
-  const { status, output } = run(command, args, options)
+  const piped = { encoding: 'utf8', maxBuffer: 2 ** 26, ...options, stdio: ['ignore', 'pipe', 'pipe'] }
+  const { status, stdout, stderr } = spawnSync(command, args, piped)
+  const output = `${stdout}${stderr}`
   if (status === 0) return output
   process.stderr.write(output)
   throw new BootstrapError(`"${[command, ...args].join(' ')}" failed with exit code ${status}`)

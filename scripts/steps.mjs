@@ -33,7 +33,7 @@ export async function bootstrap(flags, env) {
     const programs = flags.map((flag) => flag.slice('--'.length)).filter((name) => !['build', 'redis', 'redis-binary'].includes(name))
     // The CalculiX example is a Python program, and Python unpacks kubectl.
     if (programs.includes('calculix') || programs.includes('kustomize')) programs.unshift('python')
-    for (const name of programs) await (await import('./programs.mjs')).readyProgram(name, mayInstall)
+    for (const name of programs) await (await import('../build/test/support/programs.js')).readyProgram(name, mayInstall, say)
   } catch (error) {
     if (!(error instanceof BootstrapError) && error.name !== 'SetupError') throw error
     say(error.message)

@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Parser } from 'tap-parser'
 import { stringify } from 'yaml'
-import './programs.mjs'
+import '../build/test/support/programs.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const END = '.test.js'

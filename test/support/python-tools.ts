@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** Runs programs and modules with the packages of `test/clients/requirements.txt`; see `scripts/programs.mjs`. */
+/** Runs programs and modules with the packages of `test/clients/requirements.txt`; see `test/support/programs.ts`. */
 export const PYTHON = 'runcast-python'
 
 /** Programs that use a generated client of the HTTP interface. */
