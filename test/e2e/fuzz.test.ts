@@ -9,10 +9,27 @@ const CASES = Number(process.env.FUZZ_CASES ?? 300)
 const isLong = CASES > 1000
 t.setTimeout(isLong ? 3600_000 : 240_000)
 
-/** Rules beyond a schema are 422; quotas and limits 429; whatever a token may not do 403. */
+/** Operations with rules beyond their schemas. */
+const WITH_RULES = [
+  'submitRun',
+  'submitOptimization',
+  'submitBenchmark',
+  'submitJob',
+  'claimJob',
+  'reportJobEvents',
+  'revokeTokens',
+  'listRevocations',
+]
 const CONFIG = `
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", 401, 403, 404, 409, 422, 429, 503]
+expected-statuses = ["2xx", 401, 403, 404, 409, 429]
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 431]
+
+[[operations]]
+include-operation-id = ${JSON.stringify(WITH_RULES)}
+checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 422, 429]
 `
 /** A claim does not wait for a job. */
 const HOOKS = `

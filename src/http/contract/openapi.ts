@@ -131,7 +131,8 @@ function withComponents(document: object): object {
   // Ours come first, so that no schema of a kind takes their names.
   for (const schema of [ErrorBody, ProblemDetails]) components.refer(schema)
   const responses: Record<string, unknown> = {}
-  const { paths, components: given, ...rest } = document as Record<string, Schema>
+  const { paths = {}, components: given, ...rest } = document as Record<string, Schema>
+  addLinks(paths as Paths)
   const moved = components.move(paths, (value, inside) => {
     const error = errorNameOf(value)
     if (error === null) return null
@@ -139,4 +140,23 @@ function withComponents(document: object): object {
     return { $ref: `#/components/responses/${error}` }
   })
   return { ...rest, paths: moved, components: { ...given, schemas: components.schemas, responses } }
+}
+
+type Paths = Readonly<Record<string, Readonly<Record<string, { readonly operationId: string; readonly responses: Answers }>>>>
+type Answers = Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>>; links?: Schema }>>
+
+/** Links each answer to a submit with the operations that take the id of its job. */
+function addLinks(paths: Paths): void {
+  const operations = Object.entries(paths).flatMap(([path, methods]) => Object.values(methods).map((operation) => ({ path, ...operation })))
+  for (const { responses } of operations) {
+    const answer = responses[202]
+    const { title, properties } = answer?.content?.['application/json']?.schema ?? {}
+    const [, noun] = /^(\w+)Accepted$/.exec(String(title)) ?? []
+    const base = operations.find(({ operationId }) => operationId === `get${noun}`)?.path
+    if (!answer || base === undefined || !isSchema(properties)) continue
+    const [idField] = Object.keys(properties)
+    const parameters = { id: `$response.body#/${idField}` }
+    const targets = operations.filter(({ path }) => path === base || path.startsWith(`${base}/`))
+    answer.links = Object.fromEntries(targets.map(({ operationId }) => [operationId, { operationId, parameters }]))
+  }
 }
