@@ -61,13 +61,14 @@ export function storeContract(t: Test, open: OpenBackend): void {
     const backend = open(t)
     const job = await TestJob.in(backend, 'running')
     const { owner } = await job.state()
-    for (const fields of [{}, { owner: 'mallory' }, { digest: 'another' }]) {
+    for (const fields of [{}, { owner: 'mallory' }, { digest: 'another' }, { digest: 'another', kind: 'optimization' }]) {
       const again = await backend.store.create(newJob({ id: job.id, ...fields }), entering(job.id, 'queued'))
       t.same(again, { created: false, existing: { owner, digest: 'digest' } })
     }
     t.match(await job.state(), { status: 'running', seq: 2, owner })
     t.same((await backend.store.list('mallory', 'run', 10)).ids, [])
     t.same((await backend.store.list(owner, 'run', 10)).ids, [job.id])
+    t.same((await backend.store.list(owner, 'optimization', 10)).ids, [], 'not in the list of the other kind')
   })
 
   t.test('[JOB-2] two submits of one id at the same moment make one job', async (t) => {

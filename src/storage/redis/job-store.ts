@@ -45,7 +45,9 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]
     const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
-    if (reply[0] === 'exists' && reply[1] !== owner) return { created: false, existing: { owner: reply[1], digest: reply[2] } }
+    // Another job has this id, maybe of another kind: it belongs in no list of this one.
+    if (reply[0] === 'exists' && (reply[1] !== owner || reply[2] !== digest))
+      return { created: false, existing: { owner: reply[1], digest: reply[2] } }
     // Also for a job that exists: its first submit may have crashed right here.
     await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
     if (reply[0] === 'created') await this.#trimOwned(owner, kind)
