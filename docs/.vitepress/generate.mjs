@@ -6,7 +6,8 @@
  *   folder   another copy of the documents
  *
  * A part lies between its markers <!-- name:begin --> and <!-- name:end -->; DOCUMENTS lists them.
- * Also writes the alerts as an object of the Prometheus operator, since kustomize reads no file outside a component.
+ * Also writes the alerts as an object of the Prometheus operator, since kustomize reads no file outside a component, and
+ * schemas/messages.json: JSON Schemas of all messages of the built-in kinds.
  * Reads build/, so run `npm run build` first.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -19,18 +20,26 @@ import cruiser, { LAYERS } from '../../.dependency-cruiser.mjs'
 import { COMMANDS } from '../../build/src/cli/commands.js'
 import { helpOf } from '../../build/src/cli/help.js'
 import { SETTINGS } from '../../build/src/config/config.js'
+import { Kinds } from '../../build/src/core/kind.js'
+import { socketMessages } from '../../build/src/http/contract/asyncapi.js'
+import { Components } from '../../build/src/http/contract/components.js'
 import { BUILT_IN_KINDS } from '../../build/src/kinds/index.js'
 import { METRICS } from '../../build/src/observability/table.js'
+import { assignment, claimPostInFull, claimRequest } from '../../build/src/protocol/claim-messages.js'
 import {
   CLIENT_MESSAGES,
+  ClaimAnswer,
   CODES,
+  ErrorBody,
   OPTIMIZATION_MESSAGES,
   PROCESS_MESSAGES,
+  ProblemDetails,
   ProcessList,
   ProcessSnapshot,
   RUN_MESSAGES,
   RunSnapshot,
   STORE_REASONS,
+  STREAM_EVENTS,
 } from '../../build/src/wire.js'
 
 /** Larger units, by the last word of a setting's name, the largest first. */
@@ -38,6 +47,8 @@ const UNITS = { MS: { d: 86_400_000, h: 3_600_000, s: 1000 }, BYTES: { MiB: 1_04
 
 const ALERTS = readFileSync(new URL('../../deploy/prometheus/alerts.yml', import.meta.url), 'utf8')
 const ALERTS_OBJECT = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
+
+const SCHEMAS = 'schemas/messages.json'
 
 const DOCUMENTS = {
   'docs/reference/settings.md': { settings: settingsTable() },
@@ -51,6 +62,20 @@ const DOCUMENTS = {
   'docs/operate/alerts.md': { alerts: alertsTable() },
   'docs/internals/architecture.md': { layers: await layersPicture() },
   [ALERTS_OBJECT]: {},
+  [SCHEMAS]: {},
+}
+
+/** Every message by its name. References stay within the file. */
+function messageSchemas() {
+  const components = new Components('#/$defs/')
+  const kinds = new Kinds(BUILT_IN_KINDS)
+  const claimable = kinds.claimable.map(({ name }) => name)
+  const events = kinds.claimable.flatMap(({ claimEvents }) => Object.values(claimEvents))
+  const claims = [claimRequest(claimable), assignment(claimable), claimPostInFull(events), ClaimAnswer]
+  const schemas = [...socketMessages(kinds), ...Object.values(STREAM_EVENTS), ErrorBody, ProblemDetails, ...claims]
+  for (const schema of schemas) components.refer(schema)
+  const head = { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'Messages of runcast, by their names' }
+  return `${JSON.stringify({ ...head, $defs: components.schemas }, null, 2)}\n`
 }
 
 function inputOf(kind) {
@@ -218,7 +243,8 @@ for (const [file, parts] of Object.entries(DOCUMENTS)) {
   const path = join(folder, file)
   const before = readFileSync(path, 'utf8')
   const head = file === ALERTS_OBJECT ? /^spec:\n/m.exec(before) : null
-  const base = head ? `${before.slice(0, head.index)}spec:\n${ALERTS.replace(/^(?=.)/gm, '  ')}` : before
+  const base =
+    file === SCHEMAS ? messageSchemas() : head ? `${before.slice(0, head.index)}spec:\n${ALERTS.replace(/^(?=.)/gm, '  ')}` : before
   const after = Object.entries(parts).reduce((text, [name, content]) => withPart(text, name, content), base)
   if (after === before) continue
   if (isCheck) {

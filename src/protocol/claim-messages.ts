@@ -91,7 +91,7 @@ export function claimRequest(kinds: readonly string[]) {
       ),
       wait_s: Type.Number({ minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'maximum time to wait for a job, in seconds' }),
     },
-    { additionalProperties: false, examples: kinds.slice(0, 1).map((kind) => ({ kind, wait_s: 10 })) },
+    { title: 'ClaimRequest', additionalProperties: false, examples: kinds.slice(0, 1).map((kind) => ({ kind, wait_s: 10 })) },
   )
 }
 
@@ -144,7 +144,7 @@ export function claimPostInFull(events: readonly TSchema[]) {
         description: 'empty: only renews the lease. completed, failed, released and cancelled must be the last event',
       }),
     },
-    { additionalProperties: false, examples: [example] },
+    { title: 'ClaimPost', additionalProperties: false, examples: [example] },
   )
 }
 

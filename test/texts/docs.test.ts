@@ -66,6 +66,7 @@ function proseOf(text: string): string[] {
 const MAX_README_LINES = 200
 const MAX_COLUMNS = 120
 const RULE = 'deploy/k8s/components/monitoring/prometheus-rule.yaml'
+const SCHEMAS = 'schemas/messages.json'
 
 /** Runs the generator; answers its exit code. */
 function generate(...args: string[]): Promise<number> {
@@ -76,7 +77,7 @@ function generate(...args: string[]): Promise<number> {
 
 t.test('generated parts are fresh; a stale one is reported and repaired', async (t) => {
   const copy = t.testdir({})
-  const generated = [...[...texts].filter(([, text]) => /^<!-- \w+:begin -->$/m.test(text)).map(([name]) => name), RULE]
+  const generated = [...[...texts].filter(([, text]) => /^<!-- \w+:begin -->$/m.test(text)).map(([name]) => name), RULE, SCHEMAS]
   t.ok(generated.length > 8)
   for (const name of generated) {
     mkdirSync(join(copy, dirname(name)), { recursive: true })

@@ -73,6 +73,12 @@ function socketsOf({ all }: Kinds): Socket[] {
   return [user, jobSocket('jobSocket', '/api/jobs/{id}/socket', 'One job of any kind, in the dialect of its kind', all, 'id'), ...own]
 }
 
+/** The schemas of all messages, each once. */
+export function socketMessages(kinds: Kinds): TSchema[] {
+  const all = socketsOf(kinds).flatMap(({ receives, sends }) => [...receives.map((type) => CLIENT_MESSAGES[type]), ...sends])
+  return [...new Map(all.map((schema) => [titleOf(schema), schema])).values()]
+}
+
 /** AsyncAPI 3 of the sockets, from the schemas of their messages. */
 export function asyncApiOf(kinds: Kinds, { publicUrl, hasTokens, cookie }: ContractOptions): object {
   const components = new Components('#/components/schemas/')
