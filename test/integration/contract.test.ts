@@ -4,13 +4,13 @@ import t from 'tap'
 import { signToken } from '../../src/cli/token.js'
 import { Claimant, workerToken } from '../support/claimant.js'
 import { Contract, type OpenApi } from '../support/contract.js'
-import { type Harness, SECRET, startHarness } from '../support/harness.js'
+import { SECRET, startHarness } from '../support/harness.js'
 
-const documentOf = async (h: Harness, name: string) => (await h.call('GET', `/docs/${name}.json`, { token: null })).body
+const h = await startHarness(t, { processor: null })
+const documentOf = async (name: string) => (await h.call('GET', `/docs/${name}.json`, { token: null })).body
 
 t.test('[DOC-1] the OpenAPI document has no fault, and names each schema once', async (t) => {
-  const h = await startHarness(t, { processor: null })
-  const document = await documentOf(h, 'openapi')
+  const document = await documentOf('openapi')
   const source = JSON.stringify(document)
   const config = await createConfig({ extends: ['recommended-strict'] })
   const problems = await lintFromString({ source, absoluteRef: 'openapi.json', config })
@@ -26,8 +26,7 @@ t.test('[DOC-1] the OpenAPI document has no fault, and names each schema once', 
 })
 
 t.test('[DOC-2] the AsyncAPI document has no fault, and four sockets in two dialects', async (t) => {
-  const h = await startHarness(t, { processor: null })
-  const document = await documentOf(h, 'asyncapi')
+  const document = await documentOf('asyncapi')
   const { diagnostics } = await new Parser().parse(JSON.stringify(document))
   t.same(
     diagnostics.map(({ code, path, message }) => `${code} ${path.join('/')} ${message}`),
@@ -39,8 +38,7 @@ t.test('[DOC-2] the AsyncAPI document has no fault, and four sockets in two dial
 })
 
 t.test('[DOC-3] each example of a request is accepted as it stands', async (t) => {
-  const h = await startHarness(t, { processor: null })
-  const { paths } = (await documentOf(h, 'openapi')) as OpenApi
+  const { paths } = (await documentOf('openapi')) as OpenApi
   const worker = new Claimant(h)
   const tokens: Readonly<Record<string, string>> = {
     '/api/revocations': signToken(SECRET, 'root', 600, { role: 'admin' }),
@@ -77,7 +75,6 @@ t.test('[DOC-3] each example of a request is accepted as it stands', async (t) =
 })
 
 t.test('[HTTP-8] an error is RFC 9457 where Accept names it', async (t) => {
-  const h = await startHarness(t, { processor: null })
   const problem = 'application/problem+json'
   for (const [accept, type] of [
     [problem, problem],
@@ -105,8 +102,7 @@ t.test('[HTTP-8] an error is RFC 9457 where Accept names it', async (t) => {
 })
 
 t.test('an answer or a message that is not in the documents fails its test', async (t) => {
-  const h = await startHarness(t, { processor: null })
-  const contract = new Contract(await documentOf(h, 'openapi'), await documentOf(h, 'asyncapi'))
+  const contract = new Contract(await documentOf('openapi'), await documentOf('asyncapi'))
   const answer = { method: 'GET', url: '/api/v2/runs/x?token=y', status: 404, type: 'application/json; charset=utf-8', body: '' }
   const body = JSON.stringify({ error: 'not_found', message: '', detail: [] })
   contract.checkAnswer({ ...answer, body })

@@ -121,9 +121,11 @@ t.test('[HTTP-2] another method is 405 with Allow, another content type 415', as
       path,
     )
   }
-  const headers = { authorization: `Bearer ${h.token()}`, 'content-type': 'application/xml' }
-  const answer = await ask(h, 'POST', '/api/v2/runs', headers, '<a/>')
-  t.match({ ...answer, body: JSON.parse(answer.text) }, { status: 415, body: { error: 'unsupported_type', detail: [] } })
+  for (const type of ['application/xml', 'text/plain', 'application/x-www-form-urlencoded']) {
+    const headers = { authorization: `Bearer ${h.token()}`, 'content-type': type }
+    const answer = await ask(h, 'POST', '/api/v2/runs', headers, '{}')
+    t.match({ ...answer, body: JSON.parse(answer.text) }, { status: 415, body: { error: 'unsupported_type', detail: [] } }, type)
+  }
 })
 
 t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422 with those that it does', async (t) => {

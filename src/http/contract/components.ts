@@ -52,9 +52,11 @@ export class Components {
   }
 }
 
-/** A schema as generators of clients like it: the type of the values of an enum, and maps without a pattern. */
+/** A schema as generators of clients like it: enums with a type, maps without a pattern, no union of one. */
 function plain(schema: Schema): Schema {
   const { patternProperties, ...rest } = schema
+  const { anyOf, ...common } = schema
+  if (Array.isArray(anyOf) && anyOf.length === 1) return plain({ ...anyOf[0], ...common })
   const isMap = isSchema(patternProperties) && Object.keys(patternProperties).join() === '^.*$'
   const isText = Array.isArray(schema.enum) && schema.enum.every((value) => typeof value === 'string')
   return {

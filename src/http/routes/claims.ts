@@ -28,7 +28,10 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
   app.addHook('onRequest', app.identifyWorker)
 
   const names = kinds.map(({ name }) => name)
+  // Without such a kind nothing can be claimed, and there is nothing to describe.
+  const hide = kinds.length === 0
   const claimed = {
+    hide,
     tags,
     operationId: 'claimJob',
     summary: 'Claim the next job of a kind, and start it',
@@ -45,6 +48,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
   })
 
   const reported = {
+    hide,
     tags,
     operationId: 'reportJobEvents',
     summary: 'Report on a claimed job, renew its lease, and end it',
