@@ -62,9 +62,9 @@ assert must(str, ask(user, "operations.get_metrics")).startswith("# HELP")
 # A run, which a worker over HTTP computes.
 body = m.SubmitRunBody.from_dict({"run_id": "py-run", "input": HORN})
 assert must(m.RunAccepted, ask(user, "runs.submit_run", body=body, idempotency_key="k")).run_id == "py-run"
-claim = must(m.Assignment, ask(worker, "workers.claim_job", body=m.ClaimRequest.from_dict({"kind": "run"})))
+claim = must(m.Assignment, ask(worker, "workers.claim_job", body=m.ClaimJobBody.from_dict({"kind": "run"})))
 events = [{"type": "progress", "percent": 50, "phase": "solving", "message": ""}, {"type": "completed", "metrics_summary": {"f": 3}}]
-report = m.ClaimPost.from_dict({"round": claim.round_, "token": claim.token, "n": 1, "events": events})
+report = m.ReportJobEventsBody.from_dict({"round": claim.round_, "token": claim.token, "n": 1, "events": events})
 must(m.ClaimAnswer, ask(worker, "workers.report_job_events", claim.id, body=report))
 while (run := must(m.Run, ask(user, "runs.get_run", "py-run"))).status != m.JobStatus.COMPLETED:
     pass

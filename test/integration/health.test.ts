@@ -161,7 +161,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'what has a default may be left out',
   )
   t.same(submit.required, ['input'])
-  const told = api.components.schemas.ClaimPost.properties.events
+  const told = api.paths['/api/v2/jobs/{id}/events'].post.requestBody.content['application/json'].schema.properties.events
   const types = told.items.anyOf.map(({ properties }: { properties: { type: { const: string } } }) => properties.type.const)
   t.same([...new Set(types)].sort(), [...new Set(BUILT_IN.claimable.flatMap(({ claimEvents }) => Object.keys(claimEvents ?? {})))].sort())
   const limit = api.paths['/api/v2/runs'].get.parameters.find(({ name }: { name: string }) => name === 'limit')

@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox'
 import { isSchema, type Schema } from '../../protocol/json-schema.js'
 
 /** Keywords whose values are data and no schemas. */
-const DATA: readonly string[] = ['default', 'const', 'enum', 'example', 'examples']
+export const DATA: readonly string[] = ['default', 'const', 'enum', 'example', 'examples']
 
 /**
  * Schemas with a title, each once, for a document that refers to them. Of two different schemas with the same title the

@@ -5,7 +5,7 @@ import type { CodeName } from '../../protocol/codes.js'
 import { ErrorBody, PROBLEM_TYPE, ProblemDetails } from '../../protocol/error-body.js'
 import { isSchema, type Schema } from '../../protocol/json-schema.js'
 import { ERROR_CODES, errorAnswers, errorNameOf } from './answers.js'
-import { Components } from './components.js'
+import { Components, DATA } from './components.js'
 
 /** What the document says of a hub beside its routes. */
 export interface ContractOptions {
@@ -112,11 +112,15 @@ function titleCased(headers: unknown): object {
   return { ...rest, properties: Object.fromEntries(Object.entries(properties).map(([header, schema]) => [name(header), schema])) }
 }
 
-/** A schema of what clients send: what has a default may be left out. */
+/**
+ * A schema of what clients send. What has a default may be left out. It stays in place, without a title: generators of
+ * clients take a shared schema for an answer, in which a field with a default is always there.
+ */
 function asRequest(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(asRequest)
   if (!isSchema(value)) return value
-  const copy = Object.fromEntries(Object.entries(value).map(([name, part]) => [name, asRequest(part)]))
+  const parts = Object.entries(value).filter(([name, part]) => name !== 'title' || typeof part !== 'string')
+  const copy = Object.fromEntries(parts.map(([name, part]) => [name, DATA.includes(name) ? part : asRequest(part)]))
   const { required, properties } = value
   if (!Array.isArray(required) || !isSchema(properties)) return copy
   const needed = required.filter((name) => !(isSchema(properties[name]) && 'default' in properties[name]))
