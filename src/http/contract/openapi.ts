@@ -149,18 +149,31 @@ function withComponents(document: object): object {
 type Paths = Readonly<Record<string, Readonly<Record<string, { readonly operationId: string; readonly responses: Answers }>>>>
 type Answers = Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>>; links?: Schema }>>
 
-/** Links each answer to a submit with the operations that take the id of its job. */
+/** Links beside those of submits: the answer with this status names the `id` that the target takes. */
+const FURTHER_LINKS: Readonly<Record<string, { readonly status: number; readonly target: string }>> = {
+  claimJob: { status: 200, target: 'reportJobEvents' },
+  revokeTokens: { status: 202, target: 'undoRevocation' },
+}
+
+/** Links answers with the operations that take the id in them: of a submit with all that is about its job. */
 function addLinks(paths: Paths): void {
   const operations = Object.entries(paths).flatMap(([path, methods]) => Object.values(methods).map((operation) => ({ path, ...operation })))
-  for (const { responses } of operations) {
-    const answer = responses[202]
+  const linksTo = (names: readonly string[], field: string) => {
+    const parameters = { id: `$response.body#/${field}` }
+    return Object.fromEntries(names.map((operationId) => [operationId, { operationId, parameters }]))
+  }
+  for (const { operationId, responses } of operations) {
+    const further = FURTHER_LINKS[operationId]
+    const { [further?.status ?? 202]: answer } = responses
+    if (answer && further) answer.links = linksTo([further.target], 'id')
     const { title, properties } = answer?.content?.['application/json']?.schema ?? {}
     const [, noun] = /^(\w+)Accepted$/.exec(String(title)) ?? []
     const base = operations.find(({ operationId }) => operationId === `get${noun}`)?.path
     if (!answer || base === undefined || !isSchema(properties)) continue
-    const [idField] = Object.keys(properties)
-    const parameters = { id: `$response.body#/${idField}` }
-    const targets = operations.filter(({ path }) => path === base || path.startsWith(`${base}/`))
-    answer.links = Object.fromEntries(targets.map(({ operationId }) => [operationId, { operationId, parameters }]))
+    const about = operations.filter(({ path }) => path === base || path.startsWith(`${base}/`))
+    answer.links = linksTo(
+      about.map(({ operationId }) => operationId),
+      Object.keys(properties)[0] ?? '',
+    )
   }
 }
