@@ -6,8 +6,8 @@
  *   folder   another copy of the documents
  *
  * A part lies between its markers <!-- name:begin --> and <!-- name:end -->; DOCUMENTS lists them.
- * Also writes the alerts as an object of the Prometheus operator, since kustomize reads no file outside a component, and
- * schemas/messages.json: JSON Schemas of all messages of the built-in kinds.
+ * Also writes the alerts as an object of the Prometheus operator, since kustomize reads no file outside a component,
+ * and schemas/messages.json: JSON Schemas of all messages of the built-in kinds.
  * Reads build/, so run `npm run build` first.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
