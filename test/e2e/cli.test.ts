@@ -109,7 +109,7 @@ t.test('watch tells a job in the process dialect from its beginning, and what ha
     await job.start()
     await job.step()
     const watch = startCommand(t, process.execPath, [RUNCAST, 'watch', job.id, ...how], { env: access })
-    await watch.printed(/"n":1\b/)
+    await watch.printed(/"run":1\b/)
     await job.step()
     await job.complete()
     const { code, stdout } = await watch.ended
