@@ -10,7 +10,7 @@ import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import { JobContext } from './job-context.js'
 import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
-import { settleFailure, settleWrite } from './settle.js'
+import { settleFailure, settleWrite } from './settle-failure.js'
 import type { WorkTally } from './work-tally.js'
 
 /** One attempt at a job, as the queue hands it out. */
