@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { type AuthOptions, configOf, type HubSettings, type RedisOptions } from '../config/options.js'
 import type { Kind } from '../core/kind.js'
+import { rejectUnknownOptions } from '../core/known-options.js'
 import type { HubNode } from './hub-node.js'
 import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
@@ -41,31 +42,30 @@ export class RuncastHub {
     const { log: given, kinds: listed } = options
     const kinds = kindsOf(listed)
     const config = configOf('hub', kinds, { ...options })
-    this.#service = new Service(async () => {
-      // Imported on demand, so that a program that only enqueues does not load Fastify.
-      const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
-      const log = logOf(given, config)
-      await requireRedis(config, log)
-      const node = await buildHubNode(config, log, kinds)
-      try {
+    this.#service = new Service({
+      build: async () => {
+        // Imported on demand, so that a program that only enqueues does not load Fastify.
+        const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
+        const log = logOf(given, config)
+        await requireRedis(config, log)
+        return buildHubNode(config, log, kinds)
+      },
+      open: async (node) => {
         const { port = DEFAULT_PORT, host = DEFAULT_HOST } = this.#listenOn
         await node.operations?.listen({ port: config.METRICS_PORT, host })
         await node.server.listen({ port, host })
-      } catch (error) {
-        await node.close()
-        throw error
-      }
-      this.#address = addressOf(node.server.server.address())
-      return node
+        this.#address = addressOf(node.server.server.address())
+      },
     })
   }
 
   /**
    * Connects and listens. Resolves with the address, such as `http://127.0.0.1:8501`; a repeated call resolves with the
-   * same one. Rejects with `overloaded` if Redis cannot be reached, with `invalid` for invalid settings files, and with
-   * Node's error if the port is in use.
+   * same one. Rejects with `overloaded` if Redis cannot be reached, with `invalid` for unknown options and for invalid
+   * keys and settings files, with Node's error if the port is in use, and with `going_away` if `close` is called.
    */
   async listen(options: ListenOptions = {}): Promise<string> {
+    rejectUnknownOptions(options, ['port', 'host'])
     this.#listenOn = options
     await this.#service.start()
     return this.#address ?? ''
@@ -76,7 +76,7 @@ export class RuncastHub {
     return this.#address
   }
 
-  /** Moves its clients to other hubs (`drainMs`), then ends. Safe to call twice. */
+  /** Moves its clients to other hubs (`drainMs`), then ends. Safe to call at any time, also twice. */
   async close(): Promise<void> {
     await this.#service.close()
     this.#address = null

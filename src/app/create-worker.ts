@@ -37,26 +37,22 @@ export class RuncastWorker {
     if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 64))
       throw invalid('concurrency', 'an integer from 1 to 64')
     const config = { ...configOf('worker', kinds, settings), WORKER_KINDS: names }
-    this.#service = new Service(async () => {
-      // Imported on demand, so that a program that only enqueues does not load the queue.
-      const [{ buildWorkerNode }, { logOf, requireRedis }] = await Promise.all([import('./worker-node.js'), import('./start.js')])
-      const log = logOf(given, config)
-      await requireRedis(config, log)
-      const computed = await Promise.all(work.map(computedWork))
-      const node = await buildWorkerNode(config, computed, log, { kinds, env, ...(concurrency !== undefined && { concurrency }) })
-      try {
-        await node.start()
-      } catch (error) {
-        await node.close()
-        throw error
-      }
-      return node
+    this.#service = new Service({
+      build: async () => {
+        // Imported on demand, so that a program that only enqueues does not load the queue.
+        const [{ buildWorkerNode }, { logOf, requireRedis }] = await Promise.all([import('./worker-node.js'), import('./start.js')])
+        const log = logOf(given, config)
+        await requireRedis(config, log)
+        const computed = await Promise.all(work.map(computedWork))
+        return buildWorkerNode(config, computed, log, { kinds, env, ...(concurrency !== undefined && { concurrency }) })
+      },
+      open: (node) => node.start(),
     })
   }
 
   /**
-   * Connects and starts to process jobs. Rejects with `overloaded` if Redis cannot be reached, and if a work cannot be
-   * prepared.
+   * Connects and starts to process jobs. Rejects with `overloaded` if Redis cannot be reached, if a work cannot be
+   * prepared, and with `going_away` if `close` is called.
    */
   async start(): Promise<void> {
     await this.#service.start()
@@ -64,7 +60,7 @@ export class RuncastWorker {
 
   /**
    * Starts no more jobs, lets running ones continue for `workerFinishMs`, returns the others to the queue, and ends.
-   * Safe to call twice.
+   * Safe to call at any time, also twice.
    */
   close(): Promise<void> {
     return this.#service.close()

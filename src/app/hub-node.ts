@@ -19,6 +19,7 @@ import { RedisKeys } from '../storage/redis/keys.js'
 import { knownKinds } from './define-kind.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { buildHub, buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
+import { once } from './service.js'
 import { workerQueues } from './worker-queues.js'
 
 /** How long the last report of a claim may be repeated after its lease. */
@@ -53,14 +54,14 @@ export interface HubNode {
   readonly claims: ClaimService
   /** Moves the clients to other nodes and closes those that do not move with 1012. Requests are still answered. */
   drain(): Promise<void>
-  /** Drains, then closes the server and the adapters. */
+  /** Drains, then closes the server and the adapters. Safe to call twice. */
   close(): Promise<void>
 }
 
 /**
- * Builds a hub that does not listen yet. `kinds`: the kinds that it serves; jobs of other kinds are hidden. Throws
- * `SolversError` or `ProvidersError` if the settings files are invalid. It needs neither the keys nor the programs that
- * they name.
+ * Builds a hub that does not listen yet. `kinds`: the kinds that it serves; jobs of other kinds are hidden. If it
+ * rejects, it has released everything: with `SolversError` or `ProvidersError` if the settings files are invalid, with
+ * `ConfigError` for an invalid public key. It needs neither the keys nor the programs that the files name.
  */
 export async function buildHubNode(
   config: Config,
@@ -83,41 +84,42 @@ export async function buildHubNode(
   }
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
-  await parts.begun
-  const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
-  const own = serverSettings(config, guards)
-  const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
-  const release = async () => {
+  const closeServices = async () => {
     await claims.close()
     hub.close()
     await guards.close()
     await parts.close()
   }
-  const given = { hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings }
-  const server = await buildServer(given).catch(async (error: unknown) => {
-    await release()
+  try {
+    await parts.begun
+    const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
+    const own = serverSettings(config, guards)
+    const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
+    const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
+    mount.serve(server)
+    const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
+      maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
+      maxUsers: DEFAULT_MAX_USERS,
+    })
+    const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
+    const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, redis.report, scrape)
+    if (!operations) await server.register(metricsRoute, { scrape })
+    const drain = async () => {
+      await claims.drain()
+      await server.drain()
+    }
+    const close = once(async () => {
+      await drain()
+      await server.close()
+      await closeServices()
+      // Last, so that probes and metrics work until the end.
+      await operations?.close()
+    })
+    return { server, mount, operations, parts, jobs, guards, claims, drain, close }
+  } catch (error) {
+    await closeServices()
     throw error
-  })
-  mount.serve(server)
-  const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
-    maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
-    maxUsers: DEFAULT_MAX_USERS,
-  })
-  const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
-  const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, redis.report, scrape)
-  if (!operations) await server.register(metricsRoute, { scrape })
-  const drain = async () => {
-    await claims.drain()
-    await server.drain()
   }
-  const close = async () => {
-    await drain()
-    await server.close()
-    await release()
-    // Last, so that probes and metrics work until the end.
-    await operations?.close()
-  }
-  return { server, mount, operations, parts, jobs, guards, claims, drain, close }
 }
 
 /** Options of the server that come from the settings. */

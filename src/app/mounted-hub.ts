@@ -71,17 +71,23 @@ export async function buildMountedNode<Request>(options: MountOptions<Request>, 
   const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
   const log = logOf(options.log ?? logger, config)
   await requireRedis(config, log)
-  const node = await buildHubNode(config, log, kinds, {
+  const host = {
     prefix,
     // It receives the requests of the server to which it belongs.
     ...(authenticate && { authenticate: authenticate as Authenticate<unknown> }),
     ...(sessionMs !== undefined && { sessionMs }),
     ...(logger && { logger }),
-  }).catch((error: unknown) => {
+  }
+  const node = await buildHubNode(config, log, kinds, host).catch((error: unknown) => {
     throw asRuncastError(error)
   })
-  await node.server.ready()
-  return node
+  try {
+    await node.server.ready()
+    return node
+  } catch (error) {
+    await node.close()
+    throw error
+  }
 }
 
 function invalid(path: string, expected: string): RuncastError {

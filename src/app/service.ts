@@ -2,36 +2,70 @@ import { ConfigError } from '../config/config.js'
 import { SettingsFileError } from '../config/settings-file.js'
 import { RuncastError } from '../protocol/codes.js'
 
+/** How a hub or a worker starts. */
+export interface Startup<N extends { close(): Promise<void> }> {
+  /** Creates the node. If it rejects, it has released everything. */
+  build(): Promise<N>
+  /** Starts to serve. `close` of the node ends it at any time. */
+  open(node: N): Promise<void>
+}
+
 /** Starts a hub or worker at most once at a time, and closes it once. */
 export class Service<N extends { close(): Promise<void> }> {
-  readonly #build: () => Promise<N>
+  readonly #startup: Startup<N>
+  #node: N | undefined
   #started: Promise<N> | undefined
-  #closing: Promise<void> | undefined
+  #isClosed = false
 
-  /** If `build` rejects, it must have released everything. */
-  constructor(build: () => Promise<N>) {
-    this.#build = build
+  constructor(startup: Startup<N>) {
+    this.#startup = startup
   }
 
-  /** A failed start may be repeated. Rejects with `going_away` after `close`. */
-  start(): Promise<N> {
-    if (this.#closing) return Promise.reject(new RuncastError('going_away', 'This hub or worker was closed; create a new one.'))
-    this.#started ??= this.#build().catch((error: unknown) => {
+  /** A failed start releases everything and may be repeated. Rejects with `going_away` if `close` was or is called. */
+  async start(): Promise<N> {
+    this.#assertOpen()
+    this.#started ??= this.#start().catch((error: unknown) => {
       this.#started = undefined
       throw asRuncastError(error)
     })
     return this.#started
   }
 
-  /** May be called during the start. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+  /** Also ends a start in progress. */
+  readonly close = once(async () => {
+    this.#isClosed = true
+    // Not after the start: it may wait for Redis without limit.
+    await this.#node?.close()
+    await this.#started?.catch(() => {})
+  })
+
+  async #start(): Promise<N> {
+    const node = await this.#startup.build()
+    this.#node = node
+    try {
+      this.#assertOpen()
+      await this.#startup.open(node)
+      this.#assertOpen()
+      return node
+    } catch (error) {
+      await node.close()
+      // What `open` throws once `close` was called is only a consequence of it.
+      this.#assertOpen()
+      throw error
+    }
   }
 
-  async #close(): Promise<void> {
-    const node = await this.#started?.catch(() => undefined)
-    await node?.close()
+  #assertOpen(): void {
+    if (this.#isClosed) throw new RuncastError('going_away', 'This hub or worker was closed; create a new one.')
+  }
+}
+
+/** A function that acts once: later calls get the promise of the first one. */
+export function once(act: () => Promise<void>): () => Promise<void> {
+  let acting: Promise<void> | undefined
+  return () => {
+    acting ??= act()
+    return acting
   }
 }
 

@@ -14,6 +14,7 @@ import { WorkTally } from '../worker/work-tally.js'
 import { KindWorker } from '../worker/worker.js'
 import { withBuiltIns } from './define-kind.js'
 import { buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
+import { once } from './service.js'
 import { type StartedQueue, startWork } from './start-work.js'
 
 /** Maximum jobs in steps whose wait is remembered, so that each wait is logged once, even if it lasts for hours. */
@@ -34,7 +35,7 @@ export interface WorkerNode {
   /** Source of `/metrics`. */
   readonly scrape: Scrape
   start(): Promise<void>
-  /** Returns the running jobs to the queue, then ends. */
+  /** Returns the running jobs to the queue, then ends. Safe to call at any time, also twice. */
   close(): Promise<void>
 }
 
@@ -50,7 +51,7 @@ export interface WorkerNodeOptions {
 /**
  * Builds workers that are not started yet: one per kind that the settings name and a work computes, and one per
  * configured solver. If two works have the same kind, the last one is used. Rejects if a work cannot be prepared
- * (`startWork`).
+ * (`startWork`), and has released everything then.
  */
 export async function buildWorkerNode(
   config: Config,
@@ -98,13 +99,19 @@ export async function buildWorkerNode(
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),
     })
   }
-  const workers = started.queues.map(workerOf)
-  const queues = workers.map(({ queue }) => queue)
-  const close = async () => {
+  const workers: AnyWorker[] = []
+  const close = once(async () => {
     await Promise.all(workers.map((worker) => worker.close()))
     await started.close()
     await parts.close()
+  })
+  try {
+    for (const each of started.queues) workers.push(workerOf(each))
+  } catch (error) {
+    await close()
+    throw error
   }
+  const queues = workers.map(({ queue }) => queue)
   const start = async () => {
     await parts.begun
     await Promise.all(workers.map((worker) => worker.start()))

@@ -149,7 +149,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 
   const { drainMs, minDrainMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, minDrainMs, guards })
+  const isMounted = mount.prefix !== ''
+  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, minDrainMs, isMounted, guards })
   await app.register(gracefulClose, { limit: guards.upgrades })
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js'
 import type { Solver } from '../config/solver.js'
-import type { DefinedKind } from '../core/define-kind.js'
+import { type DefinedKind, isKind } from '../core/define-kind.js'
 import type { Kind, KindDialect } from '../core/kind.js'
 import type { Finalizer } from '../jobs/finalize.js'
 import type { JobService } from '../jobs/job-service.js'
@@ -65,16 +65,26 @@ export interface Work {
 }
 
 const works = new WeakSet<object>()
-const WAYS = ['run', 'prepare', 'thread', 'program', 'steps']
+
+/** What each way to compute takes; checked at run time too, since a program may be plain JavaScript. */
+const WAYS: Readonly<Record<string, { readonly takes: string; isValid(value: unknown): boolean }>> = {
+  run: { takes: 'a function', isValid: isFunction },
+  prepare: { takes: 'a function', isValid: isFunction },
+  thread: { takes: 'the URL of a module', isValid: (value) => value instanceof URL },
+  program: { takes: 'an object with a command', isValid: (value) => typeof (value as Partial<Program> | null)?.command === 'string' },
+  steps: { takes: 'a function', isValid: isFunction },
+}
 
 /**
  * Joins the contract of a kind with the computation of its jobs. Throws `TypeError` if the computation does not fit.
  */
 export function implement<I, D extends KindDialect>(kind: DefinedKind<I, D>, computation: Computation<I, D>): Work {
-  const [way = '', ...others] = Object.keys(computation)
+  if (!isKind(kind)) throw new TypeError('implement: expected a kind, as defineKind returns it')
   const fail = (why: string) => new TypeError(`implement: ${kind.name}: ${why}`)
-  if (!WAYS.includes(way) || others.length > 0) throw fail(`expected one of ${WAYS.join(', ')}`)
-  if ('thread' in computation && !(computation.thread instanceof URL)) throw fail('thread: expected the URL of a module')
+  const [[name = '', value] = [], ...others] = Object.entries(computation ?? {})
+  const way = Object.hasOwn(WAYS, name) ? WAYS[name] : undefined
+  if (!way || others.length > 0) throw fail(`expected one of ${Object.keys(WAYS).join(', ')}`)
+  if (!way.isValid(value)) throw fail(`${name}: expected ${way.takes}`)
   if (kind.inSteps !== 'steps' in computation)
     throw fail(kind.inSteps ? 'expected steps, since the kind runs in steps' : 'the kind does not run in steps')
   if ('program' in computation && kind.dialect !== 'run') throw fail('program: expected a kind in the run dialect')
@@ -82,6 +92,10 @@ export function implement<I, D extends KindDialect>(kind: DefinedKind<I, D>, com
   const work: Work = Object.freeze({ kind, computation: computation as AnyComputation })
   works.add(work)
   return work
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
 }
 
 /** Whether `implement` has made this value. */

@@ -83,9 +83,10 @@ export class StepWorker {
     return this.#connection.status === 'ready' && this.#worker.isRunning() && !this.#stopping
   }
 
-  /** Resolves once it takes steps. */
+  /** Resolves once it takes steps. Waits for Redis until `close` is called. */
   async start(): Promise<void> {
     await this.#worker.waitUntilReady()
+    if (this.#stopping) return
     this.#worker.run().catch(this.#options.onFault)
   }
 

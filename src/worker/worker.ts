@@ -141,10 +141,11 @@ export class KindWorker {
     return isConnected && this.#worker.isRunning() && !this.#stopping
   }
 
-  /** Resolves once it takes jobs and receives cancels. */
+  /** Resolves once it takes jobs and receives cancels. Waits for Redis until `close` is called. */
   async start(): Promise<void> {
     await this.#control.subscribe(this.#options.controlChannel)
     await this.#worker.waitUntilReady()
+    if (this.#stopping) return
     const check = () => void this.#check()
     check()
     this.#checking = setInterval(check, this.#options.lockDurationMs / 2).unref()

@@ -1,4 +1,6 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import Type from 'typebox'
 import { signToken } from '../../src/cli/token.js'
@@ -10,6 +12,8 @@ import {
   defineKind,
   type HubOptions,
   implement,
+  type ListenOptions,
+  mountHub,
   type Setting,
   type WorkerOptions,
 } from '../../src/index.js'
@@ -17,7 +21,7 @@ import { runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { ROOT } from '../support/packed.js'
-import { sharedTestRedis } from '../support/redis.js'
+import { sharedTestRedis, startTestRedis } from '../support/redis.js'
 
 function numeric(fallback: string): Setting<number> {
   const read = (text: string) => {
@@ -90,8 +94,54 @@ t.test('a worker takes as many jobs of a kind as it is told; hubs and workers cl
   await client.close()
   const never = createHub({ redis, auth: { jwtSecret: SECRET } })
   const starting = createWorker({ redis, work: [holding] })
-  const started = starting.start()
-  await Promise.all([never.close(), starting.close()])
+  const closed = t.rejects(starting.start(), { code: 'going_away' }, 'closed while it starts')
+  await Promise.all([never.close(), starting.close(), closed])
+})
+
+t.test('a failed start closes each connection at once', async (t) => {
+  const redis = { url: (await startTestRedis(t)).url }
+  const admin = new Redis(redis.url)
+  t.teardown(() => admin.disconnect())
+  const connections = async () =>
+    String(await admin.client('LIST'))
+      .trim()
+      .split('\n').length
+  const before = await connections()
+  const auth = { jwtPublicKey: '/none.pem' }
+  const key = { name: 'RuncastError', code: 'invalid', message: /JWT_PUBLIC_KEY: expected a public key/ }
+  await t.rejects(createHub({ redis, auth, logLevel: 'silent' }).listen({ port: 0 }), key)
+  await t.rejects(mountHub({ redis, auth, prefix: '/jobs', logLevel: 'silent' }), key)
+  const walk = defineKind({ name: 'walk', dialect: 'process', inSteps: true, input: Type.Object({}) })
+  const work = [
+    implement(hold, { run: async () => ({}) }),
+    implement(walk, {
+      steps: () => {
+        throw new Error('no steps')
+      },
+    }),
+  ]
+  await t.rejects(createWorker({ redis, work, logLevel: 'silent' }).start(), { message: 'no steps' })
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  // It would drain for longer than this test may take.
+  const hub = createHub({ redis, auth: { jwtSecret: SECRET }, drainMs: 120_000, drainMinMs: 120_000 })
+  await t.rejects(hub.listen({ port }), { code: 'EADDRINUSE' })
+  await t.rejects(hub.listen({ prot: port } as ListenOptions), { code: 'invalid', issues: [{ path: '/prot' }] })
+  await eventually(async () => (await connections()) === before)
+})
+
+t.test('a start that waits for Redis ends when it is closed', async (t) => {
+  const redis = await startTestRedis(t)
+  const prepare = async () => {
+    await redis.kill()
+    return { run: async () => ({}) }
+  }
+  const worker = createWorker({ redis: { url: redis.url }, work: [implement(hold, { prepare })], logLevel: 'silent' })
+  const started = t.rejects(worker.start(), { code: 'going_away' })
+  await redis.server.exited
+  await worker.close()
   await started
 })
 

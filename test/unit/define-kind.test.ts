@@ -103,10 +103,13 @@ t.test('[KIND-6] a computation fits its kind', async (t) => {
     [kind, { run, thread: URL_OF_THREAD }, /one: expected one of run/],
     [kind, { thread: './thread.js' }, /one: thread: expected the URL of a module$/],
     [kind, { steps: () => async () => {} }, /one: the kind does not run in steps$/],
+    [kind, { run: 'x' }, /one: run: expected a function$/],
+    [kind, undefined, /one: expected one of run/],
+    [{ ...(kind as object) }, { run }, /expected a kind, as defineKind returns it$/],
     [kind, { program: { command: 'x' } }, /one: program: expected a kind in the run dialect$/],
     [steps, { run }, /walk: expected steps/],
   ] as const)
-    t.throws(() => implement(of, computation as never), { name: 'TypeError', message })
+    t.throws(() => implement(of as never, computation as never), { name: 'TypeError', message })
 })
 
 t.test('[KIND-2] a kind in the short form is one that hubs and workers which are built later know', async (t) => {

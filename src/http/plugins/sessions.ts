@@ -28,8 +28,10 @@ export interface SessionsOptions {
   readonly limits: SessionLimits
   /** Time for clients to move to another node when this one stops. */
   readonly drainMs: number
-  /** Minimum time for which a stopping node keeps answering requests. */
+  /** Minimum time for which a stopping node keeps answering requests. A node that does not listen yet needs none. */
   readonly minDrainMs: number
+  /** Whether another server passes requests to the node, which never listens itself. */
+  readonly isMounted: boolean
 }
 
 /**
@@ -66,7 +68,7 @@ declare module 'fastify' {
 
 /** Creates and counts sessions of all transports. Open ones are closed with 1012 when the server closes. */
 export const sessions = fp(
-  async (app: FastifyInstance, { hub, policy, limits, drainMs, minDrainMs, guards }: SessionsOptions) => {
+  async (app: FastifyInstance, { hub, policy, limits, drainMs, minDrainMs, isMounted, guards }: SessionsOptions) => {
     const open = new Set<Session>()
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
@@ -116,7 +118,8 @@ export const sessions = fp(
       refusals.release()
       // Slots are freed first, so that clients find slots on other nodes. An unavailable Redis does not delay the
       // drain.
-      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, minDrainMs)])
+      const minMs = isMounted || app.server.listening ? minDrainMs : 0
+      drained ??= Promise.all([guards.admission.leaveAll(), drain(open, systemClock, drainMs, minMs)])
       await drained
     })
     app.addHook('preClose', async () => {

@@ -37,17 +37,17 @@ export function connectBull(url: string, { maxRetries, onFault, onReconnect = ()
  * whether a subscription fails.
  */
 export function connectControl(url: string, { onFault, onReconnect = () => {}, store }: Omit<BullConnectionOptions, 'maxRetries'>): Redis {
-  const connection = new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false })
+  const connection = endable(new Redis(url, { maxRetriesPerRequest: null, autoResubscribe: false }), store)
   countReconnects(connection, onReconnect)
   connection.on('error', onFault)
-  moveWithMaster(connection, store)
   return connection
 }
 
 /**
- * BullMQ waits for `end` after it has disconnected a connection. Between two connection attempts, ioredis cancels the
- * next attempt without emitting `end`, so closing a worker while Redis was unreachable never finished. This wrapper
- * makes ioredis emit `end` in every state, also for the copies that BullMQ makes.
+ * BullMQ waits for `end` after it has disconnected a connection, and a command waits for its connection. Between two
+ * connection attempts, ioredis cancels the next attempt without emitting `end` and without rejecting commands, so
+ * closing a worker while Redis was unreachable never finished. This wrapper makes ioredis do both in every state, also
+ * for the copies that BullMQ makes.
  */
 function endable(connection: Redis, store: StoreWatch | undefined): Redis {
   // One listener per copy: a process may have many queues.
