@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /*
- * Draws the terminal picture of the README: runs the demo and writes docs/public/demo.svg. Each line appears when the
- * demo has printed it. Some progress lines are omitted; nothing else is changed.
+ * Draws the terminal picture of the README: runs the demo and writes docs/public/demo.svg with what it prints.
+ * Some progress lines are omitted; nothing else is changed.
  * node docs/.vitepress/picture.mjs      after `npm run build`
  */
-import { spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 const COLUMNS = 110
 const PROGRESS_LINES = 6
@@ -17,30 +18,18 @@ const COLORS = { background: '#0f1419', text: '#d5dde5', dim: '#7c8a97', bar: '#
 const lines = await demo()
 writeFileSync(new URL('../public/demo.svg', import.meta.url), picture(shortened(lines)))
 
-/** The lines that the demo prints, each with the seconds from the start. */
-function demo() {
-  const begun = performance.now()
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../../build/src/cli/demo.js', import.meta.url))], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const lines = [{ at: 0, text: '$ npm run demo' }]
-  let rest = ''
-  child.stdout.setEncoding('utf8').on('data', (data) => {
-    const [...whole] = `${rest}${data}`.split('\n')
-    rest = whole.pop() ?? ''
-    lines.push(...whole.map((text) => ({ at: (performance.now() - begun) / 1000, text: text.trimEnd() })))
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => (code === 0 ? resolve(lines) : reject(new Error(`the demo ended with ${code}`))))
-  })
+/** The lines that the demo prints, and before them its command. */
+async function demo() {
+  const program = fileURLToPath(new URL('../../build/src/cli/demo.js', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [program])
+  return ['$ npm run demo', ...stdout.trimEnd().split('\n')]
 }
 
 /** Without most of the lines that only move the bar. */
 function shortened(lines) {
-  const bars = lines.filter(({ text }) => isBar(text))
+  const bars = lines.filter(isBar)
   const kept = new Set(Array.from({ length: PROGRESS_LINES }, (_, i) => bars[Math.round((i * (bars.length - 1)) / (PROGRESS_LINES - 1))]))
-  return lines.filter((line) => !isBar(line.text) || kept.has(line))
+  return lines.filter((line) => !isBar(line) || kept.has(line))
 }
 
 function isBar(text) {
@@ -50,17 +39,15 @@ function isBar(text) {
 function picture(lines) {
   const width = Math.ceil(COLUMNS * 8.45) + 2 * MARGIN
   const height = lines.length * LINE_HEIGHT + 2 * MARGIN
-  const rows = lines.map(({ at, text }, i) => {
+  const rows = lines.map((text, i) => {
     const y = MARGIN + (i + 1) * LINE_HEIGHT - 5
-    return `<text x="${MARGIN}" y="${y}" style="animation-delay:${at.toFixed(2)}s" xml:space="preserve">${colored(text.slice(0, COLUMNS))}</text>`
+    return `<text x="${MARGIN}" y="${y}" xml:space="preserve">${colored(text.trimEnd().slice(0, COLUMNS))}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
 <title>What npm run demo prints</title>
 <style>
-text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: ${COLORS.text}; animation: appear 0.01s both }
+text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: ${COLORS.text} }
 .dim { fill: ${COLORS.dim} } .bar { fill: ${COLORS.bar} }
-@keyframes appear { from { opacity: 0 } }
-@media (prefers-reduced-motion) { text { animation: none } }
 </style>
 <rect width="100%" height="100%" rx="8" fill="${COLORS.background}"/>
 ${rows.join('\n')}

@@ -4,6 +4,7 @@ import t from 'tap'
 import { signToken } from '../../src/cli/token.js'
 import { Claimant, workerToken } from '../support/claimant.js'
 import { Contract, type OpenApi } from '../support/contract.js'
+import { documentText } from '../support/documents.js'
 import { SECRET, startHarness } from '../support/harness.js'
 
 const h = await startHarness(t, { processor: null })
@@ -35,6 +36,23 @@ t.test('[DOC-2] the AsyncAPI document has no fault, and four sockets in two dial
   const addresses = Object.values<{ address: string }>(document.channels).map(({ address }) => address)
   t.same(addresses.toSorted(), ['/api/jobs/{id}/socket', '/api/v2/ws/optimizations/{id}', '/api/v2/ws/runs/{id}', '/ws'])
   t.match(document['x-close-codes'], [{ code: 1000, name: 'done', reconnect: false }])
+})
+
+t.test('the reference lists each route and each socket, and no other', async (t) => {
+  const anonymous = (path = '') => path.replaceAll(/\{\w+\}/g, '{}')
+  const listed = (file: string, pattern: RegExp, optional: string) =>
+    [...documentText(file).matchAll(pattern)].map(([, path]) => anonymous(path)).filter((path) => path !== optional)
+  const { paths } = (await documentOf('openapi')) as OpenApi
+  const routes = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((name) => `${name.toUpperCase()} ${path}`))
+  // Only a hub with a kind of one's own has the two that are left out.
+  t.same(listed('docs/reference/rest.md', /^\| `([A-Z]+ [^`]+)` \|/gm, 'POST /api/processes').toSorted(), routes.map(anonymous).toSorted())
+  const { channels } = await documentOf('asyncapi')
+  t.same(
+    listed('docs/reference/sockets.md', /^\| `WS ([^`]+)` \|/gm, '/api/v2/ws/<path>/{}').toSorted(),
+    Object.values<{ address: string }>(channels)
+      .map(({ address }) => anonymous(address))
+      .toSorted(),
+  )
 })
 
 t.test('[DOC-3] each example of a request is accepted as it stands', async (t) => {
