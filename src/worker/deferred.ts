@@ -1,14 +1,14 @@
 /** A promise that is settled from outside. An unhandled rejection of it is ignored. */
-export interface Deferred {
-  readonly promise: Promise<void>
-  resolve(): void
+export interface Deferred<T = void> {
+  readonly promise: Promise<T>
+  resolve(value: T): void
   reject(reason: Error): void
 }
 
-export function deferred(): Deferred {
-  let resolve = () => {}
-  let reject: Deferred['reject'] = () => {}
-  const promise = new Promise<void>((accept, refuse) => {
+export function deferred<T = void>(): Deferred<T> {
+  let resolve: Deferred<T>['resolve'] = () => {}
+  let reject: Deferred<T>['reject'] = () => {}
+  const promise = new Promise<T>((accept, refuse) => {
     resolve = accept
     reject = refuse
   })

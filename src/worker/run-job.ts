@@ -7,6 +7,7 @@ import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
+import { deferred } from './deferred.js'
 import { JobContext } from './job-context.js'
 import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
@@ -146,7 +147,7 @@ async function compute(
   { last, graceMs }: { last: object; graceMs: number },
 ): Promise<object> {
   const { signal } = context
-  const { promise: ignored, reject } = withReject()
+  const { promise: ignored, reject } = deferred<never>()
   let grace: NodeJS.Timeout | undefined
   const wait = () => {
     if (signal.reason instanceof Stop && signal.reason.why === 'refused') reject(signal.reason)
@@ -164,12 +165,4 @@ async function compute(
   const running = (async () => processor(input as never, jobOf(kind, context, last) as never))() // of its own kind
   running.then(leave, leave)
   return Promise.race([running, ignored])
-}
-
-function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {
-  let reject: (reason: unknown) => void = () => {}
-  const promise = new Promise<never>((_, fail) => {
-    reject = fail
-  })
-  return { promise, reject }
 }
