@@ -8,8 +8,10 @@ export type { HostOptions, HubNode } from './app/hub-node.js'
 export { buildHubNode, buildServer } from './app/lazy-server.js'
 export { loadConfig } from './app/load-config.js'
 export { type MountedHub, type MountOptions, mountHub } from './app/mounted-hub.js'
+export type { Log } from './app/parts.js'
 export {
   Client,
+  type ClientWatchOptions,
   type EventOf,
   type InputFor,
   JobHandle,
@@ -18,7 +20,6 @@ export {
   type KindRef,
   type ListOptions,
   type ResultOf,
-  type WatchOptions,
 } from './client/client.js'
 export type { HubClientOptions } from './client/create-client.js'
 export type { EventsOptions, JobEvent } from './client/job-events.js'
@@ -26,10 +27,12 @@ export { JobFailed, type JobFailure } from './client/job-failed.js'
 export type { JobInfo } from './client/job-info.js'
 export { type Config, ConfigError } from './config/config.js'
 export type { AuthOptions, ClientSettings, HubSettings, MountSettings, RedisOptions, WorkerSettings } from './config/options.js'
-export type { DefinedKind } from './core/define-kind.js'
+export type { DefinedKind, KindContract } from './core/define-kind.js'
 export type { Position } from './core/entry.js'
-export { type Kind, Kinds } from './core/kind.js'
+export type { Role } from './core/identity.js'
+export { type InputIssue, type Kind, type KindDialect, type KindDisplay, Kinds } from './core/kind.js'
 export type { Setting } from './core/setting.js'
+export type { KindRoutes } from './http/kind-routes.js'
 export type { Authenticate, LoggedIn } from './http/plugins/login.js'
 export type { ServerOptions } from './http/server.js'
 export { BUILT_IN_KINDS as builtInKinds, type InputOf, type KindName } from './kinds/index.js'
@@ -39,4 +42,13 @@ export {
   RuncastError,
   /** @deprecated The same as `RuncastError`. */ RuncastError as Refusal,
 } from './protocol/codes.js'
-export { implement, type Work } from './worker/implement.js'
+export {
+  type Computation,
+  implement,
+  type Program,
+  type Ready,
+  type StartContext,
+  type StepContext,
+  type Work,
+} from './worker/implement.js'
+export type { Job, Processor } from './worker/processor.js'

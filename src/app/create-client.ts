@@ -3,7 +3,7 @@ import { clientOfHub, type HubClientOptions } from '../client/create-client.js'
 import type { WebSocketClass } from '../client/hub-socket.js'
 import { type ClientSettings, configOf, type RedisOptions } from '../config/options.js'
 import type { Kind } from '../core/kind.js'
-import { RuncastError } from '../protocol/codes.js'
+import { invalidOption } from '../core/known-options.js'
 import { isUserId } from '../protocol/user-id.js'
 import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
@@ -35,8 +35,7 @@ export function createClient(options: ClientOptions): Client {
   const kinds = kindsOf(listed)
   const config = configOf('client', kinds, { ...options })
   if (typeof owner === 'string' && isUserId(owner)) return new Client(new RedisBackend(config, owner, log, kinds))
-  const expected = 'the id of a user: 1 to 256 characters, without lone surrogates'
-  throw new RuncastError('invalid', { message: `owner: expected ${expected}`, issues: [{ path: '/owner', expected }] })
+  throw invalidOption('owner', 'the id of a user: 1 to 256 characters, without lone surrogates')
 }
 
 /** Node has a global class from version 22 on. */

@@ -7,7 +7,7 @@ import type { DefinedKind } from '../core/define-kind.js'
 import { processDialect, processFinal, processView, runDialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import { rejectUnknownOptions } from '../core/known-options.js'
+import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
 import type { InputOf, KindName, RunKindName } from '../kinds/index.js'
@@ -231,7 +231,7 @@ export class Jobs {
   #ownerOf(given: string | undefined): string {
     const owner = given ?? this.#options.owner
     if (owner) return owner
-    throw new RuncastError('invalid', { issues: [{ path: '/owner', expected: 'the owner of the job' }] })
+    throw invalidOption('owner', 'the owner of the job')
   }
 
   #assertOpen(): void {
@@ -260,7 +260,6 @@ function required(name: string, value: string, setting: { readonly read: (text: 
     if (value === '') throw new TypeError('a non-empty text')
     return setting.read(value)
   } catch (error) {
-    const expected = error instanceof Error ? error.message : String(error)
-    throw new RuncastError('invalid', { message: `${name}: expected ${expected}`, issues: [{ path: `/${name}`, expected }] })
+    throw invalidOption(name, error instanceof Error ? error.message : String(error))
   }
 }

@@ -1,10 +1,11 @@
 import { configOf, type RedisOptions, type WorkerSettings } from '../config/options.js'
 import { isKind } from '../core/define-kind.js'
-import { type Kind, Kinds } from '../core/kind.js'
+import type { Kind, Kinds } from '../core/kind.js'
+import { invalidOption } from '../core/known-options.js'
 import { BUILT_IN_KINDS } from '../kinds/index.js'
-import { RuncastError } from '../protocol/codes.js'
 import { isWork, type Work } from '../worker/implement.js'
 import { workOf } from './define-kind.js'
+import { combined } from './own-kinds.js'
 import type { Log } from './parts.js'
 import { Service } from './service.js'
 import type { WorkerNode } from './worker-node.js'
@@ -35,7 +36,7 @@ export class RuncastWorker {
     const kinds = kindsOfWork(work)
     const names = work.map((each) => (isWork(each) ? each.kind : each).name)
     if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 64))
-      throw invalid('concurrency', 'an integer from 1 to 64')
+      throw invalidOption('concurrency', 'an integer from 1 to 64')
     const config = { ...configOf('worker', kinds, settings), WORKER_KINDS: names }
     this.#service = new Service({
       build: async () => {
@@ -79,16 +80,11 @@ export function createWorker(options: WorkerOptions): RuncastWorker {
 function kindsOfWork(work: unknown): Kinds {
   const isList = Array.isArray(work) && work.length > 0
   if (!isList || !work.every((each) => isWork(each) || isKind(each)))
-    throw invalid('work', 'a non-empty array of values that implement or defineKind returns')
+    throw invalidOption('work', 'a non-empty array of values that implement or defineKind returns')
   const kinds = (work as (Work | Kind)[]).map((each) => (isWork(each) ? each.kind : each)) // each was checked above
   const idle = kinds.find((kind, i) => !isWork(work[i]) && !workOf(kind) && !isBuiltIn(kind))
-  if (idle) throw invalid('work', `a computation for ${idle.name}: pass the value that implement(${idle.name}, …) returns`)
-  try {
-    return new Kinds([...BUILT_IN_KINDS, ...kinds])
-  } catch (error) {
-    // The message names the conflict.
-    throw error instanceof TypeError ? invalid('work', error.message) : error
-  }
+  if (idle) throw invalidOption('work', `a computation for ${idle.name}: pass the value that implement(${idle.name}, …) returns`)
+  return combined('work', [...BUILT_IN_KINDS, ...kinds])
 }
 
 function isBuiltIn(kind: Kind): boolean {
@@ -103,8 +99,4 @@ async function computedWork(each: Work | Kind): Promise<Work> {
   const work = BUILT_IN_WORK.find(({ kind }) => kind === each)
   if (!work) throw new TypeError(`no work for the kind ${(each as Kind).name}`)
   return work
-}
-
-function invalid(option: string, expected: string): RuncastError {
-  return new RuncastError('invalid', { message: `${option}: expected ${expected}`, issues: [{ path: `/${option}`, expected }] })
 }

@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { type AuthOptions, configOf, type MountSettings, type RedisOptions } from '../config/options.js'
 import type { Kind } from '../core/kind.js'
+import { invalidOption } from '../core/known-options.js'
 import type { Authenticate } from '../http/plugins/login.js'
-import { RuncastError } from '../protocol/codes.js'
 import type { HubNode } from './hub-node.js'
 import { kindsOf } from './own-kinds.js'
 import type { Log } from './parts.js'
@@ -64,10 +64,10 @@ export async function buildMountedNode<Request>(options: MountOptions<Request>, 
   const kinds = kindsOf(options.kinds)
   const config = configOf('mount', kinds, { ...options })
   const { isPrefix } = await import('../http/mount.js')
-  if (typeof prefix !== 'string' || !isPrefix(prefix)) throw invalid('/prefix', 'a path such as /runcast, of A-Z a-z 0-9 . _ ~ -')
-  if (authenticate !== undefined && typeof authenticate !== 'function') throw invalid('/authenticate', 'a function')
-  if (authenticate && auth) throw invalid('/auth', 'to be absent: authenticate replaces it')
-  if (sessionMs !== undefined && !(Number.isFinite(sessionMs) && sessionMs > 0)) throw invalid('/sessionMs', 'a number of ms above 0')
+  if (typeof prefix !== 'string' || !isPrefix(prefix)) throw invalidOption('prefix', 'a path such as /runcast, of A-Z a-z 0-9 . _ ~ -')
+  if (authenticate !== undefined && typeof authenticate !== 'function') throw invalidOption('authenticate', 'a function')
+  if (authenticate && auth) throw invalidOption('auth', 'to be absent: authenticate replaces it')
+  if (sessionMs !== undefined && !(Number.isFinite(sessionMs) && sessionMs > 0)) throw invalidOption('sessionMs', 'a number of ms above 0')
   const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
   const log = logOf(options.log ?? logger, config)
   await requireRedis(config, log)
@@ -88,8 +88,4 @@ export async function buildMountedNode<Request>(options: MountOptions<Request>, 
     await node.close()
     throw error
   }
-}
-
-function invalid(path: string, expected: string): RuncastError {
-  return new RuncastError('invalid', { message: `${path.slice(1)}: expected ${expected}`, issues: [{ path, expected }] })
 }

@@ -1,4 +1,4 @@
-import { rejectUnknownOptions } from '../core/known-options.js'
+import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
@@ -74,7 +74,7 @@ export interface JobPage {
   readonly cursor: string | null
 }
 
-export type WatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onEnd' | 'maxFinished' | 'backoffMs'>
+export type ClientWatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onEnd' | 'maxFinished' | 'backoffMs'>
 
 export type JobAction = 'cancel' | 'retry' | 'pause' | 'resume'
 
@@ -171,7 +171,7 @@ export class Client {
   /**
    * Watches all jobs of the user, in the process dialect; see `ProcessesWatch`. It ends with the client at the latest.
    */
-  async watch(options: WatchOptions = {}): Promise<ProcessesWatch> {
+  async watch(options: ClientWatchOptions = {}): Promise<ProcessesWatch> {
     this.#assertOpen()
     rejectUnknownOptions(options, ['onMessage', 'onEnd', 'maxFinished', 'backoffMs'])
     const { url, token, WebSocket } = await this.#backend.sockets()
@@ -315,8 +315,7 @@ function isIn(value: number, min: number, max: number): boolean {
 }
 
 function checkOption(option: string, isValid: boolean, expected: string): void {
-  if (!isValid)
-    throw new RuncastError('invalid', { message: `${option}: expected ${expected}`, issues: [{ path: `/${option}`, expected }] })
+  if (!isValid) throw invalidOption(option, expected)
 }
 
 function closed(): RuncastError {

@@ -1,4 +1,4 @@
-import { rejectUnknownOptions } from '../core/known-options.js'
+import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
 import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
@@ -26,8 +26,9 @@ export function createClient(options: HubClientOptions): Client {
 /** The same with a WebSocket class that is loaded on demand. */
 export function clientOfHub(options: HubClientOptions, loadWebSocket: () => Promise<WebSocketClass | undefined>): Client {
   rejectUnknownOptions(options, OPTIONS)
-  const { token } = options
+  const { token, requestTimeoutMs = 1 } = options
   if (token !== undefined && typeof token !== 'function') assertToken(token)
+  if (!(requestTimeoutMs > 0 && requestTimeoutMs < 2 ** 31)) throw invalidOption('requestTimeoutMs', 'ms above 0, at most 2^31 - 1')
   return new Client(new HubBackend({ ...options, url: hubUrl(options.url) }, loadWebSocket))
 }
 

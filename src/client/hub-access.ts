@@ -1,3 +1,4 @@
+import { invalidOption } from '../core/known-options.js'
 import { CODES, type CodeName, type Issue, RuncastError, type StoreReason } from '../protocol/codes.js'
 import type { WebSocketClass } from './hub-socket.js'
 import type { SocketAccess } from './job-events.js'
@@ -11,7 +12,7 @@ export interface HubAccess {
    * message, never in a URL. Not needed in a page that authenticates by cookie.
    */
   readonly token?: string | (() => string | Promise<string>)
-  /** Timeout of a request, in ms; default 30,000. */
+  /** Timeout of a request, in ms: above 0, at most 2^31 - 1; default 30,000. */
   readonly requestTimeoutMs?: number
 }
 
@@ -31,8 +32,7 @@ export function hubUrl(text: string): string {
   const url = URL.canParse(text, location?.href) ? new URL(text, location?.href) : null
   const isHub = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !/[?#]/.test(url.href)
   if (isHub) return url.href.replace(/\/+$/, '')
-  const expected = 'an https:// or http:// URL without user, query and fragment'
-  throw new RuncastError('invalid', { message: `url: expected ${expected}`, issues: [{ path: '/url', expected }] })
+  throw invalidOption('url', 'an https:// or http:// URL without user, query and fragment')
 }
 
 /** What sockets of the hub need. `WebSocket`: the class of `ws`, if there is no global one. */
@@ -99,8 +99,7 @@ export async function callHub(
 /** Throws `invalid` for any text that is not a token (RFC 6750). The error of `fetch` would contain the token. */
 export function assertToken(token: unknown): void {
   if (typeof token === 'string' && /^[!-~]+$/.test(token)) return
-  const expected = 'a token of visible ASCII characters, or a function that returns one'
-  throw new RuncastError('invalid', { message: `token: expected ${expected}`, issues: [{ path: '/token', expected }] })
+  throw invalidOption('token', 'a token of visible ASCII characters, or a function that returns one')
 }
 
 /** Null if the text is not a JSON object: a proxy may respond instead of the hub, in another format. */

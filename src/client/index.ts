@@ -1,6 +1,7 @@
 export { type CodeName, type Issue, RuncastError } from '../protocol/codes.js'
 export {
   Client,
+  type ClientWatchOptions,
   type EventOf,
   type InputFor,
   JobHandle,
@@ -9,7 +10,6 @@ export {
   type KindRef,
   type ListOptions,
   type ResultOf,
-  type WatchOptions,
 } from './client.js'
 export type { ConnectionOptions, ConnectionState, EndReason } from './connection.js'
 export { createClient, type HubClientOptions } from './create-client.js'

@@ -1,5 +1,10 @@
 import { RuncastError } from '../protocol/codes.js'
 
+/** The error for an option with an invalid value. `option`: its name. */
+export function invalidOption(option: string, expected: string): RuncastError {
+  return new RuncastError('invalid', { message: `${option}: expected ${expected}`, issues: [{ path: `/${option}`, expected }] })
+}
+
 /** Throws `invalid` for options that do not exist, with the known ones. `at`: JSON Pointer of the object. */
 export function rejectUnknownOptions(options: object, known: readonly string[], at = ''): void {
   const unknown = Object.keys(options).filter((name) => !known.includes(name))

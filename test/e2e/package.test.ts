@@ -181,8 +181,9 @@ t.test('the types are right for all ways to resolve them, the oldest included', 
 const TYPED = `
 import {
   buildHubNode, buildServer, createClient, createHub, createJobs, createWorker, defineKind, implement, JobFailed, type JobStatus, loadConfig, Refusal, RuncastError,
+  type ClientWatchOptions, type Computation, type Job, type KindContract, type Log, type Processor, type StartContext,
 } from 'runcast'
-import { createClient as createHubClient, type JobView, RuncastError as ErrorOfClient, watchJob, watchProcesses } from 'runcast/client'
+import { createClient as createHubClient, type JobView, RuncastError as ErrorOfClient, type WatchOptions, watchJob, watchProcesses } from 'runcast/client'
 import { CODES, OPTIMIZATION_MESSAGES, type ProcessMessage, PROCESS_MESSAGES, RuncastError as ErrorOfProtocol, CLAIM_EVENTS } from 'runcast/protocol'
 import { serveJobs } from 'runcast/worker'
 
@@ -253,8 +254,19 @@ createHub({ redis, auth: {}, docs: 'off' })
 implement(countdown, { run: async ({ to }) => ({ to }) })
 export const failed = (error: unknown) =>
   error instanceof RuncastError || error instanceof ErrorOfClient || error instanceof ErrorOfProtocol ? [error.code, error.status, error.retryAfterMs, error.issues] : null
-export const view = (url: string, token: string): JobView | null =>
-  watchJob({ url, token: () => token, WebSocket, onMessage: (_message, { percent }) => percent?.toFixed() }).view
+export const view = (url: string, token: string): JobView | null => {
+  const options: WatchOptions = { url, token: () => token, WebSocket, onMessage: (_message, { percent }) => percent?.toFixed() }
+  return watchJob(options).view
+}
+
+// Parts of a program in functions of their own: each type that it passes on has a name.
+const contract = { name: 'part', dialect: 'process', input: { type: 'object', properties: {} } } as const satisfies KindContract
+const compute: Processor<unknown, 'process'> = async (_input, job: Job<'process'>) => ({ id: job.id })
+const prepare = async ({ env }: StartContext) => ({ run: env.FAST === 'yes' ? compute : async () => ({}) })
+const computation: Computation<unknown, 'process'> = { prepare }
+const silent: Log = { info() {}, warn() {}, error() {} }
+const watching: ClientWatchOptions = { onEnd: ({ code }) => code.toFixed() }
+all.push(createWorker({ redis, work: [implement(defineKind(contract), computation)], log: silent }), watching)
 `
 /** A server with decorators of its own, which have names that the hub's own server uses too. */
 const HOST = `

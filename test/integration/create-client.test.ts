@@ -386,6 +386,12 @@ t.test('HTTP: a server that is no hub is an error that names no token', async (t
   }
 })
 
+t.test('HTTP: an invalid time limit is refused when the client is created', async (t) => {
+  const invalid = { code: 'invalid', message: /^requestTimeoutMs: expected ms above 0/, issues: [{ path: '/requestTimeoutMs' }] }
+  for (const requestTimeoutMs of [0, -1, Number.NaN, 2 ** 31])
+    t.throws(() => createClient({ url: 'http://127.0.0.1:1', requestTimeoutMs }), invalid)
+})
+
 t.test('HTTP: close ends what is under way, and nothing begins after it', async (t) => {
   const held = await serve(t, () => {})
   const waiting = createClient({ url: held, token: 'x' })
