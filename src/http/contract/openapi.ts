@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import type { RouteOptions } from 'fastify'
 import type { Kinds } from '../../core/kind.js'
@@ -88,7 +89,10 @@ function description({ limits, hasTokens }: ContractOptions): string {
 function documented(schema: NonNullable<RouteOptions['schema']>, { method, config }: RouteOptions): Schema {
   const { body, querystring, headers, params, response = {}, security } = schema
   const own = Object.entries(response as Readonly<Record<string, { readonly [ERROR_CODES]?: readonly CodeName[] }>>)
-  const success = own.filter(([, answer]) => !answer[ERROR_CODES])
+  const success = own.flatMap(([status, answer]): [string, object][] => {
+    if (answer[ERROR_CODES]) return []
+    return [[status, 'description' in answer ? answer : { ...answer, 'x-response-description': STATUS_CODES[status] }]]
+  })
   const codes = [
     ...COMMON,
     ...own.flatMap(([, answer]) => answer[ERROR_CODES] ?? []),

@@ -16,8 +16,14 @@ interface Operation {
   readonly summary?: string
   readonly tags: readonly string[]
   readonly parameters?: readonly { readonly name: string; readonly in: string; readonly description?: string; readonly schema: Schema }[]
-  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema; readonly example?: unknown }>> }
+  readonly requestBody?: { readonly content: Readonly<Record<string, Body>> }
   readonly responses: Readonly<Record<string, Answer>>
+}
+interface Body {
+  readonly schema: Schema
+  /** One example, or several by name. */
+  readonly example?: unknown
+  readonly examples?: Readonly<Record<string, { readonly value: unknown }>>
 }
 interface Answer {
   readonly $ref?: string
@@ -76,14 +82,16 @@ ${schemas.map(([name, schema]) => schemaOf(name, schema)).join('\n')}
 
 function operationOf(method: string, path: string, operation: Operation, shared: OpenApi['components']['responses']): string {
   const { operationId, summary = '', parameters = [], requestBody, responses } = operation
-  const given = parameters.map(({ name, in: place, description = '', schema }) => [code(name), place, typeOf(schema), prose(description)])
-  const bodies = Object.values(requestBody?.content ?? {}).map(({ schema, example }) => {
-    return `<h4>Body</h4>${fieldsOf(schema)}${example === undefined ? '' : `<pre>${escapeHtml(JSON.stringify(example, null, 2))}</pre>`}`
+  const given = parameters.map(({ name, in: place, description = '', schema }) => [code(name), place, typeOf(schema), inline(description)])
+  const bodies = Object.values(requestBody?.content ?? {}).map(({ schema, example, examples = {} }) => {
+    const values = example === undefined ? Object.values(examples).map(({ value }) => value) : [example]
+    const shown = values.map((value) => `<pre>${escapeHtml(JSON.stringify(value, null, 2))}</pre>`)
+    return `<h4>Body</h4>${fieldsOf(schema)}${shown.join('')}`
   })
   const answers = Object.entries(responses).map(([status, answer]) => {
     const { description = '', content = {} } = answer.$ref ? (shared[lastOf(answer.$ref)] ?? {}) : answer
     const types = Object.entries(content).map(([type, { schema }]) => `${code(type)} ${typeOf(schema)}`)
-    return [status, prose(description), types.join('<br>')]
+    return [status, inline(description), types.join('<br>')]
   })
   return `<details id="${operationId}"><summary><code><span class="method">${method}</span>${escapeHtml(path)}</code> <span class="more">${escapeHtml(summary)}</span></summary>
 ${given.length > 0 ? `<h4>Parameters</h4>${table(['name', 'in', 'type', ''], given)}` : ''}${bodies.join('')}
@@ -114,7 +122,7 @@ function fieldsOf(schema: Schema): string {
   const rows = Object.entries(properties).map(([name, field]) => {
     const { description, default: fallback } = isSchema(field) ? field : {}
     const notes = [
-      typeof description === 'string' ? escapeHtml(description) : '',
+      typeof description === 'string' ? inline(description) : '',
       fallback === undefined ? '' : `default ${code(JSON.stringify(fallback))}`,
     ]
     return [code(isRequired(name) ? name : `${name}?`), typeOf(field), notes.filter(Boolean).join('; ')]
@@ -151,15 +159,13 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** The little Markdown that descriptions have: paragraphs, `code` and **strong**. */
 function prose(text: string): string {
-  const html = escapeHtml(text)
+  return text === '' ? '' : `<p>${text.split('\n\n').map(inline).join('</p><p>')}</p>`
+}
+
+function inline(text: string): string {
+  return escapeHtml(text)
     .replace(/`([^`]+)`/g, '<code>$1</code>')
     .replace(/\*\*([^*]+)\*\*/g, '<strong>$1</strong>')
-  return text === ''
-    ? ''
-    : html
-        .split('\n\n')
-        .map((paragraph) => `<p>${paragraph}</p>`)
-        .join('')
 }
 
 function code(text: string): string {
