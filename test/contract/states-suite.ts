@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { controlWriter } from '../../src/core/entry.js'
+import { controlWriter, fencingWriter } from '../../src/core/entry.js'
 import { isFinal, mayEnter, STATUSES } from '../../src/protocol/status.js'
 import { type OpenBackend, seqsOf } from './backend.js'
 import { EDGES } from './rule-state-1.js'
@@ -79,6 +79,15 @@ export function statesContract(t: Test, open: OpenBackend): void {
     job.token = 3
     job.n = 0
     t.match(await job.write(progress(job.id, 4)), { ok: true, seq: 6 }, 'a newer writer counts from 1 again')
+  })
+
+  t.test('[STATE-3] of two processes that fence a lost worker, one ends its execution', async (t) => {
+    const backend = open(t)
+    const job = await TestJob.in(backend, 'running')
+    await job.write(progress(job.id, 1))
+    const end = () => backend.broker.publish(job.id, [entering(job.id, 'failed')], fencingWriter({ round: 1, token: job.token }, 'round'))
+    t.match(await end(), { ok: true, status: 'failed' })
+    t.same(await end(), { ok: false, reason: 'final', status: 'failed' })
   })
 
   t.test('[STATE-3] a writer of an older round is refused, the control plane too', async (t) => {

@@ -98,6 +98,8 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (writer.round !== job.state.round + (opens ? 1 : 0)) return refuse('stale_round')
     if (writer.n > 0) {
       if (writer.token < job.writer.token) return refuse('stale_writer')
+      // Processes that end the execution of a lost worker share one n. Only the first of them has ended it.
+      if (writer.token === job.writer.token && writer.n === job.writer.n && writer.n > FENCED_FROM) return refuse('final')
       if (writer.token === job.writer.token && writer.n === job.writer.n) return { ok: true, seq: job.writer.seq, status: job.state.status }
       if (writer.token === job.writer.token && writer.n < job.writer.n) return refuse('stale_write')
     }

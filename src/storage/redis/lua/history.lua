@@ -9,14 +9,16 @@
   history, and what it writes is a different history. Its first write therefore sets a new generation. Until then its
   epoch is "<generation>-<identity>", which is valid as far as its generation is.
   Older versions do not write `store`. It is unknown on which store their entries were written, so these are valid on
-  the store that has them.
+  the store that has them: while it has any, its epoch is "<generation>~<identity>", which no other store accepts.
 ]]
 local MAX_FORKS = 16
 
 -- The epoch of a job, as clients see it. job: table with generation, seq (number), store, forks.
 local function epoch_of(job, store)
-  if string.match(job.store or '', '^%S+') == store then return job.generation end
-  return job.generation .. '-' .. store
+  local last, upto = string.match(job.store or '', '^(%S+) (%d+)$')
+  if last == store then return job.generation end
+  local has_older = last and tonumber(upto) ~= tonumber(job.seq)
+  return job.generation .. (has_older and '~' or '-') .. store
 end
 
 -- Up to which seq an epoch is a prefix of this history; -1 if it is not.

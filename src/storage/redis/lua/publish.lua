@@ -11,6 +11,8 @@
   Atomic, because fence, state machine, position and publication must see the same job. Concurrent cases: two workers
   that both believe they own it, a cancel and a completion, a write sent twice.
 ]]
+-- `n` of the fencing write that ends an execution (see fencingWriter), 2^53 - 1
+local ENDS_ROUND = 9007199254740991
 local hash, log, channel = KEYS[1], KEYS[2], KEYS[3]
 local f = redis.call('HMGET', hash, 'generation', 'seq', 'durables', 'round', 'attempt', 'status', 'token', 'n', 'n_seq', 'store', 'forks')
 if not f[1] then return { 'unknown_job', 0, '' } end
@@ -37,6 +39,8 @@ if n > 0 then
   local last_token, last_n = tonumber(f[7] or 0), tonumber(f[8] or 0)
   if token < last_token then return { 'stale_writer', 0, job.status } end
   if token == last_token and n <= last_n then
+    -- Processes that end the execution of a lost worker share one n. Only the first of them has ended it.
+    if n == ENDS_ROUND then return { 'final', 0, job.status } end
     if n == last_n then return { 'ok', tonumber(f[9]), job.status } end
     return { 'stale_write', 0, job.status }
   end
