@@ -162,14 +162,13 @@ async function layersPicture() {
     includeOnly: { path: '^(src|workers)/' },
     collapse: '^(src/kinds/node|src/[^/]+|workers)',
   }
-  const cached = { ...options, cache: { folder: join(root, 'node_modules/.cache/runcast-docs'), strategy: 'content' } }
-  const { output } = await cruise(['src', 'workers'], cached, undefined, { tsConfig: extractTSConfig(join(root, 'tsconfig.json')) })
+  const { output } = await cruise(['src', 'workers'], options, undefined, { tsConfig: extractTSConfig(join(root, 'tsconfig.json')) })
   const imports = output.modules.flatMap(({ source, dependencies }) => dependencies.map(({ resolved }) => [source, resolved].map(layerOf)))
   const arrows = imports.filter(([from, to]) => from !== to && from >= 0 && to >= 0)
   const reached = LAYERS.map((_, layer) => new Set(arrows.filter(([from, to]) => from === layer && to > layer).map(([, to]) => to)))
   for (const below of reached.toReversed()) for (const layer of [...below]) for (const lower of reached[layer]) below.add(lower)
   const isImplied = ([from, to]) => arrows.some(([other, next]) => other === from && next > from && next !== to && reached[next].has(to))
-  const drawn = arrows.filter(([from, to]) => to < from || !isImplied([from, to]))
+  const drawn = arrows.filter(([from, to]) => to < from || !isImplied([from, to])).toSorted((a, b) => a[0] - b[0] || a[1] - b[1])
   const name = (layer) => LAYERS[layer].split('/').at(-1)
   const lines = drawn.map(([from, to]) => `  ${name(from)} ${to > from ? '-->' : '-.->'} ${name(to)}`)
   return ['```mermaid', 'flowchart TD', ...LAYERS.map((layer, i) => `  ${name(i)}["${layer}"]`), ...new Set(lines), '```'].join('\n')
