@@ -1,9 +1,10 @@
 import { type Config, numberIn } from '../config/config.js'
 import { loadSolvers } from '../config/load-solvers.js'
 import type { Kind, Kinds } from '../core/kind.js'
+import { RuncastError } from '../protocol/codes.js'
 import type { StepContext, Work } from '../worker/implement.js'
 import type { AnyProcessor } from '../worker/processor.js'
-import { checkPrograms } from '../worker/program/check-programs.js'
+import { checkPrograms, programFault } from '../worker/program/check-programs.js'
 import { commandProcessor } from '../worker/program/command-processor.js'
 import type { Environment } from '../worker/program/environment.js'
 import { ThreadPool } from '../worker/threads/thread-pool.js'
@@ -28,7 +29,8 @@ export interface StartedWork {
 /**
  * Prepares the work of a worker with these settings. Threads start with their first job; other preparation happens now,
  * and only for the kinds that this worker processes. Rejects with `SolversError` for an invalid solvers file or a
- * missing program, with `ConfigError` for an unknown solver, and with the errors of a kind's own preparation.
+ * missing program of the file, with `invalid` for any other one, with `ConfigError` for an unknown solver, and with the
+ * errors of a kind's own preparation.
  * `perKind`: concurrent jobs per kind, instead of the setting.
  */
 export async function startWork(
@@ -66,8 +68,12 @@ export async function startWork(
   async function start({ kind, computation }: Work): Promise<StartedQueue['computedBy']> {
     if ('run' in computation) return computation.run
     if ('steps' in computation) return computation.steps
-    if ('program' in computation)
-      return commandProcessor({ args: [], cwd: '.', env: {}, concurrency: 1, ...computation.program, name: kind.name }, env)
+    if ('program' in computation) {
+      const program = { args: [], cwd: '.', env: {}, concurrency: 1, ...computation.program, name: kind.name }
+      const fault = programFault(program, env)
+      if (fault !== null) throw new RuncastError('invalid', `The program of ${kind.name} cannot be started: ${fault}`)
+      return commandProcessor(program, env)
+    }
     if ('thread' in computation) {
       const pool = new ThreadPool(computation.thread)
       closing.push(() => pool.close())

@@ -121,6 +121,13 @@ t.test('a failed start closes each connection at once', async (t) => {
     }),
   ]
   await t.rejects(createWorker({ redis, work, logLevel: 'silent' }).start(), { message: 'no steps' })
+  const told = defineKind({ name: 'told', dialect: 'run', path: 'told', idField: 'told_id', phases: ['a'], input: Type.Object({}) })
+  const missing = { code: 'invalid', message: /program of told .*: command: expected a program that can be executed: no no-such in PATH$/ }
+  const absent = implement(told, { program: { command: 'no-such' } })
+  await t.rejects(createWorker({ redis, work: [absent], logLevel: 'silent' }).start(), missing)
+  const present = createWorker({ redis, work: [implement(told, { program: { command: 'sh' } })], logLevel: 'silent' })
+  await present.start()
+  await present.close()
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   t.teardown(() => taken.close())

@@ -4,6 +4,9 @@ import { SolversError } from '../../config/load-solvers.js'
 import type { Solver } from '../../config/solver.js'
 import { type Environment, environmentOf } from './environment.js'
 
+/** Where C libraries search for a program without a PATH. */
+const DEFAULT_PATH = '/usr/local/bin:/bin:/usr/bin'
+
 interface SolversInFile {
   readonly solvers: readonly Solver[]
   readonly path: string
@@ -16,24 +19,28 @@ interface SolversInFile {
  */
 export function checkPrograms({ solvers, path }: SolversInFile, chosen: readonly Solver[], worker: Environment): void {
   const faults = solvers.flatMap((solver, i) => {
-    if (!chosen.includes(solver)) return []
-    if (!isFolder(solver.cwd)) return [`/solvers/${i}/cwd: expected a folder of this machine: ${solver.cwd}`]
-    const where = solver.command.includes('/') ? solver.cwd : 'PATH'
-    return isThere(solver, worker)
-      ? []
-      : [`/solvers/${i}/command: expected a program that can be executed: no ${solver.command} in ${where}`]
+    const fault = chosen.includes(solver) ? programFault(solver, worker) : null
+    return fault === null ? [] : [`/solvers/${i}/${fault}`]
   })
   if (faults.length > 0) throw new SolversError(path, faults)
+}
+
+/** What this machine lacks to start a program: the field, and what is expected there. Null if nothing. */
+export function programFault(program: Pick<Solver, 'command' | 'cwd' | 'env'>, worker: Environment): string | null {
+  const { command, cwd } = program
+  if (!isFolder(cwd)) return `cwd: expected a folder of this machine: ${cwd}`
+  if (isThere(program, worker)) return null
+  return `command: expected a program that can be executed: no ${command} in ${command.includes('/') ? cwd : 'PATH'}`
 }
 
 /**
  * Searches as the operating system does: a name in each folder of the program's own PATH, a path from the working
  * folder.
  */
-function isThere(solver: Solver, worker: Environment): boolean {
-  const { command, cwd } = solver
+function isThere(program: Pick<Solver, 'command' | 'cwd' | 'env'>, worker: Environment): boolean {
+  const { command, cwd } = program
   if (command.includes('/')) return isExecutable(resolve(cwd, command))
-  const { PATH = '' } = environmentOf(solver, worker)
+  const { PATH = DEFAULT_PATH } = environmentOf(program, worker)
   return PATH.split(delimiter).some((folder) => isExecutable(resolve(cwd, folder, command)))
 }
 
