@@ -49,9 +49,10 @@ export class ProcessLedger {
    */
   list(list: ProcessList, isWanted: (id: string) => boolean = () => true): string[] {
     const listed = [...list.recent.toReversed(), ...list.processes.toReversed()].filter(({ process_id }) => isWanted(process_id))
-    // After a resync the hub itself sends what it dropped for processes that are already known.
-    const isMissing = (id: string) => !list.resync || !this.#view.has(id)
-    const behind = listed.filter((process) => this.#isBehind(process) && isMissing(process.process_id))
+    // After a resync the hub itself sends what it dropped for known processes that are active. It may no longer follow
+    // those that have ended.
+    const isSent = ({ process_id: id, status }: ProcessView) => list.resync && this.#view.has(id) && !isFinal(status)
+    const behind = listed.filter((process) => this.#isBehind(process) && !isSent(process))
     for (const process of listed) this.#applyState(process)
     this.#hasList = true
     return behind.map(({ process_id }) => process_id)

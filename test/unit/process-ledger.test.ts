@@ -200,6 +200,18 @@ t.test('[PROC-8] after a dropped backlog only what the hub has never told of is 
   t.equal(ledger.position(ID)?.seq, start.state.seq, 'the hub brings this one up to date by itself')
 })
 
+t.test('[PROC-8] [POS-6] a resync in a new epoch asks for the final messages that it no longer knows', async (t) => {
+  const end = (await lifeOf()).find(({ final }) => final)
+  if (!end) throw new Error('a life has an end')
+  const ledger = new ProcessLedger(10)
+  ledger.list(listOf(end))
+  ledger.open(snapshotOf(end, true))
+  ledger.follow({ ...end.message, prev: 0 })
+  t.same(ledger.list({ ...listOf(end), resync: true }), [], 'nothing in the same epoch')
+  const other = { ...end, state: { ...end.state, epoch: 'another' } }
+  t.same(ledger.list({ ...listOf(other), resync: true }), [ID])
+})
+
 t.test('a process of which the beginning is missing is a gap', async (t) => {
   const [, second] = await lifeOf()
   const ledger = new ProcessLedger(10)
