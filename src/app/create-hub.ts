@@ -34,7 +34,7 @@ const DEFAULT_HOST = '127.0.0.1'
 /** A hub in this process. Several hubs share only what is in Redis. */
 export class RuncastHub {
   readonly #service: Service<HubNode>
-  #listenOn: ListenOptions = {}
+  readonly #metricsPort: number
   #address: string | null = null
 
   /** Called by `createHub`. */
@@ -42,20 +42,13 @@ export class RuncastHub {
     const { log: given, kinds: listed } = options
     const kinds = kindsOf(listed)
     const config = configOf('hub', kinds, { ...options })
-    this.#service = new Service({
-      build: async () => {
-        // Imported on demand, so that a program that only enqueues does not load Fastify.
-        const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
-        const log = logOf(given, config)
-        await requireRedis(config, log)
-        return buildHubNode(config, log, kinds)
-      },
-      open: async (node) => {
-        const { port = DEFAULT_PORT, host = DEFAULT_HOST } = this.#listenOn
-        await node.operations?.listen({ port: config.METRICS_PORT, host })
-        await node.server.listen({ port, host })
-        this.#address = addressOf(node.server.server.address())
-      },
+    this.#metricsPort = config.METRICS_PORT
+    this.#service = new Service(async () => {
+      // Imported on demand, so that a program that only enqueues does not load Fastify.
+      const [{ buildHubNode }, { logOf, requireRedis }] = await Promise.all([import('./hub-node.js'), import('./start.js')])
+      const log = logOf(given, config)
+      await requireRedis(config, log)
+      return buildHubNode(config, log, kinds)
     })
   }
 
@@ -66,8 +59,12 @@ export class RuncastHub {
    */
   async listen(options: ListenOptions = {}): Promise<string> {
     rejectUnknownOptions(options, ['port', 'host'])
-    this.#listenOn = options
-    await this.#service.start()
+    const { port = DEFAULT_PORT, host = DEFAULT_HOST } = options
+    await this.#service.start(async (node) => {
+      await node.operations?.listen({ port: this.#metricsPort, host })
+      await node.server.listen({ port, host })
+      this.#address = addressOf(node.server.server.address())
+    })
     return this.#address ?? ''
   }
 

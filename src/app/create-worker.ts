@@ -38,16 +38,13 @@ export class RuncastWorker {
     if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 64))
       throw invalidOption('concurrency', 'an integer from 1 to 64')
     const config = { ...configOf('worker', kinds, settings), WORKER_KINDS: names }
-    this.#service = new Service({
-      build: async () => {
-        // Imported on demand, so that a program that only enqueues does not load the queue.
-        const [{ buildWorkerNode }, { logOf, requireRedis }] = await Promise.all([import('./worker-node.js'), import('./start.js')])
-        const log = logOf(given, config)
-        await requireRedis(config, log)
-        const computed = await Promise.all(work.map(computedWork))
-        return buildWorkerNode(config, computed, log, { kinds, env, ...(concurrency !== undefined && { concurrency }) })
-      },
-      open: (node) => node.start(),
+    this.#service = new Service(async () => {
+      // Imported on demand, so that a program that only enqueues does not load the queue.
+      const [{ buildWorkerNode }, { logOf, requireRedis }] = await Promise.all([import('./worker-node.js'), import('./start.js')])
+      const log = logOf(given, config)
+      await requireRedis(config, log)
+      const computed = await Promise.all(work.map(computedWork))
+      return buildWorkerNode(config, computed, log, { kinds, env, ...(concurrency !== undefined && { concurrency }) })
     })
   }
 
@@ -56,7 +53,7 @@ export class RuncastWorker {
    * prepared, and with `going_away` if `close` is called.
    */
   async start(): Promise<void> {
-    await this.#service.start()
+    await this.#service.start((node) => node.start())
   }
 
   /**

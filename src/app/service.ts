@@ -2,29 +2,25 @@ import { ConfigError } from '../config/config.js'
 import { SettingsFileError } from '../config/settings-file.js'
 import { RuncastError } from '../protocol/codes.js'
 
-/** How a hub or a worker starts. */
-export interface Startup<N extends { close(): Promise<void> }> {
-  /** Creates the node. If it rejects, it has released everything. */
-  build(): Promise<N>
-  /** Starts to serve. `close` of the node ends it at any time. */
-  open(node: N): Promise<void>
-}
-
 /** Starts a hub or worker at most once at a time, and closes it once. */
 export class Service<N extends { close(): Promise<void> }> {
-  readonly #startup: Startup<N>
+  readonly #build: () => Promise<N>
   #node: N | undefined
   #started: Promise<N> | undefined
   #isClosed = false
 
-  constructor(startup: Startup<N>) {
-    this.#startup = startup
+  /** `build` creates the node. If it rejects, it must have released everything. */
+  constructor(build: () => Promise<N>) {
+    this.#build = build
   }
 
-  /** A failed start releases everything and may be repeated. Rejects with `going_away` if `close` was or is called. */
-  async start(): Promise<N> {
+  /**
+   * `open` lets the node serve; `close` of the node ends it at any time. A failed start releases everything and may be
+   * repeated. Rejects with `going_away` if `close` was or is called.
+   */
+  async start(open: (node: N) => Promise<void>): Promise<N> {
     this.#assertOpen()
-    this.#started ??= this.#start().catch((error: unknown) => {
+    this.#started ??= this.#start(open).catch((error: unknown) => {
       this.#started = undefined
       throw asRuncastError(error)
     })
@@ -39,12 +35,12 @@ export class Service<N extends { close(): Promise<void> }> {
     await this.#started?.catch(() => {})
   })
 
-  async #start(): Promise<N> {
-    const node = await this.#startup.build()
+  async #start(open: (node: N) => Promise<void>): Promise<N> {
+    const node = await this.#build()
     this.#node = node
     try {
       this.#assertOpen()
-      await this.#startup.open(node)
+      await open(node)
       this.#assertOpen()
       return node
     } catch (error) {
