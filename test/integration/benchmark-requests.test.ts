@@ -231,7 +231,7 @@ const FAILURES: readonly [name: string, script: Script, code: RequestFailureCode
     'redirects',
     (response) => void response.writeHead(302, { location: `https://login.example/?key=${KEY}` }).end(),
     'bad_answer',
-    /redirects \(302\), which is not followed: base_url .*: https:\/\/login\.example\/\?key=\*\*\*$/,
+    /redirects \(302\), which is not followed: set base_url to the final address: https:\/\/login\.example\/\?key=\*\*\*$/,
   ],
   [
     'sends an event of an error',
