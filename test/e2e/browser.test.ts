@@ -154,6 +154,9 @@ t.test('in Chromium', async (t) => {
       await page.goto(`${hub}/docs`)
       t.equal(page.url(), `${hub}/docs/`)
       await page.getByText('Live progress of long-running jobs.').first().waitFor({ timeout: 60_000 })
+      // The policy of /docs forbids all requests. This stands for a page that the operator puts on the hub's origin.
+      await page.route(`${hub}/page`, (route) => route.fulfill({ contentType: 'text/html', body: '<p>A page.</p>' }))
+      await page.goto(`${hub}/page`)
       const seen = await page.evaluate(async (id) => {
         const read = await fetch(`/api/v2/runs/${id}`)
         const source = new EventSource(`/api/v2/runs/${id}/events`)
