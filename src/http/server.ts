@@ -112,6 +112,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const app = Fastify({
     ...requestLogging(options.logLevel, options.logger),
     bodyLimit: options.maxInboundBytes,
+    // `errors` answers then, in the shape of all errors.
+    return503OnClosing: false,
     // Requests in progress are answered, see `gracefulClose`.
     forceCloseConnections: 'idle',
     clientErrorHandler: answerMalformed,

@@ -261,6 +261,19 @@ t.test('[OPS-2] the pages of /docs are made once: compressed, with ETag, and off
   t.same(h.faults, [])
 })
 
+t.test('[DRAIN-4] a hub that closes answers in the shape of all errors', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { DRAIN_MS: '20000' } })
+  const client = await h.connect(await h.submit())
+  const closing = h.nodes[0]?.hub.server.close()
+  for (const path of ['/livez', '/api/v2/runs', '/nowhere']) {
+    const { status, headers, text } = await ask(h, 'GET', path)
+    t.match({ status, headers, body: JSON.parse(text) }, { status: 503, headers: { 'retry-after': '1' }, body: { error: 'overloaded' } })
+    t.notOk('statusCode' in JSON.parse(text), path)
+  }
+  client.terminate()
+  await closing
+})
+
 /** Makes a server pass requests on, without the prefix of their paths. */
 function proxyTo(t: Test, proxy: ReturnType<typeof createServer>, prefix: string, target: string): void {
   proxy.on('request', (incoming, outgoing) => {

@@ -22,6 +22,13 @@ declare module 'fastify' {
  */
 export const errors = fp(
   async (app: FastifyInstance) => {
+    let isClosing = false
+    app.addHook('preClose', async () => {
+      isClosing = true
+    })
+    app.addHook('onRequest', (_request, _reply, done) => {
+      done(isClosing ? new RuncastError('overloaded', 'This hub is closing; another hub answers.') : undefined)
+    })
     // Many HTTP libraries send a content type without a body. It is ignored on routes that read none.
     app.decorateRequest('pathname', '')
     app.addHook('onRequest', (request, _reply, done) => {
