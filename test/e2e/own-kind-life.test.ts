@@ -122,7 +122,10 @@ t.test('[KIND-8] to a hub that does not know the kind there is no such job, and 
   const looked = () => redisOf(stack.redis.url, (redis) => redis.zscore(new RedisKeys(stack.redis.prefix).active(), 'foreign~1'))
   const before = await looked()
   await eventually(async () => (await looked()) !== before)
-  t.match((await stack.call('GET', '/api/processes/foreign')).body, { status: 'running', attempt: 1 })
+  const foreign = async () => (await stack.call('GET', '/api/processes/foreign')).body
+  // Its worker may still be starting.
+  await eventually(async () => (await foreign()).status === 'running')
+  t.match(await foreign(), { status: 'running', attempt: 1 })
 })
 
 t.test('[KIND-5] a program submits and watches by the handle, typed by the schema', async (t) => {

@@ -24,7 +24,7 @@ t.test('[SOLVER-1] a run has the time of its solver, unless its submit says othe
   const others = await pidsOf(other.client)
   const first = await runSolver(harness, 'family')
   const pids = await pidsOf(first.client)
-  t.match(await first.client.next('error'), { code: 'timeout', error: /its 1 s/ })
+  t.match(await first.client.next('error'), { code: 'timeout', error: /time limit of 1 s/ })
   t.ok(await allEnded(pids))
   t.ok(others.length === 2 && others.every(isRunning), 'beside another one, since its solver computes two at a time')
   await harness.call('POST', `/api/v2/runs/${other.id}/cancel`)
