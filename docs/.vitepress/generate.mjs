@@ -21,7 +21,7 @@ import { COMMANDS } from '../../build/src/cli/commands.js'
 import { helpOf } from '../../build/src/cli/help.js'
 import { SETTINGS } from '../../build/src/config/config.js'
 import { Kinds } from '../../build/src/core/kind.js'
-import { socketMessages } from '../../build/src/http/contract/asyncapi.js'
+import { againOf, socketMessages } from '../../build/src/http/contract/asyncapi.js'
 import { Components } from '../../build/src/http/contract/components.js'
 import { BUILT_IN_KINDS } from '../../build/src/kinds/index.js'
 import { METRICS } from '../../build/src/observability/table.js'
@@ -88,8 +88,7 @@ function settingsTable() {
 }
 
 function codesTable() {
-  const again = ({ reconnect, retries }) => (reconnect ? 'yes' : retries ? `${retries} more` : 'no')
-  const row = (name, reason) => [code(name), reason.close ?? '–', reason.http, again(reason), reason.text]
+  const row = (name, reason) => [code(name), reason.close ?? '–', reason.http, againOf(reason), reason.text]
   const rows = Object.entries(CODES).map(([name, reason]) => row(name, reason))
   return table(['name', 'close', 'HTTP', 'connect again', 'text'], rows)
 }

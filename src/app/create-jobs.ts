@@ -1,4 +1,4 @@
-import { checkQuery, type Given, type ListOptions, nameOf } from '../client/client.js'
+import { checkQuery, DEFAULT_LIMIT, type Given, type ListOptions, nameOf } from '../client/client.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
 import { type Config, loadConfig, SETTINGS, settingsOf } from '../config/config.js'
@@ -20,7 +20,6 @@ import { knownKinds } from './define-kind.js'
 import { JobStream } from './job-stream.js'
 import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, type Log } from './parts.js'
-import { DEFAULT_LIMIT } from './redis-backend.js'
 
 export interface JobsOptions {
   /** `redis://…` or `rediss://…`, the same as for hubs and workers. */
@@ -29,8 +28,8 @@ export interface JobsOptions {
   readonly redisPrefix?: string
   /** The default owner of submitted jobs. */
   readonly owner?: string
-  /** If hubs and workers use other settings than the defaults (TTLs, limits), set the same values here. */
-  readonly settings?: Partial<Config>
+  /** Settings by name, also those of your own kinds. If hubs and workers have other values than the defaults, set them here. */
+  readonly settings?: Partial<Config> & Readonly<Record<string, unknown>>
   /** Receives errors of the connections. Failed calls reject as well. */
   readonly onFault?: (error: unknown) => void
 }
@@ -121,13 +120,12 @@ export class Jobs {
     const owner = this.#ownerOf(asked)
     // A copy, since the caller may change the input before it is stored.
     const plain = plainJson(input, '/input', 'exact')
-    const service = await this.#readyService()
-    return statusOf(await service.submit({ ...given, kind, input: plain, owner }))
+    return statusOf(await this.#ask(() => this.#service.submit({ ...given, kind, input: plain, owner })))
   }
 
   /** Requests cancellation and returns the current status. Rejects with `not_found` or `already_final`. */
   async cancel(id: string): Promise<Status> {
-    return (await this.#readyService()).cancel(id, () => true)
+    return this.#ask(() => this.#service.cancel(id, () => true))
   }
 
   /**
@@ -135,12 +133,12 @@ export class Jobs {
    * Returns `paused`. Rejects with `not_found` or `not_running`.
    */
   async pause(id: string): Promise<Status> {
-    return (await this.#readyService()).pause(null, id, () => true, 'paused')
+    return this.#ask(() => this.#service.pause(null, id, () => true, 'paused'))
   }
 
   /** Resumes a paused job. Returns `running`. Rejects with `not_found` or `not_running`. */
   async resume(id: string): Promise<Status> {
-    return (await this.#readyService()).pause(null, id, () => true, 'running')
+    return this.#ask(() => this.#service.pause(null, id, () => true, 'running'))
   }
 
   /**
@@ -148,7 +146,7 @@ export class Jobs {
    * and with `is_part` for a child job.
    */
   async retry(id: string): Promise<Status> {
-    return (await (await this.#readyService()).retry(id, () => true)).status
+    return (await this.#ask(() => this.#service.retry(id, () => true))).status
   }
 
   /** A page of the jobs of one user, newest first. */
@@ -158,7 +156,7 @@ export class Jobs {
     checkQuery(options)
     const { kind, status, limit = DEFAULT_LIMIT, cursor: from } = options
     const named = kind === undefined ? null : knownName(this.#adapters.kinds, nameOf(kind))
-    const { jobs, cursor = null } = await this.#service.list(this.#ownerOf(owner), named, limit, from, status)
+    const { jobs, cursor = null } = await this.#ask(() => this.#service.list(this.#ownerOf(owner), named, limit, from, status))
     return { jobs: jobs.map(statusOf), cursor }
   }
 
@@ -216,16 +214,21 @@ export class Jobs {
 
   async #state(id: string): Promise<JobState> {
     this.#assertOpen()
-    const state = isJobId(id) ? (await this.#adapters.broker.read(id))?.state : undefined
+    const state = isJobId(id) ? (await this.#ask(() => this.#adapters.broker.read(id)))?.state : undefined
     if (!state) throw new RuncastError('not_found')
     return state
   }
 
-  /** The service, once the time of Redis is known, since changes are stamped with it. */
-  async #readyService(): Promise<JobService> {
+  /** Waits for the time of Redis, since changes are stamped with it. Rejects with `going_away` if `close` ends the call. */
+  async #ask<T>(act: () => Promise<T>): Promise<T> {
     this.#assertOpen()
-    await this.#adapters.begun
-    return this.#service
+    try {
+      await this.#adapters.begun
+      return await act()
+    } catch (error) {
+      this.#assertOpen()
+      throw error
+    }
   }
 
   #ownerOf(given: string | undefined): string {

@@ -90,12 +90,14 @@ export async function buildHubNode(
     await guards.close()
     await parts.close()
   }
+  let built: FastifyInstance | undefined
   try {
     await parts.begun
     const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
     const own = serverSettings(config, guards)
     const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
     const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
+    built = server
     mount.serve(server)
     const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
       maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
@@ -117,6 +119,7 @@ export async function buildHubNode(
     })
     return { server, mount, operations, parts, jobs, guards, claims, drain, close }
   } catch (error) {
+    await built?.close()
     await closeServices()
     throw error
   }

@@ -1,4 +1,4 @@
-import type { Backend, JobAction, ListOptions, WireSubmission } from '../client/client.js'
+import { type Backend, DEFAULT_LIMIT, type JobAction, type ListOptions, type WireSubmission } from '../client/client.js'
 import type { RunningJob } from '../client/final-watch.js'
 import { JobEvents, type SocketAccess } from '../client/job-events.js'
 import type { WireJob } from '../client/job-info.js'
@@ -14,9 +14,6 @@ import type { Status } from '../protocol/status.js'
 import { localSockets } from './local-sockets.js'
 import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
-
-/** Default page size. */
-export const DEFAULT_LIMIT = 50
 
 interface Connected {
   readonly adapters: Adapters

@@ -46,7 +46,7 @@ export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: stri
     if (!(error instanceof RuncastError)) throw error
     const { code, message, issues, cause } = error
     const faults = issues.map(({ path, expected }) => `${path}: expected ${expected}`).join('; ')
-    // Only a hub that was not reached has a cause.
+    // An error that the hub itself did not send has a cause.
     const line = cause === undefined ? `${code}: ${message} ${faults}` : message
     throw new CommandError(`runcast: ${plainLine(line.trimEnd())}`, EXIT.unknown, error)
   }

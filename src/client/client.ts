@@ -299,6 +299,9 @@ export class JobHandle<K extends KindRef | string = string> {
   }
 }
 
+/** Default page size. */
+export const DEFAULT_LIMIT = 50
+
 /** Throws `invalid` for an option of a list with an invalid value. */
 export function checkQuery({ status, limit = 1, cursor = '0:a' }: Omit<ListOptions, 'kind'>): void {
   checkOption('status', ['active', 'final', undefined].includes(status), 'active or final')

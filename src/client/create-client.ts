@@ -67,7 +67,7 @@ class HubBackend implements Backend {
 
   async sockets(): Promise<SocketAccess> {
     const WebSocket = await this.#loadWebSocket()
-    this.#mustBeOpen()
+    this.#assertOpen()
     return socketsOf(this.#hub, WebSocket)
   }
 
@@ -85,7 +85,7 @@ class HubBackend implements Backend {
 
   /** The response has the form of every hub's: `isAnswer` checks what distinguishes it from that of another server. */
   async #call<T>(method: 'GET' | 'POST', path: string, request: HubRequest): Promise<T> {
-    this.#mustBeOpen()
+    this.#assertOpen()
     const stop = new AbortController()
     this.#requests.add(stop)
     try {
@@ -95,7 +95,7 @@ class HubBackend implements Backend {
     }
   }
 
-  #mustBeOpen(): void {
+  #assertOpen(): void {
     if (this.#closed) throw this.#closed
   }
 }

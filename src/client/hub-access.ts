@@ -84,10 +84,16 @@ export async function callHub(
     const answer = jsonOf(await response.text())
     // In a browser the status of a redirect is hidden.
     if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400))
-      throw new RuncastError('internal', `${url} redirects to another address: pass that address as url`)
+      throw new RuncastError('internal', {
+        message: `${url} redirects to another address: pass that address as url`,
+        cause: response.status,
+      })
     if (!response.ok) throw errorOfResponse(response, answer, `${method} ${path}`)
     if (answer && isAnswer(answer)) return answer
-    throw new RuncastError('internal', `${url} returned no answer of a hub (status ${response.status}): is it the URL of a hub?`)
+    throw new RuncastError('internal', {
+      message: `${url} returned no answer of a hub (status ${response.status}): is it the URL of a hub?`,
+      cause: response.status,
+    })
   } catch (error) {
     if (error instanceof RuncastError) throw error
     throw new RuncastError('overloaded', { message: `${url} cannot be reached: ${reasonOf(error)}`, cause: error })

@@ -1,6 +1,6 @@
 import { CODES, type Code, type CodeName, RuncastError } from '../protocol/codes.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
-import { isFinal } from '../protocol/status.js'
+import { FINAL_TYPES, isFinal } from '../protocol/status.js'
 import { Connection, type EndReason } from './connection.js'
 import type { Received, WebSocketClass } from './hub-socket.js'
 import { isSnapshot, type JobSnapshot, type LiveMessage } from './job-view.js'
@@ -32,7 +32,6 @@ const MAX_UNREAD = 1000
 
 /** A newer event of such a type replaces unread ones. */
 const TRANSIENT = new Set(['progress', 'process_progress'])
-const FINAL = new Set(['completed', 'error', 'cancelled', 'process_completed', 'process_failed', 'process_cancelled'])
 
 /**
  * The events of one job in order: its state (a snapshot), then each event, each persisted one exactly once, up to the
@@ -180,7 +179,7 @@ export class JobEvents<E extends JobEvent = JobEvent> implements AsyncIterableIt
   }
 
   #follow(message: LiveMessage | LiveProcessMessage): void {
-    const isEnd = FINAL.has(message.type)
+    const isEnd = FINAL_TYPES.includes(message.type)
     const verdict = this.#proof.judge(message, isEnd)
     if (verdict === 'gap') return this.#connection?.reconnect('a message was missing')
     if (verdict === 'known') return

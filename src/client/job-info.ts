@@ -48,7 +48,14 @@ export interface JobInfo<R = unknown>
 export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
   const { id, kind, owner, solver, status, attempt, stale, progress, created_at, started_at, finished_at, epoch, seq, final } = job
   return {
-    ...{ id, kind, owner, solver, status, attempt, stale, progress },
+    id,
+    kind,
+    owner,
+    solver,
+    status,
+    attempt,
+    stale,
+    progress,
     createdAt: created_at,
     startedAt: started_at,
     finishedAt: finished_at,

@@ -119,7 +119,12 @@ export const SETTINGS = {
   ),
   READY_NEEDS_WRITE: oneOf('Whether `/readyz` also answers 503 while Redis rejects the writes of every node.', 'no', ['yes', 'no']),
   READY_NEEDS_WORKER: oneOf('Whether `/readyz` requires a connected worker.', 'no', ['yes', 'no']),
-  AUTH_TIMEOUT_MS: integer('How long a new socket may take to send its token, and a login or key server to answer.', 5000, 100, 60_000),
+  AUTH_TIMEOUT_MS: integer(
+    'How long a new socket may take until it is authenticated, and the login of a host server to answer.',
+    5000,
+    100,
+    60_000,
+  ),
   PING_INTERVAL_MS: integer('Interval of pings to a client, and of heartbeats in streams.', 15_000, 100, 600_000),
   IDLE_MS: integer('A client without a sign of life for this time is disconnected.', 90_000, 100, 3_600_000),
   EXPIRY_WARNING_MS: integer('How long before a token expires its client is warned.', 30_000, 0, 86_400_000),

@@ -115,7 +115,8 @@ export class Kinds {
       mustBeFree('name', kind.name, [...names, ...RESERVED.name])
       mustBeFree('processType', kind.processType, [...names, ...RESERVED.name])
       for (const [name, setting] of Object.entries(kind.settings)) {
-        if (others.some(({ settings }) => (settings[name] ?? setting) !== setting)) mustBeFree('settings', name, [name])
+        const isOther = (kind: Kind) => name in kind.settings && kind.settings[name] !== setting
+        mustBeFree('settings', name, others.some(isOther) ? [name] : [])
       }
       if (kind.path === null) continue
       mustBeFree('path', kind.path, [...others.map(({ path }) => path), ...RESERVED.path])

@@ -1,6 +1,8 @@
 import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
-import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
+import { JobId } from '../protocol/job-id.js'
+import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
 import { SnapshotFields } from '../protocol/run-messages.js'
+import { FINAL_TYPES } from '../protocol/status.js'
 import type { Kind } from './kind.js'
 import { STATUS_MESSAGES } from './process-events.js'
 
@@ -72,13 +74,12 @@ export function stateFieldsOf(kind: Kind): TProperties {
 }
 
 function snapshotFieldsOf({ idField, snapshotExtras }: Kind): TProperties & typeof SnapshotFields {
-  return { [idField]: ProcessView.properties.process_id, ...SnapshotFields, ...snapshotExtras }
+  return { [idField]: JobId, ...SnapshotFields, ...snapshotExtras }
 }
 
 /** The final messages of a set of messages. */
 export function finalMessages(messages: Readonly<Record<string, TObject>>): TSchema[] {
-  const finals = ['completed', 'error', 'cancelled', 'process_completed', 'process_failed', 'process_cancelled']
-  return Object.entries(messages).flatMap(([type, message]) => (finals.includes(type) ? [message] : []))
+  return Object.entries(messages).flatMap(([type, message]) => (FINAL_TYPES.includes(type) ? [message] : []))
 }
 
 /** The title of a schema; all schemas of messages have one. */

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
+import { hasBody } from './has-body.js'
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -12,11 +13,6 @@ type DecidingServer = Server & { shouldUpgradeCallback?: (request: IncomingMessa
  * WebSocket. Some clients offer HTTP/2 with each request (`Upgrade: h2c`). A server may ignore the offer (RFC 9110,
  * section 7.8).
  */
-
-/** Whether a request has a body. */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-}
 
 /** Whether a request asks for a WebSocket. Such a request has no body. */
 export function asksForWebSocket(request: IncomingMessage): boolean {

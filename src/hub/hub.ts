@@ -80,7 +80,7 @@ export class Hub {
     this.#broker = broker
     broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.find(id)?.recover() })
     feeds.listen({
-      changed: (announcement) => this.#feeds.find(announcement.owner)?.receive(announcement),
+      changed: (change) => this.#feeds.find(change.owner)?.receive(change),
       gap: (owner) => this.#feeds.find(owner)?.recover(),
     })
   }

@@ -1,6 +1,6 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { Nullable } from './json-schema.js'
-import { JobStatus } from './life-fields.js'
+import { JobStatus, Timestamp } from './life-fields.js'
 import { RUN_MESSAGES } from './run-messages.js'
 
 /** Longest long poll of a claim request, in seconds. */
@@ -76,7 +76,6 @@ type ProcessEvent =
 export type ClaimEvent = RunEvent | ProcessEvent | Ends
 export type ClaimEnd = Ends
 
-const Time = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
 const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 const Lease = Type.Number({ minimum: 0, description: 'seconds until the claim expires unless a post renews it; 0 if it has ended' })
@@ -107,7 +106,7 @@ export function assignment(kinds: readonly string[]) {
       attempt: Type.Integer({ minimum: 1 }),
       max_attempts: Type.Integer({ minimum: 1 }),
       lease_s: Lease,
-      deadline: Nullable(Time, { description: 'deadline of the round' }),
+      deadline: Nullable(Timestamp, { description: 'deadline of the round' }),
     },
     { title: 'Assignment' },
   )

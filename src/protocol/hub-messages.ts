@@ -2,9 +2,8 @@ import Type from 'typebox'
 import { CODES, type CodeName } from './codes.js'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { JobStatus } from './life-fields.js'
+import { JobStatus, Timestamp } from './life-fields.js'
 
-const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Code = Type.Enum(Object.keys(CODES) as CodeName[])
 const Ms = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in ms` })
 

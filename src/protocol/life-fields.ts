@@ -4,6 +4,8 @@ import { STATUSES } from './status.js'
 
 export const JobStatus = Type.Enum([...STATUSES], { title: 'JobStatus' })
 
+export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
+
 /** Why a job failed. */
 export const FailedBecause = Type.Enum([...FAILURE_CODES], { title: 'FailureCode' })
 

@@ -1,9 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { FailedBecause, Forced, JobStatus, RetryFields } from './life-fields.js'
+import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
 
-const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Seconds = Type.Number({ minimum: 0 })
 
 /** Maximum lengths of the texts of a progress, in UTF-16 units. Longer ones are cut before they are published. */

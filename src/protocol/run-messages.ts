@@ -1,9 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { FailedBecause, Forced, JobStatus, RetryFields } from './life-fields.js'
+import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
 
-export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
 export const Seconds = Type.Number({ minimum: 0 })
 /** 1 to 128 characters, well-formed, without control characters. */

@@ -15,6 +15,16 @@ export type Status = (typeof STATUSES)[number]
 export const FINAL_STATUSES = ['completed', 'failed', 'cancelled'] as const
 export type FinalStatus = (typeof FINAL_STATUSES)[number]
 
+/** Types of the final messages, in both dialects. */
+export const FINAL_TYPES: readonly string[] = [
+  'completed',
+  'error',
+  'cancelled',
+  'process_completed',
+  'process_failed',
+  'process_cancelled',
+]
+
 /** Source states of each state. A new job starts as `queued`; `completed` has no exit. */
 export const SOURCES: Readonly<Record<Status, readonly Status[]>> = {
   queued: ['running', 'failed', 'cancelled'],

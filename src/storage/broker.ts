@@ -55,7 +55,8 @@ export interface Publisher {
    * Assigns positions to events and publishes them in one atomic operation, all or none. It updates the latest entry
    * per key, the log and the channel.
    * A writer has at most one write in progress and increments `n` with each. If the writer sends its last write again,
-   * the result is the seq of the first time; the write is applied once.
+   * the result is the seq of the first time; the write is applied once. Exception: processes that end the execution of
+   * a lost worker share one `n` (`fencingWriter`), so all but the first are rejected with `final`.
    * Rejects with `overloaded` if Redis cannot be reached. Whether the write was applied is then unknown, and the same
    * write may be sent again.
    */

@@ -11,7 +11,7 @@ import { deferred } from './deferred.js'
 import { JobContext } from './job-context.js'
 import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
-import { settleFailure, settleWrite } from './settle-failure.js'
+import { settleFailure, settleWrite } from './settled.js'
 import type { WorkTally } from './work-tally.js'
 
 /** One attempt at a job, as the queue hands it out. */

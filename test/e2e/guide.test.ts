@@ -70,6 +70,9 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   'export RUNCAST_TOKEN=': /^$/,
 }
 
+/** The words of `PRINTED` that a block had. */
+const used = new Set<string>()
+
 /** A name in the first or second line of a block: `// name`, `# name`, `<!-- name -->`. */
 const NAME = /^(?:<!doctype html>\n)?(?:\/\/|#|<!--) ([\w-]+\.\w+)/
 
@@ -118,7 +121,8 @@ async function interrupt({ child, ended }: Command): Promise<void> {
 
 /** Runs a block that ends by itself; what it assigns and where it goes holds from then on. */
 async function run(t: Test, code: string): Promise<void> {
-  const [, expected] = Object.entries(PRINTED).find(([words]) => code.includes(words)) ?? []
+  const [words, expected] = Object.entries(PRINTED).find(([words]) => code.includes(words)) ?? []
+  if (words !== undefined) used.add(words)
   const note = join(temporary, 'terminal')
   const { code: exit, stdout, stderr } = await shell(t, `${withOwnPorts(code)}\n{ export -p; echo "#$PWD"; } > ${note}`).ended
   const title = code.split('\n', 1).join()
@@ -197,4 +201,9 @@ async function browse(t: Test): Promise<void> {
 t.test('each page of the guide is run here', async (t) => {
   const pages = readdirSync(join(ROOT, 'docs/guide')).map((file) => basename(file, '.md'))
   t.same(pages.toSorted(), [...PAGES].toSorted())
+  t.same(
+    Object.keys(PRINTED).filter((words) => !used.has(words)),
+    [],
+    'each expectation is used',
+  )
 })

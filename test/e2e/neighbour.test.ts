@@ -38,6 +38,7 @@ t.test('[POS-2] [STATE-2] beside a job that floods no other job loses a durable 
     }
   }
   for (const { values, resyncs } of loud) {
+    t.ok(values.length > 0)
     const first = values[0] ?? Number.NaN
     if (resyncs === 0)
       t.same(

@@ -31,7 +31,7 @@ t.test('[OPT-5] [OPT-6] a paused optimization runs out of its time like any othe
   t.same(h.faults, [])
 })
 
-t.test('[OPT-6] a cancel ends the runs before it is told to have come about, without the help of the sweeper', async (t) => {
+t.test('[OPT-6] a cancel ends the runs before `cancelled` is published', async (t) => {
   const { running, processor } = endless()
   const h = await startHarness(t, { env: { ...KINDS, SWEEP_INTERVAL_MS: '600000' }, processor })
   const id = await optimize(h, 'at-once', SMALL)

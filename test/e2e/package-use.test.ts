@@ -84,7 +84,7 @@ t.test('the README makes a project; programs and commands use its stack; Ctrl-C 
     t.match(stdout, '"npm install openai"')
   })
 
-  await t.test('a Redis that is missing is told with what would help', async (t) => {
+  await t.test('a missing Redis is one line that says what helps', async (t) => {
     const main = join(folder, 'node_modules/runcast/build/src/cli/main.js')
     const nothing = join(folder, 'nothing')
     mkdirSync(nothing)

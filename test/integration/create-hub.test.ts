@@ -57,7 +57,7 @@ t.test('the example: hub, worker and clients; submit, events, result, cancel, re
   )
 })
 
-t.test('a worker takes as many jobs of a kind as it is told; hubs and workers close at any time, once or twice', async (t) => {
+t.test('a worker runs as many jobs as its option says; close works at any time, twice', async (t) => {
   const { url, prefix } = await sharedTestRedis()
   const redis = { url, prefix }
   const running = new Set<string>()

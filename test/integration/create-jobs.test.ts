@@ -139,11 +139,11 @@ t.test('[KIND-4] the timeout of a kind may be a setting of its own', async (t) =
     ['usual', {}, 60_000],
     ['own', { PACED_TIMEOUT_S: 7 }, 7000],
   ] as const) {
-    const jobs = jobsOf(t, h, { settings: settings as object })
+    const jobs = jobsOf(t, h, { settings })
     await jobs.submit(paced, {}, { id })
     t.match(await h.nodes[0]?.hub.parts.broker.read(id), { state: { timeoutMs } })
   }
-  t.throws(() => jobsOf(t, h, { settings: { PACED_TIMEOUT: 7 } as object }), {
+  t.throws(() => jobsOf(t, h, { settings: { PACED_TIMEOUT: 7 } }), {
     name: 'RuncastError',
     issues: [{ path: '/settings/PACED_TIMEOUT' }],
   })
@@ -162,7 +162,7 @@ t.test('an option that there is not is refused: from JavaScript it would have no
   await t.rejects(all(jobs.watch('any', { from: 0 } as object)), unknown('/from'))
   const options = { redisUrl: h.redis.url, prefix: 'a' } as JobsOptions
   t.throws(() => createJobs(options), unknown('/prefix'))
-  t.throws(() => createJobs({ redisUrl: h.redis.url, settings: { FINAL_TTL: 1 } as object }), unknown('/settings/FINAL_TTL'))
+  t.throws(() => createJobs({ redisUrl: h.redis.url, settings: { FINAL_TTL: 1 } }), unknown('/settings/FINAL_TTL'))
 })
 
 t.test('[POS-4] a watch goes on from a position, through an earlier end of the same job, and ends with its own', async (t) => {
@@ -322,4 +322,20 @@ t.test('[STATE-7] a processor of a real worker enqueues another job and watches 
   t.match(await jobs.read('parent.half'), { owner: 'carol', status: 'completed' })
   t.same(seen, ['parent', 'parent.half'])
   t.same(h.faults, [])
+})
+
+t.test('close ends the calls that are under way', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const calls: readonly ((jobs: Jobs) => Promise<unknown>)[] = [
+    (jobs) => jobs.submit('run', INPUT),
+    (jobs) => jobs.read('a'),
+    (jobs) => jobs.list(),
+    (jobs) => jobs.cancel('a'),
+    (jobs) => jobs.retry('a'),
+  ]
+  for (const call of calls) {
+    const jobs = jobsOf(t, h)
+    const called = call(jobs)
+    await Promise.all([t.rejects(called, { name: 'RuncastError', code: 'going_away' }), jobs.close()])
+  }
 })

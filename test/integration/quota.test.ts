@@ -165,7 +165,7 @@ t.test('[QUOTA-2] many at once: exactly so many are taken', async (t) => {
 
 t.test('[QUOTA-2] [QUOTA-3] a program is refused with code and time, too', async (t) => {
   const { h } = await open(t, {})
-  const jobs = (settings: object) => {
+  const jobs = (settings: Readonly<Record<string, number>>) => {
     const jobs = createJobs({ redisUrl: h.redis.url, redisPrefix: h.redis.prefix, owner: 'carol', settings })
     t.teardown(() => jobs.close())
     return jobs

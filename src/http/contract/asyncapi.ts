@@ -95,7 +95,9 @@ export function asyncApiOf(kinds: Kinds, { publicUrl, hasTokens, cookie }: Contr
     const hasId = address.includes('{id}')
     const query = { ...(hasTokens && { token: { type: 'string', description: 'a JWT' } }), ...(hasId && RESUME) }
     channels[name] = {
-      ...{ address, title, description },
+      address,
+      title,
+      description,
       ...(hasId && { parameters: { id: { description: 'id of the job' } } }),
       messages: Object.fromEntries([...received, ...sends].map((schema) => [titleOf(schema), refTo(schema)])),
       bindings: { ws: { method: 'GET', query: { type: 'object', properties: query }, bindingVersion: '0.1.0' } },
@@ -164,7 +166,12 @@ function closeCodes(): object[] {
 function closeTable(): string {
   const codes: [string, Code][] = Object.entries(CODES)
   const rows = codes.flatMap(([name, { close, reconnect, retries, text }]) =>
-    close === null ? [] : [`| ${close} | \`${name}\` | ${reconnect ? 'yes' : retries ? `${retries} more` : 'no'} | ${text} |`],
+    close === null ? [] : [`| ${close} | \`${name}\` | ${againOf({ reconnect, retries })} | ${text} |`],
   )
   return ['| code | name | connect again | text |', '| --- | --- | --- | --- |', ...rows].join('\n')
+}
+
+/** Whether a client may connect again after a close code, for people: `yes`, `no`, or how many more times. */
+export function againOf({ reconnect, retries }: { readonly reconnect: boolean; readonly retries?: number | undefined }): string {
+  return reconnect ? 'yes' : retries ? `${retries} more` : 'no'
 }

@@ -11,7 +11,7 @@ import {
 } from '../../core/wire-messages.js'
 import { JobId } from '../../protocol/job-id.js'
 import { Nullable } from '../../protocol/json-schema.js'
-import { JobStatus } from '../../protocol/life-fields.js'
+import { JobStatus, Timestamp } from '../../protocol/life-fields.js'
 import { ProcessView } from '../../protocol/process-messages.js'
 import { eventStream } from './answers.js'
 
@@ -35,7 +35,6 @@ export interface JobAnswers {
   readonly stream: TSchema
 }
 
-const Time = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const Path = Type.String({ format: 'uri-reference', description: 'a path on this server' })
 const Links = Type.Object(
   { self: Path, events: Path, cancel: Path, retry: Path, socket: Path },
@@ -64,7 +63,7 @@ function jobAnswers({ noun, idField, listField, name, state, hidden, messages, s
   const message = union(messages, `${noun.one}Message`)
   return {
     noun,
-    accepted: Type.Object({ ...name, status: JobStatus, created_at: Time, links: Links }, { title: `${noun.one}Accepted` }),
+    accepted: Type.Object({ ...name, status: JobStatus, created_at: Timestamp, links: Links }, { title: `${noun.one}Accepted` }),
     state: full,
     page: Type.Object({ [listField]: Type.Array(item), cursor: Cursor }, { title: `${noun.one}Page` }),
     eventsPage: Type.Object(
@@ -84,14 +83,14 @@ function jobAnswers({ noun, idField, listField, name, state, hidden, messages, s
 }
 
 /** Jobs of one kind, in the run dialect. */
-export function runAnswers(kind: Kind): JobAnswers {
-  const { name, idField, path, hiddenInLists } = kind
+export function runAnswers(kind: Kind, path: string): JobAnswers {
+  const { name, idField, hiddenInLists } = kind
   const messages = wireMessages(kind)
   const one = pascalCase(name)
   return jobAnswers({
-    noun: { one, many: pascalCase(path ?? name) },
+    noun: { one, many: pascalCase(path) },
     idField,
-    listField: path ?? '',
+    listField: path,
     name: { [idField]: JobId },
     state: { ...stateFieldsOf(kind), result: Nullable(union(finalMessages(messages), `${one}Final`)) },
     hidden: hiddenInLists,
@@ -126,7 +125,11 @@ export function allJobsAnswers({ all }: Kinds): JobAnswers {
     listField: 'jobs',
     name: { id, kind },
     state: {
-      ...{ id, kind, owner: Type.String(), solver: Nullable(Type.String({ description: 'a configured solver' })), ...view },
+      id,
+      kind,
+      owner: Type.String(),
+      solver: Nullable(Type.String({ description: 'a configured solver' })),
+      ...view,
       final: Nullable(union(distinct(messages.flatMap(finalMessages)), 'JobFinal')),
     },
     hidden: [],

@@ -76,7 +76,7 @@ function description({ limits, hasTokens }: ContractOptions): string {
     'Submit long-running jobs and follow them. `asyncapi.json` beside this document describes the WebSockets.',
     `**Authentication.** ${authentication}`,
     `**Errors.** Every error has the body \`ErrorBody\`, or \`ProblemDetails\` (RFC 9457) if \`Accept\` names \`${PROBLEM_TYPE}\`. ` +
-      'A known path answers 405 with `Allow` to any other method. An invalid HTTP request is answered with 400 in the same form.',
+      'A known path answers 405 with `Allow` to any other method. An invalid HTTP request (400, 408 or 431) and a body that stalls (408) are always answered with `ErrorBody`, and the connection ends.',
     `**Limits.** A user makes at most ${limits.perUser} requests per second at one hub, ` +
       `an address without a valid token ${limits.perAddress}. The next one is 429 with \`Retry-After\`. ` +
       `A body has at most ${limits.maxBodyBytes} bytes and 64 levels. Quotas of jobs per user are settings of the hub: 429 \`quota\`.`,

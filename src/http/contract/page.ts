@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isSchema, type Schema } from '../../protocol/json-schema.js'
+import { againOf } from './asyncapi.js'
 
 const STYLE = `:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
@@ -41,7 +42,13 @@ interface AsyncApi {
   readonly channels: Readonly<Record<string, { readonly address: string; readonly title: string; readonly description: string }>>
   readonly operations: Readonly<Record<string, { readonly summary: string; readonly channel: Ref; readonly messages: readonly Ref[] }>>
   readonly components: { readonly schemas: Schemas }
-  readonly 'x-close-codes': readonly { readonly code: number; readonly name: string; readonly reconnect: boolean; readonly text: string }[]
+  readonly 'x-close-codes': readonly {
+    readonly code: number
+    readonly name: string
+    readonly reconnect: boolean
+    readonly retries?: number
+    readonly text: string
+  }[]
 }
 interface Ref {
   readonly $ref: string
@@ -106,7 +113,7 @@ ${prose(description)}${table(['', 'messages'], rows)}</details>`
 }
 
 function closeRows({ 'x-close-codes': codes }: AsyncApi): string[][] {
-  return codes.map(({ code: number, name, reconnect, text }) => [String(number), code(name), reconnect ? 'yes' : 'no', escapeHtml(text)])
+  return codes.map(({ code: number, name, text, ...rest }) => [String(number), code(name), againOf(rest), escapeHtml(text)])
 }
 
 function schemaOf(name: string, schema: Schema): string {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { RuncastError } from '../../protocol/codes.js'
-import { hasBody } from '../other-upgrades.js'
+import { hasBody } from '../has-body.js'
 import { type BodyLimits, BodyWatch, DEFAULT_BODY_LIMITS } from './body-watch.js'
 import { answerRaw } from './raw-answer.js'
 

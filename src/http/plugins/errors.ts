@@ -1,8 +1,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { CODES, RuncastError } from '../../protocol/codes.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { errorBodyOf, PROBLEM_TYPE, problemOf } from '../../protocol/error-body.js'
-import { hasBody } from '../other-upgrades.js'
+import { hasBody } from '../has-body.js'
 import { varyByAccept, wantsProblem } from '../routes/negotiate.js'
 
 /**
@@ -52,8 +52,8 @@ export const errors = fp(
       if (failure.code === 'internal') request.log.error(error)
       const { retryAfterMs } = failure
       if (retryAfterMs !== undefined) void reply.header('retry-after', String(Math.max(Math.ceil(retryAfterMs / 1000), 1)))
-      else if (CODES[failure.code].http === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
-      if (CODES[failure.code].http === 401) void reply.header('www-authenticate', 'Bearer')
+      else if (failure.status === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', '1')
+      if (failure.status === 401) void reply.header('www-authenticate', 'Bearer')
       return answer(request, reply, failure)
     })
     // Node's own response to this has no body.

@@ -32,7 +32,7 @@ interface NamedKey extends PublicKey {
 /**
  * Verifies tokens with the keys of a JWK Set (RFC 7517) from a server that may rotate them. An unknown key causes a
  * request, at most every few seconds. While the server is unavailable, known keys stay valid for an hour, and tokens of
- * unknown keys are `overloaded`. A withdrawn key stays valid for at most ten minutes.
+ * unknown keys are `overloaded`. A removed key stays valid for at most ten minutes.
  */
 export function keyServerSource(url: string, onFault: (error: unknown) => void, options: KeyServerOptions = {}): KeySource {
   const server = new KeyServer(url, onFault, options)

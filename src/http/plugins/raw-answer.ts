@@ -1,15 +1,15 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { CODES, type CodeName, RuncastError } from '../../protocol/codes.js'
+import { type CodeName, RuncastError } from '../../protocol/codes.js'
 import { errorBodyOf } from '../../protocol/error-body.js'
 
-/** Writes an error response to a connection that has no request, in the format of every error, and closes it. */
+/** Writes an error response to a connection past Fastify, always as `ErrorBody`, and closes it. */
 export function answerRaw(socket: Duplex, failure: RuncastError): void {
-  const { http } = CODES[failure.code]
+  const { status } = failure
   const body = JSON.stringify(errorBodyOf(failure))
   const head = [
-    `HTTP/1.1 ${http} ${STATUS_CODES[http]}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'content-type: application/json; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     'cache-control: no-store',

@@ -12,7 +12,7 @@ import { allJobsAnswers } from '../contract/job-answers.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { type JobResource, jobResource, viewOf } from './job-resource.js'
+import { JobPath, type JobResource, jobResource, viewOf } from './job-resource.js'
 
 const BASE = '/api/jobs'
 
@@ -30,8 +30,6 @@ const allJobs = (kinds: Kinds): JobResource => ({
   socketOf: (id) => `${BASE}/${id}/socket`,
   answers: allJobsAnswers(kinds),
 })
-
-const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 
 /** REST routes for jobs of all kinds: submit, pause, resume, and the routes of every job. */
 export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobService; readonly policy: Policy }> = async (
@@ -77,7 +75,10 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
     ['resume', 'running', 'Resume'],
   ] as const) {
     const schema = {
-      ...{ tags, operationId: `${path}Job`, summary, params: Path },
+      tags,
+      operationId: `${path}Job`,
+      summary,
+      params: JobPath,
       response: answers({ 202: Status }, 'not_found', 'not_running'),
     }
     app.post(`${BASE}/:id/${path}`, { schema }, async (request, reply) => {

@@ -7,6 +7,7 @@ import { assignment, ClaimAnswer, ClaimPost, claimPostInFull, claimRequest } fro
 import { stringifyJson } from '../../protocol/json.js'
 import { answers } from '../contract/answers.js'
 import { bodyValidator } from '../plugins/validation.js'
+import { JobPath } from './job-resource.js'
 
 export interface ClaimRoutesOptions {
   /** Kinds that may be claimed. */
@@ -16,7 +17,6 @@ export interface ClaimRoutesOptions {
   readonly maxPostBytes: number
 }
 
-const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 const checkPost = bodyValidator(ClaimPost)
 
 /**
@@ -52,7 +52,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     tags,
     operationId: 'reportJobEvents',
     summary: 'Report on a claimed job, renew its lease, and end it',
-    params: Path,
+    params: JobPath,
     body: claimPostInFull(kinds.flatMap(({ claimEvents }) => Object.values(claimEvents ?? {}))),
     response: answers({ 200: ClaimAnswer }, 'not_found', 'stale_writer', 'rate_limited'),
   }

@@ -59,7 +59,8 @@ const EventsPage = Type.Object({
   last_event_id: Type.Optional(Type.String({ description: 'for a stream: id of the last event, like the header Last-Event-ID' })),
   token: Type.Optional(Type.String()),
 })
-const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
+/** The id of a job in a path. */
+export const JobPath = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 const StreamHeaders = Type.Object({
   'last-event-id': Type.Optional(
     Type.String({ description: 'for a stream: id of the last received event; the stream continues after it' }),
@@ -96,7 +97,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     tags,
     operationId: `get${noun.one}`,
     summary: 'State',
-    params: Path,
+    params: JobPath,
     response: answers({ 200: schemas.state }, 'not_found'),
   }
   app.get('/:id', { schema: read }, async (request) => {
@@ -107,7 +108,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     tags,
     operationId: `list${noun.one}Events`,
     summary: 'Persisted entries after a seq: the missed data. With Accept: text/event-stream state and live progress',
-    params: Path,
+    params: JobPath,
     querystring: EventsPage,
     headers: StreamHeaders,
     response: answers({ 200: jsonOrStream('A page of entries, or the live stream.', schemas.eventsPage, stream) }, 'not_found', 'restart'),
@@ -144,7 +145,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     tags,
     operationId: `cancel${noun.one}`,
     summary: 'Cancel',
-    params: Path,
+    params: JobPath,
     response: answers({ 202: schemas.status }, 'not_found', 'already_final'),
   }
   app.post('/:id/cancel', { schema: cancel }, async (request, reply) => {
@@ -156,7 +157,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     tags,
     operationId: `retry${noun.one}`,
     summary: 'Run a failed or cancelled job again',
-    params: Path,
+    params: JobPath,
     response: answers({ 202: schemas.accepted }, 'not_found', 'not_final', 'is_part', 'quota'),
   }
   app.post('/:id/retry', { schema: retry }, async (request, reply) => {

@@ -8,15 +8,13 @@ import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
+import { JobPath, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
   /** A kind in the run dialect. */
   readonly kind: Kind
 }
-
-const Path = Type.Object({ id: Type.String({ description: 'id of the job' }) })
 
 /**
  * REST routes for one kind in the run dialect: submit, the routes of every job, and pause and resume for kinds in
@@ -76,7 +74,10 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     ['resume', 'running', 'Resume'],
   ] as const) {
     const schema = {
-      ...{ tags, operationId: `${path}${noun.one}`, summary: about, params: Path },
+      tags,
+      operationId: `${path}${noun.one}`,
+      summary: about,
+      params: JobPath,
       response: answers({ 202: Status }, 'not_found', 'not_running'),
     }
     app.post(`/:id/${path}`, { schema, onRequest: app.identify }, async (request, reply) => {

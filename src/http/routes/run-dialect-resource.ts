@@ -25,7 +25,7 @@ export function runDialectResource(kind: Kind): JobResource {
     briefOf: (state) => Object.fromEntries(Object.entries(stateOf(state)).filter(([field]) => !hiddenInLists.includes(field))),
     nameOf: ({ id }) => ({ [idField]: id }),
     socketOf: (id) => `/api/v2/ws/${path}/${id}`,
-    answers: runAnswers(kind),
+    answers: runAnswers(kind, path),
   }
 }
 

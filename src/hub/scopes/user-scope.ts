@@ -268,11 +268,11 @@ class UserScope implements Scope, Follower {
   }
 
   /** Sends the list of this turn. It sets the client's position in each process that it names. */
-  #list(looked: readonly JobState[], resync = false): void {
+  #list(peeked: readonly JobState[], resync = false): void {
     const states = [...this.#handles.values()].flatMap(({ state }) => state ?? [])
     const active = states.filter(({ status }) => !isFinal(status))
     const justEnded = states.filter(({ status }) => isFinal(status))
-    const ended = looked.filter(({ id, status }) => isFinal(status) && !this.#handles.has(id))
+    const ended = peeked.filter(({ id, status }) => isFinal(status) && !this.#handles.has(id))
     this.#left.list(ended)
     const list = {
       type: 'process_list',

@@ -26,7 +26,7 @@ export class ClaimRecovery {
   }
 
   /** A request waits for a job of this queue, or a worker computes one. */
-  watch(queue: string): void {
+  markActive(queue: string): void {
     this.#seen.set(queue, performance.now())
     if (this.#timer) return
     this.#timer = setInterval(() => this.#check(), this.#options.lockMs / CHECKS_PER_LOCK).unref()

@@ -74,7 +74,7 @@ export class ClaimService {
     const kind = kinds.get(request.kind)
     if (this.#draining) throw new RuncastError('restart')
     const queue = queueOf({ kind, solver: solverOf(kind, solver, solvers) })
-    this.#recovery.watch(queue)
+    this.#recovery.markActive(queue)
     const until = performance.now() + waitMs
     // If the client disconnects, the next wait ends at once.
     for (;;) {
@@ -87,7 +87,7 @@ export class ClaimService {
 
   /** See `handlePost`. */
   post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-    return handlePost({ ...this.#ports, markActive: (queue) => this.#recovery.watch(queue) }, id, by, post).catch((error: unknown) => {
+    return handlePost({ ...this.#ports, markActive: (queue) => this.#recovery.markActive(queue) }, id, by, post).catch((error: unknown) => {
       if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
       throw error
     })

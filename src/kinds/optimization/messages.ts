@@ -1,7 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from '../../protocol/job-id.js'
 import { Nullable } from '../../protocol/json-schema.js'
-import { jobMessages, Percent, Seconds, SnapshotFields, Timestamp } from '../../protocol/run-messages.js'
+import { Timestamp } from '../../protocol/life-fields.js'
+import { jobMessages, Percent, Seconds, SnapshotFields } from '../../protocol/run-messages.js'
 
 const Count = Type.Integer({ minimum: 0 })
 const Numbers = Type.Record(Type.String(), Type.Number())

@@ -4,7 +4,7 @@ import { SolversError } from '../../config/load-solvers.js'
 import type { Solver } from '../../config/solver.js'
 import { type Environment, environmentOf } from './environment.js'
 
-/** Where C libraries search for a program without a PATH. */
+/** Where musl searches without a PATH. glibc omits the first folder; the start check accepts more rather than less. */
 const DEFAULT_PATH = '/usr/local/bin:/bin:/usr/bin'
 
 interface SolversInFile {

@@ -4,7 +4,8 @@ import type { JobEvent } from '../../../src/core/entry.js'
 import { messageBuilder } from '../../../src/core/message-builder.js'
 import { computedEvents } from '../../../src/core/run-events.js'
 import { JobId } from '../../../src/protocol/job-id.js'
-import { jobMessages, Timestamp } from '../../../src/protocol/run-messages.js'
+import { Timestamp } from '../../../src/protocol/life-fields.js'
+import { jobMessages } from '../../../src/protocol/run-messages.js'
 
 const MESSAGES = {
   ...jobMessages('chain_id', ['linking']),

@@ -1,4 +1,4 @@
---[[ Writes events of one job, all or none.
+--[[ hop 4: from broker to subscriber. Writes events of one job, all or none.
 
   KEYS  1 hash  2 log  3 channel (one slot)
   ARGV  1 identity of this store  2 round  3 token  4 n
