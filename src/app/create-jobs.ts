@@ -28,7 +28,7 @@ export interface JobsOptions {
   readonly redisPrefix?: string
   /** The default owner of submitted jobs. */
   readonly owner?: string
-  /** Settings by name, also those of your own kinds. If hubs and workers have other values than the defaults, set them here. */
+  /** Settings by name, also those of your own kinds, if hubs and workers have other values than the defaults. */
   readonly settings?: Partial<Config> & Readonly<Record<string, unknown>>
   /** Receives errors of the connections. Failed calls reject as well. */
   readonly onFault?: (error: unknown) => void
@@ -219,7 +219,7 @@ export class Jobs {
     return state
   }
 
-  /** Waits for the time of Redis, since changes are stamped with it. Rejects with `going_away` if `close` ends the call. */
+  /** Calls once the time of Redis is known, since changes are stamped with it. Rejects with `going_away` on `close`. */
   async #ask<T>(act: () => Promise<T>): Promise<T> {
     this.#assertOpen()
     try {

@@ -210,7 +210,7 @@ export class JobService {
   }
 
   /**
-   * Pauses or resumes a job in steps. Running children continue to their end; waiting children leave the queue until the
+   * Pauses or resumes a job in steps. Running children continue to their end; waiting ones leave the queue until the
    * job is resumed. Returns the current status, `paused` or `running`. Rejects with `not_running` for a job that is in
    * neither status or not in steps.
    */

@@ -3,7 +3,9 @@ import type { FailureCode } from '../protocol/codes.js'
 import type { ProcessProgress } from '../protocol/process-messages.js'
 
 /**
- * hop 1: from processor to job-context. The reports of a processor in the run dialect. A report is accepted at once and sent in the background. Its promise
+ * hop 1: from processor to job-context.
+ *
+ * The reports of a processor in the run dialect. A report is accepted at once and sent in the background. Its promise
  * resolves when there is room for more, so a processor that awaits it is never faster than Redis. A processor that does
  * not await fails when more than 10,000 reports wait. The promise rejects if the report cannot be published: the
  * attempt has failed then, whatever the processor does. It need not be awaited.

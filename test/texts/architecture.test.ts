@@ -81,8 +81,9 @@ t.test('a comment, also one after code, has at most 120 columns', async (t) => {
   t.same(long, [])
 })
 
-/** The corridor from worker to browser. Hop 1 is any processor, hop 4 is publish.lua. */
+/** The corridor from worker to browser. Hop 4 is publish.lua. */
 const HOPS = {
+  1: 'src/worker/processor.ts',
   2: 'src/worker/job-context.ts',
   3: 'src/storage/redis/broker.ts',
   5: 'src/storage/redis/subscriber.ts',
