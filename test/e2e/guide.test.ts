@@ -56,8 +56,9 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   'node watch.mjs': /^watched-1\n[\s\S]*completed completed 100\ncompleted\n1000 closed by this side\n$/,
   'OTHER=': /^$/,
   '"run_id": "horn-1"': /"status":"queued"[\s\S]*"run_id":"horn-1"[\s\S]*"next_after":2[\s\S]*"status":"cancell(ing|ed)"\}$/,
-  '/runs/horn-2/events': /"type":"status"[\s\S]*"type":"completed"/,
+  // Before the next one, whose words its block has, too.
   'Last-Event-ID': /"recovered":true[\s\S]*"type":"completed"/,
+  '/runs/horn-2/events': /"type":"status"[\s\S]*"type":"completed"/,
   'steel-d2': /"type":"completed"[\s\S]*event: close/,
   '/processes/horn-2/': /"type":"subscribed"[\s\S]*"type":"process_completed"/,
   '/readyz': /"status":"ready"[\s\S]*runcast_sessions/,
