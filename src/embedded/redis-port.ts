@@ -8,14 +8,13 @@ import { createServer } from 'node:net'
  * port at + 10,000.
  */
 const FIRST = 10_000
-const LAST = 19_999
+const LAST = 14_999
 
-/** The first of `inARow` consecutive ports of 127.0.0.1 that are free now. */
-export async function freePort(inARow = 1): Promise<number> {
+/** A port of 127.0.0.1 that is free now. */
+export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(FIRST, LAST - inARow)
-    const ports = Array.from({ length: inARow }, (_, i) => port + i)
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return port
+    const port = randomInt(FIRST, LAST + 1)
+    if (await isFree(port)) return port
   }
 }
 

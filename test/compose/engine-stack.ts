@@ -2,8 +2,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../support/eventually.js'
+import { testPort } from '../support/ports.js'
 import { containersOf, type Docker, docker, tryDocker } from './docker.js'
 import { type Environment, mustRun, ROOT, run } from './shell.js'
 import type { Stack } from './stack.js'
@@ -65,7 +65,7 @@ export class EngineStack implements Stack {
     await writeFile(join(folder, 'build-network.yml'), 'services: { hub: { build: { context: ., network: host } } }\n')
     await mustRun('chmod', ['-R', 'u+rwX,go-rwx', folder])
     await run('chown', ['-R', `${OWNER}:${OWNER}`, folder])
-    return new EngineStack(engine, folder, await freePort())
+    return new EngineStack(engine, folder, await testPort())
   }
 
   /** Runs lines of a document in the clone, but for the port and for the name of a compose that is older. Answers what they print. */

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../support/eventually.js'
+import { testPort } from '../support/ports.js'
 import { composeServices, type Service } from './compose-file.js'
 import { mustRun, ROOT, run } from './shell.js'
 import type { Stack } from './stack.js'
@@ -34,7 +34,7 @@ export class ProcessStack implements Stack {
       if ((await run('which', [program])).code !== 0) throw new Error(`there is no ${program} on this machine either: install it`)
     const folder = await mkdtemp(join(tmpdir(), 'runcast-processes-'))
     // Proxy, its health, Redis, and two for each hub and worker.
-    const stack = new ProcessStack(folder, await freePort(3 + 2 * SLOTS * OURS.length))
+    const stack = new ProcessStack(folder, await testPort(3 + 2 * SLOTS * OURS.length))
     try {
       await mustRun('node', [join(ROOT, 'deploy/image/secret.mjs'), join(folder, 'secrets')])
       mkdirSync(join(folder, 'data'))

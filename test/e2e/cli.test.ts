@@ -4,7 +4,6 @@ import t, { type Test } from 'tap'
 import { COMMANDS } from '../../src/cli/commands.js'
 import { helpOf } from '../../src/cli/help.js'
 import { runCli } from '../../src/cli/run-cli.js'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { JobFailure } from '../../src/worker/processor.js'
 import { type CommandOptions, RUNCAST, runcast, startCommand } from '../support/command.js'
 import { eventually } from '../support/eventually.js'
@@ -12,6 +11,7 @@ import { HORN, SECRET, startHarness } from '../support/harness.js'
 import type { RunProcessor } from '../support/kinds.js'
 import { ROOT } from '../support/packed.js'
 import { PlayedBenchmark } from '../support/played-benchmark.js'
+import { testPort } from '../support/ports.js'
 import { solversFile } from '../support/solvers.js'
 
 /** What a run does is said by its width. */
@@ -251,7 +251,7 @@ t.test('hub and worker run in the very process, with secrets from files, and a s
   }
   const invalid = await runcast(t, ['hub'], { env })
   t.match(invalid, { code: 1, stderr: 'The settings are not valid:\n  PORT: expected an integer from 1 to 65535\n' })
-  const port = await freePort()
+  const port = await testPort()
   const hub = startCommand(t, process.execPath, [RUNCAST, 'hub'], { env: { ...env, PORT: `${port}` } })
   const worker = startCommand(t, process.execPath, [RUNCAST, 'worker'], { env: { ...env, PORT: `${port}` } })
   await Promise.all([hub.printed(/Server listening/), worker.printed(/worker takes jobs/)])

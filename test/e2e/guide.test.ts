@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { startChromium } from '../support/chromium.js'
 import { type Command, startCommand } from '../support/command.js'
 import { type CodeBlock, codeBlocks, documentText } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { emptyFolder, ROOT } from '../support/packed.js'
+import { testPort } from '../support/ports.js'
 import { startTestRedis } from '../support/redis.js'
 
 /*
@@ -80,8 +80,8 @@ const NAME = /^(?:<!doctype html>\n)?(?:\/\/|#|<!--) ([\w-]+\.\w+)/
 /** For what lasts longer than a page. */
 const root: Test = t
 const redis = await startTestRedis(t)
-const port = await freePort(2)
-const pagePort = await freePort()
+const port = await testPort(2)
+const pagePort = await testPort()
 const temporary = emptyFolder(t)
 const state = { cwd: ROOT, exports: '' }
 const environment = {

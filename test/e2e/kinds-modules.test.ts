@@ -4,10 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { MODULES } from '../support/own-stack.js'
+import { testPort } from '../support/ports.js'
 
 const MAINS = { hub: ['src/main.js'], worker: ['workers/main.js'], 'npm start': ['src/cli/main.js', 'start'] }
 
@@ -64,7 +64,7 @@ t.test('[KIND-7] a module is imported once, however often it is named, and anoth
 })
 
 t.test('[KIND-7] npm start runs the example as its page says', async (t) => {
-  const port = await freePort()
+  const port = await testPort()
   const settings = { KINDS_MODULES: 'examples/own-kind/kinds.js', WORKER_KINDS: 'tour', REDIS_URL: '', PORT: `${port}` }
   const program = run(t, 'npm start', { ...settings, DATA_DIR: t.testdir({}) })
   await eventually(() => program.output().includes('Ctrl-C'), { timeoutMs: 40_000 })

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../support/eventually.js'
 import { type Answer, startHarness } from '../support/harness.js'
 import { startHub } from '../support/hub-process.js'
+import { testPort } from '../support/ports.js'
 import { startTestRedis } from '../support/redis.js'
 import { readExposition, type Scraped } from '../support/scraped.js'
 import { startWorkerProcess } from '../support/worker-process.js'
@@ -28,7 +28,7 @@ const LIVE = { status: 200, body: { status: 'live' } }
 
 t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, also while it stops', async (t) => {
   const harness = await startHarness(t, { redis: await startTestRedis(t), processor: null })
-  const port = await freePort()
+  const port = await testPort()
   // Without any key of the tokens, which a worker does not need.
   const settings = { METRICS_PORT: `${port}`, WORKER_FINISH_MS: '20000', JWT_SECRET: '' }
   const worker = startWorkerProcess(t, harness, settings, 'scripted')
@@ -62,7 +62,7 @@ t.test('[OPS-1] a worker process says on METRICS_PORT whether it takes jobs, als
 
 t.test('[OPS-1] a worker of optimizations alone says the same of its steps', async (t) => {
   const harness = await startHarness(t, { redis: await startTestRedis(t), processor: null })
-  const port = await freePort()
+  const port = await testPort()
   const worker = startWorkerProcess(t, harness, { METRICS_PORT: `${port}`, WORKER_KINDS: 'optimization' })
   const ask = askAt(port)
   await eventually(async () => (await ask('/readyz')).status === 200, { timeoutMs: 30_000 })
@@ -89,7 +89,7 @@ t.test('[OPS-1] a worker that cannot hear cancels is not ready', async (t) => {
 
 t.test('[OPS-1] a hub says the same on METRICS_PORT as on its own port, and has its metrics there alone', async (t) => {
   const harness = await startHarness(t, { processor: null })
-  const port = await freePort()
+  const port = await testPort()
   const { child, ws } = await startHub(t, harness, { METRICS_PORT: `${port}`, DRAIN_MS: '0' })
   for (const ask of [askAt(port), askAt(Number(new URL(ws).port))]) {
     t.same(await ask('/livez'), LIVE)

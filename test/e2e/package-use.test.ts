@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { type Command, startCommand } from '../support/command.js'
 import { codeOf, linesOf } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, SECRET } from '../support/harness.js'
 import { MARK, marked } from '../support/marked.js'
 import { emptyFolder, ROOT } from '../support/packed.js'
+import { testPort } from '../support/ports.js'
 
 // Packages come from the registry.
 t.setTimeout(300_000)
@@ -15,7 +15,7 @@ t.setTimeout(300_000)
 /** Where the lines of the README make the program. */
 const temporary = emptyFolder(t)
 const folder = join(temporary, 'my-project')
-const port = await freePort(2)
+const port = await testPort(2)
 const mark = `package-${port}`
 const access = { RUNCAST_URL: `http://127.0.0.1:${port}` }
 

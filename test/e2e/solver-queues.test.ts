@@ -6,12 +6,12 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { signToken } from '../../src/cli/token.js'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { startStack } from '../../src/embedded/stack.js'
 import { BUILT_IN_KINDS } from '../../src/kinds/index.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, SECRET, startHarness } from '../support/harness.js'
 import { isRunning } from '../support/is-running.js'
+import { testPort } from '../support/ports.js'
 import { startTestRedis } from '../support/redis.js'
 import { allEnded, pidsOf, runSolver, solversFile, startSolvers } from '../support/solvers.js'
 import { startWorkerProcess } from '../support/worker-process.js'
@@ -119,7 +119,7 @@ t.test('[STATE-7] news of a solver’s queue are heard too: its end is told wher
 
 t.test('[SOLVER-1] the stack on one machine has the solvers of the file', async (t) => {
   const solvers = solversFile(t, { name: 'talk' })
-  const ports = [await freePort(), await freePort()]
+  const ports = [await testPort(), await testPort()]
   const env = { ...process.env, SOLVERS_FILE: solvers, LOG_LEVEL: 'silent', JWT_SECRET: undefined, REDIS_URL: undefined }
   const stack = await startStack({ host: '127.0.0.1', ports, kinds: ['run'], jwtSecret: SECRET, env })
   t.teardown(() => stack.stop())

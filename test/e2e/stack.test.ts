@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { watchJob } from '../../src/client/watch-job.js'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../support/eventually.js'
 import { HORN } from '../support/harness.js'
 import { MARK, marked } from '../support/marked.js'
+import { testPort } from '../support/ports.js'
 import { TestClient } from '../support/test-client.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -64,7 +64,7 @@ async function printed(program: Program, pattern: RegExp): Promise<RegExpExecArr
 }
 
 t.test('the demo: a real run, submitted on one node and watched on the other; exit 0, no process left', async (t) => {
-  const port = await freePort(2)
+  const port = await testPort(2)
   const program = run(t, DEMO, port)
   t.same(await program.exit, [0, null], program.output)
   t.match(program.output, new RegExp(`submitted to http://127\\.0\\.0\\.1:${port}, watched on http://127\\.0\\.0\\.1:${port + 1}`))
@@ -75,7 +75,7 @@ t.test('the demo: a real run, submitted on one node and watched on the other; ex
 })
 
 t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends everything', async (t) => {
-  const port = await freePort(2)
+  const port = await testPort(2)
   const program = run(t, START, port)
   const [, token = ''] = await printed(program, /^token\s+(\S+)$/m)
   const [nodeA, nodeB] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`]
@@ -112,7 +112,7 @@ t.test('the stack: ready on both nodes, the printed token works, Ctrl-C ends eve
 })
 
 t.test('the stack killed with SIGKILL leaves no process behind', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
-  const port = await freePort(2)
+  const port = await testPort(2)
   const program = run(t, START, port)
   await printed(program, /Ctrl-C/)
   t.ok(marked(`${port}`).length >= 6, 'two hubs, two workers, Redis and its guard, and the parent')
@@ -122,7 +122,7 @@ t.test('the stack killed with SIGKILL leaves no process behind', { skip: process
 })
 
 t.test('a port that is taken: one clear line, exit 1, no process left', async (t) => {
-  const port = await freePort(2)
+  const port = await testPort(2)
   const taken = createServer().listen(port, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())

@@ -5,9 +5,9 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../support/harness.js'
+import { testPort } from '../support/ports.js'
 import { type RedisPlace, sharedTestRedis } from '../support/redis.js'
 import { Stage } from '../support/stage.js'
 import { TestClient } from '../support/test-client.js'
@@ -281,7 +281,7 @@ function open(h: Harness, id: string, headers: Record<string, string>): TestClie
 
 /** A hub process that logs everything. `stop` ends it and answers all that it wrote. */
 async function startHub(t: Test, redis: RedisPlace) {
-  const port = await freePort()
+  const port = await testPort()
   const env = {
     REDIS_URL: redis.url,
     REDIS_PREFIX: redis.prefix,

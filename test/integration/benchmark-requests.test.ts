@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as openai from 'openai'
 import t from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
 import type { RequestFailureCode } from '../../src/kinds/benchmark/result.js'
 import { measure, type Timeline } from '../../workers/benchmark/measure.js'
 import { type BenchRequest, type Outcome, send } from '../../workers/benchmark/request.js'
@@ -10,6 +9,7 @@ import { Secrets } from '../../workers/benchmark/secrets.js'
 import { percentile } from '../../workers/benchmark/statistics.js'
 import type { Target } from '../../workers/benchmark/target.js'
 import { eventually } from '../support/eventually.js'
+import { testPort } from '../support/ports.js'
 import {
   closeStream,
   deltaOf,
@@ -335,7 +335,7 @@ for (const [name, script] of HEALTHY) {
 }
 
 t.test('[BENCH-6] an endpoint that refuses connections: unreachable', async (t) => {
-  const outcome = await ask({ baseUrl: `http://127.0.0.1:${await freePort()}/v1` })
+  const outcome = await ask({ baseUrl: `http://127.0.0.1:${await testPort()}/v1` })
   t.match(outcome, { failure: { code: 'unreachable', error: 'The endpoint cannot be reached (ECONNREFUSED).' } })
 })
 

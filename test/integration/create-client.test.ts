@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { type Client, createClient, type JobEvent, type RuncastError } from '../../src/index.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, SECRET, startHarness } from '../support/harness.js'
 import type { RunProcessor } from '../support/kinds.js'
 import { measure, TWO_OBJECTIVES } from '../support/optimizations.js'
 import { PLAYED_RESULT, PlayedBenchmark } from '../support/played-benchmark.js'
+import { testPort } from '../support/ports.js'
 import { Stage } from '../support/stage.js'
 import type { Message } from '../support/test-client.js'
 import { assertComplete, assertShapes, entriesOf } from '../support/wire.js'
@@ -331,7 +331,7 @@ t.test('HTTP: events and results go on over lost connections', async (t) => {
 
 t.test('HTTP: a hub that is not there, and a token that is none', async (t) => {
   const h = await startHarness(t, { processor: null })
-  const port = await freePort()
+  const port = await testPort()
   const nowhere = createClient({ url: `http://127.0.0.1:${port}`, token: 'x' })
   await t.rejects(nowhere.list(), { code: 'overloaded', status: 503, message: /cannot be reached: ECONNREFUSED$/ })
   await nowhere.close()

@@ -4,7 +4,6 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import Type from 'typebox'
 import { signToken } from '../../src/cli/token.js'
-import { freePort } from '../../src/embedded/redis-port.js'
 import {
   createClient,
   createHub,
@@ -21,6 +20,7 @@ import { runProgram } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
 import { SECRET } from '../support/harness.js'
 import { ROOT } from '../support/packed.js'
+import { testPort } from '../support/ports.js'
 import { sharedTestRedis, startTestRedis } from '../support/redis.js'
 
 function numeric(fallback: string): Setting<number> {
@@ -170,7 +170,7 @@ t.test('[KIND-4] the settings of a kind are options in camelCase; metrics have t
     },
   })
   const settings = { tunedTimeoutS: 1, tunedConcurrency: 2, tunedNames: ['a', 'b'], tunedFast: false }
-  const metricsPort = await freePort()
+  const metricsPort = await testPort()
   const hub = createHub({ redis, kinds: [tuned], auth: { jwtSecret: SECRET }, drainMs: 0, settings, metricsPort })
   const worker = createWorker({ redis, work: [work], workerFinishMs: 0, settings, sweepIntervalMs: 100 })
   t.teardown(() => Promise.all([hub.close(), worker.close()]))

@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from './eventually.js'
 import { type Harness, SECRET } from './harness.js'
+import { testPort } from './ports.js'
 import { clockArguments } from './wrong-clock.js'
 
 /** A hub in its own process on the Redis of a harness, ready, killed in the teardown. */
@@ -14,7 +14,7 @@ export async function startHub(
   settings: Readonly<Record<string, string>>,
 ): Promise<{ child: ChildProcess; http: string; ws: string }> {
   const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-  const port = await freePort()
+  const port = await testPort()
   const env = {
     ...process.env,
     PORT: `${port}`,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap, { type Test } from 'tap'
 import { type RedisServer, startRedisServer } from '../../src/embedded/redis-server.js'
+import { testPort } from './ports.js'
 
 /** A key prefix in a Redis that other tests share. */
 export interface RedisPlace {
@@ -37,17 +38,18 @@ export async function sharedTestRedis(): Promise<RedisPlace> {
 }
 
 /**
- * Starts a real Redis on a free port, ended in the teardown. Configured like the embedded one, but never syncs to disk.
+ * Starts a real Redis on a port of its own, ended in the teardown. Configured like the embedded one, but never syncs to disk.
  */
 export async function startTestRedis(t: Test, extraArgs: readonly string[] = []): Promise<TestRedis> {
   const dataDir = await mkdtemp(join(tmpdir(), 'runcast-test-redis-'))
-  const settings = { dataDir, extraArgs: ['--appendfsync', 'no', ...extraArgs] }
+  const port = await testPort()
+  const settings = { port, dataDir, extraArgs: ['--appendfsync', 'no', ...extraArgs] }
   let server = await startRedisServer(settings)
   t.teardown(async () => {
     await server.stop()
     await rm(dataDir, { recursive: true, force: true })
   })
-  const { url, port } = server
+  const { url } = server
   return {
     url,
     prefix: 'runcast',
@@ -60,7 +62,7 @@ export async function startTestRedis(t: Test, extraArgs: readonly string[] = [])
     },
     async restart() {
       await server.stop()
-      server = await startRedisServer({ ...settings, port })
+      server = await startRedisServer(settings)
     },
   }
 }

@@ -5,8 +5,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile }
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { freePort } from '../../src/embedded/redis-port.js'
 import { eventually } from './eventually.js'
+import { testPort } from './ports.js'
 
 const run = promisify(execFile)
 
@@ -100,7 +100,7 @@ export interface ReleaseProcess {
 
 /** Starts the hub of a release and waits until it is ready. `root`: folder of the release. */
 export async function startReleaseHub(root: string, settings: Readonly<Record<string, string>>): Promise<ReleaseProcess> {
-  const port = await freePort()
+  const port = await testPort()
   const hub = start(root, 'build/src/main.js', port, { PORT: `${port}`, DRAIN_MS: '0', ...settings })
   try {
     await eventually(async () => (await fetch(`${hub.http}/readyz`)).ok, { timeoutMs: 30_000 })

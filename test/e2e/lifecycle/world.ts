@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { signToken } from '../../../src/cli/token.js'
-import { freePort } from '../../../src/embedded/redis-port.js'
 import { type RedisServer, startRedisServer } from '../../../src/embedded/redis-server.js'
+import { testPort } from '../../support/ports.js'
 import { countLine, type LogLine } from './log-line.js'
 import { SETTINGS } from './settings.js'
 import type { Tally } from './tally.js'
@@ -68,8 +68,8 @@ export class World {
 
   static async start(options: WorldOptions): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), 'runcast-chaos-'))
-    const redis = await startRedisServer({ dataDir })
-    const ports = await Promise.all(Array.from({ length: options.hubs }, () => freePort()))
+    const redis = await startRedisServer({ port: await testPort(), dataDir })
+    const ports = await Promise.all(Array.from({ length: options.hubs }, () => testPort()))
     const world = new World(options, redis, ports)
     try {
       await Promise.all(world.units.map((unit) => unit.start()))
