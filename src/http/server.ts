@@ -12,6 +12,7 @@ import { RuncastError } from '../protocol/codes.js'
 import { REVOKED } from '../storage/revocations.js'
 import type { KindRoutes } from './kind-routes.js'
 import { Mount } from './mount.js'
+import { audit, requestIdOf } from './plugins/audit.js'
 import { type AuthOptions, auth } from './plugins/auth.js'
 import { bodies, DEFAULT_BODIES_OPTIONS } from './plugins/bodies.js'
 import { counting } from './plugins/counting.js'
@@ -111,6 +112,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { mount = new Mount('') } = options
   const app = Fastify({
     ...requestLogging(options.logLevel, options.logger),
+    genReqId: requestIdOf,
     bodyLimit: options.maxInboundBytes,
     // `errors` answers then, in the shape of all errors.
     return503OnClosing: false,
@@ -126,6 +128,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   })
   await app.register(visitors, { known: (raw) => mount.visitorOf(raw) })
   await app.register(counting)
+  await app.register(audit)
   app.server.maxConnections = options.maxConnections
   await app.register(bodies, DEFAULT_BODIES_OPTIONS)
   await app.register(errors)

@@ -19,10 +19,17 @@ const Issue = Type.Object(
   { title: 'Issue' },
 )
 const Message = Type.String({ description: 'text for people; it may change' })
+const RequestId = Type.Optional(Type.String({ description: 'id of the request in the log of the hub, as in the header X-Request-Id' }))
 
 /** The body of every error answer. */
 export const ErrorBody = Type.Object(
-  { error: ErrorCode, message: Message, detail: Type.Array(Issue, { description: 'the faulty fields, at most eight' }), reason: Reason },
+  {
+    error: ErrorCode,
+    message: Message,
+    detail: Type.Array(Issue, { description: 'the faulty fields, at most eight' }),
+    reason: Reason,
+    request_id: RequestId,
+  },
   { title: 'ErrorBody', description: 'Every error has this body.' },
 )
 export type ErrorBody = Static<typeof ErrorBody>
@@ -40,17 +47,23 @@ export const ProblemDetails = Type.Object(
     error: ErrorCode,
     issues: Type.Array(Issue),
     reason: Reason,
+    request_id: RequestId,
   },
   { title: 'ProblemDetails', description: 'The same error in the form of RFC 9457. Ask for it with `Accept: application/problem+json`.' },
 )
 export type ProblemDetails = Static<typeof ProblemDetails>
 
-export function errorBodyOf({ code: error, message, issues, reason }: RuncastError): ErrorBody {
-  return { error, message, detail: [...issues], ...(reason !== undefined && { reason }) }
+/** `requestId`: of the request that it answers, if that is known. */
+export function errorBodyOf({ code: error, message, issues, reason }: RuncastError, requestId?: string): ErrorBody {
+  return { error, message, detail: [...issues], ...further(reason, requestId) }
 }
 
-export function problemOf({ code: error, message: detail, issues, reason }: RuncastError): ProblemDetails {
+export function problemOf({ code: error, message: detail, issues, reason }: RuncastError, requestId: string): ProblemDetails {
   const { http: status, text: title } = CODES[error]
   const type = `urn:runcast:error:${error}`
-  return { type, title, status, detail, error, issues: [...issues], ...(reason !== undefined && { reason }) }
+  return { type, title, status, detail, error, issues: [...issues], ...further(reason, requestId) }
+}
+
+function further(reason: StoreReason | undefined, requestId: string | undefined): Pick<ErrorBody, 'reason' | 'request_id'> {
+  return { ...(reason !== undefined && { reason }), ...(requestId !== undefined && { request_id: requestId }) }
 }

@@ -1,9 +1,14 @@
 import { once } from 'node:events'
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { withBuiltIns } from '../../src/app/define-kind.js'
+import { buildHubNode } from '../../src/app/hub-node.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
 import { SseClient } from '../support/sse-client.js'
+import { TestClient } from '../support/test-client.js'
 
 /** What a submit is answered with. */
 interface Accepted {
@@ -37,7 +42,7 @@ t.test('[CORS-1] without ALLOWED_ORIGINS any page may read, and none with its co
     t.equal(answer.status, status)
     t.equal(answer.headers['access-control-allow-origin'], '*', `${path} ${status}`)
     t.equal(answer.headers['access-control-allow-credentials'], undefined)
-    t.equal(answer.headers['access-control-expose-headers'], 'Location, Retry-After')
+    t.equal(answer.headers['access-control-expose-headers'], 'Location, Retry-After, X-Request-Id')
   }
   const preflight = await ask(h, 'OPTIONS', '/api/v2/runs', {
     ...origin,
@@ -45,7 +50,7 @@ t.test('[CORS-1] without ALLOWED_ORIGINS any page may read, and none with its co
     'access-control-request-headers': 'authorization,content-type,idempotency-key,last-event-id',
   })
   t.match(preflight, { status: 204, headers: { 'access-control-allow-methods': /POST/, 'access-control-max-age': '600' } })
-  t.equal(preflight.headers['access-control-allow-headers'], 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID')
+  t.equal(preflight.headers['access-control-allow-headers'], 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id')
   const stream = new SseClient(`${h.nodes[0]?.http}/api/v2/runs/${id}/events`, { headers: { ...origin, ...bearer } })
   t.equal((await stream.opened).headers['access-control-allow-origin'], '*', 'a stream too')
   stream.terminate()
@@ -289,3 +294,65 @@ function proxyTo(t: Test, proxy: ReturnType<typeof createServer>, prefix: string
     incoming.pipe(passed)
   })
 }
+
+t.test('[CODE-4] every answer has the id of its request', async (t) => {
+  const h = await startHarness(t, { processor: null })
+  const given = '0af7651916cd43dd8448eb211c80319c'
+  for (const path of ['/api/processes/nobody', '/nowhere', '/livez']) {
+    const answer = await h.call('GET', path, { headers: { 'x-request-id': given } })
+    t.equal(answer.headers.get('x-request-id'), given, path)
+    if (!answer.headers.get('content-type')?.includes('json') || answer.status === 200) continue
+    t.equal(answer.body.request_id, given, path)
+  }
+  const problem = await h.call('GET', '/nowhere', { headers: { accept: 'application/problem+json' } })
+  t.equal(problem.body.request_id, problem.headers.get('x-request-id'))
+  for (const bad of ['short', 'with.dots.like.a.token', 'x'.repeat(65)]) {
+    const { headers } = await h.call('GET', '/livez', { headers: { 'x-request-id': bad } })
+    t.match(headers.get('x-request-id'), /^[0-9a-f-]{36}$/, bad)
+  }
+})
+
+t.test('[OPS-4] the log says who did what, with the id of the request', async (t) => {
+  const h = await startHarness(t, { processor: null, nodes: 1 })
+  const lines: Record<string, unknown>[] = []
+  const stream = new Writable({ write: (chunk, _encoding, done) => done(void lines.push(JSON.parse(String(chunk)))) })
+  const { log: logger } = Fastify({ logger: { level: 'info', stream } })
+  const log = { info: () => {}, warn: () => {}, error: () => {} }
+  const node = await buildHubNode(h.config, log, withBuiltIns([]), { prefix: '', logger })
+  t.teardown(() => node.close())
+  const http = await node.server.listen({ port: 0, host: '127.0.0.1' })
+  const call = async (method: string, path: string, options: { token?: string; body?: object } = {}) => {
+    const { token = h.token(), body } = options
+    const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) }
+    const response = await fetch(`${http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+    await response.body?.cancel()
+    return response.headers.get('x-request-id')
+  }
+  const admin = h.token('root', { claims: { role: 'admin' } })
+  const ids = [
+    await call('POST', '/api/v2/runs', { body: { run_id: 'audited', input: HORN } }),
+    await call('POST', '/api/processes/audited/cancel', { token: admin }),
+    await call('POST', '/api/jobs/audited/retry'),
+    await call('POST', '/api/v2/jobs/claim', { token: h.token('hand', { claims: { role: 'worker' } }), body: { kind: 'run', wait_s: 10 } }),
+    await call('POST', '/api/revocations', { token: admin, body: { jti: 'lost' } }),
+    await call('DELETE', '/api/revocations/jti:lost', { token: admin }),
+  ]
+  const socket = new TestClient(`${http.replace('http', 'ws')}/api/v2/ws/runs/audited`, { authorization: `Bearer ${h.token()}` })
+  await socket.next('status')
+  socket.send({ type: 'cancel' })
+  await socket.next('cancel_accepted')
+  await socket.close()
+  const audited = lines.flatMap(({ audit, user, role, job, revocation, reqId }) =>
+    audit ? [[audit, user, role, job ?? revocation, reqId]] : [],
+  )
+  t.match(audited.pop(), ['cancel', 'alice', 'user', 'audited', /^[0-9a-f-]{36}$/], 'over a socket')
+  t.same(audited, [
+    ['submit', 'alice', 'user', 'audited', ids[0]],
+    ['cancel', 'root', 'admin', 'audited', ids[1]],
+    ['retry', 'alice', 'user', 'audited', ids[2]],
+    ['claim', 'hand', 'worker', 'audited', ids[3]],
+    ['revoke', 'root', 'admin', 'jti:lost', ids[4]],
+    ['undo_revocation', 'root', 'admin', 'jti:lost', ids[5]],
+  ])
+  t.notMatch(JSON.stringify(lines), /eyJ/, 'no token')
+})

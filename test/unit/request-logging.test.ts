@@ -116,3 +116,20 @@ t.test('[OPS-1] probes, which come each second, leave no line in the log', async
   t.equal(lines.length, 2)
   t.ok(lines.every((line) => line.includes('req-3')))
 })
+
+t.test('[OPS-4] an answer is logged with its user and, if it exists, the job', async (t) => {
+  const { app, lines } = logged()
+  t.teardown(() => app.close())
+  const identity = { sub: 'alice', role: 'user', issuedAt: 0, expiresAt: 0 } as const
+  app.get('/api/:id', async (request, reply) => {
+    const { id } = request.params as { id: string }
+    request.identity = identity
+    return reply.code(id === 'beam' ? 200 : 404).send({})
+  })
+  for (const id of ['beam', JWT]) await app.inject(`/api/${id}`)
+  const answers = lines.map((line) => JSON.parse(line)).flatMap(({ res }) => (res ? [res] : []))
+  t.same(answers, [
+    { statusCode: 200, user: 'alice', job: 'beam' },
+    { statusCode: 404, user: 'alice' },
+  ])
+})

@@ -16,8 +16,9 @@ interface Answer {
 const Location = Type.String({ description: 'path of the job' })
 const RetryAfter = Type.Integer({ minimum: 1, description: 'seconds after which the same request may succeed' })
 const Challenge = Type.Literal('Bearer')
+const RequestId = Type.String({ description: 'id of the request in the log of the hub' })
 
-/** Headers of error answers by status. */
+/** Headers of error answers by status, beside X-Request-Id. */
 const ERROR_HEADERS: Readonly<Record<number, Readonly<Record<string, TSchema>>>> = {
   401: { 'WWW-Authenticate': Challenge },
   429: { 'Retry-After': RetryAfter },
@@ -48,12 +49,12 @@ export function errorAnswers(codes: readonly CodeName[]): Readonly<Record<number
 }
 
 function errorAnswer(status: number, names: readonly CodeName[]): Answer & { readonly [ERROR_CODES]: readonly CodeName[] } {
-  const headers = ERROR_HEADERS[status]
+  const headers = { 'X-Request-Id': RequestId, ...ERROR_HEADERS[status] }
   return {
     [ERROR_CODES]: names,
     description: names.map((name) => `\`${name}\`: ${CODES[name].text}`).join(' '),
     content: { 'application/json': { schema: ErrorBody }, [PROBLEM_TYPE]: { schema: ProblemDetails } },
-    ...(headers && { headers }),
+    headers,
   }
 }
 

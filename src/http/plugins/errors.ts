@@ -90,8 +90,8 @@ function knownMethods(app: FastifyInstance): (path: string) => string[] {
 function answer(request: FastifyRequest, reply: FastifyReply, failure: RuncastError): FastifyReply {
   varyByAccept(reply)
   void reply.code(failure.status)
-  if (!wantsProblem(request)) return reply.send(errorBodyOf(failure))
-  return reply.type(PROBLEM_TYPE).send(JSON.stringify(problemOf(failure)))
+  if (!wantsProblem(request)) return reply.send(errorBodyOf(failure, request.id))
+  return reply.type(PROBLEM_TYPE).send(JSON.stringify(problemOf(failure, request.id)))
 }
 
 function toRuncastError(error: FastifyError | RuncastError): RuncastError {

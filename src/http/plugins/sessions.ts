@@ -80,9 +80,14 @@ export const sessions = fp(
       'buildSession',
       (via: Via, transport: Transport, request: FastifyRequest, scope: BuildScope, onIdentified?: () => void) => {
         const proof = app.proofOf(request)
+        const cancel: Policy['cancel'] = async (identity, id) => {
+          const status = await policy.cancel(identity, id)
+          request.audit('cancel', { job: id }, identity)
+          return status
+        }
         const session = new Session(transport, {
           hub,
-          policy,
+          policy: { ...policy, cancel },
           clock: systemClock,
           limits,
           scope,
@@ -127,7 +132,7 @@ export const sessions = fp(
       for (const session of open) session.close('restart')
     })
   },
-  { name: 'sessions', dependencies: ['identify', 'counting'] },
+  { name: 'sessions', dependencies: ['identify', 'counting', 'audit'] },
 )
 
 /** Rejected tokens are remembered by digest: short, and no secret. */

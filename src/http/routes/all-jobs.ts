@@ -83,7 +83,9 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
     }
     app.post(`${BASE}/:id/${path}`, { schema }, async (request, reply) => {
       const { id } = request.params
-      return reply.code(202).send({ id, status: await jobs.pause(null, id, viewOf(policy, request), to) })
+      const status = await jobs.pause(null, id, viewOf(policy, request), to)
+      request.audit(path, { job: id })
+      return reply.code(202).send({ id, status })
     })
   }
 }

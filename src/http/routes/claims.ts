@@ -44,7 +44,10 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     const { kind, solver, wait_s } = request.body
     const confirm = () => app.confirm(identity)
     const job = await claims.claim({ kind, solver, by: identity.sub, waitMs: wait_s * 1000, gone: disconnectSignal(reply), confirm })
-    return job ? reply.send(job) : reply.code(204).send(null)
+    if (!job) return reply.code(204).send(null)
+    const { id, round, attempt } = job
+    request.audit('claim', { job: id, kind: job.kind, round, attempt })
+    return reply.send(job)
   })
 
   const reported = {

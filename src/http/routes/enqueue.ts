@@ -24,6 +24,7 @@ export async function enqueue(
   const streams = wantsEventStream(request)
   if (streams) reserveStreamSlot(app, request, reply)
   const state = await submit()
+  request.audit('submit', { job: state.id, kind: state.kind.name, round: state.round })
   const accepted = acceptedOf(resource, state, app.publicPath)
   void reply.header('location', accepted.links.self)
   varyByAccept(reply)

@@ -150,7 +150,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   }
   app.post('/:id/cancel', { schema: cancel }, async (request, reply) => {
     const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
-    return reply.code(202).send({ [idField]: id, status: await policy.cancel(request.identity, id) })
+    const status = await policy.cancel(request.identity, id)
+    request.audit('cancel', { job: id })
+    return reply.code(202).send({ [idField]: id, status })
   })
 
   const retry = {
@@ -163,7 +165,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   app.post('/:id/retry', { schema: retry }, async (request, reply) => {
     const view = viewOf(policy, request)
     const { id } = await jobs.read(kind, request.params.id, view)
-    return reply.code(202).send(acceptedOf(resource, await jobs.retry(id, view), app.publicPath))
+    const state = await jobs.retry(id, view)
+    request.audit('retry', { job: id, kind: state.kind.name, round: state.round })
+    return reply.code(202).send(acceptedOf(resource, state, app.publicPath))
   })
 }
 

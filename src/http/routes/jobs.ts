@@ -82,7 +82,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     }
     app.post(`/:id/${path}`, { schema, onRequest: app.identify }, async (request, reply) => {
       const { id } = request.params
-      return reply.code(202).send({ [idField]: id, status: await jobs.pause(name, id, viewOf(policy, request), to) })
+      const status = await jobs.pause(name, id, viewOf(policy, request), to)
+      request.audit(path, { job: id })
+      return reply.code(202).send({ [idField]: id, status })
     })
   }
 }

@@ -65,8 +65,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
   app.post('', { schema }, async (request, reply) => {
     const revocation = revocationOf(request.body, Date.now(), keepMs)
     await revocations.revoke(revocation)
-    const { until, ...what } = revocation
-    request.log.info({ ...what, until, by: request.identity.sub }, 'tokens revoked')
+    request.audit('revoke', { revocation: idOf(revocation), until: new Date(revocation.until).toISOString() })
     return reply.code(202).send(shown({ id: idOf(revocation), before: 0, ...revocation }))
   })
 
@@ -99,7 +98,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<RevocationRoutesOptions
   app.delete('/:id', { schema: undo }, async (request, reply) => {
     const { id } = request.params
     if (!(await revocations.undo(id))) throw new RuncastError('not_found', 'There is no such revocation.')
-    request.log.info({ revocation: id, by: request.identity.sub }, 'revocation undone')
+    request.audit('undo_revocation', { revocation: id })
     return reply.code(204).send()
   })
 }
