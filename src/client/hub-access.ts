@@ -88,7 +88,7 @@ export async function callHub(
         message: `${url} redirects to another address: pass that address as url`,
         cause: response.status,
       })
-    if (!response.ok) throw errorOfResponse(response, answer, `${method} ${path}`)
+    if (!response.ok) throw errorOfResponse(response, answer, `${method} ${url}${path}`)
     if (answer && isAnswer(answer)) return answer
     throw new RuncastError('internal', {
       message: `${url} returned no answer of a hub (status ${response.status}): is it the URL of a hub?`,
@@ -96,10 +96,17 @@ export async function callHub(
     })
   } catch (error) {
     if (error instanceof RuncastError) throw error
-    throw new RuncastError('overloaded', { message: `${url} cannot be reached: ${reasonOf(error)}`, cause: error })
+    throw new RuncastError('overloaded', { message: `${url} cannot be reached: ${reasonOf(error)}${originHint(url)}`, cause: error })
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** A browser does not tell a page of another origin whether the hub is away or has rejected its origin. */
+function originHint(url: string): string {
+  const { location } = globalThis as { readonly location?: { readonly origin: string } }
+  if (!location || new URL(url).origin === location.origin) return ''
+  return `; if the hub runs, its ALLOWED_ORIGINS may not list ${location.origin}`
 }
 
 /** Throws `invalid` for any text that is not a token (RFC 6750). The error of `fetch` would contain the token. */
@@ -126,8 +133,7 @@ function errorOfResponse({ status, headers }: Response, answer: ErrorBody | null
   const code = isKnown ? (error as CodeName) : codeOfStatus(status)
   const text = typeof message === 'string' ? message : `The hub returned status ${status}.`
   return new RuncastError(code, {
-    // The address of the hub may be wrong.
-    message: code === 'no_route' ? `${text} (${request})` : text,
+    message: code === 'no_route' ? `${text} (${request}): is url that of a hub?` : text,
     issues: Array.isArray(detail) ? (detail as readonly Issue[]) : [], // the format of every hub
     ...(seconds >= 0 && { retryAfterMs: seconds * 1000 }),
     ...(typeof reason === 'string' && { reason: reason as StoreReason }), // a later version may send another value

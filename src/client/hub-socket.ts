@@ -110,7 +110,9 @@ export class HubSocket {
       clearTimeout(this.#lifeTimer)
       if (this.#isClosed) return
       this.#end()
-      this.#owner.closed(this, code, reason)
+      // A WebSocket gives no reason for a cut or for a failed connect.
+      const cut = this.#isOpen ? 'the connection was lost' : 'the hub cannot be reached'
+      this.#owner.closed(this, code, reason || (code === ABNORMAL_CLOSURE ? cut : ''))
     }
   }
 

@@ -2,10 +2,11 @@ import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import type { Received } from './hub-socket.js'
 import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
+import { isProcessList, isProcessSnapshot } from './process-view.js'
 import { hasSeq, Proof } from './proof.js'
 
 export interface WatchOptions extends ConnectionOptions {
-  /** `ws://…/api/v2/ws/runs/<run_id>`, `ws://…/api/v2/ws/optimizations/<optimization_id>` */
+  /** A socket of one job in the run dialect, such as `wss://…/api/v2/ws/runs/<run_id>`. */
   readonly url: string
   /**
    * Called for each message that changed the view, in order, exactly once for each persisted one. Snapshots are passed
@@ -13,6 +14,9 @@ export interface WatchOptions extends ConnectionOptions {
    */
   readonly onMessage?: (message: JobSnapshot | LiveMessage, view: JobView) => void
 }
+
+/** Why a watch ends at a socket of the process dialect (RFC 6455, section 7.4.1: data of an unsupported type). */
+const WRONG_DIALECT = { code: 1003, reason: 'this socket has the process dialect: use client.watch() or job.events()' }
 
 /**
  * Follows one job through reconnects and stopping hubs, and proves for each message that nothing was lost before it.
@@ -82,6 +86,7 @@ export class JobWatch {
 
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message)
+    else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
   }
 

@@ -186,12 +186,14 @@ async function browse(t: Test): Promise<void> {
   const open = (path: string) => page.goto(`http://127.0.0.1:${pagePort}/${path}`)
   await open('page.html')
   await page.locator('#connection', { hasText: 'online' }).waitFor()
-  const rows = async () => (await page.locator('#jobs li').allTextContents()).map((row) => row.split(' '))
+  const rows = async () => (await page.locator('#jobs li span').allTextContents()).map((row) => row.split(' '))
   const before = await rows()
   await page.locator('#start').click()
   const [id] = await eventually(async () =>
     (await rows()).find(([id, status]) => status === 'completed' && before.every(([other]) => other !== id)),
   )
+  await page.locator(`a[href$="#${id}"]`).click()
+  await page.locator('#metrics', { hasText: /natural_frequency_hz 1995\d\.\d+ Hz/ }).waitFor()
   await open(`plain.html#${id}`)
   await page.locator('#log', { hasText: /^1995\d\.\d+ Hz$/m }).waitFor()
   await open(`stream.html#${id}`)

@@ -232,6 +232,19 @@ t.test('closing before it is open, and not awaiting a promise, raises nothing', 
   t.equal(server.connections.length, 0)
 })
 
+t.test('a watch of one job ends at a socket in the process dialect', async (t) => {
+  const server = await startServer(t)
+  const list = { type: 'process_list', processes: [], recent: [], timestamp: '' }
+  const process = { process_id: 'j', process_type: 'benchmark', status: 'running', seq: 1, epoch: 'e1' }
+  const snapshot = { type: 'subscribed', process_id: 'j', process, seq: 1, epoch: 'e1', recovered: false, timestamp: '' }
+  for (const [index, first] of [list, snapshot].entries()) {
+    const { watch } = server.watch()
+    await server.connection(index)
+    server.say(index, first)
+    await t.rejects(watch.finished(), /1003 this socket has the process dialect: use client\.watch\(\)/)
+  }
+})
+
 t.test('without a WebSocket of its own a runtime needs one, and says so', async (t) => {
   const { WebSocket: own } = globalThis as { WebSocket?: unknown }
   const set = (value: unknown) => Object.assign(globalThis, { WebSocket: value })

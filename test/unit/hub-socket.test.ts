@@ -109,6 +109,25 @@ t.test('[CONN-1] a token that takes long is waited for before the socket is open
   t.same(Socket.last.sent, [{ type: 'auth', token: 'late' }])
 })
 
+t.test('a cut and a failed connect have a reason', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  t.teardown(() => mock.timers.reset())
+  for (const [opens, expected] of [
+    [true, 'the connection was lost'],
+    [false, 'the hub cannot be reached'],
+  ] as const) {
+    const reasons: string[] = []
+    new HubSocket(
+      { url: 'ws://hub', token: () => 'one', WebSocket: Socket },
+      { received: () => {}, closed: (_hubSocket, code, reason) => reasons.push(`${code} ${reason}`) },
+    )
+    await settle()
+    if (opens) Socket.last.onopen?.({})
+    Socket.last.onclose?.({ code: 1006, reason: '' })
+    t.same(reasons, [`1006 ${expected}`])
+  }
+})
+
 t.test('[CONN-1] without a token a socket fails with the reason', async (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   t.teardown(() => mock.timers.reset())
