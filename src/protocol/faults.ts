@@ -1,6 +1,9 @@
 /** Start of `expected` for a field that must not be present. */
 export const ABSENT = 'to be absent'
 
+/** `expected` of a field that the schema does not have. */
+export const UNKNOWN = `${ABSENT} (unknown property)`
+
 /** Maximum faults that are reported for one value. */
 export const MAX_FAULTS = 8
 
@@ -30,7 +33,7 @@ function describe(fault: SchemaFault, params: Record<string, unknown>): [path: s
     case 'propertyNames':
       return [] // summarizes the faults of single names
     case 'additionalProperties':
-      return list(params.additionalProperties).map((name) => [`${at}/${pointerPart(name)}`, `${ABSENT} (unknown property)`])
+      return list(params.additionalProperties).map((name) => [`${at}/${pointerPart(name)}`, UNKNOWN])
     case 'required':
       return list(params.requiredProperties).map((name) => [`${at}/${pointerPart(name)}`, 'to be present'])
     case 'enum':

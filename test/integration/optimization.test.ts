@@ -179,21 +179,21 @@ t.test('[OPT-9] what cannot be optimized is refused with the path of each fault'
   const h = await start(t)
   const [width, height] = TWO_OBJECTIVES.variables
   const cases: readonly (readonly [object, string])[] = [
-    [{ variables: [{ ...width, min: 50, max: 10 }] }, '/input/variables/0/max'],
-    [{ variables: [width, width] }, '/input/variables/1'],
-    [{ variables: [{ ...width, max: 5000 }] }, '/input/variables/0/max'],
-    [{ variables: [width, { ...height, name: 'no_such_field' }] }, '/input/variables/1/name'],
-    [{ variables: [{ name: 'mesh.elements_x', min: 3.5, max: 8 }] }, '/input/variables/0/min'],
-    [{ base: { ...HORN, material: 'wood' } }, '/input/base/material'],
-    [{ constraints: [{ metric: 'strain', operator: 'within_percent', value: 1 }] }, '/input/constraints/0/tolerance_pct'],
-    [{ constraints: [{ metric: 'strain', operator: 'within_percent', value: 0, tolerance_pct: 1 }] }, '/input/constraints/0/value'],
-    [{ variables: [{ name: 'mesh.elements_x', min: 4, max: 8 }] }, '/input/variables/0/step'],
-    [{ variables: [width, { ...height, name: 'width_mm.x' }] }, '/input/variables/1/name'],
-    [{ variables: [{ ...width, min: -1.7e308, max: 1.7e308 }] }, '/input/variables/0/max'],
-    [{ variables: [{ ...width, step: 1e-320 }] }, '/input/variables/0/step'],
-    [{ base: { ...HORN, text: 'x'.repeat(40_000) }, population: 100, generations: 40 }, '/input/base'],
-    [{ population: 200, generations: 100 }, '/input/generations'],
-    [{ solver: 'no-such-solver' }, '/input/solver'],
+    [{ variables: [{ ...width, min: 50, max: 10 }] }, '/variables/0/max'],
+    [{ variables: [width, width] }, '/variables/1'],
+    [{ variables: [{ ...width, max: 5000 }] }, '/variables/0/max'],
+    [{ variables: [width, { ...height, name: 'no_such_field' }] }, '/variables/1/name'],
+    [{ variables: [{ name: 'mesh.elements_x', min: 3.5, max: 8 }] }, '/variables/0/min'],
+    [{ base: { ...HORN, material: 'wood' } }, '/base/material'],
+    [{ constraints: [{ metric: 'strain', operator: 'within_percent', value: 1 }] }, '/constraints/0/tolerance_pct'],
+    [{ constraints: [{ metric: 'strain', operator: 'within_percent', value: 0, tolerance_pct: 1 }] }, '/constraints/0/value'],
+    [{ variables: [{ name: 'mesh.elements_x', min: 4, max: 8 }] }, '/variables/0/step'],
+    [{ variables: [width, { ...height, name: 'width_mm.x' }] }, '/variables/1/name'],
+    [{ variables: [{ ...width, min: -1.7e308, max: 1.7e308 }] }, '/variables/0/max'],
+    [{ variables: [{ ...width, step: 1e-320 }] }, '/variables/0/step'],
+    [{ base: { ...HORN, text: 'x'.repeat(40_000) }, population: 100, generations: 40 }, '/base'],
+    [{ population: 200, generations: 100 }, '/generations'],
+    [{ solver: 'no-such-solver' }, '/solver'],
   ]
   for (const [change, path] of cases) {
     const answer = await h.call('POST', '/api/v2/optimizations', { body: { ...TWO_OBJECTIVES, ...change } })
@@ -203,6 +203,13 @@ t.test('[OPT-9] what cannot be optimized is refused with the path of each fault'
       `${JSON.stringify(change)}: ${JSON.stringify(answer.body)}`,
     )
   }
+  const misnamed = { ...TWO_OBJECTIVES, variables: [{ ...width, name: 'width' }] }
+  t.match(await h.call('POST', '/api/v2/optimizations', { body: misnamed }), {
+    body: { detail: [{ path: '/variables/0/name', expected: /^one of width_mm, .*, mesh\.elements_x, / }] },
+  })
+  t.match(await h.call('POST', '/api/jobs', { body: { kind: 'optimization', input: misnamed } }), {
+    body: { detail: [{ path: '/input/variables/0/name' }] },
+  })
   t.match(await h.call('POST', '/api/v2/optimizations/none/pause'), { status: 404 })
   const run = await h.submit({ id: 'a-run' })
   t.match(await h.call('POST', `/api/v2/optimizations/${run}/pause`), { status: 404 }, 'of another kind')

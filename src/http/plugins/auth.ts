@@ -112,6 +112,6 @@ async function claimsOf(token: string, sources: readonly KeySource[]): Promise<u
 
 function claimsBySecret(app: FastifyInstance, token: string): unknown {
   const claims = verified(token, (text) => app.jwt.verify(text))
-  if (claims === undefined) throw new RuncastError('unauthenticated')
+  if (claims === undefined) throw new RuncastError('unauthenticated', 'The token was signed with another secret, or changed since.')
   return claims
 }

@@ -42,6 +42,8 @@ declare module 'fastify' {
   }
 }
 
+const NO_TOKEN = 'No token: send the header `Authorization: Bearer <token>`.'
+
 type Check = (identity: Identity) => Identity
 
 const asUser: Check = (identity) => {
@@ -76,7 +78,7 @@ export const identify = fp(
       if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', 'Pages of this origin may not connect.')
       try {
         const proof = proofOf(request)
-        if (!proof) throw new RuncastError('unauthenticated')
+        if (!proof) throw new RuncastError('unauthenticated', NO_TOKEN)
         request.identity = check(await unlessRevoked(await proof.identify()))
       } catch (error) {
         app.countUnauthenticated(request)

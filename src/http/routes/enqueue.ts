@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { JobState } from '../../core/job-state.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { acceptedOf, type JobResource } from './job-resource.js'
 import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { reserveStreamSlot, serveStream } from './stream.js'
@@ -33,4 +34,11 @@ export async function enqueue(
   const after = { epoch: state.epoch, seq: 0 }
   if (streams) return serveStream(app, request, reply, jobScope({ id: state.id, kind, idField, dialect, after, endsWithJob: true }))
   return reply.code(202).send(accepted)
+}
+
+/** Rejects with the paths of a body whose fields are those of the input: without `/input`. */
+export function rejectFlat(error: unknown): never {
+  if (!(error instanceof RuncastError) || error.code !== 'invalid') throw error
+  const issues = error.issues.map(({ path, expected }) => ({ path: path.replace(/^\/input/, ''), expected }))
+  throw new RuncastError('invalid', { message: error.message, issues, cause: error })
 }

@@ -1,7 +1,7 @@
-import Type, { type Static } from 'typebox'
+import Type, { type Static, type TObject } from 'typebox'
 import { Checker } from '../../protocol/checker.js'
 import { bounded } from '../../protocol/defaults.js'
-import { ABSENT } from '../../protocol/faults.js'
+import { ABSENT, UNKNOWN } from '../../protocol/faults.js'
 import { BUILT_IN_SOLVER, HornInput, hornInputFaults } from '../run/input.js'
 
 const MAX_EVALUATIONS = 5000
@@ -41,9 +41,21 @@ export const OptimizationInput = Type.Object(
   {
     solver: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', default: BUILT_IN_SOLVER, description: 'solver of the runs' }),
     base: Type.Object({}, { additionalProperties: true, default: {}, description: 'the fixed part of each run input' }),
-    variables: Type.Array(Variable, { minItems: 1, maxItems: 32 }),
-    objectives: Type.Array(Objective, { minItems: 1, maxItems: 4 }),
-    constraints: Type.Array(Constraint, { maxItems: 16, default: [] }),
+    variables: Type.Array(Variable, {
+      minItems: 1,
+      maxItems: 32,
+      description: 'numeric fields of the run input, as `width_mm` or `mesh.elements_x`; with `step` only min + k·step',
+    }),
+    objectives: Type.Array(Objective, {
+      minItems: 1,
+      maxItems: 4,
+      description: 'metrics of the runs; `direction` is `minimize` or `maximize`',
+    }),
+    constraints: Type.Array(Constraint, {
+      maxItems: 16,
+      default: [],
+      description: '`operator` is `<=`, `>=`, or `within_percent`, which needs `tolerance_pct`',
+    }),
     strategy: Type.Enum(['nsga2', 'sweep', 'random'], {
       default: 'nsga2',
       description: 'constrained NSGA-II (Deb et al. 2002), a Latin hypercube, or random points',
@@ -155,7 +167,15 @@ function wholeFaults({ name, min, step }: Variable, i: number): Fault[] {
 function faultOf(path: string, expected: string, variables: OptimizationInput['variables'], end: 'min' | 'max'): Fault {
   const i = variables.findIndex(({ name }) => path === `/input/${name.replaceAll('.', '/')}`)
   if (i < 0) return { path: path.replace('/input', '/input/base'), expected }
+  if (expected === UNKNOWN) return { path: `/input/variables/${i}/name`, expected: `one of ${numbersOf(HornInput).join(', ')}` }
   return { path: `/input/variables/${i}/${expected.startsWith(ABSENT) ? 'name' : end}`, expected }
+}
+
+/** The names of the numeric fields of a schema; those of nested fields have dots. */
+function numbersOf(schema: TObject, base = ''): string[] {
+  return Object.entries(schema.properties).flatMap(([name, field]) =>
+    Type.IsObject(field) ? numbersOf(field, `${base}${name}.`) : Type.IsNumber(field) || Type.IsInteger(field) ? [base + name] : [],
+  )
 }
 
 /** A copy of `base` with these fields set. */

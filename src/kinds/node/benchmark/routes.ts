@@ -5,11 +5,10 @@ import { JobTimeout } from '../../../core/timeout.js'
 import { answers, submitAnswers } from '../../../http/contract/answers.js'
 import { bodyExamples } from '../../../http/contract/examples.js'
 import type { KindRoutes } from '../../../http/kind-routes.js'
-import { enqueue } from '../../../http/routes/enqueue.js'
+import { enqueue, rejectFlat } from '../../../http/routes/enqueue.js'
 import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
 import { processes } from '../../../http/routes/processes.js'
 import type { JobService } from '../../../jobs/job-service.js'
-import { RuncastError } from '../../../protocol/codes.js'
 import { JobId } from '../../../protocol/job-id.js'
 import { BenchmarkInput } from '../../benchmark/input.js'
 import { Model } from '../../benchmark/model.js'
@@ -47,18 +46,12 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
   }
 }
 
-/** Enqueues a benchmark. The fields of its input are those of the body, so issues name them without `/input`. */
-async function submitBenchmark(
+/** Enqueues a benchmark. */
+function submitBenchmark(
   jobs: JobService,
   who: { readonly owner: string; readonly key?: string },
   { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
 ): Promise<JobState> {
   const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
-  try {
-    return await jobs.submit({ ...who, ...given, kind: 'benchmark', input })
-  } catch (error) {
-    if (!(error instanceof RuncastError) || error.code !== 'invalid') throw error
-    const issues = error.issues.map(({ path, expected }) => ({ path: path.replace(/^\/input/, ''), expected }))
-    throw new RuncastError('invalid', { message: error.message, issues })
-  }
+  return jobs.submit({ ...who, ...given, kind: 'benchmark', input }).catch(rejectFlat)
 }
