@@ -25,6 +25,7 @@ import { RedisJobStore } from '../storage/redis/job-store.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { RedisLease } from '../storage/redis/lease.js'
 import { StoreHealth } from '../storage/redis/store-health.js'
+import { RedisTelemetry } from '../storage/redis/telemetry.js'
 import { storeFaultOf } from '../storage/store-fault.js'
 import { solverQueues } from './worker-queues.js'
 
@@ -39,6 +40,7 @@ export interface Adapters {
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
+  readonly telemetry: RedisTelemetry
   readonly scheduler: RedisFairScheduler
   readonly queue: FairQueue
   /** The backlog behind the fair scheduler. */
@@ -120,6 +122,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     activeTtlMs: activeTtlMs + finalTtlMs,
     endedTtlMs: finalTtlMs,
   })
+  const telemetry = new RedisTelemetry({ commands: broker.commands, subscriber: () => broker.channels, keys })
   const tally = new JobTally(kinds.names)
   const onFinal = (final: Final) => {
     tally.ended(final)
@@ -137,6 +140,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     broker,
     store,
     feeds,
+    telemetry,
     scheduler,
     queue,
     backlog,
@@ -205,6 +209,8 @@ function brokerLimits(config: Config): BrokerLimits {
   return {
     maxEventBytes: config.MAX_EVENT_BYTES,
     maxLogEntries: config.MAX_LOG_ENTRIES,
+    maxLogLines: config.MAX_LOG_LINES,
+    maxLogBytes: config.MAX_LOG_BYTES,
     maxKeys: config.MAX_KEYS,
     maxMissedEntries: config.MAX_MISSED_ENTRIES,
     staleMs: config.STALE_MS,

@@ -94,6 +94,7 @@ export async function buildWorkerNode(
       controlChannel: keys.control(),
       cancelGraceMs: config.CANCEL_GRACE_MS,
       maxEventBytes: config.MAX_EVENT_BYTES,
+      log: { maxLogLines: config.MAX_LOG_LINES, maxLogBytes: config.MAX_LOG_BYTES },
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),

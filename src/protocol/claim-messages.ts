@@ -1,6 +1,7 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { Nullable } from './json-schema.js'
 import { JobStatus, Timestamp } from './life-fields.js'
+import { LOG_LEVELS } from './log-messages.js'
 import { RUN_MESSAGES } from './run-messages.js'
 
 /** Longest long poll of a claim request, in seconds. */
@@ -15,6 +16,7 @@ function event<const T extends string, P extends Record<string, Parameters<typeo
 }
 
 const log = event('log', {
+  level: Type.Optional(Type.Enum([...LOG_LEVELS])),
   line: Type.String({ maxLength: 10_000, description: 'a line of the log; a failed job shows the last ten' }),
 })
 

@@ -1,5 +1,6 @@
 import type { Entry, JobEvent, Position, Writer } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
+import type { Telemetry } from '../core/telemetry.js'
 import type { Status } from '../protocol/status.js'
 
 /**
@@ -59,8 +60,9 @@ export interface Publisher {
    * a lost worker share one `n` (`fencingWriter`), so all but the first are rejected with `final`.
    * Rejects with `overloaded` if Redis cannot be reached. Whether the write was applied is then unknown, and the same
    * write may be sent again.
+   * `telemetry` is a part of the write: it is added once, or not at all. It belongs to the attempt before the events.
    */
-  publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected>
+  publish(id: string, events: readonly JobEvent[], writer: Writer, telemetry?: readonly Telemetry[]): Promise<Written | Rejected>
 }
 
 /** Heartbeats of a job, sent by the writer that computes it. */
@@ -117,8 +119,12 @@ export interface BrokerLimits {
   readonly maxEventBytes: number
   /**
    * Maximum number of persisted entries in the log of a job. Redis trims the log in blocks, so a few more may remain.
+   * As many of the older entries are kept, without those of metrics.
    */
   readonly maxLogEntries: number
+  /** Maximum log lines of a job, and their bytes. */
+  readonly maxLogLines: number
+  readonly maxLogBytes: number
   /** Maximum number of conflation keys of a job. */
   readonly maxKeys: number
   /** Maximum number of entries that a client can have missed and still resume. */
@@ -134,6 +140,8 @@ export interface BrokerLimits {
 export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   maxEventBytes: 256 * 1024,
   maxLogEntries: 10_000,
+  maxLogLines: 5000,
+  maxLogBytes: 1024 * 1024,
   maxKeys: 1024,
   maxMissedEntries: 1000,
   staleMs: 30_000,

@@ -1,10 +1,13 @@
 import { secondsBetween } from '../core/elapsed.js'
 import type { JobEvent, Writer } from '../core/entry.js'
+import { type Loggable, lineJson, loggedOf, logLines } from '../core/log-line.js'
+import type { Telemetry } from '../core/telemetry.js'
 import { logTailOf } from '../jobs/attempt.js'
 import { isOverloaded } from '../protocol/codes.js'
 import type { Heartbeats, Publisher, Rejected, WriteRejection, Written } from '../storage/broker.js'
 import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
+import { DEFAULT_LOG_LIMITS, LogBuffer, type LogLimits } from './log-buffer.js'
 import { Stop, type StopCause } from './processor.js'
 import { ReportQueue } from './report-queue.js'
 import { asError, lineOf } from './thrown.js'
@@ -13,6 +16,8 @@ import { WorkTally } from './work-tally.js'
 /** Maximum waiting events of a processor that does not await its report calls. One more fails the attempt. */
 const MAX_WAITING = 10_000
 const RETRY_MS = 200
+/** At least as many lines as the log tail of a failed job has. */
+const TAIL_LINES = 10
 const UNREACHABLE_MS = 60_000
 /** How long writes may fail for a job that is being stopped. */
 const STOPPING_MS = 5000
@@ -31,6 +36,10 @@ export interface JobContextOptions {
   readonly unreachableMs?: number | undefined
   /** Counters of reports. */
   readonly tally?: WorkTally
+  /** Number of the attempt; default 1. */
+  readonly attempt?: number
+  /** Limits of the log of a job. */
+  readonly log?: LogLimits | undefined
 }
 
 /**
@@ -50,10 +59,13 @@ export class JobContext {
   /** By the monotonic clock. */
   readonly #startedAt = performance.now()
   #logTail: readonly string[] = []
+  readonly #attempt: number
+  readonly #lines: LogBuffer
   readonly #waiting = new ReportQueue()
   #writer: Writer
   #pump: Promise<void> | undefined
-  #transientTimer: NodeJS.Timeout | undefined
+  /** Starts the next write of what is not due yet. */
+  #timer: NodeJS.Timeout | undefined
   #closed = false
   /** When writes began to fail, in ms; null while they succeed. */
   #failingSince: number | null = null
@@ -70,6 +82,8 @@ export class JobContext {
     this.#tally = options.tally ?? new WorkTally()
     this.#onFenced = options.onFenced ?? (() => {})
     this.#unreachableMs = options.unreachableMs ?? UNREACHABLE_MS
+    this.#attempt = options.attempt ?? 1
+    this.#lines = new LogBuffer(options.log ?? DEFAULT_LOG_LIMITS)
   }
 
   get signal(): AbortSignal {
@@ -99,8 +113,15 @@ export class JobContext {
     return this.#logTail.join('\n')
   }
 
-  log(line: unknown): void {
-    this.#logTail = logTailOf([...this.#logTail, lineOf(line)])
+  /** Adds lines to the log of the job. Never throws. Lines that the limits would drop at once are not sent. */
+  log(value: Loggable): void {
+    if (this.#closed) return
+    const { level, text } = loggedOf(value, lineOf)
+    const lines = logLines(text, { level, attempt: this.#attempt })
+    this.#logTail = logTailOf([...this.#logTail, ...lines.slice(-TAIL_LINES).map((line) => line.text)])
+    if (this.#isDisabled) return
+    for (const line of lines) this.#lines.add(lineJson(line))
+    if (!this.#pump) this.#schedule()
   }
 
   stop(cause: StopCause): void {
@@ -127,8 +148,10 @@ export class JobContext {
     })
   }
 
-  /** Waits for persisted events. A transient event that is not due yet is not awaited. */
+  /** Waits for persisted events and log lines. A transient event that is not due yet is not awaited. */
   async flush(): Promise<void> {
+    this.#lines.flushNow()
+    if (this.#lines.size > 0) this.#startPump()
     while (this.#pump) await this.#pump
   }
 
@@ -147,8 +170,11 @@ export class JobContext {
   }
 
   async #flushAll(): Promise<void> {
-    this.#waiting.flushNow()
-    while (this.#pump || this.#waiting.size > 0) await this.#startPump()
+    do {
+      this.#waiting.flushNow()
+      this.#lines.flushNow()
+      await this.#startPump()
+    } while (this.#pump || this.#waiting.size + this.#lines.size > 0)
   }
 
   /**
@@ -182,13 +208,23 @@ export class JobContext {
   }
 
   #startPump(): Promise<void> {
-    clearTimeout(this.#transientTimer)
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#pump ??= this.#drain().finally(() => {
       this.#pump = undefined
-      // Only transient events that are not due can be left.
-      if (this.#waiting.size > 0) this.#transientTimer = setTimeout(() => void this.#startPump(), Math.max(this.#waiting.dueInMs, 1))
+      // Only transient events and log lines that are not due can be left.
+      this.#schedule()
     })
     return this.#pump
+  }
+
+  /** Starts the pump when the first waiting report is due. */
+  #schedule(): void {
+    const events = this.#waiting.size > 0 ? this.#waiting.dueInMs : Number.POSITIVE_INFINITY
+    const lines = this.#lines.size > 0 ? this.#lines.dueInMs : Number.POSITIVE_INFINITY
+    const dueInMs = Math.min(events, lines)
+    if (dueInMs === 0) void this.#startPump()
+    else if (dueInMs !== Number.POSITIVE_INFINITY) this.#timer ??= setTimeout(() => void this.#startPump(), Math.max(dueInMs, 1))
   }
 
   async #drain(): Promise<void> {
@@ -196,8 +232,9 @@ export class JobContext {
       // One microtask later, so that reports made together are sent together.
       await Promise.resolve()
       const batch = this.#waiting.takeBatch()
-      if (batch.length === 0) return
-      await this.#send(batch)
+      const lines = this.#lines.take()
+      if (batch.length === 0 && !lines) return
+      await this.#send(batch, lines ? [lines] : [])
       this.#waiting.written()
     }
   }
@@ -205,12 +242,14 @@ export class JobContext {
   /**
    * Writes reports. If one of a batch is refused, the reports before it are kept. Resolves to whether all were written.
    */
-  async #send(events: readonly JobEvent[]): Promise<boolean> {
+  async #send(events: readonly JobEvent[], telemetry: readonly Telemetry[] = []): Promise<boolean> {
     if (this.#isDisabled) return false
     try {
-      const answer = await this.#publish(events)
+      const answer = await this.#publish(events, telemetry)
       if (answer === 'unreachable') return false
       if (answer.ok || !OF_THE_EVENTS.has(answer.reason)) return this.#applyAnswer(answer) === null
+      // The refused write has left nothing, so the log lines are written first, without the events.
+      if (telemetry.length > 0 && !(await this.#send([], telemetry))) return false
       if (events.length === 1) this.#disable(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
       else for (const event of events) if (!(await this.#send([event]))) break
     } catch (error) {
@@ -231,6 +270,7 @@ export class JobContext {
     this.#isDisabled = true
     this.#giveUp(why)
     this.#waiting.clear(why)
+    this.#lines.clear()
   }
 
   #abort(why: Stop): void {
@@ -241,12 +281,12 @@ export class JobContext {
   }
 
   /** Rejects with any error that is not an outage of Redis. */
-  async #publish(events: readonly JobEvent[]): Promise<Written | Rejected | 'unreachable'> {
+  async #publish(events: readonly JobEvent[], telemetry: readonly Telemetry[] = []): Promise<Written | Rejected | 'unreachable'> {
     if (this.#isUnreachable) return 'unreachable'
     this.#writer = { ...this.#writer, n: this.#writer.n + 1 }
     for (;;) {
       try {
-        const answer = await this.#publisher.publish(this.id, events, this.#writer)
+        const answer = await this.#publisher.publish(this.id, events, this.#writer, telemetry)
         this.#failingSince = null
         this.#hasWritten = true
         return answer

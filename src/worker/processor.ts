@@ -1,4 +1,5 @@
 import type { KindDialect } from '../core/kind.js'
+import type { Loggable } from '../core/log-line.js'
 import type { FailureCode } from '../protocol/codes.js'
 import type { ProcessProgress } from '../protocol/process-messages.js'
 
@@ -53,8 +54,12 @@ export interface AnyJob {
   readonly signal: AbortSignal
   /** Resolves when all reports so far have been written or given up. */
   flush(): Promise<void>
-  /** A line of the job's log. The last ten go into the error message if the job fails. */
-  log(line: string): void
+  /**
+   * Adds a line to the log of the job: a text, or a text with its level (`debug`, `info`, `warn`, `error`). A text of
+   * several lines is as many lines; a line is cut after 8 KiB. Nothing waits for it, and it may be called at any rate:
+   * the log keeps the newest lines. The last ten go into the error message if the job fails.
+   */
+  log(line: Loggable): void
   /**
    * For a processor that computes in another thread or process: aborted when it has not obeyed `signal` in time. It
    * must then be ended by force.

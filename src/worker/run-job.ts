@@ -9,6 +9,7 @@ import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import { deferred } from './deferred.js'
 import { JobContext } from './job-context.js'
+import type { LogLimits } from './log-buffer.js'
 import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
 import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settled.js'
@@ -50,6 +51,8 @@ export interface Runner {
   readonly unreachableMs?: number
   /** Maximum bytes of an event, as JSON. A larger result fails the attempt. */
   readonly maxEventBytes?: number
+  /** Limits of the log of a job. */
+  readonly log?: LogLimits
   /** Counters of reports. */
   readonly tally?: WorkTally
 }
@@ -64,7 +67,7 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   const attempt = attemptAtStart(state)
   const over = overBeforeStart(attempt, state)
   if (over) return over
-  const context = contextOf(task, runner)
+  const context = contextOf(task, attempt, runner)
   runner.onStart(context)
   const refusal = await context.write(startEvents(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
@@ -107,9 +110,10 @@ export function jobOf<D extends KindDialect>(kind: Kind & { readonly dialect: D 
   }
 }
 
-function contextOf({ id, round, token }: Task, { broker, onFenced, unreachableMs, tally }: Runner): JobContext {
-  const writer = { round, token, n: 0 }
-  return new JobContext({ id, publisher: broker, writer, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) })
+function contextOf({ id, round, token }: Task, attempt: Attempt, runner: Runner): JobContext {
+  const { broker, onFenced, unreachableMs, tally, log } = runner
+  const options = { attempt: attempt.number, log, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) }
+  return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...options })
 }
 
 /** Stops the job when the time of its execution is over. An execution that begins now has the full time. */

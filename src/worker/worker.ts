@@ -14,6 +14,7 @@ import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
 import type { JobContext } from './job-context.js'
+import type { LogLimits } from './log-buffer.js'
 import type { AnyProcessor } from './processor.js'
 import { type AttemptFailure, runJob } from './run-job.js'
 import type { WorkTally } from './work-tally.js'
@@ -33,6 +34,7 @@ export interface WorkerOptions {
   readonly cancelGraceMs: number
   /** See `Runner`. */
   readonly maxEventBytes: number
+  readonly log: LogLimits
   /** How long jobs may continue when the worker stops, before they are returned to the queue. */
   readonly finishMs: number
   /** A worker whose lock is not renewed for this long counts as dead. */
@@ -194,7 +196,7 @@ export class KindWorker {
 
   /** Runs a job that BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes } = this.#options
+    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes, log } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
@@ -218,7 +220,7 @@ export class KindWorker {
     }
     const onStarted = () => ports.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
-    const runner = { broker: ports.broker, cancelGraceMs, maxEventBytes, onStart, onStarted, onFenced, onFailed, tally }
+    const runner = { broker: ports.broker, cancelGraceMs, maxEventBytes, log, onStart, onStarted, onFenced, onFailed, tally }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {

@@ -6,6 +6,7 @@ import { publishContract } from './publish-suite.js'
 import { readContract } from './read-suite.js'
 import { statesContract } from './states-suite.js'
 import { storeContract } from './store-suite.js'
+import { telemetryContract } from './telemetry-suite.js'
 
 /** What every Broker and JobStore keeps, whatever it is made of. */
 export function brokerContract(t: Test, open: OpenBackend): void {
@@ -15,4 +16,5 @@ export function brokerContract(t: Test, open: OpenBackend): void {
   storeContract(t, open)
   beatContract(t, open)
   checkpointContract(t, open)
+  telemetryContract(t, open)
 }

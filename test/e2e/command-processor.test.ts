@@ -45,7 +45,7 @@ function play(
       metrics.push(value)
       return room()
     },
-    log: (line) => void log.push(line),
+    log: (line) => void log.push(String(line)),
     flush: async () => {},
     alive: () => {
       signs += 1

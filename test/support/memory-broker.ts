@@ -1,5 +1,6 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
 import { advance, type JobState } from '../../src/core/job-state.js'
+import type { AppendTelemetry, Telemetry } from '../../src/core/telemetry.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
 import type {
   Broker,
@@ -24,6 +25,7 @@ import type {
   ListPage,
   NewJob,
 } from '../../src/storage/job-store.js'
+import { type LinesPage, type LinesQuery, logEpoch, type TelemetryListener, type TelemetryStore } from '../../src/storage/telemetry.js'
 import { BUILT_IN } from './kinds.js'
 
 interface StoredJob {
@@ -31,6 +33,10 @@ interface StoredJob {
   readonly digest: string
   readonly order: number
   log: Entry[]
+  /** Entries that were trimmed from the log, without those of metrics. */
+  kept: Entry[]
+  /** Log lines of an execution, as JSON; `first` is the number of the first one. */
+  lines: { round: number; first: number; texts: string[] }
   persisted: number
   writer: { token: number; n: number; seq: number }
   heartbeatAt: number | null
@@ -39,6 +45,17 @@ interface StoredJob {
 
 /** A broker in memory, with the guarantees of the one on Redis, checked by the same contract suite. */
 export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, ChildJobs, ActiveRounds {
+  /** The telemetry of its jobs. */
+  readonly telemetry: TelemetryStore = {
+    listen: (listener) => {
+      this.#telemetryListener = listener
+    },
+    subscribe: async (id) => void this.#telemetrySubscribed.add(id),
+    unsubscribe: async (id) => void this.#telemetrySubscribed.delete(id),
+    lines: async (id, query) => this.#linesOf(id, query),
+  }
+  readonly #telemetrySubscribed = new Set<string>()
+  #telemetryListener: TelemetryListener = { added: () => {}, gap: () => {} }
   readonly #jobs = new Map<string, StoredJob>()
   readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()
@@ -69,7 +86,19 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     }
     const state: JobState = { ...record, ...counters, kind: BUILT_IN.get(job.kind), status: 'queued', epoch: `${job.generation}.memory` }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = { state, digest, order: this.#jobs.size, log: [], persisted: 0, writer, heartbeatAt: null, listed: true }
+    const lines = { round: 1, first: 1, texts: [] }
+    const stored = {
+      state,
+      digest,
+      order: this.#jobs.size,
+      log: [],
+      kept: [],
+      lines,
+      persisted: 0,
+      writer,
+      heartbeatAt: null,
+      listed: true,
+    }
     this.#jobs.set(job.id, stored)
     this.#append(stored, first)
     await this.reactivate({ ...state, kind: job.kind })
@@ -82,11 +111,16 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (job) job.listed = true
   }
 
-  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected> {
-    return this.#publish(id, events, writer)
+  async publish(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    telemetry: readonly Telemetry[] = [],
+  ): Promise<Written | Rejected> {
+    return this.#publish(id, events, writer, telemetry)
   }
 
-  #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Rejected {
+  #publish(id: string, events: readonly JobEvent[], writer: Writer, telemetry: readonly Telemetry[] = []): Written | Rejected {
     const job = this.#jobs.get(id)
     for (const [i, { message }] of events.entries()) {
       const bytes = Buffer.byteLength(JSON.stringify(message))
@@ -112,9 +146,11 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
       if (legal && event.to) status = event.to
     }
+    if (telemetry.length > 0 && isFinal(job.state.status)) return refuse('final')
     // A job at the limit of keys must still be able to end.
     const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
     if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return tooManyKeys(events, job.state.status, this.#limits)
+    for (const report of telemetry) this.#reduce(job, report)
     for (const event of accepted) this.#append(job, event)
     if (writer.n > 0) {
       job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
@@ -174,7 +210,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
   async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
     const job = this.#jobs.get(id)
     if (!job) return null
-    const entries = job.log.filter((entry) => entry.seq > after).slice(0, limit)
+    const entries = [...job.kept, ...job.log].filter((entry) => entry.seq > after).slice(0, limit)
     return { entries, oldestSeq: job.log[0]?.seq ?? null, truncated: this.#isTrimmed(job, after) }
   }
 
@@ -225,6 +261,45 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     this.#subscribed.clear()
   }
 
+  #reduce({ state, lines }: StoredJob, { reducer, skipped, lines: texts }: AppendTelemetry): void {
+    if (lines.round !== state.round || skipped > 0) {
+      lines.first = lines.round === state.round ? lines.first + lines.texts.length + skipped : 1 + skipped
+      lines.round = state.round
+      lines.texts = []
+    }
+    const first = lines.first + lines.texts.length
+    lines.texts.push(...texts)
+    const bytes = () => lines.texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+    while (lines.texts.length > 1 && (lines.texts.length > this.#limits.maxLogLines || bytes() > this.#limits.maxLogBytes)) {
+      lines.texts.shift()
+      lines.first += 1
+    }
+    if (!this.#telemetrySubscribed.has(state.id)) return
+    const epoch = logEpoch(state.generation, state.round)
+    this.#telemetryListener.added({ reducer, id: state.id, epoch, first, count: texts.length, body: Buffer.from(`[${texts}]`) })
+  }
+
+  #linesOf(id: string, { limit, maxBytes, after, before }: LinesQuery): LinesPage | null {
+    const job = this.#jobs.get(id)
+    if (!job) return null
+    const { owner, status, generation, round } = job.state
+    const { first: oldest, texts } = job.lines.round === round ? job.lines : { first: 1, texts: [] }
+    const last = oldest + texts.length - 1
+    const numbered = texts.map((text, i) => ({ n: oldest + i, bytes: Buffer.from(text) }))
+    const isAfter = after !== undefined
+    const wanted = isAfter ? numbered.filter(({ n }) => n > after) : numbered.filter(({ n }) => n < (before ?? last + 1)).reverse()
+    let sum = 0
+    const found: typeof numbered = []
+    for (const line of wanted.slice(0, limit)) {
+      sum += line.bytes.length
+      if (found.length > 0 && sum > maxBytes) break
+      found.push(line)
+    }
+    if (!isAfter) found.reverse()
+    const first = found[0]?.n ?? (isAfter ? last + 1 : oldest)
+    return { owner, status, epoch: logEpoch(generation, round), oldest, last, first, lines: found.map(({ bytes }) => bytes) }
+  }
+
   #stateOf({ state, writer, heartbeatAt }: StoredJob): JobState {
     const sinceHeartbeatMs = isComputed(state.status) && heartbeatAt !== null ? performance.now() - heartbeatAt : null
     const stale = sinceHeartbeatMs !== null && sinceHeartbeatMs > this.#limits.staleMs
@@ -246,7 +321,10 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     }
     if (entryClass !== 'transient') {
       job.persisted += 1
-      job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)
+      const log = [...job.log, entry]
+      const older = log.splice(0, Math.max(0, log.length - this.#limits.maxLogEntries))
+      job.log = log
+      job.kept = [...job.kept, ...older.filter(({ key }) => !key.startsWith('metric:'))].slice(-this.#limits.maxLogEntries)
     }
     if (this.#subscribed.has(state.id)) this.#listener.entry(entry)
   }

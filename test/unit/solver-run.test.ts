@@ -38,7 +38,7 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
     alive: () => {},
     progress: async (at) => void progress.push(at),
     metric: async (name, value, unit) => void metrics.push({ name, value, unit }),
-    log: (line) => void lines.push(line),
+    log: (line) => void lines.push(String(line)),
   }
   return {
     job,

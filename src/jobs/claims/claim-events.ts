@@ -2,9 +2,11 @@ import type { TSchema } from 'typebox'
 import type { JobEvent } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kind } from '../../core/kind.js'
+import { logLines } from '../../core/log-line.js'
 import { Checker } from '../../protocol/checker.js'
 import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
+import type { LogLine } from '../../protocol/log-messages.js'
 
 /** The content of a post, in its order. */
 export interface PostContent {
@@ -12,7 +14,8 @@ export interface PostContent {
   readonly reports: readonly JobEvent[]
   /** The path of each report in the post. */
   readonly paths: readonly string[]
-  readonly lines: readonly string[]
+  /** Lines of its log. */
+  readonly lines: readonly LogLine[]
   readonly end: ClaimEnd | null
 }
 
@@ -48,7 +51,7 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
   return {
     reports: kept.map(({ event }) => event),
     paths: kept.map(({ path }) => path),
-    lines: valid.flatMap((event) => (event.type === 'log' ? [event.line] : [])),
+    lines: valid.flatMap((event) => (event.type === 'log' ? logLines(event.line, { level: event.level, attempt: state.attempt }) : [])),
     end: ends[0] ?? null,
   }
 }

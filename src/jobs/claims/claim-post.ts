@@ -3,6 +3,7 @@ import { FENCED_FROM, type JobEvent, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import { queueOf } from '../../core/kind.js'
 import { storeClock } from '../../core/store-clock.js'
+import { appended } from '../../core/telemetry.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { type Issue, RuncastError } from '../../protocol/codes.js'
@@ -64,7 +65,7 @@ export async function handlePost(ports: ClaimPorts, id: string, by: string, post
   if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
   const content = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()))
-  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines])
+  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines.map(({ text }) => text)])
   const { answer: _last, ...kept } = known
   const record: ClaimRecord = { ...kept, n, logTail }
   const writing = { claim, state, record, writer: { round, token, n: START_N + n }, content }
@@ -82,8 +83,8 @@ function write(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null>
 async function writeReports(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
   const { claim, state, writer, content } = writing
   const { broker } = ports
-  const written = await (content.reports.length > 0
-    ? broker.publish(claim.id, content.reports, writer)
+  const written = await (content.reports.length + content.lines.length > 0
+    ? broker.publish(claim.id, content.reports, writer, appended(content.lines))
     : broker.heartbeat(claim.id, writer, true))
   if (!written.ok) return refused(ports, writing, written)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, storeClock.now())
@@ -110,9 +111,9 @@ async function writeEnd(ports: ClaimPorts, writing: Writing, end: ClaimEnd): Pro
 }
 
 /** The refusal, or null. */
-async function publish({ broker }: ClaimPorts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Rejected | null> {
-  if (events.length === 0) return null
-  const written = await broker.publish(claim.id, events, writer)
+async function publish({ broker }: ClaimPorts, { claim, writer, content }: Writing, events: readonly JobEvent[]): Promise<Rejected | null> {
+  if (events.length + content.lines.length === 0) return null
+  const written = await broker.publish(claim.id, events, writer, appended(content.lines))
   return written.ok ? null : written
 }
 

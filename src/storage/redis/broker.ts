@@ -1,6 +1,7 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kinds } from '../../core/kind.js'
+import type { Telemetry } from '../../core/telemetry.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../../protocol/status.js'
 import {
@@ -24,7 +25,7 @@ import { STORE } from './stamped.js'
 import { RedisSubscriber } from './subscriber.js'
 
 /** Number of fields of a job's hash that are not conflation keys, rounded up. */
-const RECORD_FIELDS = 24
+const RECORD_FIELDS = 28
 
 /**
  * hop 3: from job-context, to publish.lua; and from its channel back to the hub, which reads only the head of an
@@ -59,9 +60,15 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     return this.#commands
   }
 
-  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected> {
+  async publish(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    telemetry: readonly Telemetry[] = [],
+  ): Promise<Written | Rejected> {
     const args = this.#argumentsOf(events, writer)
     if (!Array.isArray(args)) return args
+    for (const { reducer, ...report } of telemetry) args.push(reducer, report.lines.length + 1, report.skipped, ...report.lines)
     return this.#answerOf(events, await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))
   }
 
@@ -89,7 +96,8 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   }
 
   #keysOf(id: string): string[] {
-    return [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    const keys = this.#keys
+    return [keys.job(id), keys.log(id), keys.live(id), keys.kept(id), keys.lines(id), keys.series(id), keys.telemetry(id)]
   }
 
   #answerOf(events: readonly JobEvent[], reply: Parameters<typeof answerOf>): Written | Rejected {
@@ -99,11 +107,9 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
 
   /** The arguments of a publication after its keys, or the error for a message that is too big. */
   #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Rejected {
-    const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
-    const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
-      | string
-      | number
-    )[]
+    const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs, maxLogLines, maxLogBytes } = this.#limits
+    const limits = [maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs, maxLogLines, maxLogBytes]
+    const args: (string | number)[] = [STORE, writer.round, writer.token, writer.n, ...limits, events.length]
     for (const [i, event] of events.entries()) {
       const body = JSON.stringify(event.message)
       const bytes = Buffer.byteLength(body)

@@ -1,4 +1,4 @@
-import type { JobEvent } from '../../core/entry.js'
+import type { Entry, JobEvent } from '../../core/entry.js'
 import type { Kinds } from '../../core/kind.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BrokerLimits } from '../broker.js'
@@ -40,7 +40,8 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
     const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs } = job
-    const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    const places = this.#keys
+    const keys = [places.job(id), places.log(id), places.live(id), places.kept(id), places.lines(id), places.series(id)]
     const body = JSON.stringify(first.message)
     const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]
@@ -85,16 +86,23 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     const log = this.#keys.log(id)
     const pipeline = this.#commands
       .pipeline()
-      // Read the page first, so that entries trimmed meanwhile count as truncated.
+      // Read the page first, so that entries trimmed meanwhile count as truncated. Then the kept entries, so that one
+      // that moves meanwhile is read twice rather than not at all.
       .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
+      .xrangeBuffer(this.#keys.kept(id), `(${after}-0`, '+', 'COUNT', limit)
       .xrange(log, '-', '+', 'COUNT', 1)
       .xlen(log)
-      .hget(this.#keys.job(id), 'durables')
+      .hmget(this.#keys.job(id), 'durables', 'kept')
     const reply = await asked(pipeline.exec())
     const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
-    const [rows, first, length, persisted] = await asked(Promise.all(answers))
+    const [rows, keptRows, first, length, record] = await asked(Promise.all(answers))
+    const [persisted, hasKept] = record as (string | null)[]
     if (typeof persisted !== 'string') return null
-    const entries = (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
+    const entriesOf = (rows: unknown) => (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
+    const ofLog = entriesOf(rows)
+    const isOlder = ({ seq }: Entry) => ofLog[0] === undefined || seq < ofLog[0].seq
+    const kept = hasKept === null ? [] : entriesOf(keptRows).filter(isOlder)
+    const entries = [...kept, ...ofLog].slice(0, limit)
     const oldest = (first as [string, string[]][])[0]?.[0]
     const oldestSeq = oldest === undefined ? null : Number.parseInt(oldest, 10)
     const trimmed = Number(persisted) > Number(length)
@@ -113,9 +121,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   async touch(round: JobRound, now: number): Promise<void> {
     const { id } = round
     await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
-    const alive = await asked(
-      this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id), this.#limits.activeTtlMs),
-    )
+    const alive = await asked(this.#commands.runcastTouch(...this.#keys.all(id), this.#limits.activeTtlMs))
     if (alive) await this.#keepOwned(...alive)
     await this.#storage.weigh(id)
   }
@@ -127,7 +133,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
 
   async expireSoon(id: string): Promise<void> {
     const { childTtlMs } = this.#limits
-    const isSooner = await asked(this.#commands.runcastExpire(this.#keys.job(id), this.#keys.log(id), childTtlMs))
+    const isSooner = await asked(this.#commands.runcastExpire(...this.#keys.all(id), childTtlMs))
     if (isSooner === 1) await this.#storage.weigh(id)
   }
 

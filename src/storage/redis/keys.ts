@@ -25,6 +25,26 @@ export class RedisKeys {
     return `${this.#prefix}:{${id}}:log`
   }
 
+  /** Stream of entries that were trimmed from the log, without those of metrics; the same ids. */
+  kept(id: string): string {
+    return `${this.#prefix}:{${id}}:kept`
+  }
+
+  /** Stream of the job's log lines, ids `<number>-0`. */
+  lines(id: string): string {
+    return `${this.#prefix}:{${id}}:lines`
+  }
+
+  /** Hash: the series of the job's metrics. */
+  series(id: string): string {
+    return `${this.#prefix}:{${id}}:series`
+  }
+
+  /** Every key of a job, the hash first. */
+  all(id: string): [job: string, log: string, kept: string, lines: string, series: string, checkpoint: string] {
+    return [this.job(id), this.log(id), this.kept(id), this.lines(id), this.series(id), this.checkpoint(id)]
+  }
+
   /** Hash: the checkpoint of a job that runs in steps. */
   checkpoint(id: string): string {
     return `${this.#prefix}:{${id}}:checkpoint`
@@ -33,6 +53,11 @@ export class RedisKeys {
   /** Channel of all entries. */
   live(id: string): string {
     return this.#channel(`{${id}}:live`)
+  }
+
+  /** Channel of what a job reports beside entries: log lines and series. */
+  telemetry(id: string): string {
+    return this.#channel(`{${id}}:telemetry`)
   }
 
   /** Sorted set of a user's jobs of one kind, by submit time. */

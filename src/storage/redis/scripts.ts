@@ -3,20 +3,21 @@ import type { SchedulerState } from '../fair-scheduler.js'
 
 /**
  * The Lua scripts of all adapters, one file per operation. Shared files: `append.lua` for publish and create,
- * `history.lua` for publish and read, `checkpoint.lua` for a publication that replaces a checkpoint, `scheduler.lua`
- * for the fair scheduler.
+ * `history.lua` for publish and read, `telemetry.lua` for what a publication carries beside events, `checkpoint.lua`
+ * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler.
  */
 export const redisScripts = {
-  runcastPublish: { numberOfKeys: 3, lua: load('history', 'append', 'publish') },
-  runcastAdvance: { numberOfKeys: 4, lua: load('history', 'append', 'checkpoint', 'publish') },
+  runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'telemetry', 'publish') },
+  runcastAdvance: { numberOfKeys: 8, lua: load('history', 'append', 'telemetry', 'checkpoint', 'publish') },
   runcastDrop: { numberOfKeys: 1, lua: load('drop') },
-  runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
-  runcastTouch: { numberOfKeys: 3, lua: load('touch') },
+  runcastCreate: { numberOfKeys: 6, lua: load('append', 'create') },
+  runcastTouch: { numberOfKeys: 6, lua: load('touch') },
   runcastHeartbeat: { numberOfKeys: 1, lua: load('heartbeat') },
   runcastRead: { numberOfKeys: 2, lua: load('history', 'read') },
-  runcastWeigh: { numberOfKeys: 3, lua: load('weigh') },
+  runcastReadLines: { numberOfKeys: 2, lua: load('read-lines') },
+  runcastWeigh: { numberOfKeys: 6, lua: load('weigh') },
   runcastStored: { numberOfKeys: 2, lua: load('stored') },
-  runcastExpire: { numberOfKeys: 2, lua: load('expire') },
+  runcastExpire: { numberOfKeys: 6, lua: load('expire') },
   runcastIndexAdd: { numberOfKeys: 4, lua: load('index-add') },
   runcastIndexRemove: { numberOfKeys: 2, lua: load('index-remove') },
   runcastIndexRead: { numberOfKeys: 3, lua: load('index-read') },
@@ -41,6 +42,11 @@ export interface ScriptCommands {
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
   runcastHeartbeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>
+  runcastReadLinesBuffer(
+    ...args: (string | number)[]
+  ): Promise<
+    [owner: Buffer, generation: Buffer, round: Buffer, status: Buffer, oldest: number, last: number, first: number, lines: Buffer[]] | null
+  >
   runcastWeigh(...args: (string | number)[]): Promise<[owner: string, bytes: number, ms: number] | null>
   runcastStored(...args: (string | number)[]): Promise<[bytes: number, ms: number]>
   runcastExpire(...args: (string | number)[]): Promise<0 | 1>

@@ -1,4 +1,5 @@
 import type { FailureCode } from '../../protocol/codes.js'
+import type { LogLevel } from '../../protocol/log-messages.js'
 import type { StopCause } from '../processor.js'
 
 /** The initial data of a thread. */
@@ -20,7 +21,7 @@ export type ToThread =
 export type FromThread =
   | { readonly type: 'report'; readonly name: string; readonly args: readonly unknown[] }
   | { readonly type: 'invalid'; readonly fault: Fault }
-  | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'log'; readonly level?: LogLevel; readonly line: string }
   | { readonly type: 'flush'; readonly flush: number }
   | { readonly type: 'alive' }
   | { readonly type: 'done'; readonly result: unknown }

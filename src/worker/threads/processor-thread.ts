@@ -1,4 +1,5 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
+import type { Loggable } from '../../core/log-line.js'
 import { JobFailure, type StopCause } from '../processor.js'
 import { asError } from '../thrown.js'
 import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
@@ -9,7 +10,7 @@ export interface ThreadJob {
   readonly signal: AbortSignal
   readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => Promise<void>>>
   flush(): Promise<void>
-  log(line: string): void
+  log(line: Loggable): void
   alive(): void
 }
 
@@ -78,7 +79,7 @@ export class ProcessorThread {
       case 'invalid':
         return this.#fail(errorOf(message.fault))
       case 'log':
-        return job.log(message.line)
+        return job.log(message.level === undefined ? message.line : { level: message.level, message: message.line })
       case 'flush':
         return void job.flush().then(() => this.#post({ type: 'flushed', flush: message.flush }))
       case 'done':

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { KindDialect } from '../../core/kind.js'
+import { loggedOf } from '../../core/log-line.js'
 import { jsonValueOf, NotJson } from '../../protocol/json-value.js'
 import { type AnyProcessor, JobFailure, type Processor, Stop } from '../processor.js'
 import { asError, lineOf } from '../thrown.js'
@@ -95,7 +96,10 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
     signal: stop.signal,
     killed: new AbortController().signal, // a thread that is killed does not notice it
     flush,
-    log: (line: unknown) => say({ type: 'log', line: lineOf(line) }),
+    log: (value: unknown) => {
+      const { level, text: line } = loggedOf(value, lineOf)
+      say({ type: 'log', line, ...(level !== undefined && { level }) })
+    },
     alive: () => {},
   }
 }

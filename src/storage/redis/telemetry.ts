@@ -1,0 +1,69 @@
+import { isStatus } from '../../protocol/status.js'
+import { asked } from '../store-fault.js'
+import {
+  type LinesPage,
+  type LinesQuery,
+  logEpoch,
+  type TelemetryAdded,
+  type TelemetryListener,
+  type TelemetryStore,
+} from '../telemetry.js'
+import type { CommandConnection } from './connection.js'
+import type { RedisKeys } from './keys.js'
+import type { RedisSubscriber } from './subscriber.js'
+
+export interface RedisTelemetryOptions {
+  readonly commands: CommandConnection
+  /** Called by the first subscription. */
+  readonly subscriber: () => RedisSubscriber
+  readonly keys: RedisKeys
+}
+
+const NEWLINE = 0x0a
+
+/** Telemetry in Redis, on the connections of the broker. */
+export class RedisTelemetry implements TelemetryStore {
+  readonly #options: RedisTelemetryOptions
+  #listener: TelemetryListener = { added: () => {}, gap: () => {} }
+
+  constructor(options: RedisTelemetryOptions) {
+    this.#options = options
+  }
+
+  listen(listener: TelemetryListener): void {
+    this.#listener = listener
+  }
+
+  subscribe(id: string): Promise<void> {
+    const message = (body: Buffer) => {
+      const increment = parse(id, body)
+      if (increment) this.#listener.added(increment)
+      else this.#listener.gap(id)
+    }
+    return this.#options.subscriber().subscribe(this.#options.keys.telemetry(id), { message, gap: () => this.#listener.gap(id) })
+  }
+
+  unsubscribe(id: string): Promise<void> {
+    return this.#options.subscriber().unsubscribe(this.#options.keys.telemetry(id))
+  }
+
+  async lines(id: string, { limit, maxBytes, after, before }: LinesQuery): Promise<LinesPage | null> {
+    const { commands, keys } = this.#options
+    const [way, number] = after === undefined ? ['before', before ?? ''] : ['after', after]
+    const reply = await asked(commands.runcastReadLinesBuffer(keys.job(id), keys.lines(id), way, number, limit, maxBytes))
+    if (!reply) return null
+    const [owner, generation, round, statusText, oldest, last, first, lines] = reply
+    const status = statusText.toString()
+    if (!isStatus(status)) throw new TypeError(`stored data of job ${id} is not a job`)
+    return { owner: owner.toString(), status, epoch: logEpoch(generation.toString(), round.toString()), oldest, last, first, lines }
+  }
+}
+
+/** Null for a reducer of a later version, and for bytes of another program. */
+function parse(id: string, message: Buffer): TelemetryAdded | null {
+  const end = message.indexOf(NEWLINE)
+  const [reducer, generation = '', round = '', first, count] = message.toString('latin1', 0, Math.max(end, 0)).split(' ')
+  if (reducer !== 'append' || !Number.isSafeInteger(Number(first)) || !Number.isSafeInteger(Number(count))) return null
+  const body = message.subarray(end + 1)
+  return { reducer, id, epoch: logEpoch(generation, round), first: Number(first), count: Number(count), body }
+}
