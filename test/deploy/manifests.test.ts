@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { KubeObject } from './objects.js'
 import { COMPONENTS, OVERLAYS, render, renderDocument } from './render.js'
@@ -35,7 +36,10 @@ t.test('the overlay that the documents show is one', async (t) => {
       ['PrometheusRule', 'kube-prometheus-stack'],
     ],
   )
-  t.match(JSON.stringify(objects), /registry.example\/runcast:0.1.0.*"host":"jobs.example".*"secretName":"jobs-tls"/)
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const text = JSON.stringify(objects)
+  t.ok(text.includes(`registry.example/runcast:${version}"`))
+  t.match(text, /"host":"jobs.example".*"secretName":"jobs-tls"/)
 })
 
 /** All that the tests render, as one that has everything; a change is made in a copy of it. */

@@ -84,7 +84,7 @@ export function assertDeclared(t: Test, half: 'clients' | 'jobs'): void {
   t.same(
     own.filter((name) => !moved.has(name)),
     [],
-    'a metric that no test moves',
+    `a metric that no test in metrics-${half}.test.ts changes`,
   )
   const served = new Map(scraped.flatMap(({ types }) => [...types]))
   for (const name of own) t.equal(served.get(name), METRICS[name].type, name)

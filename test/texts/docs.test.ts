@@ -86,7 +86,7 @@ t.test('generated parts are fresh; a stale one is reported and repaired', async 
   writeFileSync(join(copy, 'docs/reference/settings.md'), settings.replace('| `STALL_MS` | `', '| `STALL_MS` | `1'))
   t.equal(await generate('--check', copy), 1)
   t.equal(await generate(copy), 0)
-  for (const name of generated) t.equal(readFileSync(join(copy, name), 'utf8'), read(name), `${name}; else: npm run docs`)
+  for (const name of generated) t.ok(readFileSync(join(copy, name), 'utf8') === read(name), `${name} is stale: run npm run docs`)
 })
 
 t.test('every relative link leads to a file, and to a heading of it', async (t) => {
@@ -111,7 +111,7 @@ t.test('every file that is named exists', async (t) => {
   t.ok(named.length > 50)
   for (const [file, path] of named) {
     const source = path.replace(/^build\//, '').replace(/(?<=^(src|workers|test|bench)\/.*)\.js$/, '.ts')
-    t.ok(existsSync(join(ROOT, source)), `${file}: ${path}`)
+    t.ok(existsSync(join(ROOT, source)), `${file}: ${path} does not exist`)
   }
 })
 
@@ -172,7 +172,7 @@ t.test('each name that CONTRIBUTING says where to find is there', async (t) => {
 t.test('every npm script that is named exists', async (t) => {
   const named = [...found(/\bnpm run ([\w:-]+)/g), ...found(/\bnpm (test|start)\b/g)]
   t.ok(named.length > 10)
-  for (const [file, name] of named) t.ok(name in scripts, `${file}: ${name}`)
+  for (const [file, name] of named) t.ok(name in scripts, `${file}: ${name} is no script of package.json`)
 })
 
 t.test('every setting that is named exists, and the reference has all of them', async (t) => {
@@ -183,9 +183,10 @@ t.test('every setting that is named exists, and the reference has all of them', 
   for (const [file, name] of named) {
     if (keys.includes(name)) continue
     const reader = OTHER_VARIABLES[name]
-    t.ok(reader ? read(reader).includes(name) : name in SETTINGS, `${file}: ${name}`)
+    t.ok(reader ? read(reader).includes(name) : name in SETTINGS, `${file}: ${name} is no setting`)
   }
-  for (const name of Object.keys(SETTINGS)) t.ok(settings.includes(`\`${name}\``), name)
+  for (const name of Object.keys(SETTINGS))
+    t.ok(settings.includes(`\`${name}\``), `${name} is not in docs/reference/settings.md: run npm run docs`)
 })
 
 t.test('JSON in the documents is JSON, and what is submitted is valid', async (t) => {

@@ -52,12 +52,12 @@ t.test('the document names each rule once', async (t) => {
 })
 
 t.test('no test names a rule that does not exist', async (t) => {
-  for (const [id, files] of named) t.ok(rules.includes(id), `[${id}] in ${files.join(', ')}`)
+  for (const [id, files] of named) t.ok(rules.includes(id), `[${id}] in ${files.join(', ')} is no rule of docs/reference/protocol.md`)
 })
 
 for (const id of rules) {
   t.test(`a test has the id ${id} in its title`, async (t) => {
-    t.ok(named.has(id))
+    t.ok(named.has(id), `no test title contains [${id}]`)
   })
 }
 

@@ -16,7 +16,6 @@ interface Write {
   readonly at: number
 }
 
-/** A publisher that keeps what it is given and answers as it is told. */
 /** Stops `performance.now()` until the returned function is called. */
 function freezeClock(): () => void {
   const now = performance.now()
@@ -24,6 +23,7 @@ function freezeClock(): () => void {
   return () => Reflect.deleteProperty(frozen, 'now')
 }
 
+/** A publisher that keeps what it is given and answers as it is told. */
 function setUp(
   answer: (write: Write) => Written | Rejected | Error = () => ({ ok: true, seq: 1, status: 'running' }),
   options: { unreachableMs?: number } = {},
