@@ -244,7 +244,10 @@ export async function checkRedis(options: RedisConnectionOptions, log: Log): Pro
   } catch (error) {
     // The message contains neither user nor password.
     const { host } = new URL(options.url)
-    throw error instanceof RuncastError ? new Error(`Redis at ${host} cannot be reached (REDIS_URL).`, { cause: error }) : error
+    if (!(error instanceof RuncastError)) throw error
+    const denial = faults.find((fault) => storeFaultOf(fault) === 'store_denies')
+    const why = denial ? `rejects the user or the password (REDIS_URL): ${denial.message}` : 'cannot be reached (REDIS_URL).'
+    throw new Error(`Redis at ${host} ${why}`, { cause: error })
   } finally {
     connection.disconnect()
     for (const fault of faults) throwIfOfDatabase(fault, options.url)

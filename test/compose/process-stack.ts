@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../support/eventually.js'
 import { testPort } from '../support/ports.js'
+import { readyProgram } from '../support/programs.js'
 import { composeServices, type Service } from './compose-file.js'
 import { mustRun, ROOT, run } from './shell.js'
 import type { Stack } from './stack.js'
@@ -30,8 +31,9 @@ export class ProcessStack implements Stack {
   }
 
   static async up(): Promise<ProcessStack> {
-    for (const program of ['haproxy', 'redis-server'])
-      if ((await run('which', [program])).code !== 0) throw new Error(`there is no ${program} on this machine either: install it`)
+    const mayDownload = process.env.RUNCAST_NO_INSTALL !== '1'
+    for (const program of ['haproxy', 'redis-server', 'redis-cli'])
+      await readyProgram(program, mayDownload, (line) => process.stderr.write(`${line}\n`))
     const folder = await mkdtemp(join(tmpdir(), 'runcast-processes-'))
     // Proxy, its health, Redis, and two for each hub and worker.
     const stack = new ProcessStack(folder, await testPort(3 + 2 * SLOTS * OURS.length))

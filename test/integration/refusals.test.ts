@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { createHub } from '../../src/app/create-hub.js'
 import { startRedisProxy } from '../contract/redis-proxy.js'
 import { codeOf } from '../support/documents.js'
 import { eventually } from '../support/eventually.js'
@@ -54,6 +55,22 @@ t.test('[OPS-1] [CODE-3] a Redis without memory: reads go on, writes are overloa
   await isBack(h)
   t.same(changes(h), ['Redis is out of memory and rejects writes (OOM)', 'Redis accepts writes again'], 'one line for each change')
   t.same(h.faults, [])
+})
+
+t.test('[OPS-1] a Redis with a new password: /readyz and a start name it', async (t) => {
+  const h = await startHarness(t, { redis: await startTestRedis(t), processor: null })
+  const admin = adminOf(t, h.redis.url)
+  await eventually(async () => (await readyz(h)).status === 200)
+  await admin.config('SET', 'requirepass', 'new')
+  await admin.call('CLIENT', 'KILL', 'SKIPME', 'yes')
+  const denied = { status: 503, body: { checks: { redis: false }, writable: false, reason: 'store_denies' } }
+  await eventually(async () => (await readyz(h)).body.reason === 'store_denies')
+  t.match(await readyz(h), denied)
+  const hub = createHub({ redis: { url: h.redis.url }, auth: { jwtSecret: 'x'.repeat(32) }, logLevel: 'silent' })
+  await t.rejects(hub.listen({ port: 0 }), { code: 'overloaded', message: /rejects the user or the password \(REDIS_URL\): NOAUTH/ })
+  await hub.close()
+  await admin.config('SET', 'requirepass', '')
+  await isBack(h)
 })
 
 t.test('[OPS-1] with READY_NEEDS_WRITE=yes a Redis without memory makes nobody ready', async (t) => {

@@ -28,7 +28,7 @@ interface Ran {
 
 const KEDA = fileURLToPath(new URL('../../../deploy/k8s/components/keda', import.meta.url))
 
-/** Programs by the option of the bootstrap. */
+/** Programs by the option of the bootstrap, and those that only the compose stack as processes needs. */
 const PROGRAMS: Readonly<Record<string, Program>> = {
   python: {
     what: 'Python 3.9 or later (python3)',
@@ -59,6 +59,20 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
     isOptional: true,
   },
   curl: { what: 'curl', names: ['curl'], fill: ofDebian('curl', ['curl']), site: 'https://curl.se' },
+  haproxy: {
+    what: 'haproxy',
+    names: ['haproxy'],
+    works: (run) => run('-v').status === 0,
+    fill: ofDebian('haproxy', ['haproxy'], 'usr/sbin/haproxy'),
+    site: 'https://www.haproxy.org',
+  },
+  'redis-server': {
+    what: 'redis-server',
+    names: ['redis-server'],
+    fill: ofDebian('redis-server', ['redis-server', 'redis-tools']),
+    site: 'https://redis.io',
+  },
+  'redis-cli': { what: 'redis-cli', names: ['redis-cli'], fill: ofDebian('redis-cli', ['redis-tools']), site: 'https://redis.io' },
   promtool: {
     what: 'promtool',
     names: ['promtool'],

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { asked } from '../store-fault.js'
+import { asked, storeFaultOf } from '../store-fault.js'
 import { databaseOf } from './keys.js'
 import { redisScripts, type ScriptCommands } from './scripts.js'
 import { StampedRedis } from './stamped.js'
@@ -53,9 +53,15 @@ export function connectSubscriptions(options: RedisConnectionOptions): Redis {
   return connection
 }
 
+/** Why the server did not let a connection in (NOAUTH, WRONGPASS, NOPERM), when it last tried. */
+const denials = new WeakMap<Redis, Error>()
+
 function listen(connection: Redis, { onFault = () => {}, onReconnect = () => {}, store }: RedisConnectionOptions): void {
   moveWithMaster(connection, store)
+  connection.on('ready', () => denials.delete(connection))
   connection.on('error', (error: Error) => {
+    if (storeFaultOf(error) === 'store_denies') denials.set(connection, error)
+    else denials.delete(connection)
     // Otherwise ioredis would continue in database 0.
     if (isSelectError(error)) connection.disconnect(true)
     onFault(error)
@@ -77,6 +83,8 @@ const GONE: ReadonlySet<string> = new Set(['close', 'reconnecting', 'end'])
 /** Creates a probe: it proves over this connection that the server accepts writes. */
 export function probeOf(connection: CommandConnection, key: string): Probe {
   return async () => {
+    const denial = denials.get(connection)
+    if (denial && connection.status !== 'ready') throw denial
     if (GONE.has(connection.status)) throw new Error('Connection is closed.')
     return connection.runcastProbe(key, SCRATCH_MS)
   }
