@@ -96,7 +96,18 @@ export async function buildHubNode(
     const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
     const own = serverSettings(config, guards)
     const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
-    const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
+    const server = await buildServer({
+      hub,
+      jobs,
+      claims,
+      artifacts: parts.artifacts,
+      kinds,
+      kindRoutes,
+      checks,
+      store: redis.report,
+      guards,
+      ...settings,
+    })
     built = server
     mount.serve(server)
     const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {

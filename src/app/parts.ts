@@ -7,6 +7,8 @@ import type { Kinds } from '../core/kind.js'
 import { Tally } from '../core/tally.js'
 import type { StoreReport } from '../http/routes/health.js'
 import { DEFAULT_HUB_LIMITS, Hub } from '../hub/hub.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
+import { ArtifactSweeper } from '../jobs/artifacts/artifact-sweeper.js'
 import { AttemptTally } from '../jobs/attempt-tally.js'
 import type { Timeouts } from '../jobs/job-service.js'
 import { type Final, JobTally } from '../jobs/job-tally.js'
@@ -27,6 +29,7 @@ import { RedisLease } from '../storage/redis/lease.js'
 import { StoreHealth } from '../storage/redis/store-health.js'
 import { RedisTelemetry } from '../storage/redis/telemetry.js'
 import { storeFaultOf } from '../storage/store-fault.js'
+import { buildArtifacts } from './artifacts.js'
 import { solverQueues } from './worker-queues.js'
 
 const MIN_REDIS_MAJOR = 7
@@ -41,6 +44,7 @@ export interface Adapters {
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
   readonly telemetry: RedisTelemetry
+  readonly artifacts: ArtifactService
   readonly scheduler: RedisFairScheduler
   readonly queue: FairQueue
   /** The backlog behind the fair scheduler. */
@@ -66,6 +70,7 @@ export interface Adapters {
 /** What hub and worker processes have in common: the adapters and the sweeper. */
 export interface Parts extends Adapters {
   readonly sweeper: Sweeper
+  readonly artifactSweeper: ArtifactSweeper
 }
 
 export interface Log {
@@ -92,11 +97,16 @@ export function buildParts(config: Config, log: Log, kinds: Kinds): Parts {
   })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS, mayJudge: () => health.mayJudge }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault, isInStep: () => health.isInStep })
+  const artifactLease = new RedisLease(adapters.broker.commands, keys.artifacts().sweeper, 3 * intervalMs)
+  const artifactSweeper = new ArtifactSweeper(adapters.artifacts, artifactLease, {
+    intervalMs,
+    onFault: faultLogger(log, health, 'artifacts of expired jobs cannot be removed'),
+  })
   const close = async () => {
-    await sweeper.close()
+    await Promise.all([sweeper.close(), artifactSweeper.close()])
     await adapters.close()
   }
-  return { ...adapters, sweeper, close }
+  return { ...adapters, sweeper, artifactSweeper, close }
 }
 
 /** Throws `SolversError` if the solvers are invalid. */
@@ -128,8 +138,10 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     tally.ended(final)
     log.info(final, 'job ended')
   }
+  const artifacts = buildArtifacts(config, broker.commands)
   const close = async () => {
     health.close()
+    artifacts.store.close()
     await queue.close()
     store.close()
     await broker.close()
@@ -139,6 +151,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     kinds,
     broker,
     store,
+    artifacts,
     feeds,
     telemetry,
     scheduler,

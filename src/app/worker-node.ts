@@ -8,6 +8,7 @@ import { workerMetrics } from '../observability/worker-metrics.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { failedAttempt } from '../worker/failed-attempt.js'
 import type { StepContext, Work } from '../worker/implement.js'
+import { removeLeftFolders } from '../worker/job-files.js'
 import type { AnyProcessor } from '../worker/processor.js'
 import { StepWorker } from '../worker/step-worker.js'
 import { WorkTally } from '../worker/work-tally.js'
@@ -95,6 +96,7 @@ export async function buildWorkerNode(
       cancelGraceMs: config.CANCEL_GRACE_MS,
       maxEventBytes: config.MAX_EVENT_BYTES,
       log: { maxLogLines: config.MAX_LOG_LINES, maxLogBytes: config.MAX_LOG_BYTES },
+      artifacts: parts.artifacts,
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),
@@ -115,6 +117,7 @@ export async function buildWorkerNode(
   const queues = workers.map(({ queue }) => queue)
   const start = async () => {
     await parts.begun
+    await removeLeftFolders().catch(onFault)
     await Promise.all(workers.map((worker) => worker.start()))
   }
   // A worker needs no subscription to serve.

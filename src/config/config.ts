@@ -111,6 +111,22 @@ export const SETTINGS = {
     65_536,
     1_099_511_627_776,
   ),
+  ARTIFACTS_DIR: text(
+    'Folder of the artifacts of jobs: one that all hubs and workers share. It is created by the first upload.',
+    '.runcast/artifacts',
+    /^.+$/,
+    'a path',
+  ),
+  MAX_ARTIFACT_BYTES: integer('Maximum size of an artifact.', 268_435_456, 1, 1_099_511_627_776),
+  MAX_ARTIFACTS: integer('Maximum artifacts of a job.', 100, 1, 1000),
+  MAX_ARTIFACT_BYTES_PER_JOB: integer('Maximum size of all artifacts of a job.', 1_073_741_824, 1, 1_099_511_627_776),
+  MAX_ARTIFACTS_PER_USER: integer('Maximum artifacts of all jobs of one user, until the jobs expire.', 10_000, 1, 10_000_000),
+  MAX_ARTIFACT_BYTES_PER_USER: integer(
+    'Maximum size of the artifacts of all jobs of one user, until the jobs expire.',
+    10_737_418_240,
+    1,
+    1_125_899_906_842_624,
+  ),
   WORKER_FINISH_MS: integer(
     'How long a stopping worker continues its jobs before it returns the unfinished ones to the queue.',
     5000,

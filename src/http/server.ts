@@ -6,6 +6,7 @@ import { SocketSlots } from '../hub/guards/socket-slots.js'
 import type { Hub } from '../hub/hub.js'
 import type { UserScopeLimits } from '../hub/scopes/user-scope.js'
 import type { SessionLimits } from '../hub/session.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import type { ClaimService } from '../jobs/claims/claim-service.js'
 import type { JobService } from '../jobs/job-service.js'
 import { RuncastError } from '../protocol/codes.js'
@@ -56,6 +57,7 @@ export interface ServerOptions {
   readonly jobs: JobService
   /** Serves workers over HTTP. */
   readonly claims: ClaimService
+  readonly artifacts: ArtifactService
   /** The kinds that this hub serves. */
   readonly kinds: Kinds
   /** Routes of kinds besides the ones derived from their contracts. */
@@ -167,12 +169,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     userLimits: options.userLimits,
   })
   await app.register(upgrades, { limit: guards.upgrades })
-  const { kinds, jobs } = options
+  const { kinds, jobs, artifacts } = options
   for (const kind of kinds.all) {
-    if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, kind })
+    if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, artifacts, kind })
   }
-  await app.register(allJobsRoutes, { jobs: options.jobs, policy })
-  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
+  await app.register(allJobsRoutes, { jobs, policy, artifacts })
+  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs, policy, artifacts })
   const shared = kinds.all.filter(({ path, submission }) => path === null && submission === null)
   if (shared.length > 0) await app.register(submitProcess, { jobs, kinds: shared })
   for (const routes of options.kindRoutes ?? []) await app.register(routes, { jobs, policy })

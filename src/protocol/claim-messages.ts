@@ -78,8 +78,8 @@ type ProcessEvent =
 export type ClaimEvent = RunEvent | ProcessEvent | Ends
 export type ClaimEnd = Ends
 
-const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
-const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
+export const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
+export const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 const Lease = Type.Number({ minimum: 0, description: 'seconds until the claim expires unless a post renews it; 0 if it has ended' })
 
 /** Body of a claim request. `kinds`: names of the kinds that can be claimed. */

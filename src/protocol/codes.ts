@@ -42,6 +42,8 @@ export const CODES = {
   unsupported_type: { close: null, http: 415, reconnect: false, text: 'The content type must be application/json.' },
   request_timeout: { close: null, http: 408, reconnect: true, text: 'The request did not arrive in time.' },
   headers_too_big: { close: null, http: 431, reconnect: false, text: 'The headers exceed the size limit of this server.' },
+  range: { close: null, http: 416, reconnect: false, text: 'The range is outside of the content.' },
+  no_store: { close: null, http: 503, reconnect: true, text: 'Artifacts cannot be stored or read here.' },
   bad_request: { close: null, http: 400, reconnect: false, text: 'The request cannot be parsed.' },
   too_many_sockets: {
     close: 4008,

@@ -47,6 +47,16 @@ export interface Results {
 /** A job as its processor sees it, with the reports of its kind's dialect. */
 export type Job<D extends KindDialect> = Reports[D] & AnyJob
 
+/**
+ * The content of an artifact. `path`: a regular file in the folder of the job, after links are resolved; a relative
+ * path begins there. `url`: a link to http(s) content elsewhere, which is not requested. `mediaType`: default by the
+ * extension of the name. `optional`: a failure is only logged.
+ */
+export type ArtifactContent = ({ readonly path: string } | { readonly data: string | Uint8Array } | { readonly url: string }) & {
+  readonly mediaType?: string
+  readonly optional?: boolean
+}
+
 /** A job of any dialect as its processor sees it. */
 export interface AnyJob {
   readonly id: string
@@ -60,6 +70,14 @@ export interface AnyJob {
    * the log keeps the newest lines. The last ten go into the error message if the job fails.
    */
   log(line: Loggable): void
+  /**
+   * Stores a file with the job: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`, the same name again replaces it. It belongs to this
+   * attempt and is removed with the job. Resolves when it is stored. If that fails, it rejects and the attempt fails,
+   * whatever the processor does, unless it is `optional`.
+   */
+  artifact(name: string, content: ArtifactContent): Promise<void>
+  /** A folder for files of this attempt, created empty by the first call and removed after the attempt. */
+  folder(): Promise<string>
   /**
    * For a processor that computes in another thread or process: aborted when it has not obeyed `signal` in time. It
    * must then be ended by force.

@@ -2,6 +2,7 @@ import { inputOf, type JobState } from '../core/job-state.js'
 import type { Kind, KindDialect } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import { deadlineOf } from '../core/timeout.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import { type Attempt, attemptAtStart, faultOfResult, lastProgress, overBeforeStart, startEvents } from '../jobs/attempt.js'
 import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
@@ -9,8 +10,9 @@ import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import { deferred } from './deferred.js'
 import { JobContext } from './job-context.js'
+import { JobFiles } from './job-files.js'
 import type { LogLimits } from './log-buffer.js'
-import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
+import { type AnyProcessor, type Job, JobFailure, Stop, type StopCause } from './processor.js'
 import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settled.js'
 import type { WorkTally } from './work-tally.js'
@@ -55,6 +57,8 @@ export interface Runner {
   readonly log?: LogLimits
   /** Counters of reports. */
   readonly tally?: WorkTally
+  /** Stores artifacts. */
+  readonly artifacts?: ArtifactService
 }
 
 /**
@@ -74,10 +78,12 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   runner.onStarted?.()
   context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
+  const files = filesOf(task, state, context, runner)
   try {
     const input = inputOf(state, task.input) // checked when it was submitted
     const settings = { last: lastProgress(state), graceMs: runner.cancelGraceMs }
-    const result = plainResult(await compute({ ...task, input }, processor, context, settings))
+    const result = plainResult(await compute({ ...task, input }, processor, { context, files }, settings))
+    await files.finish()
     await context.close()
     if (context.givenUp) throw context.givenUp
     const compute_time_s = context.elapsedSeconds
@@ -93,11 +99,17 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
     return settleFailure(attempt, context, cause)
   } finally {
     clearTimeout(timer)
+    await files.remove()
   }
 }
 
 /** The processor's view of its context. */
-export function jobOf<D extends KindDialect>(kind: Kind & { readonly dialect: D }, context: JobContext, last: object): Job<D> {
+export function jobOf<D extends KindDialect>(
+  kind: Kind & { readonly dialect: D },
+  context: JobContext,
+  last: object,
+  files: Pick<JobFiles, 'artifact' | 'folder'>,
+): Job<D> {
   const { id, signal, killed } = context
   return {
     ...reportsOf(kind, context, last),
@@ -106,6 +118,8 @@ export function jobOf<D extends KindDialect>(kind: Kind & { readonly dialect: D 
     killed,
     flush: () => context.flush(),
     log: (line) => context.log(line),
+    artifact: (name, content) => files.artifact(name, content),
+    folder: () => files.folder(),
     alive: () => context.alive(),
   }
 }
@@ -115,6 +129,26 @@ function contextOf({ id, round, token }: Task, attempt: Attempt, runner: Runner)
   const options = { attempt: attempt.number, log, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) }
   return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...options })
 }
+
+function filesOf({ id, round, token }: Task, state: JobState, context: JobContext, { artifacts }: Runner): JobFiles {
+  const stopped = new AbortController()
+  const { signal, killed } = context
+  // A processor that should stop may still store what it has, until it is ended by force or cannot write any more.
+  signal.addEventListener('abort', () => {
+    if (!(signal.reason instanceof Stop) || WITHOUT_WRITES.includes(signal.reason.why)) stopped.abort(signal.reason)
+  })
+  killed.addEventListener('abort', () => stopped.abort(signal.reason))
+  return new JobFiles({
+    id,
+    writer: { round, token, n: 0 },
+    artifacts: artifacts?.stores(state) === false ? null : artifacts,
+    stopped: stopped.signal,
+    log: (line) => context.log(line),
+  })
+}
+
+/** Stops after which nothing can be written. */
+const WITHOUT_WRITES: readonly StopCause[] = ['lost', 'unreachable', 'refused']
 
 /** Stops the job when the time of its execution is over. An execution that begins now has the full time. */
 function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | undefined {
@@ -147,7 +181,7 @@ function plainResult<R extends object>(result: R): R {
 async function compute(
   { kind, input }: Task,
   processor: AnyProcessor,
-  context: JobContext,
+  { context, files }: { context: JobContext; files: JobFiles },
   { last, graceMs }: { last: object; graceMs: number },
 ): Promise<object> {
   const { signal } = context
@@ -166,7 +200,8 @@ async function compute(
   }
   if (signal.aborted) wait()
   else signal.addEventListener('abort', wait)
-  const running = (async () => processor(input as never, jobOf(kind, context, last) as never))() // of its own kind
+  const job = jobOf(kind, context, last, files)
+  const running = (async () => processor(input as never, job as never))() // of its own kind
   running.then(leave, leave)
   return Promise.race([running, ignored])
 }

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Job as BullJob, DelayedError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Kind } from '../core/kind.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import type { AttemptTally } from '../jobs/attempt-tally.js'
 import { type Finalizer, finalize } from '../jobs/finalize.js'
 import { connectBull, connectControl } from '../queue/bullmq/connection.js'
@@ -35,6 +36,7 @@ export interface WorkerOptions {
   /** See `Runner`. */
   readonly maxEventBytes: number
   readonly log: LogLimits
+  readonly artifacts: ArtifactService
   /** How long jobs may continue when the worker stops, before they are returned to the queue. */
   readonly finishMs: number
   /** A worker whose lock is not renewed for this long counts as dead. */
@@ -196,7 +198,7 @@ export class KindWorker {
 
   /** Runs a job that BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes, log } = this.#options
+    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes, log, artifacts } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
@@ -220,7 +222,8 @@ export class KindWorker {
     }
     const onStarted = () => ports.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
-    const runner = { broker: ports.broker, cancelGraceMs, maxEventBytes, log, onStart, onStarted, onFenced, onFailed, tally }
+    const limits = { cancelGraceMs, maxEventBytes, log }
+    const runner = { broker: ports.broker, ...limits, onStart, onStarted, onFenced, onFailed, tally, artifacts }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {

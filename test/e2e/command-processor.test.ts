@@ -46,6 +46,8 @@ function play(
       return room()
     },
     log: (line) => void log.push(String(line)),
+    artifact: async () => {},
+    folder: async () => t.testdir(),
     flush: async () => {},
     alive: () => {
       signs += 1

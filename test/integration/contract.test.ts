@@ -65,7 +65,8 @@ t.test('[DOC-3] each example of a request is accepted as it stands', async (t) =
   const tried: string[] = []
   for (const [path, methods] of Object.entries(paths)) {
     for (const [method, { operationId, requestBody, responses }] of Object.entries(methods)) {
-      if (!requestBody) continue
+      // The body of an upload is no JSON.
+      if (!requestBody?.content['application/json']) continue
       const { example, examples = {} } = requestBody.content['application/json']
       const bodies = example === undefined ? Object.values(examples).map(({ value }) => value) : [example]
       t.ok(bodies.length > 0, operationId)

@@ -1,4 +1,8 @@
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { definedWork, withBuiltIns } from '../../src/app/define-kind.js'
 import { buildHubNode, type HubNode } from '../../src/app/hub-node.js'
@@ -97,6 +101,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     MAX_ACTIVE_JOBS_PER_USER: '1000',
     MAX_JOBS_PER_HOUR: '100000',
   }
+  // Created by the first artifact.
+  const artifactsDir = join(tmpdir(), `runcast-test-artifacts-${randomUUID()}`)
   const env = {
     REDIS_URL: redis.url,
     REDIS_PREFIX: redis.prefix,
@@ -107,6 +113,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     WORKER_FINISH_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
     WORKER_KINDS: 'run',
+    ARTIFACTS_DIR: artifactsDir,
     ...crowd,
     ...options.env,
   }
@@ -130,6 +137,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     for (const act of first) act()
     await worker?.close()
     for (const { hub } of nodes) await hub.close()
+    await rm(artifactsDir, { recursive: true, force: true })
   })
 
   const token: Harness['token'] = (sub = 'alice', { seconds = 600, claims = {} } = {}) => signToken(SECRET, sub, seconds, claims)

@@ -32,6 +32,7 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   RUNCAST_TOKEN: 'src/cli/hub-access.ts',
   RUNCAST_URL: 'src/cli/hub-access.ts',
   RUNCAST_RUN_ID: 'src/worker/program/environment.ts',
+  RUNCAST_RUN_DIR: 'src/worker/program/environment.ts',
   RUNCAST_BIND: 'docker-compose.yml',
   RUNCAST_PORT: 'docker-compose.yml',
   RUNCAST_SECRETS: 'docker-compose.yml',

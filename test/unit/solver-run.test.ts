@@ -34,6 +34,8 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
     id: 'run-1',
     signal,
     killed: new AbortController().signal,
+    artifact: async () => {},
+    folder: async () => '',
     flush: async () => {},
     alive: () => {},
     progress: async (at) => void progress.push(at),

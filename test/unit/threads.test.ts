@@ -23,6 +23,8 @@ function play(id: string, input: unknown = {}) {
       told.push(`${name} ${value}`)
     },
     log: (line) => void told.push(String(line)),
+    artifact: async () => {},
+    folder: async () => '',
     flush: async () => void told.push('flush'),
     alive: () => {
       signs += 1

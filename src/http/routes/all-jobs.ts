@@ -3,8 +3,6 @@ import Type, { type TSchema } from 'typebox'
 import type { Kinds } from '../../core/kind.js'
 import { jobView, nativeDialect } from '../../core/native-dialect.js'
 import { JobTimeout } from '../../core/timeout.js'
-import type { Policy } from '../../hub/guards/policy.js'
-import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
 import { answers, submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
@@ -12,7 +10,7 @@ import { allJobsAnswers } from '../contract/job-answers.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { JobPath, type JobResource, jobResource, viewOf } from './job-resource.js'
+import { JobPath, type JobResource, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 
 const BASE = '/api/jobs'
 
@@ -32,14 +30,11 @@ const allJobs = (kinds: Kinds): JobResource => ({
 })
 
 /** REST routes for jobs of all kinds: submit, pause, resume, and the routes of every job. */
-export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobService; readonly policy: Policy }> = async (
-  app,
-  { jobs, policy },
-) => {
+export const allJobsRoutes: FastifyPluginAsyncTypebox<Omit<JobResourceOptions, 'resource'>> = async (app, { jobs, policy, artifacts }) => {
   const resource = allJobs(jobs.kinds)
   const { accepted: Accepted, status: Status, stream } = resource.answers
   const tags = [resource.tag]
-  await app.register(jobResource, { prefix: BASE, resource, jobs, policy })
+  await app.register(jobResource, { prefix: BASE, resource, jobs, policy, artifacts })
   app.addHook('onRequest', app.identify)
 
   const submitOf = (kind: TSchema, input: TSchema) =>

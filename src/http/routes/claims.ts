@@ -1,12 +1,16 @@
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
-import Type from 'typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import Type, { type Static } from 'typebox'
 import type { Kind } from '../../core/kind.js'
 import type { ClaimService } from '../../jobs/claims/claim-service.js'
-import { assignment, ClaimAnswer, ClaimPost, claimPostInFull, claimRequest } from '../../protocol/claim-messages.js'
+import { ANY_MEDIA_TYPE, Artifact } from '../../protocol/artifact.js'
+import { assignment, ClaimAnswer, ClaimPost, claimPostInFull, claimRequest, Round, Token } from '../../protocol/claim-messages.js'
 import { stringifyJson } from '../../protocol/json.js'
 import { answers } from '../contract/answers.js'
-import { bodyValidator } from '../plugins/validation.js'
+import { hasBody } from '../has-body.js'
+import { bodyValidator, compileSchema } from '../plugins/validation.js'
+import { ArtifactPath, artifactOf } from './artifacts.js'
 import { JobPath } from './job-resource.js'
 
 export interface ClaimRoutesOptions {
@@ -18,6 +22,16 @@ export interface ClaimRoutesOptions {
 }
 
 const checkPost = bodyValidator(ClaimPost)
+
+const UploadQuery = Type.Object({
+  round: Round,
+  // `token` is that of the user.
+  claim_token: Token,
+  media_type: Type.Optional(Type.String({ description: 'default: the content type, else by the extension of the name' })),
+  url: Type.Optional(Type.String({ description: 'adds a link to this http(s) URL, which hubs do not request; without a body' })),
+})
+/** Content without a body. */
+const NOTHING = Readable.from([])
 
 /**
  * `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`: jobs for workers in any language, over HTTP. For the
@@ -69,6 +83,57 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
       return claims.post(params.id, identity.sub, body as ClaimPost) // validated by checkPost
     },
   )
+
+  const uploaded = {
+    hide,
+    tags,
+    operationId: 'uploadJobArtifact',
+    summary: 'Add an artifact to a claimed job: the body is its content. Content that arrives renews the lease',
+    params: ArtifactPath,
+    querystring: UploadQuery,
+    body: { content: { [ANY_MEDIA_TYPE]: { schema: Type.String({ format: 'binary' }) } } },
+    response: answers(
+      { 201: Artifact, 204: Type.Null({ description: 'the job is an evaluation, whose artifacts are not stored' }) },
+      'not_found',
+      'stale_writer',
+      'too_big',
+      'quota',
+      'no_store',
+    ),
+  }
+  await app.register(async (uploads) => {
+    // The body is streamed to the store, whatever its type.
+    uploads.removeAllContentTypeParsers()
+    uploads.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+    const validatorCompiler: typeof compileSchema = (part) =>
+      part.httpPart === 'body' ? (value: unknown) => ({ value }) : compileSchema(part)
+    uploads.put('/:id/artifacts/:name', { schema: uploaded, validatorCompiler }, async (request, reply) => {
+      const { id, name } = request.params as Static<typeof ArtifactPath> // validated by the schema
+      const { media_type, round, claim_token: token, url } = request.query as Static<typeof UploadQuery> // as well
+      const size = request.headers['content-length']
+      const upload = {
+        round,
+        token,
+        url,
+        name,
+        mediaType: media_type ?? mediaTypeIn(request),
+        content: hasBody(request.raw) ? request.raw : NOTHING,
+        bytes: size === undefined ? undefined : Number(size),
+      }
+      const stored = await claims.upload(id, request.identity.sub, upload)
+      if (!stored) return reply.code(204).send(null)
+      return reply.code(201).send(artifactOf(stored, `${app.publicPath}/api/jobs/${id}/artifacts`))
+    })
+  })
+}
+
+/** Content types that clients send without being asked. */
+const UNASKED: readonly string[] = [ANY_MEDIA_TYPE, 'application/x-www-form-urlencoded']
+
+/** The media type that the client has named; undefined: by the name of the artifact. */
+function mediaTypeIn({ headers }: FastifyRequest): string | undefined {
+  const type = headers['content-type']?.trim()
+  return type === undefined || UNASKED.includes(type.toLowerCase()) ? undefined : type
 }
 
 /** Aborts when the client disconnects before the response. */

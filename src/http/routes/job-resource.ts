@@ -6,9 +6,11 @@ import type { Entry } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
+import type { ArtifactService } from '../../jobs/artifacts/artifact-service.js'
 import type { JobService, View } from '../../jobs/job-service.js'
 import { answers, jsonOrStream } from '../contract/answers.js'
 import type { JobAnswers } from '../contract/job-answers.js'
+import { artifactRoutes } from './artifacts.js'
 import { varyByAccept, wantsEventStream } from './negotiate.js'
 import { resumeFrom } from './position.js'
 import { reserveStreamSlot, serveStream } from './stream.js'
@@ -41,6 +43,7 @@ export interface JobResourceOptions {
   readonly resource: JobResource
   readonly jobs: JobService
   readonly policy: Policy
+  readonly artifacts: ArtifactService
 }
 
 const Page = Type.Object({
@@ -68,10 +71,10 @@ const StreamHeaders = Type.Object({
 })
 
 /**
- * Routes of every job: list, state, missed entries, cancel, retry. The resource decides which jobs and how they are
- * presented.
+ * Routes of every job: list, state, missed entries, artifacts, cancel, retry. The resource decides which jobs and how
+ * they are presented.
  */
-export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async (app, { resource, jobs, policy }) => {
+export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async (app, { resource, jobs, policy, artifacts }) => {
   const { kind, tag, idField, listField, dialect, stateOf, briefOf } = resource
   const { noun, stream, ...schemas } = resource.answers
   const tags = [tag]
@@ -140,6 +143,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
       next_after: next,
     }
   })
+
+  const ownerOf = async (request: FastifyRequest, id: string) => (await jobs.read(kind, id, viewOf(policy, request))).owner
+  await app.register(artifactRoutes, { base: resource.base, tag, idField, noun, artifacts, ownerOf })
 
   const cancel = {
     tags,

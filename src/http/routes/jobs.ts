@@ -20,7 +20,7 @@ export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
  * REST routes for one kind in the run dialect: submit, the routes of every job, and pause and resume for kinds in
  * steps. All derive from its contract.
  */
-export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
+export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy, artifacts }) => {
   const { name, idField, solvers: own, input, submission } = kind
   const isFlat = submission?.isFlat === true
   const takesSolver = own.length > 0
@@ -30,7 +30,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const resource = runDialectResource(kind)
   const { noun, accepted: Accepted, status: Status, stream } = resource.answers
   const tags = [resource.tag]
-  await app.register(jobResource, { resource, jobs, policy })
+  await app.register(jobResource, { resource, jobs, policy, artifacts })
 
   const submitOf = (input: TSchema) =>
     Type.Object(

@@ -9,13 +9,17 @@ import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
 import type { ClaimedRound } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
+import type { ArtifactRecord } from '../../storage/artifact-records.js'
+import type { ArtifactService } from '../artifacts/artifact-service.js'
 import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startEvents } from '../attempt.js'
 import { conclude } from './claim-end.js'
 import { type ClaimPorts, handlePost, START_N } from './claim-post.js'
 import { ClaimRecovery } from './claim-recovery.js'
+import { type ClaimUpload, handleUpload } from './claim-upload.js'
 import { LongPollWaiters } from './long-poll-waiters.js'
 
 export interface ClaimServiceOptions extends Omit<ClaimPorts, 'markActive'> {
+  readonly artifacts: ArtifactService
   readonly kinds: Kinds
   /** Names of the configured solvers. */
   readonly solvers: readonly string[]
@@ -87,10 +91,12 @@ export class ClaimService {
 
   /** See `handlePost`. */
   post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-    return handlePost({ ...this.#ports, markActive: (queue) => this.#recovery.markActive(queue) }, id, by, post).catch((error: unknown) => {
-      if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
-      throw error
-    })
+    return this.#counted(handlePost(this.#forClaims, id, by, post))
+  }
+
+  /** See `handleUpload`. */
+  upload(id: string, by: string, upload: ClaimUpload): Promise<ArtifactRecord | null> {
+    return this.#counted(handleUpload(this.#forClaims, id, by, upload))
   }
 
   /** Ends the waiting requests and rejects new ones. Posts are accepted until `close`. */
@@ -104,6 +110,20 @@ export class ClaimService {
     await this.#recovery.close()
     await Promise.all(this.#background)
     await this.#ports.claims.close()
+  }
+
+  get #forClaims(): ClaimPorts & { readonly artifacts: ArtifactService } {
+    return { ...this.#ports, markActive: (queue) => this.#recovery.markActive(queue) }
+  }
+
+  /** Counts a fenced worker. */
+  async #counted<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
+      throw error
+    }
   }
 
   /** Writes the start. Null if there is nothing to start. */

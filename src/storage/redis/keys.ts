@@ -71,6 +71,28 @@ export class RedisKeys {
     return [base, `${base}:ends`]
   }
 
+  /** What a user has stored as artifacts: a hash by job and upload, and a sorted set of the uploads by their expiry. */
+  artifactQuota(owner: string): [sizes: string, uploads: string] {
+    const base = `${this.#prefix}:artifacts:{${owner}}`
+    return [base, `${base}:uploads`]
+  }
+
+  /**
+   * Keys about the artifacts of all jobs, in one slot: the expiry index (a sorted set of `<id>/<generation>`) with the
+   * owners of its jobs (a hash), the identity of the store, the process that removes artifacts, and when the store was
+   * last compared with Redis.
+   */
+  artifacts(): ArtifactKeys {
+    const base = `${this.#prefix}:{artifacts}:`
+    return {
+      due: `${base}due`,
+      owners: `${base}owners`,
+      marker: `${base}store`,
+      sweeper: `${base}sweeper`,
+      reconciled: `${base}reconciled`,
+    }
+  }
+
   /**
    * The active-jobs index of a user: sorted sets of active and of recently ended jobs, the counter of index changes,
    * and the channel.
@@ -175,6 +197,9 @@ export interface SchedulerKeys {
   /** Sorted set of the executions that a user has submitted in the last hour, by time. */
   hour(owner: string): string
 }
+
+/** Keys about the artifacts of all jobs. */
+export type ArtifactKeys = Readonly<Record<'due' | 'owners' | 'marker' | 'sweeper' | 'reconciled', string>>
 
 /** The database number in a URL. */
 export function databaseOf(url: string): number {

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs'
+import type { ArtifactRejection } from '../artifact-records.js'
 import type { SchedulerState } from '../fair-scheduler.js'
+
+type BeginReply = [outcome: 'ok', generation: string, owner: string, count: number, bytes: string] | [reason: ArtifactRejection]
+type CommitReply = [outcome: 'ok', count: number, bytes: string, ...replaced: string[]] | [reason: ArtifactRejection]
 
 /**
  * The Lua scripts of all adapters, one file per operation. Shared files: `append.lua` for publish and create,
  * `history.lua` for publish and read, `telemetry.lua` for what a publication carries beside events, `checkpoint.lua`
- * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler.
+ * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler, `artifacts.lua` for artifacts.
  */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'telemetry', 'publish') },
@@ -18,6 +22,9 @@ export const redisScripts = {
   runcastWeigh: { numberOfKeys: 6, lua: load('weigh') },
   runcastStored: { numberOfKeys: 2, lua: load('stored') },
   runcastExpire: { numberOfKeys: 6, lua: load('expire') },
+  runcastArtifactBegin: { numberOfKeys: 1, lua: load('artifacts', 'artifact-begin') },
+  runcastArtifactCommit: { numberOfKeys: 1, lua: load('artifacts', 'artifact-commit') },
+  runcastArtifactQuota: { numberOfKeys: 2, lua: load('artifact-quota') },
   runcastIndexAdd: { numberOfKeys: 4, lua: load('index-add') },
   runcastIndexRemove: { numberOfKeys: 2, lua: load('index-remove') },
   runcastIndexRead: { numberOfKeys: 3, lua: load('index-read') },
@@ -50,6 +57,9 @@ export interface ScriptCommands {
   runcastWeigh(...args: (string | number)[]): Promise<[owner: string, bytes: number, ms: number] | null>
   runcastStored(...args: (string | number)[]): Promise<[bytes: number, ms: number]>
   runcastExpire(...args: (string | number)[]): Promise<0 | 1>
+  runcastArtifactBegin(...args: (string | number)[]): Promise<BeginReply>
+  runcastArtifactCommit(...args: (string | number)[]): Promise<CommitReply>
+  runcastArtifactQuota(...args: (string | number)[]): Promise<[allowed: number, bytes?: string, count?: number]>
   runcastIndexAdd(...args: (string | number)[]): Promise<number>
   runcastIndexRemove(...args: (string | number)[]): Promise<null>
   runcastIndexRead(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>

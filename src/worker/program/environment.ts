@@ -9,11 +9,15 @@ export type Environment = Readonly<Record<string, string | undefined>>
 const HANDED_ON = /^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR)$/
 
 /**
- * The whole environment of a program: a few variables of the worker, overridden by those of its solver, and the id of
- * its job.
+ * The whole environment of a program: a few variables of the worker, overridden by those of its solver, and the id and
+ * the folder of its job.
  */
-export function environmentOf({ env }: Pick<Solver, 'env'>, worker: Environment, runId?: string): Record<string, string> {
+export function environmentOf(
+  { env }: Pick<Solver, 'env'>,
+  worker: Environment,
+  job?: { readonly id: string; readonly folder: string },
+): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const [name, value] of Object.entries(worker)) if (value !== undefined && HANDED_ON.test(name)) environment[name] = value
-  return { ...environment, ...env, ...(runId !== undefined && { RUNCAST_RUN_ID: runId }) }
+  return { ...environment, ...env, ...(job && { RUNCAST_RUN_ID: job.id, RUNCAST_RUN_DIR: job.folder }) }
 }

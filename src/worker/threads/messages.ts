@@ -8,11 +8,17 @@ export interface ThreadData {
   readonly received: SharedArrayBuffer
 }
 
+/** Members of a job that a thread calls, and whose result it waits for. */
+export type CallName = 'artifact' | 'folder'
+
+export type Answer = { readonly value: unknown } | { readonly fault: Fault }
+
 /** To a thread. `reports`: names of the reports of this kind. */
 export type ToThread =
   | { readonly type: 'start'; readonly id: string; readonly input: unknown; readonly reports: readonly string[] }
   | { readonly type: 'abort'; readonly why: StopCause }
   | { readonly type: 'flushed'; readonly flush: number }
+  | { readonly type: 'answered'; readonly call: number; readonly answer: Answer }
 
 /**
  * From a thread. The last message of a job is `done` or `failed`. `code`: the error was a `JobFailure`. `invalid`: a
@@ -23,6 +29,7 @@ export type FromThread =
   | { readonly type: 'invalid'; readonly fault: Fault }
   | { readonly type: 'log'; readonly level?: LogLevel; readonly line: string }
   | { readonly type: 'flush'; readonly flush: number }
+  | { readonly type: 'call'; readonly call: number; readonly name: CallName; readonly args: readonly unknown[] }
   | { readonly type: 'alive' }
   | { readonly type: 'done'; readonly result: unknown }
   | { readonly type: 'failed'; readonly fault: Fault }

@@ -1,14 +1,16 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Loggable } from '../../core/log-line.js'
-import { JobFailure, type StopCause } from '../processor.js'
+import type { StopCause } from '../processor.js'
 import { asError } from '../thrown.js'
-import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
+import { errorOf, faultOf } from './fault.js'
+import type { Answer, CallName, FromThread, ThreadData, ToThread } from './messages.js'
 
 /** A job of any kind, as a thread needs it. */
 export interface ThreadJob {
   readonly id: string
   readonly signal: AbortSignal
   readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => Promise<void>>>
+  readonly calls: Readonly<Record<CallName, (...args: readonly unknown[]) => Promise<unknown>>>
   flush(): Promise<void>
   log(line: Loggable): void
   alive(): void
@@ -82,6 +84,8 @@ export class ProcessorThread {
         return job.log(message.level === undefined ? message.line : { level: message.level, message: message.line })
       case 'flush':
         return void job.flush().then(() => this.#post({ type: 'flushed', flush: message.flush }))
+      case 'call':
+        return void this.#call(job, message).then((answer) => this.#post({ type: 'answered', call: message.call, answer }))
       case 'done':
         this.#running = undefined
         return running.resolve(message.result)
@@ -103,6 +107,14 @@ export class ProcessorThread {
     }
   }
 
+  async #call({ calls }: ThreadJob, { name, args }: FromThread & { type: 'call' }): Promise<Answer> {
+    try {
+      return { value: await calls[name](...args) }
+    } catch (error) {
+      return { fault: faultOf(error) }
+    }
+  }
+
   #fail(error: Error): void {
     this.#die(error)
     void this.end()
@@ -117,13 +129,6 @@ export class ProcessorThread {
     this.#running?.reject(error)
     this.#running = undefined
   }
-}
-
-function errorOf({ name, message, stack, code }: Fault): Error {
-  const error = code === undefined ? Object.assign(new Error(message), { name }) : new JobFailure(code, message)
-  // The stack in the thread where it was thrown.
-  if (stack !== undefined) error.stack = stack
-  return error
 }
 
 /** A job's signal is only aborted with a `Stop`. Any other reason is passed on as a cancel. */

@@ -1,10 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { KindDialect } from '../../core/kind.js'
 import { loggedOf } from '../../core/log-line.js'
-import { jsonValueOf, NotJson } from '../../protocol/json-value.js'
-import { type AnyProcessor, JobFailure, type Processor, Stop } from '../processor.js'
-import { asError, lineOf } from '../thrown.js'
-import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
+import { jsonValueOf } from '../../protocol/json-value.js'
+import { type AnyProcessor, type ArtifactContent, type Processor, Stop } from '../processor.js'
+import { lineOf } from '../thrown.js'
+import { errorOf, faultOf } from './fault.js'
+import type { Answer, CallName, FromThread, ThreadData, ToThread } from './messages.js'
 
 const SIGN_MS = 1000
 /**
@@ -17,6 +18,7 @@ const MAX_UNRECEIVED = 1000
 interface Current {
   readonly stop: AbortController
   readonly flushes: Map<number, () => void>
+  readonly calls: Map<number, (answer: Answer) => void>
 }
 
 /** The main function of a thread: computes the jobs that its `ThreadPool` sends, one after the other. */
@@ -29,12 +31,14 @@ export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>):
   port.on('message', (message: ToThread) => {
     switch (message.type) {
       case 'start':
-        current = { stop: new AbortController(), flushes: new Map() }
+        current = { stop: new AbortController(), flushes: new Map(), calls: new Map() }
         return void compute(processor, message, current, send)
       case 'abort':
         return current?.stop.abort(new Stop(message.why))
       case 'flushed':
         return current?.flushes.get(message.flush)?.()
+      case 'answered':
+        return current?.calls.get(message.call)?.(message.answer)
     }
   })
 }
@@ -64,16 +68,10 @@ async function compute(
   clearInterval(signs)
 }
 
-/** A `NotJson` is an error of the processor that another attempt would repeat. */
-function faultOf(error: unknown): Fault {
-  const { name, message, stack } = asError(error)
-  const code = error instanceof JobFailure ? error.code : error instanceof NotJson ? 'solver_error' : undefined
-  return { name, message, ...(stack !== undefined && { stack }), ...(code !== undefined && { code }) }
-}
-
 let flushCount = 0
+let callCount = 0
 
-function jobOf(id: string, reports: readonly string[], { stop, flushes }: Current, say: (message: FromThread) => void) {
+function jobOf(id: string, reports: readonly string[], { stop, flushes, calls }: Current, say: (message: FromThread) => void) {
   const flush = () =>
     new Promise<void>((resolve) => {
       const flush = flushCount++
@@ -90,6 +88,16 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
       throw error
     }
   }
+  const call = <T>(name: CallName, ...args: unknown[]) =>
+    new Promise<T>((resolve, reject) => {
+      const number = callCount++
+      calls.set(number, (answer) => {
+        calls.delete(number)
+        if ('fault' in answer) reject(errorOf(answer.fault))
+        else resolve(answer.value as T) // as the member of that name returns it
+      })
+      say({ type: 'call', call: number, name, args })
+    })
   return {
     ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => silent(report(name, args))])),
     id,
@@ -100,6 +108,8 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes }: Curren
       const { level, text: line } = loggedOf(value, lineOf)
       say({ type: 'log', line, ...(level !== undefined && { level }) })
     },
+    artifact: (name: string, content: ArtifactContent) => silent(call<void>('artifact', name, content)),
+    folder: () => call<string>('folder'),
     alive: () => {},
   }
 }
