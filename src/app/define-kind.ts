@@ -1,5 +1,5 @@
-import type { Static, TSchema } from 'typebox'
-import { type DefinedKind, type KindContract, kindOf } from '../core/define-kind.js'
+import type { TSchema } from 'typebox'
+import { type DefinedKind, type FilledInput, type KindContract, kindOf } from '../core/define-kind.js'
 import { type Kind, type KindDialect, Kinds } from '../core/kind.js'
 import { BUILT_IN_KINDS } from '../kinds/index.js'
 import { type Computation, implement, isWork, type Work } from '../worker/implement.js'
@@ -16,9 +16,9 @@ export type KindDefinition<S extends TSchema, D extends KindDialect> = KindContr
  * threads, for work that computes.
  */
 type ShortForm<S extends TSchema, D extends KindDialect> =
-  | { readonly run: Processor<Static<S>, D>; readonly processor?: never; readonly thread?: never }
+  | { readonly run: Processor<FilledInput<S>, D>; readonly processor?: never; readonly thread?: never }
   /** `processor`: the former name of `run`. */
-  | { readonly processor: Processor<Static<S>, D>; readonly run?: never; readonly thread?: never }
+  | { readonly processor: Processor<FilledInput<S>, D>; readonly run?: never; readonly thread?: never }
   | { readonly thread: URL; readonly run?: never; readonly processor?: never }
   | { readonly run?: never; readonly processor?: never; readonly thread?: never }
 
@@ -33,13 +33,15 @@ const shortForms: Work[] = []
  * `thread`, belongs in a file that hubs and workers import (`KINDS_MODULES`). Throws a `TypeError` that names the field
  * if the definition is invalid. Name conflicts are detected when a hub, a worker or a client is created.
  */
-export function defineKind<const S extends TSchema, D extends KindDialect>(definition: KindDefinition<S, D>): DefinedKind<Static<S>, D> {
+export function defineKind<const S extends TSchema, D extends KindDialect>(
+  definition: KindDefinition<S, D>,
+): DefinedKind<FilledInput<S>, D> {
   try {
     // with any type parameters
     const { run, processor, thread, ...contract } = definition as KindDefinition<TSchema, KindDialect>
     const kind = kindOf(contract as unknown as KindContract<S, D>)
     const computation = computationOf({ ...(run && { run }), ...(processor && { run: processor, processor }), ...(thread && { thread }) })
-    if (computation) shortForms.push(implement(kind, computation as Computation<Static<S>, D>))
+    if (computation) shortForms.push(implement(kind, computation as Computation<FilledInput<S>, D>))
     return kind
   } catch (error) {
     throw new TypeError(`defineKind: ${error instanceof Error ? error.message : error}`, { cause: error })

@@ -61,6 +61,7 @@ export async function mountHub(options: MountOptions): Promise<MountedHub> {
 /** Builds the hub and waits until it is ready. `logger`: the logger of a Fastify server. */
 export async function buildMountedNode<Request>(options: MountOptions<Request>, logger?: FastifyBaseLogger): Promise<HubNode> {
   const { prefix, authenticate, sessionMs, auth } = options
+  if (!(authenticate || auth)) throw invalidOption('authenticate', 'a function that returns the user of a request, or auth instead of it')
   const kinds = kindsOf(options.kinds)
   const config = configOf('mount', kinds, { ...options })
   const { isPrefix } = await import('../http/mount.js')

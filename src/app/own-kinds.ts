@@ -22,8 +22,8 @@ export function combined(option: string, kinds: readonly Kind[]): Kinds {
   }
 }
 
-/** The name of a kind that is known. Throws `invalid` for any other name. */
-export function knownName(kinds: Kinds, name: string): string {
+/** The name of a kind that is known. Throws `invalid` for any other name. `more`: how to add a kind. */
+export function knownName(kinds: Kinds, name: string, more = ''): string {
   if (kinds.find(name)) return name
-  throw invalidOption('kind', `one of ${kinds.names.join(', ')}`)
+  throw invalidOption('kind', `one of ${kinds.names.join(', ')}${more}`)
 }

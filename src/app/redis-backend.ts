@@ -15,6 +15,9 @@ import { localSockets } from './local-sockets.js'
 import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
 
+/** Added to the names of the known kinds, where another one is named. */
+const MORE_KINDS = '; the option kinds of the client adds others'
+
 interface Connected {
   readonly adapters: Adapters
   readonly hub: Hub
@@ -44,7 +47,7 @@ export class RedisBackend implements Backend {
   }
 
   async submit({ kind: name, idempotencyKey: key, id, ...given }: WireSubmission): Promise<{ readonly id: string }> {
-    const kind = knownName(this.#kinds, name)
+    const kind = knownName(this.#kinds, name, MORE_KINDS)
     if (id !== undefined && !isJobId(id)) {
       const expected = '1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or digit, not only digits'
       throw new RuncastError('invalid', { issues: [{ path: '/id', expected }] })
@@ -58,7 +61,7 @@ export class RedisBackend implements Backend {
   }
 
   async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
-    const of = kind === undefined ? null : knownName(this.#kinds, kind)
+    const of = kind === undefined ? null : knownName(this.#kinds, kind, MORE_KINDS)
     const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, status))
     return { jobs: jobs.map(wireOf), cursor }
   }

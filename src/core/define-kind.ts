@@ -11,6 +11,17 @@ import { processReportEvents, runReportEvents } from './report-events.js'
 import { computedEvents, snapshotFields } from './run-events.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from './timeout.js'
 
+/**
+ * The input as a computation gets it. A property of a plain JSON Schema that has a default is always there, also in
+ * objects within it. TypeBox does not keep defaults in its types; there a property is optional by `Type.Optional` only.
+ */
+export type FilledInput<S extends TSchema> = Filled<Static<S>, S>
+type Filled<T, S> = T extends object ? (S extends { readonly properties: infer P } ? Flat<Present<T, P> & Others<T, P>> : T) : T
+type Present<T, P> = { [N in keyof T as N extends WithDefault<P> ? N : never]-?: Filled<T[N], P[N & keyof P]> }
+type Others<T, P> = { [N in keyof T as N extends WithDefault<P> ? never : N]: Filled<T[N], P[N & keyof P]> }
+type WithDefault<P> = { [N in keyof P]: P[N] extends { readonly default: unknown } ? N : never }[keyof P]
+type Flat<T> = { [N in keyof T]: T[N] }
+
 /** The contract of a kind. `S`: schema of its input, by TypeBox or plain JSON Schema. `D`: its dialect. */
 export type KindContract<S extends TSchema = TSchema, D extends KindDialect = KindDialect> = {
   /** `[a-z][a-z0-9-]{0,31}`; also the name of its queue. */
@@ -77,7 +88,7 @@ export interface DefinedKind<I = unknown, D extends KindDialect = KindDialect> e
 
 type KindSettings = Kind['settings']
 type NoSettings = Readonly<Record<never, never>>
-type NamedKind<N extends string, S extends TSchema, D extends KindDialect, T> = DefinedKind<Static<S>, D> & {
+type NamedKind<N extends string, S extends TSchema, D extends KindDialect, T> = DefinedKind<FilledInput<S>, D> & {
   readonly name: N
   readonly settings: T
 }

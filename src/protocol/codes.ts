@@ -76,7 +76,7 @@ export const STORE_REASONS = {
   store_lacks_replicas: 'Redis has too few replicas and rejects writes (NOREPLICAS); try again later.',
   store_read_only: 'Redis is a replica and rejects writes (READONLY); try again later.',
   store_moved: 'Redis keeps this key on another node of its cluster (MOVED); try again later.',
-  store_denies: 'Redis denies this server the command (NOPERM); try again later.',
+  store_denies: 'Redis denies this server the login or the command (NOAUTH, WRONGPASS or NOPERM); try again later.',
   store_busy: 'Redis answers, but cannot serve now (BUSY, LOADING, MASTERDOWN, CLUSTERDOWN or TRYAGAIN); try again later.',
 } as const satisfies Record<`store_${string}`, string>
 

@@ -213,10 +213,23 @@ const redis = { url: 'redis://127.0.0.1' }
 const countdown = defineKind({
   name: 'countdown',
   dialect: 'process',
-  input: { type: 'object', properties: { from: { type: 'integer' }, pauseMs: { type: 'integer', default: 10 } }, required: ['from'] },
+  input: {
+    type: 'object',
+    properties: {
+      from: { type: 'integer' },
+      pauseMs: { type: 'integer', default: 10 },
+      note: { type: 'string' },
+      rows: { type: 'object', properties: { by: { type: 'string', enum: ['line', 'page'], default: 'line' } }, default: {} },
+    },
+    required: ['from'],
+  },
 })
 const counting = implement(countdown, {
-  run: async ({ from }, job) => {
+  run: async ({ from, pauseMs, note, rows }, job) => {
+    const filled: [number, 'line' | 'page'] = [pauseMs, rows.by]
+    // @ts-expect-error: it has no default
+    const given: string = note
+    all.push(filled, given)
     await job.progress({ current: 0, total: from, detail: job.id })
     return { counted: from }
   },

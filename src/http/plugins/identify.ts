@@ -4,6 +4,7 @@ import type { Identity } from '../../core/identity.js'
 import type { Proof } from '../../hub/session.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { REVOKED, type Revocations } from '../../storage/revocations.js'
+import { whyNotFrom } from './origins.js'
 
 /** How requests are authenticated: by tokens (`auth`), or by the login of another server (`login`). */
 export interface IdentifyOptions {
@@ -75,7 +76,7 @@ export const identify = fp(
     })
     app.decorateRequest('identity')
     const identifyAs = (check: Check) => async (request: FastifyRequest) => {
-      if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', 'Pages of this origin may not connect.')
+      if (!app.mayConnectFrom(request)) throw new RuncastError('forbidden', whyNotFrom(request))
       try {
         const proof = proofOf(request)
         if (!proof) throw new RuncastError('unauthenticated', NO_TOKEN)

@@ -84,6 +84,14 @@ export const origins = fp(
   { name: 'origins', dependencies: ['visitors'] },
 )
 
+/** Why a request may not connect, for its sender. */
+export function whyNotFrom({ headers }: FastifyRequest): string {
+  const isFromPage = headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
+  return isFromPage
+    ? 'Pages of this origin may not connect.'
+    : 'The header Origin is missing: a write with a cookie needs the origin of this server.'
+}
+
 /** Null for any other text. A proxy may add the default port to `Host`; an origin never has it. */
 function urlOf(text: string): URL | null {
   return /^https?:/.test(text) && URL.canParse(text) ? new URL(text) : null
