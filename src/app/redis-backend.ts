@@ -1,4 +1,5 @@
 import { type Backend, DEFAULT_LIMIT, type JobAction, type ListOptions, type WireSubmission } from '../client/client.js'
+import type { JobArtifact } from '../client/download.js'
 import type { RunningJob } from '../client/final-watch.js'
 import { JobEvents, type SocketAccess } from '../client/job-events.js'
 import type { WireJob } from '../client/job-info.js'
@@ -11,6 +12,7 @@ import { JobService, type View } from '../jobs/job-service.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
+import type { ArtifactRecord } from '../storage/artifact-records.js'
 import { localSockets } from './local-sockets.js'
 import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
@@ -75,6 +77,29 @@ export class RedisBackend implements Backend {
       default:
         return { status: await this.#ask((jobs) => jobs.pause(null, id, this.#view, action === 'pause' ? 'paused' : 'running')) }
     }
+  }
+
+  async artifacts(id: string): Promise<readonly JobArtifact[]> {
+    return (await this.#artifactsOf(id)).map(({ object: _object, url, ...artifact }) => {
+      return { ...artifact, url: url ?? `/api/jobs/${id}/artifacts/${artifact.name}` }
+    })
+  }
+
+  async *download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const record = (await this.#artifactsOf(id)).find((artifact) => artifact.name === name)
+    const content = await (record && this.#connect().adapters.artifacts.download(record)?.open())
+    if (!content) throw new RuncastError('not_found', 'There is no such artifact.')
+    for await (const piece of content) {
+      signal?.throwIfAborted()
+      yield piece
+    }
+  }
+
+  async #artifactsOf(id: string): Promise<readonly ArtifactRecord[]> {
+    const { owner } = await this.#ask((jobs) => jobs.read(null, id, this.#view))
+    const found = await this.#connect().adapters.artifacts.read(id, owner)
+    if (!found) throw new RuncastError('not_found')
+    return found.artifacts
   }
 
   async sockets(): Promise<SocketAccess> {

@@ -1,4 +1,5 @@
 import type { Command } from './command.js'
+import { artifacts } from './commands/artifacts.js'
 import { cancel } from './commands/cancel.js'
 import { hub } from './commands/hub.js'
 import { start } from './commands/start.js'
@@ -8,4 +9,4 @@ import { watch } from './commands/watch.js'
 import { worker } from './commands/worker.js'
 
 /** THE table of commands, in the order of the help. */
-export const COMMANDS: Readonly<Record<string, Command>> = { start, hub, worker, submit, watch, cancel, token }
+export const COMMANDS: Readonly<Record<string, Command>> = { start, hub, worker, submit, watch, cancel, artifacts, token }

@@ -3,6 +3,7 @@ import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import type { JobArtifact } from './download.js'
 import type { RunningJob } from './final-watch.js'
 import { type EventsOptions, type JobEvent, JobEvents, type SocketAccess } from './job-events.js'
 import { JobFailed } from './job-failed.js'
@@ -96,6 +97,8 @@ export interface Backend {
     query: Omit<ListOptions, 'kind'> & { readonly kind?: string },
   ): Promise<{ readonly jobs: readonly WireJob[]; readonly cursor: string | null }>
   act(id: string, action: JobAction): Promise<{ readonly status: Status }>
+  artifacts(id: string): Promise<readonly JobArtifact[]>
+  download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** Access for a socket; called before each one is opened. */
   sockets(): Promise<SocketAccess>
   /** Resolves when a job that was seen running has ended. */
@@ -268,6 +271,22 @@ export class JobHandle<K extends KindRef | string = string> {
       if (isFinal(status)) throw new RuncastError('internal', `The final event of the job ${this.id} is missing.`)
       await this.#backend.ended({ id: this.id, position }, signal)
     }
+  }
+
+  /** The artifacts of the current attempt, by name. Rejects with `not_found`. */
+  async artifacts(): Promise<readonly JobArtifact[]> {
+    this.#assertOpen()
+    return this.#backend.artifacts(this.id)
+  }
+
+  /**
+   * The content of an artifact, in pieces. Over a hub, a download that breaks off continues where it was. Rejects with
+   * `not_found`, also for a link, and with the reason of `signal`.
+   */
+  download(name: string, { signal, ...rest }: { readonly signal?: AbortSignal } = {}): AsyncIterable<Uint8Array> {
+    rejectUnknownOptions(rest, ['signal'])
+    this.#assertOpen()
+    return this.#backend.download(this.id, name, signal)
   }
 
   /** Requests cancellation and returns the current status. Rejects with `already_final`. */

@@ -1,7 +1,9 @@
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
+import type { Artifact } from '../protocol/artifact.js'
 import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
 import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
+import { downloadFrom, type JobArtifact } from './download.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
 import { assertToken, callHub, type HubAccess, type HubRequest, hubUrl, socketsOf } from './hub-access.js'
 import type { WebSocketClass } from './hub-socket.js'
@@ -63,6 +65,20 @@ class HubBackend implements Backend {
 
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
     return this.#call('POST', `${pathOf(id)}/${action}`, { isAnswer: ({ status }) => typeof status === 'string' })
+  }
+
+  async artifacts(id: string): Promise<readonly JobArtifact[]> {
+    const path = `${pathOf(id)}/artifacts`
+    const isAnswer: HubRequest['isAnswer'] = ({ artifacts }) => Array.isArray(artifacts)
+    const { artifacts } = await this.#call<{ readonly artifacts: readonly Artifact[] }>('GET', path, { isAnswer })
+    return artifacts.map(({ name, media_type: mediaType, bytes, sha256, url, created_at: createdAt }) => {
+      return { name, mediaType, bytes, sha256, url: bytes === null ? url : `${this.#hub.url}${path}/${name}`, createdAt }
+    })
+  }
+
+  download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    this.#assertOpen()
+    return downloadFrom(this.#hub, `${pathOf(id)}/artifacts/${encodeURIComponent(name)}`, signal)
   }
 
   async sockets(): Promise<SocketAccess> {

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { COMMANDS } from '../../src/cli/commands.js'
@@ -22,6 +22,8 @@ const processor: RunProcessor = async ({ width_mm }, job) => {
   if (width_mm === WIDTHS.fails) throw new JobFailure('solver_error', 'It does not converge.')
   if (width_mm === WIDTHS.waits) await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }))
   job.signal.throwIfAborted()
+  await job.artifact('modes.csv', { data: 'mode,Hz\n1,19960.5\n' })
+  await job.artifact('board', { url: 'https://example.com/' })
   return { metrics_summary: { natural_frequency_hz: 19_960.5 } }
 }
 const h = await startHarness(t, { processor, env: { SOLVERS_FILE: solversFile(t, { name: 'waits' }) } })
@@ -44,6 +46,21 @@ t.test('submit prints the id, and the same again enqueues nothing', async (t) =>
   }
   const drawn = await cli(t, ['submit', 'run', '--input', '-', '--json'], { input: inputOf('completes') })
   t.match(JSON.parse(drawn.stdout), { run_id: /^[0-9a-f-]{36}$/, status: 'queued' })
+})
+
+t.test('artifacts lists the files of a job, and downloads one', async (t) => {
+  await cli(t, ['submit', 'run', '--id', 'files', '--input', '-', '--watch'], { input: inputOf('completes') })
+  const folder = t.testdir({})
+  const list = await cli(t, ['artifacts', 'files'])
+  t.same(list, { code: 0, stdout: 'board      link  https://example.com/\nmodes.csv    18  text/csv\n', stderr: '' })
+  const content = 'mode,Hz\n1,19960.5\n'
+  t.same(await cli(t, ['artifacts', 'files', 'modes.csv', '-o', '-']), { code: 0, stdout: content, stderr: '' })
+  const output = join(folder, 'x.csv')
+  t.same(await cli(t, ['artifacts', 'files', 'modes.csv', '--output', output]), { code: 0, stdout: '', stderr: '' })
+  t.equal(readFileSync(output, 'utf8'), content)
+  t.match(await cli(t, ['artifacts', 'files', 'none', '-o', join(folder, 'none')]), { code: 4, stderr: /^runcast: not_found/ })
+  t.match(await cli(t, ['artifacts', 'files', '../x']), { code: 2, stderr: /^runcast artifacts: name: expected/ })
+  t.same(readdirSync(folder), ['x.csv'])
 })
 
 t.test('submit says to the hub how long the job may take and what computes it, of every kind', async (t) => {
@@ -219,7 +236,7 @@ t.test('help tells of every command and option, and the version is that of the p
   t.same(await cli(t, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   const { stdout: all } = await cli(t, ['--help'])
   t.same(await cli(t, ['help', 'watch']), await cli(t, ['watch', '--help']))
-  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'cancel', 'token'])
+  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'cancel', 'artifacts', 'token'])
   for (const [name, command] of Object.entries(COMMANDS)) {
     t.ok(
       all.split('\n').some((line) => line.startsWith(`  ${name}`) && line.endsWith(command.about)),

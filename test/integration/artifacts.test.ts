@@ -1,7 +1,11 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readdir, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { createClient } from '../../src/index.js'
 import { type ArtifactStore, objectOf } from '../../src/storage/artifact-store.js'
 import { FolderStore } from '../../src/storage/artifacts/folder-store.js'
 import { implement } from '../../src/worker/implement.js'
@@ -544,6 +548,68 @@ t.test('[ART-10] evaluations store nothing unless they should', async (t) => {
     const { artifacts } = (await h.call('GET', `/api/jobs/${iterations[0].run_id}/artifacts`)).body
     t.equal(artifacts.length, EVALUATION_ARTIFACTS === 'yes' ? 1 : 0)
   }
+})
+
+t.test('[ART-1] [ART-2] a client lists and downloads, over Redis and over hubs that break off', async (t) => {
+  const { h, run } = await start(t, { nodes: 2 })
+  const data = randomBytes(3_000_000)
+  const id = await run(async (job) => {
+    await job.artifact('big.bin', { data })
+    await job.artifact('link', { url: 'https://example.com/' })
+  })
+  await ended(h, id)
+  const cuts = [1_000_000, 1_500_000]
+  const seen: string[] = []
+  // A load balancer whose connections break off, each to another hub.
+  const proxy = createServer(async (request, response) => {
+    const node = h.nodes[seen.length % 2]
+    const { authorization, range = '', 'if-range': ifRange } = request.headers
+    const isDownload = request.url?.endsWith('big.bin')
+    if (isDownload) seen.push(range)
+    const answer = await fetch(`${node?.http}${request.url}`, {
+      headers: { ...(authorization && { authorization }), ...(range && { range }), ...(ifRange && { 'if-range': String(ifRange) }) },
+    })
+    response.writeHead(answer.status, Object.fromEntries(answer.headers))
+    const body = Buffer.from(await answer.arrayBuffer())
+    const cut = isDownload ? cuts.shift() : undefined
+    if (cut === undefined) response.end(body)
+    else response.write(body.subarray(0, cut), () => response.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => proxy.close())
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const overRedis = createClient({
+    redis: { url: h.redis.url, prefix: h.redis.prefix },
+    owner: 'alice',
+    artifactsDir: h.config.ARTIFACTS_DIR,
+  })
+  const overHub = createClient({ url, token: h.token() })
+  const stranger = createClient({ url, token: h.token('mallory') })
+  for (const client of [overRedis, overHub, stranger]) t.teardown(() => client.close())
+  const [mine, theirs] = await Promise.all([overRedis, overHub].map((client) => client.job(id).artifacts()))
+  t.match(theirs, [
+    { name: 'big.bin', mediaType: 'application/octet-stream', bytes: 3_000_000, url: `${url}/api/jobs/${id}/artifacts/big.bin` },
+    { name: 'link', bytes: null, url: 'https://example.com/' },
+  ])
+  t.same(
+    mine?.map(({ url: _url, ...rest }) => rest),
+    theirs?.map(({ url: _url, ...rest }) => rest),
+  )
+  for (const client of [overRedis, overHub]) {
+    const pieces: Uint8Array[] = []
+    for await (const piece of client.job(id).download('big.bin')) pieces.push(piece)
+    t.ok(Buffer.concat(pieces).equals(data))
+    await t.rejects(
+      async () => {
+        for await (const _piece of client.job(id).download('none'));
+      },
+      { code: 'not_found' },
+    )
+  }
+  t.equal(seen.length, 3)
+  t.same(seen[0], '')
+  t.match(seen.slice(1), [/^bytes=\d+-$/, /^bytes=\d+-$/])
+  await t.rejects(stranger.job(id).artifacts(), { code: 'not_found' })
 })
 
 async function listed(store: ArtifactStore): Promise<string[]> {
