@@ -37,6 +37,7 @@ export class JobStream {
       overflowed: () => this.#handle?.subscription.fallBehind(),
       drained: () => void this.#resync().catch((error: unknown) => this.close(error)),
       stalled: () => {}, // a slow reader costs no more memory
+      cleared: () => {},
     }
     this.#outbox = new Outbox(this.#inbox, clock, hub.limits, owner, hub.tally)
   }

@@ -167,7 +167,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
 }
 
 /** Builds a hub on the adapters of this process. The caller closes it before the adapters. */
-export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log): Hub {
+export function buildHub(config: Config, { broker, feeds, telemetry }: Adapters, log: Log): Hub {
   const limits = {
     ...DEFAULT_HUB_LIMITS,
     maxOutboxBytes: config.MAX_OUTBOX_BYTES,
@@ -175,7 +175,7 @@ export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log):
     quietMs: config.QUIET_MS,
     lingerMs: config.LINGER_MS,
   }
-  return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub error') }, limits)
+  return new Hub({ broker, feeds, telemetry, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub error') }, limits)
 }
 
 function timeoutsOf(config: Config, solvers: readonly Solver[], kinds: Kinds): Timeouts {

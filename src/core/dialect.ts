@@ -19,6 +19,8 @@ export interface Dialect {
   body(entry: Entry, kind: Kind): Bytes | null
   /** The parsed form of `body`. */
   message(entry: Entry, kind: Kind): Readonly<Record<string, unknown>> | null
+  /** Type and id of a message about telemetry. `type` is that of the run dialect. */
+  telemetryHead(id: string, kind: Kind, type: string): Readonly<Record<string, unknown>>
 }
 
 /** Run dialect. Its entries are stored in this form, so their bytes are sent unchanged. */
@@ -29,6 +31,7 @@ export const runDialect: Dialect = {
   },
   body: (entry) => entry.body,
   message: messageOf,
+  telemetryHead: (id, { idField }, type) => ({ type, [idField]: id }),
 }
 
 /** Process dialect, for jobs of every kind. A run entry is translated once per entry and hub. */
@@ -53,6 +56,7 @@ export const processDialect: Dialect = {
     const translated = translate(stored, entry.id, kind)
     return translated && { ...translated, ...(stored.attempt !== undefined && { attempt: stored.attempt }), seq: entry.seq }
   },
+  telemetryHead: (id, { processType }, type) => ({ type: `process_${type}`, process_id: id, process_type: processType }),
 }
 
 /** The state of a job of any kind as a process. */

@@ -7,6 +7,7 @@ export const nativeDialect: Dialect = {
   snapshot: (state, flags) => (state.kind.dialect === 'run' ? runDialect : processDialect).snapshot(state, flags),
   body: (entry) => entry.body,
   message: messageOf,
+  telemetryHead: (id, kind, type) => (kind.dialect === 'run' ? runDialect : processDialect).telemetryHead(id, kind, type),
 }
 
 /** The state of a job of any kind, with its final message in the dialect of the kind. */

@@ -1,5 +1,6 @@
 import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
 import { JobId } from '../protocol/job-id.js'
+import { LogFields } from '../protocol/log-messages.js'
 import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
 import { SnapshotFields } from '../protocol/run-messages.js'
 import { FINAL_TYPES } from '../protocol/status.js'
@@ -50,6 +51,20 @@ export function wireMessages(kind: Kind): Readonly<Record<string, TObject>> {
   }
   return Object.fromEntries(Object.entries(kind.messages).map(wireOf))
 }
+
+/** The messages about telemetry of a kind in its own dialect. They are sent only to clients that ask for them. */
+export function wireTelemetry(kind: Kind): TObject[] {
+  if (kind.dialect === 'process') return PROCESS_WIRE_TELEMETRY
+  return [Type.Object({ type: Type.Literal('log'), [kind.idField]: JobId, ...LogFields }, { title: `${pascalCase(kind.name)}LogMessage` })]
+}
+
+/** The same in the process dialect. */
+export const PROCESS_WIRE_TELEMETRY = [
+  Type.Object(
+    { type: Type.Literal('process_log'), process_id: JobId, process_type: Type.String(), ...LogFields },
+    { title: 'ProcessLogMessage' },
+  ),
+]
 
 /** Every job in the process dialect. */
 export const PROCESS_WIRE_MESSAGES: Readonly<Record<string, TObject>> = Object.fromEntries(

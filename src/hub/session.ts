@@ -10,6 +10,7 @@ import { SocketSlot } from './guards/socket-slot.js'
 import type { Hub } from './hub.js'
 import { Outbox } from './outbox.js'
 import type { BuildScope, Scope } from './scopes/scope.js'
+import { TelemetryPump } from './telemetry-pump.js'
 import type { Transport } from './transport.js'
 
 export interface SessionLimits {
@@ -85,6 +86,7 @@ export class Session {
   readonly #options: SessionOptions
   readonly #outbox: Outbox
   readonly #scope: Scope
+  readonly #telemetry: TelemetryPump
   readonly #violations: ProtocolViolations
   readonly #slot: SocketSlot
   #identity: Identity | undefined
@@ -101,15 +103,21 @@ export class Session {
     this.#violations = new ProtocolViolations(clock, limits)
     this.#slot = new SocketSlot({ policy, clock, transport, answerMs: limits.answerMs })
     const owner = {
-      overflowed: () => this.#scope.fallBehind(),
+      overflowed: () => {
+        this.#scope.fallBehind()
+        this.#telemetry.fallBehind()
+      },
       drained: () => this.#run(this.#scope.resync()),
       stalled: () => this.#stalled(),
+      cleared: () => this.#telemetry.resume(),
     }
     this.#outbox = new Outbox(transport, clock, hub.limits, owner, hub.tally)
+    this.#telemetry = new TelemetryPump(this.#outbox, clock, (error) => this.#run(Promise.reject(error)))
     this.#scope = options.scope({
       hub,
       policy,
       outbox: this.#outbox,
+      telemetry: this.#telemetry,
       identity: () => this.#authenticated(),
       send: (message) => this.#send(message),
       close: (code, detail) => this.close(code, detail),
@@ -177,6 +185,7 @@ export class Session {
     this.#cancelTimer?.()
     this.#cancelPing?.()
     this.#outbox.close()
+    this.#telemetry.close()
     this.#scope.release()
     this.#slot.close()
   }

@@ -14,6 +14,7 @@ import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
 import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, Phase } from '../storage/job-store.js'
+import type { LinesPage, LinesQuery, TelemetryStore } from '../storage/telemetry.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
@@ -76,6 +77,7 @@ export interface JobServicePorts extends Finalizer {
   readonly kinds: Kinds
   readonly store: JobStore & ChildJobs & ActiveRounds
   readonly scheduler: Pick<FairScheduler, 'reserve'>
+  readonly telemetry: Pick<TelemetryStore, 'lines'>
   readonly timeoutsMs: Timeouts
   /** Names of the configured solvers, in addition to those of a kind itself. */
   readonly solvers: readonly string[]
@@ -202,6 +204,15 @@ export class JobService {
         return { state, page: { ...page, entries, truncated }, next: (isFull && entries.at(-1)?.seq) || null }
       from = last.seq
     }
+  }
+
+  /** Lines of the log of a job. */
+  async log(kind: string | null, id: string, view: View, query: LinesQuery): Promise<{ readonly id: string; readonly page: LinesPage }> {
+    const state = await this.#require(id, view, kind)
+    const page = await this.#ports.telemetry.lines(id, query)
+    // The id may have passed to another owner meanwhile.
+    if (!page || page.owner !== state.owner) throw new RuncastError('not_found')
+    return { id: state.id, page }
   }
 
   /** Cancels a job: see `cancelJob`. Returns the current status. */

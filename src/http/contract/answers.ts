@@ -73,6 +73,11 @@ export function jsonOrStream(description: string, json: TObject, stream: TSchema
   return { description, content: { 'application/json': { schema: json }, 'text/event-stream': { schema: stream } } }
 }
 
+/** An answer that is JSON or, if `Accept` asks for it, plain text. */
+export function jsonOrText(description: string, json: TObject): Answer {
+  return { description, content: { 'application/json': { schema: json }, 'text/plain': { schema: Type.String() } } }
+}
+
 /** The answers of a route that enqueues. */
 export function submitAnswers(schema: TObject, stream: TSchema): FastifySchema['response'] {
   return answers({ 200: submitStream(stream), 202: accepted(schema) }, 'id_taken', 'other_input', 'quota', 'restart')

@@ -8,11 +8,14 @@ import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { ArtifactService } from '../../jobs/artifacts/artifact-service.js'
 import type { JobService, View } from '../../jobs/job-service.js'
-import { answers, jsonOrStream } from '../contract/answers.js'
+import type { LogLine } from '../../protocol/log-messages.js'
+import { isFinal } from '../../protocol/status.js'
+import { visibleText } from '../../protocol/visible-text.js'
+import { answers, jsonOrStream, jsonOrText } from '../contract/answers.js'
 import type { JobAnswers } from '../contract/job-answers.js'
 import { artifactRoutes } from './artifacts.js'
-import { varyByAccept, wantsEventStream } from './negotiate.js'
-import { resumeFrom } from './position.js'
+import { varyByAccept, wantsEventStream, wantsText } from './negotiate.js'
+import { resumeFrom, telemetryOf } from './position.js'
 import { reserveStreamSlot, serveStream } from './stream.js'
 
 /** How one part of the REST interface presents jobs: path, field names and dialect. */
@@ -55,11 +58,29 @@ const Page = Type.Object({
 /** For resources of all kinds. */
 const pageOf = (kinds: readonly string[]) =>
   Type.Object({ ...Page.properties, kind: Type.Optional(Type.Enum([...kinds], { description: 'only jobs of this kind' })) })
+const LogQuery = Type.Object({
+  before: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'only lines with a lower number; default: the newest' }),
+  ),
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 200 }),
+  token: Type.Optional(Type.String()),
+})
+/** Maximum bytes of the lines of a page, as JSON. */
+const MAX_LOG_PAGE_BYTES = 1024 * 1024
 const EventsPage = Type.Object({
   after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last received entry' })),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
   epoch: Type.Optional(Type.String({ description: 'for a stream: the epoch of `after`' })),
   last_event_id: Type.Optional(Type.String({ description: 'for a stream: id of the last event, like the header Last-Event-ID' })),
+  log: Type.Optional(Type.Literal('1', { description: 'for a stream: also the lines of the log, as `log` messages' })),
+  log_after: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 1e15,
+      description: 'for a stream: number of the last received line; 0: all lines; default: the last 200',
+    }),
+  ),
+  log_epoch: Type.Optional(Type.String({ description: 'for a stream: the log that `log_after` counts in' })),
   token: Type.Optional(Type.String()),
 })
 /** The id of a job in a path. */
@@ -121,8 +142,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     if (wantsEventStream(request)) {
       reserveStreamSlot(app, request, reply)
       const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
-      const after = resumeFrom(request)
-      return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...(after && { after }) }))
+      const [after, telemetry] = [resumeFrom(request), telemetryOf(asTexts(request.query))]
+      const asked = { ...(after && { after }), ...(telemetry && { telemetry }) }
+      return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...asked }))
     }
     const { after = 0, limit } = request.query
     const view = viewOf(policy, request)
@@ -146,6 +168,26 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
 
   const ownerOf = async (request: FastifyRequest, id: string) => (await jobs.read(kind, id, viewOf(policy, request))).owner
   await app.register(artifactRoutes, { base: resource.base, tag, idField, noun, artifacts, ownerOf })
+
+  const log = {
+    tags,
+    operationId: `get${noun.one}Log`,
+    summary: 'Lines of the log of the current execution, the newest page first. With Accept: text/plain as text',
+    params: JobPath,
+    querystring: LogQuery,
+    response: answers({ 200: jsonOrText('A page of lines, in order.', schemas.logPage) }, 'not_found'),
+  }
+  app.get('/:id/log', { schema: log }, async (request, reply) => {
+    varyByAccept(reply)
+    const { before, limit } = request.query
+    const view = viewOf(policy, request)
+    const { id, page } = await jobs.log(kind, request.params.id, view, { before, limit, maxBytes: MAX_LOG_PAGE_BYTES })
+    const { epoch, oldest, last, first, status } = page
+    const lines = page.lines.map((line) => JSON.parse(line.toString()) as LogLine) // as they were written
+    if (wantsText(request)) return reply.type('text/plain; charset=utf-8').send(lines.map(({ text }) => `${visibleText(text)}\n`).join(''))
+    const next_before = lines.length > 0 && first > oldest ? first : null
+    return { [idField]: id, epoch, oldest, last, first, lines, next_before, complete: isFinal(status) }
+  })
 
   const cancel = {
     tags,
@@ -175,6 +217,11 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     request.audit('retry', { job: id, kind: state.kind.name, round: state.round })
     return reply.code(202).send(acceptedOf(resource, state, app.publicPath))
   })
+}
+
+/** The query of a stream as a socket gets it. */
+function asTexts(query: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, typeof value === 'number' ? String(value) : value]))
 }
 
 /** The response to a submit. `publicPath` is the prefix of each path. */

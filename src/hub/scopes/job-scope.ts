@@ -5,7 +5,7 @@ import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
-import type { SubscriptionHandle } from './subscription-handle.js'
+import type { SubscriptionHandle, TelemetryOptions } from './subscription-handle.js'
 
 export interface JobScopeOptions {
   readonly id: string
@@ -16,6 +16,8 @@ export interface JobScopeOptions {
   readonly idField: string
   /** The client's last position. */
   readonly after?: Position
+  /** What it wants beside entries. */
+  readonly telemetry?: TelemetryOptions
   /** Ends the session after the final event. */
   readonly endsWithJob?: boolean
 }
@@ -39,14 +41,15 @@ class JobScope implements Scope {
   }
 
   async open(): Promise<void> {
-    const { hub, policy, outbox, identity, close } = this.#context
-    const { id, kind, dialect, after, endsWithJob } = this.#options
+    const { hub, policy, outbox, identity, close, telemetry: pump } = this.#context
+    const { id, kind, dialect, after, endsWithJob, telemetry } = this.#options
     if (!isJobId(id)) throw new RuncastError('not_found')
     const handle = await hub.subscribe({
       id,
       dialect,
       outbox,
       ...(after && { after }),
+      ...(telemetry && { telemetry: { ...telemetry, pump } }),
       mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind.name === kind),
       lost: () => close('not_found'),
       // In a later turn, since the message is about to leave in this one.

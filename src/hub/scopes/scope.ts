@@ -4,12 +4,15 @@ import type { CloseName } from '../../protocol/codes.js'
 import type { Policy } from '../guards/policy.js'
 import type { Hub } from '../hub.js'
 import type { Outbox } from '../outbox.js'
+import type { TelemetryPump } from '../telemetry-pump.js'
 
 /** What a session provides to its scope. */
 export interface ScopeContext {
   readonly hub: Hub
   readonly policy: Policy
   readonly outbox: Outbox
+  /** What is sent beside entries. */
+  readonly telemetry: TelemetryPump
   /** The user of the session. Throws `unauthenticated` before authentication. */
   identity(): Identity
   /** An answer to the client itself. */

@@ -1,8 +1,10 @@
 import type { Dialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
+import type { LogOptions } from '../log-subscription.js'
 import type { Outbox } from '../outbox.js'
 import type { StartMode, Subscription } from '../subscription.js'
+import type { TelemetryPump } from '../telemetry-pump.js'
 import type { CatchUp, Subscriber, Topic } from '../topic.js'
 
 /** What a session asks for when it subscribes to a job. */
@@ -16,8 +18,27 @@ export interface SubscribeOptions {
   readonly mayView: (state: JobState) => boolean
   /** The job has expired (`gone`), or this client may no longer view it (`forbidden`). */
   readonly lost: (why: 'gone' | 'forbidden') => void
+  /** What the client wants beside entries, and what sends it. Default: nothing. */
+  readonly telemetry?: TelemetryWish | undefined
   /** The final event with this seq has left for the client, or had left before. */
   readonly ended?: (seq: number) => void
+}
+
+/** What a client wants of a job beside its entries. */
+export interface TelemetryOptions {
+  readonly log?: LogOptions
+}
+
+export interface TelemetryWish extends TelemetryOptions {
+  readonly pump: TelemetryPump
+}
+
+/** A part of a subscription that sends telemetry. */
+export interface TelemetryPart {
+  start(): void
+  release(): void
+  /** The job has ended, or its history is another one. */
+  stale(): void
 }
 
 /**
@@ -30,6 +51,7 @@ export class SubscriptionHandle implements Subscriber {
   readonly #options: SubscribeOptions
   readonly #maxReplayBytes: number
   readonly #leave: (handle: SubscriptionHandle) => void
+  #telemetry: readonly TelemetryPart[] = []
   #catchUp: CatchUp = () => null
 
   constructor(
@@ -53,6 +75,22 @@ export class SubscriptionHandle implements Subscriber {
 
   get id(): string {
     return this.#options.id
+  }
+
+  /** Sends telemetry, beginning after the next `start`. */
+  attach(parts: readonly TelemetryPart[]): void {
+    this.#telemetry = parts
+  }
+
+  /** The job has ended: what was reported before is complete. */
+  jobEnded(): void {
+    for (const part of this.#telemetry) part.stale()
+  }
+
+  /** The state of the job, if the client may view it. */
+  view(): JobState | null {
+    const { state } = this.#topic
+    return state && this.#options.mayView(state) ? state : null
   }
 
   /** Null if the job has expired. */
@@ -89,6 +127,7 @@ export class SubscriptionHandle implements Subscriber {
     const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
     const fits = bytes <= maxBytes
     this.subscription.start(state, fits ? missed : null, mode, resync)
+    if (!resync) for (const part of this.#telemetry) part.start()
     return fits ? bytes : 0
   }
 
@@ -99,12 +138,14 @@ export class SubscriptionHandle implements Subscriber {
 
   /** Messages that already wait for the client are still sent. */
   release(): void {
+    for (const part of this.#telemetry) part.release()
     this.#leave(this)
   }
 
   reopened(state: JobState): void {
-    if (this.#options.mayView(state)) this.subscription.reopen(state)
-    else this.#options.lost('forbidden')
+    if (!this.#options.mayView(state)) return this.#options.lost('forbidden')
+    this.subscription.reopen(state)
+    for (const part of this.#telemetry) part.stale()
   }
 
   gone(): void {
