@@ -100,6 +100,7 @@ export async function buildHubNode(
       hub,
       jobs,
       claims,
+      telemetry: parts.telemetry,
       artifacts: parts.artifacts,
       kinds,
       kindRoutes,

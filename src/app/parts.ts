@@ -224,6 +224,8 @@ function brokerLimits(config: Config): BrokerLimits {
     maxLogEntries: config.MAX_LOG_ENTRIES,
     maxLogLines: config.MAX_LOG_LINES,
     maxLogBytes: config.MAX_LOG_BYTES,
+    maxSeries: config.MAX_SERIES,
+    maxSeriesBytes: config.MAX_SERIES_BYTES,
     maxKeys: config.MAX_KEYS,
     maxMissedEntries: config.MAX_MISSED_ENTRIES,
     staleMs: config.STALE_MS,

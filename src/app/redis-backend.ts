@@ -1,4 +1,12 @@
-import { type Backend, DEFAULT_LIMIT, type JobAction, type ListOptions, type WireSubmission } from '../client/client.js'
+import {
+  type Backend,
+  DEFAULT_LIMIT,
+  type JobAction,
+  type ListOptions,
+  type WireCurve,
+  type WireSeries,
+  type WireSubmission,
+} from '../client/client.js'
 import type { JobArtifact } from '../client/download.js'
 import type { RunningJob } from '../client/final-watch.js'
 import { JobEvents, type SocketAccess } from '../client/job-events.js'
@@ -7,12 +15,14 @@ import type { Config } from '../config/config.js'
 import type { JobState } from '../core/job-state.js'
 import type { Kinds } from '../core/kind.js'
 import { jobView } from '../core/native-dialect.js'
+import { bucketsOf } from '../core/series.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService, type View } from '../jobs/job-service.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
 import type { ArtifactRecord } from '../storage/artifact-records.js'
+import type { SeriesReading, StoredSeries } from '../storage/telemetry.js'
 import { localSockets } from './local-sockets.js'
 import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
@@ -102,6 +112,18 @@ export class RedisBackend implements Backend {
     return found.artifacts
   }
 
+  async series(id: string): Promise<{ readonly series: readonly WireSeries[] }> {
+    const { epoch, series } = await this.#readSeries(id)
+    return { series: series.map((one) => seriesOf(epoch, one)) }
+  }
+
+  async curve(id: string, metric: string): Promise<WireCurve> {
+    const { epoch, series } = await this.#readSeries(id, metric)
+    const [one] = series
+    if (!one) throw new RuncastError('not_found', `The job has no metric ${JSON.stringify(metric)} with a curve.`)
+    return { ...seriesOf(epoch, one), buckets: bucketsOf(one.bytes) }
+  }
+
   async sockets(): Promise<SocketAccess> {
     return this.#connect().access
   }
@@ -126,6 +148,15 @@ export class RedisBackend implements Backend {
     this.#connected = undefined
     connected?.hub.close()
     await connected?.adapters.close()
+  }
+
+  /** All curves without their buckets, or that of one metric. */
+  async #readSeries(id: string, metric?: string): Promise<SeriesReading> {
+    await this.read(id)
+    const { telemetry } = this.#connect().adapters
+    const reading = metric === undefined ? await telemetry.allSeries(id) : await telemetry.series(id, metric)
+    if (reading?.owner !== this.#owner) throw new RuncastError('not_found')
+    return reading
   }
 
   readonly #view: View = (owner) => owner === this.#owner
@@ -158,4 +189,8 @@ export class RedisBackend implements Backend {
 
 function wireOf(state: JobState): WireJob {
   return jobView(state) as unknown as WireJob // the schemas of its kind have validated the final message
+}
+
+function seriesOf(epoch: string, { name, unit, x, n, k }: StoredSeries): WireSeries {
+  return { metric_name: name, unit, x, n, k, epoch }
 }

@@ -97,6 +97,7 @@ export async function buildWorkerNode(
       maxEventBytes: config.MAX_EVENT_BYTES,
       log: { maxLogLines: config.MAX_LOG_LINES, maxLogBytes: config.MAX_LOG_BYTES },
       artifacts: parts.artifacts,
+      metricIntervalMs: config.METRIC_INTERVAL_MS,
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),

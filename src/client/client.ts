@@ -1,4 +1,5 @@
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
+import type { Bucket } from '../core/series.js'
 import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
@@ -89,6 +90,25 @@ export interface WireSubmission {
   readonly idempotencyKey?: string
 }
 
+/** The curve of a metric without its buckets: as in the list of a hub. */
+export interface WireSeries {
+  readonly metric_name: string
+  readonly unit: string
+  /** What x is: the `step` of the reports, or seconds since the start of the attempt. */
+  readonly x: 'step' | 'seconds'
+  /** Number of points. */
+  readonly n: number
+  /** Points per bucket, a power of two; the last bucket may have fewer. */
+  readonly k: number
+  /** Names the attempt that the points belong to. */
+  readonly epoch: string
+}
+
+/** The curve of a metric as a hub returns it: at most 2,000 buckets. */
+export interface WireCurve extends WireSeries {
+  readonly buckets: readonly Bucket[]
+}
+
 /** What a client talks to: a hub over HTTP, or Redis. All members reject with a `RuncastError`. */
 export interface Backend {
   submit(submission: WireSubmission): Promise<{ readonly id: string }>
@@ -99,6 +119,10 @@ export interface Backend {
   act(id: string, action: JobAction): Promise<{ readonly status: Status }>
   artifacts(id: string): Promise<readonly JobArtifact[]>
   download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** The curves of the job, without their buckets. */
+  series(id: string): Promise<{ readonly series: readonly WireSeries[] }>
+  /** Rejects with `not_found` for a metric without a curve. */
+  curve(id: string, metric: string): Promise<WireCurve>
   /** Access for a socket; called before each one is opened. */
   sockets(): Promise<SocketAccess>
   /** Resolves when a job that was seen running has ended. */
@@ -251,6 +275,18 @@ export class JobHandle<K extends KindRef | string = string> {
       return this.#backend.sockets()
     }
     return this.#track((release) => new JobEvents<EventOf<K> & JobEvent>(this.id, sockets, options, release))
+  }
+
+  /** The metrics of the current attempt that have a curve, in the order in which they began. */
+  async series(): Promise<readonly WireSeries[]> {
+    this.#assertOpen()
+    return (await this.#backend.series(this.id)).series
+  }
+
+  /** The curve of a metric, with its buckets. Rejects with `not_found`. */
+  async curve(metric: string): Promise<WireCurve> {
+    this.#assertOpen()
+    return this.#backend.curve(this.id, metric)
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<EventOf<K>, undefined> {

@@ -2,7 +2,7 @@ import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Artifact } from '../protocol/artifact.js'
 import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
-import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
+import { type Backend, Client, type JobAction, type ListOptions, type WireCurve, type WireSeries, type WireSubmission } from './client.js'
 import { downloadFrom, type JobArtifact } from './download.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
 import { assertToken, callHub, type HubAccess, type HubRequest, hubUrl, socketsOf } from './hub-access.js'
@@ -79,6 +79,15 @@ class HubBackend implements Backend {
   download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     this.#assertOpen()
     return downloadFrom(this.#hub, `${pathOf(id)}/artifacts/${encodeURIComponent(name)}`, signal)
+  }
+
+  async series(id: string): Promise<{ readonly series: readonly WireSeries[] }> {
+    return this.#call('GET', `${pathOf(id)}/series`, { isAnswer: ({ series }) => Array.isArray(series) })
+  }
+
+  async curve(id: string, metric: string): Promise<WireCurve> {
+    const query = new URLSearchParams({ metric })
+    return this.#call('GET', `${pathOf(id)}/series?${query}`, { isAnswer: ({ buckets }) => Array.isArray(buckets) })
   }
 
   async sockets(): Promise<SocketAccess> {

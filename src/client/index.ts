@@ -10,6 +10,8 @@ export {
   type KindRef,
   type ListOptions,
   type ResultOf,
+  type WireCurve,
+  type WireSeries,
 } from './client.js'
 export type { ConnectionOptions, ConnectionState, EndReason } from './connection.js'
 export { createClient, type HubClientOptions } from './create-client.js'

@@ -23,9 +23,9 @@ export function jobEvents(
   return {
     last: (state: JobRecord): RunEnd => ({ ...lastProgress(state), ...statsOf(state) }),
 
-    metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
+    metric: (id: string, name: string, value: number, unit: string, step: number | null = null): JobEvent => ({
       // Built before the key: `encodeURIComponent` throws for some names that the schema rejects.
-      message: message('metric_update', id, { metric_name: name, value, unit }),
+      message: message('metric_update', id, { metric_name: name, value, unit, ...(step !== null && { step }) }),
       key: metricKey(name),
       class: 'persisted',
     }),
@@ -111,7 +111,7 @@ export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'ru
 }
 
 /** Encoded, because a key is one ASCII word in the header of an envelope. */
-function metricKey(name: string): string {
+export function metricKey(name: string): string {
   return `metric:${encodeURIComponent(name)}`
 }
 

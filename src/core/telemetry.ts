@@ -1,11 +1,12 @@
 import type { LogLine } from '../protocol/log-messages.js'
 import { lineJson } from './log-line.js'
+import type { SeriesTelemetry } from './series-telemetry.js'
 
 /**
  * What a job reports beside its entries. It takes no `seq`. Each kind of it has a reducer, which adds it to what is
  * stored.
  */
-export type Telemetry = AppendTelemetry
+export type Telemetry = AppendTelemetry | SeriesTelemetry
 
 /** Log lines. */
 export interface AppendTelemetry {

@@ -11,6 +11,7 @@ import type { ClaimService } from '../jobs/claims/claim-service.js'
 import type { JobService } from '../jobs/job-service.js'
 import { RuncastError } from '../protocol/codes.js'
 import { REVOKED } from '../storage/revocations.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import type { KindRoutes } from './kind-routes.js'
 import { Mount } from './mount.js'
 import { audit, requestIdOf } from './plugins/audit.js'
@@ -31,13 +32,15 @@ import { type Guards, sessions } from './plugins/sessions.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
 import { visitors } from './plugins/visitors.js'
-import { allJobsRoutes } from './routes/all-jobs.js'
+import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
 import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
 import { jobResource } from './routes/job-resource.js'
 import { jobRoutes } from './routes/jobs.js'
 import { processes } from './routes/processes.js'
 import { revocationRoutes } from './routes/revocations.js'
+import { runDialectResource } from './routes/run-dialect-resource.js'
+import { seriesRoutes } from './routes/series.js'
 import { sockets } from './routes/sockets.js'
 import { submitProcess } from './routes/submit-process.js'
 
@@ -55,6 +58,8 @@ declare module 'fastify' {
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
+  /** What jobs report beside entries. */
+  readonly telemetry: TelemetryStore
   /** Serves workers over HTTP. */
   readonly claims: ClaimService
   readonly artifacts: ArtifactService
@@ -175,6 +180,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   }
   await app.register(allJobsRoutes, { jobs, policy, artifacts })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs, policy, artifacts })
+  const resources = [...kinds.all.flatMap((kind) => (kind.path === null ? [] : [runDialectResource(kind)])), allJobs(kinds), processes]
+  for (const resource of resources)
+    await app.register(seriesRoutes, { prefix: resource.base, resource, jobs, policy, telemetry: options.telemetry })
   const shared = kinds.all.filter(({ path, submission }) => path === null && submission === null)
   if (shared.length > 0) await app.register(submitProcess, { jobs, kinds: shared })
   for (const routes of options.kindRoutes ?? []) await app.register(routes, { jobs, policy })

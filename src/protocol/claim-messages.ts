@@ -31,7 +31,7 @@ const ENDS = {
   cancelled: event('cancelled', {}),
 }
 
-const { metric_name, value } = RUN_MESSAGES.metric_update.properties
+const { metric_name, value, step } = RUN_MESSAGES.metric_update.properties
 const LooseProgress = Type.Object({
   current: Type.Number(),
   total: Nullable(Type.Number(), { description: 'null or 0: unknown' }),
@@ -51,7 +51,7 @@ export function runClaimEvents(phases: readonly string[]) {
   const { metrics_summary } = RUN_MESSAGES.completed.properties
   return {
     progress: event('progress', progress),
-    metric_update: event('metric_update', { metric_name, value, unit: Type.String() }),
+    metric_update: event('metric_update', { metric_name, value, unit: Type.String(), step }),
     log,
     completed: event('completed', { metrics_summary }),
     ...ENDS,
@@ -63,6 +63,7 @@ export function processClaimEvents<R extends TSchema, P extends TProperties>(res
   return {
     process_progress: event('process_progress', { progress: LooseProgress }),
     process_result: event('process_result', { result }),
+    process_metric: event('process_metric', { metric_name, value, unit: Type.Optional(Type.String()), step }),
     log,
     completed: Type.Object({ type: Type.Literal('completed'), ...summary }, { additionalProperties: false }),
     ...ENDS,
@@ -74,6 +75,7 @@ type RunEvent = Static<ReturnType<typeof runClaimEvents>['progress' | 'metric_up
 type ProcessEvent =
   | { readonly type: 'process_progress'; readonly progress: Static<typeof LooseProgress> }
   | { readonly type: 'process_result'; readonly result: unknown }
+  | Static<ReturnType<typeof processClaimEvents>['process_metric']>
 /** An event of a post, in either dialect. */
 export type ClaimEvent = RunEvent | ProcessEvent | Ends
 export type ClaimEnd = Ends

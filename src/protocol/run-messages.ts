@@ -36,6 +36,8 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       metric_name: MetricName,
       value: Type.Number(),
       unit: Type.String({ maxLength: MAX_TEXT.unit }),
+      step: Type.Optional(Type.Number({ description: 'x of the value, if the job reports steps' })),
+      n: Type.Optional(Type.Integer({ minimum: 1, description: 'number of points of the metric in this attempt, these included' })),
       timestamp: Timestamp,
     }),
     status: Type.Object({

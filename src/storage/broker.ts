@@ -15,6 +15,7 @@ export type WriteRejection =
   | 'final'
   | 'transition'
   | 'too_many_keys'
+  | 'too_many_series'
   | 'too_big'
   | 'stale_checkpoint'
 
@@ -49,6 +50,12 @@ export function tooManyKeys(events: readonly JobEvent[], status: Status | null, 
   const names = events.flatMap(({ message }) => ('metric_name' in message ? [`metric ${JSON.stringify(message.metric_name)}`] : []))
   const text = `${names.at(-1) ?? 'event'}: one more metric or other key exceeds MAX_KEYS (${maxKeys})`
   return { ok: false, reason: 'too_many_keys', status, text }
+}
+
+/** Result for points of a metric without an entry and without a curve, when the job has the maximum of curves. */
+export function tooManySeries(telemetry: readonly Telemetry[], status: Status | null, { maxSeries }: BrokerLimits): Rejected {
+  const names = telemetry.flatMap((report) => (report.reducer === 'series' ? [`metric ${JSON.stringify(report.name)}`] : []))
+  return { ok: false, reason: 'too_many_series', status, text: `${names.at(-1)}: one more metric exceeds MAX_SERIES (${maxSeries})` }
 }
 
 export interface Publisher {
@@ -125,6 +132,9 @@ export interface BrokerLimits {
   /** Maximum log lines of a job, and their bytes. */
   readonly maxLogLines: number
   readonly maxLogBytes: number
+  /** Maximum number of metrics of a job that have a curve, and the memory of these curves in bytes. */
+  readonly maxSeries: number
+  readonly maxSeriesBytes: number
   /** Maximum number of conflation keys of a job. */
   readonly maxKeys: number
   /** Maximum number of entries that a client can have missed and still resume. */
@@ -142,6 +152,8 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   maxLogEntries: 10_000,
   maxLogLines: 5000,
   maxLogBytes: 1024 * 1024,
+  maxSeries: 64,
+  maxSeriesBytes: 1024 * 1024,
   maxKeys: 1024,
   maxMissedEntries: 1000,
   staleMs: 30_000,

@@ -1,4 +1,5 @@
 import type { Bytes } from '../core/entry.js'
+import type { SeriesX } from '../core/series-telemetry.js'
 import type { Status } from '../protocol/status.js'
 
 /** An increment of the log of a job, as its channel delivers it. */
@@ -14,7 +15,23 @@ export interface LinesAdded {
   readonly body: Bytes
 }
 
-export type TelemetryAdded = LinesAdded
+/** An increment of the curve of a metric, as its channel delivers it. */
+export interface PointsAdded {
+  readonly reducer: 'series'
+  readonly id: string
+  /** Names the attempt that the points belong to. Another epoch is another curve. */
+  readonly epoch: string
+  readonly name: string
+  /** Points before the increment, and with it. */
+  readonly from: number
+  readonly n: number
+  /** Points per bucket of the whole curve. */
+  readonly k: number
+  /** The increment as a JSON object: `metric_name`, `unit`, `x`, `value`, `points` or `buckets`, `from`, `n`, `k`. */
+  readonly body: Bytes
+}
+
+export type TelemetryAdded = LinesAdded | PointsAdded
 
 export interface TelemetryListener {
   /** Receives an increment of a subscribed job. In order per job as long as nothing is lost. */
@@ -47,6 +64,33 @@ export interface LinesPage {
   readonly lines: readonly Bytes[]
 }
 
+/** The curve of a metric. */
+export interface StoredSeries {
+  readonly name: string
+  readonly unit: string
+  readonly x: SeriesX
+  /** Number of points. */
+  readonly n: number
+  /** Points per bucket. */
+  readonly k: number
+  /** Number of buckets. */
+  readonly size: number
+  /** Points before the buckets that were read. */
+  readonly from: number
+  /** The buckets that were read, as little-endian doubles (`bucketsOf`). */
+  readonly bytes: Uint8Array
+}
+
+/** Curves of the current attempt of a job, with what was known of the job at that moment. */
+export interface SeriesReading {
+  readonly owner: string
+  /** Position of the job. */
+  readonly seq: number
+  /** Names the attempt that the points belong to. */
+  readonly epoch: string
+  readonly series: readonly StoredSeries[]
+}
+
 /**
  * What jobs report beside entries. It is written by `Publisher.publish`. The log is that of the current execution, over
  * all its attempts; a job that has the id of an earlier one never shows the log of that one. Numbers of lines rise by 1
@@ -60,6 +104,18 @@ export interface TelemetryStore {
   unsubscribe(id: string): Promise<void>
   /** At most `limit` lines and `maxBytes`, but at least one line if there is one. Null if there is no such job. */
   lines(id: string, query: LinesQuery): Promise<LinesPage | null>
+  /** All curves without their buckets, in the order in which they began. Null if there is no such job. */
+  allSeries(id: string): Promise<SeriesReading | null>
+  /**
+   * The curve of a metric, with the buckets that contain points after the first `from` ones; no curve if the metric has
+   * none. Null if there is no such job.
+   */
+  series(id: string, name: string, from?: number): Promise<SeriesReading | null>
+}
+
+/** The epoch of the curves of an attempt. `generation`: of the history in which their last points were written. */
+export function seriesEpoch(generation: string, round: number | string, attempt: number | string): string {
+  return `${generation}.${round}.${attempt}`
 }
 
 /** The epoch of the log of an execution. `generation`: of the history in which its last line was written. */

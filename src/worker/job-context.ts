@@ -1,6 +1,7 @@
 import { secondsBetween } from '../core/elapsed.js'
 import type { JobEvent, Writer } from '../core/entry.js'
 import { type Loggable, lineJson, loggedOf, logLines } from '../core/log-line.js'
+import type { MetricPoint } from '../core/metric-point.js'
 import type { Telemetry } from '../core/telemetry.js'
 import { logTailOf } from '../jobs/attempt.js'
 import { isOverloaded } from '../protocol/codes.js'
@@ -9,7 +10,7 @@ import { rejected } from './deferred.js'
 import { Heartbeat } from './heartbeat.js'
 import { DEFAULT_LOG_LIMITS, LogBuffer, type LogLimits } from './log-buffer.js'
 import { Stop, type StopCause } from './processor.js'
-import { ReportQueue } from './report-queue.js'
+import { type MetricReport, type Report, ReportQueue } from './report-queue.js'
 import { asError, lineOf } from './thrown.js'
 import { WorkTally } from './work-tally.js'
 
@@ -25,7 +26,7 @@ const STOPPING_MS = 5000
  * Refusals caused by the content of an event. Any other refusal, except `transition`, means that the job has another
  * writer or is over.
  */
-const OF_THE_EVENTS: ReadonlySet<WriteRejection> = new Set(['too_big', 'too_many_keys'])
+const OF_THE_EVENTS: ReadonlySet<WriteRejection> = new Set(['too_big', 'too_many_keys', 'too_many_series'])
 
 export interface JobContextOptions {
   readonly id: string
@@ -40,6 +41,18 @@ export interface JobContextOptions {
   readonly attempt?: number
   /** Limits of the log of a job. */
   readonly log?: LogLimits | undefined
+  /** Minimum ms between two messages of a metric; 0: each report is a message of its own. Default 100. */
+  readonly metricIntervalMs?: number | undefined
+  /** Curves of the attempt, if another worker began it. */
+  readonly begun?: BegunSeries | undefined
+}
+
+/** What earlier workers have reported of the metrics in an attempt. */
+export interface BegunSeries {
+  /** Number of points by metric. */
+  readonly points: ReadonlyMap<string, number>
+  /** The last x in seconds; later ones continue from there. */
+  readonly seconds: number
 }
 
 /**
@@ -61,7 +74,8 @@ export class JobContext {
   #logTail: readonly string[] = []
   readonly #attempt: number
   readonly #lines: LogBuffer
-  readonly #waiting = new ReportQueue()
+  readonly #waiting: ReportQueue
+  readonly #secondsBefore: number
   #writer: Writer
   #pump: Promise<void> | undefined
   /** Starts the next write of what is not due yet. */
@@ -84,6 +98,8 @@ export class JobContext {
     this.#unreachableMs = options.unreachableMs ?? UNREACHABLE_MS
     this.#attempt = options.attempt ?? 1
     this.#lines = new LogBuffer(options.log ?? DEFAULT_LOG_LIMITS)
+    this.#waiting = new ReportQueue(options.metricIntervalMs, options.begun?.points)
+    this.#secondsBefore = options.begun?.seconds ?? 0
   }
 
   get signal(): AbortSignal {
@@ -148,10 +164,11 @@ export class JobContext {
     })
   }
 
-  /** Waits for persisted events and log lines. A transient event that is not due yet is not awaited. */
+  /** Waits for persisted events, metrics and log lines. A transient event that is not due yet is not awaited. */
   async flush(): Promise<void> {
     this.#lines.flushNow()
-    if (this.#lines.size > 0) this.#startPump()
+    this.#waiting.flushMetrics()
+    if (this.#lines.size + this.#waiting.size > 0) this.#startPump()
     while (this.#pump) await this.#pump
   }
 
@@ -183,28 +200,63 @@ export class JobContext {
    * cannot be built, or reports were given up. An unhandled rejection is ignored.
    */
   report(make: () => JobEvent): Promise<void> {
+    return this.#accept(() => {
+      this.#take(make())
+      return true
+    })
+  }
+
+  /**
+   * Accepts a point of a metric, as `report` does. Points that come faster than messages of a metric may leave are sent
+   * together. `eventOf`: the entry that reports a point, if any. `at`: when it was made, as `reportTime` returns it.
+   */
+  point(make: () => MetricPoint, eventOf: (point: MetricPoint) => JobEvent | null, at = reportTime()): Promise<void> {
+    return this.#accept(() => this.#takePoint({ point: make(), seconds: this.#secondsAt(at), eventOf }))
+  }
+
+  /** `take` returns whether something waits that did not wait before. */
+  #accept(take: () => boolean): Promise<void> {
     if (this.#closed) return Promise.resolve()
     if (this.#givenUp) return rejected(this.#givenUp)
+    let isMore = true
     try {
-      this.#take(make())
+      isMore = take()
     } catch (error) {
       const why = error instanceof Stop ? error : new Stop('refused', { cause: asError(error) })
       this.#giveUp(why)
       return rejected(asError(error))
     }
-    this.#startPump()
+    if (isMore) this.#startPump()
     return this.#waiting.room()
   }
 
   /** Throws if the maximum of waiting events is reached. */
   #take(event: JobEvent): void {
-    if (event.class !== 'transient' && this.#waiting.size >= MAX_WAITING) {
-      if (this.#failingSince !== null) throw new Stop('unreachable')
-      throw new Error(`more than ${MAX_WAITING} reports wait to be written: await the report calls`)
-    }
+    if (event.class !== 'transient') this.#assertRoom()
     if (event.class === 'transient') this.#tally.transients += 1
     else this.#tally.persisted += 1
     if (this.#waiting.add(event)) this.#tally.coalesced += 1
+  }
+
+  /** Returns whether it is sent by itself, and not with earlier points. */
+  #takePoint(report: MetricReport): boolean {
+    this.#assertRoom()
+    const isCoalesced = this.#waiting.addPoint(report)
+    if (isCoalesced) this.#tally.coalesced += 1
+    else this.#tally.persisted += 1
+    return !isCoalesced
+  }
+
+  #assertRoom(): void {
+    if (this.#waiting.size < MAX_WAITING) return
+    if (this.#failingSince !== null) throw new Stop('unreachable')
+    throw new Error(`more than ${MAX_WAITING} reports wait to be written: await the report calls`)
+  }
+
+  /** Seconds since the start of the attempt, to the microsecond. */
+  #secondsAt(at: number): number {
+    const seconds = this.#secondsBefore + Math.max(0, at - performance.timeOrigin - this.#startedAt) / 1000
+    return Math.round(seconds * 1e6) / 1e6
   }
 
   #startPump(): Promise<void> {
@@ -242,16 +294,17 @@ export class JobContext {
   /**
    * Writes reports. If one of a batch is refused, the reports before it are kept. Resolves to whether all were written.
    */
-  async #send(events: readonly JobEvent[], telemetry: readonly Telemetry[] = []): Promise<boolean> {
+  async #send(reports: readonly Report[], lines: readonly Telemetry[] = []): Promise<boolean> {
     if (this.#isDisabled) return false
     try {
-      const answer = await this.#publish(events, telemetry)
+      const events = reports.flatMap(({ event }) => event ?? [])
+      const answer = await this.#publish(events, [...reports.flatMap(({ points }) => points ?? []), ...lines])
       if (answer === 'unreachable') return false
       if (answer.ok || !OF_THE_EVENTS.has(answer.reason)) return this.#applyAnswer(answer) === null
       // The refused write has left nothing, so the log lines are written first, without the events.
-      if (telemetry.length > 0 && !(await this.#send([], telemetry))) return false
-      if (events.length === 1) this.#disable(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
-      else for (const event of events) if (!(await this.#send([event]))) break
+      if (lines.length > 0 && !(await this.#send([], lines))) return false
+      if (reports.length === 1) this.#disable(new Stop('refused', { cause: new Error(answer.text ?? answer.reason) }))
+      else for (const report of reports) if (!(await this.#send([report]))) break
     } catch (error) {
       // Not an error of Redis, so it would fail again.
       this.#disable(new Stop('refused', { cause: asError(error) }))
@@ -333,6 +386,11 @@ export class JobContext {
     if (!this.#isFenced) this.#onFenced(reason)
     this.#isFenced = true
   }
+}
+
+/** A time for `JobContext.point`, the same in all threads of a process, in ms. */
+export function reportTime(): number {
+  return performance.timeOrigin + performance.now()
 }
 
 function pause(ms: number): Promise<void> {

@@ -18,10 +18,19 @@ export interface RunReports {
    */
   progress(at: { percent: number; phase: string; message: string }): Promise<void>
   /**
-   * A persisted measurement, delivered in order. `name` has 1 to 128 characters without control characters; `value` is
-   * finite; `unit` is cut after 32 characters.
+   * A point of the curve of a metric, at any rate. The curve holds every point, exactly or in buckets with their first,
+   * last, least and greatest value. The newest value is a persisted entry, delivered in order: at most 10 per second
+   * and metric; points that come faster are sent together. `name` has 1 to 128 characters without control characters;
+   * `value` is finite. `options`: the unit alone, or with the step.
    */
-  metric(name: string, value: number, unit: string): Promise<void>
+  metric(name: string, value: number, options?: MetricOptions | string): Promise<void>
+}
+
+export interface MetricOptions {
+  /** Cut after 32 characters. */
+  readonly unit?: string
+  /** The x of the point, a finite number. Default: the seconds since the start of the attempt. */
+  readonly step?: number
 }
 
 /** The reports of a processor in the process dialect; otherwise as `RunReports`. */
@@ -30,6 +39,8 @@ export interface ProcessReports {
   progress(at: ProcessProgress): Promise<void>
   /** A persisted intermediate result, delivered in order. It is copied as JSON at once. */
   result(result: Readonly<Record<string, unknown>>): Promise<void>
+  /** A point of the curve of a metric, as in the run dialect, but without an entry: only the curve has it. */
+  metric(name: string, value: number, options?: MetricOptions | string): Promise<void>
 }
 
 /** Reports by dialect. */

@@ -1,3 +1,4 @@
+import { secondsSinceStart } from '../core/elapsed.js'
 import { inputOf, type JobState } from '../core/job-state.js'
 import type { Kind, KindDialect } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
@@ -8,8 +9,9 @@ import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import { deferred } from './deferred.js'
-import { JobContext } from './job-context.js'
+import { type BegunSeries, JobContext } from './job-context.js'
 import { JobFiles } from './job-files.js'
 import type { LogLimits } from './log-buffer.js'
 import { type AnyProcessor, type Job, JobFailure, Stop, type StopCause } from './processor.js'
@@ -55,6 +57,10 @@ export interface Runner {
   readonly maxEventBytes?: number
   /** Limits of the log of a job. */
   readonly log?: LogLimits
+  /** See `JobContextOptions`. */
+  readonly metricIntervalMs?: number
+  /** Tells a worker that continues an attempt what there is of its curves. */
+  readonly telemetry?: Pick<TelemetryStore, 'allSeries'>
   /** Counters of reports. */
   readonly tally?: WorkTally
   /** Stores artifacts. */
@@ -71,7 +77,7 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   const attempt = attemptAtStart(state)
   const over = overBeforeStart(attempt, state)
   if (over) return over
-  const context = contextOf(task, attempt, runner)
+  const context = contextOf(task, attempt, runner, await begunSeries(state, runner))
   runner.onStart(context)
   const refusal = await context.write(startEvents(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
@@ -124,9 +130,17 @@ export function jobOf<D extends KindDialect>(
   }
 }
 
-function contextOf({ id, round, token }: Task, attempt: Attempt, runner: Runner): JobContext {
-  const { broker, onFenced, unreachableMs, tally, log } = runner
-  const options = { attempt: attempt.number, log, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) }
+function contextOf({ id, round, token }: Task, attempt: Attempt, runner: Runner, begun: BegunSeries | undefined): JobContext {
+  const { broker, onFenced, unreachableMs, tally, log, metricIntervalMs } = runner
+  const options = {
+    attempt: attempt.number,
+    log,
+    unreachableMs,
+    metricIntervalMs,
+    begun,
+    ...(onFenced && { onFenced }),
+    ...(tally && { tally }),
+  }
   return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...options })
 }
 
@@ -149,6 +163,13 @@ function filesOf({ id, round, token }: Task, state: JobState, context: JobContex
 
 /** Stops after which nothing can be written. */
 const WITHOUT_WRITES: readonly StopCause[] = ['lost', 'unreachable', 'refused']
+
+/** The curves of an attempt that another worker has returned to the queue. */
+async function begunSeries(state: JobState, { telemetry }: Runner): Promise<BegunSeries | undefined> {
+  if (!telemetry || state.status !== 'queued' || state.started_at === null) return undefined
+  const { series = [] } = (await telemetry.allSeries(state.id)) ?? {}
+  return { points: new Map(series.map(({ name, n }) => [name, n])), seconds: secondsSinceStart(state, storeClock.now()) }
+}
 
 /** Stops the job when the time of its execution is over. An execution that begins now has the full time. */
 function stopAtDeadline(context: JobContext, state: JobState): NodeJS.Timeout | undefined {

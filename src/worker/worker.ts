@@ -14,6 +14,7 @@ import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import type { JobContext } from './job-context.js'
 import type { LogLimits } from './log-buffer.js'
 import type { AnyProcessor } from './processor.js'
@@ -25,7 +26,11 @@ export interface WorkerOptions {
   /** The queue to take jobs from. */
   readonly queue: string
   readonly processor: AnyProcessor
-  readonly ports: Finalizer & { readonly broker: Broker & Heartbeats; readonly attempts: AttemptTally }
+  readonly ports: Finalizer & {
+    readonly broker: Broker & Heartbeats
+    readonly telemetry: Pick<TelemetryStore, 'allSeries'>
+    readonly attempts: AttemptTally
+  }
   readonly tally: WorkTally
   readonly url: string
   /** BullMQ's prefix. */
@@ -37,6 +42,7 @@ export interface WorkerOptions {
   readonly maxEventBytes: number
   readonly log: LogLimits
   readonly artifacts: ArtifactService
+  readonly metricIntervalMs: number
   /** How long jobs may continue when the worker stops, before they are returned to the queue. */
   readonly finishMs: number
   /** A worker whose lock is not renewed for this long counts as dead. */
@@ -198,7 +204,8 @@ export class KindWorker {
 
   /** Runs a job that BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes, log, artifacts } = this.#options
+    const { kind, queue, processor, ports, tally, cancelGraceMs } = this.#options
+    const { maxEventBytes, log, artifacts, metricIntervalMs } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
@@ -222,8 +229,9 @@ export class KindWorker {
     }
     const onStarted = () => ports.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
-    const limits = { cancelGraceMs, maxEventBytes, log }
-    const runner = { broker: ports.broker, ...limits, onStart, onStarted, onFenced, onFailed, tally, artifacts }
+    const limits = { cancelGraceMs, maxEventBytes, log, metricIntervalMs }
+    const { broker, telemetry } = ports
+    const runner = { broker, telemetry, artifacts, ...limits, onStart, onStarted, onFenced, onFailed, tally }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {

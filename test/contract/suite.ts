@@ -4,6 +4,7 @@ import { beatContract } from './beat-suite.js'
 import { checkpointContract } from './checkpoint-suite.js'
 import { publishContract } from './publish-suite.js'
 import { readContract } from './read-suite.js'
+import { seriesContract } from './series-suite.js'
 import { statesContract } from './states-suite.js'
 import { storeContract } from './store-suite.js'
 import { telemetryContract } from './telemetry-suite.js'
@@ -17,4 +18,5 @@ export function brokerContract(t: Test, open: OpenBackend): void {
   beatContract(t, open)
   checkpointContract(t, open)
   telemetryContract(t, open)
+  seriesContract(t, open)
 }

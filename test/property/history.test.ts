@@ -146,7 +146,7 @@ class World {
     if (isOld) for (const body of bodies) await commands.oldWrite(...keys.slice(0, 6), body)
     else {
       const events = bodies.flatMap((body) => ['persisted', 'value', body, '', '', '', '', '2026-01-01T00:00:00.000Z', ''])
-      const limits = [1000, 100, 600_000, 600_000, 100, 10_000, count]
+      const limits = [1000, 100, 600_000, 600_000, 100, 10_000, 64, 1000, count]
       const [outcome] = await commands.runcastPublish(...keys, server.identity ?? '', 1, 0, 0, ...limits, ...events)
       equal(outcome, 'ok')
     }

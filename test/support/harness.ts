@@ -112,6 +112,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     DRAIN_MS: '0',
     WORKER_FINISH_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
+    // Each report of a metric is an entry.
+    METRIC_INTERVAL_MS: '0',
     WORKER_KINDS: 'run',
     ARTIFACTS_DIR: artifactsDir,
     ...crowd,

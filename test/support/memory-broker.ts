@@ -1,5 +1,7 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
 import { advance, type JobState } from '../../src/core/job-state.js'
+import { metricKey } from '../../src/core/run-events.js'
+import type { SeriesTelemetry } from '../../src/core/series-telemetry.js'
 import type { AppendTelemetry, Telemetry } from '../../src/core/telemetry.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
 import type {
@@ -12,7 +14,7 @@ import type {
   WriteRejection,
   Written,
 } from '../../src/storage/broker.js'
-import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/broker.js'
+import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys, tooManySeries } from '../../src/storage/broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../../src/storage/checkpoints.js'
 import type {
   ActiveRounds,
@@ -25,8 +27,16 @@ import type {
   ListPage,
   NewJob,
 } from '../../src/storage/job-store.js'
-import { type LinesPage, type LinesQuery, logEpoch, type TelemetryListener, type TelemetryStore } from '../../src/storage/telemetry.js'
+import {
+  type LinesPage,
+  type LinesQuery,
+  logEpoch,
+  type SeriesReading,
+  type TelemetryListener,
+  type TelemetryStore,
+} from '../../src/storage/telemetry.js'
 import { BUILT_IN } from './kinds.js'
+import { MemorySeries } from './memory-series.js'
 
 interface StoredJob {
   readonly state: JobState
@@ -37,6 +47,7 @@ interface StoredJob {
   kept: Entry[]
   /** Log lines of an execution, as JSON; `first` is the number of the first one. */
   lines: { round: number; first: number; texts: string[] }
+  readonly series: MemorySeries
   persisted: number
   writer: { token: number; n: number; seq: number }
   heartbeatAt: number | null
@@ -53,6 +64,8 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     subscribe: async (id) => void this.#telemetrySubscribed.add(id),
     unsubscribe: async (id) => void this.#telemetrySubscribed.delete(id),
     lines: async (id, query) => this.#linesOf(id, query),
+    allSeries: async (id) => this.#seriesOf(id, null, 0),
+    series: async (id, name, from = 0) => this.#seriesOf(id, name, from),
   }
   readonly #telemetrySubscribed = new Set<string>()
   #telemetryListener: TelemetryListener = { added: () => {}, gap: () => {} }
@@ -94,6 +107,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       log: [],
       kept: [],
       lines,
+      series: new MemorySeries(),
       persisted: 0,
       writer,
       heartbeatAt: null,
@@ -150,8 +164,16 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     // A job at the limit of keys must still be able to end.
     const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
     if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return tooManyKeys(events, job.state.status, this.#limits)
-    for (const report of telemetry) this.#reduce(job, report)
-    for (const event of accepted) this.#append(job, event)
+    const points = telemetry.flatMap((report) => (report.reducer === 'series' ? [report] : []))
+    const keys = new Set(events.map(({ key }) => key))
+    const withoutEntry = points.map(({ name }) => name).filter((name) => !keys.has(metricKey(name)))
+    if (!job.series.hasRoom(job.state, withoutEntry, this.#limits)) return tooManySeries(telemetry, job.state.status, this.#limits)
+    const counts = new Map<string, number[]>()
+    for (const report of telemetry) {
+      if (report.reducer === 'append') this.#reduce(job, report)
+      else this.#fold(job, report, counts)
+    }
+    for (const event of accepted) this.#append(job, event, counts.get(event.key)?.shift())
     if (writer.n > 0) {
       job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
       job.heartbeatAt = performance.now()
@@ -159,10 +181,16 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     return { ok: true, seq: job.state.seq, status }
   }
 
-  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Rejected> {
+  async advance(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    next: NextCheckpoint,
+    telemetry: readonly Telemetry[] = [],
+  ): Promise<Written | Rejected> {
     const status = this.#jobs.get(id)?.state.status ?? null
     if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
-    const answer = this.#publish(id, events, writer)
+    const answer = this.#publish(id, events, writer, telemetry)
     if (answer.ok) this.#checkpoints.set(id, { ...next, round: writer.round })
     return answer
   }
@@ -306,11 +334,25 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     return { ...state, token: writer.token, n: writer.n, sinceHeartbeatMs: sinceHeartbeatMs, stale, latest: new Map(state.latest) }
   }
 
-  #append(job: StoredJob, event: JobEvent): void {
+  /** `counts`: number of points by the key of the metric's entries, for each report. */
+  #fold({ state, series }: StoredJob, report: SeriesTelemetry, counts: Map<string, number[]>): void {
+    const added = series.reduce(state, report, this.#limits)
+    const key = metricKey(report.name)
+    if (added[0]) counts.set(key, [...(counts.get(key) ?? []), added[0].n])
+    if (this.#telemetrySubscribed.has(state.id)) for (const increment of added) this.#telemetryListener.added(increment)
+  }
+
+  #seriesOf(id: string, name: string | null, from: number): SeriesReading | null {
+    const job = this.#jobs.get(id)
+    return job ? job.series.read(job.state, name, from) : null
+  }
+
+  #append(job: StoredJob, event: JobEvent, n?: number): void {
     const { state } = job
     const seq = state.seq + 1
     const attempt = event.clears === 'round' ? 1 : state.attempt + (event.clears === 'attempt' ? 1 : 0)
-    const message = event.key === 'status' ? { ...event.message, attempt, seq } : { ...event.message, seq }
+    const count = n === undefined ? {} : { n }
+    const message = event.key === 'status' ? { ...event.message, attempt, seq } : { ...event.message, ...count, seq }
     const { key, class: entryClass, to, clears } = event
     const head = { id: state.id, generation: state.generation, seq, class: entryClass, key, ...(to && { to }), ...(clears && { clears }) }
     const entry: Entry = { ...head, body: Buffer.from(JSON.stringify(message)) }

@@ -29,6 +29,7 @@ const horn = (over: Partial<HornInput> = {}): HornInput => ({
 function recorder(signal: AbortSignal = new AbortController().signal) {
   const progress: Parameters<Job<'run'>['progress']>[0][] = []
   const metrics: { name: string; value: number; unit: string }[] = []
+  const curves = new Map<string, [x: number, y: number][]>()
   const lines: string[] = []
   const job: Job<'run'> = {
     id: 'run-1',
@@ -39,13 +40,17 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
     flush: async () => {},
     alive: () => {},
     progress: async (at) => void progress.push(at),
-    metric: async (name, value, unit) => void metrics.push({ name, value, unit }),
+    metric: async (name, value, options = '') => {
+      if (typeof options === 'string') return void metrics.push({ name, value, unit: options })
+      curves.set(name, [...(curves.get(name) ?? []), [options.step ?? Number.NaN, value]])
+    },
     log: (line) => void lines.push(String(line)),
   }
   return {
     job,
     progress,
     metrics,
+    curves,
     lines,
     named: (wanted: string) => metrics.filter(({ name }) => name === wanted).map(({ value }) => value),
   }
@@ -166,7 +171,7 @@ t.test('the swept response has its half-power width at η times the natural freq
 })
 
 t.test('a run tells its course: phases in order, a bar that never falls, metrics on the way, and the same in the summary', async (t) => {
-  const { job, progress, metrics, lines } = recorder()
+  const { job, progress, metrics, curves, lines } = recorder()
   const { metrics_summary: summary } = await solveRun(horn(), job)
   const percents = progress.map(({ percent }) => percent)
   t.same(
@@ -189,6 +194,16 @@ t.test('a run tells its course: phases in order, a bar that never falls, metrics
     max_von_mises_stress_mpa: 'MPa',
     stress_safety_factor: '1',
   })
+  const { iteration_residual: residuals = [], tip_response: response = [], mode_shape: shape = [] } = Object.fromEntries(curves)
+  t.ok((residuals.at(-1)?.[1] ?? 1) <= 1e-6, 'the iteration converges')
+  t.equal(response.length, 21)
+  t.ok(
+    within(response.toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 0, summary.natural_frequency_hz ?? 0, 50),
+    'the response peaks at the mode',
+  )
+  t.equal(shape.length, 41)
+  t.ok(within(shape.at(-1)?.[1] ?? 0, 20, 0.1), 'the tip moves by the amplitude')
+  t.ok((shape[0]?.[1] ?? 0) < 0, 'against the driven face')
   t.ok(lines.includes('mesh of 8 × 40 elements, 738 unknowns, half-bandwidth 21'))
   t.ok(lines.some((line) => /^8 × 40, iteration 2: 19955\.\d+ Hz, residual /.test(line)))
 })

@@ -78,6 +78,7 @@ class Benchmark {
         this.#measured.set(cell, [...(this.#measured.get(cell) ?? []), measured])
         this.#finished += 1
         this.#job.result(measured.result)
+        this.#curves(cell, measured.result)
         this.#progress(cell, `Run ${run}/${runs}`, 'measuring')
         // Fast endpoints deliver results faster than they can be written.
         await this.#job.flush()
@@ -99,6 +100,18 @@ class Benchmark {
   #progress({ target, tier }: Cell, what: string, phase: 'warming up' | 'measuring'): void {
     const detail = `${what}, Context ${tierLabel(tier)}`
     this.#job.progress({ current: this.#finished, total: this.#matrix.total, model: target.id, detail, phase })
+  }
+
+  /** The latencies of each successful request, by the number of finished requests. */
+  #curves({ target }: Cell, result: RequestOk | RequestFailed): void {
+    if (result.status !== 'ok') return
+    const step = this.#finished
+    for (const [name, value, unit] of [
+      ['ttft', result.ttft_ms, 'ms'],
+      ['e2e', result.e2e_ms, 'ms'],
+      ['output_tokens_per_s', result.output_tokens_per_s, '1/s'],
+    ] as const)
+      this.#job.metric(`${name} ${target.id}`.slice(0, 128), value, { unit, step })
   }
 
   /** Throws `JobFailure` if no measured request succeeded: there is nothing to report except the reasons. */

@@ -15,7 +15,7 @@ import { JobPath, type JobResource, type JobResourceOptions, jobResource, viewOf
 const BASE = '/api/jobs'
 
 /** Jobs of all kinds, each in the dialect of its kind: `/api/jobs`. */
-const allJobs = (kinds: Kinds): JobResource => ({
+export const allJobs = (kinds: Kinds): JobResource => ({
   kind: null,
   base: BASE,
   tag: 'jobs',

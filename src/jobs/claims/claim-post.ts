@@ -3,7 +3,7 @@ import { FENCED_FROM, type JobEvent, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import { queueOf } from '../../core/kind.js'
 import { storeClock } from '../../core/store-clock.js'
-import { appended } from '../../core/telemetry.js'
+import { appended, type Telemetry } from '../../core/telemetry.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { type Issue, RuncastError } from '../../protocol/codes.js'
@@ -83,8 +83,9 @@ function write(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null>
 async function writeReports(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
   const { claim, state, writer, content } = writing
   const { broker } = ports
-  const written = await (content.reports.length + content.lines.length > 0
-    ? broker.publish(claim.id, content.reports, writer, appended(content.lines))
+  const telemetry = telemetryOf(content)
+  const written = await (content.reports.length + telemetry.length > 0
+    ? broker.publish(claim.id, content.reports, writer, telemetry)
     : broker.heartbeat(claim.id, writer, true))
   if (!written.ok) return refused(ports, writing, written)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, storeClock.now())
@@ -112,9 +113,14 @@ async function writeEnd(ports: ClaimPorts, writing: Writing, end: ClaimEnd): Pro
 
 /** The refusal, or null. */
 async function publish({ broker }: ClaimPorts, { claim, writer, content }: Writing, events: readonly JobEvent[]): Promise<Rejected | null> {
-  if (events.length + content.lines.length === 0) return null
-  const written = await broker.publish(claim.id, events, writer, appended(content.lines))
+  const telemetry = telemetryOf(content)
+  if (events.length + telemetry.length === 0) return null
+  const written = await broker.publish(claim.id, events, writer, telemetry)
   return written.ok ? null : written
+}
+
+function telemetryOf({ points, lines }: PostContent): readonly Telemetry[] {
+  return [...points, ...appended(lines)]
 }
 
 /**
@@ -160,6 +166,8 @@ async function refused(ports: ClaimPorts, writing: Writing, { reason, text, inde
     const added = content.paths.filter((_path, i) => !state.latest.has(content.reports[i]?.key ?? ''))
     throw new RuncastError('invalid', { message: text, issues: faultsAt(added, 'a metric that the job has') })
   }
+  if (reason === 'too_many_series')
+    throw new RuncastError('invalid', { message: text, issues: faultsAt(['/events'], 'metrics that the job has') })
   const { lock } = record
   const isLate = reason === 'stale_write' && ((await ports.broker.read(claim.id))?.state.n ?? FENCED_FROM) < FENCED_FROM
   if (!isLate) await dropLease(ports, claim, lock)

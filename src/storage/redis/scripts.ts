@@ -11,14 +11,15 @@ type CommitReply = [outcome: 'ok', count: number, bytes: string, ...replaced: st
  * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler, `artifacts.lua` for artifacts.
  */
 export const redisScripts = {
-  runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'telemetry', 'publish') },
-  runcastAdvance: { numberOfKeys: 8, lua: load('history', 'append', 'telemetry', 'checkpoint', 'publish') },
+  runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'series', 'telemetry', 'publish') },
+  runcastAdvance: { numberOfKeys: 8, lua: load('history', 'append', 'series', 'telemetry', 'checkpoint', 'publish') },
   runcastDrop: { numberOfKeys: 1, lua: load('drop') },
   runcastCreate: { numberOfKeys: 6, lua: load('append', 'create') },
   runcastTouch: { numberOfKeys: 6, lua: load('touch') },
   runcastHeartbeat: { numberOfKeys: 1, lua: load('heartbeat') },
   runcastRead: { numberOfKeys: 2, lua: load('history', 'read') },
   runcastReadLines: { numberOfKeys: 2, lua: load('read-lines') },
+  runcastReadSeries: { numberOfKeys: 2, lua: load('series', 'read-series') },
   runcastWeigh: { numberOfKeys: 6, lua: load('weigh') },
   runcastStored: { numberOfKeys: 2, lua: load('stored') },
   runcastExpire: { numberOfKeys: 6, lua: load('expire') },
@@ -40,10 +41,12 @@ export const redisScripts = {
   runcastSchedulerDepths: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-depths') },
 }
 
+type StoredCurve = [name: Buffer, unit: Buffer, x: Buffer, n: number, k: number, size: number, from: number, buckets: Buffer]
+
 /** The scripts as commands of a connection that was created with them. */
 export interface ScriptCommands {
-  runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
-  runcastAdvance(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastPublish(...args: (string | number | Buffer)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastAdvance(...args: (string | number | Buffer)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastDrop(...args: (string | number)[]): Promise<1>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
@@ -54,6 +57,9 @@ export interface ScriptCommands {
   ): Promise<
     [owner: Buffer, generation: Buffer, round: Buffer, status: Buffer, oldest: number, last: number, first: number, lines: Buffer[]] | null
   >
+  runcastReadSeriesBuffer(
+    ...args: (string | number)[]
+  ): Promise<[owner: Buffer, generation: Buffer, round: Buffer, attempt: Buffer, seq: number, curves: StoredCurve[]] | null>
   runcastWeigh(...args: (string | number)[]): Promise<[owner: string, bytes: number, ms: number] | null>
   runcastStored(...args: (string | number)[]): Promise<[bytes: number, ms: number]>
   runcastExpire(...args: (string | number)[]): Promise<0 | 1>

@@ -1,9 +1,12 @@
+import type { SeriesX } from '../../core/series-telemetry.js'
 import { isStatus } from '../../protocol/status.js'
 import { asked } from '../store-fault.js'
 import {
   type LinesPage,
   type LinesQuery,
   logEpoch,
+  type SeriesReading,
+  seriesEpoch,
   type TelemetryAdded,
   type TelemetryListener,
   type TelemetryStore,
@@ -57,13 +60,46 @@ export class RedisTelemetry implements TelemetryStore {
     if (!isStatus(status)) throw new TypeError(`stored data of job ${id} is not a job`)
     return { owner: owner.toString(), status, epoch: logEpoch(generation.toString(), round.toString()), oldest, last, first, lines }
   }
+
+  allSeries(id: string): Promise<SeriesReading | null> {
+    return this.#readSeries(id, '', 0)
+  }
+
+  async series(id: string, name: string, from = 0): Promise<SeriesReading | null> {
+    return this.#readSeries(id, name, from)
+  }
+
+  async #readSeries(id: string, name: string, from: number): Promise<SeriesReading | null> {
+    const { commands, keys } = this.#options
+    const reply = await asked(commands.runcastReadSeriesBuffer(keys.job(id), keys.series(id), name, from))
+    if (!reply) return null
+    const [owner, generation, round, attempt, seq, curves] = reply
+    const series = curves.map(([name, unit, x, n, k, size, from, bytes]) => {
+      return { name: name.toString(), unit: unit.toString(), x: seriesX(x), n, k, size, from, bytes }
+    })
+    return { owner: owner.toString(), seq, epoch: seriesEpoch(`${generation}`, `${round}`, `${attempt}`), series }
+  }
+}
+
+function seriesX(code: Buffer): SeriesX {
+  return code.toString() === 's' ? 'step' : 'seconds'
 }
 
 /** Null for a reducer of a later version, and for bytes of another program. */
 function parse(id: string, message: Buffer): TelemetryAdded | null {
   const end = message.indexOf(NEWLINE)
-  const [reducer, generation = '', round = '', first, count] = message.toString('latin1', 0, Math.max(end, 0)).split(' ')
+  const head = message.toString('utf8', 0, Math.max(end, 0))
+  if (head.startsWith('series ')) return parsePoints(id, head, message.subarray(end + 1))
+  const [reducer, generation = '', round = '', first, count] = head.split(' ')
   if (reducer !== 'append' || !Number.isSafeInteger(Number(first)) || !Number.isSafeInteger(Number(count))) return null
   const body = message.subarray(end + 1)
   return { reducer, id, epoch: logEpoch(generation, round), first: Number(first), count: Number(count), body }
+}
+
+function parsePoints(id: string, head: string, body: Buffer): TelemetryAdded | null {
+  const [, generation = '', round = '', attempt = '', ...numbers] = head.split(' ', 7)
+  const [from = Number.NaN, n = Number.NaN, k = Number.NaN] = numbers.map(Number)
+  const name = /^(?:\S* ){7}(.*)$/.exec(head)?.[1]
+  if (name === undefined || ![from, n, k].every(Number.isSafeInteger)) return null
+  return { reducer: 'series', id, epoch: seriesEpoch(generation, round, attempt), name, from, n, k, body }
 }

@@ -23,6 +23,7 @@ const EVENTS = {
     value: metric_update.properties.value,
     // The report shortens it.
     unit: Type.String(),
+    step: metric_update.properties.step,
   }),
   artifact: Type.Object({
     type: Type.Literal('artifact'),

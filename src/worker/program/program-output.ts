@@ -96,7 +96,7 @@ export class ProgramOutput {
         return this.#job.progress({ percent: percent as number, phase: phase as string, message: message as string })
       }
       case 'metric_update':
-        return this.#job.metric(event.metric_name, event.value, event.unit)
+        return this.#job.metric(event.metric_name, event.value, event)
       case 'artifact':
         return this.#store(event)
       case 'completed':

@@ -4,7 +4,7 @@ import type { StopCause } from '../processor.js'
 
 /** The initial data of a thread. */
 export interface ThreadData {
-  /** Number of messages of the thread that were received, as one shared Int32. */
+  /** Number of reports of the thread that were received (`weightOf`), as one shared Int32. */
   readonly received: SharedArrayBuffer
 }
 
@@ -21,11 +21,13 @@ export type ToThread =
   | { readonly type: 'answered'; readonly call: number; readonly answer: Answer }
 
 /**
- * From a thread. The last message of a job is `done` or `failed`. `code`: the error was a `JobFailure`. `invalid`: a
- * report that is not JSON and so could not be posted.
+ * From a thread. `metrics`: the arguments of reports of metrics that were made together. The last message of a job is
+ * `done` or `failed`. `code`: the error was a `JobFailure`. `invalid`: a report that is not JSON and so could not be
+ * posted.
  */
 export type FromThread =
   | { readonly type: 'report'; readonly name: string; readonly args: readonly unknown[] }
+  | { readonly type: 'metrics'; readonly points: readonly (readonly unknown[])[] }
   | { readonly type: 'invalid'; readonly fault: Fault }
   | { readonly type: 'log'; readonly level?: LogLevel; readonly line: string }
   | { readonly type: 'flush'; readonly flush: number }
@@ -33,6 +35,11 @@ export type FromThread =
   | { readonly type: 'alive' }
   | { readonly type: 'done'; readonly result: unknown }
   | { readonly type: 'failed'; readonly fault: Fault }
+
+/** How many reports a message counts for. */
+export function weightOf(message: FromThread): number {
+  return message.type === 'metrics' ? message.points.length : 1
+}
 
 /** An error sent between threads. A structured copy of the error itself would lose its name and code. */
 export interface Fault {

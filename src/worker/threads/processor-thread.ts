@@ -3,7 +3,7 @@ import type { Loggable } from '../../core/log-line.js'
 import type { StopCause } from '../processor.js'
 import { asError } from '../thrown.js'
 import { errorOf, faultOf } from './fault.js'
-import type { Answer, CallName, FromThread, ThreadData, ToThread } from './messages.js'
+import { type Answer, type CallName, type FromThread, type ThreadData, type ToThread, weightOf } from './messages.js'
 
 /** A job of any kind, as a thread needs it. */
 export interface ThreadJob {
@@ -35,7 +35,7 @@ export class ProcessorThread {
     this.#worker = new Worker(module, { workerData, execArgv: [], resourceLimits })
     this.#worker.on('message', async (message: FromThread) => {
       await this.#receive(message)
-      Atomics.add(this.#received, 0, 1)
+      Atomics.add(this.#received, 0, weightOf(message))
       Atomics.notify(this.#received, 0)
     })
     this.#worker.on('messageerror', (error) => this.#fail(error))
@@ -78,6 +78,10 @@ export class ProcessorThread {
     switch (message.type) {
       case 'report':
         return this.#report(running, message.name, message.args)
+      case 'metrics': {
+        for (const args of message.points) await this.#report(running, 'metric', args)
+        return
+      }
       case 'invalid':
         return this.#fail(errorOf(message.fault))
       case 'log':

@@ -68,6 +68,9 @@ local function append(keys, job, event, limits)
   if event.clears ~= '' then clear(hash, job, event.clears, event.cleared_keys) end
   job.seq = job.seq + 1
   local tail = ',"seq":' .. job.seq .. '}'
+  -- Set by telemetry.lua: the number of points of a metric with this entry.
+  local points = job.points and job.points[event.key]
+  if points and #points > 0 then tail = string.format(',"n":%.0f', table.remove(points, 1)) .. tail end
   if event.key == 'status' then tail = ',"attempt":' .. job.attempt .. tail end
   local envelope = table.concat({
     job.generation, job.seq, CLASS_CODE[event.class], CLEARS_CODE[event.clears] or '-',

@@ -4,7 +4,8 @@
   ARGV  1 identity of this store  2 round  3 token  4 n
         5 maximum number of persisted entries in the log  6 maximum number of hash fields (conflation keys and record)
         7 TTL of an active job (ms)  8 TTL of a job that has ended (ms)
-        9 maximum number of log lines  10 maximum bytes of log lines  11 number of events
+        9 maximum number of log lines  10 maximum bytes of log lines  11 maximum number of curves
+        12 maximum number of buckets of all curves  13 number of events
         then nine per event: class, key, body, to, sources (',queued,running,'), clears ('attempt' or 'round', followed
         by additional keys to delete, separated by blanks; or ''), stamp, at (ISO 8601), optional ('1' or '')
         then telemetry (telemetry.lua), each: reducer, number of its arguments, arguments
@@ -23,16 +24,18 @@ local f = redis.call('HMGET', hash, 'generation', 'seq', 'durables', 'round', 'a
 if not f[1] then return { 'unknown_job', 0, '' } end
 local job = {
   generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]),
-  round = tonumber(f[4]), attempt = tonumber(f[5]), status = f[6], store = f[10], forks = f[11]
+  round = tonumber(f[4]), attempt = tonumber(f[5]), status = f[6], store = f[10], forks = f[11],
+  points = {}
 }
 local store, round, token, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local limits = {
-  log = ARGV[5], active_ttl = ARGV[7], final_ttl = ARGV[8], lines = tonumber(ARGV[9]), line_bytes = tonumber(ARGV[10])
+  log = ARGV[5], active_ttl = ARGV[7], final_ttl = ARGV[8], lines = tonumber(ARGV[9]), line_bytes = tonumber(ARGV[10]),
+  series = tonumber(ARGV[11]), buckets = tonumber(ARGV[12])
 }
 
 local events = {}
-local telemetry_at = 12 + 9 * ARGV[11]
-for i = 12, telemetry_at - 1, 9 do
+local telemetry_at = 14 + 9 * ARGV[13]
+for i = 14, telemetry_at - 1, 9 do
   local clears, cleared_keys = string.match(ARGV[i + 5], '^(%S*) ?(.*)$')
   events[#events + 1] = {
     class = ARGV[i], key = ARGV[i + 1], body = ARGV[i + 2], to = ARGV[i + 3],
@@ -73,6 +76,8 @@ if has_telemetry and (job.status == 'completed' or job.status == 'failed' or job
   return { 'final', 0, job.status }
 end
 if fresh > 0 and redis.call('HLEN', hash) + fresh > tonumber(ARGV[6]) then return { 'too_many_keys', 0, job.status } end
+
+if has_telemetry and not has_room(keys, job, events, telemetry_at, limits) then return { 'too_many_series', 0, job.status } end
 
 if keep_checkpoint then keep_checkpoint(limits.active_ttl) end
 local seq = job.seq

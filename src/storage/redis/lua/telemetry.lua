@@ -55,6 +55,59 @@ reducers.append = function(keys, job, args, limits)
   redis.call('PUBLISH', keys.telemetry, head .. '[' .. table.concat(args, ',', 2) .. ']')
 end
 
+--[[ Folds points into the curve of a metric, of the current attempt.
+
+  args: name, key of the entries of the metric, unit, 's' (x is a step) or 't' (seconds), points per bucket at least,
+  buckets, the JSON of the message. The field `series` of the hash is "<round> <attempt>": curves without this field, or
+  of another attempt, are deleted.
+  Messages: "series <generation> <round> <attempt> <from> <n> <k> <name>", then the JSON with from, n and k. A curve whose
+  k has changed for the sake of another one has a message without points.
+]]
+reducers.series = function(keys, job, args, limits)
+  local attempt = job.round .. ' ' .. job.attempt
+  if redis.call('HGET', keys.hash, 'series') ~= attempt then
+    redis.call('DEL', keys.series)
+    redis.call('HSET', keys.hash, 'series', attempt)
+  end
+  local is_new = redis.call('EXISTS', keys.series) == 0
+  local part = { name = args[1], unit = args[3], x = args[4], k = tonumber(args[5]), bytes = args[6] }
+  local from, head, others = fold_series(keys.series, part, limits)
+  if is_new then expire_with(keys.hash, keys.series) end
+  -- The entry of the metric is published all the same.
+  if not from then return end
+  job.points[args[2]] = job.points[args[2]] or {}
+  table.insert(job.points[args[2]], head.n)
+  local function publish(body, from, head)
+    local position = string.format('"from":%.0f,"n":%.0f,"k":%.0f}', from, head.n, head.k)
+    local first = string.format('series %s %s %.0f %.0f %.0f ', job.generation, attempt, from, head.n, head.k)
+    redis.call('PUBLISH', keys.telemetry, first .. head.name .. '\n' .. string.sub(body, 1, -2) .. ',' .. position)
+  end
+  publish(args[7], from, head)
+  for name, other in pairs(others) do
+    local x = other.x == 's' and 'step' or 'seconds'
+    local body = { metric_name = name, unit = other.unit, x = x }
+    publish(cjson.encode(body), other.n, other)
+  end
+end
+
+-- Whether every metric that has no entry in this write has a curve, or gets one.
+local function has_room(keys, job, events, at, limits)
+  local entries, fresh, count = {}, {}, 0
+  for _, event in ipairs(events) do entries[event.key] = true end
+  local is_current = redis.call('HGET', keys.hash, 'series') == job.round .. ' ' .. job.attempt
+  while ARGV[at] do
+    local name, key = ARGV[at + 2], ARGV[at + 3]
+    if ARGV[at] == 'series' and not entries[key] and not fresh[name] then
+      if not (is_current and redis.call('HEXISTS', keys.series, '=' .. name) == 1) then
+        fresh[name], count = true, count + 1
+      end
+    end
+    at = at + 2 + tonumber(ARGV[at + 1])
+  end
+  if count == 0 then return true end
+  return (is_current and tonumber(redis.call('HGET', keys.series, 'series') or 0) or 0) + count <= limits.series
+end
+
 local function reduce(keys, job, at, limits)
   while ARGV[at] do
     local args, count = {}, tonumber(ARGV[at + 1])
