@@ -15,6 +15,7 @@ export {
 } from './client.js'
 export type { ConnectionOptions, ConnectionState, EndReason } from './connection.js'
 export { createClient, type HubClientOptions } from './create-client.js'
+export type { Curve, SeriesMessage } from './curves.js'
 export type { JobArtifact } from './download.js'
 export type { WebSocketClass, WebSocketLike } from './hub-socket.js'
 export type { EventsOptions, JobEvent } from './job-events.js'

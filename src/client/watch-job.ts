@@ -1,5 +1,6 @@
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
+import { type Curve, Curves, isSeriesMessage } from './curves.js'
 import type { Received } from './hub-socket.js'
 import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
 import { isProcessList, isProcessSnapshot } from './process-view.js'
@@ -13,6 +14,8 @@ export interface WatchOptions extends ConnectionOptions {
    * unchanged.
    */
   readonly onMessage?: (message: JobSnapshot | LiveMessage, view: JobView) => void
+  /** Whether to follow the curves of the job's metrics. Default false. */
+  readonly series?: boolean
 }
 
 /** Why a watch ends at a socket of the process dialect (RFC 6455, section 7.4.1: data of an unsupported type). */
@@ -25,6 +28,9 @@ export class JobWatch {
   readonly #options: WatchOptions
   readonly #connection: Connection
   readonly #proof = new Proof()
+  readonly #curves = new Curves((metric_name, from) => {
+    if (this.#connection.isOnline) this.#connection.send({ type: 'series', metric_name, from })
+  })
   #view: JobView | null = null
 
   constructor(options: WatchOptions) {
@@ -39,6 +45,11 @@ export class JobWatch {
   /** The known state; null before the first snapshot. */
   get view(): JobView | null {
     return this.#view
+  }
+
+  /** With the option `series`: the curves by the name of their metric, those of the current attempt. */
+  get series(): ReadonlyMap<string, Curve> {
+    return this.#curves.view
   }
 
   /** The state of the connection. */
@@ -81,16 +92,20 @@ export class JobWatch {
 
   #query(): Readonly<Record<string, string>> {
     const { position } = this.#proof
-    return position ? { after: String(position.seq), epoch: position.epoch } : {}
+    const asked = this.#options.series === true ? { series: '1' } : {}
+    return position ? { after: String(position.seq), epoch: position.epoch, ...asked } : asked
   }
 
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message)
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
+    else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
   }
 
   #open(snapshot: JobSnapshot): void {
+    // What was requested on another connection is not answered on this one.
+    this.#curves.forgetRequests()
     const { epoch, seq, status } = snapshot
     const before = this.#view
     const hasFinal = this.#proof.open({ epoch, seq, recovered: snapshot.recovered === true, isFinal: isFinal(status) })
@@ -107,10 +122,19 @@ export class JobWatch {
     const verdict = this.#proof.judge(message, isEnd)
     if (verdict === 'gap') return this.#connection.reconnect('a message was missing')
     if (verdict === 'known') return
-    if (message.seq > view.seq) this.#view = apply(view, message)
+    if (message.seq > view.seq) this.#apply(view, message, isEnd)
     // The state already includes an older message; only the final message adds to it.
     else if (isEnd && message.seq === view.seq) this.#view = { ...view, final: message }
     this.#notify(message)
+  }
+
+  /** The curves of an earlier attempt or execution go with it. */
+  #apply(before: JobView, message: LiveMessage, isEnd: boolean): void {
+    const view = apply(before, message)
+    if (isEnd) this.#curves.ended()
+    else if (before.finished_at !== null && view.finished_at === null) this.#curves.restarted()
+    else if (view.attempt !== before.attempt) this.#curves.retried(view.attempt)
+    this.#view = view
   }
 
   #notify(message: JobSnapshot | LiveMessage): void {

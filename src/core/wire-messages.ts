@@ -3,6 +3,7 @@ import { JobId } from '../protocol/job-id.js'
 import { LogFields } from '../protocol/log-messages.js'
 import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
 import { SnapshotFields } from '../protocol/run-messages.js'
+import { SeriesPartFields } from '../protocol/series-messages.js'
 import { FINAL_TYPES } from '../protocol/status.js'
 import type { Kind } from './kind.js'
 import { STATUS_MESSAGES } from './process-events.js'
@@ -55,7 +56,11 @@ export function wireMessages(kind: Kind): Readonly<Record<string, TObject>> {
 /** The messages about telemetry of a kind in its own dialect. They are sent only to clients that ask for them. */
 export function wireTelemetry(kind: Kind): TObject[] {
   if (kind.dialect === 'process') return PROCESS_WIRE_TELEMETRY
-  return [Type.Object({ type: Type.Literal('log'), [kind.idField]: JobId, ...LogFields }, { title: `${pascalCase(kind.name)}LogMessage` })]
+  const prefix = pascalCase(kind.name)
+  return [
+    Type.Object({ type: Type.Literal('log'), [kind.idField]: JobId, ...LogFields }, { title: `${prefix}LogMessage` }),
+    Type.Object({ type: Type.Literal('series'), [kind.idField]: JobId, ...SeriesPartFields }, { title: `${prefix}SeriesMessage` }),
+  ]
 }
 
 /** The same in the process dialect. */
@@ -63,6 +68,12 @@ export const PROCESS_WIRE_TELEMETRY = [
   Type.Object(
     { type: Type.Literal('process_log'), process_id: JobId, process_type: Type.String(), ...LogFields },
     { title: 'ProcessLogMessage' },
+  ),
+  ...['process_series', 'process_metric'].map((type) =>
+    Type.Object(
+      { type: Type.Literal(type), process_id: JobId, process_type: Type.String(), ...SeriesPartFields },
+      { title: `${pascalCase(type)}Message` },
+    ),
   ),
 ]
 

@@ -13,6 +13,7 @@ import type { OutboxLimits } from './outbox.js'
 import { Registry } from './registry.js'
 import { Feed, type Follower } from './scopes/feed.js'
 import { type SubscribeOptions, SubscriptionHandle, type TelemetryPart } from './scopes/subscription-handle.js'
+import { SeriesSubscription } from './series-subscription.js'
 import { Subscription } from './subscription.js'
 import { TelemetryTopic } from './telemetry-topic.js'
 import { Topic, type TopicLimits } from './topic.js'
@@ -172,12 +173,13 @@ export class Hub {
 
   /** What a subscription sends beside entries. */
   async #telemetryOf({ id, dialect, telemetry }: SubscribeOptions, handle: SubscriptionHandle): Promise<readonly TelemetryPart[]> {
-    if (!telemetry?.log) return []
+    if (!telemetry?.log && !telemetry?.series) return []
     const topic = this.#telemetry.get(id)
-    const { pump, log } = telemetry
-    const part = new LogSubscription({ topic, pump, dialect, view: () => handle.view() }, log)
+    const { pump, log, series } = telemetry
+    const ports = { topic, pump, dialect, view: () => handle.view() }
+    const parts: TelemetryPart[] = [...(log ? [new LogSubscription(ports, log)] : []), ...(series ? [new SeriesSubscription(ports)] : [])]
     const release = () => {
-      part.release()
+      for (const part of parts) part.release()
       this.#telemetry.left(id)
     }
     try {
@@ -186,7 +188,16 @@ export class Hub {
       release()
       throw error
     }
-    return [{ start: () => part.start(), stale: () => part.stale(), release }]
+    const request = (metric: string, from: number) => {
+      for (const part of parts) part.request?.(metric, from)
+    }
+    const start = () => {
+      for (const part of parts) part.start()
+    }
+    const stale = () => {
+      for (const part of parts) part.stale()
+    }
+    return [{ start, stale, release, ...(series && { request }) }]
   }
 
   #framesOf(dialect: Dialect): EntryFrames {

@@ -68,6 +68,7 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
   }
 
   added(increment: TelemetryAdded): void {
+    if (increment.reducer !== 'append') return
     const { pump } = this.#ports
     const at = this.#queued
     const { epoch, first, count } = increment

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js'
 import { isOverloaded } from '../protocol/codes.js'
-import type { LinesPage, LinesQuery, TelemetryAdded, TelemetryStore } from '../storage/telemetry.js'
+import type { LinesPage, LinesQuery, SeriesReading, TelemetryAdded, TelemetryStore } from '../storage/telemetry.js'
 import type { Kept } from './registry.js'
 
 /** Receives the telemetry of one job. */
@@ -29,6 +29,8 @@ export class TelemetryTopic implements Kept {
   readonly #ports: TelemetryPorts
   readonly #quietMs: number
   readonly #reads = new Map<string, Promise<LinesPage | null>>()
+  readonly #series = new Map<string, Promise<SeriesReading | null>>()
+  #allSeries: Promise<SeriesReading | null> | undefined
   #subscribing: Promise<void> | undefined
   #cancelQuiet: (() => void) | undefined
   #closed = false
@@ -70,6 +72,25 @@ export class TelemetryTopic implements Kept {
     if (!read) {
       read = this.#ports.telemetry.lines(this.id, query).finally(() => this.#reads.delete(key))
       this.#reads.set(key, read)
+    }
+    return read
+  }
+
+  /** All curves, without their buckets. */
+  allSeries(): Promise<SeriesReading | null> {
+    this.#allSeries ??= this.#ports.telemetry.allSeries(this.id).finally(() => {
+      this.#allSeries = undefined
+    })
+    return this.#allSeries
+  }
+
+  /** The curve of a metric, after the first `from` points. */
+  series(name: string, from: number): Promise<SeriesReading | null> {
+    const key = `${from} ${name}`
+    let read = this.#series.get(key)
+    if (!read) {
+      read = this.#ports.telemetry.series(this.id, name, from).finally(() => this.#series.delete(key))
+      this.#series.set(key, read)
     }
     return read
   }

@@ -12,6 +12,14 @@ export const CLIENT_MESSAGES = {
   ping: Type.Object({ type: Type.Literal('ping') }, named('Ping')),
   auth: Type.Object({ type: Type.Literal('auth'), token: Type.String({ minLength: 1, maxLength: 16_384 }) }, named('Auth')),
   cancel: Type.Object({ type: Type.Literal('cancel') }, named('Cancel')),
+  series: Type.Object(
+    {
+      type: Type.Literal('series'),
+      metric_name: Type.String({ maxLength: 256 }),
+      from: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'points of the curve that the client has' }),
+    },
+    named('SeriesRequest'),
+  ),
   subscribe: Type.Object(
     {
       type: Type.Literal('subscribe'),

@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 
 const Count = Type.Integer({ minimum: 0 })
 const Num = Type.Number()
@@ -26,6 +26,26 @@ export const SeriesFields = {
   k: Type.Integer({ minimum: 1, description: 'points per bucket of the whole series, a power of two' }),
   epoch: Type.String({ description: 'names the attempt that the points belong to; another one is another series' }),
 }
+
+/** Fields of a message about a series, in either dialect: a part of it, live or as a fold. */
+export const SeriesPartFields = {
+  ...SeriesFields,
+  n: Type.Integer({ minimum: 0, description: 'number of points up to the end of this part' }),
+  from: Type.Integer({ minimum: 0, description: 'number of points before this part' }),
+  points: Type.Optional(
+    Type.Array(Type.Unsafe<Point>(Type.Array(Num, { minItems: 2, maxItems: 2 })), {
+      description: 'x and y of each point, instead of buckets that would hold one each',
+    }),
+  ),
+  buckets: Type.Optional(Type.Array(SeriesBucket)),
+  value: Type.Optional(Type.Number({ description: 'only live: the newest y' })),
+  step: Type.Optional(Type.Number({ description: 'only live: the newest x, if the job reports steps' })),
+  as_of_seq: Type.Optional(Type.Integer({ minimum: 0, description: 'only of a fold: position of the job when it was read' })),
+}
+
+const FieldsOfPart = Type.Object(SeriesPartFields)
+/** The fields of a message about a series. */
+export type SeriesPartMessage = Static<typeof FieldsOfPart>
 
 /** An item of the list of series of a job. */
 export const SeriesItem = Type.Object({ ...SeriesFields, buckets: Count }, { title: 'SeriesItem' })

@@ -1,9 +1,15 @@
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import WebSocket from 'ws'
 import { createClient } from '../../src/client/create-client.js'
+import type { Curve } from '../../src/client/curves.js'
+import type { WebSocketClass } from '../../src/client/hub-socket.js'
+import { watchJob } from '../../src/client/watch-job.js'
 import { type Bucket, SeriesFold } from '../../src/core/series.js'
+import { deferred } from '../../src/worker/deferred.js'
 import { Claimant } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
-import { startHarness } from '../support/harness.js'
+import { type Harness, startHarness } from '../support/harness.js'
 
 /** Points as they leave with default settings. */
 const TOGETHER = { METRIC_INTERVAL_MS: '100' }
@@ -118,4 +124,66 @@ t.test('[SERIES-7] claims report points, with their step, in both dialects', asy
     curve.buckets.map(([, , first]: Bucket) => first),
     [5, 4],
   )
+})
+
+/** The curves as the store has them, by the name of their metric. */
+async function storedCurves(h: Harness, id: string): Promise<Record<string, unknown>> {
+  const { series } = (await h.call('GET', `/api/jobs/${id}/series`)).body
+  const names: string[] = series.map(({ metric_name }: { metric_name: string }) => metric_name)
+  const curves = names.map(async (name) => {
+    const { n, k, unit, x, buckets } = (await h.call('GET', `/api/jobs/${id}/series?metric=${encodeURIComponent(name)}`)).body
+    return [name, { n, k, unit, x, buckets }]
+  })
+  return Object.fromEntries(await Promise.all(curves))
+}
+
+function seen(curves: ReadonlyMap<string, Curve>): Record<string, unknown> {
+  return Object.fromEntries([...curves].map(([name, { n, k, unit, x, buckets }]) => [name, { n, k, unit, x, buckets }]))
+}
+
+t.test('[SERIES-8] viewers from the start, late, slow and on another hub hold the stored curves', async (t) => {
+  const begin = deferred()
+  const h = await startHarness(t, {
+    nodes: 2,
+    env: { ...TOGETHER, METRIC_INTERVAL_MS: '20', MAX_SERIES_BYTES: '100000' },
+    processor: async (_input, job) => {
+      await begin.promise
+      for (let i = 0; i < 60_000; i += 1) {
+        job.metric('loss', y(i), { unit: 'J', step: i })
+        if (i % 10 === 0) job.metric(`m${i % 7}`, i)
+        if (i % 1000 === 0) await job.flush()
+      }
+      return { metrics_summary: {} }
+    },
+  })
+  const id = await h.submit()
+  const watch = (node: number, socket?: WebSocketClass) => {
+    const url = `${h.nodes[node]?.ws}/api/v2/ws/runs/${id}`
+    const watch = watchJob({ url, token: () => h.token(), series: true, WebSocket: socket ?? (WebSocket as unknown as WebSocketClass) })
+    t.teardown(() => watch.close())
+    return watch
+  }
+  const raw: WebSocket[] = []
+  class Slow extends WebSocket {
+    constructor(url: string) {
+      super(url)
+      raw.push(this)
+    }
+  }
+  const early = [watch(0), watch(1), watch(0, Slow as unknown as WebSocketClass)]
+  await Promise.all(early.map((watch) => watch.until(({ status }) => status === 'running')))
+  begin.resolve()
+  await early[0]?.until(() => (early[0]?.series.get('loss')?.n ?? 0) > 0)
+  // It reads nothing for a while.
+  raw[0]?.pause()
+  await early[0]?.finished()
+  const late = watch(1)
+  raw[0]?.resume()
+  const stored = await storedCurves(h, id)
+  t.equal(Object.keys(stored).length, 8)
+  for (const watch of [...early, late]) {
+    await watch.until(() => watch.series.get('loss')?.n === 60_000)
+    await eventually(() => isDeepStrictEqual(seen(watch.series), stored))
+    t.pass('the same buckets')
+  }
 })

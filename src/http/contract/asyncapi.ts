@@ -37,6 +37,7 @@ const TELEMETRY = {
     description: 'number of the last line that the client has; 0: all lines; default: the last 200',
   },
   log_epoch: { type: 'string', description: 'the log that `log_after` counts in' },
+  series: { type: 'string', enum: ['1'], description: 'also the curves of the metrics, as `series` messages' },
 }
 const RESUME = {
   after: { type: 'integer', minimum: 0, description: 'position of the last message that the client has; with `epoch`' },
@@ -51,7 +52,7 @@ function socketsOf({ all }: Kinds): Socket[] {
     title,
     description:
       'Opens with one snapshot of the whole state. Entries follow in the order of `seq`, each once. With `after` and `epoch` only what was missed follows.',
-    receives: ['ping', 'auth', 'cancel'],
+    receives: ['ping', 'auth', 'cancel', 'series'],
     sends: [
       ...new Set([
         ...kinds.map(wireSnapshot),

@@ -16,14 +16,19 @@ export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 
 }
 
 /**
- * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`. Invalid parameters count
- * as none.
+ * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`, and `?series=1`. Invalid
+ * parameters count as none.
  */
 export function telemetryOf(query: { readonly [name: string]: unknown }): TelemetryOptions | null {
-  const { log, log_after: after, log_epoch: epoch } = query
-  if (log !== '1' && log !== 'true') return null
+  const { log, log_after: after, log_epoch: epoch, series } = query
+  const curves = isOn(series) ? ({ series: true } as const) : {}
+  if (!isOn(log)) return isOn(series) ? curves : null
   const n = typeof after === 'string' && /^[0-9]{1,15}$/.test(after) ? Number(after) : null
-  return { log: n === null ? {} : { after: { n, epoch: typeof epoch === 'string' ? epoch : null } } }
+  return { ...curves, log: n === null ? {} : { after: { n, epoch: typeof epoch === 'string' ? epoch : null } } }
+}
+
+function isOn(value: unknown): boolean {
+  return value === '1' || value === 'true'
 }
 
 /** `?after=<seq>&epoch=<epoch>`. An invalid position counts as none: the client gets the whole state. */

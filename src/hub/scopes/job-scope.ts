@@ -28,7 +28,7 @@ export function jobScope(options: JobScopeOptions): BuildScope {
 }
 
 class JobScope implements Scope {
-  readonly accepts = ['ping', 'auth', 'cancel'] as const
+  readonly accepts = ['ping', 'auth', 'cancel', 'series'] as const
   readonly #context: ScopeContext
   readonly #options: JobScopeOptions
   #handle: SubscriptionHandle | undefined
@@ -62,6 +62,7 @@ class JobScope implements Scope {
   }
 
   async receive(message: ScopeMessage): Promise<void> {
+    if (message.type === 'series') return this.#handle?.requestSeries(message.metric_name, message.from)
     if (message.type !== 'cancel') throw new RuncastError('invalid')
     const { policy, identity, send } = this.#context
     const { id, idField } = this.#options

@@ -1,6 +1,7 @@
 import type { Dialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
+import { RuncastError } from '../../protocol/codes.js'
 import type { LogOptions } from '../log-subscription.js'
 import type { Outbox } from '../outbox.js'
 import type { StartMode, Subscription } from '../subscription.js'
@@ -27,6 +28,8 @@ export interface SubscribeOptions {
 /** What a client wants of a job beside its entries. */
 export interface TelemetryOptions {
   readonly log?: LogOptions
+  /** The curves of its metrics. */
+  readonly series?: true
 }
 
 export interface TelemetryWish extends TelemetryOptions {
@@ -39,6 +42,8 @@ export interface TelemetryPart {
   release(): void
   /** The job has ended, or its history is another one. */
   stale(): void
+  /** The client has only the first `from` points of a curve. */
+  request?(metric: string, from: number): void
 }
 
 /**
@@ -85,6 +90,13 @@ export class SubscriptionHandle implements Subscriber {
   /** The job has ended: what was reported before is complete. */
   jobEnded(): void {
     for (const part of this.#telemetry) part.stale()
+  }
+
+  /** The client has only the first `from` points of a curve. Throws `invalid` if it has not asked for curves. */
+  requestSeries(metric: string, from: number): void {
+    const parts = this.#telemetry.filter(({ request }) => request)
+    if (parts.length === 0) throw new RuncastError('invalid', 'Ask for the curves of the job first: series=1.')
+    for (const part of parts) part.request?.(metric, from)
   }
 
   /** The state of the job, if the client may view it. */
