@@ -94,6 +94,12 @@ export const SETTINGS = {
     (item) => item !== '',
     'paths',
   ),
+  KINDS_FILE: text(
+    'JSON file that defines your own kinds of jobs for workers over HTTP: the same for hubs and workers.',
+    '',
+    /^.+$/,
+    'a path',
+  ),
   WORKER_KINDS: namesOf(
     'Kinds of jobs that a worker process computes. For a hub: the kinds whose workers `READY_NEEDS_WORKER` requires.',
     BUILT_IN_KINDS.map(({ name }) => name),
@@ -231,7 +237,8 @@ const BUILT_IN = new Kinds(BUILT_IN_KINDS)
 
 /** The table of settings with those that these kinds declare. */
 export function settingsOf(kinds: Kinds): Readonly<Record<string, Setting<unknown>>> {
-  return { ...SETTINGS, ...kinds.settings, WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names) }
+  const inWorkers = kinds.all.filter(({ external }) => !external).map(({ name }) => name)
+  return { ...SETTINGS, ...kinds.settings, WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names, inWorkers) }
 }
 
 /**

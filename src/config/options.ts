@@ -74,6 +74,7 @@ const ELSEWHERE = [
   'REDIS_URL_FILE',
   'JWT_SECRET_FILE',
   'KINDS_MODULES',
+  'KINDS_FILE',
   'WORKER_KINDS',
 ] as const satisfies readonly SettingName[]
 

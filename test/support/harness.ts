@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/app/load-config.js'
 import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
 import { signToken } from '../../src/cli/token.js'
 import type { Config } from '../../src/config/config.js'
+import { loadKindsFile } from '../../src/config/load-kinds-file.js'
 import type { Work } from '../../src/worker/implement.js'
 import { BUILT_IN_WORK } from '../../workers/built-in-work.js'
 import { checkContract } from './contract.js'
@@ -120,7 +121,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     ...options.env,
   }
   const own = options.work ?? definedWork()
-  const kinds = withBuiltIns(own)
+  const kinds = loadKindsFile(options.env?.KINDS_FILE ?? '', withBuiltIns(own))
   const config = loadConfig(env, [], true, kinds)
   const nodes: Node[] = []
   for (let i = 0; i < (options.nodes ?? 1); i += 1) {

@@ -191,7 +191,8 @@ t.test('every setting that is named exists, and the reference has all of them', 
 })
 
 t.test('JSON in the documents is JSON, and what is submitted is valid', async (t) => {
-  const examples = blocks('json').flatMap((block) => block.trim().split('\n'))
+  // One document over several lines, or one on each line.
+  const examples = blocks('json').flatMap((block) => (/^[{[]$/m.test(block) ? [block] : block.trim().split('\n')))
   t.ok(examples.length > 0)
   for (const example of examples) t.doesNotThrow(() => JSON.parse(example), example.slice(0, 80))
   const bodies = blocks('sh', /^docs\/(kinds|operate)\//).flatMap((block) =>

@@ -28,7 +28,7 @@ export const submit = defineCommand({
     ...HUB_OPTIONS,
   },
   notes: [
-    'Submitting the same id and input again creates no job. Set KINDS_MODULES as for the hubs to submit your own kinds in the run dialect.',
+    'Submitting the same id and input again creates no job. Set KINDS_MODULES and KINDS_FILE as for the hubs to submit your own kinds in the run dialect.',
     `With --watch: ${WATCH_EXITS}`,
   ],
   run: async ({ kind }, given) => {

@@ -29,7 +29,8 @@ export interface Circumstances {
  */
 export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: Circumstances): Conclusion {
   if (end.type === 'completed') {
-    const { type: _type, ...result } = end
+    const { type: _type, ...fields } = end
+    const result = Object(state.kind.claimedResult(fields)) as object // an object by its schema
     const fault = faultOfResult(state, result, elapsedSeconds)
     if (fault !== null) throw new RuncastError('invalid', fault)
     return { settled: { how: 'done', result, compute_time_s: elapsedSeconds } }
