@@ -3,6 +3,7 @@ import { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import type { ArtifactLimits } from '../storage/artifact-records.js'
 import type { ArtifactStore } from '../storage/artifact-store.js'
 import { FolderStore } from '../storage/artifacts/folder-store.js'
+import { S3Store } from '../storage/artifacts/s3-store.js'
 import { RedisArtifacts } from '../storage/redis/artifacts.js'
 import type { CommandConnection } from '../storage/redis/connection.js'
 import { databaseOf, RedisKeys } from '../storage/redis/keys.js'
@@ -30,6 +31,10 @@ export function buildArtifacts(config: Config, commands: CommandConnection): Art
   })
 }
 
-function storeOf({ ARTIFACTS_DIR: folder, REDIS_PREFIX: prefix, REDIS_URL: url }: Config): ArtifactStore {
-  return new FolderStore({ folder, prefix, database: databaseOf(url) })
+function storeOf(config: Config): ArtifactStore {
+  const { ARTIFACTS_DIR: folder, ARTIFACTS_BUCKET: bucket, REDIS_PREFIX: prefix } = config
+  const place = { prefix, database: databaseOf(config.REDIS_URL) }
+  if (bucket === '') return new FolderStore({ folder, ...place })
+  const { ARTIFACTS_ENDPOINT: endpoint, ARTIFACTS_REGION: region } = config
+  return new S3Store({ bucket, endpoint, region, hasLinks: config.ARTIFACTS_LINKS === 'yes', ...place })
 }

@@ -31,11 +31,12 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
   const metrics: { name: string; value: number; unit: string }[] = []
   const curves = new Map<string, [x: number, y: number][]>()
   const lines: string[] = []
+  const files = new Map<string, string>()
   const job: Job<'run'> = {
     id: 'run-1',
     signal,
     killed: new AbortController().signal,
-    artifact: async () => {},
+    artifact: async (name, content) => void files.set(name, 'data' in content ? String(content.data) : ''),
     folder: async () => '',
     flush: async () => {},
     alive: () => {},
@@ -52,6 +53,7 @@ function recorder(signal: AbortSignal = new AbortController().signal) {
     metrics,
     curves,
     lines,
+    files,
     named: (wanted: string) => metrics.filter(({ name }) => name === wanted).map(({ value }) => value),
   }
 }
@@ -280,4 +282,25 @@ t.test('the largest mesh is solved', async (t) => {
   t.ok(within(found.hz, 19961, 0.5), `${found.hz} Hz`)
   t.ok(within(found.mpa, 56.9, 0.1))
   t.ok(within(found.quality, 1 / titanium.lossFactor, 1))
+})
+
+t.test('[ART-4] a run stores its response as CSV and its mode as VTK', async (t) => {
+  const { job, files, named } = recorder()
+  await solveRun(horn({ mesh: { elements_x: 4, elements_y: 16 } }), job)
+  t.same([...files.keys()], ['mode.vtk', 'response.csv'])
+  const [head = '', ...rows] = files.get('response.csv')?.trimEnd().split('\n') ?? []
+  t.equal(head, 'frequency_hz,re_m_per_n,im_m_per_n,magnitude_m_per_n')
+  t.equal(rows.length, 21)
+  const peak = rows.map((row) => row.split(',').map(Number)).reduce((best, row) => ((row[3] ?? 0) > (best[3] ?? 0) ? row : best))
+  const [natural = 0] = named('natural_frequency_hz').slice(-1)
+  t.ok(Math.abs((peak[0] ?? 0) / natural - 1) < 0.006, `peak at ${peak[0]} Hz`)
+  const lines = files.get('mode.vtk')?.trimEnd().split('\n') ?? []
+  const nodes = 5 * 17
+  t.same(lines.slice(2, 6), ['ASCII', 'DATASET STRUCTURED_GRID', 'DIMENSIONS 5 17 1', `POINTS ${nodes} double`])
+  t.equal(lines.length, 8 + 2 * nodes)
+  t.same(lines[6], '0 0 0')
+  const [x = 0, y = 0] = lines[5 + nodes]?.split(' ').map(Number) ?? []
+  t.ok(Math.abs(x - 0.025) < 1e-12 && Math.abs(y - 0.12671) < 1e-12, 'the last point is the corner of the tip')
+  const axial = (line: string | undefined) => Number(line?.split(' ')[1])
+  t.ok(axial(lines[8 + nodes]) * axial(lines.at(-1)) < 0, 'both ends of a half wave move against each other')
 })

@@ -6,6 +6,7 @@ import { gapsOf, measure } from './measure.js'
 import { loadOpenAI, type OpenAIPackage } from './openai.js'
 import { promptFor, tierLabel } from './prompt.js'
 import { type Outcome, send } from './request.js'
+import { requestsCsv } from './requests-csv.js'
 import type { Secrets } from './secrets.js'
 import { rounded } from './statistics.js'
 import { type Measured, skippedOf, summarise, summariseCell } from './summary.js'
@@ -59,6 +60,8 @@ class Benchmark {
     // All lanes end, since the signal that ends one ends the others. So no lane continues to report.
     for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason
     this.#job.signal.throwIfAborted()
+    const requests = this.#matrix.cells.flatMap((cell) => (this.#measured.get(cell) ?? []).map(({ result }) => result))
+    await this.#job.artifact('requests.csv', { data: requestsCsv(requests), optional: true })
     return this.#summary()
   }
 

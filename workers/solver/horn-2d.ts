@@ -3,6 +3,7 @@ import { type Job, JobFailure, type Processor, type Results } from '../../src/wo
 import { assemble } from './assembly.js'
 import { BandedLdlt } from './banded-ldlt.js'
 import { scaleToTip, tipQuality } from './faces.js'
+import { modeVtk, responseCsv } from './files.js'
 import { hertz } from './frequency.js'
 import { hornOf } from './geometry.js'
 import { findHalfWaveMode, type HalfWaveMode, type Model, modeFault } from './half-wave-mode.js'
@@ -56,6 +57,8 @@ export async function solveHorn(input: HornInput, job: Job<'run'>, pacer: Pacer)
   for (const model of coarse) await findMode(run, model)
   const mode = await findMode(run, full)
   judgeMode(run, mode)
+  const title = `half-wave mode at ${mode.frequencyHz.toFixed(1)} Hz`
+  await job.artifact('mode.vtk', { data: modeVtk(full.mesh, mode.shape, title), optional: true })
   await separateMode(run, full, mode)
   await sweepMode(run, full, mode)
   await pacer.pause()
@@ -135,6 +138,7 @@ async function sweepMode(run: Run, { mesh, material, pencil }: Model, { frequenc
     },
     pacer,
   )
+  await job.artifact('response.csv', { data: responseCsv(responses), optional: true })
   const stepPct = (2 * input.sweep.span_pct) / (input.sweep.points - 1)
   const resonance = stepPct <= COARSEST_STEP_PCT ? fitResonance(responses) : undefined
   if (!resonance) return job.log(`sweep too coarse for a quality factor: steps of ${stepPct.toFixed(2)} %`)
