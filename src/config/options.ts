@@ -63,6 +63,7 @@ const OF_WORKER = [
   'WORKER_SOLVERS',
   'WORKER_CONCURRENCY',
   'BENCHMARK_CONCURRENCY',
+  'METRIC_INTERVAL_MS',
   'WORKER_FINISH_MS',
 ] as const satisfies readonly SettingName[]
 

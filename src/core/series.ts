@@ -25,7 +25,7 @@ export const MAX_PART_BUCKETS = 256
 
 const FIELDS = 7
 const BYTES = 8 * FIELDS
-const FIRST_BUCKETS = 16
+const FIRST_BUCKETS = 4
 
 /** `applied`: the curve includes the part now. `known`: it did already. `gap`: points are missing before the part. */
 export type Folded = 'applied' | 'known' | 'gap'

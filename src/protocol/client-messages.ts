@@ -15,6 +15,7 @@ export const CLIENT_MESSAGES = {
   series: Type.Object(
     {
       type: Type.Literal('series'),
+      process_id: Type.Optional(ProcessId),
       metric_name: Type.String({ maxLength: 256 }),
       from: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'points of the curve that the client has' }),
     },

@@ -10,6 +10,7 @@ import { deferred } from '../../src/worker/deferred.js'
 import { Claimant } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, startHarness } from '../support/harness.js'
+import { SseClient } from '../support/sse-client.js'
 
 /** Points as they leave with default settings. */
 const TOGETHER = { METRIC_INTERVAL_MS: '100' }
@@ -186,4 +187,43 @@ t.test('[SERIES-8] viewers from the start, late, slow and on another hub hold th
     await eventually(() => isDeepStrictEqual(seen(watch.series), stored))
     t.pass('the same buckets')
   }
+})
+
+t.test('[SERIES-8] a request for the points after a position, on a socket; folds in a stream', async (t) => {
+  const stop = deferred()
+  const h = await startHarness(t, {
+    env: TOGETHER,
+    processor: async (_input, job) => {
+      for (let i = 0; i < 5000; i += 1) job.metric('loss', y(i), { step: i })
+      await job.flush()
+      await stop.promise
+      return { metrics_summary: {} }
+    },
+  })
+  const id = await h.submit()
+  await eventually(async () => (await h.call('GET', `/api/jobs/${id}/series`)).body.series[0]?.n === 5000)
+  const client = await h.connect(id, { query: 'series=1' })
+  const fold = await client.next('series')
+  t.match(fold, { run_id: id, metric_name: 'loss', from: 0, n: 5000, unit: '', x: 'step' })
+  t.equal(fold.seq, undefined, 'it takes no seq')
+  const { buckets, k } = fold as unknown as { buckets: Bucket[]; k: number }
+  client.send({ type: 'series', metric_name: 'loss', from: 4000 })
+  const after = await client.next('series')
+  t.match(after, { from: Math.floor(4000 / k) * k, n: 5000, k })
+  t.same(after.buckets, buckets.slice(Math.floor(4000 / k)))
+  const other = await h.connect(id)
+  other.send({ type: 'series', metric_name: 'loss', from: 0 })
+  t.match(await other.next('refused'), { request: 'series', code: 'invalid' })
+  const stranger = await h.connect(id, { query: 'series=1', sub: 'bob' })
+  t.match(await stranger.closed, { code: 4004 })
+  for (const [path, type] of [
+    [`/api/v2/runs/${id}/events?series=1`, 'series'],
+    [`/api/processes/${id}/events?series=1`, 'process_series'],
+  ] as const) {
+    const stream = new SseClient(`${h.nodes[0]?.http}${path}`, { headers: { authorization: `Bearer ${h.token()}` } })
+    t.teardown(() => stream.terminate())
+    t.same((await stream.next(type)).buckets, buckets)
+  }
+  stop.resolve()
+  await client.next('completed')
 })

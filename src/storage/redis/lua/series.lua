@@ -5,9 +5,9 @@
     buckets   number of buckets of all curves
     =<name>   head of a curve: points, points per bucket (k), buckets, number of the curve; then 's' (x is a step) or 't'
               (seconds), then the unit
-    <number>.<i>  buckets of a curve, in chunks of 72: first and last x; first, least, greatest and last y; points
+    <number>.<i>  buckets of a curve, in chunks of 36: first and last x; first, least, greatest and last y; points
 ]]
-local BUCKET, BUCKET_BYTES, CHUNK = '<ddddddd', 56, 72
+local BUCKET, BUCKET_BYTES, CHUNK = '<ddddddd', 56, 36
 local HEAD = '<ddHH'
 local MAX_BUCKETS = 2000
 
@@ -94,14 +94,15 @@ local function fold_series(key, part, limits)
   local from, size = head.n, head.size
   while head.k < part.k do double(key, head) end
 
-  -- The last chunk: its complete buckets, and its last one, to which points may be added.
-  local chunk, complete, last
+  -- The last chunk: its complete buckets as strings, their number, and its last bucket, to which points may be added.
+  local chunk, complete, count, last
   local function load()
-    chunk, complete, last = math.max(0, math.ceil(head.size / CHUNK) - 1), {}, nil
+    chunk, complete, count, last = math.max(0, math.ceil(head.size / CHUNK) - 1), {}, 0, nil
     if head.size == 0 then return end
     local bytes = redis.call('HGET', key, head.number .. '.' .. chunk)
     last = { struct.unpack(BUCKET, bytes, #bytes - BUCKET_BYTES + 1) }
-    for at = 1, #bytes - BUCKET_BYTES, BUCKET_BYTES do complete[#complete + 1] = string.sub(bytes, at, at + BUCKET_BYTES - 1) end
+    complete[1] = string.sub(bytes, 1, -BUCKET_BYTES - 1)
+    count = #complete[1] / BUCKET_BYTES
   end
   local function save()
     if last then redis.call('HSET', key, head.number .. '.' .. chunk, table.concat(complete) .. pack(last)) end
@@ -117,10 +118,13 @@ local function fold_series(key, part, limits)
     if last and math.floor(head.n / head.k) < head.size then
       merge(last, bucket)
     else
-      if last then complete[#complete + 1] = pack(last) end
-      if #complete == CHUNK then
+      if last then
+        complete[#complete + 1] = pack(last)
+        count = count + 1
+      end
+      if count == CHUNK then
         redis.call('HSET', key, head.number .. '.' .. chunk, table.concat(complete))
-        chunk, complete = chunk + 1, {}
+        chunk, complete, count = chunk + 1, {}, 0
       end
       last = bucket
       head.size = head.size + 1
@@ -129,7 +133,8 @@ local function fold_series(key, part, limits)
   end
   save()
   save_head(key, head)
-  local total, others = redis.call('HINCRBY', key, 'buckets', head.size - size), {}
+  local total, others = 0, {}
+  if head.size ~= size then total = redis.call('HINCRBY', key, 'buckets', head.size - size) end
   if total > limits.buckets then others = shrink(key, total, limits) end
   head = others[part.name] or head
   others[part.name] = nil

@@ -65,11 +65,16 @@ end
 ]]
 reducers.series = function(keys, job, args, limits)
   local attempt = job.round .. ' ' .. job.attempt
-  if redis.call('HGET', keys.hash, 'series') ~= attempt then
-    redis.call('DEL', keys.series)
-    redis.call('HSET', keys.hash, 'series', attempt)
+  -- Once per write.
+  local is_new = false
+  if not job.has_series then
+    if redis.call('HGET', keys.hash, 'series') ~= attempt then
+      redis.call('DEL', keys.series)
+      redis.call('HSET', keys.hash, 'series', attempt)
+    end
+    is_new = redis.call('EXISTS', keys.series) == 0
+    job.has_series = true
   end
-  local is_new = redis.call('EXISTS', keys.series) == 0
   local part = { name = args[1], unit = args[3], x = args[4], k = tonumber(args[5]), bytes = args[6] }
   local from, head, others = fold_series(keys.series, part, limits)
   if is_new then expire_with(keys.hash, keys.series) end
