@@ -206,6 +206,32 @@ t.test('[POS-5] where the log does not reach back the whole state follows, never
   }
 })
 
+t.test('[POS-4] resumes at a hub that has not received what the client has', async (t) => {
+  const world = new HubWorld()
+  await world.broker.run('j')
+  const first = world.connect('j')
+  await first.settle()
+  const { epoch } = first.snapshot
+  world.broker.loses = 2
+  await world.broker.metric('j', 'a')
+  await world.broker.metric('j', 'b')
+  await world.settle()
+  t.equal(first.messages.length, 1)
+  // Another hub has sent it the first of both.
+  const moved = world.connect('j', { after: { epoch, seq: 3 } })
+  await world.settle()
+  t.match(moved.snapshot, { recovered: true, seq: 4 })
+  t.same(
+    moved.messages.slice(1).map(({ seq }) => seq),
+    [4],
+  )
+  t.same(
+    first.messages.slice(1).map(({ seq }) => seq),
+    [3, 4],
+    'what the hub lacked reaches its other clients',
+  )
+})
+
 t.test('[POS-6] another Redis answers: every client gets a fresh snapshot in the new epoch', async (t) => {
   const world = new HubWorld()
   await world.broker.run('j')
