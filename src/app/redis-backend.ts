@@ -6,6 +6,7 @@ import {
   type WireCurve,
   type WireSeries,
   type WireSubmission,
+  type WordsUpdate,
 } from '../client/client.js'
 import type { JobArtifact } from '../client/download.js'
 import type { RunningJob } from '../client/final-watch.js'
@@ -18,6 +19,7 @@ import { jobView } from '../core/native-dialect.js'
 import { bucketsOf } from '../core/series.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService, type View } from '../jobs/job-service.js'
+import type { WordsChanges } from '../jobs/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
@@ -76,6 +78,14 @@ export class RedisBackend implements Backend {
     const of = kind === undefined ? null : knownName(this.#kinds, kind, MORE_KINDS)
     const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, status))
     return { jobs: jobs.map(wireOf), cursor }
+  }
+
+  async input(id: string): Promise<unknown> {
+    return JSON.parse((await this.#ask((jobs) => jobs.read(null, id, this.#view))).input)
+  }
+
+  async update(id: string, words: WordsUpdate): Promise<WireJob> {
+    return wireOf(await this.#ask((jobs) => jobs.update(null, id, this.#view, words as WordsChanges))) // checked there
   }
 
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {

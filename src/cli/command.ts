@@ -6,12 +6,20 @@ export interface Option {
   readonly value?: `<${string}>`
   /** A letter for it: `o` for `-o`. */
   readonly short?: string
+  /** It may be given more than once. */
+  readonly isMany?: true
   readonly about: string
 }
 
 type Options = Readonly<Record<string, Option>>
 /** The options that were given; others are absent. */
-export type Given<O extends Options> = { readonly [N in keyof O]?: O[N] extends { readonly value: string } ? string : true }
+export type Given<O extends Options> = {
+  readonly [N in keyof O]?: O[N] extends { readonly isMany: true }
+    ? readonly string[]
+    : O[N] extends { readonly value: string }
+      ? string
+      : true
+}
 
 /** Declaration of a command. `run` resolves to an exit code, or to undefined if the process keeps running. */
 export interface CommandSpec<O extends Options, P extends string, Q extends string> {
@@ -72,7 +80,8 @@ export function countOf(name: string, option: string, text: string | undefined, 
 
 function parse(name: string, args: readonly string[], options: Options) {
   const types = Object.entries(options).map(
-    ([option, { value, short }]) => [option, { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) }] as const,
+    ([option, { value, short, isMany }]) =>
+      [option, { type: value === undefined ? 'boolean' : 'string', multiple: isMany === true, ...(short && { short }) }] as const,
   )
   try {
     return parseArgs({ args: [...args], options: Object.fromEntries(types), allowPositionals: true, strict: true })

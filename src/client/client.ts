@@ -58,6 +58,19 @@ export interface JobOptions {
   readonly solver?: string
   /** 1 to 255 visible ASCII characters. The same key, kind and input mean the same job. An `id` takes precedence. */
   readonly idempotencyKey?: string
+  /** What people call the job: one line of at most 200 characters. No part of the input, like tags and metadata. */
+  readonly title?: string
+  /** At most 16 tags of at most 64 characters. */
+  readonly tags?: readonly string[]
+  /** Any fields, at most 4 KiB as JSON. */
+  readonly metadata?: object
+}
+
+/** Changes of words about a job. A field that is absent stays as it is; null removes it. */
+export interface WordsUpdate {
+  readonly title?: string | null
+  readonly tags?: readonly string[] | null
+  readonly metadata?: object | null
 }
 
 export interface ListOptions {
@@ -88,6 +101,9 @@ export interface WireSubmission {
   readonly solver?: string
   readonly timeoutS?: number
   readonly idempotencyKey?: string
+  readonly title?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: object
 }
 
 /** The curve of a metric without its buckets: as in the list of a hub. */
@@ -116,6 +132,9 @@ export interface Backend {
   list(
     query: Omit<ListOptions, 'kind'> & { readonly kind?: string },
   ): Promise<{ readonly jobs: readonly WireJob[]; readonly cursor: string | null }>
+  /** The normalised input. */
+  input(id: string): Promise<unknown>
+  update(id: string, words: WordsUpdate): Promise<WireJob>
   act(id: string, action: JobAction): Promise<{ readonly status: Status }>
   artifacts(id: string): Promise<readonly JobArtifact[]>
   download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
@@ -152,8 +171,9 @@ export class Client {
    */
   async submit<K extends KindRef | string>(kind: K, input: InputFor<K>, options: JobOptions = {}): Promise<JobHandle<K>> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey'])
-    const { timeoutMs, ...given } = options
+    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey', 'title', 'tags', 'metadata'])
+    const { timeoutMs, ...rest } = options
+    const given = { ...rest, ...(rest.metadata && { metadata: plainMetadata(rest.metadata) }) }
     checkOption(
       'timeoutMs',
       isIn(timeoutMs ?? MIN_TIMEOUT_MS, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS),
@@ -325,6 +345,27 @@ export class JobHandle<K extends KindRef | string = string> {
     return this.#backend.download(this.id, name, signal)
   }
 
+  /** Its input with the defaults of its kind. Rejects with `not_found`. */
+  async input(): Promise<Readonly<Record<string, unknown>>> {
+    this.#assertOpen()
+    return (await this.#backend.input(this.id)) as Readonly<Record<string, unknown>> // inputs are objects
+  }
+
+  /**
+   * Changes title, tags or metadata, also after the end, and returns the state. Rejects with `invalid` and the
+   * `issues`.
+   */
+  async update({ title, tags, metadata, ...rest }: WordsUpdate): Promise<JobInfo<ResultOf<K>>> {
+    this.#assertOpen()
+    rejectUnknownOptions(rest, [])
+    const words = {
+      ...(title !== undefined && { title }),
+      ...(tags !== undefined && { tags }),
+      ...(metadata !== undefined && { metadata: metadata && plainMetadata(metadata) }),
+    }
+    return jobInfoOf(await this.#backend.update(this.id, words))
+  }
+
   /** Requests cancellation and returns the current status. Rejects with `already_final`. */
   cancel(): Promise<Status> {
     return this.#act('cancel')
@@ -362,6 +403,11 @@ export function checkQuery({ status, limit = 1, cursor = '0:a' }: Omit<ListOptio
   checkOption('status', ['active', 'final', undefined].includes(status), 'active or final')
   checkOption('limit', Number.isInteger(limit) && isIn(limit, 1, 200), 'an integer from 1 to 200')
   checkOption('cursor', /^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$/.test(cursor), 'the cursor of the previous page')
+}
+
+/** A copy, as JSON holds it. */
+function plainMetadata(metadata: object): object {
+  return plainJson(metadata, '/metadata', 'double') as object // still an object, by the schema of the hub
 }
 
 export function nameOf(kind: KindRef | string): string {

@@ -2,7 +2,16 @@ import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Artifact } from '../protocol/artifact.js'
 import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
-import { type Backend, Client, type JobAction, type ListOptions, type WireCurve, type WireSeries, type WireSubmission } from './client.js'
+import {
+  type Backend,
+  Client,
+  type JobAction,
+  type ListOptions,
+  type WireCurve,
+  type WireSeries,
+  type WireSubmission,
+  type WordsUpdate,
+} from './client.js'
 import { downloadFrom, type JobArtifact } from './download.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
 import { assertToken, callHub, type HubAccess, type HubRequest, hubUrl, socketsOf } from './hub-access.js'
@@ -63,6 +72,14 @@ class HubBackend implements Backend {
     return this.#call('GET', `/api/jobs?${new URLSearchParams(given)}`, { isAnswer })
   }
 
+  async input(id: string): Promise<unknown> {
+    return this.#call('GET', `${pathOf(id)}/input`, {})
+  }
+
+  async update(id: string, words: WordsUpdate): Promise<WireJob> {
+    return this.#call('PATCH', pathOf(id), { body: words, isAnswer: isJob })
+  }
+
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
     return this.#call('POST', `${pathOf(id)}/${action}`, { isAnswer: ({ status }) => typeof status === 'string' })
   }
@@ -109,7 +126,7 @@ class HubBackend implements Backend {
   }
 
   /** The response has the form of every hub's: `isAnswer` checks what distinguishes it from that of another server. */
-  async #call<T>(method: 'GET' | 'POST', path: string, request: HubRequest): Promise<T> {
+  async #call<T>(method: 'GET' | 'POST' | 'PATCH', path: string, request: HubRequest): Promise<T> {
     this.#assertOpen()
     const stop = new AbortController()
     this.#requests.add(stop)

@@ -12,6 +12,7 @@ export {
   type ResultOf,
   type WireCurve,
   type WireSeries,
+  type WordsUpdate,
 } from './client.js'
 export type { ConnectionOptions, ConnectionState, EndReason } from './connection.js'
 export { createClient, type HubClientOptions } from './create-client.js'

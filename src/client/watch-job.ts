@@ -2,7 +2,18 @@ import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { type Curve, Curves, isSeriesMessage } from './curves.js'
 import type { Received } from './hub-socket.js'
-import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
+import {
+  apply,
+  applyWords,
+  isFinalMessage,
+  isSnapshot,
+  isWords,
+  type JobSnapshot,
+  type JobView,
+  type LiveMessage,
+  viewOf,
+  type WordsMessage,
+} from './job-view.js'
 import { isProcessList, isProcessSnapshot } from './process-view.js'
 import { hasSeq, Proof } from './proof.js'
 
@@ -98,6 +109,7 @@ export class JobWatch {
 
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message)
+    else if (isWords(message)) this.#rename(message)
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
     else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
@@ -113,6 +125,12 @@ export class JobWatch {
     const isOlder = before?.epoch === epoch && seq < before.seq
     if (!isOlder) this.#view = { ...viewOf(snapshot), final: (hasFinal && before?.final) || null }
     this.#notify(snapshot)
+  }
+
+  #rename(message: WordsMessage): void {
+    if (!this.#view) return
+    this.#view = applyWords(this.#view, message)
+    this.#connection.changed()
   }
 
   #follow(message: LiveMessage): void {

@@ -1,10 +1,10 @@
 import { CODES, type CodeName } from '../protocol/codes.js'
-import type { ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
+import type { ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import type { Received } from './hub-socket.js'
 import { ProcessLedger } from './process-ledger.js'
-import { isProcessList, isProcessSnapshot, type LiveProcessMessage, type Process } from './process-view.js'
+import { isProcessList, isProcessSnapshot, isProcessWords, type LiveProcessMessage, type Process } from './process-view.js'
 import { hasSeq } from './proof.js'
 import { Requests } from './requests.js'
 
@@ -137,6 +137,7 @@ export class ProcessesWatch {
   #receive(message: Received): void {
     if (isProcessList(message)) this.#list(message)
     else if (isProcessSnapshot(message)) this.#open(message)
+    else if (isProcessWords(message)) this.#rename(message)
     else if (message.type === 'refused') this.#refused(message as RefusedMessage)
     else if (message.type === 'unsubscribed') this.#requests.answered((message as Received & { process_id: string }).process_id)
     // messages with a seq are entries of a process
@@ -173,6 +174,10 @@ export class ProcessesWatch {
     const verdict = this.#ledger.follow(message)
     if (verdict === 'gap') this.#request(id)
     else if (verdict === 'applied') this.#notify(message)
+  }
+
+  #rename(message: ProcessWords): void {
+    if (!this.#unwanted.has(message.process_id) && this.#ledger.rename(message)) this.#connection.changed()
   }
 
   #refused(message: RefusedMessage): void {

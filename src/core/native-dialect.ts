@@ -8,6 +8,7 @@ export const nativeDialect: Dialect = {
   body: (entry) => entry.body,
   message: messageOf,
   telemetryHead: (id, kind, type) => (kind.dialect === 'run' ? runDialect : processDialect).telemetryHead(id, kind, type),
+  words: (state) => (state.kind.dialect === 'run' ? runDialect : processDialect).words(state),
 }
 
 /** The state of a job of any kind, with its final message in the dialect of the kind. */

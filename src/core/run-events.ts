@@ -6,6 +6,7 @@ import type { JobRecord } from './job-record.js'
 import { type Failure, type RetryNotice, type RoundStats, statsOf } from './lifecycle.js'
 import { messageBuilder } from './message-builder.js'
 import { storeClock } from './store-clock.js'
+import { aboutFields } from './words.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
 
@@ -104,6 +105,7 @@ export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'ru
     created_at: state.created_at,
     started_at: state.started_at,
     finished_at: state.finished_at,
+    ...aboutFields(state),
     seq: state.seq,
     epoch: state.epoch,
     timestamp: storeClock.stamp(),

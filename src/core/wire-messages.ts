@@ -1,8 +1,8 @@
 import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
 import { JobId } from '../protocol/job-id.js'
 import { LogFields } from '../protocol/log-messages.js'
-import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
-import { SnapshotFields } from '../protocol/run-messages.js'
+import { ParentField, PROCESS_MESSAGES, ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
+import { SnapshotFields, wordsMessage } from '../protocol/run-messages.js'
 import { SeriesPartFields } from '../protocol/series-messages.js'
 import { FINAL_TYPES } from '../protocol/status.js'
 import type { Kind } from './kind.js'
@@ -36,7 +36,7 @@ export function pascalCase(text: string): string {
 function positioned(type: string, message: TObject, title: string): TObject {
   // any keyword can be there
   const { properties, additionalProperties } = message as TObject & { readonly additionalProperties?: boolean }
-  const added = { ...(STATUS_TYPES.includes(type) && Attempt), ...Position }
+  const added = { ...(type in PROCESS_MESSAGES && ParentField), ...(STATUS_TYPES.includes(type) && Attempt), ...Position }
   const options = { title, ...(additionalProperties !== undefined && { additionalProperties }) }
   return Type.Object({ ...properties, ...added }, options)
 }
@@ -88,6 +88,14 @@ export function wireSnapshot(kind: Kind): TObject {
   const fields = { type: Type.Literal('status'), ...snapshotFieldsOf(kind) }
   return Type.Object({ ...fields, recovered: Type.Boolean() }, { title: `${pascalCase(kind.name)}Snapshot` })
 }
+
+/** The message about changed words of a job of a kind, in its own dialect. */
+export function wireWords(kind: Kind): TObject {
+  if (kind.dialect === 'process') return PROCESS_WIRE_WORDS
+  return Type.Object(wordsMessage(kind.idField).properties, { title: `${pascalCase(kind.name)}Words` })
+}
+
+export const PROCESS_WIRE_WORDS = Type.Object(ProcessWords.properties, { title: 'ProcessWords' })
 
 /** The same in the process dialect, of one process and of all. */
 export const PROCESS_WIRE_SNAPSHOT = Type.Object(ProcessSnapshot.properties, { title: 'Subscribed' })

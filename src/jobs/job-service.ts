@@ -6,6 +6,7 @@ import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
 import { solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
+import type { JobWords } from '../core/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { stringifyJson } from '../protocol/json.js'
@@ -20,6 +21,7 @@ import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, type InputCheck, normaliseInput, objectOf } from './input.js'
 import { scheduleStep } from './sweeper/schedule-step.js'
+import { storedWords, type WordsChanges } from './words.js'
 
 export interface Submission {
   /** Given by the client, or derived from the key, or a UUIDv7. */
@@ -39,6 +41,10 @@ export interface Submission {
   readonly parent?: string
   /** Timeout of an execution in seconds. Default: that of its solver or kind. */
   readonly timeoutS?: number
+  /** Words about the job: no part of its input, so a repeated submit changes none. */
+  readonly title?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: object
 }
 
 /** Default timeouts of an execution in ms, by kind name, or by queue for a solver with its own timeout. */
@@ -112,7 +118,7 @@ export class JobService {
    * index, hash, both again together with the user's index, active-jobs index, queue. Once the hash is written, the
    * sweeper finds the job and enqueues it, whichever process dies.
    */
-  async submit({ owner, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
+  async submit({ owner, input, key, timeoutS, id: given, title, tags, metadata, ...rest }: Submission): Promise<JobState> {
     const { broker, store, queue, kinds, timeoutsMs } = this.#ports
     const kind = kinds.find(rest.kind)
     if (!kind) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'the name of a registered kind' }] })
@@ -131,6 +137,8 @@ export class JobService {
     if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
       throw new RuncastError('invalid', { issues: [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }] })
     }
+    // any object, which this checks
+    const words = storedWords({ title, tags, metadata: metadata as JobWords['metadata'] })
     const parent = rest.parent ?? null
     const solver = solverOf(kind, rest.solver, this.solvers)
     const normalised = solver === null ? normaliseInput(kind, input, this.solvers, this.#ports.inputChecks?.[kind.name]) : objectOf(input)
@@ -140,7 +148,19 @@ export class JobService {
     const first = kind.events.status(id, 'queued')
     // The timestamp of its first event, so that every subscriber sees the same creation time.
     const created_at = String(first.message.timestamp)
-    const job = { id, kind: kind.name, owner, solver, parent, input: stringifyJson(normalised), digest, timeoutMs, generation, created_at }
+    const record = {
+      id,
+      kind: kind.name,
+      owner,
+      solver,
+      parent,
+      input: stringifyJson(normalised),
+      digest,
+      timeoutMs,
+      generation,
+      created_at,
+    }
+    const job = { ...record, words }
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)
@@ -213,6 +233,17 @@ export class JobService {
     // The id may have passed to another owner meanwhile.
     if (!page || page.owner !== state.owner) throw new RuncastError('not_found')
     return { id: state.id, page }
+  }
+
+  /**
+   * Changes words about a job, also after its end, and returns its state. Every follower of the job is told. Rejects
+   * with `not_found`, and with `invalid` and the path of each faulty field.
+   */
+  async update(kind: string | null, id: string, view: View, changes: WordsChanges): Promise<JobState> {
+    const words = storedWords(changes)
+    await this.#require(id, view, kind)
+    if (Object.keys(words).length > 0 && !(await this.#ports.store.setWords(id, words))) throw new RuncastError('not_found')
+    return this.#require(id, view, kind)
   }
 
   /** Cancels a job: see `cancelJob`. Returns the current status. */

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
 import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
+import { AboutFields, ChangedWords } from './words.js'
 
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
 export const Seconds = Type.Number({ minimum: 0 })
@@ -79,6 +80,16 @@ export function jobMessages<const F extends string, const P extends string>(idFi
   } as const
 }
 
+/**
+ * The message about changed words of a job, in the run dialect. It has no `seq`: it is no entry of the job, and each
+ * snapshot holds the same words.
+ */
+export function wordsMessage<const F extends string>(idField: F) {
+  const head = { [idField]: JobId } as Record<F, typeof JobId> // its only field
+  return Type.Object({ type: Type.Literal('words'), ...head, ...ChangedWords, timestamp: Timestamp })
+}
+export type WordsMessage = Static<ReturnType<typeof wordsMessage<'run_id'>>>
+
 /** The phases of a run, in order. */
 export const RUN_PHASES = ['meshing', 'solving', 'postprocessing'] as const
 
@@ -99,6 +110,7 @@ export const SnapshotFields = {
   created_at: Timestamp,
   started_at: Nullable(Timestamp),
   finished_at: Nullable(Timestamp),
+  ...AboutFields,
   seq: Type.Integer({ minimum: 0 }),
   epoch: Type.String(),
   recovered: Type.Optional(Type.Boolean()),

@@ -1,4 +1,5 @@
 import type { Entry, JobEvent } from '../core/entry.js'
+import type { StoredWords } from '../core/words.js'
 
 export interface NewJob {
   readonly id: string
@@ -6,6 +7,8 @@ export interface NewJob {
   readonly owner: string
   readonly solver: string | null
   readonly parent: string | null
+  /** Title, tags and metadata. */
+  readonly words?: Partial<StoredWords>
   /** The normalised input as JSON. */
   readonly input: string
   /** Digest of the normalised input. Distinguishes a repeated submit from a different one with the same id. */
@@ -68,6 +71,11 @@ export interface JobStore {
    * ended.
    */
   list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
+  /**
+   * Changes words of a job: each given field replaces the stored one, '' removes it. Every subscriber is told to read
+   * the job again. Resolves to whether there is such a job.
+   */
+  setWords(id: string, words: Partial<StoredWords>): Promise<boolean>
   /** Persisted entries after a seq, at most `limit`. Null if there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
   /** Removes an expired job from its owner's index. */

@@ -63,7 +63,7 @@ t.test('artifacts lists the files of a job, and downloads one', async (t) => {
   t.same(readdirSync(folder), ['x.csv'])
 })
 
-t.test('submit says to the hub how long the job may take and what computes it, of every kind', async (t) => {
+t.test('[WORDS-1] submit says the time limit, the solver and words, of every kind', async (t) => {
   const search = JSON.stringify({
     base: HORN,
     variables: [{ name: 'width_mm', min: 20, max: 30 }],
@@ -75,10 +75,17 @@ t.test('submit says to the hub how long the job may take and what computes it, o
     ['benchmark', 'bench', '{"models":["local/ngram"]}'],
   ]
   for (const [kind, id, input, options = [], solver = null] of cases) {
-    const args = ['submit', kind, '--input', '-', '--timeout', '77', '--id', id, ...options]
+    const words = ['--title', 'Größer', '--tag', 'a', '--tag', 'b', '--metadata', '{"ticket":1}']
+    const args = ['submit', kind, '--input', '-', '--timeout', '77', '--id', id, ...words, ...options]
     t.same(await cli(t, args, { input }), { code: 0, stdout: `${id}\n`, stderr: '' })
     const kept = await node?.hub.parts.broker.read(id)
-    t.match(kept?.state, { kind: { name: kind }, owner: 'alice', timeoutMs: 77_000, solver })
+    t.match(kept?.state, {
+      kind: { name: kind },
+      owner: 'alice',
+      timeoutMs: 77_000,
+      solver,
+      words: { title: 'Größer', tags: ['a', 'b'], metadata: { ticket: 1 } },
+    })
   }
   const unknown = await cli(t, ['submit', 'run', '--input', '-', '--solver', 'nothing'], { input: inputOf('completes') })
   t.match(unknown, { code: 4, stderr: /^runcast: invalid: .*\/solver: expected / })

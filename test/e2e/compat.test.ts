@@ -83,6 +83,20 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
     await cancelOver(before, after, 'cancelled-on-old')
   })
 
+  await t.test('[WORDS-4] words that change at today’s hub harm no viewer at the earlier one', async (t) => {
+    await after.post('/api/v2/walks', { walk_id: 'named', input: HELD, title: 'first' })
+    const viewers = users.map((user) => user.socket('/api/v2/ws/walks/named'))
+    for (const viewer of viewers) await eventually(() => viewer.messages.some(({ seq }) => seq >= 5))
+    await after.patch('/api/v2/walks/named', { title: 'second' })
+    t.match(await viewers[1]?.next('words'), { walk_id: 'named', title: 'second' })
+    await before.post('/api/v2/walks/named/cancel')
+    for (const viewer of viewers) await viewer.next('cancelled')
+    t.equal(viewers[0]?.all('words').length, 0)
+    const seqs = viewers.map(({ messages }) => messages.flatMap(({ seq }) => seq ?? []))
+    t.same(seqs[0]?.at(-1), seqs[1]?.at(-1))
+    for (const viewer of viewers) viewer.terminate()
+  })
+
   await t.test('the command line of today submits, watches and cancels at the earlier hub', async (t) => {
     const env = { RUNCAST_URL: hubs[0]?.http, RUNCAST_TOKEN: before.token, KINDS_MODULES: recordedKinds(CLONE).KINDS_MODULES }
     const submitted = await runcast(t, ['submit', 'run', '--id', 'by-command', '--input', '-', '--watch'], {

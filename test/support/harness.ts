@@ -40,7 +40,7 @@ export interface Harness<R extends RedisPlace = RedisPlace> {
   readonly logged: readonly object[]
   token(sub?: string, options?: { seconds?: number; claims?: Readonly<Record<string, unknown>> }): string
   /** A REST call to a node as a user. */
-  call(method: 'GET' | 'POST' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
+  call(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
   /** Submits a run and returns its id. */
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
   /** Runs before the nodes are closed. */

@@ -3,6 +3,7 @@ import { advance, type JobState } from '../../src/core/job-state.js'
 import { metricKey } from '../../src/core/run-events.js'
 import type { SeriesTelemetry } from '../../src/core/series-telemetry.js'
 import type { AppendTelemetry, Telemetry } from '../../src/core/telemetry.js'
+import { readWords, type StoredWords } from '../../src/core/words.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
 import type {
   Broker,
@@ -84,7 +85,8 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
     const before = this.#jobs.get(job.id)
     if (before) return { created: false, existing: { owner: before.state.owner, digest: before.digest } }
-    const { digest, ...record } = job
+    const { digest, words: given = {}, ...record } = job
+    const words = readWords(given)
     const counters = {
       round: 1,
       attempt: 1,
@@ -97,7 +99,14 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       seq: 0,
       latest: new Map(),
     }
-    const state: JobState = { ...record, ...counters, kind: BUILT_IN.get(job.kind), status: 'queued', epoch: `${job.generation}.memory` }
+    const state: JobState = {
+      ...record,
+      ...counters,
+      kind: BUILT_IN.get(job.kind),
+      status: 'queued',
+      epoch: `${job.generation}.memory`,
+      ...(words && { words }),
+    }
     const writer = { token: 0, n: 0, seq: 0 }
     const lines = { round: 1, first: 1, texts: [] }
     const stored = {
@@ -117,6 +126,18 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     this.#append(stored, first)
     await this.reactivate({ ...state, kind: job.kind })
     return { created: true }
+  }
+
+  async setWords(id: string, changes: Partial<StoredWords>): Promise<boolean> {
+    const state = this.#jobs.get(id)?.state
+    if (!state) return false
+    const { title = '', tags, metadata } = state.words ?? {}
+    const before = { title, tags: tags ? JSON.stringify(tags) : '', metadata: metadata ? JSON.stringify(metadata) : '' }
+    const words = readWords({ ...before, ...changes })
+    if (words) state.words = words
+    else delete state.words
+    if (this.#subscribed.has(id)) this.#listener.gap(id)
+    return true
   }
 
   async reactivate({ id, round, created_at }: KnownJob): Promise<void> {

@@ -5,11 +5,13 @@ import {
   PROCESS_WIRE_MESSAGES,
   PROCESS_WIRE_SNAPSHOT,
   PROCESS_WIRE_TELEMETRY,
+  PROCESS_WIRE_WORDS,
   pascalCase,
   titleOf,
   wireMessages,
   wireSnapshot,
   wireTelemetry,
+  wireWords,
 } from '../../core/wire-messages.js'
 import { CLIENT_MESSAGES, type ClientMessageType } from '../../protocol/client-messages.js'
 import { CODES, type Code } from '../../protocol/codes.js'
@@ -58,6 +60,7 @@ function socketsOf({ all }: Kinds): Socket[] {
         ...kinds.map(wireSnapshot),
         ...kinds.flatMap((kind) => Object.values(wireMessages(kind))),
         ...kinds.flatMap((kind) => wireTelemetry(kind)),
+        ...kinds.map(wireWords),
       ]),
       cancelAccepted(idField, `${pascalCase(name.replace(/Socket$/, ''))}CancelAccepted`),
       ...Object.values(ANY_SOCKET),
@@ -81,10 +84,11 @@ function socketsOf({ all }: Kinds): Socket[] {
       PROCESS_WIRE_LIST,
       PROCESS_WIRE_SNAPSHOT,
       ...Object.values(PROCESS_WIRE_MESSAGES),
+      PROCESS_WIRE_WORDS,
       ...PROCESS_WIRE_TELEMETRY,
       ...all
         .filter(({ snapshot }) => snapshot)
-        .flatMap((kind) => [wireSnapshot(kind), ...Object.values(wireMessages(kind)), ...wireTelemetry(kind)]),
+        .flatMap((kind) => [wireSnapshot(kind), ...Object.values(wireMessages(kind)), ...wireTelemetry(kind), wireWords(kind)]),
       cancelAccepted('process_id', 'ProcessCancelAccepted'),
       unsubscribed,
       ...Object.values(ANY_SOCKET),

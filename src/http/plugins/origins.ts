@@ -40,7 +40,7 @@ declare module 'fastify' {
 }
 
 const CORS = {
-  methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+  methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
   allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
   exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
   /** Seconds for which a browser caches the preflight response. */

@@ -4,6 +4,7 @@ import type { Kinds } from '../../core/kind.js'
 import { jobView, nativeDialect } from '../../core/native-dialect.js'
 import { JobTimeout } from '../../core/timeout.js'
 import { JobId } from '../../protocol/job-id.js'
+import { type Words, WordsFields } from '../../protocol/words.js'
 import { answers, submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { allJobsAnswers } from '../contract/job-answers.js'
@@ -39,7 +40,7 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<Omit<JobResourceOptions, '
 
   const submitOf = (kind: TSchema, input: TSchema) =>
     Type.Object(
-      { kind, id: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Optional(Type.String()), input },
+      { kind, id: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Optional(Type.String()), ...WordsFields, input },
       { additionalProperties: false },
     )
   const schema = {
@@ -59,7 +60,7 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<Omit<JobResourceOptions, '
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post(BASE, { schema, validatorCompiler }, async (request, reply) => {
     // validated by the schema
-    const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown }
+    const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown } & Words
     const { job_timeout_s: timeoutS, ...given } = body
     const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
     return enqueue({ app, request, reply }, resource, () => jobs.submit(submission))

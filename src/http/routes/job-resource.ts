@@ -8,9 +8,11 @@ import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { ArtifactService } from '../../jobs/artifacts/artifact-service.js'
 import type { JobService, View } from '../../jobs/job-service.js'
+import type { WordsChanges } from '../../jobs/words.js'
 import type { LogLine } from '../../protocol/log-messages.js'
 import { isFinal } from '../../protocol/status.js'
 import { visibleText } from '../../protocol/visible-text.js'
+import { WordsPatch } from '../../protocol/words.js'
 import { answers, jsonOrStream, jsonOrText } from '../contract/answers.js'
 import type { JobAnswers } from '../contract/job-answers.js'
 import { artifactRoutes } from './artifacts.js'
@@ -129,6 +131,34 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     return stateOf(await jobs.read(kind, request.params.id, viewOf(policy, request)))
   })
 
+  const update = {
+    tags,
+    operationId: `update${noun.one}`,
+    summary: 'Change title, tags or metadata, also after the end',
+    params: JobPath,
+    body: WordsPatch,
+    response: answers({ 200: schemas.state }, 'not_found'),
+  }
+  app.patch('/:id', { schema: update }, async (request) => {
+    const changes = request.body as WordsChanges // WordsPatch
+    const state = await jobs.update(kind, request.params.id, viewOf(policy, request), changes)
+    request.audit('update', { job: state.id })
+    return stateOf(state)
+  })
+
+  const input = {
+    tags,
+    operationId: `get${noun.one}Input`,
+    summary: 'Its input, with its defaults',
+    params: JobPath,
+    response: answers({ 200: schemas.input }, 'not_found'),
+  }
+  app.get('/:id/input', { schema: input }, async (request, reply) => {
+    const { input } = await jobs.read(kind, request.params.id, viewOf(policy, request))
+    // The stored text: an input of a configured solver has numbers that a double would change.
+    return reply.type('application/json; charset=utf-8').send(input)
+  })
+
   const events = {
     tags,
     operationId: `list${noun.one}Events`,
@@ -150,8 +180,8 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     const { after = 0, limit } = request.query
     const view = viewOf(policy, request)
     const messages = new Map<Entry, unknown>()
-    const isWanted = (entry: Entry, { kind }: JobState) => {
-      const message = dialect.message(entry, kind)
+    const isWanted = (entry: Entry, job: JobState) => {
+      const message = dialect.message(entry, job)
       if (message) messages.set(entry, message)
       return message !== null
     }

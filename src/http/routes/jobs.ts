@@ -3,6 +3,7 @@ import Type, { type TSchema } from 'typebox'
 import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import { JobId } from '../../protocol/job-id.js'
+import { splitWords, WordsFields } from '../../protocol/words.js'
 import { answers, submitAnswers } from '../contract/answers.js'
 import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
@@ -37,6 +38,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       {
         [idField]: Type.Optional(JobId),
         job_timeout_s: JobTimeout,
+        ...WordsFields,
         ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
         ...(isFlat ? kind.input.properties : { input }),
       },
@@ -55,7 +57,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const checkBody = takesAny ? bodyValidator(submitOf(AnyObject), 'input') : bodyValidator(submitOf(input))
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler, onRequest: app.identify }, async (request, reply) => {
-    const { [idField]: id, job_timeout_s: timeoutS, ...rest } = request.body as Readonly<Record<string, unknown>>
+    const { words, rest: given } = splitWords(request.body as Readonly<Record<string, unknown>>)
+    const { [idField]: id, job_timeout_s: timeoutS, ...rest } = given
     const solver = takesSolver ? rest.solver : undefined
     const who = {
       owner: request.identity.sub,
@@ -63,6 +66,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       ...(solver !== undefined && { solver: solver as string }), // validated by the schema
       ...(id !== undefined && { id: id as string }), // JobId
       ...(timeoutS !== undefined && { timeoutS: timeoutS as number }), // JobTimeout
+      ...words,
       ...keyOf(request),
     }
     return enqueue({ app, request, reply }, resource, () =>

@@ -4,6 +4,7 @@ import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
+import { splitWords, WordsFields } from '../../protocol/words.js'
 import { submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { compileSchema } from '../plugins/validation.js'
@@ -17,7 +18,7 @@ export interface SubmitProcessOptions {
   readonly kinds: readonly Kind[]
 }
 
-const Common = { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout }
+const Common = { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...WordsFields }
 const closed = { additionalProperties: false }
 
 /**
@@ -45,8 +46,9 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
       validatorCompiler: (part) => compileSchema(part.httpPart === 'body' ? { ...part, schema: Body } : part),
     },
     async (request, reply) => {
-      const { process_type: kind, process_id: id, job_timeout_s: timeoutS, input } = request.body
-      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request) }
+      const { words, rest } = splitWords(request.body)
+      const { process_type: kind, process_id: id, job_timeout_s: timeoutS, input } = rest
+      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...words, ...keyOf(request) }
       return enqueue({ app, request, reply }, processes, () => jobs.submit({ ...given, owner: request.identity.sub, kind, input }))
     },
   )

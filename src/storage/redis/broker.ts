@@ -3,6 +3,7 @@ import type { JobState } from '../../core/job-state.js'
 import type { Kinds } from '../../core/kind.js'
 import { metricKey } from '../../core/run-events.js'
 import type { Telemetry } from '../../core/telemetry.js'
+import { readWords } from '../../core/words.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../../protocol/status.js'
 import {
@@ -236,6 +237,7 @@ function readState(
   const kind = kinds.find(name)
   if (!kind) throw new RuncastError('not_found', `Job ${id} has the kind ${name}, which is not registered in this process (KINDS_MODULES).`)
   const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
+  const words = readWords({ title: record.get('title'), tags: record.get('tags'), metadata: record.get('metadata') })
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   return {
     id,
@@ -243,6 +245,7 @@ function readState(
     owner: record.get('owner') ?? '',
     solver: record.get('solver') ?? null,
     parent: record.get('parent') ?? null,
+    ...(words && { words }),
     input: record.get('input') ?? '',
     status,
     round: Number(record.get('round')),

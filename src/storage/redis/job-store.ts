@@ -1,5 +1,6 @@
 import type { Entry, JobEvent } from '../../core/entry.js'
 import type { Kinds } from '../../core/kind.js'
+import type { StoredWords } from '../../core/words.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BrokerLimits } from '../broker.js'
 import { readEnvelope } from '../envelope.js'
@@ -39,13 +40,14 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   }
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
-    const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs } = job
+    const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs, words = {} } = job
     const places = this.#keys
     const keys = [places.job(id), places.log(id), places.live(id), places.kept(id), places.lines(id), places.series(id)]
     const body = JSON.stringify(first.message)
     const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]
-    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
+    const about = [solver ?? '', parent ?? '', words.title ?? '', words.tags ?? '', words.metadata ?? '']
+    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, ...about))
     // Another job has this id, maybe of another kind: it belongs in no list of this one.
     if (reply[0] === 'exists' && (reply[1] !== owner || reply[2] !== digest))
       return { created: false, existing: { owner: reply[1], digest: reply[2] } }
@@ -62,6 +64,13 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     await asked(this.#commands.zadd(key, 'NX', Date.parse(created_at), round.id))
     await asked(this.#commands.zremrangebyrank(key, 0, -MAX_OWNED - 1))
     await this.#keepOwned(owner, kind)
+  }
+
+  async setWords(id: string, words: Partial<StoredWords>): Promise<boolean> {
+    const changes = Object.entries(words).flat()
+    const isThere = (await asked(this.#commands.runcastSetWords(this.#keys.job(id), this.#keys.live(id), ...changes))) === 1
+    if (isThere) await this.#storage.weigh(id)
+    return isThere
   }
 
   /**

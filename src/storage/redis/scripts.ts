@@ -15,6 +15,7 @@ export const redisScripts = {
   runcastAdvance: { numberOfKeys: 8, lua: load('history', 'append', 'series', 'telemetry', 'checkpoint', 'publish') },
   runcastDrop: { numberOfKeys: 1, lua: load('drop') },
   runcastCreate: { numberOfKeys: 6, lua: load('append', 'create') },
+  runcastSetWords: { numberOfKeys: 2, lua: load('set-words') },
   runcastTouch: { numberOfKeys: 6, lua: load('touch') },
   runcastHeartbeat: { numberOfKeys: 1, lua: load('heartbeat') },
   runcastRead: { numberOfKeys: 2, lua: load('history', 'read') },
@@ -49,6 +50,7 @@ export interface ScriptCommands {
   runcastAdvance(...args: (string | number | Buffer)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastDrop(...args: (string | number)[]): Promise<1>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
+  runcastSetWords(...args: string[]): Promise<0 | 1>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
   runcastHeartbeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>

@@ -10,11 +10,12 @@ import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
 import { processes } from '../../../http/routes/processes.js'
 import type { JobService } from '../../../jobs/job-service.js'
 import { JobId } from '../../../protocol/job-id.js'
+import { splitWords, WordsFields } from '../../../protocol/words.js'
 import { BenchmarkInput } from '../../benchmark/input.js'
 import { Model } from '../../benchmark/model.js'
 
 const Body = Type.Object(
-  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...BenchmarkInput.properties },
+  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...WordsFields, ...BenchmarkInput.properties },
   { additionalProperties: false, ...bodyExamples(BenchmarkInput, true) },
 )
 const Models = Type.Object({ models: Type.Array(Model) }, { title: 'ModelList' })
@@ -50,8 +51,10 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
 function submitBenchmark(
   jobs: JobService,
   who: { readonly owner: string; readonly key?: string },
-  { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
+  body: Static<typeof Body>,
 ): Promise<JobState> {
-  const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
+  const { words, rest } = splitWords(body)
+  const { process_id, job_timeout_s: timeoutS, ...input } = rest
+  const given = { ...words, ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
   return jobs.submit({ ...who, ...given, kind: 'benchmark', input }).catch(rejectFlat)
 }
