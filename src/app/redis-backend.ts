@@ -3,7 +3,9 @@ import {
   DEFAULT_LIMIT,
   type JobAction,
   type ListOptions,
+  type LogPageOptions,
   type WireCurve,
+  type WireLogPage,
   type WireSeries,
   type WireSubmission,
   type WordsUpdate,
@@ -19,6 +21,7 @@ import { jobView } from '../core/native-dialect.js'
 import { bucketsOf } from '../core/series.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService, type View } from '../jobs/job-service.js'
+import { DEFAULT_LINES, logPageOf, MAX_LOG_PAGE_BYTES } from '../jobs/log-page.js'
 import type { WordsChanges } from '../jobs/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -97,6 +100,11 @@ export class RedisBackend implements Backend {
       default:
         return { status: await this.#ask((jobs) => jobs.pause(null, id, this.#view, action === 'pause' ? 'paused' : 'running')) }
     }
+  }
+
+  async log(id: string, { before, limit = DEFAULT_LINES }: LogPageOptions): Promise<WireLogPage> {
+    const query = { limit, maxBytes: MAX_LOG_PAGE_BYTES, before }
+    return logPageOf((await this.#ask((jobs) => jobs.log(null, id, this.#view, query))).page)
   }
 
   async artifacts(id: string): Promise<readonly JobArtifact[]> {

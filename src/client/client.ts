@@ -2,6 +2,7 @@ import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Bucket } from '../core/series.js'
 import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
+import type { LogLine } from '../protocol/log-messages.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { isFinal, type Status } from '../protocol/status.js'
 import type { JobArtifact } from './download.js'
@@ -9,7 +10,9 @@ import type { RunningJob } from './final-watch.js'
 import { type EventsOptions, type JobEvent, JobEvents, type SocketAccess } from './job-events.js'
 import { JobFailed } from './job-failed.js'
 import { type JobInfo, jobInfoOf, type WireJob } from './job-info.js'
+import { JobLog, type LogOptions } from './job-log.js'
 import type { JobSnapshot, LiveMessage } from './job-view.js'
+import type { NumberedLine } from './log-fold.js'
 import type { LiveProcessMessage } from './process-view.js'
 import { type ProcessesWatch, type WatchProcessesOptions, watchProcesses } from './watch-processes.js'
 
@@ -91,6 +94,38 @@ export interface JobPage {
 
 export type ClientWatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onEnd' | 'maxFinished' | 'backoffMs'>
 
+export interface LogPageOptions {
+  /** Only lines with a lower number; default: the newest. */
+  readonly before?: number
+  /** 1 to 1000; default 200. */
+  readonly limit?: number
+}
+
+/** Consecutive lines of the log of a job. */
+export interface LogPage {
+  readonly lines: readonly NumberedLine[]
+  /** Names the log that the numbers count in: another execution has another one. */
+  readonly epoch: string
+  /** Number of the oldest line that is kept, and of the newest. */
+  readonly oldest: number
+  readonly last: number
+  /** `before` of the next, older page; null on the last one. */
+  readonly nextBefore: number | null
+  /** Whether the execution has ended: no more lines follow `last`. */
+  readonly isComplete: boolean
+}
+
+/** A page of the log as hubs answer it. */
+export interface WireLogPage {
+  readonly epoch: string
+  readonly oldest: number
+  readonly last: number
+  readonly first: number
+  readonly lines: readonly LogLine[]
+  readonly next_before: number | null
+  readonly complete: boolean
+}
+
 export type JobAction = 'cancel' | 'retry' | 'pause' | 'resume'
 
 /** A submit with the field names of the wire. */
@@ -137,6 +172,7 @@ export interface Backend {
   update(id: string, words: WordsUpdate): Promise<WireJob>
   act(id: string, action: JobAction): Promise<{ readonly status: Status }>
   artifacts(id: string): Promise<readonly JobArtifact[]>
+  log(id: string, query: LogPageOptions): Promise<WireLogPage>
   download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** The curves of the job, without their buckets. */
   series(id: string): Promise<{ readonly series: readonly WireSeries[] }>
@@ -307,6 +343,35 @@ export class JobHandle<K extends KindRef | string = string> {
   async curve(metric: string): Promise<WireCurve> {
     this.#assertOpen()
     return this.#backend.curve(this.id, metric)
+  }
+
+  /**
+   * The lines of the job's log: those that are kept, then live ones, each once and in order, up to the last one of
+   * this execution. Lost connections are replaced, and the lines resume without a gap. Missing numbers are of lines
+   * that were not kept: the job wrote more than the log holds. Leaving the loop releases everything. Rejects as
+   * `events` does, and with `no_route` if the hub is of a version without logs.
+   */
+  log(options: LogOptions = {}): JobLog {
+    rejectUnknownOptions(options, ['after', 'signal'])
+    let isKnown = false
+    const sockets = async () => {
+      // Fails at once if the job cannot be read, or the hub has no logs.
+      if (!isKnown) await this.#backend.log(this.id, { limit: 1 })
+      isKnown = true
+      return this.#backend.sockets()
+    }
+    return this.#track((release) => new JobLog(this.id, sockets, options, release))
+  }
+
+  /** A page of the lines of the job's log, the newest page first. Rejects with `not_found`. */
+  async logPage(options: LogPageOptions = {}): Promise<LogPage> {
+    this.#assertOpen()
+    rejectUnknownOptions(options, ['before', 'limit'])
+    const { before = 1, limit = 1 } = options
+    checkOption('before', Number.isSafeInteger(before) && before >= 1, 'an integer from 1')
+    checkOption('limit', Number.isInteger(limit) && isIn(limit, 1, 1000), 'an integer from 1 to 1000')
+    const { first, lines, next_before: nextBefore, complete: isComplete, epoch, oldest, last } = await this.#backend.log(this.id, options)
+    return { lines: lines.map((line, i) => ({ ...line, n: first + i })), epoch, oldest, last, nextBefore, isComplete }
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<EventOf<K>, undefined> {

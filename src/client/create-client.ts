@@ -7,7 +7,9 @@ import {
   Client,
   type JobAction,
   type ListOptions,
+  type LogPageOptions,
   type WireCurve,
+  type WireLogPage,
   type WireSeries,
   type WireSubmission,
   type WordsUpdate,
@@ -105,6 +107,12 @@ class HubBackend implements Backend {
   async curve(id: string, metric: string): Promise<WireCurve> {
     const query = new URLSearchParams({ metric })
     return this.#call('GET', `${pathOf(id)}/series?${query}`, { isAnswer: ({ buckets }) => Array.isArray(buckets) })
+  }
+
+  async log(id: string, query: LogPageOptions): Promise<WireLogPage> {
+    const given = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)])
+    const isAnswer: HubRequest['isAnswer'] = ({ lines, first }) => Array.isArray(lines) && typeof first === 'number'
+    return this.#call('GET', `${pathOf(id)}/log?${new URLSearchParams(given)}`, { isAnswer })
   }
 
   async sockets(): Promise<SocketAccess> {

@@ -14,6 +14,7 @@ import {
   viewOf,
   type WordsMessage,
 } from './job-view.js'
+import { isLogMessage, type LogMessage, LogPosition, type NumberedLine } from './log-fold.js'
 import { isProcessList, isProcessSnapshot } from './process-view.js'
 import { hasSeq, Proof } from './proof.js'
 
@@ -27,6 +28,12 @@ export interface WatchOptions extends ConnectionOptions {
   readonly onMessage?: (message: JobSnapshot | LiveMessage, view: JobView) => void
   /** Whether to follow the curves of the job's metrics. Default false. */
   readonly series?: boolean
+  /**
+   * Called with the lines of the job's log: those that are kept, then live ones, each once and in order. `isReset`:
+   * earlier lines belong to another log, such as that of an earlier execution. `isComplete`: no more lines of this
+   * execution follow. Without this option no lines are sent.
+   */
+  readonly onLog?: (lines: readonly NumberedLine[], is: { readonly isReset: boolean; readonly isComplete: boolean }) => void
 }
 
 /** Why a watch ends at a socket of the process dialect (RFC 6455, section 7.4.1: data of an unsupported type). */
@@ -42,6 +49,7 @@ export class JobWatch {
   readonly #curves = new Curves((metric_name, from) => {
     if (this.#connection.isOnline) this.#connection.send({ type: 'series', metric_name, from })
   })
+  readonly #log = new LogPosition()
   #view: JobView | null = null
 
   constructor(options: WatchOptions) {
@@ -103,16 +111,25 @@ export class JobWatch {
 
   #query(): Readonly<Record<string, string>> {
     const { position } = this.#proof
-    const asked = this.#options.series === true ? { series: '1' } : {}
-    return position ? { after: String(position.seq), epoch: position.epoch, ...asked } : asked
+    return {
+      ...(position && { after: String(position.seq), epoch: position.epoch }),
+      ...(this.#options.series === true && { series: '1' }),
+      ...(this.#options.onLog && this.#log.query),
+    }
   }
 
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message)
     else if (isWords(message)) this.#rename(message)
+    else if (isLogMessage(message)) this.#options.onLog?.(...this.#linesOf(message))
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
     else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
+  }
+
+  #linesOf(message: LogMessage): Parameters<NonNullable<WatchOptions['onLog']>> {
+    const { lines, isReset } = this.#log.add(message)
+    return [lines, { isReset, isComplete: message.end === true }]
   }
 
   #open(snapshot: JobSnapshot): void {

@@ -37,6 +37,7 @@ import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
 import { jobResource } from './routes/job-resource.js'
 import { jobRoutes } from './routes/jobs.js'
+import { processStream } from './routes/process-stream.js'
 import { processes } from './routes/processes.js'
 import { revocationRoutes } from './routes/revocations.js'
 import { runDialectResource } from './routes/run-dialect-resource.js'
@@ -178,6 +179,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   for (const kind of kinds.all) {
     if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, artifacts, kind })
   }
+  await app.register(processStream, { jobs, policy, userLimits: options.userLimits })
   await app.register(allJobsRoutes, { jobs, policy, artifacts })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs, policy, artifacts })
   const resources = [...kinds.all.flatMap((kind) => (kind.path === null ? [] : [runDialectResource(kind)])), allJobs(kinds), processes]

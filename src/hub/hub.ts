@@ -176,28 +176,15 @@ export class Hub {
     if (!telemetry?.log && !telemetry?.series) return []
     const topic = this.#telemetry.get(id)
     const { pump, log, series } = telemetry
-    const ports = { topic, pump, dialect, view: () => handle.view() }
+    const ports = { topic, pump, dialect, view: () => handle.view(), released: () => this.#telemetry.left(id) }
     const parts: TelemetryPart[] = [...(log ? [new LogSubscription(ports, log)] : []), ...(series ? [new SeriesSubscription(ports)] : [])]
-    const release = () => {
-      for (const part of parts) part.release()
-      this.#telemetry.left(id)
-    }
     try {
       await topic.open()
     } catch (error) {
-      release()
+      for (const part of parts) part.release()
       throw error
     }
-    const request = (metric: string, from: number) => {
-      for (const part of parts) part.request?.(metric, from)
-    }
-    const start = () => {
-      for (const part of parts) part.start()
-    }
-    const stale = () => {
-      for (const part of parts) part.stale()
-    }
-    return [{ start, stale, release, ...(series && { request }) }]
+    return parts
   }
 
   #framesOf(dialect: Dialect): EntryFrames {

@@ -31,6 +31,8 @@ export interface LogPorts {
   readonly dialect: Dialect
   /** The state of the job, if the client may view it. */
   view(): JobState | null
+  /** Called when it has been released. */
+  released(): void
 }
 
 /**
@@ -50,6 +52,8 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
   /** The log whose end the client knows. */
   #ended: string | null = null
   #isFirst = true
+  #isFinishing = false
+  #isReleased = false
 
   constructor(ports: LogPorts, { after }: LogOptions) {
     this.#ports = ports
@@ -63,8 +67,17 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
   }
 
   release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
     this.#ports.topic.followers.delete(this)
     this.#ports.pump.remove(this)
+    this.#ports.released()
+  }
+
+  /** Releases it once the last line of this execution was sent. */
+  finish(): void {
+    this.#isFinishing = true
+    this.stale()
   }
 
   added(increment: TelemetryAdded): void {
@@ -106,9 +119,11 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
     if (pump.isBlocked || this.#queued !== at) return this.stale()
     const state = this.#ports.view()
     // Of another job with this id nothing is shown. The subscription is told when the hub knows of that job.
-    if (!page || !state || state.owner !== page.owner) return
+    if (!page || !state || state.owner !== page.owner) return this.#isFinishing ? this.release() : undefined
     const known = at ? at.epoch : this.#after ? this.#after.epoch : page.epoch
     if (known !== page.epoch) {
+      // The lines of the next execution are not wanted any more.
+      if (at && this.#isFinishing) return this.release()
       this.#queued = { epoch: page.epoch, next: 1 }
       return this.stale()
     }
@@ -123,6 +138,7 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
     if (next <= last) this.#isStale = true
     if (!isNews) {
       this.#queued ??= { epoch, next }
+      if (isEnd && this.#isFinishing && this.#sent === this.#queued) this.release()
       return
     }
     this.#isFirst = false
@@ -136,7 +152,8 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
     this.#queued = place
     this.#ports.pump.send(frame, () => {
       this.#sent = place
-      if (this.#isStale) this.#ports.pump.wants(this)
+      if (this.#isFinishing && this.#ended === place.epoch) this.release()
+      else if (this.#isStale) this.#ports.pump.wants(this)
     })
   }
 }

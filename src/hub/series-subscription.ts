@@ -12,6 +12,8 @@ export interface SeriesPorts {
   readonly dialect: Dialect
   /** The state of the job, if the client may view it. */
   view(): JobState | null
+  /** Called when it has been released. */
+  released(): void
 }
 
 /** What one client has of a curve. */
@@ -37,6 +39,8 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
   readonly #places = new Map<string, Place>()
   /** Curves may have changed that are not known to be behind. */
   #isStale = true
+  #isFinishing = false
+  #isReleased = false
 
   constructor(ports: SeriesPorts) {
     this.#ports = ports
@@ -49,8 +53,17 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
   }
 
   release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
     this.#ports.topic.followers.delete(this)
     this.#ports.pump.remove(this)
+    this.#ports.released()
+  }
+
+  /** Releases it once the curves of this execution were sent. */
+  finish(): void {
+    this.#isFinishing = true
+    this.stale()
   }
 
   added(increment: TelemetryAdded): void {
@@ -127,7 +140,10 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
   async #catchUp(): Promise<void> {
     const { topic, pump } = this.#ports
     const [name, place] = [...this.#places].find(([, { isBehind }]) => isBehind) ?? []
-    if (name === undefined || !place) return
+    if (name === undefined || !place) {
+      const isDone = this.#isFinishing && [...this.#places.values()].every(({ queued, sent }) => queued === sent)
+      return isDone ? this.release() : undefined
+    }
     const from = place.queued
     const reading = await topic.series(name, from)
     const state = this.#ports.view()

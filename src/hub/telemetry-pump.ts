@@ -9,6 +9,8 @@ export interface TelemetrySource {
   pull(): Promise<void>
   /** Messages that were not handed to the transport yet were dropped. */
   fallBehind(): void
+  /** The client has gone. */
+  release(): void
 }
 
 const RETRY_MS = 500
@@ -75,6 +77,7 @@ export class TelemetryPump {
 
   close(): void {
     this.#cancelRetry?.()
+    for (const source of [...this.#sources]) source.release()
     this.#sources.clear()
     this.#waiting.clear()
   }

@@ -26,7 +26,8 @@ export interface Transition {
 const FIRST_DELAY_MS = 1000
 const MAX_ERROR_CHARS = 4000
 const MAX_REASON_CHARS = 1000
-const LOG_TAIL_LINES = 10
+/** Number of log lines that a failed job shows. */
+export const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
 
 /**

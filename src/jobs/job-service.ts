@@ -15,7 +15,7 @@ import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
 import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, Phase } from '../storage/job-store.js'
-import type { LinesPage, LinesQuery, TelemetryStore } from '../storage/telemetry.js'
+import type { LinesPage, LinesQuery } from '../storage/telemetry.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
@@ -83,7 +83,6 @@ export interface JobServicePorts extends Finalizer {
   readonly kinds: Kinds
   readonly store: JobStore & ChildJobs & ActiveRounds
   readonly scheduler: Pick<FairScheduler, 'reserve'>
-  readonly telemetry: Pick<TelemetryStore, 'lines'>
   readonly timeoutsMs: Timeouts
   /** Names of the configured solvers, in addition to those of a kind itself. */
   readonly solvers: readonly string[]

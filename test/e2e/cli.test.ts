@@ -19,6 +19,7 @@ const WIDTHS = { completes: 25, fails: 26, waits: 27 }
 const processor: RunProcessor = async ({ width_mm }, job) => {
   job.progress({ percent: 50, phase: 'solving', message: 'Half\u0085of it' }) // a control character, which none of these outputs has
   job.metric('natural_frequency_hz', 19_960.5, 'Hz')
+  job.log('\u001b[2J\u001b]0;owned\u0007<b>meshed</b>\u009b1m \u202e.')
   if (width_mm === WIDTHS.fails) throw new JobFailure('solver_error', 'It does not converge.')
   if (width_mm === WIDTHS.waits) await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }))
   job.signal.throwIfAborted()
@@ -61,6 +62,20 @@ t.test('artifacts lists the files of a job, and downloads one', async (t) => {
   t.match(await cli(t, ['artifacts', 'files', 'none', '-o', join(folder, 'none')]), { code: 4, stderr: /^runcast: not_found/ })
   t.match(await cli(t, ['artifacts', 'files', '../x']), { code: 2, stderr: /^runcast artifacts: name: expected/ })
   t.same(readdirSync(folder), ['x.csv'])
+})
+
+t.test('[LOG-5] logs prints the lines of a job, and follows it to its end', async (t) => {
+  await cli(t, ['submit', 'run', '--id', 'logged', '--input', '-'], { input: inputOf('waits') })
+  const text = '<b>meshed</b> \\u{202e}.\n'
+  const following = startCommand(t, process.execPath, [RUNCAST, 'logs', 'logged', '-f'], { env: access })
+  await following.printed(/meshed/)
+  await cli(t, ['cancel', 'logged'])
+  t.match(await following.ended, { code: 0, stdout: text, stderr: '' })
+  t.same(await cli(t, ['logs', 'logged']), { code: 0, stdout: text, stderr: '' })
+  const json = await cli(t, ['logs', 'logged', '--json'])
+  t.match(JSON.parse(json.stdout), { n: 1, text: /meshed/, timestamp: /Z$/ })
+  t.notMatch(json.stdout, /[\p{Cc}](?<!\n)/u)
+  t.match(await cli(t, ['logs', 'nobody']), { code: 4, stderr: /^runcast: not_found/ })
 })
 
 t.test('[WORDS-1] submit says the time limit, the solver and words, of every kind', async (t) => {
@@ -243,13 +258,13 @@ t.test('help tells of every command and option, and the version is that of the p
   t.same(await cli(t, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   const { stdout: all } = await cli(t, ['--help'])
   t.same(await cli(t, ['help', 'watch']), await cli(t, ['watch', '--help']))
-  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'cancel', 'artifacts', 'token'])
+  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'logs', 'cancel', 'artifacts', 'series', 'token'])
   for (const [name, command] of Object.entries(COMMANDS)) {
     t.ok(
       all.split('\n').some((line) => line.startsWith(`  ${name}`) && line.endsWith(command.about)),
       name,
     )
-    for (const option of Object.keys(command.options)) t.match(helpOf(name, command), `  --${option}`, `${name} --${option}`)
+    for (const option of Object.keys(command.options)) t.match(helpOf(name, command), ` --${option}`, `${name} --${option}`)
   }
 })
 

@@ -8,9 +8,8 @@ import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { ArtifactService } from '../../jobs/artifacts/artifact-service.js'
 import type { JobService, View } from '../../jobs/job-service.js'
+import { DEFAULT_LINES, logPageOf, MAX_LOG_PAGE_BYTES } from '../../jobs/log-page.js'
 import type { WordsChanges } from '../../jobs/words.js'
-import type { LogLine } from '../../protocol/log-messages.js'
-import { isFinal } from '../../protocol/status.js'
 import { visibleText } from '../../protocol/visible-text.js'
 import { WordsPatch } from '../../protocol/words.js'
 import { answers, jsonOrStream, jsonOrText } from '../contract/answers.js'
@@ -64,11 +63,9 @@ const LogQuery = Type.Object({
   before: Type.Optional(
     Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'only lines with a lower number; default: the newest' }),
   ),
-  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 200 }),
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_LINES }),
   token: Type.Optional(Type.String()),
 })
-/** Maximum bytes of the lines of a page, as JSON. */
-const MAX_LOG_PAGE_BYTES = 1024 * 1024
 const EventsPage = Type.Object({
   after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'seq of the last received entry' })),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
@@ -213,11 +210,9 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     const { before, limit } = request.query
     const view = viewOf(policy, request)
     const { id, page } = await jobs.log(kind, request.params.id, view, { before, limit, maxBytes: MAX_LOG_PAGE_BYTES })
-    const { epoch, oldest, last, first, status } = page
-    const lines = page.lines.map((line) => JSON.parse(line.toString()) as LogLine) // as they were written
-    if (wantsText(request)) return reply.type('text/plain; charset=utf-8').send(lines.map(({ text }) => `${visibleText(text)}\n`).join(''))
-    const next_before = lines.length > 0 && first > oldest ? first : null
-    return { [idField]: id, epoch, oldest, last, first, lines, next_before, complete: isFinal(status) }
+    const answer = logPageOf(page)
+    if (!wantsText(request)) return { [idField]: id, ...answer }
+    return reply.type('text/plain; charset=utf-8').send(answer.lines.map(({ text }) => `${visibleText(text)}\n`).join(''))
   })
 
   const cancel = {

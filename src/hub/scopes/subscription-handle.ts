@@ -44,6 +44,8 @@ export interface TelemetryPart {
   stale(): void
   /** The client has only the first `from` points of a curve. */
   request?(metric: string, from: number): void
+  /** Releases it once everything of this execution was sent. */
+  finish(): void
 }
 
 /**
@@ -151,6 +153,12 @@ export class SubscriptionHandle implements Subscriber {
   /** Messages that already wait for the client are still sent. */
   release(): void {
     for (const part of this.#telemetry) part.release()
+    this.#leave(this)
+  }
+
+  /** As `release`, but what belongs to the execution beside its entries is still sent to its end. */
+  finish(): void {
+    for (const part of this.#telemetry) part.finish()
     this.#leave(this)
   }
 
