@@ -18,6 +18,12 @@ export interface Curve {
   readonly buckets: readonly Bucket[]
 }
 
+/** In which attempt and execution a job is. */
+interface JobPhase {
+  readonly attempt: number
+  readonly finished_at: string | null
+}
+
 interface Known {
   epoch: string
   fold: SeriesFold
@@ -75,19 +81,11 @@ export class Curves {
     this.#requested.clear()
   }
 
-  /** The execution has ended. */
-  ended(): void {
-    for (const known of this.#known.values()) known.hasEnded = true
-  }
-
-  /** Another execution has begun, which has curves of its own. */
-  restarted(): void {
-    this.#drop(({ hasEnded }) => hasEnded)
-  }
-
-  /** Another attempt has begun, which has curves of its own. */
-  retried(attempt: number): void {
-    this.#drop(({ epoch }) => !epoch.endsWith(`.${attempt}`))
+  /** The job has changed: the curves of an earlier attempt or execution go. */
+  follow(before: JobPhase, after: JobPhase): void {
+    if (before.finished_at === null && after.finished_at !== null) for (const known of this.#known.values()) known.hasEnded = true
+    else if (before.finished_at !== null && after.finished_at === null) this.#drop(({ hasEnded }) => hasEnded)
+    else if (before.attempt !== after.attempt) this.#drop(({ epoch }) => !epoch.endsWith(`.${after.attempt}`))
   }
 
   #drop(isOld: (known: Known) => boolean): void {

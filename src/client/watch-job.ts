@@ -157,19 +157,13 @@ export class JobWatch {
     const verdict = this.#proof.judge(message, isEnd)
     if (verdict === 'gap') return this.#connection.reconnect('a message was missing')
     if (verdict === 'known') return
-    if (message.seq > view.seq) this.#apply(view, message, isEnd)
+    if (message.seq > view.seq) {
+      this.#view = apply(view, message)
+      this.#curves.follow(view, this.#view)
+    }
     // The state already includes an older message; only the final message adds to it.
     else if (isEnd && message.seq === view.seq) this.#view = { ...view, final: message }
     this.#notify(message)
-  }
-
-  /** The curves of an earlier attempt or execution go with it. */
-  #apply(before: JobView, message: LiveMessage, isEnd: boolean): void {
-    const view = apply(before, message)
-    if (isEnd) this.#curves.ended()
-    else if (before.finished_at !== null && view.finished_at === null) this.#curves.restarted()
-    else if (view.attempt !== before.attempt) this.#curves.retried(view.attempt)
-    this.#view = view
   }
 
   #notify(message: JobSnapshot | LiveMessage): void {

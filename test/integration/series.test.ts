@@ -5,6 +5,7 @@ import { createClient } from '../../src/client/create-client.js'
 import type { Curve } from '../../src/client/curves.js'
 import type { WebSocketClass } from '../../src/client/hub-socket.js'
 import { watchJob } from '../../src/client/watch-job.js'
+import { watchProcesses } from '../../src/client/watch-processes.js'
 import { type Bucket, SeriesFold } from '../../src/core/series.js'
 import { deferred } from '../../src/worker/deferred.js'
 import { Claimant } from '../support/claimant.js'
@@ -224,6 +225,17 @@ t.test('[SERIES-8] a request for the points after a position, on a socket; folds
     t.teardown(() => stream.terminate())
     t.same((await stream.next(type)).buckets, buckets)
   }
+  const processes = watchProcesses({
+    url: `${h.nodes[0]?.ws}/ws`,
+    token: () => h.token(),
+    WebSocket: WebSocket as unknown as WebSocketClass,
+  })
+  t.teardown(() => processes.close())
+  await processes.until((view) => view.has(id))
+  t.equal(processes.series(id).size, 0, 'only what was asked for')
+  processes.subscribe(id, { series: true })
+  await processes.until(() => processes.series(id).get('loss')?.n === 5000)
+  t.same(processes.series(id).get('loss')?.buckets, buckets)
   stop.resolve()
   await client.next('completed')
 })

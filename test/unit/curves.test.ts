@@ -40,16 +40,16 @@ t.test('[SERIES-4] the curves of an earlier attempt or execution go', async (t) 
   curves.receive(part(0, 10))
   curves.receive(part(0, 5, { metric_name: 'other' }))
   curves.receive(part(0, 3, { epoch: 'g.1.2' }))
-  curves.retried(2)
+  curves.follow({ attempt: 1, finished_at: null }, { attempt: 2, finished_at: null })
   t.same(
     [...curves.view].map(([name, { n }]) => [name, n]),
     [['m', 3]],
   )
   curves.receive(part(5, 8, { epoch: 'g.1.3' }))
   t.same(asked, [['m', 0]], 'another epoch is another curve')
-  curves.ended()
+  curves.follow({ attempt: 2, finished_at: null }, { attempt: 2, finished_at: 'now' })
   curves.receive(part(0, 1, { metric_name: 'new', epoch: 'g.2.1' }))
-  curves.restarted()
+  curves.follow({ attempt: 2, finished_at: 'now' }, { attempt: 1, finished_at: null })
   t.same([...curves.view.keys()], ['new'])
 })
 

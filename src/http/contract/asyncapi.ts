@@ -79,7 +79,7 @@ function socketsOf({ all }: Kinds): Socket[] {
     title: 'All jobs of a user, in the process dialect',
     description:
       'Opens with one `process_list`. Then come the messages of all its processes, and of every process that begins later, whatever tab, hub or program starts it.',
-    receives: ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process'],
+    receives: ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process', 'series'],
     sends: [
       PROCESS_WIRE_LIST,
       PROCESS_WIRE_SNAPSHOT,

@@ -62,7 +62,10 @@ class JobScope implements Scope {
   }
 
   async receive(message: ScopeMessage): Promise<void> {
-    if (message.type === 'series') return this.#handle?.requestSeries(message.metric_name, message.from)
+    if (message.type === 'series') {
+      if (!this.#options.telemetry?.series) throw new RuncastError('invalid', 'Ask for the curves of the job first: series=1.')
+      return this.#handle?.requestSeries(message.metric_name, message.from)
+    }
     if (message.type !== 'cancel') throw new RuncastError('invalid')
     const { policy, identity, send } = this.#context
     const { id, idField } = this.#options

@@ -49,7 +49,7 @@ export function userScope(limits: UserScopeLimits, wish: UserScopeWish = {}): Bu
 }
 
 class UserScope implements Scope, Follower {
-  readonly accepts: readonly ClientMessageType[] = ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process']
+  readonly accepts: readonly ClientMessageType[] = ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process', 'series']
   readonly #context: ScopeContext
   readonly #limits: UserScopeLimits
   readonly #wish: UserScopeWish
@@ -110,7 +110,8 @@ class UserScope implements Scope, Follower {
 
   async receive(message: ScopeMessage): Promise<void> {
     const { policy, identity, send } = this.#context
-    const { process_id } = message as { process_id: string } // each message of this scope names a process
+    const { process_id } = message as { process_id?: string }
+    if (process_id === undefined) throw new RuncastError('invalid', 'A request names a process: process_id.')
     switch (message.type) {
       case 'subscribe': {
         const { after, epoch } = message
@@ -123,6 +124,11 @@ class UserScope implements Scope, Follower {
         return this.#inOrder(() => this.#unsubscribe(process_id))
       case 'cancel_process':
         return send({ type: 'cancel_accepted', process_id, status: await policy.cancel(identity(), process_id) })
+      case 'series': {
+        const handle = this.#handles.get(process_id)
+        if (!handle) throw new RuncastError('not_found')
+        return handle.requestSeries(message.metric_name, message.from)
+      }
       default:
         throw new RuncastError('invalid')
     }
