@@ -6,6 +6,7 @@ import { recentMap } from '../hub/recent-map.js'
 import { JobService } from '../jobs/job-service.js'
 import { workerMetrics } from '../observability/worker-metrics.js'
 import { RedisKeys } from '../storage/redis/keys.js'
+import { RedisProcesses } from '../storage/redis/processes.js'
 import { failedAttempt } from '../worker/failed-attempt.js'
 import type { StepContext, Work } from '../worker/implement.js'
 import { removeLeftFolders } from '../worker/job-files.js'
@@ -15,6 +16,7 @@ import { WorkTally } from '../worker/work-tally.js'
 import { KindWorker } from '../worker/worker.js'
 import { withBuiltIns } from './define-kind.js'
 import { buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
+import { processEntry } from './process-entry.js'
 import { once } from './service.js'
 import { type StartedQueue, startWork } from './start-work.js'
 
@@ -22,7 +24,7 @@ import { type StartedQueue, startWork } from './start-work.js'
 const MAX_WAITS_KEPT = 1000
 
 /** Any of the workers of a process. */
-type AnyWorker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'buffered' | 'isConsuming' | 'start' | 'close'>
+type AnyWorker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'jobs' | 'buffered' | 'isConsuming' | 'start' | 'close'>
 
 /** The workers of this process. */
 export interface WorkerNode {
@@ -104,8 +106,10 @@ export async function buildWorkerNode(
     })
   }
   const workers: AnyWorker[] = []
+  const processes = new RedisProcesses({ commands: parts.broker.commands, keys, onFault })
   const close = once(async () => {
     await Promise.all(workers.map((worker) => worker.close()))
+    await processes.close()
     await started.close()
     await parts.close()
   })
@@ -120,6 +124,7 @@ export async function buildWorkerNode(
     await parts.begun
     await removeLeftFolders().catch(onFault)
     await Promise.all(workers.map((worker) => worker.start()))
+    processes.announce(processEntry('worker', [...new Set(started.queues.map(({ kind }) => kind.name))], workers))
   }
   // A worker needs no subscription to serve.
   const store = storeOf(parts.health, async () => true, config.READY_NEEDS_WRITE === 'yes')

@@ -1,4 +1,5 @@
 import type { Command } from './command.js'
+import { admin } from './commands/admin.js'
 import { artifacts } from './commands/artifacts.js'
 import { cancel } from './commands/cancel.js'
 import { hub } from './commands/hub.js'
@@ -11,4 +12,16 @@ import { watch } from './commands/watch.js'
 import { worker } from './commands/worker.js'
 
 /** THE table of commands, in the order of the help. */
-export const COMMANDS: Readonly<Record<string, Command>> = { start, hub, worker, submit, watch, logs, cancel, artifacts, series, token }
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  start,
+  hub,
+  worker,
+  submit,
+  watch,
+  logs,
+  cancel,
+  artifacts,
+  series,
+  token,
+  admin,
+}

@@ -39,7 +39,12 @@ function baseOf(name: string, text: string): string {
  * Calls the hub and resolves to its answer. Throws a `CommandError` of one line, with the `RuncastError` as its cause,
  * for an error response, and if the hub cannot be reached.
  */
-export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
+export async function callHub(
+  hub: HubAccess,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: object,
+): Promise<Record<string, unknown>> {
   try {
     return (await call(hub, method, path, body && { body })) as Record<string, unknown> // every answer is an object
   } catch (error) {

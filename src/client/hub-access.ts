@@ -61,7 +61,7 @@ export interface HubRequest {
  */
 export async function callHub(
   { url, token, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: HubAccess,
-  method: 'GET' | 'POST' | 'PATCH',
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
   path: string,
   { body, headers, isAnswer = () => true, stop = new AbortController() }: HubRequest = {},
 ): Promise<unknown> {

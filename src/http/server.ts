@@ -6,10 +6,14 @@ import { SocketSlots } from '../hub/guards/socket-slots.js'
 import type { Hub } from '../hub/hub.js'
 import type { UserScopeLimits } from '../hub/scopes/user-scope.js'
 import type { SessionLimits } from '../hub/session.js'
+import { SessionDirectory } from '../hub/session-directory.js'
 import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import type { ClaimService } from '../jobs/claims/claim-service.js'
 import type { JobService } from '../jobs/job-service.js'
+import type { Overview } from '../jobs/overview.js'
 import { RuncastError } from '../protocol/codes.js'
+import type { HubCalls } from '../storage/hub-calls.js'
+import type { Processes } from '../storage/processes.js'
 import { REVOKED } from '../storage/revocations.js'
 import type { TelemetryStore } from '../storage/telemetry.js'
 import type { KindRoutes } from './kind-routes.js'
@@ -32,6 +36,7 @@ import { type Guards, sessions } from './plugins/sessions.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
 import { visitors } from './plugins/visitors.js'
+import { adminRoutes } from './routes/admin.js'
 import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
 import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
@@ -56,6 +61,15 @@ declare module 'fastify' {
   }
 }
 
+/** What operators see beyond this hub. */
+export interface Operators {
+  /** Id of this hub among all processes. */
+  readonly node: string
+  readonly calls: HubCalls
+  readonly processes: Processes
+  readonly overview: Overview
+}
+
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
@@ -64,6 +78,7 @@ export interface ServerOptions {
   /** Serves workers over HTTP. */
   readonly claims: ClaimService
   readonly artifacts: ArtifactService
+  readonly operators: Operators
   /** The kinds that this hub serves. */
   readonly kinds: Kinds
   /** Routes of kinds besides the ones derived from their contracts. */
@@ -163,7 +178,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { drainMs, minDrainMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
   const isMounted = mount.prefix !== ''
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, minDrainMs, isMounted, guards })
+  const { node, calls, processes: alive, overview } = options.operators
+  const ofSessions = { node, calls, hub: options.hub, policy, limits: options.sessionLimits }
+  await app.register(sessions, { ...ofSessions, drainMs, minDrainMs, isMounted, guards })
   await app.register(gracefulClose, { limit: guards.upgrades })
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
@@ -196,6 +213,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
+  await app.register(adminRoutes, { prefix: '/api/admin', overview, sessions: new SessionDirectory(calls, alive) })
   return app
 }
 

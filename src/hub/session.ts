@@ -3,6 +3,7 @@ import type { Identity } from '../core/identity.js'
 import type { ScopeMessage } from '../protocol/client-messages.js'
 import { decodeClientMessage } from '../protocol/codec.js'
 import { type CloseName, type CodeName, mayClose, RuncastError } from '../protocol/codes.js'
+import type { Follows } from '../storage/hub-calls.js'
 import { buildFrame } from './frame.js'
 import type { Policy } from './guards/policy.js'
 import { ProtocolViolations } from './guards/protocol-violations.js'
@@ -133,6 +134,11 @@ export class Session {
   /** Bytes in this process that wait for this client. */
   get backlogBytes(): number {
     return this.#outbox.bytes + this.#transport.bufferedBytes
+  }
+
+  /** What the client follows now. */
+  get follows(): Follows {
+    return this.#scope.follows
   }
 
   start(): void {

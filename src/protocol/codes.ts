@@ -27,6 +27,8 @@ export const CODES = {
   expired: { close: 4001, http: 401, reconnect: false, retries: 1, text: 'The token has expired.' },
   idle: { close: 4002, http: 408, reconnect: true, text: 'The client sent nothing for too long.' },
   forbidden: { close: 4003, http: 403, reconnect: false, text: 'The token does not permit this.' },
+  // The same number as `forbidden`: clients of every version end there.
+  disconnected: { close: 4003, http: 403, reconnect: false, text: 'An admin has ended this session.' },
   // The job may be about to be submitted, or its kind is not registered on this hub yet.
   not_found: { close: 4004, http: 404, reconnect: false, retries: 3, text: 'There is no such job.' },
   no_route: { close: null, http: 404, reconnect: false, text: 'Unknown path.' },

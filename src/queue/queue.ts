@@ -100,5 +100,7 @@ export interface Backlog {
   state(ref: QueueRef): Promise<QueueState>
   /** Number of connected workers of a queue. */
   workers(queue: string): Promise<number>
+  /** Executions of a queue that workers hold, and those that wait for a further attempt. */
+  counts(queue: string): Promise<{ readonly running: number; readonly delayed: number }>
   close(): Promise<void>
 }

@@ -12,6 +12,7 @@ import { settle } from '../queue/bullmq/settle.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
+import { roundOf } from '../storage/redis/keys.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
 import type { TelemetryStore } from '../storage/telemetry.js'
@@ -138,6 +139,11 @@ export class KindWorker {
   /** Jobs in progress. */
   get running(): number {
     return this.#running.size
+  }
+
+  /** Ids of the jobs in progress. */
+  get jobs(): readonly string[] {
+    return [...this.#running.keys()].map((name) => roundOf(name).id)
   }
 
   /** Reports of its jobs that wait to be written. */

@@ -136,4 +136,12 @@ assert.equal(dataOf(await admin.GET('/api/revocations')).revocations[0]?.id, rev
 assert.equal((await admin.DELETE('/api/revocations/{id}', at(revocation.id))).response.status, 204)
 assert.equal((await user.GET('/api/revocations')).error?.error, 'forbidden')
 
+// What all users do.
+assert.ok(dataOf(await admin.GET('/api/admin/jobs', { params: { query: { limit: 10 } } })).jobs)
+assert.ok(dataOf(await admin.GET('/api/admin/queues')).queues.length > 0)
+assert.ok(dataOf(await admin.GET('/api/admin/workers')).claims)
+assert.equal(dataOf(await admin.GET('/api/admin/sessions')).hubs.length, 1)
+assert.equal((await admin.DELETE('/api/admin/sessions/{id}', at('nobody'))).error?.error, 'not_found')
+assert.equal(dataOf(await admin.DELETE('/api/admin/sessions', { params: { query: { user: 'nobody' } } })).disconnected, 0)
+
 console.log(JSON.stringify([...called].toSorted()))

@@ -122,4 +122,12 @@ assert must(m.RevocationPage, ask(admin, "operations.list_revocations")).revocat
 ask(admin, "operations.undo_revocation", revocation.id)
 refused("forbidden", ask(user, "operations.list_revocations"))
 
+# What all users do.
+must(m.ActiveJobPage, ask(admin, "operations.list_all_jobs"))
+assert must(m.QueueList, ask(admin, "operations.list_queues")).queues
+must(m.WorkerList, ask(admin, "operations.list_workers"))
+assert len(must(m.SessionPage, ask(admin, "operations.list_sessions")).hubs) == 1
+refused("not_found", ask(admin, "operations.disconnect_session", "nobody"))
+assert must(m.Disconnected, ask(admin, "operations.disconnect_user", user="nobody")).disconnected == 0
+
 print(json.dumps(sorted(called)))

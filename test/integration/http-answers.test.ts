@@ -341,10 +341,12 @@ t.test('[OPS-4] the log says who did what, with the id of the request', async (t
   await socket.next('status')
   socket.send({ type: 'cancel' })
   await socket.next('cancel_accepted')
-  await socket.close()
-  const audited = lines.flatMap(({ audit, user, role, job, revocation, reqId }) =>
-    audit ? [[audit, user, role, job ?? revocation, reqId]] : [],
+  ids.push(await call('DELETE', '/api/admin/sessions?user=alice', { token: admin }))
+  await socket.closed
+  const audited = lines.flatMap(({ audit, user, role, job, revocation, of, reqId }) =>
+    audit ? [[audit, user, role, job ?? revocation ?? of, reqId]] : [],
   )
+  t.same(audited.pop(), ['disconnect', 'root', 'admin', 'alice', ids[6]])
   t.match(audited.pop(), ['cancel', 'alice', 'user', 'audited', /^[0-9a-f-]{36}$/], 'over a socket')
   t.same(audited, [
     ['submit', 'alice', 'user', 'audited', ids[0]],

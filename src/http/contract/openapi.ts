@@ -33,7 +33,7 @@ const TAGS: Readonly<Record<string, string>> = {
   jobs: 'Jobs of every kind, each in the dialect of its kind.',
   processes: 'Jobs of every kind, in the process dialect.',
   workers: 'Jobs for workers in any language, over HTTP. For the role `worker`.',
-  operations: 'Probes, and for the role `admin` revocations of tokens.',
+  operations: 'Probes, and for the role `admin` revocations of tokens, and what all users, hubs and workers do.',
 }
 
 /** Options of `@fastify/swagger` for the document of a hub with these kinds. */

@@ -4,6 +4,7 @@ import type { ScopeMessage } from '../../protocol/client-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
+import type { Follows } from '../../storage/hub-calls.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
 import type { SubscriptionHandle, TelemetryOptions } from './subscription-handle.js'
 
@@ -38,6 +39,11 @@ class JobScope implements Scope {
   constructor(context: ScopeContext, options: JobScopeOptions) {
     this.#context = context
     this.#options = options
+  }
+
+  get follows(): Follows {
+    const jobs = this.#handle ? [this.#handle.id] : []
+    return { scope: 'job', count: jobs.length, jobs }
   }
 
   async open(): Promise<void> {

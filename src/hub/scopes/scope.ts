@@ -1,6 +1,7 @@
 import type { Identity } from '../../core/identity.js'
 import type { ClientMessageType, ScopeMessage } from '../../protocol/client-messages.js'
 import type { CloseName } from '../../protocol/codes.js'
+import type { Follows } from '../../storage/hub-calls.js'
 import type { Policy } from '../guards/policy.js'
 import type { Hub } from '../hub.js'
 import type { Outbox } from '../outbox.js'
@@ -28,6 +29,8 @@ export interface ScopeContext {
  */
 export interface Scope {
   readonly accepts: readonly ClientMessageType[]
+  /** What it follows now, for operators. */
+  readonly follows: Follows
   /** Called once, when the client has authenticated. */
   open(): Promise<void>
   /** Handles a request of the client. Rejects with a `RuncastError` that is sent to the client. */

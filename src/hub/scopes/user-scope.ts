@@ -7,6 +7,7 @@ import type { ClientMessage, ClientMessageType, ScopeMessage } from '../../proto
 import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal } from '../../protocol/status.js'
+import { type Follows, MAX_FOLLOWED_LISTED } from '../../storage/hub-calls.js'
 import { buildFrame } from '../frame.js'
 import type { FeedSubscription } from '../hub.js'
 import { type RecentMap, recentMap } from '../recent-map.js'
@@ -81,6 +82,10 @@ class UserScope implements Scope, Follower {
     this.#limits = limits
     this.#wish = wish
     this.#wishes = recentMap(Math.max(MAX_LEFT, limits.maxSubscriptions))
+  }
+
+  get follows(): Follows {
+    return { scope: 'user', count: this.#handles.size, jobs: [...this.#handles.keys()].slice(0, MAX_FOLLOWED_LISTED) }
   }
 
   async open(): Promise<void> {

@@ -137,6 +137,22 @@ export class RedisKeys {
     return `${this.#prefix}:node:${nodeId}`
   }
 
+  /** Processes that are alive: a sorted set by the end of their leases, and a hash of their entries. */
+  processes(): [ends: string, entries: string] {
+    const base = `${this.#prefix}:{processes}:`
+    return [`${base}ends`, `${base}entries`]
+  }
+
+  /** Channel on which a hub asks all hubs about their sessions. */
+  hubs(): string {
+    return this.#channel('hubs')
+  }
+
+  /** Channel on which a hub gets the answers to its questions. */
+  answers(nodeId: string): string {
+    return this.#channel(`answers:${nodeId}`)
+  }
+
   /** Hash of the revocations. */
   revocations(): string {
     return `${this.#prefix}:{revocations}:entries`

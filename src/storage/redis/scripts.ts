@@ -40,6 +40,9 @@ export const redisScripts = {
   runcastSchedulerNext: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-next') },
   runcastSchedulerLeave: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-leave') },
   runcastSchedulerDepths: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-depths') },
+  runcastSchedulerUsers: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-users') },
+  runcastProcessAnnounce: { numberOfKeys: 2, lua: load('process-announce') },
+  runcastProcessList: { numberOfKeys: 2, lua: load('process-list') },
 }
 
 type StoredCurve = [name: Buffer, unit: Buffer, x: Buffer, n: number, k: number, size: number, from: number, buckets: Buffer]
@@ -83,6 +86,9 @@ export interface ScriptCommands {
   runcastSchedulerDepths(
     ...args: (string | number)[]
   ): Promise<[queue: string, waiting: number, held: number, admitted: number, ms: number][]>
+  runcastSchedulerUsers(...args: (string | number)[]): Promise<[queue: string, owner: string, waiting: number][]>
+  runcastProcessAnnounce(...args: (string | number)[]): Promise<1>
+  runcastProcessList(...args: (string | number)[]): Promise<[total: number, ...entries: string[]]>
 }
 
 function load(...names: string[]): string {
