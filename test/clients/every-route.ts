@@ -59,6 +59,14 @@ const run = dataOf(
 assert.equal(run.run_id, 'typed-run')
 const claim = dataOf(await worker.POST('/api/v2/jobs/claim', { body: { kind: 'run' } }))
 const { round, token } = claim
+const file = { params: { path: { id: claim.id, name: 'a.csv' } } }
+const upload = await worker.PUT('/api/v2/jobs/{id}/artifacts/{name}', {
+  params: { ...file.params, query: { round, claim_token: token } },
+  body: 'a,b',
+  bodySerializer: (body) => body,
+  headers: { 'content-type': 'text/csv' },
+})
+assert.equal(dataOf(upload).bytes, 3)
 const report = dataOf(
   await worker.POST('/api/v2/jobs/{id}/events', {
     ...at(claim.id),
@@ -84,6 +92,12 @@ assert.deepEqual(
   events.map(({ type }) => type),
   ['status', 'status', 'completed'],
 )
+for (const base of ['/api/v2/runs', '/api/processes', '/api/jobs'] as const) {
+  assert.equal(dataOf(await user.GET(`${base}/{id}/artifacts`, at('typed-run'))).artifacts[0]?.name, 'a.csv')
+  assert.equal((await user.GET(`${base}/{id}/artifacts/{name}`, { ...file, parseAs: 'text' })).data, 'a,b')
+  assert.ok(dataOf(await user.GET(`${base}/{id}/log`, at('typed-run'))))
+  assert.ok(dataOf(await user.GET(`${base}/{id}/series`, at('typed-run'))))
+}
 assert.equal(dataOf(await user.GET('/api/v2/runs')).runs[0]?.run_id, 'typed-run')
 const cancelled = await user.POST('/api/v2/runs/{id}/cancel', at('typed-run'))
 assert.equal(cancelled.error?.error, 'already_final')
@@ -104,6 +118,11 @@ assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}', at(optimization
 assert.equal(dataOf(await user.GET('/api/v2/optimizations')).optimizations.length, 1)
 assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}/events', at(optimization))).optimization_id, optimization)
 assert.deepEqual(dataOf(await user.GET('/api/v2/optimizations/{id}/iterations', at(optimization))).iterations, [])
+assert.deepEqual(dataOf(await user.GET('/api/v2/optimizations/{id}/artifacts', at(optimization))).artifacts, [])
+const none = await user.GET('/api/v2/optimizations/{id}/artifacts/{name}', { params: { path: { id: optimization, name: 'none' } } })
+assert.equal(none.error?.error, 'not_found')
+assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/log', at(optimization))))
+assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/series', at(optimization))))
 assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}/pareto', at(optimization))).best, null)
 for (const action of ['pause', 'resume'] as const) {
   assert.equal((await user.POST(`/api/v2/optimizations/{id}/${action}`, at(optimization))).error?.error, 'not_running')

@@ -4,6 +4,7 @@
 """
 
 import importlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 
 from runcast_client import AuthenticatedClient
 from runcast_client import models as m
+from runcast_client.types import File
 
 BASE = os.environ["HUB_URL"]
 DOCUMENT = json.load(open(sys.argv[1]))
@@ -63,6 +65,9 @@ assert must(str, ask(user, "operations.get_metrics")).startswith("# HELP")
 body = m.SubmitRunBody.from_dict({"run_id": "py-run", "input": HORN})
 assert must(m.RunAccepted, ask(user, "runs.submit_run", body=body, idempotency_key="k")).run_id == "py-run"
 claim = must(m.Assignment, ask(worker, "workers.claim_job", body=m.ClaimJobBody.from_dict({"kind": "run"})))
+stored = File(payload=io.BytesIO(b"a,b"), mime_type="text/csv")
+upload = ask(worker, "workers.upload_job_artifact", claim.id, "a.csv", body=stored, round_=claim.round_, claim_token=claim.token)
+assert must(m.Artifact, upload).bytes_ == 3
 events = [{"type": "progress", "percent": 50, "phase": "solving", "message": ""}, {"type": "completed", "metrics_summary": {"f": 3}}]
 report = m.ReportJobEventsBody.from_dict({"round": claim.round_, "token": claim.token, "n": 1, "events": events})
 must(m.ClaimAnswer, ask(worker, "workers.report_job_events", claim.id, body=report))
@@ -71,6 +76,11 @@ while (run := must(m.Run, ask(user, "runs.get_run", "py-run"))).status != m.JobS
 assert must(m.RunCompletedMessage, run.result).metrics_summary.additional_properties == {"f": 3}
 page = must(m.RunEvents, ask(user, "runs.list_run_events", "py-run", limit=10))
 assert [type(event) for event in page.events] == [m.RunStatusMessage, m.RunStatusMessage, m.RunCompletedMessage], page
+for tag, noun in [("runs", "run"), ("processes", "process"), ("jobs", "job")]:
+    assert ask(user, f"{tag}.list_{noun}_artifacts", "py-run").artifacts[0].name == "a.csv"
+    assert must(File, ask(user, f"{tag}.get_{noun}_artifact", "py-run", "a.csv")).payload.read() == b"a,b"
+    ask(user, f"{tag}.get_{noun}_log", "py-run")
+    ask(user, f"{tag}.list_{noun}_series", "py-run")
 assert must(m.RunPage, ask(user, "runs.list_runs")).runs[0].run_id == "py-run"
 refused("already_final", ask(user, "runs.cancel_run", "py-run"))
 refused("not_final", ask(user, "runs.retry_run", "py-run"))
@@ -89,6 +99,10 @@ assert must(m.Optimization, ask(user, "optimizations.get_optimization", found)).
 must(m.OptimizationPage, ask(user, "optimizations.list_optimizations"))
 must(m.OptimizationEvents, ask(user, "optimizations.list_optimization_events", found))
 assert must(m.IterationPage, ask(user, "optimizations.list_optimization_iterations", found)).iterations == []
+assert must(m.OptimizationArtifacts, ask(user, "optimizations.list_optimization_artifacts", found)).artifacts == []
+refused("not_found", ask(user, "optimizations.get_optimization_artifact", found, "none"))
+ask(user, "optimizations.get_optimization_log", found)
+ask(user, "optimizations.list_optimization_series", found)
 assert must(m.OptimizationFront, ask(user, "optimizations.get_optimization_front", found)).best is None
 refused("not_running", ask(user, "optimizations.pause_optimization", found))
 refused("not_running", ask(user, "optimizations.resume_optimization", found))

@@ -139,7 +139,7 @@ t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422
   for (const [method, path, known] of [
     ['GET', '/api/processes?owner=bob', 'cursor, kind, limit, status, token'],
     ['GET', '/api/v2/runs?owner=bob&limit=1', 'cursor, limit, status, token'],
-    ['GET', `/api/v2/runs/${id}/events?from=1&owner=bob`, 'after, epoch, last_event_id, limit, log, log_after, log_epoch, token'],
+    ['GET', `/api/v2/runs/${id}/events?from=1&owner=bob`, 'after, epoch, last_event_id, limit, log, log_after, log_epoch, series, token'],
     ['POST', '/api/v2/runs/x/cancel?force=1&owner=bob', 'token'],
   ] as const) {
     const { status, body } = await h.call(method, path)
