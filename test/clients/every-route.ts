@@ -97,6 +97,8 @@ for (const base of ['/api/v2/runs', '/api/processes', '/api/jobs'] as const) {
   assert.equal((await user.GET(`${base}/{id}/artifacts/{name}`, { ...file, parseAs: 'text' })).data, 'a,b')
   assert.ok(dataOf(await user.GET(`${base}/{id}/log`, at('typed-run'))))
   assert.ok(dataOf(await user.GET(`${base}/{id}/series`, at('typed-run'))))
+  assert.ok(dataOf(await user.GET(`${base}/{id}/input`, at('typed-run'))))
+  assert.ok(dataOf(await user.PATCH(`${base}/{id}`, { ...at('typed-run'), body: { title: 'typed' } })))
 }
 assert.equal(dataOf(await user.GET('/api/v2/runs')).runs[0]?.run_id, 'typed-run')
 const cancelled = await user.POST('/api/v2/runs/{id}/cancel', at('typed-run'))
@@ -123,6 +125,8 @@ const none = await user.GET('/api/v2/optimizations/{id}/artifacts/{name}', { par
 assert.equal(none.error?.error, 'not_found')
 assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/log', at(optimization))))
 assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/series', at(optimization))))
+assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/input', at(optimization))))
+assert.ok(dataOf(await user.PATCH('/api/v2/optimizations/{id}', { ...at(optimization), body: { tags: ['typed'] } })))
 assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}/pareto', at(optimization))).best, null)
 for (const action of ['pause', 'resume'] as const) {
   assert.equal((await user.POST(`/api/v2/optimizations/{id}/${action}`, at(optimization))).error?.error, 'not_running')

@@ -81,6 +81,9 @@ for tag, noun in [("runs", "run"), ("processes", "process"), ("jobs", "job")]:
     assert must(File, ask(user, f"{tag}.get_{noun}_artifact", "py-run", "a.csv")).payload.read() == b"a,b"
     ask(user, f"{tag}.get_{noun}_log", "py-run")
     ask(user, f"{tag}.list_{noun}_series", "py-run")
+    ask(user, f"{tag}.get_{noun}_input", "py-run")
+    patch = getattr(m, f"Update{noun.title()}Body").from_dict({"title": "typed"})
+    ask(user, f"{tag}.update_{noun}", "py-run", body=patch)
 assert must(m.RunPage, ask(user, "runs.list_runs")).runs[0].run_id == "py-run"
 refused("already_final", ask(user, "runs.cancel_run", "py-run"))
 refused("not_final", ask(user, "runs.retry_run", "py-run"))
@@ -103,6 +106,8 @@ assert must(m.OptimizationArtifacts, ask(user, "optimizations.list_optimization_
 refused("not_found", ask(user, "optimizations.get_optimization_artifact", found, "none"))
 ask(user, "optimizations.get_optimization_log", found)
 ask(user, "optimizations.list_optimization_series", found)
+ask(user, "optimizations.get_optimization_input", found)
+ask(user, "optimizations.update_optimization", found, body=m.UpdateOptimizationBody.from_dict({"tags": ["typed"]}))
 assert must(m.OptimizationFront, ask(user, "optimizations.get_optimization_front", found)).best is None
 refused("not_running", ask(user, "optimizations.pause_optimization", found))
 refused("not_running", ask(user, "optimizations.resume_optimization", found))
