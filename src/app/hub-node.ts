@@ -164,7 +164,12 @@ function serverSettings(config: Config, guards: HubGuards) {
       expected: {
         issuer: config.JWT_ISSUER,
         audience: config.JWT_AUDIENCE === ANY_AUDIENCE ? '' : config.JWT_AUDIENCE,
-        roles: { claim: config.JWT_ROLE_CLAIM, admin: config.JWT_ADMIN_ROLE, worker: config.JWT_WORKER_ROLE },
+        roles: {
+          claim: config.JWT_ROLE_CLAIM,
+          admin: config.JWT_ADMIN_ROLE,
+          worker: config.JWT_WORKER_ROLE,
+          kinds: config.JWT_KINDS_CLAIM,
+        },
       },
       cookie: config.AUTH_COOKIE,
       revocations: guards.revocations,

@@ -65,6 +65,12 @@ export const SETTINGS = {
   ),
   JWT_ADMIN_ROLE: text('Value of JWT_ROLE_CLAIM, or an item of its list, for an admin.', 'admin', /^.+$/, 'a text'),
   JWT_WORKER_ROLE: text('Value of JWT_ROLE_CLAIM, or an item of its list, for a worker over HTTP.', 'worker', /^.+$/, 'a text'),
+  JWT_KINDS_CLAIM: text(
+    'Token claim of a worker over HTTP that names the kinds of jobs that it may claim, as a text or a list: its name, or a path. Without it, all.',
+    'kinds',
+    /^\S+$/,
+    'a name or a path',
+  ),
   AUTH_COOKIE: text(
     'Name of a cookie that may carry the token, for pages of ALLOWED_ORIGINS and of the hub only; empty: none.',
     '',

@@ -23,6 +23,7 @@ const AUTH = {
   roleClaim: 'JWT_ROLE_CLAIM',
   adminRole: 'JWT_ADMIN_ROLE',
   workerRole: 'JWT_WORKER_ROLE',
+  kindsClaim: 'JWT_KINDS_CLAIM',
   cookie: 'AUTH_COOKIE',
 } as const satisfies Record<string, SettingName>
 const REDIS = { url: 'REDIS_URL', prefix: 'REDIS_PREFIX' } as const satisfies Record<string, SettingName>
@@ -115,6 +116,8 @@ export interface AuthOptions {
   readonly adminRole?: string
   /** Value of that claim for a worker over HTTP. Default: `worker`. */
   readonly workerRole?: string
+  /** Token claim that names the kinds of jobs that a worker over HTTP may claim. Default: `kinds`. */
+  readonly kindsClaim?: string
   /** Name of a cookie that may carry the token, for pages of `allowedOrigins` and of the hub only. */
   readonly cookie?: string
 }

@@ -197,7 +197,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, artifacts, kind })
   }
   await app.register(processStream, { jobs, policy, userLimits: options.userLimits })
-  await app.register(allJobsRoutes, { jobs, policy, artifacts })
+  await app.register(allJobsRoutes, { jobs, policy, artifacts, claims: options.claims })
   await app.register(jobResource, { prefix: processes.base, resource: processes, jobs, policy, artifacts })
   const resources = [...kinds.all.flatMap((kind) => (kind.path === null ? [] : [runDialectResource(kind)])), allJobs(kinds), processes]
   for (const resource of resources)

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { controlWriter, type Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
-import { solverOf } from '../core/solver.js'
+import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
 import type { JobWords } from '../core/words.js'
@@ -39,6 +39,8 @@ export interface Submission {
    * does.
    */
   readonly parent?: string
+  /** Whether the owner computes the job: see `ClaimService.own`. No worker gets it. */
+  readonly claim?: boolean
   /** Timeout of an execution in seconds. Default: that of its solver or kind. */
   readonly timeoutS?: number
   /** Words about the job: no part of its input, so a repeated submit changes none. */
@@ -139,8 +141,9 @@ export class JobService {
     // any object, which this checks
     const words = storedWords({ title, tags, metadata: metadata as JobWords['metadata'] })
     const parent = rest.parent ?? null
-    const solver = solverOf(kind, rest.solver, this.solvers)
-    const normalised = solver === null ? normaliseInput(kind, input, this.solvers, this.#ports.inputChecks?.[kind.name]) : objectOf(input)
+    const solver = rest.claim === true ? ownerOf(kind, rest.solver) : solverOf(kind, rest.solver, this.solvers)
+    const isKnown = solver === null || isOwned({ solver })
+    const normalised = isKnown ? normaliseInput(kind, input, this.solvers, this.#ports.inputChecks?.[kind.name]) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input: normalised })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
@@ -267,7 +270,7 @@ export class JobService {
 
   /**
    * Starts a new execution of a failed or cancelled job. Rejects with `not_final` for any other job, `is_part` for a
-   * child job, and `quota` if its owner has no quota left. Of two concurrent calls one writes the execution, and both
+   * child job, `is_owned` for a job that its owner computes, and `quota` if its owner has no quota left. Of two concurrent calls one writes the execution, and both
    * return it. The order is fixed: quota, sweeper's index, hash, sweeper's index again, owner's index, active-jobs
    * index, queue. Once the execution is written, the sweeper finds it, because it was added to the index before. It is
    * added again afterwards, since a sweep in between may have removed it.
@@ -277,6 +280,7 @@ export class JobService {
     const ended = await this.#require(id, view)
     if (!isFinal(ended.status) || ended.status === 'completed') throw new RuncastError('not_final')
     if (ended.parent !== null) throw new RuncastError('is_part')
+    if (isOwned(ended)) throw new RuncastError('is_owned')
     const round = ended.round + 1
     await this.#open(ended, round)
     const event = opening('round', ended.kind, ended.kind.events.status(id, 'queued'))
@@ -324,6 +328,15 @@ export class JobService {
     if (!state || !view(state.owner) || (kind && state.kind.name !== kind)) throw new RuncastError('not_found')
     return state
   }
+}
+
+/** The solver of a job that its owner computes. Throws `invalid` if jobs of the kind cannot be claimed. */
+function ownerOf({ name, claimEvents }: Kind, solver: string | undefined): string {
+  if (claimEvents === null)
+    throw new RuncastError('invalid', { issues: [{ path: '/claim', expected: `false: jobs of the kind ${name} cannot be claimed` }] })
+  if (solver !== undefined)
+    throw new RuncastError('invalid', { issues: [{ path: '/solver', expected: 'to be absent: the owner computes the job' }] })
+  return OWNER_SOLVER
 }
 
 function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {

@@ -117,6 +117,11 @@ export function assignment(kinds: readonly string[]) {
 }
 export type Assignment = Static<ReturnType<typeof assignment>>
 
+/** The lease of a job that its owner computes. `links`: as in the answer to any submit. */
+export function ownedJob(kinds: readonly string[], links: TSchema) {
+  return Type.Object({ ...assignment(kinds).properties, links }, { title: 'OwnedJob' })
+}
+
 const Head = {
   round: Round,
   token: Token,

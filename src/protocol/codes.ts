@@ -37,6 +37,7 @@ export const CODES = {
   already_final: { close: null, http: 409, reconnect: false, text: 'The job has already ended.' },
   not_final: { close: null, http: 409, reconnect: false, text: 'Only a failed or cancelled job can be retried.' },
   is_part: { close: null, http: 409, reconnect: false, text: 'A child job cannot be retried; retry its parent job.' },
+  is_owned: { close: null, http: 409, reconnect: false, text: 'The owner computes this job; it cannot be retried, submit it again.' },
   not_running: { close: null, http: 409, reconnect: false, text: 'Only a running job can be paused; only a paused job can be resumed.' },
   stale_writer: { close: null, http: 409, reconnect: false, text: 'Another worker has taken over the job, or the job has ended.' },
   invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },

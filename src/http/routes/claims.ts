@@ -35,12 +35,10 @@ const NOTHING = Readable.from([])
 
 /**
  * `POST /api/v2/jobs/claim` and `POST /api/v2/jobs/{id}/events`: jobs for workers in any language, over HTTP. For the
- * role `worker`.
+ * role `worker`, and for users who compute their own jobs.
  */
 export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (app, { kinds, claims, maxPostBytes }) => {
   const tags = ['workers']
-  app.addHook('onRequest', app.identifyWorker)
-
   const names = kinds.map(({ name }) => name)
   // Without such a kind nothing can be claimed, and there is nothing to describe.
   const hide = kinds.length === 0
@@ -53,11 +51,12 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     response: answers({ 200: assignment(names), 204: Type.Null({ description: 'no job within wait_s' }) }, 'restart'),
   }
   // Keeps the original text of numbers in the input.
-  app.post('/claim', { schema: claimed, serializerCompiler: () => (answer: unknown) => stringifyJson(answer) }, async (request, reply) => {
+  const serializerCompiler = () => (answer: unknown) => stringifyJson(answer)
+  app.post('/claim', { schema: claimed, serializerCompiler, onRequest: app.identifyWorker }, async (request, reply) => {
     const { identity } = request
     const { kind, solver, wait_s } = request.body
     const confirm = () => app.confirm(identity)
-    const job = await claims.claim({ kind, solver, by: identity.sub, waitMs: wait_s * 1000, gone: disconnectSignal(reply), confirm })
+    const job = await claims.claim({ kind, solver, by: identity, waitMs: wait_s * 1000, gone: disconnectSignal(reply), confirm })
     if (!job) return reply.code(204).send(null)
     const { id, round, attempt } = job
     request.audit('claim', { job: id, kind: job.kind, round, attempt })
@@ -78,9 +77,9 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     httpPart === 'body' ? checkPost : (data: unknown) => ({ value: data })
   app.post(
     '/:id/events',
-    { schema: reported, config: { isUnlimited: true }, validatorCompiler, bodyLimit: maxPostBytes },
+    { schema: reported, config: { isUnlimitedForWorkers: true }, validatorCompiler, bodyLimit: maxPostBytes, onRequest: app.identifyAny },
     async ({ params, body, identity }) => {
-      return claims.post(params.id, identity.sub, body as ClaimPost) // validated by checkPost
+      return claims.post(params.id, identity, body as ClaimPost) // validated by checkPost
     },
   )
 
@@ -107,7 +106,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     uploads.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
     const validatorCompiler: typeof compileSchema = (part) =>
       part.httpPart === 'body' ? (value: unknown) => ({ value }) : compileSchema(part)
-    uploads.put('/:id/artifacts/:name', { schema: uploaded, validatorCompiler }, async (request, reply) => {
+    uploads.put('/:id/artifacts/:name', { schema: uploaded, validatorCompiler, onRequest: app.identifyAny }, async (request, reply) => {
       const { id, name } = request.params as Static<typeof ArtifactPath> // validated by the schema
       const { media_type, round, claim_token: token, url } = request.query as Static<typeof UploadQuery> // as well
       const size = request.headers['content-length']
@@ -120,7 +119,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
         content: hasBody(request.raw) ? request.raw : NOTHING,
         bytes: size === undefined ? undefined : Number(size),
       }
-      const stored = await claims.upload(id, request.identity.sub, upload)
+      const stored = await claims.upload(id, request.identity, upload)
       if (!stored) return reply.code(204).send(null)
       return reply.code(201).send(artifactOf(stored, `${app.publicPath}/api/jobs/${id}/artifacts`))
     })
@@ -137,7 +136,7 @@ function mediaTypeIn({ headers }: FastifyRequest): string | undefined {
 }
 
 /** Aborts when the client disconnects before the response. */
-function disconnectSignal({ raw }: FastifyReply): AbortSignal {
+export function disconnectSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   // A client that disconnects before its body was read does not reach this route.
   raw.once('close', () => gone.abort())

@@ -234,7 +234,7 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     operationId: `retry${noun.one}`,
     summary: 'Run a failed or cancelled job again',
     params: JobPath,
-    response: answers({ 202: schemas.accepted }, 'not_found', 'not_final', 'is_part', 'quota'),
+    response: answers({ 202: schemas.accepted }, 'not_found', 'not_final', 'is_part', 'is_owned', 'quota'),
   }
   app.post('/:id/retry', { schema: retry }, async (request, reply) => {
     const view = viewOf(policy, request)

@@ -1,11 +1,10 @@
 import { queueOf } from '../../core/kind.js'
 import { MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
-import { isJobId } from '../../protocol/job-id.js'
 import type { Claim } from '../../queue/claims.js'
 import type { ArtifactRecord } from '../../storage/artifact-records.js'
 import type { ArtifactService } from '../artifacts/artifact-service.js'
-import type { ClaimPorts } from './claim-post.js'
+import { type ClaimPorts, type Reporter, reportable } from './claim-post.js'
 
 /** An artifact that an external worker adds to its job: content, or a link. */
 export interface ClaimUpload {
@@ -25,21 +24,20 @@ const RENEWALS_PER_LEASE = 4
 
 /**
  * Stores an artifact of an external worker. Content that arrives renews the lease, so that a large upload needs no
- * other posts. Null for a job whose artifacts are ignored. Rejects with `stale_writer`, `not_found`, `rate_limited`,
- * and as `ArtifactService.put`.
+ * other posts. Null for a job whose artifacts are ignored. Rejects with `stale_writer`, `not_found`, `forbidden`,
+ * `rate_limited`, and as `ArtifactService.put`.
  */
 export async function handleUpload(
   ports: ClaimPorts & { readonly artifacts: ArtifactService },
   id: string,
-  by: string,
+  by: Reporter,
   { round, token, url, ...upload }: ClaimUpload,
 ): Promise<ArtifactRecord | null> {
   const { broker, claims, artifacts, lockMs } = ports
-  const state = isJobId(id) ? (await broker.read(id))?.state : undefined
-  if (!state) throw new RuncastError('not_found')
+  const state = await reportable(ports, id, by)
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
-  if (!known || known.by !== by) throw new RuncastError('stale_writer')
+  if (!known || known.by !== by.sub) throw new RuncastError('stale_writer')
   if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
   const writer = { round, token, n: 0 }
   const renew = async () => {
