@@ -113,8 +113,8 @@ export class Topic implements Kept {
     const isCurrent = this.#state?.epoch === epoch
     const isKnown = after >= this.#recentAfter && after <= (this.#state?.seq ?? 0)
     if (isCurrent && isKnown) return () => this.#missed(epoch, after, [], after)
-    // An earlier epoch may be the beginning of this history, and another hub may have sent what this one has not received
-    // yet. Only the store knows.
+    // An earlier epoch may be the beginning of this history, and another hub may have sent what this one has not
+    // received yet. Only the store knows.
     const reading = await this.#read({ epoch, seq: after })
     if (!reading?.missed) return () => null
     const { state } = reading

@@ -26,8 +26,8 @@ export interface Checkpoints {
   load(id: string): Promise<Checkpoint | null>
   /**
    * Publishes events and telemetry as `Publisher.publish` does and, in the same atomic operation, replaces the
-   * checkpoint of version `version` - 1. Returns `stale_checkpoint` if the stored version differs. If two steps start from the same
-   * checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
+   * checkpoint of version `version` - 1. Returns `stale_checkpoint` if the stored version differs. If two steps start
+   * from the same checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
    */
   advance(
     id: string,

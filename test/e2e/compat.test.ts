@@ -135,6 +135,15 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
     await cancelOver(after, before, 'cancelled-on-new')
   })
 
+  await t.test('[LOG-4] the hub of today shows the log of a job, and none of one that the earlier worker ran', async (t) => {
+    for (const id of ['old-new-new', 'new-new-old']) {
+      const { lines, complete } = await after.get(`/api/v2/runs/${id}/log`)
+      t.ok(lines.length > 0 && complete, id)
+    }
+    for (const id of ['new-old-old', 'old-old-new'])
+      t.match(await after.get(`/api/v2/runs/${id}/log`), { lines: [], last: 0, complete: true })
+  })
+
   await t.test('both hubs tell the same of every process, and nothing is missing', async (t) => {
     const seqs = tabs.map(() => new Map<string, number>())
     await eventually(() => {
