@@ -64,6 +64,15 @@ t.test('artifacts lists the files of a job, and downloads one', async (t) => {
   t.same(readdirSync(folder), ['x.csv'])
 })
 
+t.test('[SERIES-6] series lists the metrics of a job, and prints the curve of one', async (t) => {
+  t.same(await cli(t, ['series', 'files']), { code: 0, stdout: 'natural_frequency_hz (Hz): 1 point by seconds\n', stderr: '' })
+  const curve = ['series', 'files', '--metric', 'natural_frequency_hz']
+  t.match(await cli(t, curve), { code: 0, stdout: /^seconds {2}natural_frequency_hz \(Hz\)\n[\d.]+ {2}19960\.5\n$/, stderr: '' })
+  t.match(await cli(t, [...curve, '--csv']), { code: 0, stdout: /^x_first,.*,count\n([\d.]+),\1,19960\.5,19960\.5,19960\.5,19960\.5,1\n$/ })
+  t.match(JSON.parse((await cli(t, [...curve, '--json'])).stdout), { id: 'files', metric_name: 'natural_frequency_hz', n: 1, k: 1 })
+  t.match(await cli(t, ['series', 'files', '--metric', 'none']), { code: 4, stderr: /^runcast: not_found: The job has no metric "none"/ })
+})
+
 t.test('[LOG-5] logs prints the lines of a job, and follows it to its end', async (t) => {
   await cli(t, ['submit', 'run', '--id', 'logged', '--input', '-'], { input: inputOf('waits') })
   const text = '<b>meshed</b> \\u{202e}.\n'

@@ -40,7 +40,9 @@ function listOf(series: readonly WireSeries[], isCsv: boolean): string[] {
       'metric,unit,x,points,points_per_bucket',
       ...series.map(({ metric_name, unit, x, n, k }) => [metric_name, unit, x, n, k].map(cell).join()),
     ]
-  return series.map(({ metric_name, unit, x, n }) => plainLine(`${metric_name}${unit === '' ? '' : ` (${unit})`}: ${n} points by ${x}`))
+  return series.map(({ metric_name, unit, x, n }) =>
+    plainLine(`${metric_name}${unit === '' ? '' : ` (${unit})`}: ${n} ${n === 1 ? 'point' : 'points'} by ${x}`),
+  )
 }
 
 function rowsOf({ buckets, metric_name, unit, x }: WireCurve, isCsv: boolean): string[] {
