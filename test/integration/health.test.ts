@@ -111,7 +111,13 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )
   t.same(routes.sort(), [
+    'DELETE /api/admin/sessions',
+    'DELETE /api/admin/sessions/{id}',
     'DELETE /api/revocations/{id}',
+    'GET /api/admin/jobs',
+    'GET /api/admin/queues',
+    'GET /api/admin/sessions',
+    'GET /api/admin/workers',
     'GET /api/jobs',
     'GET /api/jobs/{id}',
     'GET /api/jobs/{id}/artifacts',
@@ -122,6 +128,7 @@ t.test('[OPS-2] /docs shows the OpenAPI of all routes, and nothing is loaded fro
     'GET /api/jobs/{id}/series',
     'GET /api/models',
     'GET /api/processes',
+    'GET /api/processes/events',
     'GET /api/processes/{id}',
     'GET /api/processes/{id}/artifacts',
     'GET /api/processes/{id}/artifacts/{name}',
