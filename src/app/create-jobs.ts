@@ -48,6 +48,8 @@ export interface SubmitOptions {
   readonly solver?: string
   /** Time limit from the first start, over all attempts. Default: the limit of the kind. */
   readonly timeoutS?: number
+  /** W3C Trace Context, so that the job belongs to the caller's trace. */
+  readonly traceparent?: string
   /** One line of at most 200 characters. No part of the input, like tags and metadata. */
   readonly title?: string
   /** At most 16 tags of at most 64 characters. */
@@ -122,7 +124,7 @@ export class Jobs {
   async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS', 'title', 'tags', 'metadata'])
+    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS', 'traceparent', 'title', 'tags', 'metadata'])
     const kind = nameOf(named)
     const { owner: asked, ...given } = options
     const owner = this.#ownerOf(asked)

@@ -1,5 +1,6 @@
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Bucket } from '../core/series.js'
+import { isTraceparent } from '../core/traceparent.js'
 import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
 import type { LogLine } from '../protocol/log-messages.js'
@@ -61,6 +62,8 @@ export interface JobOptions {
   readonly solver?: string
   /** 1 to 255 visible ASCII characters. The same key, kind and input mean the same job. An `id` takes precedence. */
   readonly idempotencyKey?: string
+  /** W3C Trace Context, so that the job belongs to the caller's trace. */
+  readonly traceparent?: string
   /** What people call the job: one line of at most 200 characters. No part of the input, like tags and metadata. */
   readonly title?: string
   /** At most 16 tags of at most 64 characters. */
@@ -136,6 +139,7 @@ export interface WireSubmission {
   readonly solver?: string
   readonly timeoutS?: number
   readonly idempotencyKey?: string
+  readonly traceparent?: string
   readonly title?: string
   readonly tags?: readonly string[]
   readonly metadata?: object
@@ -207,7 +211,7 @@ export class Client {
    */
   async submit<K extends KindRef | string>(kind: K, input: InputFor<K>, options: JobOptions = {}): Promise<JobHandle<K>> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey', 'title', 'tags', 'metadata'])
+    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey', 'traceparent', 'title', 'tags', 'metadata'])
     const { timeoutMs, ...rest } = options
     const given = { ...rest, ...(rest.metadata && { metadata: plainMetadata(rest.metadata) }) }
     checkOption(
@@ -215,6 +219,7 @@ export class Client {
       isIn(timeoutMs ?? MIN_TIMEOUT_MS, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS),
       `ms from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}`,
     )
+    checkOption('traceparent', given.traceparent === undefined || isTraceparent(given.traceparent), 'a traceparent of W3C Trace Context')
     checkOption('idempotencyKey', /^[!-~]{1,255}$/.test(given.idempotencyKey ?? '-'), '1 to 255 visible ASCII characters')
     // A copy, since the caller may change the input before it is sent.
     const plain = plainJson(input, '/input', 'exact')

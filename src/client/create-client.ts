@@ -58,9 +58,10 @@ class HubBackend implements Backend {
     this.#loadWebSocket = loadWebSocket
   }
 
-  async submit({ idempotencyKey, timeoutS, ...given }: WireSubmission): Promise<{ readonly id: string }> {
+  async submit({ idempotencyKey, timeoutS, traceparent, ...given }: WireSubmission): Promise<{ readonly id: string }> {
     const body = { ...given, ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
-    const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+    const key = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+    const headers = { ...key, ...(traceparent !== undefined && { traceparent }) }
     return this.#call('POST', '/api/jobs', { body, headers, isAnswer: ({ id }) => typeof id === 'string' })
   }
 

@@ -12,6 +12,8 @@ export interface JobRecord {
   readonly parent: string | null
   /** Title, tags and metadata. Absent if the job has none. */
   words?: JobWords
+  /** W3C Trace Context of the submit; absent without one. */
+  readonly traceparent?: string
   /** The normalized input as JSON, from which a lost queue entry is recreated. */
   readonly input: string
   status: Status

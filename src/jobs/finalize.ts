@@ -1,6 +1,7 @@
 import { controlWriter, type JobEvent, timestampOf, type Writer } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import { storeClock } from '../core/store-clock.js'
+import { traceIdOf } from '../core/traceparent.js'
 import type { LogLine } from '../protocol/log-messages.js'
 import { isFinal } from '../protocol/status.js'
 import type { Backlog, Outcome, Queue } from '../queue/queue.js'
@@ -85,7 +86,12 @@ async function withLogTail({ telemetry }: Finalizer, state: JobState, outcome: O
 }
 
 /** Details of an end besides its status. */
-function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
+function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs' | 'trace_id'> {
+  const { traceparent } = state
+  return { ...(traceparent !== undefined && { trace_id: traceIdOf(traceparent) }), ...detailOfOutcome(state, outcome) }
+}
+
+function detailOfOutcome(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
   if (outcome.status === 'failed') return { code: outcome.code }
   if (outcome.status !== 'cancelled') return {}
   const asked = state.status === 'cancelling' ? state.latest.get('status') : undefined

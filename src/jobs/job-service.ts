@@ -6,6 +6,7 @@ import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
 import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
+import { isTraceparent } from '../core/traceparent.js'
 import type { JobWords } from '../core/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -43,6 +44,8 @@ export interface Submission {
   readonly claim?: boolean
   /** Timeout of an execution in seconds. Default: that of its solver or kind. */
   readonly timeoutS?: number
+  /** W3C Trace Context of the submit. */
+  readonly traceparent?: string
   /** Words about the job: no part of its input, so a repeated submit changes none. */
   readonly title?: string
   readonly tags?: readonly string[]
@@ -140,6 +143,9 @@ export class JobService {
     }
     // any object, which this checks
     const words = storedWords({ title, tags, metadata: metadata as JobWords['metadata'] })
+    const { traceparent } = rest
+    if (traceparent !== undefined && !isTraceparent(traceparent))
+      throw new RuncastError('invalid', { issues: [{ path: '/traceparent', expected: 'a traceparent of W3C Trace Context' }] })
     const parent = rest.parent ?? null
     const solver = rest.claim === true ? ownerOf(kind, rest.solver) : solverOf(kind, rest.solver, this.solvers)
     const isKnown = solver === null || isOwned({ solver })
@@ -162,7 +168,7 @@ export class JobService {
       generation,
       created_at,
     }
-    const job = { ...record, words }
+    const job = { ...record, words, ...(traceparent !== undefined && { traceparent }) }
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)

@@ -111,6 +111,7 @@ export function assignment(kinds: readonly string[]) {
       max_attempts: Type.Integer({ minimum: 1 }),
       lease_s: Lease,
       deadline: Nullable(Timestamp, { description: 'deadline of the round' }),
+      traceparent: Type.Optional(Type.String({ description: 'W3C Trace Context of the submit' })),
     },
     { title: 'Assignment' },
   )

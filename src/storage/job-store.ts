@@ -18,6 +18,8 @@ export interface NewJob {
   /** Identity of the position counter that begins with this job. */
   readonly generation: string
   readonly created_at: string
+  /** W3C Trace Context of the submit. */
+  readonly traceparent?: string
 }
 
 /** `existing`: a job with this id already existed, and nothing was written. */

@@ -30,6 +30,8 @@ const OF_THE_EVENTS: ReadonlySet<WriteRejection> = new Set(['too_big', 'too_many
 
 export interface JobContextOptions {
   readonly id: string
+  /** W3C Trace Context of the submit. */
+  readonly traceparent?: string | undefined
   readonly publisher: Publisher & Heartbeats
   readonly writer: Writer
   readonly onFenced?: (reason: WriteRejection) => void
@@ -62,6 +64,7 @@ export interface BegunSeries {
  */
 export class JobContext {
   readonly id: string
+  readonly traceparent: string | undefined
   readonly #publisher: Publisher & Heartbeats
   readonly #tally: WorkTally
   readonly #onFenced: (reason: WriteRejection) => void
@@ -91,6 +94,7 @@ export class JobContext {
   /** `onFenced` is called once, when the job turns out to have another writer or to be over. */
   constructor(options: JobContextOptions) {
     this.id = options.id
+    this.traceparent = options.traceparent
     this.#publisher = options.publisher
     this.#writer = options.writer
     this.#tally = options.tally ?? new WorkTally()

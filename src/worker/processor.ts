@@ -71,6 +71,8 @@ export type ArtifactContent = ({ readonly path: string } | { readonly data: stri
 /** A job of any dialect as its processor sees it. */
 export interface AnyJob {
   readonly id: string
+  /** W3C Trace Context of the submit, to continue its trace; undefined without one. */
+  readonly traceparent?: string | undefined
   /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
   /** Resolves when all reports so far have been written or given up. */

@@ -77,7 +77,7 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   const attempt = attemptAtStart(state)
   const over = overBeforeStart(attempt, state)
   if (over) return over
-  const context = contextOf(task, attempt, runner, await begunSeries(state, runner))
+  const context = contextOf(task, attempt, runner, { begun: await begunSeries(state, runner), traceparent: state.traceparent })
   runner.onStart(context)
   const refusal = await context.write(startEvents(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
@@ -116,10 +116,11 @@ export function jobOf<D extends KindDialect>(
   last: object,
   files: Pick<JobFiles, 'artifact' | 'folder'>,
 ): Job<D> {
-  const { id, signal, killed } = context
+  const { id, signal, killed, traceparent } = context
   return {
     ...reportsOf(kind, context, last),
     id,
+    traceparent,
     signal,
     killed,
     flush: () => context.flush(),
@@ -130,14 +131,19 @@ export function jobOf<D extends KindDialect>(
   }
 }
 
-function contextOf({ id, round, token }: Task, attempt: Attempt, runner: Runner, begun: BegunSeries | undefined): JobContext {
+function contextOf(
+  { id, round, token }: Task,
+  attempt: Attempt,
+  runner: Runner,
+  job: { readonly begun: BegunSeries | undefined; readonly traceparent: string | undefined },
+): JobContext {
   const { broker, onFenced, unreachableMs, tally, log, metricIntervalMs } = runner
   const options = {
     attempt: attempt.number,
     log,
     unreachableMs,
     metricIntervalMs,
-    begun,
+    ...job,
     ...(onFenced && { onFenced }),
     ...(tally && { tally }),
   }

@@ -50,7 +50,10 @@ t.test('[CORS-1] without ALLOWED_ORIGINS any page may read, and none with its co
     'access-control-request-headers': 'authorization,content-type,idempotency-key,last-event-id',
   })
   t.match(preflight, { status: 204, headers: { 'access-control-allow-methods': /POST/, 'access-control-max-age': '600' } })
-  t.equal(preflight.headers['access-control-allow-headers'], 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id')
+  t.equal(
+    preflight.headers['access-control-allow-headers'],
+    'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Traceparent, X-Request-Id',
+  )
   const stream = new SseClient(`${h.nodes[0]?.http}/api/v2/runs/${id}/events`, { headers: { ...origin, ...bearer } })
   t.equal((await stream.opened).headers['access-control-allow-origin'], '*', 'a stream too')
   stream.terminate()

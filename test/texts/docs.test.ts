@@ -33,6 +33,7 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   RUNCAST_URL: 'src/cli/hub-access.ts',
   RUNCAST_RUN_ID: 'src/worker/program/environment.ts',
   RUNCAST_RUN_DIR: 'src/worker/program/environment.ts',
+  TRACEPARENT: 'src/worker/program/environment.ts',
   AWS_ACCESS_KEY_ID: 'test/support/s3-server.ts',
   AWS_SECRET_ACCESS_KEY: 'test/support/s3-server.ts',
   RUNCAST_BIND: 'docker-compose.yml',

@@ -14,9 +14,9 @@ import { allJobsAnswers } from '../contract/job-answers.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { disconnectSignal } from './claims.js'
 import { enqueue } from './enqueue.js'
-import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { acceptedOf, JobPath, type JobResource, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { wantsEventStream } from './negotiate.js'
+import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 const BASE = '/api/jobs'
 
@@ -61,7 +61,7 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<AllJobsOptions> = async (a
     tags,
     operationId: 'submitJob',
     summary: 'Enqueue a job of any kind, or compute it. With Accept: text/event-stream its messages up to the final one',
-    headers: IdempotencyHeaders,
+    headers: SubmitHeaders,
     body: Type.Union(
       jobs.kinds.all.map(({ name, input }) => submitOf(Type.Literal(name), input)),
       withExamples(jobs.kinds.all.flatMap(({ name: kind, input }) => examplesOf(input).map((example) => ({ kind, input: example })))),
@@ -83,7 +83,7 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<AllJobsOptions> = async (a
       input: unknown
     }
     const { job_timeout_s: timeoutS, ...given } = body
-    const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
+    const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...fromHeaders(request), owner: request.identity.sub }
     if (body.claim !== true) return enqueue({ app, request, reply }, resource, () => jobs.submit(submission))
     if (wantsEventStream(request))
       throw new RuncastError('invalid', { issues: [{ path: '/claim', expected: 'false with Accept: text/event-stream' }] })

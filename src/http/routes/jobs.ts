@@ -8,9 +8,9 @@ import { answers, submitAnswers } from '../contract/answers.js'
 import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue, rejectFlat } from './enqueue.js'
-import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { JobPath, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
+import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
   /** A kind in the run dialect. */
@@ -48,7 +48,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     tags,
     operationId: `submit${noun.one}`,
     summary: 'Enqueue. With Accept: text/event-stream state and live progress up to the final message',
-    headers: IdempotencyHeaders,
+    headers: SubmitHeaders,
     body: submitOf(takesAny ? Type.Union([AnyObject, input]) : input),
     response: submitAnswers(Accepted, stream),
   }
@@ -67,7 +67,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       ...(id !== undefined && { id: id as string }), // JobId
       ...(timeoutS !== undefined && { timeoutS: timeoutS as number }), // JobTimeout
       ...words,
-      ...keyOf(request),
+      ...fromHeaders(request),
     }
     return enqueue({ app, request, reply }, resource, () =>
       isFlat ? jobs.submit({ ...who, input: rest }).catch(rejectFlat) : jobs.submit({ ...who, input: rest.input }),

@@ -9,8 +9,8 @@ import { submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
-import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { processes } from './processes.js'
+import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 export interface SubmitProcessOptions {
   readonly jobs: JobService
@@ -38,7 +38,7 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
   const body = documented as unknown as typeof Body
   const { accepted, stream } = processes.answers
   const response = submitAnswers(accepted, stream)
-  const schema = { tags: [processes.tag], operationId: 'submitProcess', summary, headers: IdempotencyHeaders, body, response }
+  const schema = { tags: [processes.tag], operationId: 'submitProcess', summary, headers: SubmitHeaders, body, response }
   app.post(
     processes.base,
     {
@@ -48,7 +48,7 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
     async (request, reply) => {
       const { words, rest } = splitWords(request.body)
       const { process_type: kind, process_id: id, job_timeout_s: timeoutS, input } = rest
-      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...words, ...keyOf(request) }
+      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...words, ...fromHeaders(request) }
       return enqueue({ app, request, reply }, processes, () => jobs.submit({ ...given, owner: request.identity.sub, kind, input }))
     },
   )

@@ -178,7 +178,11 @@ export class ClaimService {
     if (!record || record.by !== state.owner || record.n > 0) throw new RuncastError('stale_writer')
     if (!(await claims.renew(claim, record.lock))) throw new RuncastError('stale_writer')
     const deadlineMs = deadlineOf(state) ?? record.startedAt + state.timeoutMs
-    return assignmentOf({ ...claim, lock: record.lock, input: inputOf(state, null) }, attemptNow(state), { lockMs, deadlineMs })
+    return assignmentOf({ ...claim, lock: record.lock, input: inputOf(state, null) }, attemptNow(state), {
+      lockMs,
+      deadlineMs,
+      traceparent: state.traceparent,
+    })
   }
 
   /** Writes the start. Null if there is nothing to start. */
@@ -205,6 +209,7 @@ export class ClaimService {
     return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, attempt, {
       lockMs,
       deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs,
+      traceparent: state.traceparent,
     })
   }
 
@@ -243,7 +248,13 @@ export class ClaimService {
 /** Starts a job whose owner waits on another hub. */
 const NOBODY: OwnRequest = { by: { sub: '' }, gone: new AbortController().signal, confirm: () => {} }
 
-function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number }): Assignment {
+interface Terms {
+  readonly lockMs: number
+  readonly deadlineMs: number
+  readonly traceparent: string | undefined
+}
+
+function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineMs, traceparent }: Terms): Assignment {
   const { id, round, token, input } = taken
   const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
   return {
@@ -256,5 +267,6 @@ function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineM
     max_attempts: attempt.of,
     lease_s: lockMs / 1000,
     deadline,
+    ...(traceparent !== undefined && { traceparent }),
   }
 }

@@ -239,6 +239,7 @@ function readState(
   const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
   const words = readWords({ title: record.get('title'), tags: record.get('tags'), metadata: record.get('metadata') })
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
+  const traceparent = record.get('traceparent')
   return {
     id,
     kind,
@@ -246,6 +247,7 @@ function readState(
     solver: record.get('solver') ?? null,
     parent: record.get('parent') ?? null,
     ...(words && { words }),
+    ...(traceparent !== undefined && { traceparent }),
     input: record.get('input') ?? '',
     status,
     round: Number(record.get('round')),

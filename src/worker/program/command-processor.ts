@@ -17,7 +17,12 @@ export function commandProcessor(solver: Solver, worker: Environment): Processor
     const { command, args, cwd } = solver
     const folder = await job.folder()
     job.signal.throwIfAborted()
-    const program = new GuardedProgram({ command, args, cwd, env: environmentOf(solver, worker, { id: job.id, folder }) })
+    const program = new GuardedProgram({
+      command,
+      args,
+      cwd,
+      env: environmentOf(solver, worker, { id: job.id, folder, traceparent: job.traceparent }),
+    })
     const output = new ProgramOutput(program, job)
     const terminate = () => program.terminate()
     const kill = () => {

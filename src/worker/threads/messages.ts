@@ -15,7 +15,13 @@ export type Answer = { readonly value: unknown } | { readonly fault: Fault }
 
 /** To a thread. `reports`: names of the reports of this kind. */
 export type ToThread =
-  | { readonly type: 'start'; readonly id: string; readonly input: unknown; readonly reports: readonly string[] }
+  | {
+      readonly type: 'start'
+      readonly id: string
+      readonly traceparent: string | undefined
+      readonly input: unknown
+      readonly reports: readonly string[]
+    }
   | { readonly type: 'abort'; readonly why: StopCause }
   | { readonly type: 'flushed'; readonly flush: number }
   | { readonly type: 'answered'; readonly call: number; readonly answer: Answer }

@@ -8,6 +8,7 @@ import { type Answer, type CallName, type FromThread, type ThreadData, type ToTh
 /** A job of any kind, as a thread needs it. */
 export interface ThreadJob {
   readonly id: string
+  readonly traceparent: string | undefined
   readonly signal: AbortSignal
   readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => Promise<void>>>
   readonly calls: Readonly<Record<CallName, (...args: readonly unknown[]) => Promise<unknown>>>
@@ -57,7 +58,7 @@ export class ProcessorThread {
       this.#running = { job, resolve, reject }
     })
     job.alive()
-    this.#post({ type: 'start', id: job.id, input, reports: Object.keys(job.reports) })
+    this.#post({ type: 'start', id: job.id, traceparent: job.traceparent, input, reports: Object.keys(job.reports) })
     if (job.signal.aborted) abort()
     else job.signal.addEventListener('abort', abort)
     return result.finally(() => job.signal.removeEventListener('abort', abort))

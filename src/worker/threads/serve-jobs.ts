@@ -50,7 +50,7 @@ export function serveJobs<I, D extends KindDialect>(processor: Processor<I, D>):
  */
 async function compute(
   processor: AnyProcessor,
-  { id, input, reports }: ToThread & { type: 'start' },
+  { id, traceparent, input, reports }: ToThread & { type: 'start' },
   current: Current,
   send: (message: FromThread) => void,
 ): Promise<void> {
@@ -64,7 +64,7 @@ async function compute(
   // In this event loop: a processor that never yields becomes silent.
   const signs = setInterval(() => say({ type: 'alive' }), SIGN_MS)
   try {
-    const job = jobOf(id, reports, current, { say, points })
+    const job = jobOf({ id, traceparent }, reports, current, { say, points })
     // The input is as the runner passed it, and the reports are as their table names them.
     say({ type: 'done', result: jsonValueOf(await processor(input as never, job as never), 'The result is not valid') })
   } catch (error) {
@@ -83,7 +83,12 @@ interface Outgoing {
 let flushCount = 0
 let callCount = 0
 
-function jobOf(id: string, reports: readonly string[], { stop, flushes, calls }: Current, { say, points }: Outgoing) {
+function jobOf(
+  { id, traceparent }: Pick<ToThread & { type: 'start' }, 'id' | 'traceparent'>,
+  reports: readonly string[],
+  { stop, flushes, calls }: Current,
+  { say, points }: Outgoing,
+) {
   const flush = () =>
     new Promise<void>((resolve) => {
       const flush = flushCount++
@@ -114,6 +119,7 @@ function jobOf(id: string, reports: readonly string[], { stop, flushes, calls }:
   return {
     ...Object.fromEntries(reports.map((name) => [name, (...args: unknown[]) => silent(report(name, args))])),
     id,
+    traceparent,
     signal: stop.signal,
     killed: new AbortController().signal, // a thread that is killed does not notice it
     flush,

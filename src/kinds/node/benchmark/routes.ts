@@ -6,8 +6,8 @@ import { answers, submitAnswers } from '../../../http/contract/answers.js'
 import { bodyExamples } from '../../../http/contract/examples.js'
 import type { KindRoutes } from '../../../http/kind-routes.js'
 import { enqueue, rejectFlat } from '../../../http/routes/enqueue.js'
-import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
 import { processes } from '../../../http/routes/processes.js'
+import { fromHeaders, SubmitHeaders } from '../../../http/routes/submit-headers.js'
 import type { JobService } from '../../../jobs/job-service.js'
 import { JobId } from '../../../protocol/job-id.js'
 import { splitWords, WordsFields } from '../../../protocol/words.js'
@@ -39,9 +39,9 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
     const summary = 'Start a benchmark. With Accept: text/event-stream, stream its messages up to the final one'
     const { accepted, stream } = processes.answers
     const response = submitAnswers(accepted, stream)
-    const schema = { tags, operationId: 'submitBenchmark', summary, headers: IdempotencyHeaders, body: Body, response }
+    const schema = { tags, operationId: 'submitBenchmark', summary, headers: SubmitHeaders, body: Body, response }
     app.post('/api/benchmark', { schema }, async (request, reply) => {
-      const who = { owner: request.identity.sub, ...keyOf(request) }
+      const who = { owner: request.identity.sub, ...fromHeaders(request) }
       return enqueue({ app: server, request, reply }, processes, () => submitBenchmark(jobs, who, request.body))
     })
   }
@@ -50,7 +50,7 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
 /** Enqueues a benchmark. */
 function submitBenchmark(
   jobs: JobService,
-  who: { readonly owner: string; readonly key?: string },
+  who: { readonly owner: string; readonly key?: string; readonly traceparent?: string },
   body: Static<typeof Body>,
 ): Promise<JobState> {
   const { words, rest } = splitWords(body)
