@@ -1,4 +1,4 @@
-import { checkQuery, DEFAULT_LIMIT, type Given, type ListOptions, nameOf, type WordsUpdate } from '../client/client.js'
+import { checkQuery, DEFAULT_LIMIT, type Given, LIST_OPTIONS, type ListOptions, nameOf, type WordsUpdate } from '../client/client.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
 import { hasSeq } from '../client/proof.js'
@@ -11,6 +11,7 @@ import type { JobState } from '../core/job-state.js'
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
+import { filterOf } from '../jobs/list-query.js'
 import type { WordsChanges } from '../jobs/words.js'
 import type { InputOf, KindName, RunKindName } from '../kinds/index.js'
 import { RuncastError } from '../protocol/codes.js'
@@ -162,11 +163,12 @@ export class Jobs {
   /** A page of the jobs of one user, newest first. */
   async list({ owner, ...options }: ListJobsOptions = {}): Promise<JobStatusPage> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['owner', 'kind', 'status', 'limit', 'cursor'])
+    rejectUnknownOptions(options, ['owner', ...LIST_OPTIONS])
     checkQuery(options)
-    const { kind, status, limit = DEFAULT_LIMIT, cursor: from } = options
+    const { kind, limit = DEFAULT_LIMIT, cursor: from, ...query } = options
+    const { phase, filter } = filterOf(query, '')
     const named = kind === undefined ? null : knownName(this.#adapters.kinds, nameOf(kind))
-    const { jobs, cursor = null } = await this.#ask(() => this.#service.list(this.#ownerOf(owner), named, limit, from, status))
+    const { jobs, cursor = null } = await this.#ask(() => this.#service.list(this.#ownerOf(owner), named, limit, from, phase, filter))
     return { jobs: jobs.map(statusOf), cursor }
   }
 

@@ -227,6 +227,7 @@ function brokerLimits(config: Config): BrokerLimits {
     maxSeries: config.MAX_SERIES,
     maxSeriesBytes: config.MAX_SERIES_BYTES,
     maxKeys: config.MAX_KEYS,
+    maxListed: config.MAX_LISTED_JOBS,
     maxMissedEntries: config.MAX_MISSED_ENTRIES,
     staleMs: config.STALE_MS,
     activeTtlMs: config.ACTIVE_TTL_MS,

@@ -21,6 +21,7 @@ import { jobView } from '../core/native-dialect.js'
 import { bucketsOf } from '../core/series.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService, type View } from '../jobs/job-service.js'
+import { filterOf } from '../jobs/list-query.js'
 import { DEFAULT_LINES, logPageOf, MAX_LOG_PAGE_BYTES } from '../jobs/log-page.js'
 import type { WordsChanges } from '../jobs/words.js'
 import { RuncastError } from '../protocol/codes.js'
@@ -77,9 +78,10 @@ export class RedisBackend implements Backend {
     return wireOf(await this.#ask((jobs) => jobs.read(null, id, this.#view)))
   }
 
-  async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
+  async list({ kind, limit = DEFAULT_LIMIT, cursor: from, ...query }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
+    const { phase, filter } = filterOf(query, '')
     const of = kind === undefined ? null : knownName(this.#kinds, kind, MORE_KINDS)
-    const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, status))
+    const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, phase, filter))
     return { jobs: jobs.map(wireOf), cursor }
   }
 

@@ -5,7 +5,7 @@ import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
 import type { LogLine } from '../protocol/log-messages.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
-import { isFinal, type Status } from '../protocol/status.js'
+import { isFinal, isStatus, STATUSES, type Status } from '../protocol/status.js'
 import type { JobArtifact } from './download.js'
 import type { RunningJob } from './final-watch.js'
 import { type EventsOptions, type JobEvent, JobEvents, type SocketAccess } from './job-events.js'
@@ -81,8 +81,17 @@ export interface WordsUpdate {
 
 export interface ListOptions {
   readonly kind?: KindRef | string
-  /** `active`: jobs that have not ended. `final`: jobs that have. */
-  readonly status?: 'active' | 'final'
+  /** `active`: jobs that have not ended. `final`: jobs that have. Or one status. */
+  readonly status?: 'active' | 'final' | Status
+  readonly tag?: string
+  /** Children of this job; `none`: jobs that are no children. */
+  readonly parent?: string
+  /** Submitted at this time (ISO 8601) or later. */
+  readonly since?: string
+  /** Submitted at this time (ISO 8601) or earlier. */
+  readonly until?: string
+  /** Beginning of the title, in any case. */
+  readonly title?: string
   /** 1 to 200; default 50. */
   readonly limit?: number
   /** `cursor` of the previous page. */
@@ -249,7 +258,7 @@ export class Client {
   /** A page of the user's jobs, newest first. */
   async list(options: ListOptions = {}): Promise<JobPage> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['kind', 'status', 'limit', 'cursor'])
+    rejectUnknownOptions(options, LIST_OPTIONS)
     const { kind, ...query } = options
     checkQuery(query)
     const { jobs, cursor } = await this.#backend.list({ ...query, ...(kind !== undefined && { kind: nameOf(kind) }) })
@@ -465,12 +474,15 @@ export class JobHandle<K extends KindRef | string = string> {
   }
 }
 
+/** Names of `ListOptions`. */
+export const LIST_OPTIONS = ['kind', 'status', 'tag', 'parent', 'since', 'until', 'title', 'limit', 'cursor'] as const
+
 /** Default page size. */
 export const DEFAULT_LIMIT = 50
 
 /** Throws `invalid` for an option of a list with an invalid value. */
-export function checkQuery({ status, limit = 1, cursor = '0:a' }: Omit<ListOptions, 'kind'>): void {
-  checkOption('status', ['active', 'final', undefined].includes(status), 'active or final')
+export function checkQuery({ status = 'active', limit = 1, cursor = '0:a' }: Omit<ListOptions, 'kind'>): void {
+  checkOption('status', ['active', 'final'].includes(status) || isStatus(status), `active, final or one of ${STATUSES.join(', ')}`)
   checkOption('limit', Number.isInteger(limit) && isIn(limit, 1, 200), 'an integer from 1 to 200')
   checkOption('cursor', /^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$/.test(cursor), 'the cursor of the previous page')
 }

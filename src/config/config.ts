@@ -235,6 +235,7 @@ export const SETTINGS = {
   ),
   MAX_LOG_BYTES: integer('Maximum bytes of the log lines of a job; the newest are kept.', 1_048_576, 65_536, 16_777_216),
   MAX_MISSED_ENTRIES: integer('Maximum entries that a client can have missed and still resume.', 1000, 10, 100_000),
+  MAX_LISTED_JOBS: integer('Maximum jobs of one kind in the lists of a user; the oldest are left out.', 10_000, 100, 1_000_000),
   MAX_KEYS: integer('Maximum number of metrics and other conflation keys of a job.', 1024, 16, 100_000),
   STALE_MS: integer('A running job without a sign of life for this time is stale.', 30_000, 1000, 3_600_000),
   ACTIVE_TTL_MS: integer('TTL of active jobs in Redis; refreshed by the sweeper.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),

@@ -28,6 +28,14 @@ export function readWords({ title, tags, metadata }: { readonly [F in keyof Stor
   }
 }
 
+/** How many characters of a title lists compare. */
+const MAX_COMPARED = 64
+
+/** A title, or the beginning of one, as lists compare it: without case, and only its first 64 characters. */
+export function foldTitle(title: string): string {
+  return [...title.normalize('NFKC').toUpperCase().toLowerCase()].slice(0, MAX_COMPARED).join('')
+}
+
 /** Fields of every state: the words that the job has, and its parent. None for a job with neither. */
 export function aboutFields({ words, parent }: About): AboutJob {
   return { ...(words as MutableWords), ...(parent !== null && { parent_id: parent }) }

@@ -7,7 +7,7 @@ import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
 import { isTraceparent } from '../core/traceparent.js'
-import type { JobWords } from '../core/words.js'
+import { foldTitle, type JobWords } from '../core/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { stringifyJson } from '../protocol/json.js'
@@ -15,7 +15,7 @@ import { isFinal, type Status } from '../protocol/status.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
-import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, Phase } from '../storage/job-store.js'
+import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, ListFilter, Phase } from '../storage/job-store.js'
 import type { LinesPage, LinesQuery } from '../storage/telemetry.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
@@ -74,6 +74,8 @@ export interface HistoryQuery {
 
 /** Maximum reads of the index for one page of a filtered list. */
 const MAX_LOOKS = 20
+/** The same for a list that an index has filtered. */
+const MAX_FILTERED_LOOKS = 2
 /** Maximum entries of a log per read. */
 const MAX_HISTORY = 1000
 
@@ -194,14 +196,16 @@ export class JobService {
    * execution. A page may hold fewer than `limit` jobs, even none, and still have a cursor, because expired jobs are
    * left out. With a `phase`, only jobs inside (or outside) the active-jobs index are read.
    */
-  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
+  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase, filter: ListFilter = {}): Promise<JobPage> {
+    const isFiltered = Object.keys(filter).length > 0
+    const maxLooks = isFiltered ? MAX_FILTERED_LOOKS : MAX_LOOKS
     const jobs: JobState[] = []
     let next = cursor
-    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const page = await this.#ports.store.list(owner, kind, limit - jobs.length, next, phase)
-      jobs.push(...(await this.#owned(owner, page.ids, phase)))
+    for (let looks = 0; looks < maxLooks; looks += 1) {
+      const page = await this.#ports.store.list(owner, kind, limit - jobs.length, next, phase, filter)
+      jobs.push(...(await this.#owned(owner, page.ids, phase)).filter((state) => fits(state, filter)))
       next = page.cursor
-      if (phase === undefined || next === undefined || jobs.length === limit) break
+      if ((phase === undefined && !isFiltered) || next === undefined || jobs.length === limit) break
     }
     return { jobs, ...(next !== undefined && { cursor: next }) }
   }
@@ -322,11 +326,21 @@ export class JobService {
    * index.
    */
   async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
-    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#ports.broker.read(id))?.state })))
-    const expired = read.filter(({ state }) => state?.owner !== owner)
+    const read = await Promise.all(ids.map(async (id) => ({ id, state: await this.#known(id) })))
+    const expired = read.filter(({ state }) => state !== null && state?.owner !== owner)
     await Promise.all(expired.map(({ id }) => this.#ports.store.forget(owner, id)))
     const isWanted = (state: JobState) => phase === undefined || (phase === 'final') === isFinal(state.status)
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
+  }
+
+  /** Undefined for an expired job; null for one of a kind that this process does not know. */
+  async #known(id: string): Promise<JobState | null | undefined> {
+    try {
+      return (await this.#ports.broker.read(id))?.state
+    } catch (error) {
+      if (error instanceof RuncastError && error.code === 'not_found') return null
+      throw error
+    }
   }
 
   async #require(id: string, view: View, kind?: string | null): Promise<JobState> {
@@ -343,6 +357,20 @@ function ownerOf({ name, claimEvents }: Kind, solver: string | undefined): strin
   if (solver !== undefined)
     throw new RuncastError('invalid', { issues: [{ path: '/solver', expected: 'to be absent: the owner computes the job' }] })
   return OWNER_SOLVER
+}
+
+/** Whether a job passes a filter: an index may be a moment behind. */
+function fits({ status, words, parent, created_at }: JobState, filter: ListFilter): boolean {
+  const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, tag, title } = filter
+  const at = Date.parse(created_at)
+  return (
+    (filter.status === undefined || status === filter.status) &&
+    (filter.parent === undefined || parent === filter.parent) &&
+    (tag === undefined || words?.tags?.includes(tag) === true) &&
+    (title === undefined || foldTitle(words?.title ?? '').startsWith(foldTitle(title))) &&
+    at >= since &&
+    at <= until
+  )
 }
 
 function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {

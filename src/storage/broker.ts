@@ -139,6 +139,8 @@ export interface BrokerLimits {
   readonly maxKeys: number
   /** Maximum number of entries that a client can have missed and still resume. */
   readonly maxMissedEntries: number
+  /** Maximum number of jobs of one kind in the lists of a user. */
+  readonly maxListed: number
   /** A running job is stale after this time without a sign of life. */
   readonly staleMs: number
   readonly activeTtlMs: number
@@ -156,6 +158,7 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   maxSeriesBytes: 1024 * 1024,
   maxKeys: 1024,
   maxMissedEntries: 1000,
+  maxListed: 10_000,
   staleMs: 30_000,
   activeTtlMs: 7 * 24 * 3600 * 1000,
   finalTtlMs: 24 * 3600 * 1000,

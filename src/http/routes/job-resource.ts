@@ -8,8 +8,11 @@ import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { ArtifactService } from '../../jobs/artifacts/artifact-service.js'
 import type { JobService, View } from '../../jobs/job-service.js'
+import { filterOf } from '../../jobs/list-query.js'
 import { DEFAULT_LINES, logPageOf, MAX_LOG_PAGE_BYTES } from '../../jobs/log-page.js'
 import type { WordsChanges } from '../../jobs/words.js'
+import { RuncastError } from '../../protocol/codes.js'
+import { STATUSES } from '../../protocol/status.js'
 import { visibleText } from '../../protocol/visible-text.js'
 import { WordsPatch } from '../../protocol/words.js'
 import { answers, jsonOrStream, jsonOrText } from '../contract/answers.js'
@@ -50,10 +53,22 @@ export interface JobResourceOptions {
   readonly artifacts: ArtifactService
 }
 
+const TIME = '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?$'
+
 const Page = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
   cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$', description: 'cursor of the previous page' })),
-  status: Type.Optional(Type.Enum(['active', 'final'], { description: 'jobs that have not ended, or jobs that have' })),
+  status: Type.Optional(
+    Type.Enum(['active', 'final', ...STATUSES], { description: 'jobs that have not ended, jobs that have, or jobs in one status' }),
+  ),
+  tag: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'jobs with this tag' })),
+  parent: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 128, description: 'children of this job; `none`: jobs that are no children' }),
+  ),
+  since: Type.Optional(Type.String({ pattern: TIME, description: 'submitted at this time (ISO 8601) or later' })),
+  until: Type.Optional(Type.String({ pattern: TIME, description: 'submitted at this time (ISO 8601) or earlier' })),
+  title: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'beginning of the title, in any case' })),
+  owner: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'jobs of this user; for admins' })),
   token: Type.Optional(Type.String()),
 })
 /** For resources of all kinds. */
@@ -112,8 +127,11 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
   }
   app.get('', { schema: list }, async (request) => {
     // undefined if the schema has no kind
-    const { limit, cursor, status, kind: asked } = request.query as Static<ReturnType<typeof pageOf>>
-    const page = await jobs.list(request.identity.sub, asked ?? kind, limit, cursor, status)
+    const query = request.query as Static<ReturnType<typeof pageOf>>
+    const { limit, cursor, kind: asked, owner = request.identity.sub } = query
+    if (!policy.mayView(request.identity, owner)) throw new RuncastError('forbidden', 'Only the role admin may list jobs of other users.')
+    const { phase, filter } = filterOf(query, '/querystring')
+    const page = await jobs.list(owner, asked ?? kind, limit, cursor, phase, filter)
     return { [listField]: page.jobs.map(briefOf), cursor: page.cursor ?? null }
   })
 

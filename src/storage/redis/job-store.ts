@@ -4,15 +4,25 @@ import type { StoredWords } from '../../core/words.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BrokerLimits } from '../broker.js'
 import { readEnvelope } from '../envelope.js'
-import type { ActiveRounds, ChildJobs, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob, Phase } from '../job-store.js'
+import type {
+  ActiveRounds,
+  ChildJobs,
+  Created,
+  HistoryPage,
+  JobRound,
+  JobStore,
+  KnownJob,
+  ListFilter,
+  ListPage,
+  NewJob,
+  Phase,
+} from '../job-store.js'
 import { asked } from '../store-fault.js'
 import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './connection.js'
+import { JobIndex } from './job-index.js'
 import { memberOf, RedisKeys, roundOf } from './keys.js'
 import { STORE } from './stamped.js'
 import { RedisStorage } from './storage.js'
-
-/** Maximum number of jobs of one kind in a user's index. The oldest ones are removed first. */
-const MAX_OWNED = 10_000
 
 /**
  * How many of the oldest jobs of an index are checked when a job is added, and how often this repeats while all of them
@@ -30,6 +40,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   readonly #limits: BrokerLimits
   readonly #kinds: Kinds
   readonly #storage: RedisStorage
+  readonly #index: JobIndex
 
   constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits; kinds: Kinds }) {
     this.#commands = connectCommands(options)
@@ -37,6 +48,9 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     this.#limits = options.limits
     this.#kinds = options.kinds
     this.#storage = new RedisStorage(this.#commands, this.#keys)
+    const { activeTtlMs, finalTtlMs, maxListed } = options.limits
+    const ttlMs = activeTtlMs + finalTtlMs
+    this.#index = new JobIndex({ commands: this.#commands, keys: this.#keys, kinds: options.kinds.names, ttlMs, maxListed })
   }
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
@@ -58,17 +72,15 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
-  async reactivate({ owner, kind, created_at, ...round }: KnownJob): Promise<void> {
-    const key = this.#keys.owned(owner, kind)
+  async reactivate({ owner: _owner, kind: _kind, created_at, ...round }: KnownJob): Promise<void> {
     await this.activate(round, Date.parse(created_at))
-    await asked(this.#commands.zadd(key, 'NX', Date.parse(created_at), round.id))
-    await asked(this.#commands.zremrangebyrank(key, 0, -MAX_OWNED - 1))
-    await this.#keepOwned(owner, kind)
+    await this.#index.put(round.id, true)
   }
 
   async setWords(id: string, words: Partial<StoredWords>): Promise<boolean> {
     const changes = Object.entries(words).flat()
     const isThere = (await asked(this.#commands.runcastSetWords(this.#keys.job(id), this.#keys.live(id), ...changes))) === 1
+    if (isThere) await this.#index.put(id)
     if (isThere) await this.#storage.weigh(id)
     return isThere
   }
@@ -77,7 +89,18 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
    * Newest first. The cursor is `<ms>:<id>` of the last job of the page, in microseconds for active jobs. All kinds are
    * merged here, so that no second index has to be kept consistent.
    */
-  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
+  async list(
+    owner: string,
+    kind: string | null,
+    limit: number,
+    cursor?: string,
+    phase?: Phase,
+    filter: ListFilter = {},
+  ): Promise<ListPage> {
+    if (Object.keys(filter).length > 0) {
+      const kinds = kind ? [kind] : this.#kinds.names
+      return this.#index.search(owner, kinds, limit, cursor ? splitCursor(cursor) : null, phase, filter)
+    }
     const { active } = this.#keys.feed(owner)
     if (phase === 'active') {
       const page = await this.#page([active], limit, cursor && inMicroseconds(cursor))
@@ -131,11 +154,12 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     const { id } = round
     await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
     const alive = await asked(this.#commands.runcastTouch(...this.#keys.all(id), this.#limits.activeTtlMs))
-    if (alive) await this.#keepOwned(...alive)
+    if (alive) await this.#index.put(id)
     await this.#storage.weigh(id)
   }
 
   async deactivate(round: JobRound): Promise<void> {
+    await this.#index.put(round.id)
     await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
     await this.#storage.weigh(round.id)
   }
@@ -147,7 +171,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   }
 
   async forget(owner: string, id: string): Promise<void> {
-    await Promise.all(this.#kinds.names.map((kind) => asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))))
+    await Promise.all(this.#kinds.names.map((kind) => this.#index.remove(owner, kind, id)))
   }
 
   close(): void {
@@ -199,29 +223,22 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   async #trimOwned(owner: string, kind: string): Promise<void> {
     const key = this.#keys.owned(owner, kind)
     const random = await asked(this.#commands.zrandmember(key))
-    await this.#forgetExpired(key, random === null ? [] : [random])
+    await this.#forgetExpired(owner, kind, random === null ? [] : [random])
     for (let checks = 0; checks < TRIM.checks; checks += 1) {
       const oldest = await asked(this.#commands.zrange(key, '0', String(TRIM.oldest - 1)))
-      if ((await this.#forgetExpired(key, oldest)) < TRIM.oldest) return
+      if ((await this.#forgetExpired(owner, kind, oldest)) < TRIM.oldest) return
     }
   }
 
   /** Removes the jobs that do not exist any more. Resolves to their number. */
-  async #forgetExpired(key: string, ids: readonly string[]): Promise<number> {
+  async #forgetExpired(owner: string, kind: string, ids: readonly string[]): Promise<number> {
     const exist = await asked(Promise.all(ids.map((id) => this.#commands.exists(this.#keys.job(id)))))
     const expired = ids.filter((_, i) => exist[i] === 0)
     if (expired.length === 0) return 0
-    await asked(this.#commands.zrem(key, ...expired))
     // One of them may have been submitted again meanwhile.
-    const created = await asked(Promise.all(expired.map((id) => this.#commands.hget(this.#keys.job(id), 'created_at'))))
-    const back = expired.flatMap((id, i) => (created[i] ? [Date.parse(created[i]), id] : []))
-    if (back.length > 0) await asked(this.#commands.zadd(key, ...back))
+    await Promise.all(expired.map((id) => this.#index.remove(owner, kind, id)))
+    await Promise.all(expired.map((id) => this.#index.put(id, true, owner)))
     return expired.length
-  }
-
-  /** Keeps the index of a user as long as any job in it. */
-  async #keepOwned(owner: string, kind: string): Promise<void> {
-    await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
   }
 }
 

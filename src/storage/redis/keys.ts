@@ -65,6 +65,11 @@ export class RedisKeys {
     return `${this.#prefix}:user:{${owner}}:${kind}`
   }
 
+  /** Prefix of the index in which a user's jobs are found. A colon is in no name of a kind. */
+  found(owner: string): string {
+    return `${this.#prefix}:user:{${owner}}:by`
+  }
+
   /** Memory of a user's jobs: a hash of their sizes, and a sorted set of their expiry times. */
   stored(owner: string): [sizes: string, ends: string] {
     const base = `${this.#prefix}:stored:{${owner}}`

@@ -28,6 +28,9 @@ export const redisScripts = {
   runcastArtifactCommit: { numberOfKeys: 1, lua: load('artifacts', 'artifact-commit') },
   runcastArtifactQuota: { numberOfKeys: 2, lua: load('artifact-quota') },
   runcastIndexAdd: { numberOfKeys: 4, lua: load('index-add') },
+  runcastIndexPut: { numberOfKeys: 2, lua: load('index-put') },
+  runcastIndexMissing: { numberOfKeys: 2, lua: load('index-missing') },
+  runcastIndexSearch: { lua: load('index-search') },
   runcastIndexRemove: { numberOfKeys: 2, lua: load('index-remove') },
   runcastIndexRead: { numberOfKeys: 3, lua: load('index-read') },
   runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
@@ -72,6 +75,9 @@ export interface ScriptCommands {
   runcastArtifactCommit(...args: (string | number)[]): Promise<CommitReply>
   runcastArtifactQuota(...args: (string | number)[]): Promise<[allowed: number, bytes?: string, count?: number]>
   runcastIndexAdd(...args: (string | number)[]): Promise<number>
+  runcastIndexPut(...args: (string | number)[]): Promise<1>
+  runcastIndexMissing(...args: (string | number)[]): Promise<[read: number, missing: string[]]>
+  runcastIndexSearch(...args: (string | number)[]): Promise<[cursor: string, ids: string[]]>
   runcastIndexRemove(...args: (string | number)[]): Promise<null>
   runcastIndexRead(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>
   runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
