@@ -5,12 +5,13 @@ import random
 import sys
 import time
 
-from runcast_job import Job
+from runcast_job import submit
 
 random.seed(7)
 points = [(i / 50, 3 * i / 50 + 2 + random.gauss(0, 0.1)) for i in range(50)]
 
-with Job("training", {"epochs": int(sys.argv[1]) if len(sys.argv) > 1 else 300}, title="a line") as job:
+with submit("training", {"epochs": int(sys.argv[1]) if len(sys.argv) > 1 else 300}, title="a line") as job:
+    print("job", job.id, flush=True)
     epochs, rate, slope, start = job.input["epochs"], job.input["rate"], 0.0, 0.0
     for epoch in range(1, epochs + 1):
         errors = [(slope * x + start - y, x) for x, y in points]

@@ -51,6 +51,6 @@ t.test('[CLAIM-11] a training script in Python obeys a cancel from the command l
   const env = { RUNCAST_URL: `${h.nodes[1]?.http}`, RUNCAST_TOKEN: h.token('alice') }
   t.match(await startCommand(t, process.execPath, [RUNCAST, 'cancel', id], { env }).ended, { code: 0 })
   t.notOk((await client.next('cancelled')).forced)
-  t.match(await script.ended, { code: 0, stdout: /\ncancelled\n$/ })
+  t.match(await script.ended, { code: 0, stderr: '' })
   t.same(h.faults, [])
 })
