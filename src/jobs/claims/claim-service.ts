@@ -77,7 +77,8 @@ export class ClaimService {
   /**
    * Leases the next job, started. Null if none arrives in time, or the hub starts to drain meanwhile. Rejects with
    * `restart` if the hub drains already, with `forbidden` for a kind that the token does not name, with
-   * `invalid` for a solver that is not configured, with `overloaded` if too many requests wait, and as `confirm` throws.
+   * `invalid` for a solver that is not configured, with `overloaded` if too many requests wait, and as `confirm`
+   * throws.
    */
   async claim(request: ClaimRequest): Promise<Assignment | null> {
     const { solver, waitMs, gone, by } = request
