@@ -282,9 +282,9 @@ export class JobService {
    * Starts a new execution of a failed or cancelled job. Rejects with `not_final` for any other job, `is_part` for a
    * child job, `is_owned` for a job that its owner computes, and `quota` if its owner has no quota left. Of two
    * concurrent calls one writes the execution, and both return it. The order is fixed: quota, sweeper's index, hash,
-   * sweeper's index again, owner's index, active-jobs index, queue. Once the execution is written, the sweeper finds it,
-   * because it was added to the index before. It is added again afterwards, since a sweep in between may have removed
-   * it.
+   * sweeper's index again, owner's index, active-jobs index, queue. Once the execution is written, the sweeper finds
+   * it, because it was added to the index before. It is added again afterwards, since a sweep in between may have
+   * removed it.
    */
   async retry(id: string, view: View): Promise<JobState> {
     const { broker, store, feeds, queue } = this.#ports

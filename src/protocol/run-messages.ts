@@ -88,7 +88,6 @@ export function wordsMessage<const F extends string>(idField: F) {
   const head = { [idField]: JobId } as Record<F, typeof JobId> // its only field
   return Type.Object({ type: Type.Literal('words'), ...head, ...ChangedWords, timestamp: Timestamp })
 }
-export type WordsMessage = Static<ReturnType<typeof wordsMessage<'run_id'>>>
 
 /** The phases of a run, in order. */
 export const RUN_PHASES = ['meshing', 'solving', 'postprocessing'] as const
