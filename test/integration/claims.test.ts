@@ -722,7 +722,10 @@ t.test('[KEEP-1] [CLAIM-4] of a claimed job nothing stays, however it ended', as
     const keys = await redis.keys(`*${h.config.REDIS_PREFIX}*`)
     // What there is once for each queue, and for the hubs.
     return keys.filter(
-      (key) => !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|:scratch:|\{processes\}:|\{gate\}:(served|hour|turn|queues)/.test(key),
+      (key) =>
+        !/:(id|meta|events|marker|stalled|stalled-check|sweeper)$|:user:|:scratch:|\{processes\}:|\{gate\}:(served|hour|turn|queues)/.test(
+          key,
+        ),
     )
   }
   t.same(await own(), [])
