@@ -105,6 +105,7 @@ export class JobIndex {
         if (read < count || (!isDue && missing.length === 0)) break
       }
     }
+    if (!isDue) return
     const { active } = keys.feed(owner)
     const [open, running] = await asked(Promise.all([commands.zcard(`${base}:open`), commands.zcard(active)]))
     if (open !== running) {
@@ -112,7 +113,6 @@ export class JobIndex {
       const scores = ids.length > 0 ? await asked(commands.zmscore(active, ...ids)) : []
       await Promise.all(ids.filter((_, i) => scores[i] === null).map((id) => this.put(id, false, owner)))
     }
-    if (!isDue) return
     this.#checked.delete(owner)
     this.#checked.set(owner, Date.now())
     const [oldest] = this.#checked.keys()
