@@ -140,14 +140,14 @@ t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422
   const h = await startHarness(t, { processor: null })
   const id = await h.submit()
   for (const [method, path, known] of [
-    ['GET', '/api/processes?owner=bob', 'cursor, kind, limit, status, token'],
-    ['GET', '/api/v2/runs?owner=bob&limit=1', 'cursor, limit, status, token'],
-    ['GET', `/api/v2/runs/${id}/events?from=1&owner=bob`, 'after, epoch, last_event_id, limit, log, log_after, log_epoch, series, token'],
-    ['POST', '/api/v2/runs/x/cancel?force=1&owner=bob', 'token'],
+    ['GET', '/api/processes?colour=red', 'cursor, kind, limit, owner, parent, since, status, tag, title, token, until'],
+    ['GET', '/api/v2/runs?colour=red&limit=1', 'cursor, limit, owner, parent, since, status, tag, title, token, until'],
+    ['GET', `/api/v2/runs/${id}/events?from=1&colour=red`, 'after, epoch, last_event_id, limit, log, log_after, log_epoch, series, token'],
+    ['POST', '/api/v2/runs/x/cancel?force=1&colour=red', 'token'],
   ] as const) {
     const { status, body } = await h.call(method, path)
     t.equal(status, 422, path)
-    const fault = { path: '/querystring/owner', expected: `to be absent: the parameters of this address are ${known}` }
+    const fault = { path: '/querystring/colour', expected: `to be absent: the parameters of this address are ${known}` }
     t.match(body, { error: 'invalid' })
     t.match(body.detail.at(-1), fault)
   }

@@ -17,7 +17,7 @@ export interface FolderStoreOptions {
 const PART = '.part'
 const MARKER = '.store'
 /** An object can be removed together with the empty folder that the next one was about to use. */
-const TRIES = 5
+const TRIES = 10
 /** The owner writes, the group may read. */
 const [FILE_MODE, FOLDER_MODE] = [0o640, 0o750]
 
@@ -109,8 +109,9 @@ export class FolderStore implements ArtifactStore {
 
   async #create(part: string) {
     for (let tries = 1; ; tries += 1) {
-      await mkdir(dirname(part), { recursive: true, mode: FOLDER_MODE })
       try {
+        // A removal may take away a folder on the way, or before the file is there.
+        await mkdir(dirname(part), { recursive: true, mode: FOLDER_MODE })
         return await open(part, 'wx', FILE_MODE)
       } catch (error) {
         if (codeOf(error) !== 'ENOENT' || tries === TRIES) throw error
