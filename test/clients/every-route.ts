@@ -142,6 +142,15 @@ assert.equal(dataOf(await user.GET('/api/processes/{id}/events', at(process_id))
 assert.equal(dataOf(await user.POST('/api/processes/{id}/cancel', at(process_id))).process_id, process_id)
 assert.equal(dataOf(await user.POST('/api/processes/{id}/retry', at(process_id))).links.self, `/api/processes/${process_id}`)
 assert.ok(dataOf(await user.GET('/api/processes', { params: { query: { status: 'active' } } })).processes.length > 0)
+assert.equal((await user.GET('/api/processes/events')).error?.error, 'not_found', 'no job has the id events')
+const live = await user.GET('/api/processes/events', { headers: { accept: 'text/event-stream' }, parseAs: 'stream' })
+const reader = live.data?.pipeThrough(new TextDecoderStream()).getReader()
+for (let text = ''; !text.includes('"process_list"'); ) {
+  const { done, value } = (await reader?.read()) ?? { done: true }
+  assert.ok(!done, text)
+  text += value
+}
+await reader?.cancel()
 
 const { id } = dataOf(await user.POST('/api/jobs', { body: { kind: 'run', input } }))
 assert.equal(dataOf(await user.GET('/api/jobs/{id}', at(id))).kind, 'run')

@@ -124,6 +124,7 @@ must(m.ProcessQueuedMessage, first)
 must(m.ProcessStatusAnswer, ask(user, "processes.cancel_process", process))
 must(m.ProcessAccepted, ask(user, "processes.retry_process", process))
 must(m.ProcessPage, ask(user, "processes.list_processes"))
+refused("not_found", ask(user, "processes.stream_processes"))
 
 body = m.SubmitJobBodyType0.from_dict({"kind": "run", "input": HORN})
 job = must(m.JobAccepted, ask(user, "jobs.submit_job", body=body)).id
