@@ -267,7 +267,8 @@ t.test('help tells of every command and option, and the version is that of the p
   t.same(await cli(t, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   const { stdout: all } = await cli(t, ['--help'])
   t.same(await cli(t, ['help', 'watch']), await cli(t, ['watch', '--help']))
-  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'logs', 'cancel', 'artifacts', 'series', 'token'])
+  const names = ['start', 'hub', 'worker', 'submit', 'watch', 'logs', 'cancel', 'artifacts', 'series', 'token', 'admin']
+  t.same(Object.keys(COMMANDS), names)
   for (const [name, command] of Object.entries(COMMANDS)) {
     t.ok(
       all.split('\n').some((line) => line.startsWith(`  ${name}`) && line.endsWith(command.about)),

@@ -56,7 +56,7 @@ t.test('[SOLVER-1] [SOLVER-2] a run names a solver of the file; its program gets
   const variables = /^variables (.*)$/m.exec(log)?.[1]?.split(' ') ?? []
   t.ok(variables.includes('PATH'))
   t.same(
-    variables.filter((name) => !/^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|RUNCAST_RUN_ID)$/.test(name)),
+    variables.filter((name) => !/^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|RUNCAST_RUN_(ID|DIR))$/.test(name)),
     [],
   )
 })
