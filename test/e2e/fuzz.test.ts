@@ -19,6 +19,10 @@ const WITH_RULES = [
   'reportJobEvents',
   'revokeTokens',
   'listRevocations',
+  'listRunSeries',
+  'listOptimizationSeries',
+  'listProcessSeries',
+  'listJobSeries',
 ]
 const CONFIG = `
 [checks.positive_data_acceptance]

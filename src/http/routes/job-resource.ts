@@ -53,7 +53,10 @@ export interface JobResourceOptions {
   readonly artifacts: ArtifactService
 }
 
-const TIME = '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?$'
+const DATE = '[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
+const CLOCK = '([01][0-9]|2[0-3]):[0-5][0-9]'
+/** `Date.parse` takes all that this matches. */
+const TIME = `^${DATE}(T${CLOCK}(:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]${CLOCK}))?$`
 
 const Page = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
