@@ -23,6 +23,7 @@ const WITH_RULES = [
   'listOptimizationSeries',
   'listProcessSeries',
   'listJobSeries',
+  'listAllJobs',
 ]
 const CONFIG = `
 [checks.positive_data_acceptance]

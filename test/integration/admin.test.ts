@@ -36,6 +36,7 @@ t.test('[ADM-1] the routes of operators are for the role admin', async (t) => {
   const id = await h.submit()
   const routes = [
     ['GET', '/api/admin/jobs', 200],
+    ['GET', '/api/admin/jobs?cursor=18446744073709551615', 200],
     ['GET', '/api/admin/jobs?user=alice', 200],
     ['GET', '/api/admin/queues', 200],
     ['GET', '/api/admin/workers', 200],
@@ -52,6 +53,8 @@ t.test('[ADM-1] the routes of operators are for the role admin', async (t) => {
   }
   for (const [path, at] of [
     ['jobs?cursor=x', '/querystring/cursor'],
+    ['jobs?cursor=18446744073709551616', '/querystring/cursor'],
+    ['jobs?cursor=1:x', '/querystring/cursor'],
     ['jobs?user=alice&cursor=0', '/querystring/cursor'],
     ['jobs?limit=1001', '/querystring/limit'],
     ['jobs?owner=alice', '/querystring/owner'],

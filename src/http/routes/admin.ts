@@ -15,8 +15,11 @@ export interface AdminRoutesOptions {
 const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100 })
 const Token = Type.Optional(Type.String())
 const User = Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'only of this user' }))
-/** A position in Redis: of all jobs, or of those of one user as in their own list. */
-const CURSOR = { all: /^\d{1,20}$/, ofUser: /^\d{1,16}:[\w.-]{1,128}$/ } as const
+/** A position in Redis, which has 64 bits. */
+const POSITION = '[0-9]{1,20}'
+/** A position among the jobs of one user, as in their own list. */
+const OF_USER = '[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}'
+const Cursor = Type.String({ pattern: `^(${POSITION}|${OF_USER})$`, description: 'cursor of the previous page, with the same `user`' })
 const Reconnect = Type.Enum(['true', 'false'], { default: 'false', description: 'whether the clients connect again, maybe to another hub' })
 
 /** What all users, hubs and workers do, for admins. Every answer is bounded. */
@@ -34,14 +37,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async 
     querystring: Type.Object({
       limit: Limit,
       user: User,
-      cursor: Type.Optional(Type.String({ maxLength: 200, description: 'cursor of the previous page' })),
+      cursor: Type.Optional(Cursor),
       token: Token,
     }),
     response: answers({ 200: JobsPage }),
   }
   app.get('/jobs', { schema: listJobs }, async ({ query: { limit, user, cursor } }) => {
-    const isCursor = user === undefined ? CURSOR.all : CURSOR.ofUser
-    if (cursor !== undefined && !isCursor.test(cursor))
+    if (cursor !== undefined && !isCursor(cursor, user !== undefined))
       throw new RuncastError('invalid', { issues: [{ path: '/querystring/cursor', expected: 'the cursor of a page' }] })
     const { jobs, cursor: next } = await (user === undefined ? overview.jobs(limit, cursor) : overview.jobsOf(user, limit, cursor))
     const shown = jobs.map(({ id, kind, owner, solver, status, round, attempt, parent, created_at, started_at, worker }) => {
@@ -110,4 +112,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async 
     request.audit('disconnect', { of: user, sessions: disconnected, reconnect })
     return { disconnected, silent }
   })
+}
+
+/** Whether a text that the schema allows is a cursor of these jobs. */
+function isCursor(text: string, isOfUser: boolean): boolean {
+  if (text.includes(':')) return isOfUser
+  return !isOfUser && BigInt(text) < 2n ** 64n
 }
