@@ -295,7 +295,7 @@ function proxyTo(t: Test, proxy: ReturnType<typeof createServer>, prefix: string
   })
 }
 
-t.test('[CODE-4] every answer has the id of its request', async (t) => {
+t.test('[CODE-4] an answer has the id of its request', async (t) => {
   const h = await startHarness(t, { processor: null })
   const given = '0af7651916cd43dd8448eb211c80319c'
   for (const path of ['/api/processes/nobody', '/nowhere', '/livez']) {

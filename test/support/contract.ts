@@ -43,8 +43,8 @@ const ofOrigin = new Map<string, () => Contract>()
 /**
  * Checks each answer of a documented route, each error, and each message that clients of tests get over sockets and
  * streams, against the documents of a hub: status, content type, body. A field that is not in a document is a fault,
- * too. A fault is thrown out of the
- * event loop, so that the running test fails. Returns a function for the address of the hub.
+ * too. A fault is thrown out of the event loop, so that the running test fails. Returns a function for the address of
+ * the hub.
  */
 export function checkContract(app: FastifyInstance, kinds: Kinds): (origin: string) => void {
   // DOCS=off

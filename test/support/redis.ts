@@ -38,7 +38,8 @@ export async function sharedTestRedis(): Promise<RedisPlace> {
 }
 
 /**
- * Starts a real Redis on a port of its own, ended in the teardown. Configured like the embedded one, but never syncs to disk.
+ * Starts a real Redis on a port of its own, ended in the teardown. Configured like the embedded one, but never syncs to
+ * disk.
  */
 export async function startTestRedis(t: Test, extraArgs: readonly string[] = []): Promise<TestRedis> {
   const dataDir = await mkdtemp(join(tmpdir(), 'runcast-test-redis-'))

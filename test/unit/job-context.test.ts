@@ -23,7 +23,7 @@ function freezeClock(): () => void {
   return () => Reflect.deleteProperty(frozen, 'now')
 }
 
-/** A publisher that keeps what it is given and answers as it is told. */
+/** A context whose publisher records each write and returns what `answer` gives for it. */
 function setUp(
   answer: (write: Write) => Written | Rejected | Error = () => ({ ok: true, seq: 1, status: 'running' }),
   options: { unreachableMs?: number } = {},

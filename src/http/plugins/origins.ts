@@ -85,11 +85,11 @@ export const origins = fp(
 )
 
 /** Why a request may not connect, for its sender. */
-export function whyNotFrom({ headers }: FastifyRequest): string {
-  const isFromPage = headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
+export function whyNotFrom({ headers: { origin, 'sec-fetch-site': site = 'none' } }: FastifyRequest): string {
+  const isFromPage = origin !== undefined || site !== 'none'
   return isFromPage
     ? 'Pages of this origin may not connect.'
-    : 'The header Origin is missing: a write with a cookie needs the origin of this server.'
+    : 'The header Origin is missing: with a cookie, it must be the origin of this server.'
 }
 
 /** Null for any other text. A proxy may add the default port to `Host`; an origin never has it. */

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { asksForWebSocket, ignoreOtherUpgrades } from '../other-upgrades.js'
+import { whyNotFrom } from './origins.js'
 
 /**
  * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every
@@ -42,8 +43,7 @@ export const upgrades = fp(
       const failure = app.rejectUpgrade(request, reply, true)
       if (failure) return done(failure)
       // The browser would send the login along. It must not open a socket, although its page cannot read the reason.
-      if (app.isStrictOrigin && !app.mayConnectFrom(request))
-        return done(new RuncastError('forbidden', 'Pages of this origin may not connect.'))
+      if (app.isStrictOrigin && !app.mayConnectFrom(request)) return done(new RuncastError('forbidden', whyNotFrom(request)))
       // The WebSocket plugin would accept it, close it without a code, and log its URL with the token.
       done(
         request.routeOptions.config.isSocket || request.is404

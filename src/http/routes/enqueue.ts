@@ -37,7 +37,7 @@ export async function enqueue(
 }
 
 /** Rejects with the paths of a body whose fields are those of the input: without `/input`. */
-export function rejectFlat(error: unknown): never {
+export function rejectWithBodyPaths(error: unknown): never {
   if (!(error instanceof RuncastError) || error.code !== 'invalid') throw error
   const issues = error.issues.map(({ path, expected }) => ({ path: path.replace(/^\/input/, ''), expected }))
   throw new RuncastError('invalid', { message: error.message, issues, cause: error })

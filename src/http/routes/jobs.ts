@@ -6,7 +6,7 @@ import { JobId } from '../../protocol/job-id.js'
 import { answers, submitAnswers } from '../contract/answers.js'
 import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
-import { enqueue, rejectFlat } from './enqueue.js'
+import { enqueue, rejectWithBodyPaths } from './enqueue.js'
 import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { JobPath, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
@@ -66,7 +66,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       ...keyOf(request),
     }
     return enqueue({ app, request, reply }, resource, () =>
-      isFlat ? jobs.submit({ ...who, input: rest }).catch(rejectFlat) : jobs.submit({ ...who, input: rest.input }),
+      isFlat ? jobs.submit({ ...who, input: rest }).catch(rejectWithBodyPaths) : jobs.submit({ ...who, input: rest.input }),
     )
   })
 

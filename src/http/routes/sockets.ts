@@ -10,6 +10,7 @@ import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { BuildScope } from '../../hub/scopes/scope.js'
 import { type UserScopeLimits, userScope } from '../../hub/scopes/user-scope.js'
 import { RuncastError } from '../../protocol/codes.js'
+import { whyNotFrom } from '../plugins/origins.js'
 import { WebSocketTransport } from '../transports/websocket-transport.js'
 import { positionOf } from './position.js'
 
@@ -98,7 +99,7 @@ function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, 
     webSocket.pause()
     const cancelReport = app.refuse(request, request.headers.origin ?? '', () => {
       webSocket.resume()
-      transport.close('forbidden', 'Pages of this origin may not connect.')
+      transport.close('forbidden', whyNotFrom(request))
     })
     webSocket.on('close', cancelReport)
     return

@@ -5,7 +5,7 @@ import { JobTimeout } from '../../../core/timeout.js'
 import { answers, submitAnswers } from '../../../http/contract/answers.js'
 import { bodyExamples } from '../../../http/contract/examples.js'
 import type { KindRoutes } from '../../../http/kind-routes.js'
-import { enqueue, rejectFlat } from '../../../http/routes/enqueue.js'
+import { enqueue, rejectWithBodyPaths } from '../../../http/routes/enqueue.js'
 import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
 import { processes } from '../../../http/routes/processes.js'
 import type { JobService } from '../../../jobs/job-service.js'
@@ -53,5 +53,5 @@ function submitBenchmark(
   { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
 ): Promise<JobState> {
   const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
-  return jobs.submit({ ...who, ...given, kind: 'benchmark', input }).catch(rejectFlat)
+  return jobs.submit({ ...who, ...given, kind: 'benchmark', input }).catch(rejectWithBodyPaths)
 }
