@@ -30,6 +30,7 @@ const PACKAGES = {
   ioredis: '^src/(storage/redis|queue/bullmq|worker)/',
   'prom-client': '^src/observability/',
   openai: '^workers/benchmark/',
+  '@aws-sdk/[^/]+': '^src/storage/artifacts/',
   'eventsource-parser': '^workers/benchmark/',
   'pure-rand': '^workers/optimization/',
   'redos-detector': '^src/protocol/',

@@ -10,9 +10,10 @@ COPY LICENSE tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY workers workers
-# Installs the optional peer as a dependency, so that removing the development packages keeps it.
+# Installs the optional peers as dependencies, so that removing the development packages keeps them.
 RUN node scripts/bootstrap.mjs --build \
-  && npm pkg set "dependencies.openai=*" \
+  && npm pkg set "dependencies.openai=*" "dependencies.@aws-sdk/client-s3=*" "dependencies.@aws-sdk/lib-storage=*" \
+    "dependencies.@aws-sdk/s3-request-presigner=*" \
   && npm pkg delete devDependencies peerDependencies \
   && npm prune --ignore-scripts --offline --no-audit --no-fund --loglevel=error
 COPY deploy/image/*.mjs ./
@@ -29,7 +30,8 @@ LABEL org.opencontainers.image.title="runcast" \
 # The init process forwards signals to Node and reaps orphaned processes of solvers.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends tini \
-  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
+  && install -d -o 10001 -g 10001 /artifacts
 WORKDIR /app
 COPY --from=build /app ./
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8501 METRICS_PORT=9501 RUNCAST_NO_INSTALL=1

@@ -11,6 +11,7 @@
  *   --calculix      CalculiX and Python, for the example solver in examples/calculix
  *   --curl          curl, for the test of a worker that is a shell script
  *   --chromium      Chromium, for tests of pages
+ *   --s3-server     an S3 server, for tests of artifacts in a bucket; without Go these tests are skipped
  *   --kustomize     kubectl or kustomize, for tests of the Kubernetes manifests
  *   --promtool      promtool, for tests of metrics and alert rules
  *

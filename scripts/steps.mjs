@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FLAGS = [
   ...['--build', '--redis', '--redis-binary', '--python', '--python-tools', '--calculix', '--curl', '--chromium', '--kustomize'],
   '--promtool',
+  '--s3-server',
 ]
 
 /** Runs the steps in order. An error that the user can fix is printed as one line, with exit code 1. */

@@ -20,6 +20,8 @@ export {
   type KindRef,
   type ListOptions,
   type ResultOf,
+  type WireCurve,
+  type WireSeries,
 } from './client/client.js'
 export type { HubClientOptions } from './client/create-client.js'
 export type { EventsOptions, JobEvent } from './client/job-events.js'
@@ -51,4 +53,4 @@ export {
   type StepContext,
   type Work,
 } from './worker/implement.js'
-export type { Job, Processor } from './worker/processor.js'
+export type { Job, MetricOptions, Processor } from './worker/processor.js'

@@ -90,6 +90,8 @@ function silentJob(): Job<'run'> {
     alive: () => {},
     progress: async () => {},
     metric: async () => {},
+    artifact: async () => {},
+    folder: async () => '',
     log: () => {},
   }
 }

@@ -102,7 +102,12 @@ function textOf(type, indent) {
   if (typeof part === 'string') return part
   if (checker.isArrayType(part)) return `Array<${textOf(checker.getTypeArguments(part)[0], indent)}>`
   if (!(part.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection))) return checker.typeToString(part)
-  if (part.getCallSignatures().length > 0 || checker.isTupleType(part)) throw new Error(`${checker.typeToString(part)} cannot be expanded`)
+  if (checker.isTupleType(part))
+    return `[${checker
+      .getTypeArguments(part)
+      .map((item) => textOf(item, indent))
+      .join(', ')}]`
+  if (part.getCallSignatures().length > 0) throw new Error(`${checker.typeToString(part)} cannot be expanded`)
   const inner = `${indent}    `
   const fields = part.getProperties().map((property) => {
     const name = /^\w+$/.test(property.name) ? property.name : JSON.stringify(property.name)

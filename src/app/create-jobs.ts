@@ -1,6 +1,7 @@
-import { checkQuery, DEFAULT_LIMIT, type Given, type ListOptions, nameOf } from '../client/client.js'
+import { checkQuery, DEFAULT_LIMIT, type Given, LIST_OPTIONS, type ListOptions, nameOf, type WordsUpdate } from '../client/client.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
+import { hasSeq } from '../client/proof.js'
 import { type Config, loadConfig, SETTINGS, settingsOf } from '../config/config.js'
 import { systemClock } from '../core/clock.js'
 import type { DefinedKind } from '../core/define-kind.js'
@@ -10,6 +11,8 @@ import type { JobState } from '../core/job-state.js'
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
+import { filterOf } from '../jobs/list-query.js'
+import type { WordsChanges } from '../jobs/words.js'
 import type { InputOf, KindName, RunKindName } from '../kinds/index.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -46,6 +49,14 @@ export interface SubmitOptions {
   readonly solver?: string
   /** Time limit from the first start, over all attempts. Default: the limit of the kind. */
   readonly timeoutS?: number
+  /** W3C Trace Context, so that the job belongs to the caller's trace. */
+  readonly traceparent?: string
+  /** One line of at most 200 characters. No part of the input, like tags and metadata. */
+  readonly title?: string
+  /** At most 16 tags of at most 64 characters. */
+  readonly tags?: readonly string[]
+  /** Any fields, at most 4 KiB as JSON. */
+  readonly metadata?: object
 }
 
 /** A job as a process, whatever its kind. `final` is its final message, or null. */
@@ -114,7 +125,7 @@ export class Jobs {
   async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS'])
+    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS', 'traceparent', 'title', 'tags', 'metadata'])
     const kind = nameOf(named)
     const { owner: asked, ...given } = options
     const owner = this.#ownerOf(asked)
@@ -152,12 +163,28 @@ export class Jobs {
   /** A page of the jobs of one user, newest first. */
   async list({ owner, ...options }: ListJobsOptions = {}): Promise<JobStatusPage> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['owner', 'kind', 'status', 'limit', 'cursor'])
+    rejectUnknownOptions(options, ['owner', ...LIST_OPTIONS])
     checkQuery(options)
-    const { kind, status, limit = DEFAULT_LIMIT, cursor: from } = options
+    const { kind, limit = DEFAULT_LIMIT, cursor: from, ...query } = options
+    const { phase, filter } = filterOf(query, '')
     const named = kind === undefined ? null : knownName(this.#adapters.kinds, nameOf(kind))
-    const { jobs, cursor = null } = await this.#ask(() => this.#service.list(this.#ownerOf(owner), named, limit, from, status))
+    const { jobs, cursor = null } = await this.#ask(() => this.#service.list(this.#ownerOf(owner), named, limit, from, phase, filter))
     return { jobs: jobs.map(statusOf), cursor }
+  }
+
+  /**
+   * Changes title, tags or metadata of a job, also after its end: an absent field stays as it is, null removes it.
+   * Rejects with `not_found` or `invalid`.
+   */
+  async update(id: string, words: WordsUpdate): Promise<JobStatus> {
+    rejectUnknownOptions(words, ['title', 'tags', 'metadata'])
+    // `update` checks them
+    return statusOf(await this.#ask(() => this.#service.update(null, id, () => true, words as WordsChanges)))
+  }
+
+  /** The input of a job with the defaults of its kind. Rejects with `not_found`. */
+  async input(id: string): Promise<Readonly<Record<string, unknown>>> {
+    return JSON.parse((await this.#state(id)).input) as Record<string, unknown>
   }
 
   /** The current state of a job. Rejects with `not_found`. */
@@ -191,7 +218,7 @@ export class Jobs {
       for (;;) {
         const message = await stream.next()
         if (message === null) return
-        yield message as JobMessage<K> // in the dialect of this kind
+        if (hasSeq(message)) yield message as JobMessage<K> // in the dialect of this kind
       }
     } finally {
       signal?.removeEventListener('abort', abort)

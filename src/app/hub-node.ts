@@ -11,14 +11,19 @@ import { buildServer } from '../http/server.js'
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from '../hub/session.js'
 import { ClaimService } from '../jobs/claims/claim-service.js'
 import { JobService } from '../jobs/job-service.js'
+import { Overview } from '../jobs/overview.js'
 import { KINDS_IN_HUB } from '../kinds/node/index.js'
 import { hubMetrics } from '../observability/hub-metrics.js'
 import { BullClaims } from '../queue/bullmq/claims.js'
 import { DEFAULT_MAX_USERS, RedisDepths } from '../storage/redis/depths.js'
+import { RedisHubCalls } from '../storage/redis/hub-calls.js'
 import { RedisKeys } from '../storage/redis/keys.js'
+import { RedisOverview } from '../storage/redis/overview.js'
+import { RedisProcesses } from '../storage/redis/processes.js'
 import { knownKinds } from './define-kind.js'
 import { buildHubGuards, type HubGuards } from './hub-guards.js'
 import { buildHub, buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
+import { processEntry } from './process-entry.js'
 import { once } from './service.js'
 import { workerQueues } from './worker-queues.js'
 
@@ -77,7 +82,20 @@ export async function buildHubNode(
   const hub = buildHub(config, parts, log)
   const inputChecks = ofKinds.flatMap(({ kind, inputCheck }) => (inputCheck ? [[kind.name, inputCheck] as const] : []))
   const jobs = new JobService({ ...parts, inputChecks: Object.fromEntries(inputChecks) })
-  const claims = buildClaims(config, parts, log)
+  const bullClaims = buildClaims(config, parts, log)
+  const onFault = faultLogger(log, parts.health, 'claim error')
+  const claims = new ClaimService({ ...parts, claims: bullClaims, lockMs: config.WORKER_LOCK_MS, onFault })
+  const { commands } = parts.broker
+  const keys = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL)
+  const maxActivePerUser = config.MAX_ACTIVE_JOBS_PER_USER
+  const depths = new RedisDepths(commands, keys, { maxActivePerUser, maxUsers: DEFAULT_MAX_USERS })
+  const forOperators = { commands, keys, onFault: faultLogger(log, parts.health, 'list of processes') }
+  const processes = new RedisProcesses(forOperators)
+  const describe = processEntry('hub', kinds.names)
+  const { id: node } = describe()
+  const calls = new RedisHubCalls({ ...forOperators, id: node, subscriber: () => parts.broker.channels })
+  const records = new RedisOverview(commands, keys)
+  const overview = new Overview({ ...parts, processes, records, depths, claims: bullClaims, maxActivePerUser })
   const hasWorkers = async () => {
     const counts = await Promise.all(queues.map((queue) => parts.backlog.workers(queue)))
     return counts.every((count) => count > 0)
@@ -85,6 +103,8 @@ export async function buildHubNode(
   const redis = storeOf(parts.health, () => parts.broker.ready(), config.READY_NEEDS_WRITE === 'yes')
   const checks = { redis: redis.serves, ...(config.READY_NEEDS_WORKER === 'yes' && { worker: hasWorkers }) }
   const closeServices = async () => {
+    calls.close()
+    await processes.close()
     await claims.close()
     hub.close()
     await guards.close()
@@ -96,16 +116,26 @@ export async function buildHubNode(
     const kindRoutes = [...ofKinds.map(({ routes }) => routes), ...(host.routes ?? [])]
     const own = serverSettings(config, guards)
     const settings = { ...own, ...hostSettings(host, guards, own.sessionLimits), mount, ...(host.logger && { logger: host.logger }) }
-    const server = await buildServer({ hub, jobs, claims, kinds, kindRoutes, checks, store: redis.report, guards, ...settings })
+    const server = await buildServer({
+      hub,
+      jobs,
+      claims,
+      telemetry: parts.telemetry,
+      artifacts: parts.artifacts,
+      operators: { node, calls, processes, overview },
+      kinds,
+      kindRoutes,
+      checks,
+      store: redis.report,
+      guards,
+      ...settings,
+    })
     built = server
     mount.serve(server)
-    const depths = new RedisDepths(parts.broker.commands, new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL), {
-      maxActivePerUser: config.MAX_ACTIVE_JOBS_PER_USER,
-      maxUsers: DEFAULT_MAX_USERS,
-    })
     const scrape = hubMetrics({ hub, server, upgrades: guards.upgrades, claims, parts, depths, queues })
     const operations = config.METRICS_PORT === 0 ? null : await buildOperations(server.readiness, redis.report, scrape)
     if (!operations) await server.register(metricsRoute, { scrape })
+    processes.announce(describe)
     const drain = async () => {
       await claims.drain()
       await server.drain()
@@ -134,7 +164,12 @@ function serverSettings(config: Config, guards: HubGuards) {
       expected: {
         issuer: config.JWT_ISSUER,
         audience: config.JWT_AUDIENCE === ANY_AUDIENCE ? '' : config.JWT_AUDIENCE,
-        roles: { claim: config.JWT_ROLE_CLAIM, admin: config.JWT_ADMIN_ROLE, worker: config.JWT_WORKER_ROLE },
+        roles: {
+          claim: config.JWT_ROLE_CLAIM,
+          admin: config.JWT_ADMIN_ROLE,
+          worker: config.JWT_WORKER_ROLE,
+          kinds: config.JWT_KINDS_CLAIM,
+        },
       },
       cookie: config.AUTH_COOKIE,
       revocations: guards.revocations,
@@ -175,13 +210,13 @@ function hostSettings({ authenticate, sessionMs = DEFAULT_SESSION_MS }: HostOpti
   }
 }
 
-/** The service for workers over HTTP. */
-function buildClaims(config: Config, parts: Parts, log: Log): ClaimService {
+/** The queues of workers over HTTP. */
+function buildClaims(config: Config, parts: Parts, log: Log): BullClaims {
   const onFault = faultLogger(log, parts.health, 'claim error')
   const { REDIS_URL: url, WORKER_LOCK_MS: lockMs } = config
   const prefix = new RedisKeys(config.REDIS_PREFIX, config.REDIS_URL).queues()
   const onReconnect = () => parts.reconnects.add()
-  const claims = new BullClaims({
+  return new BullClaims({
     url,
     prefix,
     lockMs,
@@ -191,5 +226,4 @@ function buildClaims(config: Config, parts: Parts, log: Log): ClaimService {
     store: parts.health,
     mayJudge: () => parts.health.mayJudge,
   })
-  return new ClaimService({ ...parts, claims, lockMs, onFault })
 }

@@ -37,6 +37,7 @@ export class JobStream {
       overflowed: () => this.#handle?.subscription.fallBehind(),
       drained: () => void this.#resync().catch((error: unknown) => this.close(error)),
       stalled: () => {}, // a slow reader costs no more memory
+      cleared: () => {},
     }
     this.#outbox = new Outbox(this.#inbox, clock, hub.limits, owner, hub.tally)
   }
@@ -57,7 +58,7 @@ export class JobStream {
   }
 
   /** The next message; null after the final one. Rejects with the reason of an early end. Only one call at a time. */
-  next(): Promise<unknown> {
+  next(): Promise<object | null> {
     return this.#inbox.next()
   }
 
@@ -128,12 +129,12 @@ class Inbox implements Transport {
     this.#wake()
   }
 
-  async next(): Promise<unknown> {
+  async next(): Promise<object | null> {
     for (;;) {
       const frame = this.#frames.shift()
       if (frame) {
         if (this.#frames.length === 0) this.onDrain()
-        return JSON.parse(frame.payload.toString())
+        return JSON.parse(frame.payload.toString()) as object
       }
       if (this.#end && 'error' in this.#end) throw this.#end.error
       if (this.#end) return null

@@ -2,6 +2,7 @@ import type { WebSocketClass, WebSocketLike } from '../client/hub-socket.js'
 import { systemClock } from '../core/clock.js'
 import type { Identity } from '../core/identity.js'
 import { nativeDialect } from '../core/native-dialect.js'
+import { positionOf, telemetryOf } from '../http/routes/position.js'
 import type { Frame } from '../hub/frame.js'
 import type { Policy } from '../hub/guards/policy.js'
 import type { Hub } from '../hub/hub.js'
@@ -47,9 +48,10 @@ function scopeAt(url: string, { maxSubscriptions }: LocalHub): BuildScope {
   const { pathname, searchParams } = new URL(url)
   const [, id] = /^\/api\/jobs\/([^/]+)\/socket$/.exec(pathname) ?? []
   if (id === undefined) return userScope({ maxSubscriptions })
-  const [after, epoch] = [searchParams.get('after'), searchParams.get('epoch')]
-  const position = after !== null && epoch !== null && { after: { epoch, seq: Number(after) } }
-  return jobScope({ id: decodeURIComponent(id), kind: null, idField: 'id', dialect: nativeDialect, ...position })
+  const query = Object.fromEntries(searchParams)
+  const [after, telemetry] = [positionOf(query), telemetryOf(query)]
+  const asked = { ...(after && { after }), ...(telemetry && { telemetry }) }
+  return jobScope({ id: decodeURIComponent(id), kind: null, idField: 'id', dialect: nativeDialect, ...asked })
 }
 
 /** The policy for the one user of this process, who needs no authentication. */

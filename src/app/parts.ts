@@ -7,6 +7,8 @@ import type { Kinds } from '../core/kind.js'
 import { Tally } from '../core/tally.js'
 import type { StoreReport } from '../http/routes/health.js'
 import { DEFAULT_HUB_LIMITS, Hub } from '../hub/hub.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
+import { ArtifactSweeper } from '../jobs/artifacts/artifact-sweeper.js'
 import { AttemptTally } from '../jobs/attempt-tally.js'
 import type { Timeouts } from '../jobs/job-service.js'
 import { type Final, JobTally } from '../jobs/job-tally.js'
@@ -25,7 +27,9 @@ import { RedisJobStore } from '../storage/redis/job-store.js'
 import { RedisKeys } from '../storage/redis/keys.js'
 import { RedisLease } from '../storage/redis/lease.js'
 import { StoreHealth } from '../storage/redis/store-health.js'
+import { RedisTelemetry } from '../storage/redis/telemetry.js'
 import { storeFaultOf } from '../storage/store-fault.js'
+import { buildArtifacts } from './artifacts.js'
 import { solverQueues } from './worker-queues.js'
 
 const MIN_REDIS_MAJOR = 7
@@ -39,6 +43,8 @@ export interface Adapters {
   readonly broker: RedisBroker
   readonly store: RedisJobStore
   readonly feeds: RedisFeeds
+  readonly telemetry: RedisTelemetry
+  readonly artifacts: ArtifactService
   readonly scheduler: RedisFairScheduler
   readonly queue: FairQueue
   /** The backlog behind the fair scheduler. */
@@ -64,6 +70,7 @@ export interface Adapters {
 /** What hub and worker processes have in common: the adapters and the sweeper. */
 export interface Parts extends Adapters {
   readonly sweeper: Sweeper
+  readonly artifactSweeper: ArtifactSweeper
 }
 
 export interface Log {
@@ -90,11 +97,16 @@ export function buildParts(config: Config, log: Log, kinds: Kinds): Parts {
   })
   const limits = { cancelGraceMs: config.CANCEL_GRACE_MS * 1.5, lockMs, heldMs: HELD_MS, mayJudge: () => health.mayJudge }
   const sweeper = new Sweeper({ ...adapters, lease, watch }, { ...limits, intervalMs, onFault, isInStep: () => health.isInStep })
+  const artifactLease = new RedisLease(adapters.broker.commands, keys.artifacts().sweeper, 3 * intervalMs)
+  const artifactSweeper = new ArtifactSweeper(adapters.artifacts, artifactLease, {
+    intervalMs,
+    onFault: faultLogger(log, health, 'artifacts of expired jobs cannot be removed'),
+  })
   const close = async () => {
-    await sweeper.close()
+    await Promise.all([sweeper.close(), artifactSweeper.close()])
     await adapters.close()
   }
-  return { ...adapters, sweeper, close }
+  return { ...adapters, sweeper, artifactSweeper, close }
 }
 
 /** Throws `SolversError` if the solvers are invalid. */
@@ -120,13 +132,16 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     activeTtlMs: activeTtlMs + finalTtlMs,
     endedTtlMs: finalTtlMs,
   })
+  const telemetry = new RedisTelemetry({ commands: broker.commands, subscriber: () => broker.channels, keys })
   const tally = new JobTally(kinds.names)
   const onFinal = (final: Final) => {
     tally.ended(final)
     log.info(final, 'job ended')
   }
+  const artifacts = buildArtifacts(config, broker.commands)
   const close = async () => {
     health.close()
+    artifacts.store.close()
     await queue.close()
     store.close()
     await broker.close()
@@ -136,7 +151,9 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
     kinds,
     broker,
     store,
+    artifacts,
     feeds,
+    telemetry,
     scheduler,
     queue,
     backlog,
@@ -150,7 +167,7 @@ export function buildAdapters(config: Config, log: Log, kinds: Kinds): Adapters 
 }
 
 /** Builds a hub on the adapters of this process. The caller closes it before the adapters. */
-export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log): Hub {
+export function buildHub(config: Config, { broker, feeds, telemetry }: Adapters, log: Log): Hub {
   const limits = {
     ...DEFAULT_HUB_LIMITS,
     maxOutboxBytes: config.MAX_OUTBOX_BYTES,
@@ -158,7 +175,7 @@ export function buildHub(config: Config, { broker, feeds }: Adapters, log: Log):
     quietMs: config.QUIET_MS,
     lingerMs: config.LINGER_MS,
   }
-  return new Hub({ broker, feeds, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub error') }, limits)
+  return new Hub({ broker, feeds, telemetry, clock: systemClock, onFault: (error) => log.error({ err: error }, 'hub error') }, limits)
 }
 
 function timeoutsOf(config: Config, solvers: readonly Solver[], kinds: Kinds): Timeouts {
@@ -205,7 +222,12 @@ function brokerLimits(config: Config): BrokerLimits {
   return {
     maxEventBytes: config.MAX_EVENT_BYTES,
     maxLogEntries: config.MAX_LOG_ENTRIES,
+    maxLogLines: config.MAX_LOG_LINES,
+    maxLogBytes: config.MAX_LOG_BYTES,
+    maxSeries: config.MAX_SERIES,
+    maxSeriesBytes: config.MAX_SERIES_BYTES,
     maxKeys: config.MAX_KEYS,
+    maxListed: config.MAX_LISTED_JOBS,
     maxMissedEntries: config.MAX_MISSED_ENTRIES,
     staleMs: config.STALE_MS,
     activeTtlMs: config.ACTIVE_TTL_MS,

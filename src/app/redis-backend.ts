@@ -1,4 +1,16 @@
-import { type Backend, DEFAULT_LIMIT, type JobAction, type ListOptions, type WireSubmission } from '../client/client.js'
+import {
+  type Backend,
+  DEFAULT_LIMIT,
+  type JobAction,
+  type ListOptions,
+  type LogPageOptions,
+  type WireCurve,
+  type WireLogPage,
+  type WireSeries,
+  type WireSubmission,
+  type WordsUpdate,
+} from '../client/client.js'
+import type { JobArtifact } from '../client/download.js'
 import type { RunningJob } from '../client/final-watch.js'
 import { JobEvents, type SocketAccess } from '../client/job-events.js'
 import type { WireJob } from '../client/job-info.js'
@@ -6,11 +18,17 @@ import type { Config } from '../config/config.js'
 import type { JobState } from '../core/job-state.js'
 import type { Kinds } from '../core/kind.js'
 import { jobView } from '../core/native-dialect.js'
+import { bucketsOf } from '../core/series.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService, type View } from '../jobs/job-service.js'
+import { filterOf } from '../jobs/list-query.js'
+import { DEFAULT_LINES, logPageOf, MAX_LOG_PAGE_BYTES } from '../jobs/log-page.js'
+import type { WordsChanges } from '../jobs/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import type { Status } from '../protocol/status.js'
+import type { ArtifactRecord } from '../storage/artifact-records.js'
+import type { SeriesReading, StoredSeries } from '../storage/telemetry.js'
 import { localSockets } from './local-sockets.js'
 import { knownName } from './own-kinds.js'
 import { type Adapters, buildAdapters, buildHub, faultLogger, type Log } from './parts.js'
@@ -60,10 +78,19 @@ export class RedisBackend implements Backend {
     return wireOf(await this.#ask((jobs) => jobs.read(null, id, this.#view)))
   }
 
-  async list({ kind, status, limit = DEFAULT_LIMIT, cursor: from }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
+  async list({ kind, limit = DEFAULT_LIMIT, cursor: from, ...query }: Omit<ListOptions, 'kind'> & { readonly kind?: string }) {
+    const { phase, filter } = filterOf(query, '')
     const of = kind === undefined ? null : knownName(this.#kinds, kind, MORE_KINDS)
-    const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, status))
+    const { jobs, cursor = null } = await this.#ask((jobs) => jobs.list(this.#owner, of, limit, from, phase, filter))
     return { jobs: jobs.map(wireOf), cursor }
+  }
+
+  async input(id: string): Promise<unknown> {
+    return JSON.parse((await this.#ask((jobs) => jobs.read(null, id, this.#view))).input)
+  }
+
+  async update(id: string, words: WordsUpdate): Promise<WireJob> {
+    return wireOf(await this.#ask((jobs) => jobs.update(null, id, this.#view, words as WordsChanges))) // checked there
   }
 
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
@@ -75,6 +102,46 @@ export class RedisBackend implements Backend {
       default:
         return { status: await this.#ask((jobs) => jobs.pause(null, id, this.#view, action === 'pause' ? 'paused' : 'running')) }
     }
+  }
+
+  async log(id: string, { before, limit = DEFAULT_LINES }: LogPageOptions): Promise<WireLogPage> {
+    const query = { limit, maxBytes: MAX_LOG_PAGE_BYTES, before }
+    return logPageOf((await this.#ask((jobs) => jobs.log(null, id, this.#view, query))).page)
+  }
+
+  async artifacts(id: string): Promise<readonly JobArtifact[]> {
+    return (await this.#artifactsOf(id)).map(({ object: _object, url, ...artifact }) => {
+      return { ...artifact, url: url ?? `/api/jobs/${id}/artifacts/${artifact.name}` }
+    })
+  }
+
+  async *download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const record = (await this.#artifactsOf(id)).find((artifact) => artifact.name === name)
+    const content = await (record && this.#connect().adapters.artifacts.download(record)?.open())
+    if (!content) throw new RuncastError('not_found', 'There is no such artifact.')
+    for await (const piece of content) {
+      signal?.throwIfAborted()
+      yield piece
+    }
+  }
+
+  async #artifactsOf(id: string): Promise<readonly ArtifactRecord[]> {
+    const { owner } = await this.#ask((jobs) => jobs.read(null, id, this.#view))
+    const found = await this.#connect().adapters.artifacts.read(id, owner)
+    if (!found) throw new RuncastError('not_found')
+    return found.artifacts
+  }
+
+  async series(id: string): Promise<{ readonly series: readonly WireSeries[] }> {
+    const { epoch, series } = await this.#readSeries(id)
+    return { series: series.map((one) => seriesOf(epoch, one)) }
+  }
+
+  async curve(id: string, metric: string): Promise<WireCurve> {
+    const { epoch, series } = await this.#readSeries(id, metric)
+    const [one] = series
+    if (!one) throw new RuncastError('not_found', `The job has no metric ${JSON.stringify(metric)} with a curve.`)
+    return { ...seriesOf(epoch, one), buckets: bucketsOf(one.bytes) }
   }
 
   async sockets(): Promise<SocketAccess> {
@@ -101,6 +168,15 @@ export class RedisBackend implements Backend {
     this.#connected = undefined
     connected?.hub.close()
     await connected?.adapters.close()
+  }
+
+  /** All curves without their buckets, or that of one metric. */
+  async #readSeries(id: string, metric?: string): Promise<SeriesReading> {
+    await this.read(id)
+    const { telemetry } = this.#connect().adapters
+    const reading = metric === undefined ? await telemetry.allSeries(id) : await telemetry.series(id, metric)
+    if (reading?.owner !== this.#owner) throw new RuncastError('not_found')
+    return reading
   }
 
   readonly #view: View = (owner) => owner === this.#owner
@@ -133,4 +209,8 @@ export class RedisBackend implements Backend {
 
 function wireOf(state: JobState): WireJob {
   return jobView(state) as unknown as WireJob // the schemas of its kind have validated the final message
+}
+
+function seriesOf(epoch: string, { name, unit, x, n, k }: StoredSeries): WireSeries {
+  return { metric_name: name, unit, x, n, k, epoch }
 }

@@ -6,14 +6,17 @@ import { recentMap } from '../hub/recent-map.js'
 import { JobService } from '../jobs/job-service.js'
 import { workerMetrics } from '../observability/worker-metrics.js'
 import { RedisKeys } from '../storage/redis/keys.js'
+import { RedisProcesses } from '../storage/redis/processes.js'
 import { failedAttempt } from '../worker/failed-attempt.js'
 import type { StepContext, Work } from '../worker/implement.js'
+import { removeLeftFolders } from '../worker/job-files.js'
 import type { AnyProcessor } from '../worker/processor.js'
 import { StepWorker } from '../worker/step-worker.js'
 import { WorkTally } from '../worker/work-tally.js'
 import { KindWorker } from '../worker/worker.js'
 import { withBuiltIns } from './define-kind.js'
 import { buildParts, faultLogger, type Log, type Parts, storeOf } from './parts.js'
+import { processEntry } from './process-entry.js'
 import { once } from './service.js'
 import { type StartedQueue, startWork } from './start-work.js'
 
@@ -21,7 +24,7 @@ import { type StartedQueue, startWork } from './start-work.js'
 const MAX_WAITS_KEPT = 1000
 
 /** Any of the workers of a process. */
-type AnyWorker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'buffered' | 'isConsuming' | 'start' | 'close'>
+type AnyWorker = Pick<StepWorker, 'queue' | 'slots' | 'running' | 'jobs' | 'buffered' | 'isConsuming' | 'start' | 'close'>
 
 /** The workers of this process. */
 export interface WorkerNode {
@@ -94,14 +97,19 @@ export async function buildWorkerNode(
       controlChannel: keys.control(),
       cancelGraceMs: config.CANCEL_GRACE_MS,
       maxEventBytes: config.MAX_EVENT_BYTES,
+      log: { maxLogLines: config.MAX_LOG_LINES, maxLogBytes: config.MAX_LOG_BYTES },
+      artifacts: parts.artifacts,
+      metricIntervalMs: config.METRIC_INTERVAL_MS,
       finishMs: config.WORKER_FINISH_MS,
       onFenced: (id, reason) => log.warn({ job: id, reason }, 'write fenced'),
       onFailed: (id, failure) => log.warn(failedAttempt(id, failure), 'attempt failed'),
     })
   }
   const workers: AnyWorker[] = []
+  const processes = new RedisProcesses({ commands: parts.broker.commands, keys, onFault })
   const close = once(async () => {
     await Promise.all(workers.map((worker) => worker.close()))
+    await processes.close()
     await started.close()
     await parts.close()
   })
@@ -114,7 +122,9 @@ export async function buildWorkerNode(
   const queues = workers.map(({ queue }) => queue)
   const start = async () => {
     await parts.begun
+    await removeLeftFolders().catch(onFault)
     await Promise.all(workers.map((worker) => worker.start()))
+    processes.announce(processEntry('worker', [...new Set(started.queues.map(({ kind }) => kind.name))], workers))
   }
   // A worker needs no subscription to serve.
   const store = storeOf(parts.health, async () => true, config.READY_NEEDS_WRITE === 'yes')

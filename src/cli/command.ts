@@ -4,29 +4,42 @@ import { CommandError, EXIT } from './exit-code.js'
 /** An option of a command. `value` names its argument, as `<seconds>`. Without it the option is a switch. */
 export interface Option {
   readonly value?: `<${string}>`
+  /** A letter for it: `o` for `-o`. */
+  readonly short?: string
+  /** It may be given more than once. */
+  readonly isMany?: true
   readonly about: string
 }
 
 type Options = Readonly<Record<string, Option>>
 /** The options that were given; others are absent. */
-export type Given<O extends Options> = { readonly [N in keyof O]?: O[N] extends { readonly value: string } ? string : true }
+export type Given<O extends Options> = {
+  readonly [N in keyof O]?: O[N] extends { readonly isMany: true }
+    ? readonly string[]
+    : O[N] extends { readonly value: string }
+      ? string
+      : true
+}
 
 /** Declaration of a command. `run` resolves to an exit code, or to undefined if the process keeps running. */
-export interface CommandSpec<O extends Options, P extends string> {
+export interface CommandSpec<O extends Options, P extends string, Q extends string> {
   /** One line: what it does. */
   readonly about: string
   /** Operands that must follow its name, in this order. */
   readonly operands: readonly P[]
+  /** Operands that may follow them. */
+  readonly optional?: readonly Q[]
   readonly options: O
   /** Lines of its help below the options. */
   readonly notes?: readonly string[]
-  run(operands: Readonly<Record<P, string>>, given: Given<O>): Promise<number | undefined>
+  run(operands: Readonly<Record<P, string> & Partial<Record<Q, string>>>, given: Given<O>): Promise<number | undefined>
 }
 
 /** A command in the table of commands. */
 export interface Command {
   readonly about: string
   readonly operands: readonly string[]
+  readonly optional: readonly string[]
   readonly options: Options
   readonly notes: readonly string[]
   /** Throws `CommandError` for invalid arguments. */
@@ -34,19 +47,22 @@ export interface Command {
 }
 
 /** Makes a command whose arguments are parsed and typed as declared. */
-export function defineCommand<const O extends Options, const P extends string>(spec: CommandSpec<O, P>): Command {
-  const { about, operands, options, notes = [] } = spec
+export function defineCommand<const O extends Options, const P extends string, const Q extends string = never>(
+  spec: CommandSpec<O, P, Q>,
+): Command {
+  const { about, operands, optional = [], options, notes = [] } = spec
   const run = (name: string, args: readonly string[]) => {
     const { values, positionals } = parse(name, args, options)
-    const [extra] = positionals.slice(operands.length)
+    const all = [...operands, ...optional]
+    const [extra] = positionals.slice(all.length)
     if (extra !== undefined) throw usageError(name, `unexpected "${extra}"`)
     const missing = operands[positionals.length]
     if (missing !== undefined) throw usageError(name, `expected <${missing}>`)
-    // Each one is there.
-    const named = Object.fromEntries(operands.map((operand, i) => [operand, positionals[i]])) as Record<P, string>
+    // Each one that is not optional is there.
+    const named = Object.fromEntries(all.map((operand, i) => [operand, positionals[i]])) as Record<P, string> & Partial<Record<Q, string>>
     return spec.run(named, values as Given<O>) // as `parseArgs` has checked
   }
-  return { about, operands, options, notes, run }
+  return { about, operands, optional, options, notes, run }
 }
 
 /** An error of the command line, in one line. */
@@ -64,7 +80,8 @@ export function countOf(name: string, option: string, text: string | undefined, 
 
 function parse(name: string, args: readonly string[], options: Options) {
   const types = Object.entries(options).map(
-    ([option, { value }]) => [option, { type: value === undefined ? 'boolean' : 'string' }] as const,
+    ([option, { value, short, isMany }]) =>
+      [option, { type: value === undefined ? 'boolean' : 'string', multiple: isMany === true, ...(short && { short }) }] as const,
   )
   try {
     return parseArgs({ args: [...args], options: Object.fromEntries(types), allowPositionals: true, strict: true })

@@ -8,6 +8,7 @@ import type { Kind, Kinds } from '../core/kind.js'
 import type { ProcessView } from '../protocol/process-messages.js'
 import { CommandError, EXIT, exitOf } from './exit-code.js'
 import { callHub } from './hub-access.js'
+import { jsonLine } from './plain-text.js'
 import { ProcessDisplay } from './process-display.js'
 import { ProgressDisplay } from './progress-display.js'
 
@@ -127,8 +128,6 @@ function end(watch: { close(): void }, display: { finish(final: null): void }): 
   display.finish(null)
 }
 
-/** `JSON.stringify` escapes the other control characters itself. */
 function printLine(message: object): void {
-  const json = JSON.stringify(message).replaceAll(/\p{Cc}/gu, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
-  process.stdout.write(`${json}\n`)
+  process.stdout.write(`${jsonLine(message)}\n`)
 }

@@ -17,15 +17,16 @@ export function helpOfAll(commands: Readonly<Record<string, Command>>): string {
 /** What one command does, with its options. */
 export function helpOf(name: string, command: Command): string {
   const options = Object.entries(command.options).map(
-    ([option, { value, about }]) => [`--${option}${value === undefined ? '' : ` ${value}`}`, about] as const,
+    ([option, { value, short, about }]) =>
+      [`${short === undefined ? '' : `-${short}, `}--${option}${value === undefined ? '' : ` ${value}`}`, about] as const,
   )
   const usage = `Usage: runcast ${synopsisOf(name, command)}${options.length > 0 ? ' [options]' : ''}`
   const blocks = [[usage], [command.about], aligned(options), command.notes].filter((block) => block.length > 0)
   return `${blocks.map((block) => block.join('\n')).join('\n\n')}\n`
 }
 
-function synopsisOf(name: string, { operands }: Command): string {
-  return [name, ...operands.map((operand) => `<${operand}>`)].join(' ')
+function synopsisOf(name: string, { operands, optional }: Command): string {
+  return [name, ...operands.map((operand) => `<${operand}>`), ...optional.map((operand) => `[<${operand}>]`)].join(' ')
 }
 
 function aligned(lines: readonly (readonly [string, string])[]): string[] {

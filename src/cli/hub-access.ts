@@ -39,15 +39,24 @@ function baseOf(name: string, text: string): string {
  * Calls the hub and resolves to its answer. Throws a `CommandError` of one line, with the `RuncastError` as its cause,
  * for an error response, and if the hub cannot be reached.
  */
-export async function callHub(hub: HubAccess, method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>> {
+export async function callHub(
+  hub: HubAccess,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: object,
+): Promise<Record<string, unknown>> {
   try {
     return (await call(hub, method, path, body && { body })) as Record<string, unknown> // every answer is an object
   } catch (error) {
-    if (!(error instanceof RuncastError)) throw error
-    const { code, message, issues, cause } = error
-    const faults = issues.map(({ path, expected }) => `${path}: expected ${expected}`).join('; ')
-    // An error that the hub itself did not send has a cause.
-    const line = cause === undefined ? `${code}: ${message} ${faults}` : message
-    throw new CommandError(`runcast: ${plainLine(line.trimEnd())}`, EXIT.unknown, error)
+    throw error instanceof RuncastError ? hubError(error) : error
   }
+}
+
+/** The error of a command for one of a hub. */
+export function hubError(error: RuncastError): CommandError {
+  const { code, message, issues, cause } = error
+  const faults = issues.map(({ path, expected }) => `${path}: expected ${expected}`).join('; ')
+  // An error that the hub itself did not send has a cause.
+  const line = cause === undefined ? `${code}: ${message} ${faults}` : message
+  return new CommandError(`runcast: ${plainLine(line.trimEnd())}`, EXIT.unknown, error)
 }

@@ -12,3 +12,8 @@ export function plainLine(text: string): string {
 export function plainLines(text: string): string[] {
   return text.split(/\r?\n/).map(plainLine)
 }
+
+/** A message as a line of JSON without control characters, also without those that JSON allows. */
+export function jsonLine(message: object): string {
+  return JSON.stringify(message).replaceAll(/\p{Cc}/gu, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+}

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { version } from '../app/version.js'
 import { COMMANDS } from './commands.js'
 import { CommandError, EXIT } from './exit-code.js'
 import { helpOf, helpOfAll } from './help.js'
@@ -36,9 +36,4 @@ function commandOf(name: string) {
 function print(text: string): number {
   process.stdout.write(text)
   return EXIT.ok
-}
-
-function version(): string {
-  const manifest = new URL('../../../package.json', import.meta.url)
-  return JSON.parse(readFileSync(manifest, 'utf8')).version
 }

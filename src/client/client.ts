@@ -1,13 +1,19 @@
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
+import type { Bucket } from '../core/series.js'
+import { isTraceparent } from '../core/traceparent.js'
 import { RuncastError } from '../protocol/codes.js'
 import { plainJson } from '../protocol/json.js'
+import type { LogLine } from '../protocol/log-messages.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
-import { isFinal, type Status } from '../protocol/status.js'
+import { isFinal, isStatus, STATUSES, type Status } from '../protocol/status.js'
+import type { JobArtifact } from './download.js'
 import type { RunningJob } from './final-watch.js'
 import { type EventsOptions, type JobEvent, JobEvents, type SocketAccess } from './job-events.js'
 import { JobFailed } from './job-failed.js'
 import { type JobInfo, jobInfoOf, type WireJob } from './job-info.js'
+import { JobLog, type LogOptions } from './job-log.js'
 import type { JobSnapshot, LiveMessage } from './job-view.js'
+import type { NumberedLine } from './log-fold.js'
 import type { LiveProcessMessage } from './process-view.js'
 import { type ProcessesWatch, type WatchProcessesOptions, watchProcesses } from './watch-processes.js'
 
@@ -56,12 +62,36 @@ export interface JobOptions {
   readonly solver?: string
   /** 1 to 255 visible ASCII characters. The same key, kind and input mean the same job. An `id` takes precedence. */
   readonly idempotencyKey?: string
+  /** W3C Trace Context, so that the job belongs to the caller's trace. */
+  readonly traceparent?: string
+  /** What people call the job: one line of at most 200 characters. No part of the input, like tags and metadata. */
+  readonly title?: string
+  /** At most 16 tags of at most 64 characters. */
+  readonly tags?: readonly string[]
+  /** Any fields, at most 4 KiB as JSON. */
+  readonly metadata?: object
+}
+
+/** Changes of words about a job. A field that is absent stays as it is; null removes it. */
+export interface WordsUpdate {
+  readonly title?: string | null
+  readonly tags?: readonly string[] | null
+  readonly metadata?: object | null
 }
 
 export interface ListOptions {
   readonly kind?: KindRef | string
-  /** `active`: jobs that have not ended. `final`: jobs that have. */
-  readonly status?: 'active' | 'final'
+  /** `active`: jobs that have not ended. `final`: jobs that have. Or one status. */
+  readonly status?: 'active' | 'final' | Status
+  readonly tag?: string
+  /** Children of this job; `none`: jobs that are no children. */
+  readonly parent?: string
+  /** Submitted at this time (ISO 8601) or later. */
+  readonly since?: string
+  /** Submitted at this time (ISO 8601) or earlier. */
+  readonly until?: string
+  /** Beginning of the title, in any case. */
+  readonly title?: string
   /** 1 to 200; default 50. */
   readonly limit?: number
   /** `cursor` of the previous page. */
@@ -76,6 +106,38 @@ export interface JobPage {
 
 export type ClientWatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onEnd' | 'maxFinished' | 'backoffMs'>
 
+export interface LogPageOptions {
+  /** Only lines with a lower number; default: the newest. */
+  readonly before?: number
+  /** 1 to 1000; default 200. */
+  readonly limit?: number
+}
+
+/** Consecutive lines of the log of a job. */
+export interface LogPage {
+  readonly lines: readonly NumberedLine[]
+  /** Names the log that the numbers count in: another execution has another one. */
+  readonly epoch: string
+  /** Number of the oldest line that is kept, and of the newest. */
+  readonly oldest: number
+  readonly last: number
+  /** `before` of the next, older page; null on the last one. */
+  readonly nextBefore: number | null
+  /** Whether the execution has ended: no more lines follow `last`. */
+  readonly isComplete: boolean
+}
+
+/** A page of the log as hubs answer it. */
+export interface WireLogPage {
+  readonly epoch: string
+  readonly oldest: number
+  readonly last: number
+  readonly first: number
+  readonly lines: readonly LogLine[]
+  readonly next_before: number | null
+  readonly complete: boolean
+}
+
 export type JobAction = 'cancel' | 'retry' | 'pause' | 'resume'
 
 /** A submit with the field names of the wire. */
@@ -86,6 +148,29 @@ export interface WireSubmission {
   readonly solver?: string
   readonly timeoutS?: number
   readonly idempotencyKey?: string
+  readonly traceparent?: string
+  readonly title?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: object
+}
+
+/** The curve of a metric without its buckets: as in the list of a hub. */
+export interface WireSeries {
+  readonly metric_name: string
+  readonly unit: string
+  /** What x is: the `step` of the reports, or seconds since the start of the attempt. */
+  readonly x: 'step' | 'seconds'
+  /** Number of points. */
+  readonly n: number
+  /** Points per bucket, a power of two; the last bucket may have fewer. */
+  readonly k: number
+  /** Names the attempt that the points belong to. */
+  readonly epoch: string
+}
+
+/** The curve of a metric as a hub returns it: at most 2,000 buckets. */
+export interface WireCurve extends WireSeries {
+  readonly buckets: readonly Bucket[]
 }
 
 /** What a client talks to: a hub over HTTP, or Redis. All members reject with a `RuncastError`. */
@@ -95,7 +180,17 @@ export interface Backend {
   list(
     query: Omit<ListOptions, 'kind'> & { readonly kind?: string },
   ): Promise<{ readonly jobs: readonly WireJob[]; readonly cursor: string | null }>
+  /** The normalised input. */
+  input(id: string): Promise<unknown>
+  update(id: string, words: WordsUpdate): Promise<WireJob>
   act(id: string, action: JobAction): Promise<{ readonly status: Status }>
+  artifacts(id: string): Promise<readonly JobArtifact[]>
+  log(id: string, query: LogPageOptions): Promise<WireLogPage>
+  download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** The curves of the job, without their buckets. */
+  series(id: string): Promise<{ readonly series: readonly WireSeries[] }>
+  /** Rejects with `not_found` for a metric without a curve. */
+  curve(id: string, metric: string): Promise<WireCurve>
   /** Access for a socket; called before each one is opened. */
   sockets(): Promise<SocketAccess>
   /** Resolves when a job that was seen running has ended. */
@@ -125,13 +220,15 @@ export class Client {
    */
   async submit<K extends KindRef | string>(kind: K, input: InputFor<K>, options: JobOptions = {}): Promise<JobHandle<K>> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey'])
-    const { timeoutMs, ...given } = options
+    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey', 'traceparent', 'title', 'tags', 'metadata'])
+    const { timeoutMs, ...rest } = options
+    const given = { ...rest, ...(rest.metadata && { metadata: plainMetadata(rest.metadata) }) }
     checkOption(
       'timeoutMs',
       isIn(timeoutMs ?? MIN_TIMEOUT_MS, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS),
       `ms from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}`,
     )
+    checkOption('traceparent', given.traceparent === undefined || isTraceparent(given.traceparent), 'a traceparent of W3C Trace Context')
     checkOption('idempotencyKey', /^[!-~]{1,255}$/.test(given.idempotencyKey ?? '-'), '1 to 255 visible ASCII characters')
     // A copy, since the caller may change the input before it is sent.
     const plain = plainJson(input, '/input', 'exact')
@@ -161,7 +258,7 @@ export class Client {
   /** A page of the user's jobs, newest first. */
   async list(options: ListOptions = {}): Promise<JobPage> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['kind', 'status', 'limit', 'cursor'])
+    rejectUnknownOptions(options, LIST_OPTIONS)
     const { kind, ...query } = options
     checkQuery(query)
     const { jobs, cursor } = await this.#backend.list({ ...query, ...(kind !== undefined && { kind: nameOf(kind) }) })
@@ -250,6 +347,47 @@ export class JobHandle<K extends KindRef | string = string> {
     return this.#track((release) => new JobEvents<EventOf<K> & JobEvent>(this.id, sockets, options, release))
   }
 
+  /** The metrics of the current attempt that have a curve, in the order in which they began. */
+  async series(): Promise<readonly WireSeries[]> {
+    this.#assertOpen()
+    return (await this.#backend.series(this.id)).series
+  }
+
+  /** The curve of a metric, with its buckets. Rejects with `not_found`. */
+  async curve(metric: string): Promise<WireCurve> {
+    this.#assertOpen()
+    return this.#backend.curve(this.id, metric)
+  }
+
+  /**
+   * The lines of the job's log: those that are kept, then live ones, each once and in order, up to the last one of
+   * this execution. Lost connections are replaced, and the lines resume without a gap. Missing numbers are of lines
+   * that were not kept: the job wrote more than the log holds. Leaving the loop releases everything. Rejects as
+   * `events` does, and with `no_route` if the hub is of a version without logs.
+   */
+  log(options: LogOptions = {}): JobLog {
+    rejectUnknownOptions(options, ['after', 'signal'])
+    let isKnown = false
+    const sockets = async () => {
+      // Fails at once if the job cannot be read, or the hub has no logs.
+      if (!isKnown) await this.#backend.log(this.id, { limit: 1 })
+      isKnown = true
+      return this.#backend.sockets()
+    }
+    return this.#track((release) => new JobLog(this.id, sockets, options, release))
+  }
+
+  /** A page of the lines of the job's log, the newest page first. Rejects with `not_found`. */
+  async logPage(options: LogPageOptions = {}): Promise<LogPage> {
+    this.#assertOpen()
+    rejectUnknownOptions(options, ['before', 'limit'])
+    const { before = 1, limit = 1 } = options
+    checkOption('before', Number.isSafeInteger(before) && before >= 1, 'an integer from 1')
+    checkOption('limit', Number.isInteger(limit) && isIn(limit, 1, 1000), 'an integer from 1 to 1000')
+    const { first, lines, next_before: nextBefore, complete: isComplete, epoch, oldest, last } = await this.#backend.log(this.id, options)
+    return { lines: lines.map((line, i) => ({ ...line, n: first + i })), epoch, oldest, last, nextBefore, isComplete }
+  }
+
   [Symbol.asyncIterator](): AsyncIterableIterator<EventOf<K>, undefined> {
     return this.events()
   }
@@ -268,6 +406,43 @@ export class JobHandle<K extends KindRef | string = string> {
       if (isFinal(status)) throw new RuncastError('internal', `The final event of the job ${this.id} is missing.`)
       await this.#backend.ended({ id: this.id, position }, signal)
     }
+  }
+
+  /** The artifacts of the current attempt, by name. Rejects with `not_found`. */
+  async artifacts(): Promise<readonly JobArtifact[]> {
+    this.#assertOpen()
+    return this.#backend.artifacts(this.id)
+  }
+
+  /**
+   * The content of an artifact, in pieces. Over a hub, a download that breaks off continues where it was. Rejects with
+   * `not_found`, also for a link, and with the reason of `signal`.
+   */
+  download(name: string, { signal, ...rest }: { readonly signal?: AbortSignal } = {}): AsyncIterable<Uint8Array> {
+    rejectUnknownOptions(rest, ['signal'])
+    this.#assertOpen()
+    return this.#backend.download(this.id, name, signal)
+  }
+
+  /** Its input with the defaults of its kind. Rejects with `not_found`. */
+  async input(): Promise<Readonly<Record<string, unknown>>> {
+    this.#assertOpen()
+    return (await this.#backend.input(this.id)) as Readonly<Record<string, unknown>> // inputs are objects
+  }
+
+  /**
+   * Changes title, tags or metadata, also after the end, and returns the state. Rejects with `invalid` and the
+   * `issues`.
+   */
+  async update({ title, tags, metadata, ...rest }: WordsUpdate): Promise<JobInfo<ResultOf<K>>> {
+    this.#assertOpen()
+    rejectUnknownOptions(rest, [])
+    const words = {
+      ...(title !== undefined && { title }),
+      ...(tags !== undefined && { tags }),
+      ...(metadata !== undefined && { metadata: metadata && plainMetadata(metadata) }),
+    }
+    return jobInfoOf(await this.#backend.update(this.id, words))
   }
 
   /** Requests cancellation and returns the current status. Rejects with `already_final`. */
@@ -299,14 +474,22 @@ export class JobHandle<K extends KindRef | string = string> {
   }
 }
 
+/** Names of `ListOptions`. */
+export const LIST_OPTIONS = ['kind', 'status', 'tag', 'parent', 'since', 'until', 'title', 'limit', 'cursor'] as const
+
 /** Default page size. */
 export const DEFAULT_LIMIT = 50
 
 /** Throws `invalid` for an option of a list with an invalid value. */
-export function checkQuery({ status, limit = 1, cursor = '0:a' }: Omit<ListOptions, 'kind'>): void {
-  checkOption('status', ['active', 'final', undefined].includes(status), 'active or final')
+export function checkQuery({ status = 'active', limit = 1, cursor = '0:a' }: Omit<ListOptions, 'kind'>): void {
+  checkOption('status', ['active', 'final'].includes(status) || isStatus(status), `active, final or one of ${STATUSES.join(', ')}`)
   checkOption('limit', Number.isInteger(limit) && isIn(limit, 1, 200), 'an integer from 1 to 200')
   checkOption('cursor', /^[0-9]{1,16}:[A-Za-z0-9_.-]{1,128}$/.test(cursor), 'the cursor of the previous page')
+}
+
+/** A copy, as JSON holds it. */
+function plainMetadata(metadata: object): object {
+  return plainJson(metadata, '/metadata', 'double') as object // still an object, by the schema of the hub
 }
 
 export function nameOf(kind: KindRef | string): string {

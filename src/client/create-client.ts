@@ -1,7 +1,20 @@
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
+import type { Artifact } from '../protocol/artifact.js'
 import { RuncastError } from '../protocol/codes.js'
 import type { Status } from '../protocol/status.js'
-import { type Backend, Client, type JobAction, type ListOptions, type WireSubmission } from './client.js'
+import {
+  type Backend,
+  Client,
+  type JobAction,
+  type ListOptions,
+  type LogPageOptions,
+  type WireCurve,
+  type WireLogPage,
+  type WireSeries,
+  type WireSubmission,
+  type WordsUpdate,
+} from './client.js'
+import { downloadFrom, type JobArtifact } from './download.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
 import { assertToken, callHub, type HubAccess, type HubRequest, hubUrl, socketsOf } from './hub-access.js'
 import type { WebSocketClass } from './hub-socket.js'
@@ -45,9 +58,10 @@ class HubBackend implements Backend {
     this.#loadWebSocket = loadWebSocket
   }
 
-  async submit({ idempotencyKey, timeoutS, ...given }: WireSubmission): Promise<{ readonly id: string }> {
+  async submit({ idempotencyKey, timeoutS, traceparent, ...given }: WireSubmission): Promise<{ readonly id: string }> {
     const body = { ...given, ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
-    const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+    const key = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+    const headers = { ...key, ...(traceparent !== undefined && { traceparent }) }
     return this.#call('POST', '/api/jobs', { body, headers, isAnswer: ({ id }) => typeof id === 'string' })
   }
 
@@ -61,8 +75,45 @@ class HubBackend implements Backend {
     return this.#call('GET', `/api/jobs?${new URLSearchParams(given)}`, { isAnswer })
   }
 
+  async input(id: string): Promise<unknown> {
+    return this.#call('GET', `${pathOf(id)}/input`, {})
+  }
+
+  async update(id: string, words: WordsUpdate): Promise<WireJob> {
+    return this.#call('PATCH', pathOf(id), { body: words, isAnswer: isJob })
+  }
+
   async act(id: string, action: JobAction): Promise<{ readonly status: Status }> {
     return this.#call('POST', `${pathOf(id)}/${action}`, { isAnswer: ({ status }) => typeof status === 'string' })
+  }
+
+  async artifacts(id: string): Promise<readonly JobArtifact[]> {
+    const path = `${pathOf(id)}/artifacts`
+    const isAnswer: HubRequest['isAnswer'] = ({ artifacts }) => Array.isArray(artifacts)
+    const { artifacts } = await this.#call<{ readonly artifacts: readonly Artifact[] }>('GET', path, { isAnswer })
+    return artifacts.map(({ name, media_type: mediaType, bytes, sha256, url, created_at: createdAt }) => {
+      return { name, mediaType, bytes, sha256, url: bytes === null ? url : `${this.#hub.url}${path}/${name}`, createdAt }
+    })
+  }
+
+  download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    this.#assertOpen()
+    return downloadFrom(this.#hub, `${pathOf(id)}/artifacts/${encodeURIComponent(name)}`, signal)
+  }
+
+  async series(id: string): Promise<{ readonly series: readonly WireSeries[] }> {
+    return this.#call('GET', `${pathOf(id)}/series`, { isAnswer: ({ series }) => Array.isArray(series) })
+  }
+
+  async curve(id: string, metric: string): Promise<WireCurve> {
+    const query = new URLSearchParams({ metric })
+    return this.#call('GET', `${pathOf(id)}/series?${query}`, { isAnswer: ({ buckets }) => Array.isArray(buckets) })
+  }
+
+  async log(id: string, query: LogPageOptions): Promise<WireLogPage> {
+    const given = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)])
+    const isAnswer: HubRequest['isAnswer'] = ({ lines, first }) => Array.isArray(lines) && typeof first === 'number'
+    return this.#call('GET', `${pathOf(id)}/log?${new URLSearchParams(given)}`, { isAnswer })
   }
 
   async sockets(): Promise<SocketAccess> {
@@ -84,7 +135,7 @@ class HubBackend implements Backend {
   }
 
   /** The response has the form of every hub's: `isAnswer` checks what distinguishes it from that of another server. */
-  async #call<T>(method: 'GET' | 'POST', path: string, request: HubRequest): Promise<T> {
+  async #call<T>(method: 'GET' | 'POST' | 'PATCH', path: string, request: HubRequest): Promise<T> {
     this.#assertOpen()
     const stop = new AbortController()
     this.#requests.add(stop)

@@ -61,7 +61,7 @@ export interface HubRequest {
  */
 export async function callHub(
   { url, token, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: HubAccess,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
   path: string,
   { body, headers, isAnswer = () => true, stop = new AbortController() }: HubRequest = {},
 ): Promise<unknown> {
@@ -107,6 +107,39 @@ function originHint(url: string): string {
   const { location } = globalThis as { readonly location?: { readonly origin: string } }
   if (!location || new URL(url).origin === location.origin) return ''
   return `; if the hub runs, its ALLOWED_ORIGINS may not list ${location.origin}`
+}
+
+/**
+ * Requests content of a hub. Resolves with the response once its headers are there; its body has no time limit. A hub
+ * may redirect to a store of artifacts, which does not get the token. Rejects as `callHub`.
+ */
+export async function openHub(
+  { url, token, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: HubAccess,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
+): Promise<Response> {
+  const bearer = typeof token === 'function' ? await token() : token
+  if (bearer !== undefined) assertToken(bearer)
+  const stop = new AbortController()
+  const abort = () => stop.abort(signal?.reason)
+  signal?.addEventListener('abort', abort)
+  const timer = setTimeout(() => stop.abort(new Error(`no response within ${requestTimeoutMs} ms`)), requestTimeoutMs)
+  try {
+    signal?.throwIfAborted()
+    const response = await fetch(`${url}${path}`, {
+      headers: { ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }), ...headers },
+      signal: stop.signal,
+    })
+    if (response.ok) return response
+    throw errorOfResponse(response, jsonOf(await response.text()), `GET ${path}`)
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (error instanceof RuncastError) throw error
+    throw new RuncastError('overloaded', { message: `${url} cannot be reached: ${reasonOf(error)}`, cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Throws `invalid` for any text that is not a token (RFC 6750). The error of `fetch` would contain the token. */

@@ -26,6 +26,10 @@ export interface WireJob {
   readonly finished_at: string | null
   readonly seq: number
   readonly epoch: string
+  readonly title?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly parent_id?: string
   /** The final message in the dialect of the kind, or null while there is none. */
   readonly final: FinalRunMessage | FinalOfProcess | null
 }
@@ -33,6 +37,13 @@ export interface WireJob {
 /** The current state of a job. `R`: its result. Times are ISO 8601 in UTC. */
 export interface JobInfo<R = unknown>
   extends Pick<WireJob, 'id' | 'kind' | 'owner' | 'solver' | 'status' | 'attempt' | 'stale' | 'progress'> {
+  /** What people call it; null if it has no title. */
+  readonly title: string | null
+  readonly tags: readonly string[]
+  /** Null if it has none. */
+  readonly metadata: Readonly<Record<string, unknown>> | null
+  /** The parent of a child job, such as an optimization; null for any other. */
+  readonly parentId: string | null
   readonly createdAt: string
   readonly startedAt: string | null
   readonly finishedAt: string | null
@@ -47,6 +58,7 @@ export interface JobInfo<R = unknown>
 /** The only mapping from wire names to the names of this package. */
 export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
   const { id, kind, owner, solver, status, attempt, stale, progress, created_at, started_at, finished_at, epoch, seq, final } = job
+  const { title = null, tags = [], metadata = null, parent_id: parentId = null } = job
   return {
     id,
     kind,
@@ -56,6 +68,7 @@ export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
     attempt,
     stale,
     progress,
+    ...{ title, tags, metadata, parentId },
     createdAt: created_at,
     startedAt: started_at,
     finishedAt: finished_at,

@@ -11,6 +11,15 @@ export type LiveMessage =
   | ((RunMessages['progress'] | RunMessages['metric_update']) & Sequenced)
   | (KindMessage & Sequenced)
 
+/** The words of a job have changed. It has no position: each snapshot holds the same words. */
+export interface WordsMessage {
+  readonly type: 'words'
+  readonly title: string | null
+  readonly tags: readonly string[]
+  readonly metadata: Readonly<Record<string, unknown>> | null
+  readonly timestamp: string
+}
+
 /** The state of a job as a client knows it: the snapshot with every later message applied. */
 export type JobView = Omit<RunSnapshot, 'type' | 'run_id' | 'recovered' | 'resync' | 'timestamp'> &
   KindView & {
@@ -32,6 +41,20 @@ export function isSnapshot(message: { readonly type: string }): message is JobSn
 
 export function isFinalMessage(message: LiveMessage): message is FinalMessage {
   return message.type in FINAL_STATUS
+}
+
+export function isWords(message: { readonly type: string }): message is WordsMessage {
+  return message.type === 'words' && Array.isArray((message as Partial<WordsMessage>).tags)
+}
+
+/** The state with changed words, as the next snapshot would hold them. */
+export function applyWords<T extends Partial<Record<'title' | 'tags' | 'metadata', unknown>>>(
+  before: T,
+  { title, tags, metadata }: Pick<WordsMessage, 'title' | 'tags' | 'metadata'>,
+): T {
+  const { title: _title, tags: _tags, metadata: _metadata, ...view } = before
+  const words = { ...(title !== null && { title }), ...(tags.length > 0 && { tags }), ...(metadata && { metadata }) }
+  return { ...view, ...words } as unknown as T // the fields of words are optional in every state
 }
 
 export function viewOf(snapshot: JobSnapshot): JobView {

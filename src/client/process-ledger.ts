@@ -1,5 +1,6 @@
-import type { ProcessList, ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
+import type { ProcessList, ProcessSnapshot, ProcessView, ProcessWords } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
+import { applyWords } from './job-view.js'
 import {
   applyProcess,
   isFinalProcessMessage,
@@ -85,6 +86,14 @@ export class ProcessLedger {
     const process = this.#view.get(id) ?? newProcess(message)
     this.#put(message.seq > process.seq ? applyProcess(process, message) : replayProcess(process, message))
     return 'applied'
+  }
+
+  /** Applies changed words. Returns whether the process is known. */
+  rename(message: ProcessWords): boolean {
+    const process = this.#view.get(message.process_id)
+    if (process)
+      this.#view.set(message.process_id, applyWords(process, message as typeof message & { metadata: Record<string, unknown> | null }))
+    return process !== undefined
   }
 
   /** Prepares a process for a replay from its first entry. */

@@ -1,10 +1,12 @@
-import type { ProcessList, ProcessMessages, ProcessSnapshot, ProcessView } from '../protocol/process-messages.js'
+import type { ProcessList, ProcessMessages, ProcessSnapshot, ProcessView, ProcessWords } from '../protocol/process-messages.js'
 import type { Status } from '../protocol/status.js'
 import type { Sequenced } from './proof.js'
 
 /** Position fields of a process message. `epoch` is set in the first one if no snapshot has named it. */
 interface SequencedInEpoch extends Sequenced {
   readonly epoch?: string
+  /** The parent of a child job. */
+  readonly parent_id?: string
 }
 
 export type FinalProcessMessage = ProcessMessages[keyof typeof FINAL_STATUS] & SequencedInEpoch
@@ -50,6 +52,11 @@ export function isProcessSnapshot(message: { readonly type: string }): message i
   return message.type === 'subscribed' && typeof process?.epoch === 'string' && typeof process.seq === 'number'
 }
 
+export function isProcessWords(message: { readonly type: string }): message is ProcessWords {
+  const { process_id, tags } = message as Partial<ProcessWords>
+  return message.type === 'process_words' && typeof process_id === 'string' && Array.isArray(tags)
+}
+
 export function isFinalProcessMessage(message: LiveProcessMessage): message is FinalProcessMessage {
   return message.type in FINAL_STATUS
 }
@@ -63,9 +70,10 @@ export function processOf(state: ProcessView, before: Process | undefined): Proc
 }
 
 /** A process whose first message has just arrived. */
-export function newProcess({ process_id, process_type, timestamp, epoch = '' }: LiveProcessMessage): Process {
+export function newProcess({ process_id, process_type, parent_id, timestamp, epoch = '' }: LiveProcessMessage): Process {
+  const parent = parent_id === undefined ? {} : { parent_id }
   const nothing = { progress: null, started_at: null, finished_at: null, seq: 0, results: [], final: null }
-  return { process_id, process_type, status: 'queued', attempt: 1, stale: false, created_at: timestamp, epoch, ...nothing }
+  return { process_id, process_type, status: 'queued', attempt: 1, stale: false, created_at: timestamp, epoch, ...parent, ...nothing }
 }
 
 /** Applies the next message to the state. The caller has proved that it is the next one. */

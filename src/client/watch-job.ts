@@ -1,7 +1,20 @@
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
+import { type Curve, Curves, isSeriesMessage } from './curves.js'
 import type { Received } from './hub-socket.js'
-import { apply, isFinalMessage, isSnapshot, type JobSnapshot, type JobView, type LiveMessage, viewOf } from './job-view.js'
+import {
+  apply,
+  applyWords,
+  isFinalMessage,
+  isSnapshot,
+  isWords,
+  type JobSnapshot,
+  type JobView,
+  type LiveMessage,
+  viewOf,
+  type WordsMessage,
+} from './job-view.js'
+import { isLogMessage, type LogMessage, LogPosition, type NumberedLine } from './log-fold.js'
 import { isProcessList, isProcessSnapshot } from './process-view.js'
 import { hasSeq, Proof } from './proof.js'
 
@@ -13,6 +26,14 @@ export interface WatchOptions extends ConnectionOptions {
    * unchanged.
    */
   readonly onMessage?: (message: JobSnapshot | LiveMessage, view: JobView) => void
+  /** Whether to follow the curves of the job's metrics. Default false. */
+  readonly series?: boolean
+  /**
+   * Called with the lines of the job's log: those that are kept, then live ones, each once and in order. `isReset`:
+   * earlier lines belong to another log, such as that of an earlier execution. `isComplete`: no more lines of this
+   * execution follow. Without this option no lines are sent.
+   */
+  readonly onLog?: (lines: readonly NumberedLine[], is: { readonly isReset: boolean; readonly isComplete: boolean }) => void
 }
 
 /** Why a watch ends at a socket of the process dialect (RFC 6455, section 7.4.1: data of an unsupported type). */
@@ -25,6 +46,10 @@ export class JobWatch {
   readonly #options: WatchOptions
   readonly #connection: Connection
   readonly #proof = new Proof()
+  readonly #curves = new Curves((metric_name, from) => {
+    if (this.#connection.isOnline) this.#connection.send({ type: 'series', metric_name, from })
+  })
+  readonly #log = new LogPosition()
   #view: JobView | null = null
 
   constructor(options: WatchOptions) {
@@ -39,6 +64,11 @@ export class JobWatch {
   /** The known state; null before the first snapshot. */
   get view(): JobView | null {
     return this.#view
+  }
+
+  /** With the option `series`: the curves by the name of their metric, those of the current attempt. */
+  get series(): ReadonlyMap<string, Curve> {
+    return this.#curves.view
   }
 
   /** The state of the connection. */
@@ -81,16 +111,30 @@ export class JobWatch {
 
   #query(): Readonly<Record<string, string>> {
     const { position } = this.#proof
-    return position ? { after: String(position.seq), epoch: position.epoch } : {}
+    return {
+      ...(position && { after: String(position.seq), epoch: position.epoch }),
+      ...(this.#options.series === true && { series: '1' }),
+      ...(this.#options.onLog && this.#log.query),
+    }
   }
 
   #receive(message: Received): void {
     if (isSnapshot(message)) this.#open(message)
+    else if (isWords(message)) this.#rename(message)
+    else if (isLogMessage(message)) this.#options.onLog?.(...this.#linesOf(message))
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
+    else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
   }
 
+  #linesOf(message: LogMessage): Parameters<NonNullable<WatchOptions['onLog']>> {
+    const { lines, isReset } = this.#log.add(message)
+    return [lines, { isReset, isComplete: message.end === true }]
+  }
+
   #open(snapshot: JobSnapshot): void {
+    // What was requested on another connection is not answered on this one.
+    this.#curves.forgetRequests()
     const { epoch, seq, status } = snapshot
     const before = this.#view
     const hasFinal = this.#proof.open({ epoch, seq, recovered: snapshot.recovered === true, isFinal: isFinal(status) })
@@ -100,6 +144,12 @@ export class JobWatch {
     this.#notify(snapshot)
   }
 
+  #rename(message: WordsMessage): void {
+    if (!this.#view) return
+    this.#view = applyWords(this.#view, message)
+    this.#connection.changed()
+  }
+
   #follow(message: LiveMessage): void {
     const view = this.#view
     if (!view) return
@@ -107,7 +157,10 @@ export class JobWatch {
     const verdict = this.#proof.judge(message, isEnd)
     if (verdict === 'gap') return this.#connection.reconnect('a message was missing')
     if (verdict === 'known') return
-    if (message.seq > view.seq) this.#view = apply(view, message)
+    if (message.seq > view.seq) {
+      this.#view = apply(view, message)
+      this.#curves.follow(view, this.#view)
+    }
     // The state already includes an older message; only the final message adds to it.
     else if (isEnd && message.seq === view.seq) this.#view = { ...view, final: message }
     this.#notify(message)

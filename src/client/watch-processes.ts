@@ -1,10 +1,11 @@
 import { CODES, type CodeName } from '../protocol/codes.js'
-import type { ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
+import type { ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
+import { type Curve, Curves, isSeriesMessage, type SeriesMessage } from './curves.js'
 import type { Received } from './hub-socket.js'
 import { ProcessLedger } from './process-ledger.js'
-import { isProcessList, isProcessSnapshot, type LiveProcessMessage, type Process } from './process-view.js'
+import { isProcessList, isProcessSnapshot, isProcessWords, type LiveProcessMessage, type Process } from './process-view.js'
 import { hasSeq } from './proof.js'
 import { Requests } from './requests.js'
 
@@ -36,6 +37,8 @@ export interface WatchProcessesOptions extends ConnectionOptions {
 
 export interface FollowOptions {
   readonly fromStart?: boolean
+  /** Whether to follow the curves of its metrics: `series(id)`. Default false. */
+  readonly series?: boolean
 }
 
 interface Subscribe {
@@ -44,6 +47,7 @@ interface Subscribe {
 }
 
 const DEFAULT_MAX_FINISHED = 100
+const NO_CURVES: ReadonlyMap<string, Curve> = new Map()
 /** Maximum processes that are remembered as unsubscribed. */
 const MAX_UNWANTED = 256
 
@@ -60,6 +64,8 @@ export class ProcessesWatch {
   /** Subscribed by the user of the watch: requested at each connect. */
   readonly #wanted = new Set<string>()
   readonly #unwanted = new Set<string>()
+  /** Curves by process, of those that were subscribed to with `series`. */
+  readonly #curves = new Map<string, Curves>()
 
   constructor(options: WatchProcessesOptions) {
     this.#options = options
@@ -74,6 +80,11 @@ export class ProcessesWatch {
   /** The known processes; empty before the first list. */
   get view(): Processes {
     return this.#ledger.view
+  }
+
+  /** The curves of a process that was subscribed to with `series`, by the name of their metric. */
+  series(processId: string): ReadonlyMap<string, Curve> {
+    return this.#curves.get(processId)?.view ?? NO_CURVES
   }
 
   /** The state of the connection. */
@@ -115,6 +126,7 @@ export class ProcessesWatch {
   unsubscribe(processId: string): void {
     this.#wanted.delete(processId)
     this.#unwanted.add(processId)
+    this.#curves.delete(processId)
     for (const oldest of this.#unwanted) if (this.#unwanted.size > MAX_UNWANTED) this.#unwanted.delete(oldest)
     this.#ledger.forget(processId)
     this.#requests.replace({ type: 'unsubscribe', process_id: processId })
@@ -126,7 +138,9 @@ export class ProcessesWatch {
     this.#connection.close()
   }
 
-  #subscribe(processId: string, { fromStart = false }: FollowOptions = {}): void {
+  #subscribe(processId: string, { fromStart = false, series = false }: FollowOptions = {}): void {
+    if (!series) this.#curves.delete(processId)
+    else if (!this.#curves.has(processId)) this.#curves.set(processId, this.#newCurves(processId))
     this.#unwanted.delete(processId)
     this.#wanted.add(processId)
     if (fromStart) this.#ledger.rewind(processId)
@@ -135,8 +149,10 @@ export class ProcessesWatch {
   }
 
   #receive(message: Received): void {
-    if (isProcessList(message)) this.#list(message)
+    if (isSeriesMessage(message)) this.#draw(message as Received & SeriesMessage & { readonly process_id: string })
+    else if (isProcessList(message)) this.#list(message)
     else if (isProcessSnapshot(message)) this.#open(message)
+    else if (isProcessWords(message)) this.#rename(message)
     else if (message.type === 'refused') this.#refused(message as RefusedMessage)
     else if (message.type === 'unsubscribed') this.#requests.answered((message as Received & { process_id: string }).process_id)
     // messages with a seq are entries of a process
@@ -155,6 +171,8 @@ export class ProcessesWatch {
       // A process that was active and is not in the list ended some time ago, has expired, or belongs to another user.
       const active = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
       for (const id of new Set([...active, ...this.#wanted])) if (!listed.has(id)) this.#request(id)
+      // A list does not say that their curves are wanted.
+      for (const id of this.#curves.keys()) this.#request(id)
     }
     this.#notify(list)
   }
@@ -162,6 +180,7 @@ export class ProcessesWatch {
   #open(snapshot: ProcessSnapshot): void {
     const { process_id: id } = snapshot
     if (this.#unwanted.has(id)) return
+    this.#curves.get(id)?.forgetRequests()
     this.#requests.answered(id)
     this.#ledger.open(snapshot)
     this.#notify(snapshot)
@@ -170,9 +189,16 @@ export class ProcessesWatch {
   #follow(message: LiveProcessMessage): void {
     const { process_id: id } = message
     if (this.#unwanted.has(id)) return
+    const before = this.view.get(id)
     const verdict = this.#ledger.follow(message)
+    const after = this.view.get(id)
+    if (before && after) this.#curves.get(id)?.follow(before, after)
     if (verdict === 'gap') this.#request(id)
     else if (verdict === 'applied') this.#notify(message)
+  }
+
+  #rename(message: ProcessWords): void {
+    if (!this.#unwanted.has(message.process_id) && this.#ledger.rename(message)) this.#connection.changed()
   }
 
   #refused(message: RefusedMessage): void {
@@ -193,7 +219,18 @@ export class ProcessesWatch {
   #request(id: string): void {
     const position = this.#ledger.position(id)
     const after = position && { after: position.seq, epoch: position.epoch }
-    if (this.#connection.isOnline) this.#requests.add({ type: 'subscribe', process_id: id, ...after })
+    const asked = { ...after, ...(this.#curves.has(id) && { series: true }) }
+    if (this.#connection.isOnline) this.#requests.add({ type: 'subscribe', process_id: id, ...asked })
+  }
+
+  #newCurves(process_id: string): Curves {
+    return new Curves((metric_name, from) => {
+      if (this.#connection.isOnline) this.#connection.send({ type: 'series', process_id, metric_name, from })
+    })
+  }
+
+  #draw(message: SeriesMessage & { readonly process_id: string }): void {
+    if (this.#curves.get(message.process_id)?.receive(message)) this.#connection.changed()
   }
 
   #notify(message: ProcessesMessage): void {

@@ -65,6 +65,12 @@ export const SETTINGS = {
   ),
   JWT_ADMIN_ROLE: text('Value of JWT_ROLE_CLAIM, or an item of its list, for an admin.', 'admin', /^.+$/, 'a text'),
   JWT_WORKER_ROLE: text('Value of JWT_ROLE_CLAIM, or an item of its list, for a worker over HTTP.', 'worker', /^.+$/, 'a text'),
+  JWT_KINDS_CLAIM: text(
+    'Token claim of a worker over HTTP that names the kinds of jobs that it may claim, as a text or a list: its name, or a path. Without it, all.',
+    'kinds',
+    /^\S+$/,
+    'a name or a path',
+  ),
   AUTH_COOKIE: text(
     'Name of a cookie that may carry the token, for pages of ALLOWED_ORIGINS and of the hub only; empty: none.',
     '',
@@ -94,6 +100,12 @@ export const SETTINGS = {
     (item) => item !== '',
     'paths',
   ),
+  KINDS_FILE: text(
+    'JSON file that defines your own kinds of jobs for workers over HTTP: the same for hubs and workers.',
+    '',
+    /^.+$/,
+    'a path',
+  ),
   WORKER_KINDS: namesOf(
     'Kinds of jobs that a worker process computes. For a hub: the kinds whose workers `READY_NEEDS_WORKER` requires.',
     BUILT_IN_KINDS.map(({ name }) => name),
@@ -110,6 +122,40 @@ export const SETTINGS = {
     67_108_864,
     65_536,
     1_099_511_627_776,
+  ),
+  ARTIFACTS_DIR: text(
+    'Folder of the artifacts of jobs: one that all hubs and workers share. It is created by the first upload.',
+    '.runcast/artifacts',
+    /^.+$/,
+    'a path',
+  ),
+  ARTIFACTS_BUCKET: text(
+    'Bucket of S3, or of a compatible service, for artifacts, instead of ARTIFACTS_DIR. It needs the packages `@aws-sdk/client-s3`, `@aws-sdk/lib-storage` and `@aws-sdk/s3-request-presigner`, and credentials that they find, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+    '',
+    /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+    'the name of a bucket',
+  ),
+  ARTIFACTS_ENDPOINT: text(
+    'URL of the S3-compatible service; empty: AWS.',
+    '',
+    /^https?:\/\/[^\s?#]+$/,
+    'an https:// or http:// URL without query',
+  ),
+  ARTIFACTS_REGION: text('Region of the bucket.', 'us-east-1', /^[a-z0-9-]+$/, 'the name of a region'),
+  ARTIFACTS_LINKS: oneOf(
+    'Whether a download above 20 MB is redirected to the service by a link that is valid for a minute: clients must reach it at ARTIFACTS_ENDPOINT.',
+    'yes',
+    ['yes', 'no'],
+  ),
+  MAX_ARTIFACT_BYTES: integer('Maximum size of an artifact.', 268_435_456, 1, 1_099_511_627_776),
+  MAX_ARTIFACTS: integer('Maximum artifacts of a job.', 100, 1, 1000),
+  MAX_ARTIFACT_BYTES_PER_JOB: integer('Maximum size of all artifacts of a job.', 1_073_741_824, 1, 1_099_511_627_776),
+  MAX_ARTIFACTS_PER_USER: integer('Maximum artifacts of all jobs of one user, until the jobs expire.', 10_000, 1, 10_000_000),
+  MAX_ARTIFACT_BYTES_PER_USER: integer(
+    'Maximum size of the artifacts of all jobs of one user, until the jobs expire.',
+    10_737_418_240,
+    1,
+    1_125_899_906_842_624,
   ),
   WORKER_FINISH_MS: integer(
     'How long a stopping worker continues its jobs before it returns the unfinished ones to the queue.',
@@ -167,8 +213,29 @@ export const SETTINGS = {
   QUIET_MS: integer('A job without events for this time is compared with Redis.', 10_000, 100, 600_000),
   LINGER_MS: integer('How long a hub stays subscribed to a job after its last client has left.', 5000, 0, 600_000),
   MAX_EVENT_BYTES: integer('Maximum size of a message of a job.', 262_144, 65_536, 16_777_216),
-  MAX_LOG_ENTRIES: integer('Maximum persisted entries in the log of a job.', 10_000, 100, 1_000_000),
+  MAX_LOG_ENTRIES: integer(
+    'Maximum persisted entries in the log of a job. As many older ones are kept that are no metrics.',
+    10_000,
+    100,
+    1_000_000,
+  ),
+  MAX_LOG_LINES: integer('Maximum log lines of a job; the newest are kept.', 5000, 100, 100_000),
+  MAX_SERIES: integer('Maximum metrics of a job that have a curve.', 64, 1, 1024),
+  MAX_SERIES_BYTES: integer(
+    'Maximum memory of the curves of a job in Redis. Above it the longest curves get fewer points.',
+    1_048_576,
+    65_536,
+    67_108_864,
+  ),
+  METRIC_INTERVAL_MS: integer(
+    'Minimum time between two messages of a metric; points that come faster are sent together. 0: each report is a message.',
+    100,
+    0,
+    60_000,
+  ),
+  MAX_LOG_BYTES: integer('Maximum bytes of the log lines of a job; the newest are kept.', 1_048_576, 65_536, 16_777_216),
   MAX_MISSED_ENTRIES: integer('Maximum entries that a client can have missed and still resume.', 1000, 10, 100_000),
+  MAX_LISTED_JOBS: integer('Maximum jobs of one kind in the lists of a user; the oldest are left out.', 10_000, 100, 1_000_000),
   MAX_KEYS: integer('Maximum number of metrics and other conflation keys of a job.', 1024, 16, 100_000),
   STALE_MS: integer('A running job without a sign of life for this time is stale.', 30_000, 1000, 3_600_000),
   ACTIVE_TTL_MS: integer('TTL of active jobs in Redis; refreshed by the sweeper.', 7 * 24 * HOUR_MS, 60_000, 90 * 24 * HOUR_MS),
@@ -195,7 +262,8 @@ const BUILT_IN = new Kinds(BUILT_IN_KINDS)
 
 /** The table of settings with those that these kinds declare. */
 export function settingsOf(kinds: Kinds): Readonly<Record<string, Setting<unknown>>> {
-  return { ...SETTINGS, ...kinds.settings, WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names) }
+  const inWorkers = kinds.all.filter(({ external }) => !external).map(({ name }) => name)
+  return { ...SETTINGS, ...kinds.settings, WORKER_KINDS: namesOf(SETTINGS.WORKER_KINDS.about, kinds.names, inWorkers) }
 }
 
 /**

@@ -23,6 +23,7 @@ const AUTH = {
   roleClaim: 'JWT_ROLE_CLAIM',
   adminRole: 'JWT_ADMIN_ROLE',
   workerRole: 'JWT_WORKER_ROLE',
+  kindsClaim: 'JWT_KINDS_CLAIM',
   cookie: 'AUTH_COOKIE',
 } as const satisfies Record<string, SettingName>
 const REDIS = { url: 'REDIS_URL', prefix: 'REDIS_PREFIX' } as const satisfies Record<string, SettingName>
@@ -63,6 +64,7 @@ const OF_WORKER = [
   'WORKER_SOLVERS',
   'WORKER_CONCURRENCY',
   'BENCHMARK_CONCURRENCY',
+  'METRIC_INTERVAL_MS',
   'WORKER_FINISH_MS',
 ] as const satisfies readonly SettingName[]
 
@@ -74,6 +76,7 @@ const ELSEWHERE = [
   'REDIS_URL_FILE',
   'JWT_SECRET_FILE',
   'KINDS_MODULES',
+  'KINDS_FILE',
   'WORKER_KINDS',
 ] as const satisfies readonly SettingName[]
 
@@ -113,6 +116,8 @@ export interface AuthOptions {
   readonly adminRole?: string
   /** Value of that claim for a worker over HTTP. Default: `worker`. */
   readonly workerRole?: string
+  /** Token claim that names the kinds of jobs that a worker over HTTP may claim. Default: `kinds`. */
+  readonly kindsClaim?: string
   /** Name of a cookie that may carry the token, for pages of `allowedOrigins` and of the hub only. */
   readonly cookie?: string
 }

@@ -1,5 +1,6 @@
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { processClaimEvents, runClaimEvents } from '../protocol/claim-messages.js'
 import { describeFaults } from '../protocol/faults.js'
 import { asTypeBox, isObjectSchema } from '../protocol/json-schema.js'
 import { PROCESS_MESSAGES } from '../protocol/process-messages.js'
@@ -42,12 +43,14 @@ export type KindContract<S extends TSchema = TSchema, D extends KindDialect = Ki
    * false.
    */
   readonly inSteps?: boolean
+  /** Whether only workers over HTTP compute it. Default false. */
+  readonly external?: boolean
   /** Issues of an input that a schema cannot express. `solvers`: names of the configured solvers. */
   inputIssues?(input: Static<S>, solvers: readonly string[]): readonly InputIssue[]
 } & OptionalFields &
   DialectFields[D]
 
-/** Fields of one dialect. `path`, `idField` and `phases` belong to the run dialect. */
+/** Fields of one dialect. `path`, `idField` and `phases` belong to the run dialect, `result` to the process dialect. */
 export interface DialectFields {
   run: {
     /** Path of its jobs: `/api/v2/<path>`, `/api/v2/ws/<path>/{id}`. */
@@ -56,8 +59,15 @@ export interface DialectFields {
     readonly idField: string
     /** The phases that `progress` may name. */
     readonly phases: readonly string[]
+    readonly result?: never
   }
-  process: { readonly path?: never; readonly idField?: never; readonly phases?: never }
+  process: {
+    readonly path?: never
+    readonly idField?: never
+    readonly phases?: never
+    /** Schema of the final result, of an object. Default: any object. */
+    readonly result?: TSchema
+  }
 }
 
 /** Optional fields, whose defaults follow from the dialect. Documented in `Kind`. */
@@ -93,36 +103,42 @@ type NamedKind<N extends string, S extends TSchema, D extends KindDialect, T> = 
   readonly settings: T
 }
 
-const Name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
+/** The fields that a file of kinds has as well. */
+export const KIND_FIELDS = {
+  name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }),
+  attempts: Type.Integer({ minimum: 1, maximum: 100 }),
+  timeoutS: Type.Number({ minimum: MIN_TIMEOUT_S, maximum: MAX_TIMEOUT_S }),
+  idField: Type.String({ pattern: '^[a-z][a-z0-9_]{0,28}_id$' }),
+  phases: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, uniqueItems: true }),
+}
+const { name: Name, attempts, timeoutS, idField, phases } = KIND_FIELDS
 const SettingName = Type.String({ pattern: '^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$' })
 const Setting = Type.Object({ about: Type.String(), fallback: Type.String(), read: Type.Unknown() })
 const Given = Type.Optional(Type.Unknown())
 const COMMON = {
   name: Name,
   input: Type.Unknown(),
-  attempts: Type.Integer({ minimum: 1, maximum: 100 }),
-  timeoutS: Type.Number({ minimum: MIN_TIMEOUT_S, maximum: MAX_TIMEOUT_S }),
+  attempts,
+  timeoutS,
   concurrency: Type.Integer({ minimum: 1, maximum: 64 }),
   trustPatterns: Type.Boolean(),
   inSteps: Type.Boolean(),
+  external: Type.Boolean(),
   processType: Type.Optional(Name),
   settings: Type.Optional(Type.Record(SettingName, Setting, { additionalProperties: false })),
   ...{ inputIssues: Given, submission: Given, solvers: Given, events: Given, claimEvents: Given },
   ...{ messages: Given, snapshotExtras: Given },
   ...{ display: Given, snapshot: Given, hiddenInLists: Given, steps: Given, clears: Given },
 }
-const RUN = {
-  path: Name,
-  idField: Type.String({ pattern: '^[a-z][a-z0-9_]{0,28}_id$' }),
-  phases: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, uniqueItems: true }),
-}
+const RUN = { path: Name, idField, phases }
 const closed = { additionalProperties: false }
+const AnyObject = Type.Object({}, { additionalProperties: true })
 const VALIDATORS = {
   run: Compile(Type.Object({ ...COMMON, dialect: Type.Literal('run'), ...RUN }, closed)),
-  process: Compile(Type.Object({ ...COMMON, dialect: Type.Literal('process') }, closed)),
+  process: Compile(Type.Object({ ...COMMON, dialect: Type.Literal('process'), result: Given }, closed)),
 }
 
-type Fields = KindContract & Required<Pick<KindContract, 'attempts' | 'timeoutS' | 'concurrency' | 'inSteps'>>
+type Fields = KindContract & Required<Pick<KindContract, 'attempts' | 'timeoutS' | 'concurrency' | 'inSteps' | 'external'>>
 
 const kinds = new WeakSet<object>()
 
@@ -133,19 +149,21 @@ const kinds = new WeakSet<object>()
 export function kindOf<const N extends string, const S extends TSchema, D extends KindDialect, const T extends KindSettings = NoSettings>(
   contract: KindContract<S, D> & { readonly name: N; readonly settings?: T },
 ): NamedKind<N, S, D, T> {
-  const given = { attempts: 1, timeoutS: 3600, concurrency: 1, trustPatterns: false, inSteps: false, ...contract }
+  const given = { attempts: 1, timeoutS: 3600, concurrency: 1, trustPatterns: false, inSteps: false, external: false, ...contract }
   assertFields(given)
-  const { name, dialect, attempts, timeoutS, concurrency, inSteps, settings, display, solvers, submission, clears } = given
-  const own = given.dialect === 'run' ? runFields(given as Fields & DialectFields['run']) : processFields(given)
+  const { name, dialect, attempts, timeoutS, concurrency, inSteps, external, settings, display, solvers, submission, clears } = given
+  const own =
+    given.dialect === 'run' ? runFields(given as Fields & DialectFields['run']) : processFields(given as Fields & DialectFields['process'])
   const { inputIssues } = given as { inputIssues?: Kind['inputIssues'] } // called with a checked input only
   const kind: Kind = {
     name,
     dialect,
-    input: inputOf(given),
+    input: schemaIn(given, 'input'),
     attempts,
     timeoutS,
     concurrency,
     inSteps,
+    external,
     solvers: solvers ?? [],
     settings: settings ?? {},
     display: display ?? {},
@@ -156,8 +174,8 @@ export function kindOf<const N extends string, const S extends TSchema, D extend
     steps: given.steps ?? (() => null),
     snapshotExtras: given.snapshotExtras ?? {},
     ...own,
-    claimEvents: given.claimEvents ?? null,
-    ...(inSteps && { reports: null }),
+    ...(given.claimEvents && { claimEvents: given.claimEvents, claimedResult: (fields) => fields }),
+    ...(inSteps && { reports: null, claimEvents: null }),
   }
   kinds.add(Object.freeze(kind))
   return kind as NamedKind<N, S, D, T> // built from this contract
@@ -168,7 +186,10 @@ export function isKind(value: unknown): value is Kind {
   return typeof value === 'object' && value !== null && kinds.has(value)
 }
 
-type DerivedFields = Pick<Kind, 'path' | 'idField' | 'processType' | 'events' | 'messages' | 'reports' | 'snapshot'>
+type DerivedFields = Pick<
+  Kind,
+  'path' | 'idField' | 'processType' | 'events' | 'messages' | 'reports' | 'snapshot' | 'claimEvents' | 'claimedResult'
+>
 
 function runFields({ name, path, idField, phases, processType, events, messages, snapshot }: Fields & DialectFields['run']): DerivedFields {
   const common = jobMessages(idField, phases)
@@ -180,6 +201,8 @@ function runFields({ name, path, idField, phases, processType, events, messages,
     events: events ?? computed,
     messages: messages ?? withOwnFields(common),
     reports: (id, last) => runReportEvents(computed, id, last),
+    claimEvents: runClaimEvents(phases),
+    claimedResult: (fields) => fields,
     snapshot: snapshot ?? ((state) => ({ type: 'status', [idField]: state.id, ...snapshotFields(state) })),
   }
 }
@@ -190,23 +213,34 @@ function withOwnFields(messages: ReturnType<typeof jobMessages>): Kind['messages
   return { ...messages, progress: open(messages.progress), completed: open(messages.completed) }
 }
 
-function processFields({ name, processType = name, events, messages }: Fields): DerivedFields {
-  const computed = processEvents(processType)
+function processFields(fields: Fields & DialectFields['process']): DerivedFields {
+  const { name, processType = name, events, result } = fields
+  const Result = result === undefined ? AnyObject : schemaIn(fields, 'result')
+  const messages = fields.messages ?? (result === undefined ? PROCESS_MESSAGES : withResult(Result))
+  const computed = result === undefined ? processEvents(processType) : processEvents(processType, withResult(Result))
   return {
     path: null,
     idField: 'process_id',
     processType,
     events: events ?? computed,
-    messages: messages ?? PROCESS_MESSAGES,
+    messages,
     reports: (id, last) => processReportEvents(computed, id, last),
+    claimEvents: processClaimEvents(AnyObject, { result: Result }),
+    claimedResult: ({ result }) => result,
     snapshot: null,
   }
+}
+
+/** The messages of the process dialect with this schema of the final result. */
+function withResult(result: TSchema): typeof PROCESS_MESSAGES {
+  const { process_completed } = PROCESS_MESSAGES
+  return { ...PROCESS_MESSAGES, process_completed: Type.Object({ ...process_completed.properties, result }) as typeof process_completed }
 }
 
 /** Throws `TypeError` with the first field that is invalid, missing or unknown, and what is expected. */
 function assertFields(fields: object): asserts fields is Fields {
   // Not checked yet.
-  const { dialect, input, timeoutS, concurrency, settings } = fields as Readonly<Record<string, unknown>>
+  const { dialect, input, result, timeoutS, concurrency, settings } = fields as Readonly<Record<string, unknown>>
   if (dialect !== 'run' && dialect !== 'process') throw new TypeError('dialect: expected run or process')
   const numbers = { ...(isSetting(timeoutS) && { timeoutS: MIN_TIMEOUT_S }), ...(isSetting(concurrency) && { concurrency: 1 }) }
   const [fault] = describeFaults(VALIDATORS[dialect].Errors({ ...fields, ...numbers }))
@@ -216,7 +250,8 @@ function assertFields(fields: object): asserts fields is Fields {
   for (const [field, value] of Object.entries({ timeoutS, concurrency }))
     if (isSetting(value) && !Object.hasOwn(Object(settings), value.setting))
       throw new TypeError(`${field}/setting: expected the name of a setting of this kind`)
-  if (!isObjectSchema(input)) throw new TypeError('input: expected the JSON Schema of an object, with its properties')
+  for (const [field, schema] of Object.entries({ input, ...(result !== undefined && { result }) }))
+    if (!isObjectSchema(schema)) throw new TypeError(`${field}: expected the JSON Schema of an object, with its properties`)
 }
 
 function isSetting(value: unknown): value is { readonly setting: string } {
@@ -224,9 +259,10 @@ function isSetting(value: unknown): value is { readonly setting: string } {
 }
 
 /** Compiles the schema, so that an invalid pattern fails here and not at the first submit. */
-function inputOf({ input, trustPatterns }: Fields): TObject {
+function schemaIn(fields: Fields & { readonly result?: TSchema }, field: 'input' | 'result'): TObject {
+  const { [field]: given = AnyObject, trustPatterns } = fields
   try {
-    const schema = asTypeBox(input)
+    const schema = asTypeBox(given)
     Compile(schema)
     const [unsafe] = trustPatterns ? [] : unsafePatterns(schema)
     if (unsafe !== undefined)
@@ -235,6 +271,6 @@ function inputOf({ input, trustPatterns }: Fields): TObject {
       )
     return schema
   } catch (error) {
-    throw new TypeError(`input: ${error instanceof Error ? error.message : error}`, { cause: error })
+    throw new TypeError(`${field}: ${error instanceof Error ? error.message : error}`, { cause: error })
   }
 }

@@ -5,6 +5,7 @@ import type { JobState } from './job-state.js'
 import type { Kind } from './kind.js'
 import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import { storeClock } from './store-clock.js'
+import { aboutFields, changedWords } from './words.js'
 
 /** `recovered`: the missed messages follow. `resync`: the client was too slow, so its backlog was dropped. */
 export interface SnapshotFlags {
@@ -16,10 +17,17 @@ export interface SnapshotFlags {
 export interface Dialect {
   snapshot(state: JobState, flags: SnapshotFlags): Readonly<Record<string, unknown>>
   /** The message of an entry as UTF-8 JSON, or null if the dialect has none for it. */
-  body(entry: Entry, kind: Kind): Bytes | null
+  body(entry: Entry, job: JobOfEntry): Bytes | null
   /** The parsed form of `body`. */
-  message(entry: Entry, kind: Kind): Readonly<Record<string, unknown>> | null
+  message(entry: Entry, job: JobOfEntry): Readonly<Record<string, unknown>> | null
+  /** Type and id of a message about telemetry. `type` is that of the run dialect. */
+  telemetryHead(id: string, kind: Kind, type: string): Readonly<Record<string, unknown>>
+  /** The message about changed words. It has no position. */
+  words(state: JobState): Readonly<Record<string, unknown>>
 }
+
+/** What a translation needs to know of the job. */
+export type JobOfEntry = Pick<JobState, 'kind' | 'parent'>
 
 /** Run dialect. Its entries are stored in this form, so their bytes are sent unchanged. */
 export const runDialect: Dialect = {
@@ -29,6 +37,8 @@ export const runDialect: Dialect = {
   },
   body: (entry) => entry.body,
   message: messageOf,
+  telemetryHead: (id, { idField }, type) => ({ type, [idField]: id }),
+  words: (state) => ({ type: 'words', [state.kind.idField]: state.id, ...changedWords(state), timestamp: storeClock.stamp() }),
 }
 
 /** Process dialect, for jobs of every kind. A run entry is translated once per entry and hub. */
@@ -42,17 +52,24 @@ export const processDialect: Dialect = {
     ...flags,
     timestamp: storeClock.stamp(),
   }),
-  body: (entry, kind) => {
-    if (kind.dialect === 'process') return entry.body
-    const message = processDialect.message(entry, kind)
+  body: (entry, job) => {
+    if (job.kind.dialect === 'process' && job.parent === null) return entry.body
+    const message = processDialect.message(entry, job)
     return message && Buffer.from(JSON.stringify(message))
   },
-  message: (entry, kind) => {
-    if (kind.dialect === 'process') return messageOf(entry)
+  message: (entry, { kind, parent }) => {
+    const child = parent !== null && { parent_id: parent }
+    if (kind.dialect === 'process') return { ...messageOf(entry), ...child }
     const stored = runMessageOf(entry)
     const translated = translate(stored, entry.id, kind)
-    return translated && { ...translated, ...(stored.attempt !== undefined && { attempt: stored.attempt }), seq: entry.seq }
+    return translated && { ...translated, ...child, ...(stored.attempt !== undefined && { attempt: stored.attempt }), seq: entry.seq }
   },
+  words: (state) => {
+    const head = { type: 'process_words', process_id: state.id, process_type: state.kind.processType }
+    const child = state.parent !== null && { parent_id: state.parent }
+    return { ...head, ...child, ...changedWords(state), timestamp: storeClock.stamp() }
+  },
+  telemetryHead: (id, { processType }, type) => ({ type: `process_${type}`, process_id: id, process_type: processType }),
 }
 
 /** The state of a job of any kind as a process. */
@@ -67,6 +84,7 @@ export function processView(state: JobState): ProcessView {
     created_at: state.created_at,
     started_at: state.started_at,
     finished_at: state.finished_at,
+    ...aboutFields(state),
     seq: state.seq,
     epoch: state.epoch,
   }
@@ -75,7 +93,7 @@ export function processView(state: JobState): ProcessView {
 /** The final message of a job in the process dialect; null for an active job. */
 export function processFinal(state: JobState): Readonly<Record<string, unknown>> | null {
   const entry = state.latest.get('final')
-  return entry ? processDialect.message(entry, state.kind) : null
+  return entry ? processDialect.message(entry, state) : null
 }
 
 /** A message in the run dialect. A kind may add fields and types. */

@@ -4,6 +4,8 @@ export type Role = 'user' | 'admin' | 'worker'
 export interface Identity {
   readonly sub: string
   readonly role: Role
+  /** Of a worker: the kinds whose jobs it may claim. Default: all. */
+  readonly kinds?: readonly string[]
   /** ms since the epoch. */
   readonly expiresAt: number
   /** When the token was issued, ms since the epoch. 0 without `iat`, so that it counts as the oldest. */

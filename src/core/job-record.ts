@@ -1,5 +1,6 @@
 import type { Status } from '../protocol/status.js'
 import type { Entry } from './entry.js'
+import type { JobWords } from './words.js'
 
 /** A job without its kind: the record and the latest entry per key, as stored in the Redis hash. */
 export interface JobRecord {
@@ -9,6 +10,10 @@ export interface JobRecord {
   readonly solver: string | null
   /** Id of the parent job; null for a job that was submitted by itself. */
   readonly parent: string | null
+  /** Title, tags and metadata. Absent if the job has none. */
+  words?: JobWords
+  /** W3C Trace Context of the submit; absent without one. */
+  readonly traceparent?: string
   /** The normalized input as JSON, from which a lost queue entry is recreated. */
   readonly input: string
   status: Status

@@ -54,6 +54,8 @@ export interface Kind {
   readonly concurrency: NumberOrSetting
   /** Whether a job runs in steps: it consists of child jobs and holds no worker. A step runs when a child job ends. */
   readonly inSteps: boolean
+  /** Whether only workers over HTTP compute it: by default, no worker process waits for its jobs. */
+  readonly external: boolean
   /** Settings of the kind, by name. */
   readonly settings: Readonly<Record<string, Setting<unknown>>>
   /** Builders of its lifecycle events. */
@@ -66,6 +68,8 @@ export interface Kind {
   readonly reports: ((id: string, last: object) => RunReportEvents | ProcessReportEvents) | null
   /** Events that a worker over HTTP may post, as schemas by type; null: jobs of the kind cannot be claimed. */
   readonly claimEvents: Readonly<Record<string, TSchema>> | null
+  /** The result that the fields of a `completed` event of a worker over HTTP stand for. */
+  claimedResult(fields: Readonly<Record<string, unknown>>): unknown
   /** Further keys that a new attempt or a new execution clears. */
   readonly clears: Readonly<Record<Clears, readonly string[]>>
   readonly display: KindDisplay

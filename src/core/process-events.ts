@@ -18,8 +18,8 @@ export const STATUS_MESSAGES = {
 } as const satisfies Record<Exclude<Status, FinalStatus>, keyof ProcessMessages>
 
 /** Event builders of the process dialect. Each throws `TypeError` for a message that its schema rejects. */
-export function processEvents(processType: string) {
-  const message = messageBuilder(PROCESS_MESSAGES, (id) => ({ process_id: id, process_type: processType }))
+export function processEvents(processType: string, messages = PROCESS_MESSAGES) {
+  const message = messageBuilder(messages, (id) => ({ process_id: id, process_type: processType }))
   return {
     last,
 

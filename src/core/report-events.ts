@@ -1,7 +1,8 @@
-import { jsonValueOf, shortened, shown } from '../protocol/json-value.js'
+import { jsonValueOf, shortened } from '../protocol/json-value.js'
 import { MAX_TEXT as MAX_PROCESS_TEXT, type ProcessProgress } from '../protocol/process-messages.js'
 import { MAX_TEXT as MAX_RUN_TEXT } from '../protocol/run-messages.js'
 import type { JobEvent } from './entry.js'
+import { metricPoint, textOf } from './metric-point.js'
 import type { processEvents } from './process-events.js'
 import type { computedEvents } from './run-events.js'
 
@@ -16,7 +17,8 @@ import type { computedEvents } from './run-events.js'
 export interface RunReportEvents {
   /** `at`: `percent` (0 to 100), `phase`, `message`, further fields. */
   progress(at: unknown, elapsed_s: number): JobEvent
-  metric(name: string, value: number, unit: unknown): JobEvent
+  /** `options`: `{unit, step}`, or only the unit. */
+  metric(name: string, value: number, options?: unknown): JobEvent
 }
 
 /** Reports in the process dialect. */
@@ -40,9 +42,9 @@ export function runReportEvents<P extends string>(events: ReturnType<typeof comp
       const text = shortened(textOf(message), MAX_RUN_TEXT.message)
       return events.progress(id, { ...fieldsOf(more), percent: reached, phase, message: text, elapsed_s })
     },
-    metric: (name, value, unit) => {
-      if (!Number.isFinite(value)) throw new TypeError(`metric ${shown(name)}: /value: ${shown(value)} is not a finite number`)
-      return events.metric(id, name, value, shortened(textOf(unit), MAX_RUN_TEXT.unit))
+    metric: (name, value, options) => {
+      const { unit, step } = metricPoint(name, value, options)
+      return events.metric(id, name, value, unit, step)
     },
   }
 }
@@ -86,12 +88,6 @@ function recordOf<T>(at: unknown): { readonly [N in keyof T]?: unknown } {
 /** The greater value; `value` is ignored if it is NaN or not a number. */
 function atLeast(reached: number, value: unknown): number {
   return typeof value === 'number' && value > reached ? value : reached
-}
-
-/** A value as text; empty for objects, functions, null and undefined. */
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value
-  return value === undefined || value === null || typeof value === 'object' || typeof value === 'function' ? '' : String(value)
 }
 
 /** Further fields of a progress, as JSON. */

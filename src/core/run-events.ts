@@ -6,6 +6,7 @@ import type { JobRecord } from './job-record.js'
 import { type Failure, type RetryNotice, type RoundStats, statsOf } from './lifecycle.js'
 import { messageBuilder } from './message-builder.js'
 import { storeClock } from './store-clock.js'
+import { aboutFields } from './words.js'
 
 type Body<T extends keyof RunMessages> = Omit<RunMessages[T], 'type' | 'run_id' | 'timestamp'>
 
@@ -23,9 +24,9 @@ export function jobEvents(
   return {
     last: (state: JobRecord): RunEnd => ({ ...lastProgress(state), ...statsOf(state) }),
 
-    metric: (id: string, name: string, value: number, unit: string): JobEvent => ({
+    metric: (id: string, name: string, value: number, unit: string, step: number | null = null): JobEvent => ({
       // Built before the key: `encodeURIComponent` throws for some names that the schema rejects.
-      message: message('metric_update', id, { metric_name: name, value, unit }),
+      message: message('metric_update', id, { metric_name: name, value, unit, ...(step !== null && { step }) }),
       key: metricKey(name),
       class: 'persisted',
     }),
@@ -104,6 +105,7 @@ export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'ru
     created_at: state.created_at,
     started_at: state.started_at,
     finished_at: state.finished_at,
+    ...aboutFields(state),
     seq: state.seq,
     epoch: state.epoch,
     timestamp: storeClock.stamp(),
@@ -111,7 +113,7 @@ export function snapshotFields(state: JobRecord): Omit<RunSnapshot, 'type' | 'ru
 }
 
 /** Encoded, because a key is one ASCII word in the header of an envelope. */
-function metricKey(name: string): string {
+export function metricKey(name: string): string {
   return `metric:${encodeURIComponent(name)}`
 }
 

@@ -35,13 +35,14 @@ export function text(about: string, fallback: string, pattern: RegExp, expected:
 }
 
 /** A comma-separated list of some of these names. Default: all. */
-export function namesOf(about: string, names: readonly string[]): Setting<readonly string[]> {
+export function namesOf(about: string, names: readonly string[], byDefault = names): Setting<readonly string[]> {
   const read = (text: string) => {
+    if (text === '') return []
     const given = text.split(',').map((name) => name.trim())
     if (!given.every((name) => names.includes(name))) throw new TypeError(`one or more of ${names.join(', ')}, separated by commas`)
     return given
   }
-  return { about, fallback: names.join(), read }
+  return { about, fallback: byDefault.join(), read }
 }
 
 /** A comma-separated list; empty by default. */

@@ -1,7 +1,9 @@
 import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
 import { JobId } from '../protocol/job-id.js'
-import { PROCESS_MESSAGES, ProcessList, ProcessSnapshot } from '../protocol/process-messages.js'
-import { SnapshotFields } from '../protocol/run-messages.js'
+import { LogFields } from '../protocol/log-messages.js'
+import { ParentField, PROCESS_MESSAGES, ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
+import { SnapshotFields, wordsMessage } from '../protocol/run-messages.js'
+import { SeriesPartFields } from '../protocol/series-messages.js'
 import { FINAL_TYPES } from '../protocol/status.js'
 import type { Kind } from './kind.js'
 import { STATUS_MESSAGES } from './process-events.js'
@@ -34,7 +36,7 @@ export function pascalCase(text: string): string {
 function positioned(type: string, message: TObject, title: string): TObject {
   // any keyword can be there
   const { properties, additionalProperties } = message as TObject & { readonly additionalProperties?: boolean }
-  const added = { ...(STATUS_TYPES.includes(type) && Attempt), ...Position }
+  const added = { ...(type in PROCESS_MESSAGES && ParentField), ...(STATUS_TYPES.includes(type) && Attempt), ...Position }
   const options = { title, ...(additionalProperties !== undefined && { additionalProperties }) }
   return Type.Object({ ...properties, ...added }, options)
 }
@@ -51,6 +53,30 @@ export function wireMessages(kind: Kind): Readonly<Record<string, TObject>> {
   return Object.fromEntries(Object.entries(kind.messages).map(wireOf))
 }
 
+/** The messages about telemetry of a kind in its own dialect. They are sent only to clients that ask for them. */
+export function wireTelemetry(kind: Kind): TObject[] {
+  if (kind.dialect === 'process') return PROCESS_WIRE_TELEMETRY
+  const prefix = pascalCase(kind.name)
+  return [
+    Type.Object({ type: Type.Literal('log'), [kind.idField]: JobId, ...LogFields }, { title: `${prefix}LogMessage` }),
+    Type.Object({ type: Type.Literal('series'), [kind.idField]: JobId, ...SeriesPartFields }, { title: `${prefix}SeriesMessage` }),
+  ]
+}
+
+/** The same in the process dialect. */
+export const PROCESS_WIRE_TELEMETRY = [
+  Type.Object(
+    { type: Type.Literal('process_log'), process_id: JobId, process_type: Type.String(), ...LogFields },
+    { title: 'ProcessLogMessage' },
+  ),
+  ...['process_series', 'process_metric'].map((type) =>
+    Type.Object(
+      { type: Type.Literal(type), process_id: JobId, process_type: Type.String(), ...SeriesPartFields },
+      { title: `${pascalCase(type)}Message` },
+    ),
+  ),
+]
+
 /** Every job in the process dialect. */
 export const PROCESS_WIRE_MESSAGES: Readonly<Record<string, TObject>> = Object.fromEntries(
   Object.entries(PROCESS_MESSAGES).map(([type, message]) => [type, positioned(type, message, `${pascalCase(type)}Message`)]),
@@ -62,6 +88,14 @@ export function wireSnapshot(kind: Kind): TObject {
   const fields = { type: Type.Literal('status'), ...snapshotFieldsOf(kind) }
   return Type.Object({ ...fields, recovered: Type.Boolean() }, { title: `${pascalCase(kind.name)}Snapshot` })
 }
+
+/** The message about changed words of a job of a kind, in its own dialect. */
+export function wireWords(kind: Kind): TObject {
+  if (kind.dialect === 'process') return PROCESS_WIRE_WORDS
+  return Type.Object(wordsMessage(kind.idField).properties, { title: `${pascalCase(kind.name)}Words` })
+}
+
+export const PROCESS_WIRE_WORDS = Type.Object(ProcessWords.properties, { title: 'ProcessWords' })
 
 /** The same in the process dialect, of one process and of all. */
 export const PROCESS_WIRE_SNAPSHOT = Type.Object(ProcessSnapshot.properties, { title: 'Subscribed' })

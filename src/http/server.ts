@@ -6,10 +6,16 @@ import { SocketSlots } from '../hub/guards/socket-slots.js'
 import type { Hub } from '../hub/hub.js'
 import type { UserScopeLimits } from '../hub/scopes/user-scope.js'
 import type { SessionLimits } from '../hub/session.js'
+import { SessionDirectory } from '../hub/session-directory.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import type { ClaimService } from '../jobs/claims/claim-service.js'
 import type { JobService } from '../jobs/job-service.js'
+import type { Overview } from '../jobs/overview.js'
 import { RuncastError } from '../protocol/codes.js'
+import type { HubCalls } from '../storage/hub-calls.js'
+import type { Processes } from '../storage/processes.js'
 import { REVOKED } from '../storage/revocations.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import type { KindRoutes } from './kind-routes.js'
 import { Mount } from './mount.js'
 import { audit, requestIdOf } from './plugins/audit.js'
@@ -30,13 +36,17 @@ import { type Guards, sessions } from './plugins/sessions.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
 import { visitors } from './plugins/visitors.js'
-import { allJobsRoutes } from './routes/all-jobs.js'
+import { adminRoutes } from './routes/admin.js'
+import { allJobs, allJobsRoutes } from './routes/all-jobs.js'
 import { claimRoutes } from './routes/claims.js'
 import { health, type ReadinessChecks, type StoreReport } from './routes/health.js'
 import { jobResource } from './routes/job-resource.js'
 import { jobRoutes } from './routes/jobs.js'
+import { processStream } from './routes/process-stream.js'
 import { processes } from './routes/processes.js'
 import { revocationRoutes } from './routes/revocations.js'
+import { runDialectResource } from './routes/run-dialect-resource.js'
+import { seriesRoutes } from './routes/series.js'
 import { sockets } from './routes/sockets.js'
 import { submitProcess } from './routes/submit-process.js'
 
@@ -51,11 +61,24 @@ declare module 'fastify' {
   }
 }
 
+/** What operators see beyond this hub. */
+export interface Operators {
+  /** Id of this hub among all processes. */
+  readonly node: string
+  readonly calls: HubCalls
+  readonly processes: Processes
+  readonly overview: Overview
+}
+
 export interface ServerOptions {
   readonly hub: Hub
   readonly jobs: JobService
+  /** What jobs report beside entries. */
+  readonly telemetry: TelemetryStore
   /** Serves workers over HTTP. */
   readonly claims: ClaimService
+  readonly artifacts: ArtifactService
+  readonly operators: Operators
   /** The kinds that this hub serves. */
   readonly kinds: Kinds
   /** Routes of kinds besides the ones derived from their contracts. */
@@ -155,7 +178,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { drainMs, minDrainMs, guards } = options
   const policy = buildPolicy(app, options.jobs, guards)
   const isMounted = mount.prefix !== ''
-  await app.register(sessions, { hub: options.hub, policy, limits: options.sessionLimits, drainMs, minDrainMs, isMounted, guards })
+  const { node, calls, processes: alive, overview } = options.operators
+  const ofSessions = { node, calls, hub: options.hub, policy, limits: options.sessionLimits }
+  await app.register(sessions, { ...ofSessions, drainMs, minDrainMs, isMounted, guards })
   await app.register(gracefulClose, { limit: guards.upgrades })
   const readiness = { ...options.checks, serving: async () => !guards.upgrades.draining }
   app.decorate('readiness', readiness)
@@ -167,12 +192,16 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     userLimits: options.userLimits,
   })
   await app.register(upgrades, { limit: guards.upgrades })
-  const { kinds, jobs } = options
+  const { kinds, jobs, artifacts } = options
   for (const kind of kinds.all) {
-    if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, kind })
+    if (kind.path !== null) await app.register(jobRoutes, { prefix: `/api/v2/${kind.path}`, jobs, policy, artifacts, kind })
   }
-  await app.register(allJobsRoutes, { jobs: options.jobs, policy })
-  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs: options.jobs, policy })
+  await app.register(processStream, { jobs, policy, userLimits: options.userLimits })
+  await app.register(allJobsRoutes, { jobs, policy, artifacts, claims: options.claims })
+  await app.register(jobResource, { prefix: processes.base, resource: processes, jobs, policy, artifacts })
+  const resources = [...kinds.all.flatMap((kind) => (kind.path === null ? [] : [runDialectResource(kind)])), allJobs(kinds), processes]
+  for (const resource of resources)
+    await app.register(seriesRoutes, { prefix: resource.base, resource, jobs, policy, telemetry: options.telemetry })
   const shared = kinds.all.filter(({ path, submission }) => path === null && submission === null)
   if (shared.length > 0) await app.register(submitProcess, { jobs, kinds: shared })
   for (const routes of options.kindRoutes ?? []) await app.register(routes, { jobs, policy })
@@ -184,6 +213,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   })
   const { revocations } = guards
   await app.register(revocationRoutes, { prefix: '/api/revocations', revocations, keepMs: options.keepRevocationsMs })
+  await app.register(adminRoutes, { prefix: '/api/admin', overview, sessions: new SessionDirectory(calls, alive) })
   return app
 }
 

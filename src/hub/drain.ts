@@ -1,6 +1,9 @@
 import type { Clock } from '../core/clock.js'
 import type { Session } from './session.js'
 
+/** Open sessions. */
+type Sessions = Iterable<Session> & { readonly size: number }
+
 /** Clients are asked to move within this share of the window. The rest of the window is for late clients. */
 const MOVING = 0.6
 /** After this share of the window, clients that have not moved are closed. */
@@ -12,7 +15,7 @@ const CLOSING = 0.8
  * other. Resolves when no client is left, and not before `minMs`: a load balancer needs that time to notice that this
  * node takes no more clients.
  */
-export async function drain(sessions: ReadonlySet<Session>, clock: Clock, windowMs: number, minMs: number): Promise<void> {
+export async function drain(sessions: Sessions, clock: Clock, windowMs: number, minMs: number): Promise<void> {
   const wait = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve))
   const startedAt = clock.elapsed()
   const asked = [...sessions]

@@ -1,7 +1,6 @@
-import type { Dialect, SnapshotFlags } from '../core/dialect.js'
+import type { Dialect, JobOfEntry, SnapshotFlags } from '../core/dialect.js'
 import { type Bytes, createdAtMs, type Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import type { Kind } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import type { HubTally } from './hub-tally.js'
 
@@ -36,7 +35,8 @@ export class EntryFrames {
   readonly tally: HubTally
   readonly #dialect: Dialect
   readonly #built = new WeakMap<Entry, Built>()
-  readonly #snapshots = new WeakMap<JobState, { key: string; frame: Frame }>()
+  readonly #snapshots = new WeakMap<JobState, { key: string; words: JobState['words']; frame: Frame }>()
+  readonly #words = new WeakMap<JobState, { words: JobState['words']; frame: Frame }>()
 
   /** `tally` counts deliveries. */
   constructor(dialect: Dialect, tally: HubTally) {
@@ -48,24 +48,34 @@ export class EntryFrames {
   snapshot(state: JobState, flags: SnapshotFlags): Frame {
     const key = `${state.epoch} ${state.seq} ${flags.recovered} ${flags.resync}`
     let known = this.#snapshots.get(state)
-    if (known?.key !== key) {
-      known = { key, frame: buildFrame(this.#dialect.snapshot(state, flags), { seq: state.seq, epoch: state.epoch }) }
+    if (known?.key !== key || known.words !== state.words) {
+      known = { key, words: state.words, frame: buildFrame(this.#dialect.snapshot(state, flags), { seq: state.seq, epoch: state.epoch }) }
       this.#snapshots.set(state, known)
     }
     return known.frame
   }
 
+  /** The message about changed words, one frame for all clients. */
+  words(state: JobState): Frame {
+    let known = this.#words.get(state)
+    if (!known || known.words !== state.words) {
+      known = { words: state.words, frame: buildFrame(this.#dialect.words(state)) }
+      this.#words.set(state, known)
+    }
+    return known.frame
+  }
+
   /** Null if the dialect has no message for the entry. */
-  inStep(entry: Entry, kind: Kind): Frame | null {
-    return this.#entry(entry, kind).inStep
+  inStep(entry: Entry, job: JobOfEntry): Frame | null {
+    return this.#entry(entry, job).inStep
   }
 
   /**
    * For a receiver whose last entry was `after`. The frame carries `prev` if entries in between were left out on
    * purpose. `isLive`: the entry has just arrived and is handed to a socket now.
    */
-  following(entry: Entry, kind: Kind, after: number, isLive = false): Frame | null {
-    const built = this.#entry(entry, kind)
+  following(entry: Entry, job: JobOfEntry, after: number, isLive = false): Frame | null {
+    const built = this.#entry(entry, job)
     if (isLive && !built.isOut && built.inStep) this.#measure(entry, built)
     if (after === entry.seq - 1 || !built.inStep) return built.inStep
     if (built.prev?.after !== after) built.prev = { after, frame: withPrev(built.inStep, after) }
@@ -82,10 +92,10 @@ export class EntryFrames {
     if (entry.class !== 'transient' && deliveries.hasListener) deliveries.add(storeClock.now() - createdAtMs(entry))
   }
 
-  #entry(entry: Entry, kind: Kind): Built {
+  #entry(entry: Entry, job: JobOfEntry): Built {
     let built = this.#built.get(entry)
     if (!built) {
-      const body = this.#dialect.body(entry, kind)
+      const body = this.#dialect.body(entry, job)
       built = { isOut: false, inStep: body && { payload: body, position: { seq: entry.seq } } }
       this.#built.set(entry, built)
     }

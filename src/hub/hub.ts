@@ -5,13 +5,17 @@ import type { JobState } from '../core/job-state.js'
 import { isOverloaded, RuncastError } from '../protocol/codes.js'
 import type { Broker } from '../storage/broker.js'
 import type { ActiveIndex, Feeds } from '../storage/feeds.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import { EntryFrames } from './frame.js'
 import { HubTally } from './hub-tally.js'
+import { LogSubscription } from './log-subscription.js'
 import type { OutboxLimits } from './outbox.js'
 import { Registry } from './registry.js'
 import { Feed, type Follower } from './scopes/feed.js'
-import { type SubscribeOptions, SubscriptionHandle } from './scopes/subscription-handle.js'
+import { type SubscribeOptions, SubscriptionHandle, type TelemetryPart } from './scopes/subscription-handle.js'
+import { SeriesSubscription } from './series-subscription.js'
 import { Subscription } from './subscription.js'
+import { TelemetryTopic } from './telemetry-topic.js'
 import { Topic, type TopicLimits } from './topic.js'
 
 export interface HubLimits extends OutboxLimits, TopicLimits {
@@ -39,6 +43,7 @@ export interface FeedSubscription {
 export interface HubPorts {
   readonly broker: Broker
   readonly feeds: Feeds
+  readonly telemetry: TelemetryStore
   readonly clock: Clock
   /** Receives errors that are sent to no client and are not an outage of Redis. */
   readonly onFault?: (error: unknown) => void
@@ -56,9 +61,10 @@ export class Hub {
   readonly #frames = new Map<Dialect, EntryFrames>()
   readonly #topics: Registry<Topic>
   readonly #feeds: Registry<Feed>
+  readonly #telemetry: Registry<TelemetryTopic>
 
   constructor(ports: HubPorts, limits: HubLimits) {
-    const { broker, feeds, clock, onFault = () => {} } = ports
+    const { broker, feeds, telemetry, clock, onFault = () => {} } = ports
     const fault = (error: unknown) => {
       if (!isOverloaded(error)) onFault(error)
     }
@@ -77,11 +83,21 @@ export class Hub {
       create: (owner) => new Feed(owner, { feeds, clock, onFault }, quietMs),
       dropped: (owner) => void feeds.unsubscribe(owner).catch(fault),
     })
+    this.#telemetry = new Registry({
+      clock,
+      lingerMs,
+      create: (id) => new TelemetryTopic(id, { telemetry, clock, onFault }, quietMs),
+      dropped: (id) => void telemetry.unsubscribe(id).catch(fault),
+    })
     this.#broker = broker
     broker.listen({ entry: (entry) => this.deliver(entry), gap: (id) => void this.#topics.find(id)?.recover() })
     feeds.listen({
       changed: (change) => this.#feeds.find(change.owner)?.receive(change),
       gap: (owner) => this.#feeds.find(owner)?.recover(),
+    })
+    telemetry.listen({
+      added: (increment) => this.#telemetry.find(increment.id)?.receive(increment),
+      gap: (id) => this.#telemetry.find(id)?.recover(),
     })
   }
 
@@ -110,19 +126,26 @@ export class Hub {
    */
   async subscribe(options: SubscribeOptions): Promise<SubscriptionHandle | null> {
     const topic = this.#topics.get(options.id)
-    const subscription = new Subscription(this.#framesOf(options.dialect), options.outbox, options.ended)
+    const ended = (seq: number) => {
+      options.ended?.(seq)
+      handle.jobEnded()
+    }
+    const subscription = new Subscription(this.#framesOf(options.dialect), options.outbox, ended)
     const handle = new SubscriptionHandle(topic, subscription, options, this.#limits.maxOutboxBytes / 2, () => this.#leave(topic, handle))
     // From here on the topic is kept. The subscription accepts nothing before `start`.
     topic.subscribers.add(handle)
     try {
       await topic.load()
       await handle.prepare()
-      if (topic.state && options.mayView(topic.state)) return handle
+      if (handle.view()) {
+        handle.attach(await this.#telemetryOf(options, handle))
+        if (handle.view()) return handle
+      }
     } catch (error) {
-      this.#leave(topic, handle)
+      handle.release()
       return absence(error)
     }
-    this.#leave(topic, handle)
+    handle.release()
     return null
   }
 
@@ -145,6 +168,23 @@ export class Hub {
   close(): void {
     this.#topics.close()
     this.#feeds.close()
+    this.#telemetry.close()
+  }
+
+  /** What a subscription sends beside entries. */
+  async #telemetryOf({ id, dialect, telemetry }: SubscribeOptions, handle: SubscriptionHandle): Promise<readonly TelemetryPart[]> {
+    if (!telemetry?.log && !telemetry?.series) return []
+    const topic = this.#telemetry.get(id)
+    const { pump, log, series } = telemetry
+    const ports = { topic, pump, dialect, view: () => handle.view(), released: () => this.#telemetry.left(id) }
+    const parts: TelemetryPart[] = [...(log ? [new LogSubscription(ports, log)] : []), ...(series ? [new SeriesSubscription(ports)] : [])]
+    try {
+      await topic.open()
+    } catch (error) {
+      for (const part of parts) part.release()
+      throw error
+    }
+    return parts
   }
 
   #framesOf(dialect: Dialect): EntryFrames {

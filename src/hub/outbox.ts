@@ -26,6 +26,8 @@ export interface OutboxOwner {
   drained(): void
   /** The client has read nothing for too long. */
   stalled(): void
+  /** The client reads again, and nothing waits for it any more. */
+  cleared(): void
 }
 
 /** Bytes per write: enough to fill a socket, and few enough to notice soon that it is full. */
@@ -71,6 +73,11 @@ export class Outbox {
   /** Whether the backlog was dropped and `drained` has not been called yet. Items enqueued now are lost. */
   get isOverflowed(): boolean {
     return this.#overflowed
+  }
+
+  /** Whether the client reads more slowly than the hub writes, or was disconnected. `cleared` is called after it. */
+  get isBlocked(): boolean {
+    return this.#overflowed || this.#closed || this.#transport.congested
   }
 
   /**
@@ -162,6 +169,7 @@ export class Outbox {
       this.#owner.drained()
     }
     this.flush()
+    if (!this.isBlocked) this.#owner.cleared()
   }
 
   #watchStall(): void {

@@ -3,6 +3,7 @@ import type { Identity } from '../core/identity.js'
 import type { ScopeMessage } from '../protocol/client-messages.js'
 import { decodeClientMessage } from '../protocol/codec.js'
 import { type CloseName, type CodeName, mayClose, RuncastError } from '../protocol/codes.js'
+import type { Follows } from '../storage/hub-calls.js'
 import { buildFrame } from './frame.js'
 import type { Policy } from './guards/policy.js'
 import { ProtocolViolations } from './guards/protocol-violations.js'
@@ -10,6 +11,7 @@ import { SocketSlot } from './guards/socket-slot.js'
 import type { Hub } from './hub.js'
 import { Outbox } from './outbox.js'
 import type { BuildScope, Scope } from './scopes/scope.js'
+import { TelemetryPump } from './telemetry-pump.js'
 import type { Transport } from './transport.js'
 
 export interface SessionLimits {
@@ -85,6 +87,7 @@ export class Session {
   readonly #options: SessionOptions
   readonly #outbox: Outbox
   readonly #scope: Scope
+  readonly #telemetry: TelemetryPump
   readonly #violations: ProtocolViolations
   readonly #slot: SocketSlot
   #identity: Identity | undefined
@@ -101,15 +104,21 @@ export class Session {
     this.#violations = new ProtocolViolations(clock, limits)
     this.#slot = new SocketSlot({ policy, clock, transport, answerMs: limits.answerMs })
     const owner = {
-      overflowed: () => this.#scope.fallBehind(),
+      overflowed: () => {
+        this.#scope.fallBehind()
+        this.#telemetry.fallBehind()
+      },
       drained: () => this.#run(this.#scope.resync()),
       stalled: () => this.#stalled(),
+      cleared: () => this.#telemetry.resume(),
     }
     this.#outbox = new Outbox(transport, clock, hub.limits, owner, hub.tally)
+    this.#telemetry = new TelemetryPump(this.#outbox, clock, (error) => this.#run(Promise.reject(error)))
     this.#scope = options.scope({
       hub,
       policy,
       outbox: this.#outbox,
+      telemetry: this.#telemetry,
       identity: () => this.#authenticated(),
       send: (message) => this.#send(message),
       close: (code, detail) => this.close(code, detail),
@@ -125,6 +134,11 @@ export class Session {
   /** Bytes in this process that wait for this client. */
   get backlogBytes(): number {
     return this.#outbox.bytes + this.#transport.bufferedBytes
+  }
+
+  /** What the client follows now. */
+  get follows(): Follows {
+    return this.#scope.follows
   }
 
   start(): void {
@@ -177,6 +191,7 @@ export class Session {
     this.#cancelTimer?.()
     this.#cancelPing?.()
     this.#outbox.close()
+    this.#telemetry.close()
     this.#scope.release()
     this.#slot.close()
   }

@@ -1,7 +1,6 @@
-import type { SnapshotFlags } from '../core/dialect.js'
+import type { JobOfEntry, SnapshotFlags } from '../core/dialect.js'
 import type { Entry, Position } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
-import type { Kind } from '../core/kind.js'
 import { isFinal } from '../protocol/status.js'
 import { type EntryFrames, type Frame, withEpoch } from './frame.js'
 import type { Outbox } from './outbox.js'
@@ -25,8 +24,8 @@ export class Subscription {
   readonly #frames: EntryFrames
   readonly #outbox: Outbox
   readonly #ended: (seq: number) => void
-  /** The job's kind, known from its first state on. */
-  #kind: Kind | undefined
+  /** The job's kind and parent, known from its first state on. */
+  #job: JobOfEntry | undefined
   #phase: 'catching up' | 'live' | 'lagging' | 'muted' = 'catching up'
   /** Seq of the newest entry accepted from the topic. */
   #accepted = 0
@@ -66,7 +65,7 @@ export class Subscription {
   start(state: JobState, missed: readonly Entry[] | null, mode: StartMode, resync: boolean): void {
     if (this.#phase === 'muted') return
     this.#accepted = state.seq
-    this.#kind = state.kind
+    this.#job = { kind: state.kind, parent: state.parent }
     this.#sentEnd = 0
     // Items enqueued while a backlog is being dropped are lost with it. Then the resync starts this one too.
     this.#phase = this.#outbox.isOverflowed ? 'lagging' : 'live'
@@ -79,6 +78,8 @@ export class Subscription {
       this.#unsentEpoch = state.epoch
       // Each message moves the client forward. An entry without a message in the dialect does not.
       for (const entry of missed) this.#take(entry, false)
+      // No snapshot has said them.
+      if (state.words) this.#tell(state)
       return
     }
     if (mode !== 'listed') this.#sendState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
@@ -109,6 +110,11 @@ export class Subscription {
     } else this.#take(entry, true, entry.class === 'transient' ? `${entry.id} ${entry.key}` : undefined)
   }
 
+  /** The words of the job have changed. Whoever is not live gets them with its state. */
+  renamed(state: JobState): void {
+    if (this.#phase === 'live') this.#tell(state)
+  }
+
   /** The backlog was dropped: nothing is accepted until the next `start`. */
   fallBehind(): void {
     if (this.#phase === 'live') this.#phase = 'lagging'
@@ -119,9 +125,14 @@ export class Subscription {
     this.#phase = 'muted'
   }
 
+  #tell(state: JobState): void {
+    const frame = this.#frames.words(state)
+    this.#enqueue(frame.payload.length, () => frame, `${state.id} words`)
+  }
+
   /** Null if the dialect has no message for the entry. */
   #inStep(entry: Entry): Frame | null {
-    return this.#kind ? this.#frames.inStep(entry, this.#kind) : null
+    return this.#job ? this.#frames.inStep(entry, this.#job) : null
   }
 
   #enqueue(bytes: number, seal: () => Frame | null, conflationKey?: string): void {
@@ -165,7 +176,7 @@ export class Subscription {
   #seal(entry: Entry, isLive: boolean) {
     // Entries follow a snapshot, so there is a position.
     const { epoch = '', seq = entry.seq - 1 } = this.#position ?? {}
-    const frame = this.#kind ? this.#frames.following(entry, this.#kind, seq, isLive) : null
+    const frame = this.#job ? this.#frames.following(entry, this.#job, seq, isLive) : null
     const epochToSend = this.#unsentEpoch
     if (frame) {
       this.#frames.tally.delivered += 1

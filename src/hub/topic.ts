@@ -99,7 +99,9 @@ export class Topic implements Kept {
 
   /** Reads what may have been missed, and retries until Redis answers. Concurrent calls share one read. */
   recover(): Promise<void> {
-    return this.#recovery.recover()
+    const recover = () => this.#recovery.recover()
+    // The first read may have begun too early.
+    return this.#state ? recover() : (this.#loading?.then(recover, () => {}) ?? recover())
   }
 
   /**
@@ -160,11 +162,20 @@ export class Topic implements Kept {
       state.seq = reading.state.seq
       state.sinceHeartbeatMs = reading.state.sinceHeartbeatMs
       state.stale = reading.state.stale
+      this.#rename(state, reading.state)
     } else {
       this.#recoveries.state += 1
       const fresh = this.#replace(reading.state)
       for (const subscriber of [...this.subscribers]) subscriber.reopened(fresh)
     }
+  }
+
+  /** Words are no entries: each read of the job brings them. */
+  #rename(state: JobState, { words }: JobState): void {
+    if (JSON.stringify(state.words) === JSON.stringify(words)) return
+    if (words) state.words = words
+    else delete state.words
+    for (const { subscription } of this.subscribers) subscription.renamed(state)
   }
 
   /** What this node knows is the beginning of the history that the store has now. */

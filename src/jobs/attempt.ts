@@ -2,6 +2,7 @@ import type { JobEvent } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import { type Kind, opening } from '../core/kind.js'
 import { lostWorker } from '../core/lost-worker.js'
+import { attemptsOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isTimedOut, timeoutFailure } from '../core/timeout.js'
 import type { FailureCode } from '../protocol/codes.js'
@@ -26,20 +27,21 @@ export interface Transition {
 const FIRST_DELAY_MS = 1000
 const MAX_ERROR_CHARS = 4000
 const MAX_REASON_CHARS = 1000
-const LOG_TAIL_LINES = 10
+/** Number of log lines that a failed job shows. */
+export const LOG_TAIL_LINES = 10
 const LOG_LINE_CHARS = 500
 
 /**
  * The attempt that a start would be now. A `running` job has lost its worker, and that attempt counts. A job that was
  * returned to the queue continues in its own attempt.
  */
-export function attemptAtStart({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
-  return { kind, id, number: status === 'running' ? attempt + 1 : attempt, of: kind.attempts, timeoutMs }
+export function attemptAtStart({ kind, solver, id, status, attempt, timeoutMs }: JobState): Attempt {
+  return { kind, id, number: status === 'running' ? attempt + 1 : attempt, of: attemptsOf({ kind, solver }), timeoutMs }
 }
 
 /** The current attempt, or the one that has just failed: then the state counts the next one already. */
-export function attemptNow({ kind, id, status, attempt, timeoutMs }: JobState): Attempt {
-  return { kind, id, number: status === 'retrying' ? attempt - 1 : attempt, of: kind.attempts, timeoutMs }
+export function attemptNow({ kind, solver, id, status, attempt, timeoutMs }: JobState): Attempt {
+  return { kind, id, number: status === 'retrying' ? attempt - 1 : attempt, of: attemptsOf({ kind, solver }), timeoutMs }
 }
 
 /** The events of a start. For a `running` job they are those of the next attempt. */

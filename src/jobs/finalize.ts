@@ -1,6 +1,8 @@
 import { controlWriter, type JobEvent, timestampOf, type Writer } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import { storeClock } from '../core/store-clock.js'
+import { traceIdOf } from '../core/traceparent.js'
+import type { LogLine } from '../protocol/log-messages.js'
 import { isFinal } from '../protocol/status.js'
 import type { Backlog, Outcome, Queue } from '../queue/queue.js'
 import type { Broker } from '../storage/broker.js'
@@ -8,8 +10,13 @@ import type { Checkpoints } from '../storage/checkpoints.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Feeds } from '../storage/feeds.js'
 import type { ActiveRounds, ChildJobs } from '../storage/job-store.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
+import { LOG_TAIL_LINES, logTailOf } from './attempt.js'
 import type { Final, FinalSource, JobTally } from './job-tally.js'
 import { scheduleParentStep, scheduleStep } from './sweeper/schedule-step.js'
+
+/** Enough for the tail, in which long lines are cut. */
+const MAX_TAIL_BYTES = 128 * 1024
 
 export interface Finalizer {
   readonly broker: Broker & Checkpoints
@@ -17,6 +24,7 @@ export interface Finalizer {
   readonly feeds: Feeds
   readonly queue: Queue
   readonly backlog: Pick<Backlog, 'step'>
+  readonly telemetry: Pick<TelemetryStore, 'lines'>
   /** Called for each end that this process has written. */
   readonly onFinal?: (final: Final) => void
   /** Counters of submits, retries and cancels. */
@@ -41,7 +49,7 @@ export async function finalize(
   const { broker, store, queue } = ports
   const state = (await broker.read(ref.id))?.state
   if (state?.round === ref.round && !isFinal(state.status)) {
-    const written = await broker.publish(ref.id, finalEvents(state, outcome), writer)
+    const written = await broker.publish(ref.id, finalEvents(state, await withLogTail(ports, state, outcome)), writer)
     if (!written.ok && written.reason === 'too_big') {
       const error = `The result cannot be published: ${written.text}`
       return finalize(ports, ref, { status: 'failed', code: 'solver_error', error, log_tail: '' }, source, writer)
@@ -65,8 +73,25 @@ export async function finalize(
   await store.deactivate(ref)
 }
 
+/**
+ * A failure with the last lines of the log. The process that ends the execution of a lost worker has not seen them, and
+ * an end does not depend on them.
+ */
+async function withLogTail({ telemetry }: Finalizer, state: JobState, outcome: Outcome): Promise<Outcome> {
+  if (outcome.status !== 'failed' || outcome.log_tail !== '') return outcome
+  const page = await telemetry.lines(state.id, { limit: LOG_TAIL_LINES, maxBytes: MAX_TAIL_BYTES }).catch(() => null)
+  if (page?.owner !== state.owner) return outcome
+  const texts = page.lines.map((line) => (JSON.parse(line.toString()) as LogLine).text) // as they were written
+  return { ...outcome, log_tail: logTailOf(texts).join('\n') }
+}
+
 /** Details of an end besides its status. */
-function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
+function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs' | 'trace_id'> {
+  const { traceparent } = state
+  return { ...(traceparent !== undefined && { trace_id: traceIdOf(traceparent) }), ...detailOfOutcome(state, outcome) }
+}
+
+function detailOfOutcome(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
   if (outcome.status === 'failed') return { code: outcome.code }
   if (outcome.status !== 'cancelled') return {}
   const asked = state.status === 'cancelling' ? state.latest.get('status') : undefined

@@ -3,9 +3,11 @@ import { v7 as uuidv7 } from 'uuid'
 import { controlWriter, type Entry } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
 import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
-import { solverOf } from '../core/solver.js'
+import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
+import { isTraceparent } from '../core/traceparent.js'
+import { foldTitle, type JobWords } from '../core/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { stringifyJson } from '../protocol/json.js'
@@ -13,12 +15,14 @@ import { isFinal, type Status } from '../protocol/status.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
-import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, Phase } from '../storage/job-store.js'
+import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, ListFilter, Phase } from '../storage/job-store.js'
+import type { LinesPage, LinesQuery } from '../storage/telemetry.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, type InputCheck, normaliseInput, objectOf } from './input.js'
 import { scheduleStep } from './sweeper/schedule-step.js'
+import { storedWords, type WordsChanges } from './words.js'
 
 export interface Submission {
   /** Given by the client, or derived from the key, or a UUIDv7. */
@@ -36,8 +40,16 @@ export interface Submission {
    * does.
    */
   readonly parent?: string
+  /** Whether the owner computes the job: see `ClaimService.own`. No worker gets it. */
+  readonly claim?: boolean
   /** Timeout of an execution in seconds. Default: that of its solver or kind. */
   readonly timeoutS?: number
+  /** W3C Trace Context of the submit. */
+  readonly traceparent?: string
+  /** Words about the job: no part of its input, so a repeated submit changes none. */
+  readonly title?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: object
 }
 
 /** Default timeouts of an execution in ms, by kind name, or by queue for a solver with its own timeout. */
@@ -62,6 +74,8 @@ export interface HistoryQuery {
 
 /** Maximum reads of the index for one page of a filtered list. */
 const MAX_LOOKS = 20
+/** The same for a list that an index has filtered. */
+const MAX_FILTERED_LOOKS = 2
 /** Maximum entries of a log per read. */
 const MAX_HISTORY = 1000
 
@@ -110,7 +124,7 @@ export class JobService {
    * index, hash, both again together with the user's index, active-jobs index, queue. Once the hash is written, the
    * sweeper finds the job and enqueues it, whichever process dies.
    */
-  async submit({ owner, input, key, timeoutS, id: given, ...rest }: Submission): Promise<JobState> {
+  async submit({ owner, input, key, timeoutS, id: given, title, tags, metadata, ...rest }: Submission): Promise<JobState> {
     const { broker, store, queue, kinds, timeoutsMs } = this.#ports
     const kind = kinds.find(rest.kind)
     if (!kind) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'the name of a registered kind' }] })
@@ -129,16 +143,34 @@ export class JobService {
     if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
       throw new RuncastError('invalid', { issues: [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }] })
     }
+    // any object, which this checks
+    const words = storedWords({ title, tags, metadata: metadata as JobWords['metadata'] })
+    const { traceparent } = rest
+    if (traceparent !== undefined && !isTraceparent(traceparent))
+      throw new RuncastError('invalid', { issues: [{ path: '/traceparent', expected: 'a traceparent of W3C Trace Context' }] })
     const parent = rest.parent ?? null
-    const solver = solverOf(kind, rest.solver, this.solvers)
-    const normalised = solver === null ? normaliseInput(kind, input, this.solvers, this.#ports.inputChecks?.[kind.name]) : objectOf(input)
+    const solver = rest.claim === true ? ownerOf(kind, rest.solver) : solverOf(kind, rest.solver, this.solvers)
+    const isKnown = solver === null || isOwned({ solver })
+    const normalised = isKnown ? normaliseInput(kind, input, this.solvers, this.#ports.inputChecks?.[kind.name]) : objectOf(input)
     const digest = digestOf(kind, solver === null ? normalised : { solver, input: normalised })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
     const first = kind.events.status(id, 'queued')
     // The timestamp of its first event, so that every subscriber sees the same creation time.
     const created_at = String(first.message.timestamp)
-    const job = { id, kind: kind.name, owner, solver, parent, input: stringifyJson(normalised), digest, timeoutMs, generation, created_at }
+    const record = {
+      id,
+      kind: kind.name,
+      owner,
+      solver,
+      parent,
+      input: stringifyJson(normalised),
+      digest,
+      timeoutMs,
+      generation,
+      created_at,
+    }
+    const job = { ...record, words, ...(traceparent !== undefined && { traceparent }) }
     const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
     if (isNew) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)
@@ -164,14 +196,16 @@ export class JobService {
    * execution. A page may hold fewer than `limit` jobs, even none, and still have a cursor, because expired jobs are
    * left out. With a `phase`, only jobs inside (or outside) the active-jobs index are read.
    */
-  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<JobPage> {
+  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase, filter: ListFilter = {}): Promise<JobPage> {
+    const isFiltered = Object.keys(filter).length > 0
+    const maxLooks = isFiltered ? MAX_FILTERED_LOOKS : MAX_LOOKS
     const jobs: JobState[] = []
     let next = cursor
-    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const page = await this.#ports.store.list(owner, kind, limit - jobs.length, next, phase)
-      jobs.push(...(await this.#owned(owner, page.ids, phase)))
+    for (let looks = 0; looks < maxLooks; looks += 1) {
+      const page = await this.#ports.store.list(owner, kind, limit - jobs.length, next, phase, filter)
+      jobs.push(...(await this.#owned(owner, page.ids, phase)).filter((state) => fits(state, filter)))
       next = page.cursor
-      if (phase === undefined || next === undefined || jobs.length === limit) break
+      if ((phase === undefined && !isFiltered) || next === undefined || jobs.length === limit) break
     }
     return { jobs, ...(next !== undefined && { cursor: next }) }
   }
@@ -204,6 +238,26 @@ export class JobService {
     }
   }
 
+  /** Lines of the log of a job. */
+  async log(kind: string | null, id: string, view: View, query: LinesQuery): Promise<{ readonly id: string; readonly page: LinesPage }> {
+    const state = await this.#require(id, view, kind)
+    const page = await this.#ports.telemetry.lines(id, query)
+    // The id may have passed to another owner meanwhile.
+    if (!page || page.owner !== state.owner) throw new RuncastError('not_found')
+    return { id: state.id, page }
+  }
+
+  /**
+   * Changes words about a job, also after its end, and returns its state. Every follower of the job is told. Rejects
+   * with `not_found`, and with `invalid` and the path of each faulty field.
+   */
+  async update(kind: string | null, id: string, view: View, changes: WordsChanges): Promise<JobState> {
+    const words = storedWords(changes)
+    await this.#require(id, view, kind)
+    if (Object.keys(words).length > 0 && !(await this.#ports.store.setWords(id, words))) throw new RuncastError('not_found')
+    return this.#require(id, view, kind)
+  }
+
   /** Cancels a job: see `cancelJob`. Returns the current status. */
   cancel(id: string, view: View): Promise<Status> {
     return cancelJob(this.#ports, () => this.#require(id, view))
@@ -226,16 +280,18 @@ export class JobService {
 
   /**
    * Starts a new execution of a failed or cancelled job. Rejects with `not_final` for any other job, `is_part` for a
-   * child job, and `quota` if its owner has no quota left. Of two concurrent calls one writes the execution, and both
-   * return it. The order is fixed: quota, sweeper's index, hash, sweeper's index again, owner's index, active-jobs
-   * index, queue. Once the execution is written, the sweeper finds it, because it was added to the index before. It is
-   * added again afterwards, since a sweep in between may have removed it.
+   * child job, `is_owned` for a job that its owner computes, and `quota` if its owner has no quota left. Of two
+   * concurrent calls one writes the execution, and both return it. The order is fixed: quota, sweeper's index, hash,
+   * sweeper's index again, owner's index, active-jobs index, queue. Once the execution is written, the sweeper finds
+   * it, because it was added to the index before. It is added again afterwards, since a sweep in between may have
+   * removed it.
    */
   async retry(id: string, view: View): Promise<JobState> {
     const { broker, store, feeds, queue } = this.#ports
     const ended = await this.#require(id, view)
     if (!isFinal(ended.status) || ended.status === 'completed') throw new RuncastError('not_final')
     if (ended.parent !== null) throw new RuncastError('is_part')
+    if (isOwned(ended)) throw new RuncastError('is_owned')
     const round = ended.round + 1
     await this.#open(ended, round)
     const event = opening('round', ended.kind, ended.kind.events.status(id, 'queued'))
@@ -271,11 +327,21 @@ export class JobService {
    * index.
    */
   async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
-    const read = await Promise.all(ids.map(async (id) => ({ id, state: (await this.#ports.broker.read(id))?.state })))
-    const expired = read.filter(({ state }) => state?.owner !== owner)
+    const read = await Promise.all(ids.map(async (id) => ({ id, state: await this.#known(id) })))
+    const expired = read.filter(({ state }) => state !== null && state?.owner !== owner)
     await Promise.all(expired.map(({ id }) => this.#ports.store.forget(owner, id)))
     const isWanted = (state: JobState) => phase === undefined || (phase === 'final') === isFinal(state.status)
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
+  }
+
+  /** Undefined for an expired job; null for one of a kind that this process does not know. */
+  async #known(id: string): Promise<JobState | null | undefined> {
+    try {
+      return (await this.#ports.broker.read(id))?.state
+    } catch (error) {
+      if (error instanceof RuncastError && error.code === 'not_found') return null
+      throw error
+    }
   }
 
   async #require(id: string, view: View, kind?: string | null): Promise<JobState> {
@@ -283,6 +349,29 @@ export class JobService {
     if (!state || !view(state.owner) || (kind && state.kind.name !== kind)) throw new RuncastError('not_found')
     return state
   }
+}
+
+/** The solver of a job that its owner computes. Throws `invalid` if jobs of the kind cannot be claimed. */
+function ownerOf({ name, claimEvents }: Kind, solver: string | undefined): string {
+  if (claimEvents === null)
+    throw new RuncastError('invalid', { issues: [{ path: '/claim', expected: `false: jobs of the kind ${name} cannot be claimed` }] })
+  if (solver !== undefined)
+    throw new RuncastError('invalid', { issues: [{ path: '/solver', expected: 'to be absent: the owner computes the job' }] })
+  return OWNER_SOLVER
+}
+
+/** Whether a job passes a filter: an index may be a moment behind. */
+function fits({ status, words, parent, created_at }: JobState, filter: ListFilter): boolean {
+  const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, tag, title } = filter
+  const at = Date.parse(created_at)
+  return (
+    (filter.status === undefined || status === filter.status) &&
+    (filter.parent === undefined || parent === filter.parent) &&
+    (tag === undefined || words?.tags?.includes(tag) === true) &&
+    (title === undefined || foldTitle(words?.title ?? '').startsWith(foldTitle(title))) &&
+    at >= since &&
+    at <= until
+  )
 }
 
 function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {

@@ -15,6 +15,8 @@ export interface Final {
   readonly round: number
   readonly status: FinalStatus
   readonly source: FinalSource
+  /** The trace of its submit. */
+  readonly trace_id?: string
   /** Cancelled by force, since the processor did not obey. */
   readonly forced?: boolean
   /** Of a failed execution. */

@@ -15,7 +15,7 @@ import { buildScrape, checkQuery, type Query } from './scrape.js'
 
 export interface HubSources {
   readonly hub: Hub
-  readonly server: { readonly tally: HttpTally; readonly sessions: ReadonlySet<Session>; readonly readiness: ReadinessChecks }
+  readonly server: { readonly tally: HttpTally; readonly sessions: Iterable<Session>; readonly readiness: ReadinessChecks }
   readonly upgrades: UpgradeLimit
   readonly claims: Pick<ClaimService, 'waiting' | 'taken'>
   readonly parts: JobSources & { readonly backlog: Pick<Backlog, 'workers'>; readonly broker: { ready(): Promise<boolean> } }

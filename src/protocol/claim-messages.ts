@@ -1,6 +1,7 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { Nullable } from './json-schema.js'
 import { JobStatus, Timestamp } from './life-fields.js'
+import { LOG_LEVELS } from './log-messages.js'
 import { RUN_MESSAGES } from './run-messages.js'
 
 /** Longest long poll of a claim request, in seconds. */
@@ -15,6 +16,7 @@ function event<const T extends string, P extends Record<string, Parameters<typeo
 }
 
 const log = event('log', {
+  level: Type.Optional(Type.Enum([...LOG_LEVELS])),
   line: Type.String({ maxLength: 10_000, description: 'a line of the log; a failed job shows the last ten' }),
 })
 
@@ -29,7 +31,7 @@ const ENDS = {
   cancelled: event('cancelled', {}),
 }
 
-const { metric_name, value } = RUN_MESSAGES.metric_update.properties
+const { metric_name, value, step } = RUN_MESSAGES.metric_update.properties
 const LooseProgress = Type.Object({
   current: Type.Number(),
   total: Nullable(Type.Number(), { description: 'null or 0: unknown' }),
@@ -49,7 +51,7 @@ export function runClaimEvents(phases: readonly string[]) {
   const { metrics_summary } = RUN_MESSAGES.completed.properties
   return {
     progress: event('progress', progress),
-    metric_update: event('metric_update', { metric_name, value, unit: Type.String() }),
+    metric_update: event('metric_update', { metric_name, value, unit: Type.String(), step }),
     log,
     completed: event('completed', { metrics_summary }),
     ...ENDS,
@@ -61,6 +63,7 @@ export function processClaimEvents<R extends TSchema, P extends TProperties>(res
   return {
     process_progress: event('process_progress', { progress: LooseProgress }),
     process_result: event('process_result', { result }),
+    process_metric: event('process_metric', { metric_name, value, unit: Type.Optional(Type.String()), step }),
     log,
     completed: Type.Object({ type: Type.Literal('completed'), ...summary }, { additionalProperties: false }),
     ...ENDS,
@@ -72,12 +75,13 @@ type RunEvent = Static<ReturnType<typeof runClaimEvents>['progress' | 'metric_up
 type ProcessEvent =
   | { readonly type: 'process_progress'; readonly progress: Static<typeof LooseProgress> }
   | { readonly type: 'process_result'; readonly result: unknown }
+  | Static<ReturnType<typeof processClaimEvents>['process_metric']>
 /** An event of a post, in either dialect. */
 export type ClaimEvent = RunEvent | ProcessEvent | Ends
 export type ClaimEnd = Ends
 
-const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
-const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
+export const Token = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'fencing token of the claim' })
+export const Round = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 const Lease = Type.Number({ minimum: 0, description: 'seconds until the claim expires unless a post renews it; 0 if it has ended' })
 
 /** Body of a claim request. `kinds`: names of the kinds that can be claimed. */
@@ -107,11 +111,17 @@ export function assignment(kinds: readonly string[]) {
       max_attempts: Type.Integer({ minimum: 1 }),
       lease_s: Lease,
       deadline: Nullable(Timestamp, { description: 'deadline of the round' }),
+      traceparent: Type.Optional(Type.String({ description: 'W3C Trace Context of the submit' })),
     },
     { title: 'Assignment' },
   )
 }
 export type Assignment = Static<ReturnType<typeof assignment>>
+
+/** The lease of a job that its owner computes. `links`: as in the answer to any submit. */
+export function ownedJob(kinds: readonly string[], links: TSchema) {
+  return Type.Object({ ...assignment(kinds).properties, links }, { title: 'OwnedJob' })
+}
 
 const Head = {
   round: Round,

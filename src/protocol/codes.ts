@@ -27,6 +27,8 @@ export const CODES = {
   expired: { close: 4001, http: 401, reconnect: false, retries: 1, text: 'The token has expired.' },
   idle: { close: 4002, http: 408, reconnect: true, text: 'The client sent nothing for too long.' },
   forbidden: { close: 4003, http: 403, reconnect: false, text: 'The token does not permit this.' },
+  // The same number as `forbidden`: clients of every version end there.
+  disconnected: { close: 4003, http: 403, reconnect: false, text: 'An admin has ended this session.' },
   // The job may be about to be submitted, or its kind is not registered on this hub yet.
   not_found: { close: 4004, http: 404, reconnect: false, retries: 3, text: 'There is no such job.' },
   no_route: { close: null, http: 404, reconnect: false, text: 'Unknown path.' },
@@ -35,6 +37,7 @@ export const CODES = {
   already_final: { close: null, http: 409, reconnect: false, text: 'The job has already ended.' },
   not_final: { close: null, http: 409, reconnect: false, text: 'Only a failed or cancelled job can be retried.' },
   is_part: { close: null, http: 409, reconnect: false, text: 'A child job cannot be retried; retry its parent job.' },
+  is_owned: { close: null, http: 409, reconnect: false, text: 'The owner computes this job; it cannot be retried, submit it again.' },
   not_running: { close: null, http: 409, reconnect: false, text: 'Only a running job can be paused; only a paused job can be resumed.' },
   stale_writer: { close: null, http: 409, reconnect: false, text: 'Another worker has taken over the job, or the job has ended.' },
   invalid: { close: null, http: 422, reconnect: false, text: 'The request is not valid.' },
@@ -42,6 +45,8 @@ export const CODES = {
   unsupported_type: { close: null, http: 415, reconnect: false, text: 'The content type must be application/json.' },
   request_timeout: { close: null, http: 408, reconnect: true, text: 'The request did not arrive in time.' },
   headers_too_big: { close: null, http: 431, reconnect: false, text: 'The headers exceed the size limit of this server.' },
+  range: { close: null, http: 416, reconnect: false, text: 'The range is outside of the content.' },
+  no_store: { close: null, http: 503, reconnect: true, text: 'Artifacts cannot be stored or read here.' },
   bad_request: { close: null, http: 400, reconnect: false, text: 'The request cannot be parsed.' },
   too_many_sockets: {
     close: 4008,

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
 import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
+import { AboutFields, ChangedWords } from './words.js'
 
 const Seconds = Type.Number({ minimum: 0 })
 
@@ -24,6 +25,8 @@ export type ProcessProgress = Static<typeof ProcessProgress>
 /** `processType` of a kind: `solver` for runs, for others by default the name of the kind. */
 const ProcessType = Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' })
 const Head = { process_id: JobId, process_type: ProcessType }
+/** The hub adds it to every message of a child job. */
+export const ParentField = { parent_id: AboutFields.parent_id }
 const Why = { reason: Type.Optional(Type.String({ maxLength: 1000 })) }
 /** Fields of final messages: the last progress, and statistics of the execution. */
 const Last = {
@@ -62,6 +65,13 @@ export const PROCESS_MESSAGES = {
 export type ProcessMessages = { [T in keyof typeof PROCESS_MESSAGES]: Static<(typeof PROCESS_MESSAGES)[T]> }
 export type ProcessMessage = ProcessMessages[keyof ProcessMessages]
 
+/** Words of a process have changed. No entry: without `seq`, and each state holds the same words. */
+export const ProcessWords = Type.Object(
+  { type: Type.Literal('process_words'), ...Head, ...ParentField, ...ChangedWords, timestamp: Timestamp },
+  { title: 'ProcessWords' },
+)
+export type ProcessWords = Static<typeof ProcessWords>
+
 /** The state of a job of any kind as a process. */
 export const ProcessView = Type.Object(
   {
@@ -73,6 +83,7 @@ export const ProcessView = Type.Object(
     created_at: Timestamp,
     started_at: Nullable(Timestamp),
     finished_at: Nullable(Timestamp),
+    ...AboutFields,
     seq: Type.Integer({ minimum: 0 }),
     epoch: Type.String(),
   },

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
 import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
+import { AboutFields, ChangedWords } from './words.js'
 
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
 export const Seconds = Type.Number({ minimum: 0 })
@@ -36,6 +37,8 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       metric_name: MetricName,
       value: Type.Number(),
       unit: Type.String({ maxLength: MAX_TEXT.unit }),
+      step: Type.Optional(Type.Number({ description: 'x of the value, if the job reports steps' })),
+      n: Type.Optional(Type.Integer({ minimum: 1, description: 'number of points of the metric in this attempt, these included' })),
       timestamp: Timestamp,
     }),
     status: Type.Object({
@@ -77,6 +80,15 @@ export function jobMessages<const F extends string, const P extends string>(idFi
   } as const
 }
 
+/**
+ * The message about changed words of a job, in the run dialect. It has no `seq`: it is no entry of the job, and each
+ * snapshot holds the same words.
+ */
+export function wordsMessage<const F extends string>(idField: F) {
+  const head = { [idField]: JobId } as Record<F, typeof JobId> // its only field
+  return Type.Object({ type: Type.Literal('words'), ...head, ...ChangedWords, timestamp: Timestamp })
+}
+
 /** The phases of a run, in order. */
 export const RUN_PHASES = ['meshing', 'solving', 'postprocessing'] as const
 
@@ -97,6 +109,7 @@ export const SnapshotFields = {
   created_at: Timestamp,
   started_at: Nullable(Timestamp),
   finished_at: Nullable(Timestamp),
+  ...AboutFields,
   seq: Type.Integer({ minimum: 0 }),
   epoch: Type.String(),
   recovered: Type.Optional(Type.Boolean()),

@@ -24,7 +24,8 @@ function patternsIn(schema: unknown): string[] {
   return [...own, ...ofNames, ...Object.values(schema).flatMap(patternsIn)]
 }
 
-function isSafePattern(pattern: string): boolean {
+/** Whether no two parts of a pattern can match the same characters. Throws `SyntaxError` for an invalid pattern. */
+export function isSafePattern(pattern: string): boolean {
   const expression = new RegExp(pattern, 'u')
   try {
     return isSafe(expression, SEARCH).safe

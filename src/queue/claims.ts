@@ -29,6 +29,12 @@ export interface ClaimRecord {
   readonly logTail: readonly string[]
 }
 
+/** An execution that a worker over HTTP holds. */
+export interface HeldClaim extends QueueRef {
+  /** How long its lock still holds. */
+  readonly leftMs: number
+}
+
 /**
  * How often, in the lifetime of a lock, to check for expired locks. More often than a worker does, because a worker
  * over HTTP may ask late.
@@ -62,6 +68,8 @@ export interface Claims {
    * as any worker would claim them.
    */
   recover(queue: string): Promise<void>
+  /** Claimed executions, of the newest `limit` that workers of the queue hold. */
+  held(queue: string, limit: number): Promise<readonly HeldClaim[]>
   close(): Promise<void>
 }
 

@@ -1,5 +1,6 @@
 import type { JobState } from '../core/job-state.js'
 import { queueOf } from '../core/kind.js'
+import { isOwned } from '../core/solver.js'
 import type { FailureCode } from '../protocol/codes.js'
 import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'
@@ -34,7 +35,7 @@ export type QueueState =
 
 /** The current execution of a job, as the queue knows it. */
 export function queuedRoundOf(state: JobState): QueuedRound {
-  return { id: state.id, round: state.round, queue: queueOf(state), owner: state.owner, isFree: state.parent !== null }
+  return { id: state.id, round: state.round, queue: queueOf(state), owner: state.owner, isFree: state.parent !== null || isOwned(state) }
 }
 
 /** An execution with what a worker needs. */
@@ -100,5 +101,7 @@ export interface Backlog {
   state(ref: QueueRef): Promise<QueueState>
   /** Number of connected workers of a queue. */
   workers(queue: string): Promise<number>
+  /** Executions of a queue that workers hold, and those that wait for a further attempt. */
+  counts(queue: string): Promise<{ readonly running: number; readonly delayed: number }>
   close(): Promise<void>
 }

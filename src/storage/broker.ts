@@ -1,5 +1,6 @@
 import type { Entry, JobEvent, Position, Writer } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
+import type { Telemetry } from '../core/telemetry.js'
 import type { Status } from '../protocol/status.js'
 
 /**
@@ -14,6 +15,7 @@ export type WriteRejection =
   | 'final'
   | 'transition'
   | 'too_many_keys'
+  | 'too_many_series'
   | 'too_big'
   | 'stale_checkpoint'
 
@@ -50,6 +52,12 @@ export function tooManyKeys(events: readonly JobEvent[], status: Status | null, 
   return { ok: false, reason: 'too_many_keys', status, text }
 }
 
+/** Result for points of a metric without an entry and without a curve, when the job has the maximum of curves. */
+export function tooManySeries(telemetry: readonly Telemetry[], status: Status | null, { maxSeries }: BrokerLimits): Rejected {
+  const names = telemetry.flatMap((report) => (report.reducer === 'series' ? [`metric ${JSON.stringify(report.name)}`] : []))
+  return { ok: false, reason: 'too_many_series', status, text: `${names.at(-1)}: one more metric exceeds MAX_SERIES (${maxSeries})` }
+}
+
 export interface Publisher {
   /**
    * Assigns positions to events and publishes them in one atomic operation, all or none. It updates the latest entry
@@ -59,8 +67,9 @@ export interface Publisher {
    * a lost worker share one `n` (`fencingWriter`), so all but the first are rejected with `final`.
    * Rejects with `overloaded` if Redis cannot be reached. Whether the write was applied is then unknown, and the same
    * write may be sent again.
+   * `telemetry` is a part of the write: it is added once, or not at all. It belongs to the attempt before the events.
    */
-  publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected>
+  publish(id: string, events: readonly JobEvent[], writer: Writer, telemetry?: readonly Telemetry[]): Promise<Written | Rejected>
 }
 
 /** Heartbeats of a job, sent by the writer that computes it. */
@@ -117,12 +126,21 @@ export interface BrokerLimits {
   readonly maxEventBytes: number
   /**
    * Maximum number of persisted entries in the log of a job. Redis trims the log in blocks, so a few more may remain.
+   * As many of the older entries are kept, without those of metrics.
    */
   readonly maxLogEntries: number
+  /** Maximum log lines of a job, and their bytes. */
+  readonly maxLogLines: number
+  readonly maxLogBytes: number
+  /** Maximum number of metrics of a job that have a curve, and the memory of these curves in bytes. */
+  readonly maxSeries: number
+  readonly maxSeriesBytes: number
   /** Maximum number of conflation keys of a job. */
   readonly maxKeys: number
   /** Maximum number of entries that a client can have missed and still resume. */
   readonly maxMissedEntries: number
+  /** Maximum number of jobs of one kind in the lists of a user. */
+  readonly maxListed: number
   /** A running job is stale after this time without a sign of life. */
   readonly staleMs: number
   readonly activeTtlMs: number
@@ -134,8 +152,13 @@ export interface BrokerLimits {
 export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   maxEventBytes: 256 * 1024,
   maxLogEntries: 10_000,
+  maxLogLines: 5000,
+  maxLogBytes: 1024 * 1024,
+  maxSeries: 64,
+  maxSeriesBytes: 1024 * 1024,
   maxKeys: 1024,
   maxMissedEntries: 1000,
+  maxListed: 10_000,
   staleMs: 30_000,
   activeTtlMs: 7 * 24 * 3600 * 1000,
   finalTtlMs: 24 * 3600 * 1000,

@@ -1,4 +1,5 @@
 import type { JobEvent, Writer } from '../core/entry.js'
+import type { Telemetry } from '../core/telemetry.js'
 import type { Rejected, Written } from './broker.js'
 
 /** Progress of a job that runs in steps. */
@@ -24,11 +25,17 @@ export interface Checkpoints {
   /** Null if there is no checkpoint. */
   load(id: string): Promise<Checkpoint | null>
   /**
-   * Publishes events as `Publisher.publish` does and, in the same atomic operation, replaces the checkpoint of version
-   * `version` - 1. Returns `stale_checkpoint` if the stored version differs. If two steps start from the same
-   * checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
+   * Publishes events and telemetry as `Publisher.publish` does and, in the same atomic operation, replaces the
+   * checkpoint of version `version` - 1. Returns `stale_checkpoint` if the stored version differs. If two steps start
+   * from the same checkpoint, only one of them succeeds, and a reader of the checkpoint knows what has been published.
    */
-  advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Rejected>
+  advance(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    next: NextCheckpoint,
+    telemetry?: readonly Telemetry[],
+  ): Promise<Written | Rejected>
   /** Deletes the checkpoint of this execution. The checkpoint of a later execution remains. */
   drop(id: string, round: number): Promise<void>
 }

@@ -1,4 +1,6 @@
 import type { Entry, JobEvent } from '../core/entry.js'
+import type { StoredWords } from '../core/words.js'
+import type { Status } from '../protocol/status.js'
 
 export interface NewJob {
   readonly id: string
@@ -6,6 +8,8 @@ export interface NewJob {
   readonly owner: string
   readonly solver: string | null
   readonly parent: string | null
+  /** Title, tags and metadata. */
+  readonly words?: Partial<StoredWords>
   /** The normalised input as JSON. */
   readonly input: string
   /** Digest of the normalised input. Distinguishes a repeated submit from a different one with the same id. */
@@ -15,6 +19,8 @@ export interface NewJob {
   /** Identity of the position counter that begins with this job. */
   readonly generation: string
   readonly created_at: string
+  /** W3C Trace Context of the submit. */
+  readonly traceparent?: string
 }
 
 /** `existing`: a job with this id already existed, and nothing was written. */
@@ -22,6 +28,19 @@ export type Created = { readonly created: true } | { readonly created: false; re
 
 /** `active`: jobs that have not ended. `final`: jobs that have ended. */
 export type Phase = 'active' | 'final'
+
+/** Selects jobs of a list. All that is given must hold. */
+export interface ListFilter {
+  readonly status?: Status
+  readonly tag?: string
+  /** Children of this job; null: jobs that are no children. */
+  readonly parent?: string | null
+  /** Submitted at this time or later, and at this time or earlier (epoch ms). */
+  readonly since?: number
+  readonly until?: number
+  /** Beginning of the title, in any case. */
+  readonly title?: string
+}
 
 export interface ListPage {
   /** Newest first. */
@@ -65,9 +84,14 @@ export interface JobStore {
   /**
    * Lists jobs of one kind, or of all kinds merged in one order. `active`: jobs in the user's active-jobs index,
    * ordered by the start of their executions; a job that has just ended may still be listed. `final`: jobs that have
-   * ended.
+   * ended. With a filter, what is found may have changed since: the caller checks it.
    */
-  list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage>
+  list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase, filter?: ListFilter): Promise<ListPage>
+  /**
+   * Changes words of a job: each given field replaces the stored one, '' removes it. Every subscriber is told to read
+   * the job again. Resolves to whether there is such a job.
+   */
+  setWords(id: string, words: Partial<StoredWords>): Promise<boolean>
   /** Persisted entries after a seq, at most `limit`. Null if there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
   /** Removes an expired job from its owner's index. */
@@ -97,6 +121,6 @@ export interface ActiveRounds {
   active(before: number, limit: number): Promise<readonly JobRound[]>
   /** Postpones the next check of the sweeper and refreshes the TTL of the job's keys. */
   touch(round: JobRound, now: number): Promise<void>
-  /** Removes an execution. This is the last step when an execution ends. */
+  /** Removes an execution. This is the last step when an execution ends. Lists find the job by its end. */
   deactivate(round: JobRound): Promise<void>
 }

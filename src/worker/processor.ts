@@ -1,4 +1,5 @@
 import type { KindDialect } from '../core/kind.js'
+import type { Loggable } from '../core/log-line.js'
 import type { FailureCode } from '../protocol/codes.js'
 import type { ProcessProgress } from '../protocol/process-messages.js'
 
@@ -17,10 +18,19 @@ export interface RunReports {
    */
   progress(at: { percent: number; phase: string; message: string }): Promise<void>
   /**
-   * A persisted measurement, delivered in order. `name` has 1 to 128 characters without control characters; `value` is
-   * finite; `unit` is cut after 32 characters.
+   * A point of the curve of a metric, at any rate. The curve holds every point, exactly or in buckets with their first,
+   * last, least and greatest value. The newest value is a persisted entry, delivered in order: at most 10 per second
+   * and metric; points that come faster are sent together. `name` has 1 to 128 characters without control characters;
+   * `value` is finite. `options`: the unit alone, or with the step.
    */
-  metric(name: string, value: number, unit: string): Promise<void>
+  metric(name: string, value: number, options?: MetricOptions | string): Promise<void>
+}
+
+export interface MetricOptions {
+  /** Cut after 32 characters. */
+  readonly unit?: string
+  /** The x of the point, a finite number. Default: the seconds since the start of the attempt. */
+  readonly step?: number
 }
 
 /** The reports of a processor in the process dialect; otherwise as `RunReports`. */
@@ -29,6 +39,8 @@ export interface ProcessReports {
   progress(at: ProcessProgress): Promise<void>
   /** A persisted intermediate result, delivered in order. It is copied as JSON at once. */
   result(result: Readonly<Record<string, unknown>>): Promise<void>
+  /** A point of the curve of a metric, as in the run dialect, but without an entry: only the curve has it. */
+  metric(name: string, value: number, options?: MetricOptions | string): Promise<void>
 }
 
 /** Reports by dialect. */
@@ -46,15 +58,39 @@ export interface Results {
 /** A job as its processor sees it, with the reports of its kind's dialect. */
 export type Job<D extends KindDialect> = Reports[D] & AnyJob
 
+/**
+ * The content of an artifact. `path`: a regular file in the folder of the job, after links are resolved; a relative
+ * path begins there. `url`: a link to http(s) content elsewhere, which is not requested. `mediaType`: default by the
+ * extension of the name. `optional`: a failure is only logged.
+ */
+export type ArtifactContent = ({ readonly path: string } | { readonly data: string | Uint8Array } | { readonly url: string }) & {
+  readonly mediaType?: string
+  readonly optional?: boolean
+}
+
 /** A job of any dialect as its processor sees it. */
 export interface AnyJob {
   readonly id: string
+  /** W3C Trace Context of the submit, to continue its trace; undefined without one. */
+  readonly traceparent?: string | undefined
   /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal
   /** Resolves when all reports so far have been written or given up. */
   flush(): Promise<void>
-  /** A line of the job's log. The last ten go into the error message if the job fails. */
-  log(line: string): void
+  /**
+   * Adds a line to the log of the job: a text, or a text with its level (`debug`, `info`, `warn`, `error`). A text of
+   * several lines is as many lines; a line is cut after 8 KiB. Nothing waits for it, and it may be called at any rate:
+   * the log keeps the newest lines. The last ten go into the error message if the job fails.
+   */
+  log(line: Loggable): void
+  /**
+   * Stores a file with the job: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`, the same name again replaces it. It belongs to this
+   * attempt and is removed with the job. Resolves when it is stored. If that fails, it rejects and the attempt fails,
+   * whatever the processor does, unless it is `optional`.
+   */
+  artifact(name: string, content: ArtifactContent): Promise<void>
+  /** A folder for files of this attempt, created empty by the first call and removed after the attempt. */
+  folder(): Promise<string>
   /**
    * For a processor that computes in another thread or process: aborted when it has not obeyed `signal` in time. It
    * must then be ended by force.

@@ -1,4 +1,6 @@
+import type { JobEvent } from '../core/entry.js'
 import type { Kind, KindDialect } from '../core/kind.js'
+import { type MetricPoint, metricPoint } from '../core/metric-point.js'
 import type { JobContext } from './job-context.js'
 import type { ProcessReports, Reports, RunReports } from './processor.js'
 
@@ -13,16 +15,22 @@ export function reportsOf<D extends KindDialect>(kind: Kind & { readonly dialect
 function anyReportsOf(kind: Kind, context: JobContext, last: object): RunReports | ProcessReports {
   const events = kind.reports?.(context.id, last)
   if (!events) throw new TypeError(`the kind ${kind.name} runs in steps: implement it with steps, not with run, thread or program`)
+  // A thread adds when the point was made.
+  const metricBy =
+    (eventOf: (point: MetricPoint) => JobEvent | null): RunReports['metric'] =>
+    (name: string, value: number, options?: unknown, at?: number) =>
+      context.point(() => metricPoint(name, value, options), eventOf, at)
   if ('metric' in events) {
     const reports: RunReports = {
       progress: (at) => context.report(() => events.progress(at, context.elapsedSeconds)),
-      metric: (name, value, unit) => context.report(() => events.metric(name, value, unit)),
+      metric: metricBy(({ name, value, ...options }) => events.metric(name, value, options)),
     }
     return reports
   }
   const reports: ProcessReports = {
     progress: (at) => context.report(() => events.progress(at)),
     result: (result) => context.report(() => events.result(result)),
+    metric: metricBy(() => null),
   }
   return reports
 }

@@ -1,15 +1,20 @@
+import { secondsSinceStart } from '../core/elapsed.js'
 import { inputOf, type JobState } from '../core/job-state.js'
 import type { Kind, KindDialect } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import { deadlineOf } from '../core/timeout.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import { type Attempt, attemptAtStart, faultOfResult, lastProgress, overBeforeStart, startEvents } from '../jobs/attempt.js'
 import { jsonValueOf, NotJson } from '../protocol/json-value.js'
 import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import { deferred } from './deferred.js'
-import { JobContext } from './job-context.js'
-import { type AnyProcessor, type Job, JobFailure, Stop } from './processor.js'
+import { type BegunSeries, JobContext } from './job-context.js'
+import { JobFiles } from './job-files.js'
+import type { LogLimits } from './log-buffer.js'
+import { type AnyProcessor, type Job, JobFailure, Stop, type StopCause } from './processor.js'
 import { reportsOf } from './reports.js'
 import { settleFailure, settleWrite } from './settled.js'
 import type { WorkTally } from './work-tally.js'
@@ -50,8 +55,16 @@ export interface Runner {
   readonly unreachableMs?: number
   /** Maximum bytes of an event, as JSON. A larger result fails the attempt. */
   readonly maxEventBytes?: number
+  /** Limits of the log of a job. */
+  readonly log?: LogLimits
+  /** See `JobContextOptions`. */
+  readonly metricIntervalMs?: number
+  /** Tells a worker that continues an attempt what there is of its curves. */
+  readonly telemetry?: Pick<TelemetryStore, 'allSeries'>
   /** Counters of reports. */
   readonly tally?: WorkTally
+  /** Stores artifacts. */
+  readonly artifacts?: ArtifactService
 }
 
 /**
@@ -64,17 +77,19 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   const attempt = attemptAtStart(state)
   const over = overBeforeStart(attempt, state)
   if (over) return over
-  const context = contextOf(task, runner)
+  const context = contextOf(task, attempt, runner, { begun: await begunSeries(state, runner), traceparent: state.traceparent })
   runner.onStart(context)
   const refusal = await context.write(startEvents(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })
   runner.onStarted?.()
   context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
+  const files = filesOf(task, state, context, runner)
   try {
     const input = inputOf(state, task.input) // checked when it was submitted
     const settings = { last: lastProgress(state), graceMs: runner.cancelGraceMs }
-    const result = plainResult(await compute({ ...task, input }, processor, context, settings))
+    const result = plainResult(await compute({ ...task, input }, processor, { context, files }, settings))
+    await files.finish()
     await context.close()
     if (context.givenUp) throw context.givenUp
     const compute_time_s = context.elapsedSeconds
@@ -90,26 +105,76 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
     return settleFailure(attempt, context, cause)
   } finally {
     clearTimeout(timer)
+    await files.remove()
   }
 }
 
 /** The processor's view of its context. */
-export function jobOf<D extends KindDialect>(kind: Kind & { readonly dialect: D }, context: JobContext, last: object): Job<D> {
-  const { id, signal, killed } = context
+export function jobOf<D extends KindDialect>(
+  kind: Kind & { readonly dialect: D },
+  context: JobContext,
+  last: object,
+  files: Pick<JobFiles, 'artifact' | 'folder'>,
+): Job<D> {
+  const { id, signal, killed, traceparent } = context
   return {
     ...reportsOf(kind, context, last),
     id,
+    traceparent,
     signal,
     killed,
     flush: () => context.flush(),
     log: (line) => context.log(line),
+    artifact: (name, content) => files.artifact(name, content),
+    folder: () => files.folder(),
     alive: () => context.alive(),
   }
 }
 
-function contextOf({ id, round, token }: Task, { broker, onFenced, unreachableMs, tally }: Runner): JobContext {
-  const writer = { round, token, n: 0 }
-  return new JobContext({ id, publisher: broker, writer, unreachableMs, ...(onFenced && { onFenced }), ...(tally && { tally }) })
+function contextOf(
+  { id, round, token }: Task,
+  attempt: Attempt,
+  runner: Runner,
+  job: { readonly begun: BegunSeries | undefined; readonly traceparent: string | undefined },
+): JobContext {
+  const { broker, onFenced, unreachableMs, tally, log, metricIntervalMs } = runner
+  const options = {
+    attempt: attempt.number,
+    log,
+    unreachableMs,
+    metricIntervalMs,
+    ...job,
+    ...(onFenced && { onFenced }),
+    ...(tally && { tally }),
+  }
+  return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...options })
+}
+
+function filesOf({ id, round, token }: Task, state: JobState, context: JobContext, { artifacts }: Runner): JobFiles {
+  const stopped = new AbortController()
+  const { signal, killed } = context
+  // A processor that should stop may still store what it has, until it is ended by force or cannot write any more.
+  signal.addEventListener('abort', () => {
+    if (!(signal.reason instanceof Stop) || WITHOUT_WRITES.includes(signal.reason.why)) stopped.abort(signal.reason)
+  })
+  killed.addEventListener('abort', () => stopped.abort(signal.reason))
+  return new JobFiles({
+    id,
+    writer: { round, token, n: 0 },
+    artifacts: artifacts?.stores(state) === false ? null : artifacts,
+    stopped: stopped.signal,
+    log: (line) => context.log(line),
+  })
+}
+
+/** Stops after which nothing can be written. */
+const WITHOUT_WRITES: readonly StopCause[] = ['lost', 'unreachable', 'refused']
+
+/** The curves of an attempt that another worker has returned to the queue. */
+async function begunSeries(state: JobState, { telemetry }: Runner): Promise<BegunSeries | undefined> {
+  if (!telemetry || state.status !== 'queued' || state.started_at === null) return undefined
+  const { series = [] } = (await telemetry.allSeries(state.id)) ?? {}
+  return { points: new Map(series.map(({ name, n }) => [name, n])), seconds: secondsSinceStart(state, storeClock.now()) }
 }
 
 /** Stops the job when the time of its execution is over. An execution that begins now has the full time. */
@@ -143,7 +208,7 @@ function plainResult<R extends object>(result: R): R {
 async function compute(
   { kind, input }: Task,
   processor: AnyProcessor,
-  context: JobContext,
+  { context, files }: { context: JobContext; files: JobFiles },
   { last, graceMs }: { last: object; graceMs: number },
 ): Promise<object> {
   const { signal } = context
@@ -162,7 +227,8 @@ async function compute(
   }
   if (signal.aborted) wait()
   else signal.addEventListener('abort', wait)
-  const running = (async () => processor(input as never, jobOf(kind, context, last) as never))() // of its own kind
+  const job = jobOf(kind, context, last, files)
+  const running = (async () => processor(input as never, job as never))() // of its own kind
   running.then(leave, leave)
   return Promise.race([running, ignored])
 }

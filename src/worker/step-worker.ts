@@ -64,6 +64,8 @@ export class StepWorker {
     this.#worker.on('failed', (_job, error) => onFault(error))
   }
 
+  /** It keeps no job. */
+  readonly jobs: readonly string[] = []
   /** It has no reports. */
   readonly buffered: number = 0
   /** Maximum concurrent steps. */

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Job as BullJob, DelayedError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Kind } from '../core/kind.js'
+import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import type { AttemptTally } from '../jobs/attempt-tally.js'
 import { type Finalizer, finalize } from '../jobs/finalize.js'
 import { connectBull, connectControl } from '../queue/bullmq/connection.js'
@@ -11,9 +12,12 @@ import { settle } from '../queue/bullmq/settle.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
+import { roundOf } from '../storage/redis/keys.js'
 import type { StoreWatch } from '../storage/redis/store-health.js'
 import { storeFaultOf } from '../storage/store-fault.js'
+import type { TelemetryStore } from '../storage/telemetry.js'
 import type { JobContext } from './job-context.js'
+import type { LogLimits } from './log-buffer.js'
 import type { AnyProcessor } from './processor.js'
 import { type AttemptFailure, runJob } from './run-job.js'
 import type { WorkTally } from './work-tally.js'
@@ -23,7 +27,11 @@ export interface WorkerOptions {
   /** The queue to take jobs from. */
   readonly queue: string
   readonly processor: AnyProcessor
-  readonly ports: Finalizer & { readonly broker: Broker & Heartbeats; readonly attempts: AttemptTally }
+  readonly ports: Finalizer & {
+    readonly broker: Broker & Heartbeats
+    readonly telemetry: Pick<TelemetryStore, 'allSeries'>
+    readonly attempts: AttemptTally
+  }
   readonly tally: WorkTally
   readonly url: string
   /** BullMQ's prefix. */
@@ -33,6 +41,9 @@ export interface WorkerOptions {
   readonly cancelGraceMs: number
   /** See `Runner`. */
   readonly maxEventBytes: number
+  readonly log: LogLimits
+  readonly artifacts: ArtifactService
+  readonly metricIntervalMs: number
   /** How long jobs may continue when the worker stops, before they are returned to the queue. */
   readonly finishMs: number
   /** A worker whose lock is not renewed for this long counts as dead. */
@@ -130,6 +141,11 @@ export class KindWorker {
     return this.#running.size
   }
 
+  /** Ids of the jobs in progress. */
+  get jobs(): readonly string[] {
+    return [...this.#running.keys()].map((name) => roundOf(name).id)
+  }
+
   /** Reports of its jobs that wait to be written. */
   get buffered(): number {
     return [...this.#running.values()].reduce((sum, { buffered }) => sum + buffered, 0)
@@ -194,7 +210,8 @@ export class KindWorker {
 
   /** Runs a job that BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
-    const { kind, queue, processor, ports, tally, cancelGraceMs, maxEventBytes } = this.#options
+    const { kind, queue, processor, ports, tally, cancelGraceMs } = this.#options
+    const { maxEventBytes, log, artifacts, metricIntervalMs } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
@@ -218,7 +235,9 @@ export class KindWorker {
     }
     const onStarted = () => ports.attempts.started.add(queue)
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
-    const runner = { broker: ports.broker, cancelGraceMs, maxEventBytes, onStart, onStarted, onFenced, onFailed, tally }
+    const limits = { cancelGraceMs, maxEventBytes, log, metricIntervalMs }
+    const { broker, telemetry } = ports
+    const runner = { broker, telemetry, artifacts, ...limits, onStart, onStarted, onFenced, onFailed, tally }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {

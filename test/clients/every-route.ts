@@ -59,6 +59,14 @@ const run = dataOf(
 assert.equal(run.run_id, 'typed-run')
 const claim = dataOf(await worker.POST('/api/v2/jobs/claim', { body: { kind: 'run' } }))
 const { round, token } = claim
+const file = { params: { path: { id: claim.id, name: 'a.csv' } } }
+const upload = await worker.PUT('/api/v2/jobs/{id}/artifacts/{name}', {
+  params: { ...file.params, query: { round, claim_token: token } },
+  body: 'a,b',
+  bodySerializer: (body) => body,
+  headers: { 'content-type': 'text/csv' },
+})
+assert.equal(dataOf(upload).bytes, 3)
 const report = dataOf(
   await worker.POST('/api/v2/jobs/{id}/events', {
     ...at(claim.id),
@@ -84,6 +92,14 @@ assert.deepEqual(
   events.map(({ type }) => type),
   ['status', 'status', 'completed'],
 )
+for (const base of ['/api/v2/runs', '/api/processes', '/api/jobs'] as const) {
+  assert.equal(dataOf(await user.GET(`${base}/{id}/artifacts`, at('typed-run'))).artifacts[0]?.name, 'a.csv')
+  assert.equal((await user.GET(`${base}/{id}/artifacts/{name}`, { ...file, parseAs: 'text' })).data, 'a,b')
+  assert.ok(dataOf(await user.GET(`${base}/{id}/log`, at('typed-run'))))
+  assert.ok(dataOf(await user.GET(`${base}/{id}/series`, at('typed-run'))))
+  assert.ok(dataOf(await user.GET(`${base}/{id}/input`, at('typed-run'))))
+  assert.ok(dataOf(await user.PATCH(`${base}/{id}`, { ...at('typed-run'), body: { title: 'typed' } })))
+}
 assert.equal(dataOf(await user.GET('/api/v2/runs')).runs[0]?.run_id, 'typed-run')
 const cancelled = await user.POST('/api/v2/runs/{id}/cancel', at('typed-run'))
 assert.equal(cancelled.error?.error, 'already_final')
@@ -104,6 +120,13 @@ assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}', at(optimization
 assert.equal(dataOf(await user.GET('/api/v2/optimizations')).optimizations.length, 1)
 assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}/events', at(optimization))).optimization_id, optimization)
 assert.deepEqual(dataOf(await user.GET('/api/v2/optimizations/{id}/iterations', at(optimization))).iterations, [])
+assert.deepEqual(dataOf(await user.GET('/api/v2/optimizations/{id}/artifacts', at(optimization))).artifacts, [])
+const none = await user.GET('/api/v2/optimizations/{id}/artifacts/{name}', { params: { path: { id: optimization, name: 'none' } } })
+assert.equal(none.error?.error, 'not_found')
+assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/log', at(optimization))))
+assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/series', at(optimization))))
+assert.ok(dataOf(await user.GET('/api/v2/optimizations/{id}/input', at(optimization))))
+assert.ok(dataOf(await user.PATCH('/api/v2/optimizations/{id}', { ...at(optimization), body: { tags: ['typed'] } })))
 assert.equal(dataOf(await user.GET('/api/v2/optimizations/{id}/pareto', at(optimization))).best, null)
 for (const action of ['pause', 'resume'] as const) {
   assert.equal((await user.POST(`/api/v2/optimizations/{id}/${action}`, at(optimization))).error?.error, 'not_running')
@@ -119,6 +142,15 @@ assert.equal(dataOf(await user.GET('/api/processes/{id}/events', at(process_id))
 assert.equal(dataOf(await user.POST('/api/processes/{id}/cancel', at(process_id))).process_id, process_id)
 assert.equal(dataOf(await user.POST('/api/processes/{id}/retry', at(process_id))).links.self, `/api/processes/${process_id}`)
 assert.ok(dataOf(await user.GET('/api/processes', { params: { query: { status: 'active' } } })).processes.length > 0)
+assert.equal((await user.GET('/api/processes/events')).error?.error, 'not_found', 'no job has the id events')
+const live = await user.GET('/api/processes/events', { headers: { accept: 'text/event-stream' }, parseAs: 'stream' })
+const reader = live.data?.pipeThrough(new TextDecoderStream()).getReader()
+for (let text = ''; !text.includes('"process_list"'); ) {
+  const { done, value } = (await reader?.read()) ?? { done: true }
+  assert.ok(!done, text)
+  text += value
+}
+await reader?.cancel()
 
 const { id } = dataOf(await user.POST('/api/jobs', { body: { kind: 'run', input } }))
 assert.equal(dataOf(await user.GET('/api/jobs/{id}', at(id))).kind, 'run')
@@ -135,5 +167,13 @@ const revocation = dataOf(await admin.POST('/api/revocations', { body: { sub: 'm
 assert.equal(dataOf(await admin.GET('/api/revocations')).revocations[0]?.id, revocation.id)
 assert.equal((await admin.DELETE('/api/revocations/{id}', at(revocation.id))).response.status, 204)
 assert.equal((await user.GET('/api/revocations')).error?.error, 'forbidden')
+
+// What all users do.
+assert.ok(dataOf(await admin.GET('/api/admin/jobs', { params: { query: { limit: 10 } } })).jobs)
+assert.ok(dataOf(await admin.GET('/api/admin/queues')).queues.length > 0)
+assert.ok(dataOf(await admin.GET('/api/admin/workers')).claims)
+assert.equal(dataOf(await admin.GET('/api/admin/sessions')).hubs.length, 1)
+assert.equal((await admin.DELETE('/api/admin/sessions/{id}', at('nobody'))).error?.error, 'not_found')
+assert.equal(dataOf(await admin.DELETE('/api/admin/sessions', { params: { query: { user: 'nobody' } } })).disconnected, 0)
 
 console.log(JSON.stringify([...called].toSorted()))

@@ -4,6 +4,7 @@
 """
 
 import importlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 
 from runcast_client import AuthenticatedClient
 from runcast_client import models as m
+from runcast_client.types import File
 
 BASE = os.environ["HUB_URL"]
 DOCUMENT = json.load(open(sys.argv[1]))
@@ -63,6 +65,9 @@ assert must(str, ask(user, "operations.get_metrics")).startswith("# HELP")
 body = m.SubmitRunBody.from_dict({"run_id": "py-run", "input": HORN})
 assert must(m.RunAccepted, ask(user, "runs.submit_run", body=body, idempotency_key="k")).run_id == "py-run"
 claim = must(m.Assignment, ask(worker, "workers.claim_job", body=m.ClaimJobBody.from_dict({"kind": "run"})))
+stored = File(payload=io.BytesIO(b"a,b"), mime_type="text/csv")
+upload = ask(worker, "workers.upload_job_artifact", claim.id, "a.csv", body=stored, round_=claim.round_, claim_token=claim.token)
+assert must(m.Artifact, upload).bytes_ == 3
 events = [{"type": "progress", "percent": 50, "phase": "solving", "message": ""}, {"type": "completed", "metrics_summary": {"f": 3}}]
 report = m.ReportJobEventsBody.from_dict({"round": claim.round_, "token": claim.token, "n": 1, "events": events})
 must(m.ClaimAnswer, ask(worker, "workers.report_job_events", claim.id, body=report))
@@ -71,6 +76,14 @@ while (run := must(m.Run, ask(user, "runs.get_run", "py-run"))).status != m.JobS
 assert must(m.RunCompletedMessage, run.result).metrics_summary.additional_properties == {"f": 3}
 page = must(m.RunEvents, ask(user, "runs.list_run_events", "py-run", limit=10))
 assert [type(event) for event in page.events] == [m.RunStatusMessage, m.RunStatusMessage, m.RunCompletedMessage], page
+for tag, noun in [("runs", "run"), ("processes", "process"), ("jobs", "job")]:
+    assert ask(user, f"{tag}.list_{noun}_artifacts", "py-run").artifacts[0].name == "a.csv"
+    assert must(File, ask(user, f"{tag}.get_{noun}_artifact", "py-run", "a.csv")).payload.read() == b"a,b"
+    ask(user, f"{tag}.get_{noun}_log", "py-run")
+    ask(user, f"{tag}.list_{noun}_series", "py-run")
+    ask(user, f"{tag}.get_{noun}_input", "py-run")
+    patch = getattr(m, f"Update{noun.title()}Body").from_dict({"title": "typed"})
+    ask(user, f"{tag}.update_{noun}", "py-run", body=patch)
 assert must(m.RunPage, ask(user, "runs.list_runs")).runs[0].run_id == "py-run"
 refused("already_final", ask(user, "runs.cancel_run", "py-run"))
 refused("not_final", ask(user, "runs.retry_run", "py-run"))
@@ -89,6 +102,12 @@ assert must(m.Optimization, ask(user, "optimizations.get_optimization", found)).
 must(m.OptimizationPage, ask(user, "optimizations.list_optimizations"))
 must(m.OptimizationEvents, ask(user, "optimizations.list_optimization_events", found))
 assert must(m.IterationPage, ask(user, "optimizations.list_optimization_iterations", found)).iterations == []
+assert must(m.OptimizationArtifacts, ask(user, "optimizations.list_optimization_artifacts", found)).artifacts == []
+refused("not_found", ask(user, "optimizations.get_optimization_artifact", found, "none"))
+ask(user, "optimizations.get_optimization_log", found)
+ask(user, "optimizations.list_optimization_series", found)
+ask(user, "optimizations.get_optimization_input", found)
+ask(user, "optimizations.update_optimization", found, body=m.UpdateOptimizationBody.from_dict({"tags": ["typed"]}))
 assert must(m.OptimizationFront, ask(user, "optimizations.get_optimization_front", found)).best is None
 refused("not_running", ask(user, "optimizations.pause_optimization", found))
 refused("not_running", ask(user, "optimizations.resume_optimization", found))
@@ -105,6 +124,7 @@ must(m.ProcessQueuedMessage, first)
 must(m.ProcessStatusAnswer, ask(user, "processes.cancel_process", process))
 must(m.ProcessAccepted, ask(user, "processes.retry_process", process))
 must(m.ProcessPage, ask(user, "processes.list_processes"))
+refused("not_found", ask(user, "processes.stream_processes"))
 
 body = m.SubmitJobBodyType0.from_dict({"kind": "run", "input": HORN})
 job = must(m.JobAccepted, ask(user, "jobs.submit_job", body=body)).id
@@ -121,5 +141,13 @@ revocation = must(m.Revocation, ask(admin, "operations.revoke_tokens", body=m.Re
 assert must(m.RevocationPage, ask(admin, "operations.list_revocations")).revocations[0].id == revocation.id
 ask(admin, "operations.undo_revocation", revocation.id)
 refused("forbidden", ask(user, "operations.list_revocations"))
+
+# What all users do.
+must(m.ActiveJobPage, ask(admin, "operations.list_all_jobs"))
+assert must(m.QueueList, ask(admin, "operations.list_queues")).queues
+must(m.WorkerList, ask(admin, "operations.list_workers"))
+assert len(must(m.SessionPage, ask(admin, "operations.list_sessions")).hubs) == 1
+refused("not_found", ask(admin, "operations.disconnect_session", "nobody"))
+assert must(m.Disconnected, ask(admin, "operations.disconnect_user", user="nobody")).disconnected == 0
 
 print(json.dumps(sorted(called)))

@@ -6,6 +6,9 @@ import type { Checkpoints } from '../../src/storage/checkpoints.js'
 import type { ActiveRounds, ChildJobs, JobStore } from '../../src/storage/job-store.js'
 import { RedisBroker } from '../../src/storage/redis/broker.js'
 import { RedisJobStore } from '../../src/storage/redis/job-store.js'
+import { RedisKeys } from '../../src/storage/redis/keys.js'
+import { RedisTelemetry } from '../../src/storage/redis/telemetry.js'
+import type { TelemetryStore } from '../../src/storage/telemetry.js'
 import { BUILT_IN } from '../support/kinds.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 
@@ -13,6 +16,7 @@ import { MemoryBroker } from '../support/memory-broker.js'
 export interface Backend {
   readonly broker: Broker & Heartbeats & Checkpoints
   readonly store: JobStore & ChildJobs & ActiveRounds
+  readonly telemetry: TelemetryStore
   /** Begins every key, on Redis. */
   readonly prefix: string
 }
@@ -22,7 +26,7 @@ export type OpenBackend = (t: Test, limits?: Partial<BrokerLimits>) => Backend
 
 export const openMemory: OpenBackend = (_t, limits) => {
   const memory = new MemoryBroker(limits)
-  return { broker: memory, store: memory, prefix: '' }
+  return { broker: memory, store: memory, telemetry: memory.telemetry, prefix: '' }
 }
 
 /** Each on a prefix of its own, unless one is given: then it is another node of the same cluster. */
@@ -34,7 +38,8 @@ export function openRedis(t: Test, url: string, limits: Partial<BrokerLimits> = 
     store.close()
     await broker.close()
   })
-  return { broker, store, prefix }
+  const telemetry = new RedisTelemetry({ commands: broker.commands, subscriber: () => broker.channels, keys: new RedisKeys(prefix) })
+  return { broker, store, telemetry, prefix }
 }
 
 /** What a listener was told, in order. */

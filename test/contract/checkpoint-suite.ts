@@ -7,9 +7,10 @@ import { entering, metric, TestJob } from './test-job.js'
 /** Checkpoints of jobs that go on in steps, as every broker keeps them. */
 export function checkpointContract(t: Test, open: OpenBackend): void {
   t.test('[OPT-7] what a step tells and where the next one begins are one act: of many that saw the same, one is done', async (t) => {
-    const { broker, store } = open(t)
+    const backend = open(t)
+    const { broker } = backend
     const heard = listenTo(broker)
-    const job = await TestJob.in({ broker, store, prefix: '' }, 'running')
+    const job = await TestJob.in(backend, 'running')
     await broker.subscribe(job.id)
     const { seq } = await job.state()
     t.equal(await broker.load(job.id), null)
@@ -32,8 +33,9 @@ export function checkpointContract(t: Test, open: OpenBackend): void {
   })
 
   t.test('[OPT-7] a publication that is refused leaves the checkpoint as it was, and an ended round has no more steps', async (t) => {
-    const { broker, store } = open(t, { maxEventBytes: 400 })
-    const job = await TestJob.in({ broker, store, prefix: '' }, 'running')
+    const backend = open(t, { maxEventBytes: 400 })
+    const { broker } = backend
+    const job = await TestJob.in(backend, 'running')
     const next = { version: 1, children: [], data: 'new' }
     t.match(await broker.advance(job.id, [entering(job.id, 'retrying'), entering(job.id, 'paused')], controlWriter(1), next), {
       reason: 'transition',

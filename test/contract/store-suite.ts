@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { eventually } from '../support/eventually.js'
 import { BUILT_IN } from '../support/kinds.js'
 import type { Backend, OpenBackend } from './backend.js'
 import { seqsOf } from './backend.js'
@@ -55,6 +56,26 @@ export function storeContract(t: Test, open: OpenBackend): void {
     t.same([...(latest?.keys() ?? [])], ['status'])
     t.same(JSON.parse(String(latest?.get('status')?.body)), { ...first.message, attempt: 1, seq: 1 })
     t.same(seqsOf((await backend.store.history(job.id, 0, 10))?.entries), [1])
+  })
+
+  t.test('[WORDS-3] words change one by one, and subscribers are told to read again', async (t) => {
+    const backend = open(t)
+    const tags = '["a","b"]'
+    const job = newJob({ words: { title: 'first', tags } })
+    await backend.store.create(job, entering(job.id, 'queued'))
+    const wordsNow = async () => (await backend.broker.read(job.id))?.state.words
+    t.same(await wordsNow(), { title: 'first', tags: ['a', 'b'] })
+    const gaps: string[] = []
+    backend.broker.listen({ entry: () => {}, gap: (id) => gaps.push(id) })
+    await backend.broker.subscribe(job.id)
+    t.equal(await backend.store.setWords(job.id, { title: '', metadata: '{"empty":[]}' }), true)
+    t.same(await wordsNow(), { tags: ['a', 'b'], metadata: { empty: [] } })
+    await eventually(() => gaps.includes(job.id))
+    await backend.store.setWords(job.id, { tags: '', metadata: '' })
+    t.equal(await wordsNow(), undefined)
+    t.match((await backend.broker.read(job.id))?.state, { seq: 1, status: 'queued' }, 'no entry')
+    t.equal(await backend.store.setWords('nobody', { title: 'x' }), false)
+    t.equal(await backend.broker.read('nobody'), null)
   })
 
   t.test('[JOB-2] a job that exists is left alone and named with owner and digest', async (t) => {

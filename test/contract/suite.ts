@@ -4,8 +4,10 @@ import { beatContract } from './beat-suite.js'
 import { checkpointContract } from './checkpoint-suite.js'
 import { publishContract } from './publish-suite.js'
 import { readContract } from './read-suite.js'
+import { seriesContract } from './series-suite.js'
 import { statesContract } from './states-suite.js'
 import { storeContract } from './store-suite.js'
+import { telemetryContract } from './telemetry-suite.js'
 
 /** What every Broker and JobStore keeps, whatever it is made of. */
 export function brokerContract(t: Test, open: OpenBackend): void {
@@ -15,4 +17,6 @@ export function brokerContract(t: Test, open: OpenBackend): void {
   storeContract(t, open)
   beatContract(t, open)
   checkpointContract(t, open)
+  telemetryContract(t, open)
+  seriesContract(t, open)
 }

@@ -2,11 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { controlWriter, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
 import { opening } from '../../src/core/kind.js'
+import { lineJson } from '../../src/core/log-line.js'
 import { runEvents } from '../../src/core/run-events.js'
 import type { Status } from '../../src/protocol/status.js'
 import type { Reading, Rejected, Written } from '../../src/storage/broker.js'
 import type { HistoryPage, NewJob } from '../../src/storage/job-store.js'
-import type { Backend } from './backend.js'
+import type { Backend as Whole } from './backend.js'
 import { WAYS } from './rule-state-1.js'
 
 export function newJob(fields: Partial<NewJob> = {}): NewJob {
@@ -14,6 +15,8 @@ export function newJob(fields: Partial<NewJob> = {}): NewJob {
   const record = { id: `job-${randomUUID()}`, kind: 'run', owner: 'alice', input: '{"width_mm":25}', digest: 'digest' } as const
   return { ...record, generation, timeoutMs: 3600_000, solver: null, parent: null, created_at: new Date().toISOString(), ...fields }
 }
+
+type Backend = Pick<Whole, 'broker' | 'store'> & Partial<Whole>
 
 /** The event with which a job enters a state. */
 export function entering(id: string, to: Status): JobEvent {
@@ -73,6 +76,14 @@ export class TestJob {
   write(...events: JobEvent[]): Promise<Written | Rejected> {
     this.n += 1
     return this.#backend.broker.publish(this.id, events, { round: this.round, token: this.token, n: this.n })
+  }
+
+  /** Lines of the log, by the job's worker. `skipped`: how many were left out before them. */
+  logs(texts: readonly string[], { skipped = 0, events = [] as readonly JobEvent[] } = {}): Promise<Written | Rejected> {
+    this.n += 1
+    const lines = texts.map((text) => lineJson({ text, timestamp: '2026-01-01T00:00:00.000Z' }))
+    const writer = { round: this.round, token: this.token, n: this.n }
+    return this.#backend.broker.publish(this.id, events, writer, [{ reducer: 'append', skipped, lines }])
   }
 
   /** By the control plane. */

@@ -9,7 +9,7 @@ const execute = promisify(execFile)
 
 export const K8S = fileURLToPath(new URL('../../../deploy/k8s/', import.meta.url))
 export const OVERLAYS = ['single', 'external-redis'] as const
-export const COMPONENTS = ['keda', 'monitoring'] as const
+export const COMPONENTS = ['keda', 'monitoring', 'artifacts-volume'] as const
 
 /** The ways to render: the first that is there is taken. */
 const TOOLS = [

@@ -27,7 +27,15 @@ function run(
 ): Example {
   const path = fileURLToPath(new URL(`../../../examples/claim-worker/${file}`, import.meta.url))
   const child = spawn(command, [path], {
-    env: { ...process.env, HUB: h.nodes[node]?.http, TOKEN: workerToken(), PYTHONDONTWRITEBYTECODE: '1', ...env },
+    env: {
+      ...process.env,
+      HUB: h.nodes[node]?.http,
+      TOKEN: workerToken(),
+      RUNCAST_URL: h.nodes[node]?.http,
+      RUNCAST_TOKEN: workerToken(),
+      PYTHONDONTWRITEBYTECODE: '1',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let said = ''

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { COMMANDS } from '../../src/cli/commands.js'
@@ -19,9 +19,12 @@ const WIDTHS = { completes: 25, fails: 26, waits: 27 }
 const processor: RunProcessor = async ({ width_mm }, job) => {
   job.progress({ percent: 50, phase: 'solving', message: 'Half\u0085of it' }) // a control character, which none of these outputs has
   job.metric('natural_frequency_hz', 19_960.5, 'Hz')
+  job.log('\u001b[2J\u001b]0;owned\u0007<b>meshed</b>\u009b1m \u202e.')
   if (width_mm === WIDTHS.fails) throw new JobFailure('solver_error', 'It does not converge.')
   if (width_mm === WIDTHS.waits) await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }))
   job.signal.throwIfAborted()
+  await job.artifact('modes.csv', { data: 'mode,Hz\n1,19960.5\n' })
+  await job.artifact('board', { url: 'https://example.com/' })
   return { metrics_summary: { natural_frequency_hz: 19_960.5 } }
 }
 const h = await startHarness(t, { processor, env: { SOLVERS_FILE: solversFile(t, { name: 'waits' }) } })
@@ -46,7 +49,45 @@ t.test('submit prints the id, and the same again enqueues nothing', async (t) =>
   t.match(JSON.parse(drawn.stdout), { run_id: /^[0-9a-f-]{36}$/, status: 'queued' })
 })
 
-t.test('submit says to the hub how long the job may take and what computes it, of every kind', async (t) => {
+t.test('artifacts lists the files of a job, and downloads one', async (t) => {
+  await cli(t, ['submit', 'run', '--id', 'files', '--input', '-', '--watch'], { input: inputOf('completes') })
+  const folder = t.testdir({})
+  const list = await cli(t, ['artifacts', 'files'])
+  t.same(list, { code: 0, stdout: 'board      link  https://example.com/\nmodes.csv    18  text/csv\n', stderr: '' })
+  const content = 'mode,Hz\n1,19960.5\n'
+  t.same(await cli(t, ['artifacts', 'files', 'modes.csv', '-o', '-']), { code: 0, stdout: content, stderr: '' })
+  const output = join(folder, 'x.csv')
+  t.same(await cli(t, ['artifacts', 'files', 'modes.csv', '--output', output]), { code: 0, stdout: '', stderr: '' })
+  t.equal(readFileSync(output, 'utf8'), content)
+  t.match(await cli(t, ['artifacts', 'files', 'none', '-o', join(folder, 'none')]), { code: 4, stderr: /^runcast: not_found/ })
+  t.match(await cli(t, ['artifacts', 'files', '../x']), { code: 2, stderr: /^runcast artifacts: name: expected/ })
+  t.same(readdirSync(folder), ['x.csv'])
+})
+
+t.test('[SERIES-6] series lists the metrics of a job, and prints the curve of one', async (t) => {
+  t.same(await cli(t, ['series', 'files']), { code: 0, stdout: 'natural_frequency_hz (Hz): 1 point by seconds\n', stderr: '' })
+  const curve = ['series', 'files', '--metric', 'natural_frequency_hz']
+  t.match(await cli(t, curve), { code: 0, stdout: /^seconds {2}natural_frequency_hz \(Hz\)\n[\d.]+ {2}19960\.5\n$/, stderr: '' })
+  t.match(await cli(t, [...curve, '--csv']), { code: 0, stdout: /^x_first,.*,count\n([\d.]+),\1,19960\.5,19960\.5,19960\.5,19960\.5,1\n$/ })
+  t.match(JSON.parse((await cli(t, [...curve, '--json'])).stdout), { id: 'files', metric_name: 'natural_frequency_hz', n: 1, k: 1 })
+  t.match(await cli(t, ['series', 'files', '--metric', 'none']), { code: 4, stderr: /^runcast: not_found: The job has no metric "none"/ })
+})
+
+t.test('[LOG-5] logs prints the lines of a job, and follows it to its end', async (t) => {
+  await cli(t, ['submit', 'run', '--id', 'logged', '--input', '-'], { input: inputOf('waits') })
+  const text = '<b>meshed</b> \\u{202e}.\n'
+  const following = startCommand(t, process.execPath, [RUNCAST, 'logs', 'logged', '-f'], { env: access })
+  await following.printed(/meshed/)
+  await cli(t, ['cancel', 'logged'])
+  t.match(await following.ended, { code: 0, stdout: text, stderr: '' })
+  t.same(await cli(t, ['logs', 'logged']), { code: 0, stdout: text, stderr: '' })
+  const json = await cli(t, ['logs', 'logged', '--json'])
+  t.match(JSON.parse(json.stdout), { n: 1, text: /meshed/, timestamp: /Z$/ })
+  t.notMatch(json.stdout, /[\p{Cc}](?<!\n)/u)
+  t.match(await cli(t, ['logs', 'nobody']), { code: 4, stderr: /^runcast: not_found/ })
+})
+
+t.test('[WORDS-1] submit says the time limit, the solver and words, of every kind', async (t) => {
   const search = JSON.stringify({
     base: HORN,
     variables: [{ name: 'width_mm', min: 20, max: 30 }],
@@ -58,10 +99,17 @@ t.test('submit says to the hub how long the job may take and what computes it, o
     ['benchmark', 'bench', '{"models":["local/ngram"]}'],
   ]
   for (const [kind, id, input, options = [], solver = null] of cases) {
-    const args = ['submit', kind, '--input', '-', '--timeout', '77', '--id', id, ...options]
+    const words = ['--title', 'Größer', '--tag', 'a', '--tag', 'b', '--metadata', '{"ticket":1}']
+    const args = ['submit', kind, '--input', '-', '--timeout', '77', '--id', id, ...words, ...options]
     t.same(await cli(t, args, { input }), { code: 0, stdout: `${id}\n`, stderr: '' })
     const kept = await node?.hub.parts.broker.read(id)
-    t.match(kept?.state, { kind: { name: kind }, owner: 'alice', timeoutMs: 77_000, solver })
+    t.match(kept?.state, {
+      kind: { name: kind },
+      owner: 'alice',
+      timeoutMs: 77_000,
+      solver,
+      words: { title: 'Größer', tags: ['a', 'b'], metadata: { ticket: 1 } },
+    })
   }
   const unknown = await cli(t, ['submit', 'run', '--input', '-', '--solver', 'nothing'], { input: inputOf('completes') })
   t.match(unknown, { code: 4, stderr: /^runcast: invalid: .*\/solver: expected / })
@@ -219,13 +267,14 @@ t.test('help tells of every command and option, and the version is that of the p
   t.same(await cli(t, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   const { stdout: all } = await cli(t, ['--help'])
   t.same(await cli(t, ['help', 'watch']), await cli(t, ['watch', '--help']))
-  t.same(Object.keys(COMMANDS), ['start', 'hub', 'worker', 'submit', 'watch', 'cancel', 'token'])
+  const names = ['start', 'hub', 'worker', 'submit', 'watch', 'logs', 'cancel', 'artifacts', 'series', 'token', 'admin']
+  t.same(Object.keys(COMMANDS), names)
   for (const [name, command] of Object.entries(COMMANDS)) {
     t.ok(
       all.split('\n').some((line) => line.startsWith(`  ${name}`) && line.endsWith(command.about)),
       name,
     )
-    for (const option of Object.keys(command.options)) t.match(helpOf(name, command), `  --${option}`, `${name} --${option}`)
+    for (const option of Object.keys(command.options)) t.match(helpOf(name, command), ` --${option}`, `${name} --${option}`)
   }
 })
 

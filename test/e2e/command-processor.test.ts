@@ -1,4 +1,5 @@
-import { chmodSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -19,6 +20,7 @@ function solverOf(script: string, options: Partial<Solver> = {}): Solver {
 interface Plan {
   readonly solver?: Partial<Solver>
   readonly input?: unknown
+  readonly traceparent?: string
   readonly worker?: Readonly<Record<string, string>>
   /** What a report of a metric waits for. */
   readonly room?: () => Promise<void>
@@ -28,8 +30,11 @@ interface Plan {
 function play(
   t: Test,
   script: string,
-  { solver = {}, input = {}, worker = process.env as Record<string, string>, room = async () => {} }: Plan = {},
+  { solver = {}, input = {}, traceparent, worker = process.env as Record<string, string>, room = async () => {} }: Plan = {},
 ) {
+  // Not `t.testdir`, which would empty the one that a test has made.
+  const folder = mkdtempSync(join(tmpdir(), 'runcast-test-run-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const stop = new AbortController()
   const kill = new AbortController()
   const progress: string[] = []
@@ -38,6 +43,7 @@ function play(
   let signs = 0
   const job: Job<'run'> = {
     id: 'run-1',
+    traceparent,
     signal: stop.signal,
     killed: kill.signal,
     progress: async ({ percent, phase, message }) => void progress.push(`${percent} ${phase} ${message}`),
@@ -45,7 +51,9 @@ function play(
       metrics.push(value)
       return room()
     },
-    log: (line) => void log.push(line),
+    log: (line) => void log.push(String(line)),
+    artifact: async () => {},
+    folder: async () => folder,
     flush: async () => {},
     alive: () => {
       signs += 1
@@ -57,20 +65,24 @@ function play(
   /** Those that the program told first. */
   const pids = () => eventually(() => progress[0]?.split(' ').slice(2).map(Number))
   const endsAs = (expected: { name: string; why: string }) => t.rejects(result, expected)
-  return { result, progress, metrics, log, pids, endsAs, stop, kill, signs: () => signs }
+  return { result, folder, progress, metrics, log, pids, endsAs, stop, kill, signs: () => signs }
 }
 
 t.test('[SOLVER-2] a program gets its input on stdin, its own folder and arguments, and no secret of the worker', async (t) => {
   const folder = t.testdir({})
   const worker = { PATH: process.env.PATH ?? '', HOME: '/somewhere', JWT_SECRET: 'x', REDIS_URL: 'redis://x', ACME_KEY: 'y' }
   const solver = { cwd: folder, args: [PROGRAM, 'echo', '$HOME; exit', 'ä'], env: { THREADS: '2' } }
-  const run = play(t, 'echo', { solver, worker, input: { größe: ['→', 'x'.repeat(200_000)] } })
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const run = play(t, 'echo', { solver, worker, traceparent, input: { größe: ['→', 'x'.repeat(200_000)] } })
   t.same(await run.result, { metrics_summary: {} })
   t.same(JSON.parse(run.log.join('')), {
     input: { größe: ['→', 'x'.repeat(200_000)] },
     cwd: folder,
     args: ['$HOME; exit', 'ä'],
-    env: { PATH: worker.PATH, HOME: '/somewhere', THREADS: '2', RUNCAST_RUN_ID: 'run-1' },
+    env: {
+      ...{ PATH: worker.PATH, HOME: '/somewhere', THREADS: '2' },
+      ...{ RUNCAST_RUN_ID: 'run-1', RUNCAST_RUN_DIR: run.folder, TRACEPARENT: traceparent },
+    },
   })
 })
 

@@ -21,6 +21,9 @@ const SEARCH = {
 }
 const HELD = { steps: 3, held: true }
 
+/** A message or a state without what an earlier hub does not send ([WORDS-1], [WORDS-6]). */
+const asEarlier = ({ title: _title, parent_id: _parent, ...rest }: Message): Message => rest
+
 /** Whether two runs were computed at the same time. */
 function hasOverlap(messages: readonly Message[]): boolean {
   const running = new Set<string>()
@@ -53,7 +56,8 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
   t.teardown(() => Promise.all(hubs.map((hub) => hub.kill())))
   const users = hubs.map((hub) => new HubUser(hub))
   const [before, after] = users
-  if (!before || !after) throw new Error('two hubs were started')
+  if (!before || !after || !hubs[1]) throw new Error('two hubs were started')
+  const admin = new HubUser(hubs[1], 'operator', { role: 'admin' })
   const tabs = users.map((user) => user.socket('/ws'))
   t.teardown(() => {
     for (const tab of tabs) tab.terminate()
@@ -83,6 +87,20 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
     await cancelOver(before, after, 'cancelled-on-old')
   })
 
+  await t.test('[WORDS-4] words that change at today’s hub harm no viewer at the earlier one', async (t) => {
+    await after.post('/api/v2/walks', { walk_id: 'named', input: HELD, title: 'first' })
+    const viewers = users.map((user) => user.socket('/api/v2/ws/walks/named'))
+    for (const viewer of viewers) await eventually(() => viewer.messages.some(({ seq }) => seq >= 5))
+    await after.patch('/api/v2/walks/named', { title: 'second' })
+    t.match(await viewers[1]?.next('words'), { walk_id: 'named', title: 'second' })
+    await before.post('/api/v2/walks/named/cancel')
+    for (const viewer of viewers) await viewer.next('cancelled')
+    t.equal(viewers[0]?.all('words').length, 0)
+    const seqs = viewers.map(({ messages }) => messages.flatMap(({ seq }) => seq ?? []))
+    t.same(seqs[0]?.at(-1), seqs[1]?.at(-1))
+    for (const viewer of viewers) viewer.terminate()
+  })
+
   await t.test('the command line of today submits, watches and cancels at the earlier hub', async (t) => {
     const env = { RUNCAST_URL: hubs[0]?.http, RUNCAST_TOKEN: before.token, KINDS_MODULES: recordedKinds(CLONE).KINDS_MODULES }
     const submitted = await runcast(t, ['submit', 'run', '--id', 'by-command', '--input', '-', '--watch'], {
@@ -102,6 +120,7 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
 
   await t.test('an optimization begins with both workers, and goes on without the earlier one', async (t) => {
     startWorker(CLONE)
+    await eventually(async () => (await admin.get('/api/admin/workers')).workers.length > 0)
     await before.post('/api/v2/optimizations', { optimization_id: 'search', ...SEARCH })
     const socket = after.socket('/api/v2/ws/optimizations/search')
     await eventually(() => socket.all('optimization_iteration').length >= 4)
@@ -121,22 +140,35 @@ t.test(`${EARLIER.version}: hubs and workers run beside those of today`, { skip:
     await cancelOver(after, before, 'cancelled-on-new')
   })
 
+  await t.test('[LOG-4] the hub of today shows the log of a job, and none of one that the earlier worker ran', async (t) => {
+    for (const id of ['old-new-new', 'new-new-old']) {
+      const { lines, complete } = await after.get(`/api/v2/runs/${id}/log`)
+      t.ok(lines.length > 0 && complete, id)
+    }
+    for (const id of ['new-old-old', 'old-old-new'])
+      t.match(await after.get(`/api/v2/runs/${id}/log`), { lines: [], last: 0, complete: true })
+  })
+
   await t.test('both hubs tell the same of every process, and nothing is missing', async (t) => {
     const seqs = tabs.map(() => new Map<string, number>())
     await eventually(() => {
       for (const [i, tab] of tabs.entries()) seqs[i] = proveProcesses(tab.messages)
       return JSON.stringify([...(seqs[0] ?? [])].sort()) === JSON.stringify([...(seqs[1] ?? [])].sort())
     })
-    t.equal(seqs[0]?.size, 9 + 12, 'the jobs, and the runs of the optimization')
+    t.equal(seqs[0]?.size, 10 + 12, 'the jobs, and the runs of the optimization')
     const persisted = ({ messages }: { readonly messages: readonly Message[] }) =>
       messages
         .filter(({ type, seq }) => type !== 'process_progress' && seq !== undefined)
-        .map(({ prev: _prev, ...message }) => message)
+        .map(({ prev: _prev, ...message }) => asEarlier(message))
         .toSorted((a, b) => a.process_id.localeCompare(b.process_id) || a.seq - b.seq)
     const [one, other] = tabs.map(persisted)
     t.strictSame(one, other)
     const [list, otherList] = await Promise.all(users.map((user) => user.get('/api/processes?limit=100')))
-    t.strictSame(comparable(list), comparable(otherList))
+    const asEarlierList = (page: Message) => comparable({ ...page, processes: page.processes.map(asEarlier) })
+    t.strictSame(asEarlierList(list), asEarlierList(otherList))
+    const named = otherList.processes.filter(({ title }: Message) => title !== undefined)
+    t.match(named, [{ process_id: 'named', title: 'second' }], 'the hub of today tells the words')
+    t.equal(otherList.processes.filter(({ parent_id }: Message) => parent_id === 'search').length, 12, 'and the parent')
     t.ok(list.processes.every(({ status }: Message) => status === 'completed' || status === 'cancelled'))
   })
 })

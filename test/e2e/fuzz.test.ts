@@ -19,6 +19,11 @@ const WITH_RULES = [
   'reportJobEvents',
   'revokeTokens',
   'listRevocations',
+  'listRunSeries',
+  'listOptimizationSeries',
+  'listProcessSeries',
+  'listJobSeries',
+  'listAllJobs',
 ]
 const CONFIG = `
 [checks.positive_data_acceptance]

@@ -36,7 +36,7 @@ t.test('the package is what runs, its types and its documents: no tests, no sour
   const kinds = [
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
     /^schemas\/messages\.json$/,
-    /^deploy\/(haproxy|prometheus)\/[\w.-]+$/,
+    /^deploy\/(grafana|haproxy|prometheus)\/[\w.-]+$/,
     /^docs\/[a-z]+(\/[a-z-]+)*\.md$/,
     /^examples\/[a-z-]+\/[\w-]+\.(md|js|html|py|sh|json)$|^examples\/[a-z-]+\/README\.md$/,
     /^build\/(src|workers)\/.*(?<!\.test)(\.js|\.d\.ts|\.lua|\.txt)$/,

@@ -20,7 +20,10 @@ const chatty: RunProcessor = async (_input, job) => {
 }
 
 t.test('[SLOW-2] [SLOW-4] a client that stops reading while a run streams: memory bounded, resync, the right final state', async (t) => {
-  const harness = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: String(LIMIT), MAX_LOG_ENTRIES: '1000' } })
+  const harness = await startHarness(t, {
+    processor: chatty,
+    env: { MAX_OUTBOX_BYTES: String(LIMIT), MAX_LOG_ENTRIES: '1000', MAX_SERIES: '1' },
+  })
   const id = await harness.submit()
   const [slow, fast] = [await harness.connect(id), await harness.connect(id)]
   await slow.next('status')
@@ -47,7 +50,7 @@ t.test('[SLOW-2] [SLOW-4] a client that stops reading while a run streams: memor
 })
 
 t.test('[SLOW-3] a client that drains nothing is disconnected, and others are not disturbed', async (t) => {
-  const harness = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: String(LIMIT), STALL_MS: '1000' } })
+  const harness = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: String(LIMIT), STALL_MS: '1000', MAX_SERIES: '1' } })
   const id = await harness.submit()
   const [dead, fast] = [await harness.connect(id), await harness.connect(id)]
   await dead.next('status')

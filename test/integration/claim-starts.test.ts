@@ -16,6 +16,7 @@ import { startTestRedis } from '../support/redis.js'
 // They mostly wait, each on a harness of its own.
 t.jobs = 4
 
+const WORKER = { sub: 'worker-1', role: 'worker' } as const
 const COMPLETED = { type: 'completed', metrics_summary: { f: 3 } }
 const NOBODY = new AbortController().signal
 setMaxListeners(0, NOBODY)
@@ -62,7 +63,7 @@ function claimsOf(t: Test, h: Harness, { solvers = [], onTaken, onSettle, onWrit
   return {
     claims,
     claim: ({ solver, waitMs = 500, gone = NOBODY }: { solver?: string; waitMs?: number; gone?: AbortSignal } = {}) =>
-      claims.claim({ kind: 'run', by: 'worker-1', solver, waitMs, gone, confirm: () => {} }),
+      claims.claim({ kind: 'run', by: WORKER, solver, waitMs, gone, confirm: () => {} }),
   }
 }
 
@@ -77,7 +78,7 @@ t.test('[CLAIM-3] the runs of a configured solver are claimed by its name, and b
   if (!job) throw new Error('nothing claimed')
   t.match(job, { id, kind: 'run', input: { anything: 1 }, attempt: 1 })
   const { round, token } = job
-  t.match(await claims.post(id, 'worker-1', { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
+  t.match(await claims.post(id, WORKER, { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
   t.same(h.faults, [])
 })
 
@@ -94,7 +95,7 @@ t.test('[CLAIM-3] who drains sends away whoever waits and whoever comes, and tak
   t.ok(Date.now() - begun < 5000)
   await t.rejects(claim(), { code: 'restart' })
   const { round, token } = job
-  t.match(await claims.post(id, 'worker-1', { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
+  t.match(await claims.post(id, WORKER, { round, token, n: 1, events: [COMPLETED] }), { status: 'completed' })
 })
 
 t.test('[CLAIM-3] whoever leaves need not wait for it; what was just taken for them goes back at once', async (t) => {
@@ -142,7 +143,7 @@ for (const [how, spoil, end] of [
     t.match(job, { id: next, attempt: 1 })
     await eventually(() => client.messages.some(({ type }) => type === 'cancelled' || type === 'error'))
     t.match(client.messages.at(-1), end)
-    if (job) await claims.post(next, 'worker-1', { round: job.round, token: job.token, n: 1, events: [COMPLETED] })
+    if (job) await claims.post(next, WORKER, { round: job.round, token: job.token, n: 1, events: [COMPLETED] })
     const { store, backlog } = partsOf(h)
     t.same(await backlog.state({ queue: 'run', id: spoilt, round: 1 }), { at: 'missing' }, 'and nothing of it stays in the queue')
     t.same(await store.active(Number.MAX_SAFE_INTEGER, 10), [])
@@ -161,7 +162,7 @@ t.test('[CLAIM-6] a lease that is lost in the very moment of an end: nothing of 
     const job = await claim()
     if (!job) throw new Error('nothing claimed')
     const post = { round: job.round, token: job.token, n: 1, events: [end] }
-    await t.rejects(claims.post(id, 'worker-1', post), { code: 'stale_writer' }, end.type)
+    await t.rejects(claims.post(id, WORKER, post), { code: 'stale_writer' }, end.type)
     t.equal((await h.call('GET', `/api/v2/runs/${id}`)).body.status, 'running')
     t.notOk(JSON.parse((await redis.hget(key, 'data')) ?? '').outcome)
   }

@@ -57,7 +57,7 @@ t.test('one event through all ten hops', async (t) => {
     job.metric('natural_frequency_hz', 19955.6, 'Hz')
     return { metrics_summary: {} }
   }
-  await processor(JSON.parse('{}'), jobOf(runKind, context, {}))
+  await processor(JSON.parse('{}'), jobOf(runKind, context, {}, { artifact: async () => {}, folder: async () => '' }))
   await context.close()
 
   // hop 4: one atomic act; hash, log and channel hold the same bytes.

@@ -50,7 +50,10 @@ t.test('[CORS-1] without ALLOWED_ORIGINS any page may read, and none with its co
     'access-control-request-headers': 'authorization,content-type,idempotency-key,last-event-id',
   })
   t.match(preflight, { status: 204, headers: { 'access-control-allow-methods': /POST/, 'access-control-max-age': '600' } })
-  t.equal(preflight.headers['access-control-allow-headers'], 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id')
+  t.equal(
+    preflight.headers['access-control-allow-headers'],
+    'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Traceparent, X-Request-Id',
+  )
   const stream = new SseClient(`${h.nodes[0]?.http}/api/v2/runs/${id}/events`, { headers: { ...origin, ...bearer } })
   t.equal((await stream.opened).headers['access-control-allow-origin'], '*', 'a stream too')
   stream.terminate()
@@ -137,14 +140,14 @@ t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422
   const h = await startHarness(t, { processor: null })
   const id = await h.submit()
   for (const [method, path, known] of [
-    ['GET', '/api/processes?owner=bob', 'cursor, kind, limit, status, token'],
-    ['GET', '/api/v2/runs?owner=bob&limit=1', 'cursor, limit, status, token'],
-    ['GET', `/api/v2/runs/${id}/events?from=1&owner=bob`, 'after, epoch, last_event_id, limit, token'],
-    ['POST', '/api/v2/runs/x/cancel?force=1&owner=bob', 'token'],
+    ['GET', '/api/processes?colour=red', 'cursor, kind, limit, owner, parent, since, status, tag, title, token, until'],
+    ['GET', '/api/v2/runs?colour=red&limit=1', 'cursor, limit, owner, parent, since, status, tag, title, token, until'],
+    ['GET', `/api/v2/runs/${id}/events?from=1&colour=red`, 'after, epoch, last_event_id, limit, log, log_after, log_epoch, series, token'],
+    ['POST', '/api/v2/runs/x/cancel?force=1&colour=red', 'token'],
   ] as const) {
     const { status, body } = await h.call(method, path)
     t.equal(status, 422, path)
-    const fault = { path: '/querystring/owner', expected: `to be absent: the parameters of this address are ${known}` }
+    const fault = { path: '/querystring/colour', expected: `to be absent: the parameters of this address are ${known}` }
     t.match(body, { error: 'invalid' })
     t.match(body.detail.at(-1), fault)
   }
@@ -341,10 +344,12 @@ t.test('[OPS-4] the log says who did what, with the id of the request', async (t
   await socket.next('status')
   socket.send({ type: 'cancel' })
   await socket.next('cancel_accepted')
-  await socket.close()
-  const audited = lines.flatMap(({ audit, user, role, job, revocation, reqId }) =>
-    audit ? [[audit, user, role, job ?? revocation, reqId]] : [],
+  ids.push(await call('DELETE', '/api/admin/sessions?user=alice', { token: admin }))
+  await socket.closed
+  const audited = lines.flatMap(({ audit, user, role, job, revocation, of, reqId }) =>
+    audit ? [[audit, user, role, job ?? revocation ?? of, reqId]] : [],
   )
+  t.same(audited.pop(), ['disconnect', 'root', 'admin', 'alice', ids[6]])
   t.match(audited.pop(), ['cancel', 'alice', 'user', 'audited', /^[0-9a-f-]{36}$/], 'over a socket')
   t.same(audited, [
     ['submit', 'alice', 'user', 'audited', ids[0]],

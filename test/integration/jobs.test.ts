@@ -2,10 +2,13 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { controlWriter } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
+import { createClient } from '../../src/index.js'
 import { JobFailure } from '../../src/worker/processor.js'
+import { Claimant } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, startHarness } from '../support/harness.js'
 import type { RunProcessor } from '../support/kinds.js'
+import { Stage } from '../support/stage.js'
 
 // They mostly wait, each on a harness of its own.
 t.jobs = 4
@@ -264,4 +267,46 @@ t.test('[STATE-7] a job that ended in the queue while its worker could not tell 
   worker.parts.queue.state = () => Promise.reject(new Error('gone'))
   const client = await harness.connect(await harness.submit())
   t.match(await client.next('completed'), { metrics_summary: { answer: 42 } })
+})
+
+t.test('[TRACE-1] the trace of a submit reaches the worker, claims and the log', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor })
+  const trace = (n: number) => `00-${String(n).repeat(32)}-00f067aa0ba902b7-01`
+  const submit = async (id: string, traceparent?: string) => {
+    const answer = await h.call('POST', '/api/v2/runs', {
+      body: { run_id: id, input: HORN },
+      headers: { ...(traceparent && { traceparent }) },
+    })
+    t.equal(answer.status, 202, id)
+  }
+  await submit('traced', trace(1))
+  await submit('traced', trace(2))
+  const { job, complete } = await stage.play('traced')
+  t.equal(job.traceparent, trace(1), 'the same submit again changes nothing')
+  complete()
+  const ended = await eventually(() => h.logged.find((line) => 'job' in line && line.job === 'traced' && 'trace_id' in line))
+  t.match(ended, { text: 'job ended', trace_id: '1'.repeat(32) })
+  for (const [id, invalid] of [
+    ['untraced', undefined],
+    ['zeros', trace(0)],
+    ['text', 'no trace'],
+  ] as const) {
+    await submit(id, invalid)
+    const { job, complete } = await stage.play(id)
+    t.equal(job.traceparent, undefined, id)
+    complete()
+  }
+  const client = createClient({ url: h.nodes[0]?.http ?? '', token: h.token() })
+  t.teardown(() => client.close())
+  await client.submit('run', HORN, { id: 'of-client', traceparent: trace(3) })
+  t.equal((await stage.play('of-client')).job.traceparent, trace(3))
+  await t.rejects(client.submit('run', HORN, { traceparent: 'x' }), { code: 'invalid' })
+
+  await h.worker?.close()
+  await submit('claimed', trace(4))
+  const claimant = new Claimant(h)
+  const { body } = await claimant.claim()
+  t.match(body, { traceparent: /^00-/ })
+  t.same(h.faults, [])
 })

@@ -78,7 +78,7 @@ async function speakUntil(w: Watched, { job }: Play, hasMoved: (read: Scraped) =
 }
 
 t.test('a slow client: what waits for it, what is left out, and its resync', async (t) => {
-  const w = await watch(t, { env: { MAX_LOG_ENTRIES: '1000' } })
+  const w = await watch(t, { env: { MAX_LOG_ENTRIES: '1000', MAX_SERIES: '1' } })
   const id = await w.h.submit()
   const play = await w.stage.play(id)
   const slow = await w.h.connect(id)
@@ -105,7 +105,7 @@ t.test('a slow client: what waits for it, what is left out, and its resync', asy
 })
 
 t.test('a client that reads nothing any more is cut off, and counted so', async (t) => {
-  const w = await watch(t, { env: { MAX_OUTBOX_BYTES: '65536', MAX_LOG_ENTRIES: '1000', STALL_MS: '1000' } })
+  const w = await watch(t, { env: { MAX_OUTBOX_BYTES: '65536', MAX_LOG_ENTRIES: '1000', STALL_MS: '1000', MAX_SERIES: '1' } })
   const id = await w.h.submit()
   const play = await w.stage.play(id)
   const dead = await w.h.connect(id)

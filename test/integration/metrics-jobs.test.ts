@@ -11,7 +11,7 @@ import { Claimant } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
 import type { RunProcessor } from '../support/kinds.js'
 import { measure, optimize } from '../support/optimizations.js'
-import { assertDeclared, none, some, watch } from '../support/watched.js'
+import { assertDashboard, assertDeclared, none, some, watch } from '../support/watched.js'
 import { startWorkerProcess } from '../support/worker-process.js'
 
 t.test('a job from its submit to its end, on the hub and on its worker', async (t) => {
@@ -217,3 +217,5 @@ t.test('two hubs of one process count apart', async (t) => {
 })
 
 t.test('each metric about jobs was seen moving, and all are as declared', async (t) => assertDeclared(t, 'jobs'))
+
+t.test('hubs and workers serve every metric and label of the Grafana dashboard', async (t) => assertDashboard(t))

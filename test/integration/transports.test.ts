@@ -207,7 +207,7 @@ for (const { name, watch } of WAYS) {
   })
 
   t.test(`over ${name}: [SLOW-2] [SLOW-4] [SSE-6] a client that stops reading gets a fresh snapshot, and the right end`, async (t) => {
-    const h = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: '65536', MAX_LOG_ENTRIES: '1000' } })
+    const h = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: '65536', MAX_LOG_ENTRIES: '1000', MAX_SERIES: '1' } })
     const id = await h.submit()
     const [slow, fast] = [await watch(h, id), await watch(h, id)]
     await slow.next('status')
@@ -226,7 +226,7 @@ for (const { name, watch } of WAYS) {
 
 for (const { name, watch } of WAYS) {
   t.test(`over ${name}: [SLOW-3] [SSE-6] a client that drains nothing is left, and others are not disturbed`, async (t) => {
-    const h = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: '65536', STALL_MS: '1000' } })
+    const h = await startHarness(t, { processor: chatty, env: { MAX_OUTBOX_BYTES: '65536', STALL_MS: '1000', MAX_SERIES: '1' } })
     const id = await h.submit()
     const [dead, fast] = [await watch(h, id), await watch(h, id)]
     await dead.next('status')

@@ -66,10 +66,11 @@ const OLD_WRITE = `${readFileSync(new URL('../../src/storage/redis/lua/append.lu
 local f = redis.call('HMGET', KEYS[1], 'generation', 'seq', 'durables')
 local job = { generation = f[1], seq = tonumber(f[2]), durables = tonumber(f[3]), round = 1, attempt = 1 }
 local event = { class = 'persisted', key = 'value', body = ARGV[1], to = '', clears = '', stamp = '' }
-return append(KEYS[1], KEYS[2], KEYS[3], job, event, { log = 1000 })`
+local keys = { hash = KEYS[1], log = KEYS[2], channel = KEYS[3], kept = KEYS[4], lines = KEYS[5], series = KEYS[6] }
+return append(keys, job, event, { log = 1000 })`
 
 const redis = await startTestRedis(t)
-const commands = new Redis(redis.url, { scripts: { ...redisScripts, oldWrite: { numberOfKeys: 3, lua: OLD_WRITE } } }) as unknown as Redis &
+const commands = new Redis(redis.url, { scripts: { ...redisScripts, oldWrite: { numberOfKeys: 6, lua: OLD_WRITE } } }) as unknown as Redis &
   ScriptCommands & { oldWrite(...args: string[]): Promise<number> } // the scripts as commands
 t.teardown(() => commands.disconnect())
 
@@ -96,9 +97,9 @@ class World {
   async begin(): Promise<void> {
     const generation = draw()
     const body = JSON.stringify({ type: 'status' })
-    const record = ['run', 'alice', '{}', 'digest', generation, '2026-01-01T00:00:00.000Z', body, 1000, 600_000, '', '']
+    const record = ['run', 'alice', '{}', 'digest', generation, '2026-01-01T00:00:00.000Z', body, 1000, 600_000, '', '', '', '', '', '']
     const identity = draw()
-    await commands.runcastCreate(...this.#keys('a'), identity, ...record)
+    await commands.runcastCreate(...this.#keys('a').slice(0, 6), identity, ...record)
     if (this.#hasOld) await commands.hdel(this.#job('a'), 'store')
     this.#servers.set('a', { identity, entries: [body], generations: new Set([generation]) })
     for (const machine of ['b', 'c'] as const) await this.take({ do: 'sync', on: machine, from: 'a' })
@@ -142,10 +143,10 @@ class World {
   async #write(machine: Machine, server: Server, { count, isOld }: Extract<Step, { do: 'write' }>): Promise<void> {
     const bodies = Array.from({ length: count }, () => JSON.stringify({ value: draw() }))
     const keys = this.#keys(machine)
-    if (isOld) for (const body of bodies) await commands.oldWrite(...keys, body)
+    if (isOld) for (const body of bodies) await commands.oldWrite(...keys.slice(0, 6), body)
     else {
       const events = bodies.flatMap((body) => ['persisted', 'value', body, '', '', '', '', '2026-01-01T00:00:00.000Z', ''])
-      const limits = [1000, 100, 600_000, 600_000]
+      const limits = [1000, 100, 600_000, 600_000, 100, 10_000, 64, 1000, count]
       const [outcome] = await commands.runcastPublish(...keys, server.identity ?? '', 1, 0, 0, ...limits, ...events)
       equal(outcome, 'ok')
     }
@@ -180,13 +181,14 @@ class World {
     return `${this.#name}:${machine}`
   }
 
-  #keys(machine: string): [job: string, log: string, channel: string] {
-    return [this.#job(machine), `${this.#job(machine)}:log`, `${this.#job(machine)}:live`]
+  #keys(machine: string): string[] {
+    const job = this.#job(machine)
+    return [job, ...['log', 'live', 'kept', 'lines', 'series', 'telemetry'].map((name) => `${job}:${name}`)]
   }
 
   async #copy(from: string, to: string): Promise<void> {
-    const [job, log] = this.#keys(from)
-    const [otherJob, otherLog] = this.#keys(to)
+    const [job = '', log = ''] = this.#keys(from)
+    const [otherJob = '', otherLog = ''] = this.#keys(to)
     await Promise.all([commands.copy(job, otherJob, 'REPLACE'), commands.copy(log, otherLog, 'REPLACE')])
   }
 }

@@ -16,7 +16,7 @@ interface Examples {
 }
 export interface Operation {
   readonly operationId: string
-  readonly requestBody?: { readonly content: { readonly 'application/json': Examples } }
+  readonly requestBody?: { readonly content: { readonly 'application/json'?: Examples } }
   readonly responses: Readonly<Record<string, Answer>>
 }
 interface Components {

@@ -1,4 +1,8 @@
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { definedWork, withBuiltIns } from '../../src/app/define-kind.js'
 import { buildHubNode, type HubNode } from '../../src/app/hub-node.js'
@@ -6,6 +10,7 @@ import { loadConfig } from '../../src/app/load-config.js'
 import { buildWorkerNode, type WorkerNode } from '../../src/app/worker-node.js'
 import { signToken } from '../../src/cli/token.js'
 import type { Config } from '../../src/config/config.js'
+import { loadKindsFile } from '../../src/config/load-kinds-file.js'
 import type { Work } from '../../src/worker/implement.js'
 import { BUILT_IN_WORK } from '../../workers/built-in-work.js'
 import { checkContract } from './contract.js'
@@ -35,7 +40,7 @@ export interface Harness<R extends RedisPlace = RedisPlace> {
   readonly logged: readonly object[]
   token(sub?: string, options?: { seconds?: number; claims?: Readonly<Record<string, unknown>> }): string
   /** A REST call to a node as a user. */
-  call(method: 'GET' | 'POST' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
+  call(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<Answer>
   /** Submits a run and returns its id. */
   submit(options?: { id?: string; sub?: string; input?: object }): Promise<string>
   /** Runs before the nodes are closed. */
@@ -97,6 +102,8 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     MAX_ACTIVE_JOBS_PER_USER: '1000',
     MAX_JOBS_PER_HOUR: '100000',
   }
+  // Created by the first artifact.
+  const artifactsDir = join(tmpdir(), `runcast-test-artifacts-${randomUUID()}`)
   const env = {
     REDIS_URL: redis.url,
     REDIS_PREFIX: redis.prefix,
@@ -106,12 +113,15 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     DRAIN_MS: '0',
     WORKER_FINISH_MS: '0',
     SWEEP_INTERVAL_MS: '1000',
+    // Each report of a metric is an entry.
+    METRIC_INTERVAL_MS: '0',
     WORKER_KINDS: 'run',
+    ARTIFACTS_DIR: artifactsDir,
     ...crowd,
     ...options.env,
   }
   const own = options.work ?? definedWork()
-  const kinds = withBuiltIns(own)
+  const kinds = loadKindsFile(options.env?.KINDS_FILE ?? '', withBuiltIns(own))
   const config = loadConfig(env, [], true, kinds)
   const nodes: Node[] = []
   for (let i = 0; i < (options.nodes ?? 1); i += 1) {
@@ -130,6 +140,7 @@ export async function startHarness(t: Test, options: HarnessOptions = {}): Promi
     for (const act of first) act()
     await worker?.close()
     for (const { hub } of nodes) await hub.close()
+    await rm(artifactsDir, { recursive: true, force: true })
   })
 
   const token: Harness['token'] = (sub = 'alice', { seconds = 600, claims = {} } = {}) => signToken(SECRET, sub, seconds, claims)

@@ -89,7 +89,8 @@ export class HubWorld {
   constructor(limits: Partial<HubLimits> = {}) {
     const clock: Clock = this.clock
     const onFault = (error: unknown) => this.faults.push(error)
-    this.hub = new Hub({ broker: this.broker, feeds: this.feeds, clock, onFault }, { ...DEFAULT_HUB_LIMITS, ...limits })
+    const { telemetry } = this.broker.memory
+    this.hub = new Hub({ broker: this.broker, feeds: this.feeds, telemetry, clock, onFault }, { ...DEFAULT_HUB_LIMITS, ...limits })
     for (const sub of ['alice', 'bob']) this.identities.set(sub, { sub, role: 'user', issuedAt: 0, expiresAt: this.clock.now() + 3600_000 })
     this.policy = {
       authenticate: async (token) => {

@@ -1,5 +1,9 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
 import { advance, type JobState } from '../../src/core/job-state.js'
+import { metricKey } from '../../src/core/run-events.js'
+import type { SeriesTelemetry } from '../../src/core/series-telemetry.js'
+import type { AppendTelemetry, Telemetry } from '../../src/core/telemetry.js'
+import { readWords, type StoredWords } from '../../src/core/words.js'
 import { isComputed, isFinal } from '../../src/protocol/status.js'
 import type {
   Broker,
@@ -11,7 +15,7 @@ import type {
   WriteRejection,
   Written,
 } from '../../src/storage/broker.js'
-import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys } from '../../src/storage/broker.js'
+import { DEFAULT_BROKER_LIMITS, tooBig, tooManyKeys, tooManySeries } from '../../src/storage/broker.js'
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../../src/storage/checkpoints.js'
 import type {
   ActiveRounds,
@@ -24,13 +28,27 @@ import type {
   ListPage,
   NewJob,
 } from '../../src/storage/job-store.js'
+import {
+  type LinesPage,
+  type LinesQuery,
+  logEpoch,
+  type SeriesReading,
+  type TelemetryListener,
+  type TelemetryStore,
+} from '../../src/storage/telemetry.js'
 import { BUILT_IN } from './kinds.js'
+import { MemorySeries } from './memory-series.js'
 
 interface StoredJob {
   readonly state: JobState
   readonly digest: string
   readonly order: number
   log: Entry[]
+  /** Entries that were trimmed from the log, without those of metrics. */
+  kept: Entry[]
+  /** Log lines of an execution, as JSON; `first` is the number of the first one. */
+  lines: { round: number; first: number; texts: string[] }
+  readonly series: MemorySeries
   persisted: number
   writer: { token: number; n: number; seq: number }
   heartbeatAt: number | null
@@ -39,6 +57,19 @@ interface StoredJob {
 
 /** A broker in memory, with the guarantees of the one on Redis, checked by the same contract suite. */
 export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, ChildJobs, ActiveRounds {
+  /** The telemetry of its jobs. */
+  readonly telemetry: TelemetryStore = {
+    listen: (listener) => {
+      this.#telemetryListener = listener
+    },
+    subscribe: async (id) => void this.#telemetrySubscribed.add(id),
+    unsubscribe: async (id) => void this.#telemetrySubscribed.delete(id),
+    lines: async (id, query) => this.#linesOf(id, query),
+    allSeries: async (id) => this.#seriesOf(id, null, 0),
+    series: async (id, name, from = 0) => this.#seriesOf(id, name, from),
+  }
+  readonly #telemetrySubscribed = new Set<string>()
+  #telemetryListener: TelemetryListener = { added: () => {}, gap: () => {} }
   readonly #jobs = new Map<string, StoredJob>()
   readonly #checkpoints = new Map<string, Checkpoint>()
   readonly #subscribed = new Set<string>()
@@ -54,7 +85,8 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
     const before = this.#jobs.get(job.id)
     if (before) return { created: false, existing: { owner: before.state.owner, digest: before.digest } }
-    const { digest, ...record } = job
+    const { digest, words: given = {}, ...record } = job
+    const words = readWords(given)
     const counters = {
       round: 1,
       attempt: 1,
@@ -67,13 +99,45 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       seq: 0,
       latest: new Map(),
     }
-    const state: JobState = { ...record, ...counters, kind: BUILT_IN.get(job.kind), status: 'queued', epoch: `${job.generation}.memory` }
+    const state: JobState = {
+      ...record,
+      ...counters,
+      kind: BUILT_IN.get(job.kind),
+      status: 'queued',
+      epoch: `${job.generation}.memory`,
+      ...(words && { words }),
+    }
     const writer = { token: 0, n: 0, seq: 0 }
-    const stored = { state, digest, order: this.#jobs.size, log: [], persisted: 0, writer, heartbeatAt: null, listed: true }
+    const lines = { round: 1, first: 1, texts: [] }
+    const stored = {
+      state,
+      digest,
+      order: this.#jobs.size,
+      log: [],
+      kept: [],
+      lines,
+      series: new MemorySeries(),
+      persisted: 0,
+      writer,
+      heartbeatAt: null,
+      listed: true,
+    }
     this.#jobs.set(job.id, stored)
     this.#append(stored, first)
     await this.reactivate({ ...state, kind: job.kind })
     return { created: true }
+  }
+
+  async setWords(id: string, changes: Partial<StoredWords>): Promise<boolean> {
+    const state = this.#jobs.get(id)?.state
+    if (!state) return false
+    const { title = '', tags, metadata } = state.words ?? {}
+    const before = { title, tags: tags ? JSON.stringify(tags) : '', metadata: metadata ? JSON.stringify(metadata) : '' }
+    const words = readWords({ ...before, ...changes })
+    if (words) state.words = words
+    else delete state.words
+    if (this.#subscribed.has(id)) this.#listener.gap(id)
+    return true
   }
 
   async reactivate({ id, round, created_at }: KnownJob): Promise<void> {
@@ -82,11 +146,16 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (job) job.listed = true
   }
 
-  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected> {
-    return this.#publish(id, events, writer)
+  async publish(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    telemetry: readonly Telemetry[] = [],
+  ): Promise<Written | Rejected> {
+    return this.#publish(id, events, writer, telemetry)
   }
 
-  #publish(id: string, events: readonly JobEvent[], writer: Writer): Written | Rejected {
+  #publish(id: string, events: readonly JobEvent[], writer: Writer, telemetry: readonly Telemetry[] = []): Written | Rejected {
     const job = this.#jobs.get(id)
     for (const [i, { message }] of events.entries()) {
       const bytes = Buffer.byteLength(JSON.stringify(message))
@@ -112,10 +181,20 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
       else if (!event.optional) return refuse(isFinal(status) ? 'final' : 'transition')
       if (legal && event.to) status = event.to
     }
+    if (telemetry.length > 0 && isFinal(job.state.status)) return refuse('final')
     // A job at the limit of keys must still be able to end.
     const fresh = accepted.filter((event) => event.class !== 'final' && !job.state.latest.has(event.key)).length
     if (fresh > 0 && job.state.latest.size + fresh > this.#limits.maxKeys) return tooManyKeys(events, job.state.status, this.#limits)
-    for (const event of accepted) this.#append(job, event)
+    const points = telemetry.flatMap((report) => (report.reducer === 'series' ? [report] : []))
+    const keys = new Set(events.map(({ key }) => key))
+    const withoutEntry = points.map(({ name }) => name).filter((name) => !keys.has(metricKey(name)))
+    if (!job.series.hasRoom(job.state, withoutEntry, this.#limits)) return tooManySeries(telemetry, job.state.status, this.#limits)
+    const counts = new Map<string, number[]>()
+    for (const report of telemetry) {
+      if (report.reducer === 'append') this.#reduce(job, report)
+      else this.#fold(job, report, counts)
+    }
+    for (const event of accepted) this.#append(job, event, counts.get(event.key)?.shift())
     if (writer.n > 0) {
       job.writer = { token: writer.token, n: writer.n, seq: job.state.seq }
       job.heartbeatAt = performance.now()
@@ -123,10 +202,16 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     return { ok: true, seq: job.state.seq, status }
   }
 
-  async advance(id: string, events: readonly JobEvent[], writer: Writer, next: NextCheckpoint): Promise<Written | Rejected> {
+  async advance(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    next: NextCheckpoint,
+    telemetry: readonly Telemetry[] = [],
+  ): Promise<Written | Rejected> {
     const status = this.#jobs.get(id)?.state.status ?? null
     if ((this.#checkpoints.get(id)?.version ?? 0) !== next.version - 1) return { ok: false, reason: 'stale_checkpoint', status }
-    const answer = this.#publish(id, events, writer)
+    const answer = this.#publish(id, events, writer, telemetry)
     if (answer.ok) this.#checkpoints.set(id, { ...next, round: writer.round })
     return answer
   }
@@ -174,7 +259,7 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
   async history(id: string, after: number, limit: number): Promise<HistoryPage | null> {
     const job = this.#jobs.get(id)
     if (!job) return null
-    const entries = job.log.filter((entry) => entry.seq > after).slice(0, limit)
+    const entries = [...job.kept, ...job.log].filter((entry) => entry.seq > after).slice(0, limit)
     return { entries, oldestSeq: job.log[0]?.seq ?? null, truncated: this.#isTrimmed(job, after) }
   }
 
@@ -225,17 +310,70 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     this.#subscribed.clear()
   }
 
+  #reduce({ state, lines }: StoredJob, { reducer, skipped, lines: texts }: AppendTelemetry): void {
+    if (lines.round !== state.round || skipped > 0) {
+      lines.first = lines.round === state.round ? lines.first + lines.texts.length + skipped : 1 + skipped
+      lines.round = state.round
+      lines.texts = []
+    }
+    const first = lines.first + lines.texts.length
+    lines.texts.push(...texts)
+    const bytes = () => lines.texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+    while (lines.texts.length > 1 && (lines.texts.length > this.#limits.maxLogLines || bytes() > this.#limits.maxLogBytes)) {
+      lines.texts.shift()
+      lines.first += 1
+    }
+    if (!this.#telemetrySubscribed.has(state.id)) return
+    const epoch = logEpoch(state.generation, state.round)
+    this.#telemetryListener.added({ reducer, id: state.id, epoch, first, count: texts.length, body: Buffer.from(`[${texts}]`) })
+  }
+
+  #linesOf(id: string, { limit, maxBytes, after, before }: LinesQuery): LinesPage | null {
+    const job = this.#jobs.get(id)
+    if (!job) return null
+    const { owner, status, generation, round } = job.state
+    const { first: oldest, texts } = job.lines.round === round ? job.lines : { first: 1, texts: [] }
+    const last = oldest + texts.length - 1
+    const numbered = texts.map((text, i) => ({ n: oldest + i, bytes: Buffer.from(text) }))
+    const isAfter = after !== undefined
+    const wanted = isAfter ? numbered.filter(({ n }) => n > after) : numbered.filter(({ n }) => n < (before ?? last + 1)).reverse()
+    let sum = 0
+    const found: typeof numbered = []
+    for (const line of wanted.slice(0, limit)) {
+      sum += line.bytes.length
+      if (found.length > 0 && sum > maxBytes) break
+      found.push(line)
+    }
+    if (!isAfter) found.reverse()
+    const first = found[0]?.n ?? (isAfter ? last + 1 : oldest)
+    return { owner, status, epoch: logEpoch(generation, round), oldest, last, first, lines: found.map(({ bytes }) => bytes) }
+  }
+
   #stateOf({ state, writer, heartbeatAt }: StoredJob): JobState {
     const sinceHeartbeatMs = isComputed(state.status) && heartbeatAt !== null ? performance.now() - heartbeatAt : null
     const stale = sinceHeartbeatMs !== null && sinceHeartbeatMs > this.#limits.staleMs
     return { ...state, token: writer.token, n: writer.n, sinceHeartbeatMs: sinceHeartbeatMs, stale, latest: new Map(state.latest) }
   }
 
-  #append(job: StoredJob, event: JobEvent): void {
+  /** `counts`: number of points by the key of the metric's entries, for each report. */
+  #fold({ state, series }: StoredJob, report: SeriesTelemetry, counts: Map<string, number[]>): void {
+    const added = series.reduce(state, report, this.#limits)
+    const key = metricKey(report.name)
+    if (added[0]) counts.set(key, [...(counts.get(key) ?? []), added[0].n])
+    if (this.#telemetrySubscribed.has(state.id)) for (const increment of added) this.#telemetryListener.added(increment)
+  }
+
+  #seriesOf(id: string, name: string | null, from: number): SeriesReading | null {
+    const job = this.#jobs.get(id)
+    return job ? job.series.read(job.state, name, from) : null
+  }
+
+  #append(job: StoredJob, event: JobEvent, n?: number): void {
     const { state } = job
     const seq = state.seq + 1
     const attempt = event.clears === 'round' ? 1 : state.attempt + (event.clears === 'attempt' ? 1 : 0)
-    const message = event.key === 'status' ? { ...event.message, attempt, seq } : { ...event.message, seq }
+    const count = n === undefined ? {} : { n }
+    const message = event.key === 'status' ? { ...event.message, attempt, seq } : { ...event.message, ...count, seq }
     const { key, class: entryClass, to, clears } = event
     const head = { id: state.id, generation: state.generation, seq, class: entryClass, key, ...(to && { to }), ...(clears && { clears }) }
     const entry: Entry = { ...head, body: Buffer.from(JSON.stringify(message)) }
@@ -246,7 +384,10 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     }
     if (entryClass !== 'transient') {
       job.persisted += 1
-      job.log = [...job.log, entry].slice(-this.#limits.maxLogEntries)
+      const log = [...job.log, entry]
+      const older = log.splice(0, Math.max(0, log.length - this.#limits.maxLogEntries))
+      job.log = log
+      job.kept = [...job.kept, ...older.filter(({ key }) => !key.startsWith('metric:'))].slice(-this.#limits.maxLogEntries)
     }
     if (this.#subscribed.has(state.id)) this.#listener.entry(entry)
   }

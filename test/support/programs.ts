@@ -73,6 +73,13 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
     site: 'https://redis.io',
   },
   'redis-cli': { what: 'redis-cli', names: ['redis-cli'], fill: ofDebian('redis-cli', ['redis-tools']), site: 'https://redis.io' },
+  's3-server': {
+    what: 'Versity S3 Gateway (versitygw)',
+    names: ['versitygw'],
+    fill: fillS3Server,
+    site: 'https://github.com/versity/versitygw',
+    isOptional: true,
+  },
   promtool: {
     what: 'promtool',
     names: ['promtool'],
@@ -134,6 +141,12 @@ function ofDebian(command: string, packages: readonly string[], binary = `usr/bi
 
 function fillPromtool(name: string, folder: string): Promise<void> {
   return unpackDebian({ packages: [name], binary: 'usr/bin/promtool', command: 'promtool', isStatic: true }, folder)
+}
+
+/** Go builds it from its module, whose sources it checks by its database of checksums. */
+async function fillS3Server(folder: string): Promise<void> {
+  const env = { ...process.env, GOBIN: join(folder, 'bin'), CGO_ENABLED: '0', GOFLAGS: '-mod=mod' }
+  await commandOutput('go', ['install', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0'], { env })
 }
 
 /**

@@ -86,11 +86,14 @@ function moveTimes(around: number, byMs: number): (text: string) => string {
       })
 }
 
-/** Masks what depends on Redis and time: the epoch of a history ([POS-6]), and the timestamp of a snapshot. */
+/**
+ * Masks what depends on Redis and time: the epoch of a history ([POS-6]), and the timestamp of a snapshot. Leaves out the
+ * field that later versions have added for child jobs ([WORDS-6]).
+ */
 export function comparable(value: Message): Message {
   if (Array.isArray(value)) return value.map(comparable)
   if (typeof value !== 'object' || value === null) return value
-  const { epoch: _epoch, ...rest } = value
+  const { epoch: _epoch, parent_id: _parent, ...rest } = value
   if ('recovered' in rest || rest.type === 'process_list') delete rest.timestamp
   return Object.fromEntries(Object.entries(rest).map(([name, field]) => [name, comparable(field)]))
 }
@@ -114,8 +117,12 @@ export class HubUser {
     return JSON.parse(await this.text('POST', path, body))
   }
 
+  async patch(path: string, body: object): Promise<Message> {
+    return JSON.parse(await this.text('PATCH', path, body))
+  }
+
   /** The body of an answer as text. */
-  async text(method: 'GET' | 'POST', path: string, body?: object): Promise<string> {
+  async text(method: 'GET' | 'POST' | 'PATCH', path: string, body?: object): Promise<string> {
     const headers = { authorization: `Bearer ${this.token}`, ...(body && { 'content-type': 'application/json' }) }
     const answer = await fetch(`${this.#http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
     const text = await answer.text()

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { METRICS, type MetricName } from '../../src/observability/table.js'
+import { askedByDashboard } from './dashboard.js'
 import { eventually } from './eventually.js'
 import { type Harness, type HarnessOptions, startHarness } from './harness.js'
 import { readExposition, type Scraped } from './scraped.js'
@@ -95,6 +96,25 @@ export function assertDeclared(t: Test, half: 'clients' | 'jobs'): void {
       const known: readonly string[] = [...(row?.labels ?? []), ...(name.endsWith('_bucket') ? ['le'] : [])]
       if (String(Object.keys(labels).toSorted()) !== String(known.toSorted())) t.fail(`${name} has ${Object.keys(labels)}`)
     }
+  }
+}
+
+/**
+ * Checks that hubs and workers of this test file have served what the dashboard asks for: each metric, and each label in
+ * a sample of it; without a sample, in the table.
+ */
+export function assertDashboard(t: Test): void {
+  const served = new Map(scraped.flatMap(({ types }) => [...types]))
+  const samples = scraped.flatMap(({ lines }) => lines)
+  const asked = askedByDashboard()
+  t.ok(asked.length > 30)
+  for (const { panel, metric, labels } of asked) {
+    const name = served.has(metric) ? metric : metric.replace(/_(bucket|sum|count)$/, '')
+    t.ok(served.has(name), `${panel}: ${metric}`)
+    const sample = samples.find((line) => line.name === metric)
+    const declared = METRICS[name as MetricName]?.labels ?? []
+    const known = sample ? Object.keys(sample.labels) : [...declared, ...(metric.endsWith('_bucket') ? ['le'] : [])]
+    for (const label of labels) t.ok(known.includes(label), `${panel}: ${metric} has ${label}`)
   }
 }
 

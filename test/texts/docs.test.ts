@@ -32,6 +32,10 @@ const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   RUNCAST_TOKEN: 'src/cli/hub-access.ts',
   RUNCAST_URL: 'src/cli/hub-access.ts',
   RUNCAST_RUN_ID: 'src/worker/program/environment.ts',
+  RUNCAST_RUN_DIR: 'src/worker/program/environment.ts',
+  TRACEPARENT: 'src/worker/program/environment.ts',
+  AWS_ACCESS_KEY_ID: 'test/support/s3-server.ts',
+  AWS_SECRET_ACCESS_KEY: 'test/support/s3-server.ts',
   RUNCAST_BIND: 'docker-compose.yml',
   RUNCAST_PORT: 'docker-compose.yml',
   RUNCAST_SECRETS: 'docker-compose.yml',
@@ -190,7 +194,8 @@ t.test('every setting that is named exists, and the reference has all of them', 
 })
 
 t.test('JSON in the documents is JSON, and what is submitted is valid', async (t) => {
-  const examples = blocks('json').flatMap((block) => block.trim().split('\n'))
+  // One document over several lines, or one on each line.
+  const examples = blocks('json').flatMap((block) => (/^[{[]$/m.test(block) ? [block] : block.trim().split('\n')))
   t.ok(examples.length > 0)
   for (const example of examples) t.doesNotThrow(() => JSON.parse(example), example.slice(0, 80))
   const bodies = blocks('sh', /^docs\/(kinds|operate)\//).flatMap((block) =>

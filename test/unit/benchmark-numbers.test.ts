@@ -3,6 +3,7 @@ import type { RequestOk } from '../../src/kinds/benchmark/result.js'
 import { buildMatrix, byProvider, type Cell } from '../../workers/benchmark/matrix.js'
 import { estimateTokens, gapsOf, measure, type Timeline } from '../../workers/benchmark/measure.js'
 import { frameChars, promptFor, tierLabel } from '../../workers/benchmark/prompt.js'
+import { requestsCsv } from '../../workers/benchmark/requests-csv.js'
 import { covered, distributionOf, percentile } from '../../workers/benchmark/statistics.js'
 import { type Measured, skippedOf, summarise, summariseCell } from '../../workers/benchmark/summary.js'
 import type { Target } from '../../workers/benchmark/target.js'
@@ -158,4 +159,26 @@ t.test('[BENCH-6] failures count apart, by reason; system throughput is over the
     ]),
     20,
   )
+})
+
+t.test('[ART-4] requests as CSV: one line each, with quotes where a field needs them', (t) => {
+  const ok = {
+    model: 'a,"b"',
+    context_tier: 0,
+    run: 1,
+    status: 'ok',
+    ttft_ms: 1.5,
+    e2e_ms: 9,
+    tpot_ms: null,
+    inter_chunk_ms: null,
+  } as const
+  const counts = { output_tokens_per_s: 2, output_tokens: 3, prompt_tokens: 4, is_estimated: false, finish_reason: 'stop' } as const
+  const failed = { model: 'm', context_tier: 1000, run: 2, status: 'failed', code: 'timeout', error: 'no answer', elapsed_ms: 60 } as const
+  t.same(requestsCsv([{ ...ok, ...counts }, failed]).split('\n'), [
+    'model,context_tier,run,status,ttft_ms,e2e_ms,tpot_ms,output_tokens,prompt_tokens,output_tokens_per_s,is_estimated,finish_reason,cost,code,elapsed_ms',
+    '"a,""b""",0,1,ok,1.5,9,,3,4,2,false,stop,,,',
+    'm,1000,2,failed,,,,,,,,,,timeout,60',
+    '',
+  ])
+  t.end()
 })

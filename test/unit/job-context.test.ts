@@ -1,6 +1,9 @@
 import t from 'tap'
 import type { JobEvent, Writer } from '../../src/core/entry.js'
 import { runEvents } from '../../src/core/run-events.js'
+import { bucketsOf, type Point } from '../../src/core/series.js'
+import type { SeriesTelemetry } from '../../src/core/series-telemetry.js'
+import type { Telemetry } from '../../src/core/telemetry.js'
 import { runKind } from '../../src/kinds/run/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import type { Heartbeats, Publisher, Rejected, Written } from '../../src/storage/broker.js'
@@ -12,8 +15,13 @@ import { eventually } from '../support/eventually.js'
 
 interface Write {
   readonly events: readonly JobEvent[]
+  readonly telemetry: readonly Telemetry[]
   readonly writer: Writer
   readonly at: number
+}
+
+interface PointsReport extends SeriesTelemetry {
+  readonly body: { readonly points?: readonly Point[]; readonly step?: number; readonly value: number }
 }
 
 /** Stops `performance.now()` until the returned function is called. */
@@ -26,17 +34,17 @@ function freezeClock(): () => void {
 /** A context whose publisher records each write and returns what `answer` gives for it. */
 function setUp(
   answer: (write: Write) => Written | Rejected | Error = () => ({ ok: true, seq: 1, status: 'running' }),
-  options: { unreachableMs?: number } = {},
+  options: { unreachableMs?: number; metricIntervalMs?: number } = {},
 ) {
   const writes: Write[] = []
   let underWay = 0
   let mostUnderWay = 0
   const publisher: Publisher & Heartbeats = {
     heartbeat: async () => ({ ok: true, seq: 1, status: 'running' }),
-    publish: async (_id, events, writer) => {
+    publish: async (_id, events, writer, telemetry = []) => {
       underWay += 1
       mostUnderWay = Math.max(mostUnderWay, underWay)
-      const write = { events, writer, at: Date.now() }
+      const write = { events, telemetry, writer, at: Date.now() }
       writes.push(write)
       await new Promise((resolve) => setImmediate(resolve))
       underWay -= 1
@@ -45,9 +53,11 @@ function setUp(
       return answered
     },
   }
-  const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 }, ...options })
+  const plain = new JobContext({ id: 'j', publisher, writer: { round: 1, token: 7, n: 0 }, metricIntervalMs: 0, ...options })
   const context = Object.assign(plain, reportsOf(runKind, plain, {}))
-  return { context, writes, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
+  const points = () =>
+    writes.flatMap(({ telemetry }) => telemetry.flatMap((report) => (report.reducer === 'series' ? [report as PointsReport] : [])))
+  return { context, writes, points, mostUnderWay: () => mostUnderWay, events: () => writes.flatMap(({ events }) => events) }
 }
 
 const tick = (context: Reports['run'], percent: number) => context.progress({ percent, phase: 'solving', message: `${percent}` })
@@ -65,6 +75,42 @@ t.test('[STATE-3] one write at a time, each with the next number', async (t) => 
     writes.map((_, i) => i + 1),
   )
   t.ok(writes.every(({ writer }) => writer.round === 1 && writer.token === 7))
+})
+
+t.test('[SERIES-3] points that come together leave in one message, the first one at once', async (t) => {
+  const { context, writes, points, events } = setUp(undefined, { metricIntervalMs: 100 })
+  const release = freezeClock()
+  context.metric('m', 0, { unit: 'Hz', step: 7 })
+  await eventually(() => writes.length === 1)
+  for (let i = 1; i < 600; i += 1) context.metric('m', i, { unit: 'Hz', step: 7 + i })
+  context.metric('other', 1, 'mm')
+  await eventually(() => writes.length === 2)
+  t.match(events(), [{ message: { metric_name: 'm', value: 0, step: 7 } }, { message: { metric_name: 'other', value: 1 } }])
+  release()
+  await eventually(() => writes.length === 3)
+  t.match(events().at(-1), { key: 'metric:m', message: { value: 599, unit: 'Hz', step: 606 } })
+  const [first, , rest] = points()
+  t.match(first, { name: 'm', x: 'step', k: 1, body: { value: 0, step: 7, points: [[7, 0]] } })
+  t.match(rest, { name: 'm', k: 4, body: { value: 599, step: 606 } })
+  const buckets = bucketsOf(rest?.bytes ?? new Uint8Array())
+  t.equal(buckets.length, 150)
+  t.same(buckets[0], [8, 10, 1, 1, 3, 3, 3], 'aligned from the first point of the attempt')
+  context.metric('m', 600, 'Hz')
+  context.metric('m', 601, 'Hz')
+  await context.close()
+  t.match(events().at(-1), { message: { value: 601 } }, 'all of them are written at the end')
+  t.equal(points().at(-1)?.body.points?.length, 2)
+})
+
+t.test('[SERIES-3] a point without a step has the seconds since the start', async (t) => {
+  const { context, points } = setUp(undefined, { metricIntervalMs: 100 })
+  for (let i = 0; i < 3; i += 1) context.metric('m', i)
+  await context.flush()
+  const [part] = points()
+  t.match(part, { x: 'seconds', unit: '', body: { value: 2 } })
+  const xs = (part?.body.points ?? []).map(([x]) => x)
+  t.ok(xs.every((x, i) => x >= (xs[i - 1] ?? 0) && x < 60))
+  t.equal(part?.body.step, undefined)
 })
 
 t.test('durable events go out all and in order, in batches', async (t) => {

@@ -43,6 +43,7 @@ function open(queue: Queue = QUEUE, solvers: readonly string[] = []): { store: M
       queue,
       backlog: QUEUE_OF_STEPS,
       scheduler: OPEN,
+      telemetry: store.telemetry,
       timeoutsMs,
       solvers,
     }),
@@ -79,6 +80,7 @@ t.test('[QUOTA-1] a part of a job is added as one that takes no place, and its s
     queue,
     backlog: QUEUE_OF_STEPS,
     scheduler: refuses,
+    telemetry: store.telemetry,
     timeoutsMs,
     solvers: [],
   })

@@ -14,6 +14,7 @@ function setUp(limits = LIMITS) {
     overflowed: () => told.push('overflowed'),
     drained: () => told.push('drained'),
     stalled: () => told.push('stalled'),
+    cleared: () => {},
   }
   const outbox = new Outbox(transport, clock, limits, owner, new HubTally())
   return { clock, transport, told, outbox }

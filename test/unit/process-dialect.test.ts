@@ -39,7 +39,7 @@ async function jobOf(kind: KindName, id: string) {
 }
 
 function translated(entry: Entry | undefined, kind: Kind = BUILT_IN.get('run')): Record<string, unknown> | null {
-  const body = entry && processDialect.body(entry, kind)
+  const body = entry && processDialect.body(entry, { kind, parent: null })
   return body ? JSON.parse(body.toString()) : null
 }
 
@@ -133,7 +133,7 @@ t.test('a benchmark speaks the process dialect itself: the bytes go through unto
   await write(benchmarkEvents.result('b', { ttft_ms: 200 }))
   await write(benchmarkEvents.completed('b', { compute_time_s: 1, ...{ total: 12 } }, benchmarkEvents.last(await state())))
   const benchmark = BUILT_IN.get('benchmark')
-  for (const entry of entries) t.equal(processDialect.body(entry, benchmark), entry.body)
+  for (const entry of entries) t.equal(processDialect.body(entry, { kind: benchmark, parent: null }), entry.body)
   t.same(
     entries.map((entry) => translated(entry, benchmark)?.type),
     ['process_queued', 'process_started', 'process_progress', 'process_result', 'process_completed'],
@@ -143,6 +143,20 @@ t.test('a benchmark speaks the process dialect itself: the bytes go through unto
   t.match(processView(await state()), { process_type: 'benchmark', status: 'completed', progress })
 })
 
+t.test('[WORDS-6] each message of a child job names its parent', async (t) => {
+  for (const [kind, events] of [
+    ['run', runEvents],
+    ['benchmark', benchmarkEvents],
+  ] as const) {
+    const { write } = await jobOf(kind, 'child')
+    const entry = await write(events.status('child', 'running'))
+    const job = { kind: BUILT_IN.get(kind), parent: 'p' }
+    t.match(processDialect.message(entry, job), { type: 'process_started', parent_id: 'p', attempt: 1, seq: 2 })
+    t.same(JSON.parse(String(processDialect.body(entry, job))), processDialect.message(entry, job))
+    t.notOk('parent_id' in (processDialect.message(entry, { ...job, parent: null }) ?? {}))
+  }
+})
+
 t.test('[POS-1] [PROC-3] what has no message is said in prev by the next one that has', async (t) => {
   const { write } = await jobOf('run', 'r')
   await write(runEvents.status('r', 'running'))
@@ -150,11 +164,12 @@ t.test('[POS-1] [PROC-3] what has no message is said in prev by the next one tha
   const at = { percent: 1, phase: 'solving', message: '', elapsed_s: 1 } as const
   const progress = await write(runEvents.progress('r', at))
   const frames = new EntryFrames(processDialect, new HubTally())
-  t.equal(frames.following(metric, BUILT_IN.get('run'), 2), null)
-  const frame = frames.following(progress, BUILT_IN.get('run'), 2)
+  const RUN = { kind: BUILT_IN.get('run'), parent: null }
+  t.equal(frames.following(metric, RUN, 2), null)
+  const frame = frames.following(progress, RUN, 2)
   t.match(JSON.parse(String(frame?.payload)), { type: 'process_progress', seq: 4, prev: 2 })
-  t.notMatch(JSON.parse(String(frames.following(progress, BUILT_IN.get('run'), 3)?.payload)), { prev: Number })
-  t.equal(frames.following(progress, BUILT_IN.get('run'), 2), frame, 'built once for all who are there')
+  t.notMatch(JSON.parse(String(frames.following(progress, RUN, 3)?.payload)), { prev: Number })
+  t.equal(frames.following(progress, RUN, 2), frame, 'built once for all who are there')
 })
 
 const WAYS: Readonly<Record<string, readonly ('running' | 'retrying' | 'paused' | 'cancelling')[]>> = {

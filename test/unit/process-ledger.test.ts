@@ -36,7 +36,7 @@ async function lifeOf(): Promise<Moment[]> {
   const look = async () => {
     const state = (await memory.read(ID))?.state
     const entry = heard.at(-1)
-    const body = entry && state && processDialect.body(entry, state.kind)
+    const body = entry && state && processDialect.body(entry, state)
     if (!state || !body) throw new Error('a life goes on')
     const message = JSON.parse(body.toString()) as LiveProcessMessage
     if (message.type === 'process_retrying' || (message.type === 'process_queued' && moments.at(-1)?.final)) results = []

@@ -29,22 +29,31 @@ const horn = (over: Partial<HornInput> = {}): HornInput => ({
 function recorder(signal: AbortSignal = new AbortController().signal) {
   const progress: Parameters<Job<'run'>['progress']>[0][] = []
   const metrics: { name: string; value: number; unit: string }[] = []
+  const curves = new Map<string, [x: number, y: number][]>()
   const lines: string[] = []
+  const files = new Map<string, string>()
   const job: Job<'run'> = {
     id: 'run-1',
     signal,
     killed: new AbortController().signal,
+    artifact: async (name, content) => void files.set(name, 'data' in content ? String(content.data) : ''),
+    folder: async () => '',
     flush: async () => {},
     alive: () => {},
     progress: async (at) => void progress.push(at),
-    metric: async (name, value, unit) => void metrics.push({ name, value, unit }),
-    log: (line) => void lines.push(line),
+    metric: async (name, value, options = '') => {
+      if (typeof options === 'string') return void metrics.push({ name, value, unit: options })
+      curves.set(name, [...(curves.get(name) ?? []), [options.step ?? Number.NaN, value]])
+    },
+    log: (line) => void lines.push(String(line)),
   }
   return {
     job,
     progress,
     metrics,
+    curves,
     lines,
+    files,
     named: (wanted: string) => metrics.filter(({ name }) => name === wanted).map(({ value }) => value),
   }
 }
@@ -164,7 +173,7 @@ t.test('the swept response has its half-power width at η times the natural freq
 })
 
 t.test('a run tells its course: phases in order, a bar that never falls, metrics on the way, and the same in the summary', async (t) => {
-  const { job, progress, metrics, lines } = recorder()
+  const { job, progress, metrics, curves, lines } = recorder()
   const { metrics_summary: summary } = await solveRun(horn(), job)
   const percents = progress.map(({ percent }) => percent)
   t.same(
@@ -187,6 +196,16 @@ t.test('a run tells its course: phases in order, a bar that never falls, metrics
     max_von_mises_stress_mpa: 'MPa',
     stress_safety_factor: '1',
   })
+  const { iteration_residual: residuals = [], tip_response: response = [], mode_shape: shape = [] } = Object.fromEntries(curves)
+  t.ok((residuals.at(-1)?.[1] ?? 1) <= 1e-6, 'the iteration converges')
+  t.equal(response.length, 21)
+  t.ok(
+    within(response.toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 0, summary.natural_frequency_hz ?? 0, 50),
+    'the response peaks at the mode',
+  )
+  t.equal(shape.length, 41)
+  t.ok(within(shape.at(-1)?.[1] ?? 0, 20, 0.1), 'the tip moves by the amplitude')
+  t.ok((shape[0]?.[1] ?? 0) < 0, 'against the driven face')
   t.ok(lines.includes('mesh of 8 × 40 elements, 738 unknowns, half-bandwidth 21'))
   t.ok(lines.some((line) => /^8 × 40, iteration 2: 19955\.\d+ Hz, residual /.test(line)))
 })
@@ -263,4 +282,25 @@ t.test('the largest mesh is solved', async (t) => {
   t.ok(within(found.hz, 19961, 0.5), `${found.hz} Hz`)
   t.ok(within(found.mpa, 56.9, 0.1))
   t.ok(within(found.quality, 1 / titanium.lossFactor, 1))
+})
+
+t.test('[ART-4] a run stores its response as CSV and its mode as VTK', async (t) => {
+  const { job, files, named } = recorder()
+  await solveRun(horn({ mesh: { elements_x: 4, elements_y: 16 } }), job)
+  t.same([...files.keys()], ['mode.vtk', 'response.csv'])
+  const [head = '', ...rows] = files.get('response.csv')?.trimEnd().split('\n') ?? []
+  t.equal(head, 'frequency_hz,re_m_per_n,im_m_per_n,magnitude_m_per_n')
+  t.equal(rows.length, 21)
+  const peak = rows.map((row) => row.split(',').map(Number)).reduce((best, row) => ((row[3] ?? 0) > (best[3] ?? 0) ? row : best))
+  const [natural = 0] = named('natural_frequency_hz').slice(-1)
+  t.ok(Math.abs((peak[0] ?? 0) / natural - 1) < 0.006, `peak at ${peak[0]} Hz`)
+  const lines = files.get('mode.vtk')?.trimEnd().split('\n') ?? []
+  const nodes = 5 * 17
+  t.same(lines.slice(2, 6), ['ASCII', 'DATASET STRUCTURED_GRID', 'DIMENSIONS 5 17 1', `POINTS ${nodes} double`])
+  t.equal(lines.length, 8 + 2 * nodes)
+  t.same(lines[6], '0 0 0')
+  const [x = 0, y = 0] = lines[5 + nodes]?.split(' ').map(Number) ?? []
+  t.ok(Math.abs(x - 0.025) < 1e-12 && Math.abs(y - 0.12671) < 1e-12, 'the last point is the corner of the tip')
+  const axial = (line: string | undefined) => Number(line?.split(' ')[1])
+  t.ok(axial(lines[8 + nodes]) * axial(lines.at(-1)) < 0, 'both ends of a half wave move against each other')
 })

@@ -125,12 +125,17 @@ t.test('[SOLVER-2] a program gets a few variables of the worker, and none that i
     NODE_OPTIONS: '--inspect',
     LANG: undefined,
   }
-  t.same(environmentOf({ env: { HOME: '/other', A: 'b', RUNCAST_RUN_ID: 'no' } }, worker, 'r1'), {
-    PATH: '/bin',
-    HOME: '/other',
-    LC_ALL: 'C',
-    TMPDIR: '/t',
-    A: 'b',
-    RUNCAST_RUN_ID: 'r1',
-  })
+  t.same(
+    environmentOf({ env: { HOME: '/other', A: 'b', RUNCAST_RUN_ID: 'no' } }, worker, { id: 'r1', folder: '/f', traceparent: '00-1-2-01' }),
+    {
+      PATH: '/bin',
+      HOME: '/other',
+      LC_ALL: 'C',
+      TMPDIR: '/t',
+      A: 'b',
+      RUNCAST_RUN_ID: 'r1',
+      RUNCAST_RUN_DIR: '/f',
+      TRACEPARENT: '00-1-2-01',
+    },
+  )
 })

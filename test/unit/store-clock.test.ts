@@ -150,7 +150,8 @@ t.test('a sweeper two hours ahead ends neither what runs nor what is told to end
     close: async () => {},
   }
   const finals: Final[] = []
-  const parts = { broker, store: broker, feeds: new MemoryFeeds(), queue, backlog: { step: async () => {} } }
+  const { telemetry } = broker
+  const parts = { broker, store: broker, telemetry, feeds: new MemoryFeeds(), queue, backlog: { step: async () => {} } }
   const round = { id: 'r', round: 1 }
   const limits = { cancelGraceMs: 10_000, lockMs: 10_000, heldMs: 60_000, source: 'sweeper' } as const
   const look = () =>

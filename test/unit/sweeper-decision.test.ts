@@ -21,6 +21,7 @@ const QUEUE: Readonly<Record<string, QueueState>> = {
 
 /** What differs from a job that is well; times in ms before now. */
 interface Given {
+  readonly solver?: string
   readonly kind?: 'run' | 'optimization'
   readonly attempt?: number
   readonly started?: number
@@ -35,14 +36,17 @@ interface Given {
 
 const ago = (ms: number) => new Date(NOW - ms).toISOString()
 
-function jobOf(status: JobState['status'], { kind = 'run', attempt = 1, started = 1_000, asked = 0, silent = 0 }: Given = {}): JobState {
+function jobOf(
+  status: JobState['status'],
+  { kind = 'run', solver, attempt = 1, started = 1_000, asked = 0, silent = 0 }: Given = {},
+): JobState {
   const body = Buffer.from(JSON.stringify({ type: 'status', timestamp: ago(asked) }))
   const entry: Entry = { id: 'a', generation: 'g', seq: 1, class: 'persisted', key: 'status', body }
   return {
     id: 'a',
     kind: BUILT_IN.get(kind),
     owner: 'alice',
-    solver: null,
+    solver: solver ?? null,
     parent: null,
     input: '{}',
     status,
@@ -100,6 +104,17 @@ paused      turn       .          .          .          worker_lost!? completed
 cancelling  .          .          .          .          cancelled     completed`
 
 const CASES: readonly [title: string, given: Given, table: string][] = [
+  [
+    '[CLAIM-11] a job for its owner, who is lost or has not claimed it in time',
+    { solver: '_owner', asked: 30_001, silent: 10_001 },
+    `
+            held         waiting       locked   unlocked   missing       ended
+queued      worker_lost! worker_lost!  .        .          add           completed
+running     turn         worker_lost!  .        suspect    worker_lost!? completed
+retrying    turn         .             .        .          worker_lost!? completed
+paused      turn         .             .        .          worker_lost!? completed
+cancelling  cancelled    cancelled     forced   cancelled  cancelled     completed`,
+  ],
   ['a job that is well is kept; the queue may have lost it, or have its end', {}, WELL],
   [
     'a silent worker: first a doubt, or the next attempt',

@@ -6,6 +6,7 @@ import { gapsOf, measure } from './measure.js'
 import { loadOpenAI, type OpenAIPackage } from './openai.js'
 import { promptFor, tierLabel } from './prompt.js'
 import { type Outcome, send } from './request.js'
+import { requestsCsv } from './requests-csv.js'
 import type { Secrets } from './secrets.js'
 import { rounded } from './statistics.js'
 import { type Measured, skippedOf, summarise, summariseCell } from './summary.js'
@@ -59,6 +60,8 @@ class Benchmark {
     // All lanes end, since the signal that ends one ends the others. So no lane continues to report.
     for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason
     this.#job.signal.throwIfAborted()
+    const requests = this.#matrix.cells.flatMap((cell) => (this.#measured.get(cell) ?? []).map(({ result }) => result))
+    await this.#job.artifact('requests.csv', { data: requestsCsv(requests), optional: true })
     return this.#summary()
   }
 
@@ -78,6 +81,7 @@ class Benchmark {
         this.#measured.set(cell, [...(this.#measured.get(cell) ?? []), measured])
         this.#finished += 1
         this.#job.result(measured.result)
+        this.#curves(cell, measured.result)
         this.#progress(cell, `Run ${run}/${runs}`, 'measuring')
         // Fast endpoints deliver results faster than they can be written.
         await this.#job.flush()
@@ -99,6 +103,18 @@ class Benchmark {
   #progress({ target, tier }: Cell, what: string, phase: 'warming up' | 'measuring'): void {
     const detail = `${what}, Context ${tierLabel(tier)}`
     this.#job.progress({ current: this.#finished, total: this.#matrix.total, model: target.id, detail, phase })
+  }
+
+  /** The latencies of each successful request, by the number of finished requests. */
+  #curves({ target }: Cell, result: RequestOk | RequestFailed): void {
+    if (result.status !== 'ok') return
+    const step = this.#finished
+    for (const [name, value, unit] of [
+      ['ttft', result.ttft_ms, 'ms'],
+      ['e2e', result.e2e_ms, 'ms'],
+      ['output_tokens_per_s', result.output_tokens_per_s, '1/s'],
+    ] as const)
+      this.#job.metric(`${name} ${target.id}`.slice(0, 128), value, { unit, step })
   }
 
   /** Throws `JobFailure` if no measured request succeeded: there is nothing to report except the reasons. */

@@ -2,6 +2,8 @@ import { secondsSinceStart } from '../../src/core/elapsed.js'
 import type { JobEvent } from '../../src/core/entry.js'
 import { messageOf } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
+import { metricPoint } from '../../src/core/metric-point.js'
+import { pointTelemetry, type SeriesTelemetry } from '../../src/core/series-telemetry.js'
 import { optimizationEvents } from '../../src/kinds/optimization/events.js'
 import type { OptimizationInput } from '../../src/kinds/optimization/input.js'
 import type { OptimizationMessages } from '../../src/kinds/optimization/messages.js'
@@ -33,10 +35,11 @@ export interface Publication {
   readonly maxFrontBytes: number
 }
 
-/** The result of a step: the new state of the optimization and the events to publish. */
+/** The result of a step: the new state of the optimization, and the events and points of metrics to publish. */
 export interface Advance {
   readonly ledger: Ledger
   readonly events: readonly JobEvent[]
+  readonly points: readonly SeriesTelemetry[]
 }
 
 /** Adds runs that have ended; each is one iteration. Pure. A run that the ledger does not wait for is left out. */
@@ -47,25 +50,42 @@ export function foldRuns(
 ): Advance {
   let ledger = before
   const events: JobEvent[] = []
+  const points: SeriesTelemetry[] = []
   for (const run of ended) {
     const folded = fold(input, input, ledger.search, run.index, run.outcome)
     if (!folded || ledger.open[run.index] !== run.run_id) continue
     ledger = next(ledger, run, folded)
     events.push(iterationEvent(state.id, input, ledger, run, folded))
-    if (folded.hypervolume !== null) events.push(optimizationEvents.metric(state.id, 'hypervolume', folded.hypervolume, ''))
+    const { evaluated: step } = ledger
+    if (folded.paretoUpdated) points.push(...bestPoints(input, ledger))
+    if (folded.hypervolume === null) continue
+    const point = metricPoint('hypervolume', folded.hypervolume, { step })
+    events.push(optimizationEvents.metric(state.id, point.name, point.value, point.unit, point.step))
+    points.push(pointTelemetry(point, step))
   }
-  if (events.length === 0) return { ledger, events }
+  if (events.length === 0) return { ledger, events, points }
   events.push(progressEvent(state, input, ledger, now))
-  return publishFront({ state, input, ledger }, events, { now, maxFrontBytes })
+  return { ...publishFront({ state, input, ledger }, events, { now, maxFrontBytes }), points }
+}
+
+/** The best feasible value so far of each objective, as points of a curve by the number of evaluations. */
+function bestPoints({ objectives }: OptimizationInput, { search, evaluated: step }: Ledger): SeriesTelemetry[] {
+  return objectives.flatMap(({ metric, direction }) => {
+    const values = search.archive.flatMap(({ metrics }) => metrics[metric] ?? [])
+    if (values.length === 0) return []
+    const best = direction === 'minimize' ? Math.min(...values) : Math.max(...values)
+    // A name of a metric may be as long as that of a curve.
+    return [pointTelemetry(metricPoint(`best ${metric}`.slice(0, 128), best, { step }), step)]
+  })
 }
 
 /** Publishes the front as well, if it has changed and is due, or the search is over. */
 export function publishFront({ state, input, ledger }: Whole, events: readonly JobEvent[], { now, maxFrontBytes }: Publication): Advance {
   const { hasChanged, toldAt } = ledger.front
   const isDue = now - toldAt >= FRONT_INTERVAL_MS || ledger.search.end !== null
-  if (!hasChanged || !isDue) return { ledger, events }
+  if (!hasChanged || !isDue) return { ledger, events, points: [] }
   const published = { ...ledger, front: { toldAt: now, hasChanged: false } }
-  return { ledger: published, events: [...events, frontEvent(state.id, input, ledger, maxFrontBytes)] }
+  return { ledger: published, events: [...events, frontEvent(state.id, input, ledger, maxFrontBytes)], points: [] }
 }
 
 function next(ledger: Ledger, { index, run_id, outcome }: EndedRun, { checkpoint, evaluation, paretoUpdated }: Fold): Ledger {

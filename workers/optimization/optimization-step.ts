@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { secondsSinceStart } from '../../src/core/elapsed.js'
 import { controlWriter, type JobEvent } from '../../src/core/entry.js'
 import type { JobState } from '../../src/core/job-state.js'
+import type { SeriesTelemetry } from '../../src/core/series-telemetry.js'
 import { storeClock } from '../../src/core/store-clock.js'
 import { type Finalizer, finalize } from '../../src/jobs/finalize.js'
 import { cancelChildren, endChild } from '../../src/jobs/sweeper/cancel-children.js'
@@ -105,7 +106,7 @@ async function takeIn(ports: StepPorts, standing: Standing, looks: readonly { ru
   const telling = { now: storeClock.now(), maxFrontBytes: FRONT_SHARE * ports.maxEventBytes }
   const next = ended.length > 0 ? foldRuns(standing, ended, telling) : publishFront(standing, [], telling)
   if (next.events.length > 0) {
-    await advance(ports, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events)
+    await advance(ports, { ...standing, version: standing.version + 1, ledger: next.ledger }, next.events, next.points)
     return true
   }
   if (ledger.front.hasChanged)
@@ -154,9 +155,14 @@ async function takeBack(ports: StepPorts, standing: Standing, looks: readonly { 
  * Writes the state of the optimization and its events. Does nothing if another step was faster or the optimization has
  * ended; the next turn sees that.
  */
-async function advance(ports: StepPorts, { state, version, ledger }: Omit<Standing, 'input'>, events: readonly JobEvent[]): Promise<void> {
+async function advance(
+  ports: StepPorts,
+  { state, version, ledger }: Omit<Standing, 'input'>,
+  events: readonly JobEvent[],
+  points: readonly SeriesTelemetry[] = [],
+): Promise<void> {
   const next = { version, children: openChildrenOf(ledger), data: JSON.stringify(ledger) }
-  const answer = await ports.broker.advance(state.id, events, controlWriter(state.round), next)
+  const answer = await ports.broker.advance(state.id, events, controlWriter(state.round), next, points)
   if (answer.ok || !LASTING.includes(answer.reason)) return
   // It would be refused again and again.
   const error = `The events of this optimization cannot be published: ${answer.reason}.`

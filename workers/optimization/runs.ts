@@ -42,7 +42,7 @@ export async function lookAtRun(
   try {
     const parameters = Object.entries(parametersOf(input, point))
     const { solver, base } = input
-    const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id } as const
+    const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id, ...traceOf(optimization) } as const
     return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
   } catch (error) {
     if (!(error instanceof RuncastError)) throw error
@@ -51,6 +51,11 @@ export async function lookAtRun(
     if (!LASTING.includes(error.code)) throw error
     return { at: 'ended', outcome: { failure: reasonOf(error) } }
   }
+}
+
+/** A run belongs to the trace of its optimization. */
+function traceOf({ traceparent }: JobState): { traceparent?: string } {
+  return traceparent === undefined ? {} : { traceparent }
 }
 
 function runStateOf(run: JobState): RunState {

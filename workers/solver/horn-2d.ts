@@ -3,11 +3,13 @@ import { type Job, JobFailure, type Processor, type Results } from '../../src/wo
 import { assemble } from './assembly.js'
 import { BandedLdlt } from './banded-ldlt.js'
 import { scaleToTip, tipQuality } from './faces.js'
+import { modeVtk, responseCsv } from './files.js'
 import { hertz } from './frequency.js'
 import { hornOf } from './geometry.js'
 import { findHalfWaveMode, type HalfWaveMode, type Model, modeFault } from './half-wave-mode.js'
 import { harmonicSweep, magnitude, sweepFrequencies } from './harmonic-sweep.js'
 import type { Iteration } from './inverse-iteration.js'
+import { axialMotion } from './longitudinal.js'
 import { MATERIALS } from './material.js'
 import { buildMesh, coarserSizes, type Mesh, type MeshSize } from './mesh.js'
 import { modalSeparation } from './modal-separation.js'
@@ -31,6 +33,8 @@ interface Run {
   readonly bar: ProgressBar<StageName>
   /** Reports a metric and keeps its last value for the summary. */
   readonly measure: (name: string, value: number, unit: string) => void
+  /** Iterations of all meshes so far. */
+  readonly iterations: { count: number }
 }
 
 /**
@@ -47,12 +51,14 @@ export async function solveHorn(input: HornInput, job: Job<'run'>, pacer: Pacer)
     summary[name] = value
     job.metric(name, value, unit)
   }
-  const run: Run = { input, job, pacer, bar: new ProgressBar(job, workPlan(input)), measure }
+  const run: Run = { input, job, pacer, bar: new ProgressBar(job, workPlan(input)), measure, iterations: { count: 0 } }
   await pacer.pause()
   const { coarse, full } = await buildModels(run)
   for (const model of coarse) await findMode(run, model)
   const mode = await findMode(run, full)
   judgeMode(run, mode)
+  const title = `half-wave mode at ${mode.frequencyHz.toFixed(1)} Hz`
+  await job.artifact('mode.vtk', { data: modeVtk(full.mesh, mode.shape, title), optional: true })
   await separateMode(run, full, mode)
   await sweepMode(run, full, mode)
   await pacer.pause()
@@ -79,10 +85,12 @@ async function buildModel({ input, job, pacer, bar }: Run, size: MeshSize): Prom
   return { mesh, material, pencil }
 }
 
-async function findMode({ input, job, pacer, bar, measure }: Run, model: Model): Promise<HalfWaveMode> {
+async function findMode({ input, job, pacer, bar, measure, iterations }: Run, model: Model): Promise<HalfWaveMode> {
   const size = `${model.mesh.elementsX} × ${model.mesh.elementsY}`
   const onIteration = ({ count, lambda, residual }: Iteration) => {
     job.log(`${size}, iteration ${count}: ${hertz(lambda).toFixed(3)} Hz, residual ${residual.toExponential(1)}`)
+    iterations.count += 1
+    if (Number.isFinite(residual)) job.metric('iteration_residual', residual, { unit: '1', step: iterations.count })
     const fraction = (partOf(input, model.mesh) * count) / (count + 1)
     bar.report('modes', fraction, `Half-wave mode on ${size} elements: ${hertz(lambda).toFixed(1)} Hz`)
   }
@@ -125,10 +133,12 @@ async function sweepMode(run: Run, { mesh, material, pencil }: Model, { frequenc
     frequencies,
     (response, done) => {
       job.log(`driven at ${response.frequencyHz.toFixed(1)} Hz: tip ${(1e6 * magnitude(response)).toPrecision(4)} µm/N`)
+      job.metric('tip_response', 1e6 * magnitude(response), { unit: 'µm/N', step: response.frequencyHz })
       bar.report('sweep', done / frequencies.length, `Harmonic response sweep: ${done}/${frequencies.length} frequencies`)
     },
     pacer,
   )
+  await job.artifact('response.csv', { data: responseCsv(responses), optional: true })
   const stepPct = (2 * input.sweep.span_pct) / (input.sweep.points - 1)
   const resonance = stepPct <= COARSEST_STEP_PCT ? fitResonance(responses) : undefined
   if (!resonance) return job.log(`sweep too coarse for a quality factor: steps of ${stepPct.toFixed(2)} %`)
@@ -136,12 +146,17 @@ async function sweepMode(run: Run, { mesh, material, pencil }: Model, { frequenc
   measure('quality_factor', resonance.qualityFactor, '1')
 }
 
-function evaluateMode({ input, bar, measure }: Run, { mesh, material }: Model, { shape }: HalfWaveMode): void {
+function evaluateMode({ input, job, bar, measure }: Run, { mesh, material }: Model, { shape }: HalfWaveMode): void {
   bar.report('results', 0, `Amplitude and stress at ${input.amplitude_um} µm`)
   const { uniformity, gain } = tipQuality(mesh, shape)
   measure('amplitude_uniformity', uniformity, '1')
   measure('horn_gain', gain, '1')
-  const stressPa = maxVonMises(mesh, material, scaleToTip(mesh, shape, input.amplitude_um * 1e-6))
+  const field = scaleToTip(mesh, shape, input.amplitude_um * 1e-6)
+  const motion = axialMotion(mesh, field)
+  // From the driven face to the tip, which moves forward.
+  const sign = (motion.at(-1) ?? 0) < 0 ? -1 : 1
+  for (const [row, u] of motion.entries()) job.metric('mode_shape', sign * 1e6 * u, { unit: 'µm', step: 1e3 * row * mesh.stepY })
+  const stressPa = maxVonMises(mesh, material, field)
   measure('max_von_mises_stress_mpa', stressPa / 1e6, 'MPa')
   measure('stress_safety_factor', material.yieldPa / stressPa, '1')
   bar.report('results', 1, `Greatest stress ${(stressPa / 1e6).toFixed(1)} MPa, safety factor ${(material.yieldPa / stressPa).toFixed(2)}`)

@@ -22,7 +22,7 @@ export function halfWaveSeed(mesh: Mesh, poisson: number, motion: Float64Array):
 }
 
 /** Mean of u_y over the width, for each row of nodes from the driven face to the tip. */
-function axialMotion(mesh: Mesh, field: Float64Array): Float64Array {
+export function axialMotion(mesh: Mesh, field: Float64Array): Float64Array {
   const weights = faceWeights(mesh)
   return Float64Array.from({ length: mesh.elementsY + 1 }, (_, row) =>
     weights.reduce((sum, w, column) => sum + w * (field[2 * (row * mesh.nodesAcross + column) + 1] as number), 0),

@@ -14,18 +14,35 @@ export const token = defineCommand({
   operands: ['sub'],
   options: {
     role: { value: '<role>', about: `${ROLES.join(' or ')}; default: an ordinary user` },
+    kinds: { value: '<names>', about: 'with --role worker: the kinds that it may claim, separated by commas; default: all' },
     seconds: { value: '<seconds>', about: `lifetime; default: ${HOUR_S}` },
   },
   notes: ['Set JWT_ISSUER, JWT_AUDIENCE and the names of the roles as for the hubs: the token contains them.'],
-  run: async ({ sub }, { role, seconds }) => {
+  run: async ({ sub }, { role, kinds, seconds }) => {
     if (!isUserId(sub)) throw usageError('token', 'expected <sub>: 1 to 256 characters')
     if (role !== undefined && role !== 'admin' && role !== 'worker') throw usageError('token', `--role: expected ${ROLES.join(' or ')}`)
+    if (kinds !== undefined && role !== 'worker') throw usageError('token', '--kinds: expected --role worker with it')
     const life = countOf('token', 'seconds', seconds, HOUR_S)
-    const names = ['JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_ROLE_CLAIM', 'JWT_ADMIN_ROLE', 'JWT_WORKER_ROLE']
+    const names = [
+      'JWT_SECRET',
+      'JWT_SECRET_FILE',
+      'JWT_ISSUER',
+      'JWT_AUDIENCE',
+      'JWT_ROLE_CLAIM',
+      'JWT_ADMIN_ROLE',
+      'JWT_WORKER_ROLE',
+      'JWT_KINDS_CLAIM',
+    ]
     const config = loadConfig(Object.fromEntries(names.map((name) => [name, process.env[name]])), ['JWT_SECRET'])
-    const roles = { claim: config.JWT_ROLE_CLAIM, admin: config.JWT_ADMIN_ROLE, worker: config.JWT_WORKER_ROLE }
+    const roles = {
+      claim: config.JWT_ROLE_CLAIM,
+      admin: config.JWT_ADMIN_ROLE,
+      worker: config.JWT_WORKER_ROLE,
+      kinds: config.JWT_KINDS_CLAIM,
+    }
     const claims = {
       ...(role !== undefined && claimOf(roles, role)),
+      ...(kinds !== undefined && { [roles.kinds]: kinds.split(',').map((name) => name.trim()) }),
       ...(config.JWT_ISSUER !== '' && { iss: config.JWT_ISSUER }),
       ...(config.JWT_AUDIENCE !== '' && config.JWT_AUDIENCE !== ANY_AUDIENCE && { aud: config.JWT_AUDIENCE }),
     }

@@ -73,9 +73,20 @@ export function jsonOrStream(description: string, json: TObject, stream: TSchema
   return { description, content: { 'application/json': { schema: json }, 'text/event-stream': { schema: stream } } }
 }
 
+/** An answer that is JSON or, if `Accept` asks for it, plain text. */
+export function jsonOrText(description: string, json: TObject): Answer {
+  return { description, content: { 'application/json': { schema: json }, 'text/plain': { schema: Type.String() } } }
+}
+
 /** The answers of a route that enqueues. */
-export function submitAnswers(schema: TObject, stream: TSchema): FastifySchema['response'] {
-  return answers({ 200: submitStream(stream), 202: accepted(schema) }, 'id_taken', 'other_input', 'quota', 'restart')
+export function submitAnswers(schema: TObject, stream: TSchema, ...codes: readonly CodeName[]): Readonly<Record<number, unknown>> {
+  return { 200: submitStream(stream), 202: accepted(schema), ...errorAnswers(['id_taken', 'other_input', 'quota', 'restart', ...codes]) }
+}
+
+/** The answer to a submit with `claim`. */
+export function ownedAnswer(schema: TObject): Readonly<Record<number, Answer>> {
+  const description = 'With `claim: true`: the job is stored, started and leased to its owner, who reports on it as a worker does.'
+  return { 201: { description, content: { 'application/json': { schema } }, headers: { Location } } }
 }
 
 function accepted(schema: TObject): Answer {

@@ -4,10 +4,14 @@ import {
   PROCESS_WIRE_LIST,
   PROCESS_WIRE_MESSAGES,
   PROCESS_WIRE_SNAPSHOT,
+  PROCESS_WIRE_TELEMETRY,
+  PROCESS_WIRE_WORDS,
   pascalCase,
   titleOf,
   wireMessages,
   wireSnapshot,
+  wireTelemetry,
+  wireWords,
 } from '../../core/wire-messages.js'
 import { CLIENT_MESSAGES, type ClientMessageType } from '../../protocol/client-messages.js'
 import { CODES, type Code } from '../../protocol/codes.js'
@@ -27,6 +31,16 @@ interface Socket {
 
 const { unsubscribed, ...ANY_SOCKET } = HUB_MESSAGES
 
+const TELEMETRY = {
+  log: { type: 'string', enum: ['1'], description: 'also the lines of the log, as `log` messages' },
+  log_after: {
+    type: 'integer',
+    minimum: 0,
+    description: 'number of the last line that the client has; 0: all lines; default: the last 200',
+  },
+  log_epoch: { type: 'string', description: 'the log that `log_after` counts in' },
+  series: { type: 'string', enum: ['1'], description: 'also the curves of the metrics, as `series` messages' },
+}
 const RESUME = {
   after: { type: 'integer', minimum: 0, description: 'position of the last message that the client has; with `epoch`' },
   epoch: { type: 'string', description: 'the history that `after` counts in' },
@@ -40,9 +54,14 @@ function socketsOf({ all }: Kinds): Socket[] {
     title,
     description:
       'Opens with one snapshot of the whole state. Entries follow in the order of `seq`, each once. With `after` and `epoch` only what was missed follows.',
-    receives: ['ping', 'auth', 'cancel'],
+    receives: ['ping', 'auth', 'cancel', 'series'],
     sends: [
-      ...new Set([...kinds.map(wireSnapshot), ...kinds.flatMap((kind) => Object.values(wireMessages(kind)))]),
+      ...new Set([
+        ...kinds.map(wireSnapshot),
+        ...kinds.flatMap((kind) => Object.values(wireMessages(kind))),
+        ...kinds.flatMap((kind) => wireTelemetry(kind)),
+        ...kinds.map(wireWords),
+      ]),
       cancelAccepted(idField, `${pascalCase(name.replace(/Socket$/, ''))}CancelAccepted`),
       ...Object.values(ANY_SOCKET),
     ],
@@ -60,11 +79,16 @@ function socketsOf({ all }: Kinds): Socket[] {
     title: 'All jobs of a user, in the process dialect',
     description:
       'Opens with one `process_list`. Then come the messages of all its processes, and of every process that begins later, whatever tab, hub or program starts it.',
-    receives: ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process'],
+    receives: ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process', 'series'],
     sends: [
       PROCESS_WIRE_LIST,
       PROCESS_WIRE_SNAPSHOT,
       ...Object.values(PROCESS_WIRE_MESSAGES),
+      PROCESS_WIRE_WORDS,
+      ...PROCESS_WIRE_TELEMETRY,
+      ...all
+        .filter(({ snapshot }) => snapshot)
+        .flatMap((kind) => [wireSnapshot(kind), ...Object.values(wireMessages(kind)), ...wireTelemetry(kind), wireWords(kind)]),
       cancelAccepted('process_id', 'ProcessCancelAccepted'),
       unsubscribed,
       ...Object.values(ANY_SOCKET),
@@ -93,7 +117,7 @@ export function asyncApiOf(kinds: Kinds, { publicUrl, hasTokens, cookie }: Contr
   for (const { name, address, title, description, receives, sends } of socketsOf(kinds)) {
     const received = receives.map((type) => CLIENT_MESSAGES[type])
     const hasId = address.includes('{id}')
-    const query = { ...(hasTokens && { token: { type: 'string', description: 'a JWT' } }), ...(hasId && RESUME) }
+    const query = { ...(hasTokens && { token: { type: 'string', description: 'a JWT' } }), ...(hasId && { ...RESUME, ...TELEMETRY }) }
     channels[name] = {
       address,
       title,

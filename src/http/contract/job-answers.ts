@@ -4,14 +4,19 @@ import {
   finalMessages,
   PROCESS_WIRE_MESSAGES,
   PROCESS_WIRE_SNAPSHOT,
+  PROCESS_WIRE_TELEMETRY,
+  PROCESS_WIRE_WORDS,
   pascalCase,
   stateFieldsOf,
   wireMessages,
   wireSnapshot,
+  wireTelemetry,
+  wireWords,
 } from '../../core/wire-messages.js'
 import { JobId } from '../../protocol/job-id.js'
 import { Nullable } from '../../protocol/json-schema.js'
 import { JobStatus, Timestamp } from '../../protocol/life-fields.js'
+import { LogPageFields } from '../../protocol/log-messages.js'
 import { ProcessView } from '../../protocol/process-messages.js'
 import { eventStream } from './answers.js'
 
@@ -29,8 +34,11 @@ export interface JobAnswers {
   readonly state: TObject
   readonly page: TObject
   readonly eventsPage: TObject
+  /** The normalised input. */
+  readonly input: TObject
   /** 202 of a cancel, a pause or a resume. */
   readonly status: TObject
+  readonly logPage: TObject
   /** The stream of a job. */
   readonly stream: TSchema
 }
@@ -54,9 +62,12 @@ interface Parts {
   readonly hidden: readonly string[]
   readonly messages: readonly TSchema[]
   readonly snapshots: readonly TObject[]
+  /** Messages that are sent only if the client asks for them. */
+  readonly telemetry: readonly TObject[]
+  readonly words: readonly TObject[]
 }
 
-function jobAnswers({ noun, idField, listField, name, state, hidden, messages, snapshots }: Parts): JobAnswers {
+function jobAnswers({ noun, idField, listField, name, state, hidden, messages, snapshots, telemetry, words }: Parts): JobAnswers {
   const brief = Object.fromEntries(Object.entries(state).filter(([field]) => !hidden.includes(field)))
   const full = Type.Object(state, { title: noun.one })
   const item = hidden.length === 0 ? full : Type.Object(brief, { title: `${noun.one}Item` })
@@ -77,8 +88,10 @@ function jobAnswers({ noun, idField, listField, name, state, hidden, messages, s
       },
       { title: `${noun.one}Events` },
     ),
+    input: Type.Object({}, { title: `${noun.one}Input`, additionalProperties: true, description: 'The input with its defaults.' }),
+    logPage: Type.Object({ [idField]: JobId, ...LogPageFields }, { title: `${noun.one}Log` }),
     status: Type.Object({ [idField]: JobId, status: JobStatus }, { title: `${noun.one}StatusAnswer` }),
-    stream: eventStream([...snapshots, message]),
+    stream: eventStream([...snapshots, message, ...telemetry, ...words]),
   }
 }
 
@@ -96,6 +109,8 @@ export function runAnswers(kind: Kind, path: string): JobAnswers {
     hidden: hiddenInLists,
     messages: Object.values(messages),
     snapshots: [wireSnapshot(kind)],
+    telemetry: wireTelemetry(kind),
+    words: [wireWords(kind)],
   })
 }
 
@@ -111,6 +126,8 @@ export function processAnswers(): JobAnswers {
     hidden: [],
     messages: Object.values(PROCESS_WIRE_MESSAGES),
     snapshots: [PROCESS_WIRE_SNAPSHOT],
+    telemetry: PROCESS_WIRE_TELEMETRY,
+    words: [PROCESS_WIRE_WORDS],
   })
 }
 
@@ -135,6 +152,8 @@ export function allJobsAnswers({ all }: Kinds): JobAnswers {
     hidden: [],
     messages: distinct(messages.flatMap(Object.values<TObject>)),
     snapshots: distinct(all.map(wireSnapshot)),
+    telemetry: distinct(all.flatMap(wireTelemetry)),
+    words: distinct(all.map(wireWords)),
   })
 }
 

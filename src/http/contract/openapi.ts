@@ -33,7 +33,7 @@ const TAGS: Readonly<Record<string, string>> = {
   jobs: 'Jobs of every kind, each in the dialect of its kind.',
   processes: 'Jobs of every kind, in the process dialect.',
   workers: 'Jobs for workers in any language, over HTTP. For the role `worker`.',
-  operations: 'Probes, and for the role `admin` revocations of tokens.',
+  operations: 'Probes, and for the role `admin` revocations of tokens, and what all users, hubs and workers do.',
 }
 
 /** Options of `@fastify/swagger` for the document of a hub with these kinds. */
@@ -81,7 +81,8 @@ function description({ limits, hasTokens }: ContractOptions): string {
       `an address without a valid token ${limits.perAddress}. The next one is 429 with \`Retry-After\`. ` +
       `A body has at most ${limits.maxBodyBytes} bytes and 64 levels. Quotas of jobs per user are settings of the hub: 429 \`quota\`.`,
     '**Beyond the schemas.** A schema cannot express some rules, such as a field that depends on another one, ' +
-      'or a number that a double cannot hold. A violation is 422 with the path of the field.',
+      'a number that a double cannot hold, or text with half a surrogate pair. ' +
+      'A violation is 422 with the path of the field.',
   ].join('\n\n')
 }
 
@@ -116,15 +117,23 @@ function titleCased(headers: unknown): object {
   return { ...rest, properties: Object.fromEntries(Object.entries(properties).map(([header, schema]) => [name(header), schema])) }
 }
 
+/** In a pattern, the characters that only text that is not well-formed has. */
+const HALF_PAIRS = '\\ud800-\\udfff'
+
 /**
  * A schema of what clients send. What has a default may be left out. It stays in place, without a title: generators of
- * clients take a shared schema for an answer, in which a field with a default is always there.
+ * clients take a shared schema for an answer, in which a field with a default is always there. Its patterns do not
+ * exclude halves of surrogate pairs, which the expressions of most languages cannot name.
  */
 function asRequest(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(asRequest)
   if (!isSchema(value)) return value
   const parts = Object.entries(value).filter(([name, part]) => name !== 'title' || typeof part !== 'string')
-  const copy = Object.fromEntries(parts.map(([name, part]) => [name, DATA.includes(name) ? part : asRequest(part)]))
+  const copies = parts.map(([name, part]) => [name, DATA.includes(name) ? part : asRequest(part)])
+  const { pattern, ...others } = Object.fromEntries(copies)
+  const kept = typeof pattern === 'string' ? pattern.replace(HALF_PAIRS, '') : pattern
+  // Without them, the pattern of a user id excludes nothing.
+  const copy = kept === undefined || kept === '^[^]*$' ? others : { ...others, pattern: kept }
   const { required, properties } = value
   if (!Array.isArray(required) || !isSchema(properties)) return copy
   const needed = required.filter((name) => !(isSchema(properties[name]) && 'default' in properties[name]))

@@ -5,7 +5,17 @@ import fp from 'fastify-plugin'
 import type { Identity } from '../../core/identity.js'
 
 /** What a user or a worker has done. Each is one line of the log. */
-export type AuditAction = 'submit' | 'cancel' | 'retry' | 'pause' | 'resume' | 'claim' | 'revoke' | 'undo_revocation'
+export type AuditAction =
+  | 'submit'
+  | 'cancel'
+  | 'retry'
+  | 'pause'
+  | 'resume'
+  | 'update'
+  | 'claim'
+  | 'revoke'
+  | 'undo_revocation'
+  | 'disconnect'
 
 /**
  * @internal For the hub's own Fastify instance. Kept out of the published declarations, where it would apply to every

@@ -36,9 +36,11 @@ declare module 'fastify' {
     identify(request: FastifyRequest): Promise<void>
     /** The same for routes for workers. */
     identifyWorker(request: FastifyRequest): Promise<void>
+    /** The same for routes that check the role themselves. */
+    identifyAny(request: FastifyRequest): Promise<void>
   }
   interface FastifyRequest {
-    /** The sender, on routes with the hook `identify` or `identifyWorker`. */
+    /** The sender, on routes with the hook `identify`, `identifyWorker` or `identifyAny`. */
     identity: Identity
   }
 }
@@ -88,6 +90,10 @@ export const identify = fp(
     }
     app.decorate('identify', identifyAs(asUser))
     app.decorate('identifyWorker', identifyAs(asWorker))
+    app.decorate(
+      'identifyAny',
+      identifyAs((identity) => identity),
+    )
   },
   { name: 'identify', dependencies: ['origins', 'rate-limit'] },
 )

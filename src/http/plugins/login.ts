@@ -15,6 +15,8 @@ export interface LoggedIn {
   readonly sub: string
   /** `user` sees own jobs, `admin` all jobs, `worker` only claims jobs. */
   readonly role: Role
+  /** Of a worker: the kinds of jobs that it may claim. Default: all. */
+  readonly kinds?: readonly string[]
   /**
    * When sockets and streams of this login end; a number is in ms since the epoch. Default: after 15 minutes. The login
    * is read again when a client reconnects.
@@ -47,6 +49,7 @@ const Answer = Compile(
   Type.Object({
     sub: UserId,
     role: Type.Enum(['user', 'admin', 'worker']),
+    kinds: Type.Optional(Type.Array(Type.String())),
     expiresAt: Type.Optional(Type.Number({ minimum: 0, maximum: MAX_DATE_MS })),
   }),
 )
@@ -61,15 +64,15 @@ export const login = fp(
       const answer = await answerOf(request, () => authenticate(app.visitorOf(request).request), timeoutMs)
       if (!answer) throw new RuncastError('unauthenticated', 'Log in first.')
       const now = Date.now()
-      const { sub, role, expiresAt: given } = answer
+      const { sub, role, kinds, expiresAt: given } = answer
       const expiresAt = given instanceof Date ? given.getTime() : given
-      if (!Answer.Check({ sub, role, ...(expiresAt !== undefined && { expiresAt }) }))
+      if (!Answer.Check({ sub, role, ...(kinds !== undefined && { kinds }), ...(expiresAt !== undefined && { expiresAt }) }))
         throw new TypeError(
-          'authenticate: expected null or { sub: 1 to 256 characters, role: user, admin or worker, expiresAt?: Date or ms }',
+          'authenticate: expected null or { sub: 1 to 256 characters, role: user, admin or worker, kinds?: names, expiresAt?: Date or ms }',
         )
       if (expiresAt !== undefined && expiresAt <= now) throw new RuncastError('expired')
       // The login is valid now. A revocation closes open connections; the login decides about the next request.
-      return { sub, role, expiresAt: expiresAt ?? now + sessionMs, issuedAt: now }
+      return { sub, role, ...(kinds !== undefined && { kinds }), expiresAt: expiresAt ?? now + sessionMs, issuedAt: now }
     }
     const proofOf = (request: FastifyRequest): Proof => ({ key: keyOf(request), identify: () => authenticateLogin(request) })
     const rejectToken = async () => {

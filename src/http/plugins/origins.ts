@@ -40,8 +40,8 @@ declare module 'fastify' {
 }
 
 const CORS = {
-  methods: ['GET', 'HEAD', 'POST', 'DELETE'],
-  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
+  methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'Traceparent', 'X-Request-Id'],
   exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
   /** Seconds for which a browser caches the preflight response. */
   maxAge: 600,

@@ -23,6 +23,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Excludes a route from the limits: a probe, or a route with its own limit. */
     isUnlimited?: boolean
+    /** Excludes requests of workers, which the route limits itself. */
+    isUnlimitedForWorkers?: boolean
   }
 }
 
@@ -49,7 +51,8 @@ export const rateLimit = fp(
     app.decorate('countUnauthenticated', (request: FastifyRequest) => count(addresses, app.visitorOf(request).ip))
     // Runs after authentication and before the body is read.
     app.addHook('preParsing', async (request) => {
-      if (request.ws || request.routeOptions.config.isUnlimited) return
+      const { isUnlimited, isUnlimitedForWorkers } = request.routeOptions.config
+      if (request.ws || isUnlimited || (isUnlimitedForWorkers && request.identity?.role === 'worker')) return
       if (request.identity) count(users, request.identity.sub)
       else app.countUnauthenticated(request)
     })

@@ -6,9 +6,11 @@ export interface RoleNames {
   readonly claim: string
   readonly admin: string
   readonly worker: string
+  /** The claim, or the path to it, that names the kinds of jobs that a worker may claim. Default: `kinds`. */
+  readonly kinds?: string
 }
 
-export const DEFAULT_ROLE_NAMES: RoleNames = { claim: 'role', admin: 'admin', worker: 'worker' }
+export const DEFAULT_ROLE_NAMES = { claim: 'role', admin: 'admin', worker: 'worker', kinds: 'kinds' } as const satisfies RoleNames
 
 /**
  * The role in a token's claims; null if it is invalid. A list, or a claim with another name than `role`, may hold roles
@@ -23,6 +25,17 @@ export function roleIn(claims: object, { claim, admin, worker }: RoleNames): Rol
   if (roles.includes(worker)) return 'worker'
   const isOurs = claim === DEFAULT_ROLE_NAMES.claim && !Array.isArray(value)
   return isOurs && value !== 'user' ? null : 'user'
+}
+
+/**
+ * The kinds in a worker's token claims: a name, or a list of names. Undefined without such a claim; null if it is
+ * invalid.
+ */
+export function kindsIn(claims: object, { kinds: claim = DEFAULT_ROLE_NAMES.kinds }: RoleNames): readonly string[] | null | undefined {
+  const value = valueAt(claims, claim)
+  if (value === undefined || value === null) return undefined
+  const kinds: unknown[] = [value].flat()
+  return kinds.every((kind) => typeof kind === 'string') ? kinds : null
 }
 
 /** The claim that names a role. */

@@ -11,8 +11,10 @@ import type { BuildScope } from '../../hub/scopes/scope.js'
 import { Session, type SessionLimits } from '../../hub/session.js'
 import type { Transport } from '../../hub/transport.js'
 import type { Admission } from '../../storage/admission.js'
+import type { HubCalls } from '../../storage/hub-calls.js'
 import { REVOKED, type Revocations } from '../../storage/revocations.js'
 import type { Via } from './counting.js'
+import { OpenSessions } from './open-sessions.js'
 
 /** Limits and checks of connections, over all nodes. */
 export interface Guards {
@@ -22,6 +24,9 @@ export interface Guards {
 }
 
 export interface SessionsOptions {
+  /** Id of this hub among all hubs. */
+  readonly node: string
+  readonly calls: HubCalls
   readonly guards: Guards
   readonly hub: Hub
   readonly policy: Policy
@@ -41,7 +46,7 @@ export interface SessionsOptions {
 declare module 'fastify' {
   interface FastifyInstance {
     /** Open sessions of this node. */
-    sessions: ReadonlySet<Session>
+    sessions: OpenSessions
     /**
      * Drains the node: it accepts no more clients and moves its own to other nodes, see `drain`. Requests are still
      * answered. Resolves when no client is left.
@@ -68,8 +73,10 @@ declare module 'fastify' {
 
 /** Creates and counts sessions of all transports. Open ones are closed with 1012 when the server closes. */
 export const sessions = fp(
-  async (app: FastifyInstance, { hub, policy, limits, drainMs, minDrainMs, isMounted, guards }: SessionsOptions) => {
-    const open = new Set<Session>()
+  async (app: FastifyInstance, options: SessionsOptions) => {
+    const { node, calls, hub, policy, limits, drainMs, minDrainMs, isMounted, guards } = options
+    const open = new OpenSessions(node)
+    calls.listen((question) => open.answer(question))
     app.decorate('sessions', open)
     const { connections, opened } = app.tally
     const refusals = new RepeatedRefusals(systemClock)
@@ -99,7 +106,7 @@ export const sessions = fp(
           },
           onFault: (error) => request.log.error(error),
         })
-        open.add(session)
+        open.add(session, via, app.visitorOf(request).ip)
         opened[via] += 1
         connections[via] += 1
         const forget = () => {

@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import type { Identity } from '../../core/identity.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { UserId } from '../../protocol/user-id.js'
-import { DEFAULT_ROLE_NAMES, type RoleNames, roleIn } from './roles.js'
+import { DEFAULT_ROLE_NAMES, kindsIn, type RoleNames, roleIn } from './roles.js'
 
 /** The last second that a `Date` can represent. */
 const MAX_DATE_S = 8_640_000_000_000
@@ -39,7 +39,7 @@ export interface ExpectedClaims {
  * `expired`.
  */
 export function identityOf(claims: unknown, expected: ExpectedClaims, now: number): Identity {
-  const { roles = DEFAULT_ROLE_NAMES } = expected
+  const { roles = DEFAULT_ROLE_NAMES as RoleNames } = expected
   const role = Claims.Check(claims) ? roleIn(claims, roles) : null
   if (!Claims.Check(claims) || role === null)
     throw new RuncastError('unauthenticated', `One of the token claims sub, exp, ${roles.claim}, iat, nbf, jti is missing or invalid.`)
@@ -51,6 +51,19 @@ export function identityOf(claims: unknown, expected: ExpectedClaims, now: numbe
   if (issuedAt > now + MAX_AHEAD_MS || (claims.nbf ?? 0) * 1000 > now)
     throw new RuncastError('unauthenticated', 'The token is not valid yet.')
   if (claims.exp * 1000 <= now) throw new RuncastError('expired')
+  const kinds = role === 'worker' ? kindsIn(claims, roles) : undefined
+  if (kinds === null)
+    throw new RuncastError(
+      'unauthenticated',
+      `The token claim ${roles.kinds ?? DEFAULT_ROLE_NAMES.kinds} of a worker must be the name of a kind, or a list of names.`,
+    )
   const { sub, jti } = claims
-  return { sub, role, expiresAt: claims.exp * 1000, issuedAt, ...(jti !== undefined && { jti }) }
+  return {
+    sub,
+    role,
+    ...(kinds && { kinds }),
+    expiresAt: claims.exp * 1000,
+    issuedAt,
+    ...(jti !== undefined && { jti }),
+  }
 }

@@ -3,21 +3,25 @@ import Type, { type TSchema } from 'typebox'
 import type { Kinds } from '../../core/kind.js'
 import { jobView, nativeDialect } from '../../core/native-dialect.js'
 import { JobTimeout } from '../../core/timeout.js'
-import type { Policy } from '../../hub/guards/policy.js'
-import type { JobService } from '../../jobs/job-service.js'
+import type { ClaimService } from '../../jobs/claims/claim-service.js'
+import { ownedJob } from '../../protocol/claim-messages.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { JobId } from '../../protocol/job-id.js'
-import { answers, submitAnswers } from '../contract/answers.js'
+import { type Words, WordsFields } from '../../protocol/words.js'
+import { answers, ownedAnswer, submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { allJobsAnswers } from '../contract/job-answers.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
+import { disconnectSignal } from './claims.js'
 import { enqueue } from './enqueue.js'
-import { IdempotencyHeaders, keyOf } from './idempotency.js'
-import { JobPath, type JobResource, jobResource, viewOf } from './job-resource.js'
+import { acceptedOf, JobPath, type JobResource, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
+import { wantsEventStream } from './negotiate.js'
+import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 const BASE = '/api/jobs'
 
 /** Jobs of all kinds, each in the dialect of its kind: `/api/jobs`. */
-const allJobs = (kinds: Kinds): JobResource => ({
+export const allJobs = (kinds: Kinds): JobResource => ({
   kind: null,
   base: BASE,
   tag: 'jobs',
@@ -31,32 +35,38 @@ const allJobs = (kinds: Kinds): JobResource => ({
   answers: allJobsAnswers(kinds),
 })
 
+export interface AllJobsOptions extends Omit<JobResourceOptions, 'resource'> {
+  readonly claims: ClaimService
+}
+
 /** REST routes for jobs of all kinds: submit, pause, resume, and the routes of every job. */
-export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobService; readonly policy: Policy }> = async (
-  app,
-  { jobs, policy },
-) => {
+export const allJobsRoutes: FastifyPluginAsyncTypebox<AllJobsOptions> = async (app, { jobs, policy, artifacts, claims }) => {
   const resource = allJobs(jobs.kinds)
+  const claimable = jobs.kinds.claimable.map(({ name }) => name)
   const { accepted: Accepted, status: Status, stream } = resource.answers
+  const { links } = Accepted.properties as { links: TSchema } // of every accepted job
   const tags = [resource.tag]
-  await app.register(jobResource, { prefix: BASE, resource, jobs, policy })
+  await app.register(jobResource, { prefix: BASE, resource, jobs, policy, artifacts })
   app.addHook('onRequest', app.identify)
 
+  const claim = Type.Optional(
+    Type.Boolean({ description: 'true: the sender computes the job, and gets its lease. For kinds that can be claimed' }),
+  )
   const submitOf = (kind: TSchema, input: TSchema) =>
     Type.Object(
-      { kind, id: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Optional(Type.String()), input },
+      { kind, id: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Optional(Type.String()), claim, ...WordsFields, input },
       { additionalProperties: false },
     )
   const schema = {
     tags,
     operationId: 'submitJob',
-    summary: 'Enqueue a job of any kind. With Accept: text/event-stream its messages up to the final one',
-    headers: IdempotencyHeaders,
+    summary: 'Enqueue a job of any kind, or compute it. With Accept: text/event-stream its messages up to the final one',
+    headers: SubmitHeaders,
     body: Type.Union(
       jobs.kinds.all.map(({ name, input }) => submitOf(Type.Literal(name), input)),
       withExamples(jobs.kinds.all.flatMap(({ name: kind, input }) => examplesOf(input).map((example) => ({ kind, input: example })))),
     ),
-    response: submitAnswers(Accepted, stream),
+    response: { ...submitAnswers(Accepted, stream, 'already_final', 'stale_writer'), ...ownedAnswer(ownedJob(claimable, links)) },
   }
   // Submit validates the input in full. Only a configured solver knows its own input, which keeps the text of its
   // numbers.
@@ -64,10 +74,28 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<{ readonly jobs: JobServic
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post(BASE, { schema, validatorCompiler }, async (request, reply) => {
     // validated by the schema
-    const body = request.body as { kind: string; id?: string; job_timeout_s?: number; solver?: string; input: unknown }
+    const body = request.body as Words & {
+      kind: string
+      id?: string
+      job_timeout_s?: number
+      solver?: string
+      claim?: boolean
+      input: unknown
+    }
     const { job_timeout_s: timeoutS, ...given } = body
-    const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request), owner: request.identity.sub }
-    return enqueue({ app, request, reply }, resource, () => jobs.submit(submission))
+    const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...fromHeaders(request), owner: request.identity.sub }
+    if (body.claim !== true) return enqueue({ app, request, reply }, resource, () => jobs.submit(submission))
+    if (wantsEventStream(request))
+      throw new RuncastError('invalid', { issues: [{ path: '/claim', expected: 'false with Accept: text/event-stream' }] })
+    const gone = disconnectSignal(reply)
+    const state = await jobs.submit(submission)
+    request.audit('submit', { job: state.id, kind: state.kind.name, round: state.round })
+    const { identity } = request
+    const leased = await claims.own(state.id, { by: identity, gone, confirm: () => app.confirm(identity) })
+    request.audit('claim', { job: leased.id, kind: leased.kind, round: leased.round, attempt: leased.attempt })
+    const { links } = acceptedOf(resource, state, app.publicPath)
+    void reply.header('location', links.self)
+    return reply.code(201).send({ ...leased, links })
   })
 
   for (const [path, to, summary] of [

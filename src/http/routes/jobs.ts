@@ -3,13 +3,14 @@ import Type, { type TSchema } from 'typebox'
 import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import { JobId } from '../../protocol/job-id.js'
+import { splitWords, WordsFields } from '../../protocol/words.js'
 import { answers, submitAnswers } from '../contract/answers.js'
 import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue, rejectWithBodyPaths } from './enqueue.js'
-import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { JobPath, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
+import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
   /** A kind in the run dialect. */
@@ -20,7 +21,7 @@ export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
  * REST routes for one kind in the run dialect: submit, the routes of every job, and pause and resume for kinds in
  * steps. All derive from its contract.
  */
-export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy }) => {
+export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, { kind, jobs, policy, artifacts }) => {
   const { name, idField, solvers: own, input, submission } = kind
   const isFlat = submission?.isFlat === true
   const takesSolver = own.length > 0
@@ -30,13 +31,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const resource = runDialectResource(kind)
   const { noun, accepted: Accepted, status: Status, stream } = resource.answers
   const tags = [resource.tag]
-  await app.register(jobResource, { resource, jobs, policy })
+  await app.register(jobResource, { resource, jobs, policy, artifacts })
 
   const submitOf = (input: TSchema) =>
     Type.Object(
       {
         [idField]: Type.Optional(JobId),
         job_timeout_s: JobTimeout,
+        ...WordsFields,
         ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
         ...(isFlat ? kind.input.properties : { input }),
       },
@@ -46,7 +48,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     tags,
     operationId: `submit${noun.one}`,
     summary: 'Enqueue. With Accept: text/event-stream state and live progress up to the final message',
-    headers: IdempotencyHeaders,
+    headers: SubmitHeaders,
     body: submitOf(takesAny ? Type.Union([AnyObject, input]) : input),
     response: submitAnswers(Accepted, stream),
   }
@@ -55,7 +57,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const checkBody = takesAny ? bodyValidator(submitOf(AnyObject), 'input') : bodyValidator(submitOf(input))
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler, onRequest: app.identify }, async (request, reply) => {
-    const { [idField]: id, job_timeout_s: timeoutS, ...rest } = request.body as Readonly<Record<string, unknown>>
+    const { words, rest: given } = splitWords(request.body as Readonly<Record<string, unknown>>)
+    const { [idField]: id, job_timeout_s: timeoutS, ...rest } = given
     const solver = takesSolver ? rest.solver : undefined
     const who = {
       owner: request.identity.sub,
@@ -63,7 +66,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       ...(solver !== undefined && { solver: solver as string }), // validated by the schema
       ...(id !== undefined && { id: id as string }), // JobId
       ...(timeoutS !== undefined && { timeoutS: timeoutS as number }), // JobTimeout
-      ...keyOf(request),
+      ...words,
+      ...fromHeaders(request),
     }
     return enqueue({ app, request, reply }, resource, () =>
       isFlat ? jobs.submit({ ...who, input: rest }).catch(rejectWithBodyPaths) : jobs.submit({ ...who, input: rest.input }),

@@ -16,6 +16,13 @@ export function wantsEventStream({ method, headers }: Pick<FastifyRequest, 'meth
   return stream.quality > json.quality || (stream.quality === json.quality && stream.precision > json.precision)
 }
 
+/** Whether the client prefers plain text over JSON, which is the default. */
+export function wantsText({ headers }: Pick<FastifyRequest, 'headers'>): boolean {
+  const ranges = rangesOf(headers.accept ?? '')
+  const [text, json] = [weigh(ranges, 'text/plain'), weigh(ranges, JSON_TYPE)]
+  return text.quality > 0 && (text.quality > json.quality || (text.quality === json.quality && text.precision > json.precision))
+}
+
 /** Whether the client requests errors as RFC 9457: it names the type, and likes it no less than JSON. */
 export function wantsProblem({ headers }: Pick<FastifyRequest, 'headers'>): boolean {
   const ranges = rangesOf(headers.accept ?? '')

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Position } from '../../core/entry.js'
+import type { TelemetryOptions } from '../../hub/scopes/subscription-handle.js'
 
 /**
  * The resume position of a stream: `Last-Event-ID`, else `?last_event_id=`, both `<epoch>:<seq>` like the ids of the
@@ -12,6 +13,22 @@ export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 
   if (typeof id !== 'string' || id === '') return positionOf({ after: after === undefined ? after : String(after), epoch })
   const at = id.lastIndexOf(':')
   return at > 0 ? positionOf({ epoch: id.slice(0, at), after: id.slice(at + 1) }) : null
+}
+
+/**
+ * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`, and `?series=1`. Invalid
+ * parameters count as none.
+ */
+export function telemetryOf(query: { readonly [name: string]: unknown }): TelemetryOptions | null {
+  const { log, log_after: after, log_epoch: epoch, series } = query
+  const curves = isOn(series) ? ({ series: true } as const) : {}
+  if (!isOn(log)) return isOn(series) ? curves : null
+  const n = typeof after === 'string' && /^[0-9]{1,15}$/.test(after) ? Number(after) : null
+  return { ...curves, log: n === null ? {} : { after: { n, epoch: typeof epoch === 'string' ? epoch : null } } }
+}
+
+function isOn(value: unknown): boolean {
+  return value === '1' || value === 'true'
 }
 
 /** `?after=<seq>&epoch=<epoch>`. An invalid position counts as none: the client gets the whole state. */

@@ -6,13 +6,13 @@ import { runDialect } from '../../core/dialect.js'
 import type { Kinds } from '../../core/kind.js'
 import { nativeDialect } from '../../core/native-dialect.js'
 import type { UpgradeLimit } from '../../hub/guards/upgrade-limit.js'
-import { jobScope } from '../../hub/scopes/job-scope.js'
+import { type JobScopeOptions, jobScope } from '../../hub/scopes/job-scope.js'
 import type { BuildScope } from '../../hub/scopes/scope.js'
 import { type UserScopeLimits, userScope } from '../../hub/scopes/user-scope.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { whyNotFrom } from '../plugins/origins.js'
 import { WebSocketTransport } from '../transports/websocket-transport.js'
-import { positionOf } from './position.js'
+import { positionOf, telemetryOf } from './position.js'
 
 export interface SocketOptions {
   readonly kinds: Kinds
@@ -71,21 +71,23 @@ export const sockets = fp(
 
     socketAt('/ws', () => userScope(userLimits))
     socketAt('/api/jobs/:id/socket', (request) => {
-      const { id } = request.params as { id: string } // from the path of the route
-      const after = positionOf(request.query as object)
-      return jobScope({ id, kind: null, idField: 'id', dialect: nativeDialect, ...(after && { after }) })
+      return jobScope({ ...askedOf(request), kind: null, idField: 'id', dialect: nativeDialect })
     })
     for (const { name: kind, idField, path } of kinds.all) {
       if (path === null) continue
-      socketAt(`/api/v2/ws/${path}/:id`, (request) => {
-        const { id } = request.params as { id: string } // from the path of the route
-        const after = positionOf(request.query as object)
-        return jobScope({ id, kind, idField, dialect: runDialect, ...(after && { after }) })
-      })
+      socketAt(`/api/v2/ws/${path}/:id`, (request) => jobScope({ ...askedOf(request), kind, idField, dialect: runDialect }))
     }
   },
   { name: 'sockets', dependencies: ['sessions'] },
 )
+
+/** The job of a socket, the position to resume from, and what is wanted beside entries. */
+function askedOf(request: FastifyRequest): Pick<JobScopeOptions, 'id' | 'after' | 'telemetry'> {
+  const { id } = request.params as { id: string } // from the path of the route
+  const query = request.query as Readonly<Record<string, unknown>>
+  const [after, telemetry] = [positionOf(query), telemetryOf(query)]
+  return { id, ...(after && { after }), ...(telemetry && { telemetry }) }
+}
 
 function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {
   const { socket } = request.raw

@@ -15,8 +15,14 @@ export function reserveStreamSlot(app: FastifyInstance, request: FastifyRequest,
  * Answers a request with the live stream of a session, until either ends. Errors with an HTTP status must come before
  * this call: from here on, a reason is sent as an event `close`.
  */
-export function serveStream(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, scope: BuildScope): FastifyReply {
-  const transport = openEventStream(reply)
+export function serveStream(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  scope: BuildScope,
+  hasIds = true,
+): FastifyReply {
+  const transport = openEventStream(reply, hasIds)
   const { session, forget } = app.buildSession('sse', transport, request, scope)
   transport.onAlive = () => session.touch()
   reply.raw.once('close', forget)

@@ -4,12 +4,13 @@ import type { Kind } from '../../core/kind.js'
 import { JobTimeout } from '../../core/timeout.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
+import { splitWords, WordsFields } from '../../protocol/words.js'
 import { submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
-import { IdempotencyHeaders, keyOf } from './idempotency.js'
 import { processes } from './processes.js'
+import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 export interface SubmitProcessOptions {
   readonly jobs: JobService
@@ -17,7 +18,7 @@ export interface SubmitProcessOptions {
   readonly kinds: readonly Kind[]
 }
 
-const Common = { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout }
+const Common = { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...WordsFields }
 const closed = { additionalProperties: false }
 
 /**
@@ -37,7 +38,7 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
   const body = documented as unknown as typeof Body
   const { accepted, stream } = processes.answers
   const response = submitAnswers(accepted, stream)
-  const schema = { tags: [processes.tag], operationId: 'submitProcess', summary, headers: IdempotencyHeaders, body, response }
+  const schema = { tags: [processes.tag], operationId: 'submitProcess', summary, headers: SubmitHeaders, body, response }
   app.post(
     processes.base,
     {
@@ -45,8 +46,9 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
       validatorCompiler: (part) => compileSchema(part.httpPart === 'body' ? { ...part, schema: Body } : part),
     },
     async (request, reply) => {
-      const { process_type: kind, process_id: id, job_timeout_s: timeoutS, input } = request.body
-      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...keyOf(request) }
+      const { words, rest } = splitWords(request.body)
+      const { process_type: kind, process_id: id, job_timeout_s: timeoutS, input } = rest
+      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...words, ...fromHeaders(request) }
       return enqueue({ app, request, reply }, processes, () => jobs.submit({ ...given, owner: request.identity.sub, kind, input }))
     },
   )

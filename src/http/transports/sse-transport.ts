@@ -19,12 +19,12 @@ const HEADERS = {
 }
 
 /** Takes over the response from Fastify and starts an event stream, with the headers that the hooks have set. */
-export function openEventStream(reply: FastifyReply): SseTransport {
+export function openEventStream(reply: FastifyReply, hasIds = true): SseTransport {
   const headers = { ...reply.getHeaders(), ...HEADERS }
   reply.hijack()
   for (const [name, value] of Object.entries(headers)) if (value !== undefined) reply.raw.setHeader(name, value)
   reply.raw.writeHead(200)
-  return new SseTransport(reply.raw)
+  return new SseTransport(reply.raw, hasIds)
 }
 
 /**
@@ -34,14 +34,17 @@ export function openEventStream(reply: FastifyReply): SseTransport {
  */
 export class SseTransport implements Transport {
   readonly #response: ServerResponse
+  readonly #hasIds: boolean
   /** Epoch of the last snapshot, and so of the entries after it. */
   #epoch: string | undefined
   onDrain: () => void = () => {}
   /** The peer has read something: its only sign of life, since SSE has no replies. */
   onAlive: () => void = () => {}
 
-  constructor(response: ServerResponse) {
+  /** `hasIds`: the ids of events are positions, to resume from. A stream of several jobs has none. */
+  constructor(response: ServerResponse, hasIds = true) {
     this.#response = response
+    this.#hasIds = hasIds
     // A failed write leads to `close`, which the session receives.
     response.on('error', () => {})
     response.on('drain', () => {
@@ -100,7 +103,7 @@ export class SseTransport implements Transport {
   #eventOf(frame: Frame): Buffer {
     const { position } = frame
     if (position?.epoch !== undefined) this.#epoch = position.epoch
-    const epoch = position && position.epoch === undefined ? this.#epoch : undefined
+    const epoch = this.#hasIds && position && position.epoch === undefined ? this.#epoch : undefined
     let event = events.get(frame)
     if (event?.epoch !== epoch || !event) {
       const id = epoch !== undefined && position ? `id: ${epoch}:${position.seq}\n` : ''

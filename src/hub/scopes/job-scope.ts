@@ -4,8 +4,9 @@ import type { ScopeMessage } from '../../protocol/client-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
+import type { Follows } from '../../storage/hub-calls.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
-import type { SubscriptionHandle } from './subscription-handle.js'
+import type { SubscriptionHandle, TelemetryOptions } from './subscription-handle.js'
 
 export interface JobScopeOptions {
   readonly id: string
@@ -16,6 +17,8 @@ export interface JobScopeOptions {
   readonly idField: string
   /** The client's last position. */
   readonly after?: Position
+  /** What it wants beside entries. */
+  readonly telemetry?: TelemetryOptions
   /** Ends the session after the final event. */
   readonly endsWithJob?: boolean
 }
@@ -26,7 +29,7 @@ export function jobScope(options: JobScopeOptions): BuildScope {
 }
 
 class JobScope implements Scope {
-  readonly accepts = ['ping', 'auth', 'cancel'] as const
+  readonly accepts = ['ping', 'auth', 'cancel', 'series'] as const
   readonly #context: ScopeContext
   readonly #options: JobScopeOptions
   #handle: SubscriptionHandle | undefined
@@ -38,15 +41,21 @@ class JobScope implements Scope {
     this.#options = options
   }
 
+  get follows(): Follows {
+    const jobs = this.#handle ? [this.#handle.id] : []
+    return { scope: 'job', count: jobs.length, jobs }
+  }
+
   async open(): Promise<void> {
-    const { hub, policy, outbox, identity, close } = this.#context
-    const { id, kind, dialect, after, endsWithJob } = this.#options
+    const { hub, policy, outbox, identity, close, telemetry: pump } = this.#context
+    const { id, kind, dialect, after, endsWithJob, telemetry } = this.#options
     if (!isJobId(id)) throw new RuncastError('not_found')
     const handle = await hub.subscribe({
       id,
       dialect,
       outbox,
       ...(after && { after }),
+      ...(telemetry && { telemetry: { ...telemetry, pump } }),
       mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind.name === kind),
       lost: () => close('not_found'),
       // In a later turn, since the message is about to leave in this one.
@@ -59,6 +68,10 @@ class JobScope implements Scope {
   }
 
   async receive(message: ScopeMessage): Promise<void> {
+    if (message.type === 'series') {
+      if (!this.#options.telemetry?.series) throw new RuncastError('invalid', 'Ask for the curves of the job first: series=1.')
+      return this.#handle?.requestSeries(message.metric_name, message.from)
+    }
     if (message.type !== 'cancel') throw new RuncastError('invalid')
     const { policy, identity, send } = this.#context
     const { id, idField } = this.#options

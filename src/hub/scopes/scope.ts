@@ -1,15 +1,19 @@
 import type { Identity } from '../../core/identity.js'
 import type { ClientMessageType, ScopeMessage } from '../../protocol/client-messages.js'
 import type { CloseName } from '../../protocol/codes.js'
+import type { Follows } from '../../storage/hub-calls.js'
 import type { Policy } from '../guards/policy.js'
 import type { Hub } from '../hub.js'
 import type { Outbox } from '../outbox.js'
+import type { TelemetryPump } from '../telemetry-pump.js'
 
 /** What a session provides to its scope. */
 export interface ScopeContext {
   readonly hub: Hub
   readonly policy: Policy
   readonly outbox: Outbox
+  /** What is sent beside entries. */
+  readonly telemetry: TelemetryPump
   /** The user of the session. Throws `unauthenticated` before authentication. */
   identity(): Identity
   /** An answer to the client itself. */
@@ -25,6 +29,8 @@ export interface ScopeContext {
  */
 export interface Scope {
   readonly accepts: readonly ClientMessageType[]
+  /** What it follows now, for operators. */
+  readonly follows: Follows
   /** Called once, when the client has authenticated. */
   open(): Promise<void>
   /** Handles a request of the client. Rejects with a `RuncastError` that is sent to the client. */

@@ -1,8 +1,11 @@
 import type { Dialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
+import { RuncastError } from '../../protocol/codes.js'
+import type { LogOptions } from '../log-subscription.js'
 import type { Outbox } from '../outbox.js'
 import type { StartMode, Subscription } from '../subscription.js'
+import type { TelemetryPump } from '../telemetry-pump.js'
 import type { CatchUp, Subscriber, Topic } from '../topic.js'
 
 /** What a session asks for when it subscribes to a job. */
@@ -16,8 +19,33 @@ export interface SubscribeOptions {
   readonly mayView: (state: JobState) => boolean
   /** The job has expired (`gone`), or this client may no longer view it (`forbidden`). */
   readonly lost: (why: 'gone' | 'forbidden') => void
+  /** What the client wants beside entries, and what sends it. Default: nothing. */
+  readonly telemetry?: TelemetryWish | undefined
   /** The final event with this seq has left for the client, or had left before. */
   readonly ended?: (seq: number) => void
+}
+
+/** What a client wants of a job beside its entries. */
+export interface TelemetryOptions {
+  readonly log?: LogOptions
+  /** The curves of its metrics. */
+  readonly series?: true
+}
+
+export interface TelemetryWish extends TelemetryOptions {
+  readonly pump: TelemetryPump
+}
+
+/** A part of a subscription that sends telemetry. */
+export interface TelemetryPart {
+  start(): void
+  release(): void
+  /** The job has ended, or its history is another one. */
+  stale(): void
+  /** The client has only the first `from` points of a curve. */
+  request?(metric: string, from: number): void
+  /** Releases it once everything of this execution was sent. */
+  finish(): void
 }
 
 /**
@@ -30,6 +58,7 @@ export class SubscriptionHandle implements Subscriber {
   readonly #options: SubscribeOptions
   readonly #maxReplayBytes: number
   readonly #leave: (handle: SubscriptionHandle) => void
+  #telemetry: readonly TelemetryPart[] = []
   #catchUp: CatchUp = () => null
 
   constructor(
@@ -53,6 +82,29 @@ export class SubscriptionHandle implements Subscriber {
 
   get id(): string {
     return this.#options.id
+  }
+
+  /** Sends telemetry, beginning after the next `start`. */
+  attach(parts: readonly TelemetryPart[]): void {
+    this.#telemetry = parts
+  }
+
+  /** The job has ended: what was reported before is complete. */
+  jobEnded(): void {
+    for (const part of this.#telemetry) part.stale()
+  }
+
+  /** The client has only the first `from` points of a curve. Throws `invalid` if it has not asked for curves. */
+  requestSeries(metric: string, from: number): void {
+    const parts = this.#telemetry.filter(({ request }) => request)
+    if (parts.length === 0) throw new RuncastError('invalid', 'Ask for the curves of the job first: series=1.')
+    for (const part of parts) part.request?.(metric, from)
+  }
+
+  /** The state of the job, if the client may view it. */
+  view(): JobState | null {
+    const { state } = this.#topic
+    return state && this.#options.mayView(state) ? state : null
   }
 
   /** Null if the job has expired. */
@@ -89,6 +141,7 @@ export class SubscriptionHandle implements Subscriber {
     const bytes = missed?.reduce((sum, entry) => sum + entry.body.length, 0) ?? 0
     const fits = bytes <= maxBytes
     this.subscription.start(state, fits ? missed : null, mode, resync)
+    if (!resync) for (const part of this.#telemetry) part.start()
     return fits ? bytes : 0
   }
 
@@ -99,12 +152,20 @@ export class SubscriptionHandle implements Subscriber {
 
   /** Messages that already wait for the client are still sent. */
   release(): void {
+    for (const part of this.#telemetry) part.release()
+    this.#leave(this)
+  }
+
+  /** As `release`, but what belongs to the execution beside its entries is still sent to its end. */
+  finish(): void {
+    for (const part of this.#telemetry) part.finish()
     this.#leave(this)
   }
 
   reopened(state: JobState): void {
-    if (this.#options.mayView(state)) this.subscription.reopen(state)
-    else this.#options.lost('forbidden')
+    if (!this.#options.mayView(state)) return this.#options.lost('forbidden')
+    this.subscription.reopen(state)
+    for (const part of this.#telemetry) part.stale()
   }
 
   gone(): void {

@@ -1,23 +1,37 @@
 import PQueue from 'p-queue'
-import { processDialect, processView } from '../../core/dialect.js'
+import { type Dialect, processDialect, processView, runDialect } from '../../core/dialect.js'
 import type { Position } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import { storeClock } from '../../core/store-clock.js'
-import type { ClientMessageType, ScopeMessage } from '../../protocol/client-messages.js'
+import type { ClientMessage, ClientMessageType, ScopeMessage } from '../../protocol/client-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal } from '../../protocol/status.js'
+import { type Follows, MAX_FOLLOWED_LISTED } from '../../storage/hub-calls.js'
 import { buildFrame } from '../frame.js'
 import type { FeedSubscription } from '../hub.js'
 import { type RecentMap, recentMap } from '../recent-map.js'
+import type { StartMode } from '../subscription.js'
 import type { Follower } from './feed.js'
 import { ResumePositions } from './resume-positions.js'
 import type { BuildScope, Scope, ScopeContext } from './scope.js'
-import type { SubscribeOptions, SubscriptionHandle } from './subscription-handle.js'
+import type { SubscribeOptions, SubscriptionHandle, TelemetryOptions } from './subscription-handle.js'
 
 export interface UserScopeLimits {
   /** Maximum jobs that one client follows. If more are active, it gets the newest ones. */
   readonly maxSubscriptions: number
+}
+
+/** How a client wants the messages about a job. */
+interface Wish {
+  readonly dialect?: Dialect
+  readonly telemetry?: TelemetryOptions
+}
+
+/** What a client that can send no requests wants. */
+export interface UserScopeWish extends Wish {
+  /** Jobs to follow beside the client's own active ones. */
+  readonly ids?: readonly string[]
 }
 
 /**
@@ -27,15 +41,21 @@ const MAX_LEFT = 1024
 /** Maximum queued requests of one client. */
 const MAX_WAITING = 64
 
-/** The scope of a session that follows all jobs of its user, in the process dialect: existing ones and new ones. */
-export function userScope(limits: UserScopeLimits): BuildScope {
-  return (context) => new UserScope(context, limits)
+/**
+ * The scope of a session that follows all jobs of its user: existing ones and new ones. The list is in the process
+ * dialect, and so are the messages about each job, unless the client asks for another one.
+ */
+export function userScope(limits: UserScopeLimits, wish: UserScopeWish = {}): BuildScope {
+  return (context) => new UserScope(context, limits, wish)
 }
 
 class UserScope implements Scope, Follower {
-  readonly accepts: readonly ClientMessageType[] = ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process']
+  readonly accepts: readonly ClientMessageType[] = ['ping', 'auth', 'subscribe', 'unsubscribe', 'cancel_process', 'series']
   readonly #context: ScopeContext
   readonly #limits: UserScopeLimits
+  readonly #wish: UserScopeWish
+  /** Wishes for single jobs, also for later executions of them. */
+  readonly #wishes: RecentMap<Wish>
   readonly #handles = new Map<string, SubscriptionHandle>()
   /** The client's positions in jobs that it no longer follows. */
   readonly #left = new ResumePositions(MAX_LEFT)
@@ -57,9 +77,15 @@ class UserScope implements Scope, Follower {
   #feed: FeedSubscription | undefined
   #released = false
 
-  constructor(context: ScopeContext, limits: UserScopeLimits) {
+  constructor(context: ScopeContext, limits: UserScopeLimits, wish: UserScopeWish) {
     this.#context = context
     this.#limits = limits
+    this.#wish = wish
+    this.#wishes = recentMap(Math.max(MAX_LEFT, limits.maxSubscriptions))
+  }
+
+  get follows(): Follows {
+    return { scope: 'user', count: this.#handles.size, jobs: [...this.#handles.keys()].slice(0, MAX_FOLLOWED_LISTED) }
   }
 
   async open(): Promise<void> {
@@ -71,7 +97,8 @@ class UserScope implements Scope, Follower {
     const [ended] = await Promise.all([this.#peek(index.ended), ...active.map((id) => this.#take(id))])
     if (this.#released) return
     this.#list(ended)
-    for (const handle of [...this.#handles.values()]) handle.start('listed')
+    for (const handle of [...this.#handles.values()]) handle.start(this.#modeOf(handle.id))
+    for (const id of this.#wish.ids ?? []) if (!this.#handles.has(id)) this.#context.run(this.#inOrder(() => this.#subscribeTo(id)))
   }
 
   changed(id: string, isNews: boolean): void {
@@ -88,16 +115,25 @@ class UserScope implements Scope, Follower {
 
   async receive(message: ScopeMessage): Promise<void> {
     const { policy, identity, send } = this.#context
-    const { process_id } = message as { process_id: string } // each message of this scope names a process
+    const { process_id } = message as { process_id?: string }
+    if (process_id === undefined) throw new RuncastError('invalid', 'A request names a process: process_id.')
     switch (message.type) {
       case 'subscribe': {
         const { after, epoch } = message
-        return this.#inOrder(() => this.#subscribe(process_id, after !== undefined && epoch !== undefined ? { epoch, seq: after } : null))
+        return this.#inOrder(() => {
+          this.#wishes.set(process_id, wishOf(message))
+          return this.#subscribe(process_id, after !== undefined && epoch !== undefined ? { epoch, seq: after } : null)
+        })
       }
       case 'unsubscribe':
         return this.#inOrder(() => this.#unsubscribe(process_id))
       case 'cancel_process':
         return send({ type: 'cancel_accepted', process_id, status: await policy.cancel(identity(), process_id) })
+      case 'series': {
+        const handle = this.#handles.get(process_id)
+        if (!handle) throw new RuncastError('not_found')
+        return handle.requestSeries(message.metric_name, message.from)
+      }
       default:
         throw new RuncastError('invalid')
     }
@@ -170,6 +206,16 @@ class UserScope implements Scope, Follower {
     if (!this.#handles.has(id) && this.#again.delete(id)) this.changed(id, true)
   }
 
+  /** For a client that cannot send requests: a job that it may not view is reported as one that is gone. */
+  async #subscribeTo(id: string): Promise<void> {
+    try {
+      await this.#subscribe(id, null)
+    } catch (error) {
+      if (!(error instanceof RuncastError)) throw error
+      this.#context.send({ type: 'refused', request: 'subscribe', process_id: id, code: error.code, message: error.message })
+    }
+  }
+
   async #subscribe(id: string, after: Position | null): Promise<void> {
     const { hub } = this.#context
     if (!this.#handles.has(id) && this.#isFull)
@@ -177,6 +223,12 @@ class UserScope implements Scope, Follower {
     const handle = isJobId(id) ? await hub.subscribe({ ...this.#subscribeOptions(id), ...(after && { after }) }) : null
     if (!handle) throw new RuncastError('not_found')
     if (this.#released) return handle.release()
+    const { kind } = handle.state ?? {}
+    if (this.#dialectOf(id) === runDialect && kind && kind.snapshot === null) {
+      handle.release()
+      this.#wishes.delete(id)
+      throw new RuncastError('invalid', `The kind ${kind.name} has no run dialect.`)
+    }
     this.#unwanted?.delete(id)
     // The new handle replaces the old one in this turn: what still waits belongs to a position that the client will not
     // have.
@@ -190,6 +242,7 @@ class UserScope implements Scope, Follower {
   async #unsubscribe(id: string): Promise<void> {
     this.#unwanted ??= recentMap(Math.max(MAX_LEFT, this.#limits.maxSubscriptions))
     this.#unwanted.set(id, true)
+    this.#wishes.delete(id)
     // The answer goes first, so waiting messages may not follow it.
     this.#handles.get(id)?.subscription.mute()
     this.#drop(id)
@@ -197,15 +250,26 @@ class UserScope implements Scope, Follower {
   }
 
   #subscribeOptions(id: string): SubscribeOptions {
-    const { policy, outbox, identity } = this.#context
+    const { policy, outbox, identity, telemetry: pump } = this.#context
+    const telemetry = (this.#wishes.get(id) ?? this.#wish).telemetry
     return {
       id,
-      dialect: processDialect,
+      dialect: this.#dialectOf(id),
       outbox,
+      ...(telemetry && { telemetry: { ...telemetry, pump } }),
       mayView: (state) => policy.mayView(identity(), state.owner),
       lost: (why) => this.#lost(id, why),
       ended: (seq) => this.#ended(id, seq),
     }
+  }
+
+  #dialectOf(id: string): Dialect {
+    return (this.#wishes.get(id) ?? this.#wish).dialect ?? processDialect
+  }
+
+  /** A list states a job in the process dialect only. */
+  #modeOf(id: string): StartMode {
+    return this.#dialectOf(id) === processDialect ? 'listed' : 'snapshot'
   }
 
   /**
@@ -216,7 +280,7 @@ class UserScope implements Scope, Follower {
     const state = this.#handles.get(id)?.state
     if (!state || !isFinal(state.status) || state.seq !== seq || state.owner !== this.#context.identity().sub) return
     const isAgain = this.#again.has(id)
-    this.#drop(id, state)
+    this.#drop(id, state, true)
     if (isAgain) this.changed(id, true)
   }
 
@@ -231,14 +295,16 @@ class UserScope implements Scope, Follower {
     if (this.#isListed) this.#context.outbox.enqueue({ bytes: 0, seal: () => frame })
   }
 
-  #drop(id: string, position: Position | undefined = this.#handles.get(id)?.subscription.position): void {
+  /** `hasEnded`: what was logged is still sent. */
+  #drop(id: string, position: Position | undefined = this.#handles.get(id)?.subscription.position, hasEnded = false): void {
     const handle = this.#handles.get(id)
     if (!handle) return
     this.#handles.delete(id)
     this.#again.delete(id)
     this.#left.delete(id)
     if (position) this.#left.set(id, position)
-    handle.release()
+    if (hasEnded) handle.finish()
+    else handle.release()
     // There is room again.
     if (this.#isShort) this.#feed?.refresh()
     this.#isShort = false
@@ -311,4 +377,11 @@ class UserScope implements Scope, Follower {
 /** Whether a client at this position has received everything of an execution that has ended. */
 function isDelivered(state: JobState | null, at: Position | undefined): boolean {
   return state !== null && at !== undefined && isFinal(state.status) && at.epoch === state.epoch && at.seq >= state.seq
+}
+
+/** What a request asks for. */
+function wishOf({ dialect, log, log_after: n, log_epoch, series }: Extract<ClientMessage, { type: 'subscribe' }>): Wish {
+  const after = n === undefined ? {} : { after: { n, epoch: log_epoch ?? null } }
+  const telemetry = { ...(log && { log: after }), ...(series && { series: true as const }) }
+  return { ...(dialect === 'run' && { dialect: runDialect }), ...((log || series) && { telemetry }) }
 }

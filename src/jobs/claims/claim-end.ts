@@ -1,5 +1,6 @@
 import type { JobEvent } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
+import { isOwned } from '../../core/solver.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut } from '../../core/timeout.js'
 import type { ClaimEnd } from '../../protocol/claim-messages.js'
@@ -29,7 +30,8 @@ export interface Circumstances {
  */
 export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: Circumstances): Conclusion {
   if (end.type === 'completed') {
-    const { type: _type, ...result } = end
+    const { type: _type, ...fields } = end
+    const result = Object(state.kind.claimedResult(fields)) as object // an object by its schema
     const fault = faultOfResult(state, result, elapsedSeconds)
     if (fault !== null) throw new RuncastError('invalid', fault)
     return { settled: { how: 'done', result, compute_time_s: elapsedSeconds } }
@@ -42,6 +44,8 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
       return retry ?? { settled: failed(end.code, end.error, logTail) }
     }
     case 'released':
+      if (isOwned(state))
+        throw new RuncastError('invalid', 'No other worker gets the job of an owner: send failed or completed to end it, or cancel it.')
       return returnToQueue(attemptNow(state))
     case 'cancelled':
       throw new RuncastError('invalid', 'This job was not cancelled: send released to return it to the queue, or failed to end it.')

@@ -2,9 +2,13 @@ import type { TSchema } from 'typebox'
 import type { JobEvent } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kind } from '../../core/kind.js'
+import { logLines } from '../../core/log-line.js'
+import { metricPoint } from '../../core/metric-point.js'
+import { pointTelemetry, type SeriesTelemetry } from '../../core/series-telemetry.js'
 import { Checker } from '../../protocol/checker.js'
 import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
+import type { LogLine } from '../../protocol/log-messages.js'
 
 /** The content of a post, in its order. */
 export interface PostContent {
@@ -12,7 +16,10 @@ export interface PostContent {
   readonly reports: readonly JobEvent[]
   /** The path of each report in the post. */
   readonly paths: readonly string[]
-  readonly lines: readonly string[]
+  /** Lines of its log. */
+  readonly lines: readonly LogLine[]
+  /** Points of metrics. */
+  readonly points: readonly SeriesTelemetry[]
   readonly end: ClaimEnd | null
 }
 
@@ -48,7 +55,8 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
   return {
     reports: kept.map(({ event }) => event),
     paths: kept.map(({ path }) => path),
-    lines: valid.flatMap((event) => (event.type === 'log' ? [event.line] : [])),
+    lines: valid.flatMap((event) => (event.type === 'log' ? logLines(event.line, { level: event.level, attempt: state.attempt }) : [])),
+    points: valid.flatMap((event) => pointsOf(event, elapsed_s)),
     end: ends[0] ?? null,
   }
 }
@@ -69,7 +77,7 @@ function reportsOf({ kind, ...state }: JobState, events: readonly ClaimEvent[], 
     if ('metric' in reports) {
       if (event.type === 'progress')
         return reports.progress({ percent: event.percent, phase: event.phase, message: event.message }, elapsed_s)
-      return event.type === 'metric_update' ? reports.metric(event.metric_name, event.value, event.unit) : null
+      return event.type === 'metric_update' ? reports.metric(event.metric_name, event.value, event) : null
     }
     if (event.type === 'process_progress') return reports.progress(event.progress)
     return event.type === 'process_result' ? reports.result(event.result) : null
@@ -78,6 +86,11 @@ function reportsOf({ kind, ...state }: JobState, events: readonly ClaimEvent[], 
     const event = reportOf(said)
     return event ? [{ event, path: `/events/${i}` }] : []
   })
+}
+
+function pointsOf(event: ClaimEvent, elapsed_s: number): SeriesTelemetry[] {
+  if (event.type !== 'metric_update' && event.type !== 'process_metric') return []
+  return [pointTelemetry(metricPoint(event.metric_name, event.value, event), elapsed_s)]
 }
 
 function isEnd(event: ClaimEvent): event is ClaimEnd {

@@ -1,8 +1,11 @@
 import { secondsBetween } from '../../core/elapsed.js'
 import { FENCED_FROM, type JobEvent, type Writer } from '../../core/entry.js'
+import type { Identity } from '../../core/identity.js'
 import type { JobState } from '../../core/job-state.js'
 import { queueOf } from '../../core/kind.js'
+import { isOwned } from '../../core/solver.js'
 import { storeClock } from '../../core/store-clock.js'
+import { appended, type Telemetry } from '../../core/telemetry.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { type Issue, RuncastError } from '../../protocol/codes.js'
@@ -34,6 +37,34 @@ interface Writing {
   readonly content: PostContent
 }
 
+/** The sender of a report. */
+export type Reporter = Pick<Identity, 'sub' | 'role' | 'kinds'>
+
+/**
+ * A job that the sender may report on, if it holds its lease: a worker on jobs of its kinds, a user only on own jobs
+ * that were submitted to be computed by their owner. Rejects with `forbidden`, and with `not_found` for a job that the
+ * sender may not view.
+ */
+export async function reportable({ broker }: Pick<ClaimPorts, 'broker'>, id: string, { sub, role, kinds }: Reporter): Promise<JobState> {
+  const state = isJobId(id) ? (await broker.read(id))?.state : undefined
+  if (!state) throw new RuncastError('not_found')
+  if (role === 'worker') {
+    if (kinds && !kinds.includes(state.kind.name)) throw new RuncastError('forbidden', notOfKinds(kinds))
+    if (isOwned(state)) throw new RuncastError('stale_writer')
+    return state
+  }
+  if (state.owner !== sub && role !== 'admin') throw new RuncastError('not_found')
+  if (state.owner !== sub || !isOwned(state)) throw new RuncastError('forbidden', NOT_OWNED)
+  return state
+}
+
+const NOT_OWNED = 'A user may only report on own jobs that were submitted with `claim: true`; other jobs need the role worker.'
+
+/** The message to a worker whose token does not name a kind. */
+export function notOfKinds(kinds: readonly string[]): string {
+  return `The token of this worker is for these kinds only: ${kinds.join(', ') || 'none'}.`
+}
+
 /** The start of a lease is the first write of its token. The posts of its worker count from there. */
 export const START_N = 1
 
@@ -41,16 +72,15 @@ export const START_N = 1
  * Handles a post of an external worker. The order is: check that the job is leased to this worker (record), renew the
  * lease (lock), write the events (fenced like any worker's), and for an end commit to the queue and then finalize. If
  * this process dies in between, the same post to any hub completes the rest. Rejects with `stale_writer`, `invalid`,
- * `rate_limited`, `not_found`.
+ * `rate_limited`, `not_found`, `forbidden`.
  */
-export async function handlePost(ports: ClaimPorts, id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-  const { broker, claims } = ports
-  const state = isJobId(id) ? (await broker.read(id))?.state : undefined
-  if (!state) throw new RuncastError('not_found')
+export async function handlePost(ports: ClaimPorts, id: string, by: Reporter, post: ClaimPost): Promise<ClaimAnswer> {
+  const { claims } = ports
+  const state = await reportable(ports, id, by)
   const { round, token, n } = post
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
-  if (!known || known.by !== by) throw new RuncastError('stale_writer')
+  if (!known || known.by !== by.sub) throw new RuncastError('stale_writer')
   // Every post counts, whatever it contains and however often it is repeated.
   if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
   if (n < known.n) throw new RuncastError('stale_writer')
@@ -64,7 +94,7 @@ export async function handlePost(ports: ClaimPorts, id: string, by: string, post
   if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
   const content = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()))
-  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines])
+  const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines.map(({ text }) => text)])
   const { answer: _last, ...kept } = known
   const record: ClaimRecord = { ...kept, n, logTail }
   const writing = { claim, state, record, writer: { round, token, n: START_N + n }, content }
@@ -82,8 +112,9 @@ function write(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null>
 async function writeReports(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
   const { claim, state, writer, content } = writing
   const { broker } = ports
-  const written = await (content.reports.length > 0
-    ? broker.publish(claim.id, content.reports, writer)
+  const telemetry = telemetryOf(content)
+  const written = await (content.reports.length + telemetry.length > 0
+    ? broker.publish(claim.id, content.reports, writer, telemetry)
     : broker.heartbeat(claim.id, writer, true))
   if (!written.ok) return refused(ports, writing, written)
   const cancel_requested = written.status === 'cancelling' || isTimedOut(state, storeClock.now())
@@ -110,10 +141,15 @@ async function writeEnd(ports: ClaimPorts, writing: Writing, end: ClaimEnd): Pro
 }
 
 /** The refusal, or null. */
-async function publish({ broker }: ClaimPorts, { claim, writer }: Writing, events: readonly JobEvent[]): Promise<Rejected | null> {
-  if (events.length === 0) return null
-  const written = await broker.publish(claim.id, events, writer)
+async function publish({ broker }: ClaimPorts, { claim, writer, content }: Writing, events: readonly JobEvent[]): Promise<Rejected | null> {
+  const telemetry = telemetryOf(content)
+  if (events.length + telemetry.length === 0) return null
+  const written = await broker.publish(claim.id, events, writer, telemetry)
   return written.ok ? null : written
+}
+
+function telemetryOf({ points, lines }: PostContent): readonly Telemetry[] {
+  return [...points, ...appended(lines)]
 }
 
 /**
@@ -159,6 +195,8 @@ async function refused(ports: ClaimPorts, writing: Writing, { reason, text, inde
     const added = content.paths.filter((_path, i) => !state.latest.has(content.reports[i]?.key ?? ''))
     throw new RuncastError('invalid', { message: text, issues: faultsAt(added, 'a metric that the job has') })
   }
+  if (reason === 'too_many_series')
+    throw new RuncastError('invalid', { message: text, issues: faultsAt(['/events'], 'metrics that the job has') })
   const { lock } = record
   const isLate = reason === 'stale_write' && ((await ports.broker.read(claim.id))?.state.n ?? FENCED_FROM) < FENCED_FROM
   if (!isLate) await dropLease(ports, claim, lock)

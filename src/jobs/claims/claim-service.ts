@@ -1,6 +1,7 @@
-import { inputOf } from '../../core/job-state.js'
+import { setTimeout as pause } from 'node:timers/promises'
+import { inputOf, type JobState } from '../../core/job-state.js'
 import { type Kinds, queueOf } from '../../core/kind.js'
-import { solverOf } from '../../core/solver.js'
+import { isOwned, solverOf } from '../../core/solver.js'
 import { storeClock } from '../../core/store-clock.js'
 import { Tally } from '../../core/tally.js'
 import { deadlineOf } from '../../core/timeout.js'
@@ -9,13 +10,17 @@ import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
 import type { ClaimedRound } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
-import { type Attempt, attemptAtStart, cancelled, overBeforeStart, startEvents } from '../attempt.js'
+import type { ArtifactRecord } from '../../storage/artifact-records.js'
+import type { ArtifactService } from '../artifacts/artifact-service.js'
+import { type Attempt, attemptAtStart, attemptNow, cancelled, overBeforeStart, startEvents } from '../attempt.js'
 import { conclude } from './claim-end.js'
-import { type ClaimPorts, handlePost, START_N } from './claim-post.js'
+import { type ClaimPorts, handlePost, notOfKinds, type Reporter, START_N } from './claim-post.js'
 import { ClaimRecovery } from './claim-recovery.js'
-import { LongPollWaiters } from './long-poll-waiters.js'
+import { type ClaimUpload, handleUpload } from './claim-upload.js'
+import { CHECK_MS, LongPollWaiters } from './long-poll-waiters.js'
 
 export interface ClaimServiceOptions extends Omit<ClaimPorts, 'markActive'> {
+  readonly artifacts: ArtifactService
   readonly kinds: Kinds
   /** Names of the configured solvers. */
   readonly solvers: readonly string[]
@@ -29,14 +34,20 @@ export interface ClaimRequest {
   readonly kind: string
   /** Default: the kind's own. */
   readonly solver: string | undefined
-  /** The subject of the token. Nobody else may write. */
-  readonly by: string
+  /** Nobody else may write. */
+  readonly by: Reporter
   readonly waitMs: number
   /** Aborted when the client no longer waits for the answer. */
   readonly gone: AbortSignal
   /** Throws if the client may no longer get a job, since the wait may be long. */
   confirm(): void
 }
+
+/** An owner who wants to compute a job. */
+export type OwnRequest = Pick<ClaimRequest, 'gone' | 'confirm'> & { readonly by: Pick<Reporter, 'sub'> }
+
+/** How long the submit of an owner's job waits for its turn in the queue. */
+const OWN_WAIT_MS = 5000
 
 /**
  * Leases jobs to external workers. To subscribers and to the sweeper such a worker is like any other: it starts the
@@ -65,13 +76,15 @@ export class ClaimService {
 
   /**
    * Leases the next job, started. Null if none arrives in time, or the hub starts to drain meanwhile. Rejects with
-   * `restart` if the hub drains already, with `invalid` for a solver that is not configured, with `overloaded` if too
-   * many requests wait, and as `confirm` throws.
+   * `restart` if the hub drains already, with `forbidden` for a kind that the token does not name, with
+   * `invalid` for a solver that is not configured, with `overloaded` if too many requests wait, and as `confirm`
+   * throws.
    */
   async claim(request: ClaimRequest): Promise<Assignment | null> {
-    const { solver, waitMs, gone } = request
+    const { solver, waitMs, gone, by } = request
     const { kinds, solvers } = this.#ports
     const kind = kinds.get(request.kind)
+    if (by.kinds && !by.kinds.includes(kind.name)) throw new RuncastError('forbidden', notOfKinds(by.kinds))
     if (this.#draining) throw new RuncastError('restart')
     const queue = queueOf({ kind, solver: solverOf(kind, solver, solvers) })
     this.#recovery.markActive(queue)
@@ -85,12 +98,48 @@ export class ClaimService {
     }
   }
 
+  /**
+   * Leases a job, started, to its owner, who has submitted it with `claim`. Until the first post, the same call has the
+   * same answer, on any hub. Afterwards it rejects with `stale_writer`, and after the end with `already_final`. Rejects
+   * with `restart` if the hub drains, with `overloaded` if the job does not get its turn in time, and as `confirm`
+   * throws.
+   */
+  async own(id: string, request: OwnRequest): Promise<Assignment> {
+    const { broker, claims } = this.#ports
+    const until = performance.now() + OWN_WAIT_MS
+    while (!this.#draining) {
+      const state = (await broker.read(id))?.state
+      if (!state || state.owner !== request.by.sub || !isOwned(state)) throw new RuncastError('not_found')
+      if (isFinal(state.status)) throw new RuncastError('already_final')
+      const leased = await this.#leased(state)
+      if (leased) return leased
+      const queue = queueOf(state)
+      this.#recovery.markActive(queue)
+      const taken = await claims.claim(queue)
+      if (taken) {
+        const isWanted = taken.id === id
+        // The job of another submit is started for its owner, who gets the lease from the hub that serves the submit.
+        const assignment = await this.#begin(taken, isWanted ? request : NOBODY)
+        if (isWanted && assignment) return assignment
+      }
+      if (request.gone.aborted || performance.now() >= until)
+        throw new RuncastError('overloaded', {
+          message: 'The job has not got its turn yet; submit it again with the same id.',
+          retryAfterMs: 1000,
+        })
+      if (!taken) await pause(CHECK_MS)
+    }
+    throw new RuncastError('restart')
+  }
+
   /** See `handlePost`. */
-  post(id: string, by: string, post: ClaimPost): Promise<ClaimAnswer> {
-    return handlePost({ ...this.#ports, markActive: (queue) => this.#recovery.markActive(queue) }, id, by, post).catch((error: unknown) => {
-      if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
-      throw error
-    })
+  post(id: string, by: Reporter, post: ClaimPost): Promise<ClaimAnswer> {
+    return this.#counted(handlePost(this.#forClaims, id, by, post))
+  }
+
+  /** See `handleUpload`. */
+  upload(id: string, by: Reporter, upload: ClaimUpload): Promise<ArtifactRecord | null> {
+    return this.#counted(handleUpload(this.#forClaims, id, by, upload))
   }
 
   /** Ends the waiting requests and rejects new ones. Posts are accepted until `close`. */
@@ -106,8 +155,39 @@ export class ClaimService {
     await this.#ports.claims.close()
   }
 
+  get #forClaims(): ClaimPorts & { readonly artifacts: ArtifactService } {
+    return { ...this.#ports, markActive: (queue) => this.#recovery.markActive(queue) }
+  }
+
+  /** Counts a fenced worker. */
+  async #counted<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      if (error instanceof RuncastError && error.code === 'stale_writer') this.#ports.attempts?.fenced.add('stale_writer')
+      throw error
+    }
+  }
+
+  /** The lease that an owner has and has not used yet; null before the start. */
+  async #leased(state: JobState): Promise<Assignment | null> {
+    const { claims, lockMs } = this.#ports
+    const { id, round, token } = state
+    if (state.status === 'queued') return null
+    const claim = { queue: queueOf(state), id, round, token }
+    const record = await claims.read(claim)
+    if (!record || record.by !== state.owner || record.n > 0) throw new RuncastError('stale_writer')
+    if (!(await claims.renew(claim, record.lock))) throw new RuncastError('stale_writer')
+    const deadlineMs = deadlineOf(state) ?? record.startedAt + state.timeoutMs
+    return assignmentOf({ ...claim, lock: record.lock, input: inputOf(state, null) }, attemptNow(state), {
+      lockMs,
+      deadlineMs,
+      traceparent: state.traceparent,
+    })
+  }
+
   /** Writes the start. Null if there is nothing to start. */
-  async #begin(taken: ClaimedRound, request: ClaimRequest): Promise<Assignment | null> {
+  async #begin(taken: ClaimedRound, request: Pick<ClaimRequest, 'by' | 'gone' | 'confirm'> | OwnRequest): Promise<Assignment | null> {
     const { broker, claims, queue, lockMs } = this.#ports
     const { id, round, token, lock } = taken
     // The job is taken, so the next one may enter the queue. The sweeper repairs a failure here.
@@ -121,7 +201,7 @@ export class ClaimService {
     if (!(await this.#isWanted(taken, request))) return null
     const startedAt = storeClock.now()
     // Before the start, so that a worker that has received it can write.
-    await claims.write(taken, { by: request.by, lock, startedAt, n: 0, logTail: [] })
+    await claims.write(taken, { by: isOwned(state) ? state.owner : request.by.sub, lock, startedAt, n: 0, logTail: [] })
     if (!(await this.#isWanted(taken, request))) return null
     const written = await broker.publish(id, startEvents(attempt), { round, token, n: START_N })
     if (!written.ok) return this.#conclude(taken, written.reason === 'transition' ? cancelled() : { how: 'refused' })
@@ -130,6 +210,7 @@ export class ClaimService {
     return assignmentOf({ ...taken, input: inputOf(state, taken.input) }, attempt, {
       lockMs,
       deadlineMs: deadlineOf(state) ?? startedAt + state.timeoutMs,
+      traceparent: state.traceparent,
     })
   }
 
@@ -137,7 +218,7 @@ export class ClaimService {
    * Whether the client still waits. Otherwise the job is returned to the queue, without using up an attempt. Rejects as
    * `confirm` throws.
    */
-  async #isWanted(taken: ClaimedRound, { gone, confirm }: ClaimRequest): Promise<boolean> {
+  async #isWanted(taken: ClaimedRound, { gone, confirm }: Pick<ClaimRequest, 'gone' | 'confirm'>): Promise<boolean> {
     try {
       confirm()
       if (!gone.aborted) return true
@@ -165,7 +246,16 @@ export class ClaimService {
   }
 }
 
-function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineMs }: { lockMs: number; deadlineMs: number }): Assignment {
+/** Starts a job whose owner waits on another hub. */
+const NOBODY: OwnRequest = { by: { sub: '' }, gone: new AbortController().signal, confirm: () => {} }
+
+interface Terms {
+  readonly lockMs: number
+  readonly deadlineMs: number
+  readonly traceparent: string | undefined
+}
+
+function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineMs, traceparent }: Terms): Assignment {
   const { id, round, token, input } = taken
   const deadline = Number.isFinite(deadlineMs) ? new Date(deadlineMs).toISOString() : null
   return {
@@ -178,5 +268,6 @@ function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineM
     max_attempts: attempt.of,
     lease_s: lockMs / 1000,
     deadline,
+    ...(traceparent !== undefined && { traceparent }),
   }
 }

@@ -19,7 +19,7 @@ interface WaitingLine {
 }
 
 /** Interval in ms at which a queue is checked while a request waits for it. */
-const CHECK_MS = 100
+export const CHECK_MS = 100
 /** Maximum waiting requests on one hub, over all queues. */
 export const MAX_WAITING = 1000
 

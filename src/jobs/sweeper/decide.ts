@@ -1,5 +1,6 @@
 import { timestampOf } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
+import { attemptsOf, isOwned } from '../../core/solver.js'
 import { isTimedOut, timeoutFailure } from '../../core/timeout.js'
 import { isComputed, isFinal } from '../../protocol/status.js'
 import type { Outcome, QueueState } from '../../queue/queue.js'
@@ -69,6 +70,8 @@ export interface End {
  * the queue returns it within two stalled checks, each half of `lockMs` apart.
  */
 const LOST_SHARE = 1.5
+/** In units of `lockMs`: how long a job waits for its owner, who submits it again if the first answer was lost. */
+const UNCLAIMED_SHARE = 3
 
 export function phaseOf({ round }: JobRound, state: JobState | undefined): Phase {
   if (!state || state.round < round) return 'unknown'
@@ -92,8 +95,9 @@ export function phaseOf({ round }: JobRound, state: JobState | undefined): Phase
  *                                for less                        → suspect
  *          back in the queue     and that was its last attempt   → end with `worker_lost`
  *                                and running                     → next attempt
- *     8  held back by the fair scheduler, and not cancelling     → wait for turn
- *     9  else                                                    → keep
+ *     8  queued for its owner for three times `lockMs`          → end with `worker_lost`
+ *     9  held back by the fair scheduler, and not cancelling     → wait for turn
+ *    10  else                                                    → keep
  *
  * A job that is lost while it is cancelling ends as cancelled. `now`: by the clock of Redis.
  */
@@ -112,6 +116,7 @@ export function decide({ state, queued, isParentOver, unlockedMs }: Observation,
   if (queued.at === 'missing') return missing(state)
   const isSilent = isComputed(state.status) && (state.sinceHeartbeatMs ?? 0) > limits.lockMs
   const loss = isSilent && limits.mayJudge ? silent(state, queued, unlockedMs >= limits.lockMs * LOST_SHARE) : null
+  if (!loss && limits.mayJudge && isUnclaimed(state, queued, now, limits.lockMs)) return lost(state, 'Its owner has not claimed it.')
   return loss ?? { do: queued.at === 'held' && !isCancelling ? 'wait for turn' : 'keep' }
 }
 
@@ -126,7 +131,7 @@ function missing(state: JobState): Action {
 function silent(state: JobState, queued: QueueState, isUnlockedForLong: boolean): Action | null {
   if (queued.at === 'active' && !queued.isLocked) return isUnlockedForLong ? lost(state, 'The worker was lost.') : { do: 'suspect' }
   if (queued.at === 'waiting') {
-    const { attempts } = state.kind
+    const attempts = attemptsOf(state)
     if (state.attempt >= attempts) return lost(state, `The worker was lost in attempt ${attempts} of ${attempts}.`)
     if (state.status === 'running') return { do: 'next attempt' }
   }
@@ -137,6 +142,17 @@ function lost({ status }: JobState, error: string): End {
   const outcome: Outcome =
     status === 'cancelling' ? { status: 'cancelled' } : { status: 'failed', code: 'worker_lost', error, log_tail: '' }
   return { do: 'end', outcome, isFenced: true }
+}
+
+/** Whether a job has waited too long for its owner, and nobody starts it. */
+function isUnclaimed(state: JobState, { at }: QueueState, now: number, lockMs: number): boolean {
+  return isOwned(state) && state.status === 'queued' && at !== 'active' && queuedMs(state, now) > lockMs * UNCLAIMED_SHARE
+}
+
+/** How long ago it was queued, in ms. 0 if unknown. */
+function queuedMs({ latest }: JobState, now: number): number {
+  const queued = latest.get('status')
+  return queued ? now - Date.parse(timestampOf(queued)) : 0
 }
 
 /** How long ago the cancel was requested, in ms. 0 if unknown. */

@@ -1,6 +1,6 @@
 import { kindOf } from '../../core/define-kind.js'
 import { formatNumber } from '../../core/format-number.js'
-import { integer } from '../../core/setting.js'
+import { integer, oneOf } from '../../core/setting.js'
 import { MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../../core/timeout.js'
 import { optimizationEvents, optimizationSnapshot } from './events.js'
 import { OptimizationInput, optimizationInputFaults } from './input.js'
@@ -19,6 +19,7 @@ const settings = {
     1000,
     90 * 24 * 3600_000,
   ),
+  EVALUATION_ARTIFACTS: oneOf('Whether runs of an optimization may store artifacts; otherwise theirs are ignored.', 'no', ['no', 'yes']),
 }
 
 /** Searches for the best inputs of a solver. Each point is evaluated as a run; the search itself holds no worker. */

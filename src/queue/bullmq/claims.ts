@@ -1,8 +1,17 @@
 import { Job as BullJob, Queue as BullMq, type QueueOptions, type WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { roundOf } from '../../storage/redis/keys.js'
 import type { StoreWatch } from '../../storage/redis/store-health.js'
 import { asked } from '../../storage/store-fault.js'
-import { CHECKS_PER_LOCK, type Claim, type ClaimedRound, type ClaimRecord, type Claims, type PostCounter } from '../claims.js'
+import {
+  CHECKS_PER_LOCK,
+  type Claim,
+  type ClaimedRound,
+  type ClaimRecord,
+  type Claims,
+  type HeldClaim,
+  type PostCounter,
+} from '../claims.js'
 import type { Settled } from '../queue.js'
 import { connectBull } from './connection.js'
 import { type Held, renewLock } from './locks.js'
@@ -29,6 +38,9 @@ export interface BullClaimsOptions {
   readonly mayJudge?: () => boolean
 }
 
+/** The beginning of the locks of claims. Workers of this package lock with a number. */
+const LOCK = 'claim:'
+
 type RoundQueue = BullMq<BullData, BullReturn>
 type RoundJob = BullJob<BullData, BullReturn>
 
@@ -46,7 +58,7 @@ export class BullClaims implements Claims, PostCounter {
   }
 
   async claim(queue: string): Promise<ClaimedRound | null> {
-    const lock = `claim:${crypto.randomUUID()}`
+    const lock = `${LOCK}${crypto.randomUUID()}`
     const from = this.#queue(queue)
     const [json, name] = await asked(from.getBackend().moveToActive(lock))
     if (!json) return null
@@ -81,6 +93,18 @@ export class BullClaims implements Claims, PostCounter {
   async recover(queue: string): Promise<void> {
     if (this.#options.mayJudge?.() === false) return
     await asked(this.#queue(queue).getBackend().moveStalledJobsToWait())
+  }
+
+  async held(queue: string, limit: number): Promise<HeldClaim[]> {
+    const from = this.#queue(queue)
+    const redis = this.#redis()
+    const names = await asked(redis.lrange(from.toKey('active'), 0, limit - 1))
+    if (names.length === 0) return []
+    const locks = await asked(redis.mget(names.map((name) => from.toKey(`${name}:lock`))))
+    const claimed = names.filter((_, i) => locks[i]?.startsWith(LOCK))
+    const left = await asked(Promise.all(claimed.map((name) => redis.pttl(from.toKey(`${name}:lock`)))))
+    const held = claimed.map((name, i) => ({ queue, ...roundOf(name), leftMs: left[i] ?? 0 }))
+    return held.filter(({ leftMs }) => leftMs > 0)
   }
 
   async close(): Promise<void> {

@@ -141,6 +141,11 @@ export class BullQueue implements Backlog {
     return asked(this.#queue(queue).getWorkersCount())
   }
 
+  async counts(queue: string): Promise<{ running: number; delayed: number }> {
+    const { active = 0, delayed = 0 } = await asked(this.#queue(queue).getJobCounts('active', 'delayed'))
+    return { running: active, delayed }
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
     this.#connection.disconnect()

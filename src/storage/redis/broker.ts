@@ -1,6 +1,9 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kinds } from '../../core/kind.js'
+import { metricKey } from '../../core/run-events.js'
+import type { Telemetry } from '../../core/telemetry.js'
+import { readWords } from '../../core/words.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { isComputed, isStatus, STAMPS, type Status } from '../../protocol/status.js'
 import {
@@ -12,6 +15,7 @@ import {
   type Rejected,
   tooBig,
   tooManyKeys,
+  tooManySeries,
   type WriteRejection,
   type Written,
 } from '../broker.js'
@@ -24,7 +28,12 @@ import { STORE } from './stamped.js'
 import { RedisSubscriber } from './subscriber.js'
 
 /** Number of fields of a job's hash that are not conflation keys, rounded up. */
-const RECORD_FIELDS = 24
+const RECORD_FIELDS = 28
+/** Memory of a bucket of a curve in Redis, with its share of keys and allocation. */
+const STORED_BUCKET_BYTES = 64
+
+/** An argument of a script. */
+type Argument = string | number | Buffer
 
 /**
  * hop 3: from job-context, to publish.lua; and from its channel back to the hub, which reads only the head of an
@@ -59,10 +68,16 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     return this.#commands
   }
 
-  async publish(id: string, events: readonly JobEvent[], writer: Writer): Promise<Written | Rejected> {
+  async publish(
+    id: string,
+    events: readonly JobEvent[],
+    writer: Writer,
+    telemetry: readonly Telemetry[] = [],
+  ): Promise<Written | Rejected> {
     const args = this.#argumentsOf(events, writer)
     if (!Array.isArray(args)) return args
-    return this.#answerOf(events, await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))
+    for (const report of telemetry) args.push(...argumentsOf(report))
+    return this.#answerOf(events, telemetry, await asked(this.#commands.runcastPublish(...this.#keysOf(id), ...args)))
   }
 
   async advance(
@@ -70,11 +85,17 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     events: readonly JobEvent[],
     writer: Writer,
     { version, children, data }: NextCheckpoint,
+    telemetry: readonly Telemetry[] = [],
   ): Promise<Written | Rejected> {
     const args = this.#argumentsOf(events, writer)
     if (!Array.isArray(args)) return args
+    for (const report of telemetry) args.push(...argumentsOf(report))
     const keys = [...this.#keysOf(id), this.#keys.checkpoint(id)]
-    return this.#answerOf(events, await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(children), data)))
+    return this.#answerOf(
+      events,
+      telemetry,
+      await asked(this.#commands.runcastAdvance(...keys, ...args, version, JSON.stringify(children), data)),
+    )
   }
 
   async load(id: string): Promise<Checkpoint | null> {
@@ -89,21 +110,22 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   }
 
   #keysOf(id: string): string[] {
-    return [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    const keys = this.#keys
+    return [keys.job(id), keys.log(id), keys.live(id), keys.kept(id), keys.lines(id), keys.series(id), keys.telemetry(id)]
   }
 
-  #answerOf(events: readonly JobEvent[], reply: Parameters<typeof answerOf>): Written | Rejected {
+  #answerOf(events: readonly JobEvent[], telemetry: readonly Telemetry[], reply: Parameters<typeof answerOf>): Written | Rejected {
     const answer = answerOf(...reply)
+    if (!answer.ok && answer.reason === 'too_many_series') return tooManySeries(telemetry, answer.status, this.#limits)
     return !answer.ok && answer.reason === 'too_many_keys' ? tooManyKeys(events, answer.status, this.#limits) : answer
   }
 
   /** The arguments of a publication after its keys, or the error for a message that is too big. */
-  #argumentsOf(events: readonly JobEvent[], writer: Writer): (string | number)[] | Rejected {
-    const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs } = this.#limits
-    const args = [STORE, writer.round, writer.token, writer.n, maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs] as (
-      | string
-      | number
-    )[]
+  #argumentsOf(events: readonly JobEvent[], writer: Writer): Argument[] | Rejected {
+    const { maxLogEntries, maxKeys, activeTtlMs, finalTtlMs, maxLogLines, maxLogBytes, maxSeries, maxSeriesBytes } = this.#limits
+    const ofTelemetry = [maxLogLines, maxLogBytes, maxSeries, Math.floor(maxSeriesBytes / STORED_BUCKET_BYTES)]
+    const limits = [maxLogEntries, maxKeys + RECORD_FIELDS, activeTtlMs, finalTtlMs, ...ofTelemetry]
+    const args: Argument[] = [STORE, writer.round, writer.token, writer.n, ...limits, events.length]
     for (const [i, event] of events.entries()) {
       const body = JSON.stringify(event.message)
       const bytes = Buffer.byteLength(body)
@@ -171,6 +193,13 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
   }
 }
 
+/** The arguments of telemetry.lua for a report. */
+function argumentsOf(report: Telemetry): Argument[] {
+  if (report.reducer === 'append') return [report.reducer, report.lines.length + 1, report.skipped, ...report.lines]
+  const { reducer, name, unit, x, k, bytes, body } = report
+  return [reducer, 7, name, metricKey(name), unit, x === 'step' ? 's' : 't', k, Buffer.from(bytes.buffer), JSON.stringify(body)]
+}
+
 function answerOf(outcome: string, seq: number, text: string): Written | Rejected {
   const status = isStatus(text) ? text : null
   if (outcome === 'ok' && status) return { ok: true, seq, status }
@@ -208,13 +237,17 @@ function readState(
   const kind = kinds.find(name)
   if (!kind) throw new RuncastError('not_found', `Job ${id} has the kind ${name}, which is not registered in this process (KINDS_MODULES).`)
   const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
+  const words = readWords({ title: record.get('title'), tags: record.get('tags'), metadata: record.get('metadata') })
   const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
+  const traceparent = record.get('traceparent')
   return {
     id,
     kind,
     owner: record.get('owner') ?? '',
     solver: record.get('solver') ?? null,
     parent: record.get('parent') ?? null,
+    ...(words && { words }),
+    ...(traceparent !== undefined && { traceparent }),
     input: record.get('input') ?? '',
     status,
     round: Number(record.get('round')),

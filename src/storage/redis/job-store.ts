@@ -1,17 +1,28 @@
-import type { JobEvent } from '../../core/entry.js'
+import type { Entry, JobEvent } from '../../core/entry.js'
 import type { Kinds } from '../../core/kind.js'
+import type { StoredWords } from '../../core/words.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { BrokerLimits } from '../broker.js'
 import { readEnvelope } from '../envelope.js'
-import type { ActiveRounds, ChildJobs, Created, HistoryPage, JobRound, JobStore, KnownJob, ListPage, NewJob, Phase } from '../job-store.js'
+import type {
+  ActiveRounds,
+  ChildJobs,
+  Created,
+  HistoryPage,
+  JobRound,
+  JobStore,
+  KnownJob,
+  ListFilter,
+  ListPage,
+  NewJob,
+  Phase,
+} from '../job-store.js'
 import { asked } from '../store-fault.js'
 import { type CommandConnection, connectCommands, type RedisConnectionOptions } from './connection.js'
+import { JobIndex } from './job-index.js'
 import { memberOf, RedisKeys, roundOf } from './keys.js'
 import { STORE } from './stamped.js'
 import { RedisStorage } from './storage.js'
-
-/** Maximum number of jobs of one kind in a user's index. The oldest ones are removed first. */
-const MAX_OWNED = 10_000
 
 /**
  * How many of the oldest jobs of an index are checked when a job is added, and how often this repeats while all of them
@@ -29,6 +40,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   readonly #limits: BrokerLimits
   readonly #kinds: Kinds
   readonly #storage: RedisStorage
+  readonly #index: JobIndex
 
   constructor(options: RedisConnectionOptions & { prefix: string; limits: BrokerLimits; kinds: Kinds }) {
     this.#commands = connectCommands(options)
@@ -36,15 +48,20 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     this.#limits = options.limits
     this.#kinds = options.kinds
     this.#storage = new RedisStorage(this.#commands, this.#keys)
+    const { activeTtlMs, finalTtlMs, maxListed } = options.limits
+    const ttlMs = activeTtlMs + finalTtlMs
+    this.#index = new JobIndex({ commands: this.#commands, keys: this.#keys, kinds: options.kinds.names, ttlMs, maxListed })
   }
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
-    const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs } = job
-    const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.live(id)]
+    const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs, words = {}, traceparent = '' } = job
+    const places = this.#keys
+    const keys = [places.job(id), places.log(id), places.live(id), places.kept(id), places.lines(id), places.series(id)]
     const body = JSON.stringify(first.message)
     const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]
-    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, solver ?? '', parent ?? ''))
+    const about = [solver ?? '', parent ?? '', words.title ?? '', words.tags ?? '', words.metadata ?? '', traceparent]
+    const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, ...about))
     // Another job has this id, maybe of another kind: it belongs in no list of this one.
     if (reply[0] === 'exists' && (reply[1] !== owner || reply[2] !== digest))
       return { created: false, existing: { owner: reply[1], digest: reply[2] } }
@@ -55,19 +72,35 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
-  async reactivate({ owner, kind, created_at, ...round }: KnownJob): Promise<void> {
-    const key = this.#keys.owned(owner, kind)
+  async reactivate({ owner: _owner, kind: _kind, created_at, ...round }: KnownJob): Promise<void> {
     await this.activate(round, Date.parse(created_at))
-    await asked(this.#commands.zadd(key, 'NX', Date.parse(created_at), round.id))
-    await asked(this.#commands.zremrangebyrank(key, 0, -MAX_OWNED - 1))
-    await this.#keepOwned(owner, kind)
+    await this.#index.put(round.id, true)
+  }
+
+  async setWords(id: string, words: Partial<StoredWords>): Promise<boolean> {
+    const changes = Object.entries(words).flat()
+    const isThere = (await asked(this.#commands.runcastSetWords(this.#keys.job(id), this.#keys.live(id), ...changes))) === 1
+    if (isThere) await this.#index.put(id)
+    if (isThere) await this.#storage.weigh(id)
+    return isThere
   }
 
   /**
    * Newest first. The cursor is `<ms>:<id>` of the last job of the page, in microseconds for active jobs. All kinds are
    * merged here, so that no second index has to be kept consistent.
    */
-  async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase): Promise<ListPage> {
+  async list(
+    owner: string,
+    kind: string | null,
+    limit: number,
+    cursor?: string,
+    phase?: Phase,
+    filter: ListFilter = {},
+  ): Promise<ListPage> {
+    if (Object.keys(filter).length > 0) {
+      const kinds = kind ? [kind] : this.#kinds.names
+      return this.#index.search(owner, kinds, limit, cursor ? splitCursor(cursor) : null, phase, filter)
+    }
     const { active } = this.#keys.feed(owner)
     if (phase === 'active') {
       const page = await this.#page([active], limit, cursor && inMicroseconds(cursor))
@@ -85,16 +118,23 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     const log = this.#keys.log(id)
     const pipeline = this.#commands
       .pipeline()
-      // Read the page first, so that entries trimmed meanwhile count as truncated.
+      // Read the page first, so that entries trimmed meanwhile count as truncated. Then the kept entries, so that one
+      // that moves meanwhile is read twice rather than not at all.
       .xrangeBuffer(log, `(${after}-0`, '+', 'COUNT', limit)
+      .xrangeBuffer(this.#keys.kept(id), `(${after}-0`, '+', 'COUNT', limit)
       .xrange(log, '-', '+', 'COUNT', 1)
       .xlen(log)
-      .hget(this.#keys.job(id), 'durables')
+      .hmget(this.#keys.job(id), 'durables', 'kept')
     const reply = await asked(pipeline.exec())
     const answers = (reply ?? []).map(([error, value]) => (error ? Promise.reject(error) : value))
-    const [rows, first, length, persisted] = await asked(Promise.all(answers))
+    const [rows, keptRows, first, length, record] = await asked(Promise.all(answers))
+    const [persisted, hasKept] = record as (string | null)[]
     if (typeof persisted !== 'string') return null
-    const entries = (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
+    const entriesOf = (rows: unknown) => (rows as [Buffer, Buffer[]][]).map(([, fields]) => readEnvelope(id, fields[1] ?? Buffer.alloc(0)))
+    const ofLog = entriesOf(rows)
+    const isOlder = ({ seq }: Entry) => ofLog[0] === undefined || seq < ofLog[0].seq
+    const kept = hasKept === null ? [] : entriesOf(keptRows).filter(isOlder)
+    const entries = [...kept, ...ofLog].slice(0, limit)
     const oldest = (first as [string, string[]][])[0]?.[0]
     const oldestSeq = oldest === undefined ? null : Number.parseInt(oldest, 10)
     const trimmed = Number(persisted) > Number(length)
@@ -113,26 +153,25 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   async touch(round: JobRound, now: number): Promise<void> {
     const { id } = round
     await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
-    const alive = await asked(
-      this.#commands.runcastTouch(this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id), this.#limits.activeTtlMs),
-    )
-    if (alive) await this.#keepOwned(...alive)
+    const alive = await asked(this.#commands.runcastTouch(...this.#keys.all(id), this.#limits.activeTtlMs))
+    if (alive) await this.#index.put(id)
     await this.#storage.weigh(id)
   }
 
   async deactivate(round: JobRound): Promise<void> {
+    await this.#index.put(round.id)
     await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
     await this.#storage.weigh(round.id)
   }
 
   async expireSoon(id: string): Promise<void> {
     const { childTtlMs } = this.#limits
-    const isSooner = await asked(this.#commands.runcastExpire(this.#keys.job(id), this.#keys.log(id), childTtlMs))
+    const isSooner = await asked(this.#commands.runcastExpire(...this.#keys.all(id), childTtlMs))
     if (isSooner === 1) await this.#storage.weigh(id)
   }
 
   async forget(owner: string, id: string): Promise<void> {
-    await Promise.all(this.#kinds.names.map((kind) => asked(this.#commands.zrem(this.#keys.owned(owner, kind), id))))
+    await Promise.all(this.#kinds.names.map((kind) => this.#index.remove(owner, kind, id)))
   }
 
   close(): void {
@@ -184,29 +223,22 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   async #trimOwned(owner: string, kind: string): Promise<void> {
     const key = this.#keys.owned(owner, kind)
     const random = await asked(this.#commands.zrandmember(key))
-    await this.#forgetExpired(key, random === null ? [] : [random])
+    await this.#forgetExpired(owner, kind, random === null ? [] : [random])
     for (let checks = 0; checks < TRIM.checks; checks += 1) {
       const oldest = await asked(this.#commands.zrange(key, '0', String(TRIM.oldest - 1)))
-      if ((await this.#forgetExpired(key, oldest)) < TRIM.oldest) return
+      if ((await this.#forgetExpired(owner, kind, oldest)) < TRIM.oldest) return
     }
   }
 
   /** Removes the jobs that do not exist any more. Resolves to their number. */
-  async #forgetExpired(key: string, ids: readonly string[]): Promise<number> {
+  async #forgetExpired(owner: string, kind: string, ids: readonly string[]): Promise<number> {
     const exist = await asked(Promise.all(ids.map((id) => this.#commands.exists(this.#keys.job(id)))))
     const expired = ids.filter((_, i) => exist[i] === 0)
     if (expired.length === 0) return 0
-    await asked(this.#commands.zrem(key, ...expired))
     // One of them may have been submitted again meanwhile.
-    const created = await asked(Promise.all(expired.map((id) => this.#commands.hget(this.#keys.job(id), 'created_at'))))
-    const back = expired.flatMap((id, i) => (created[i] ? [Date.parse(created[i]), id] : []))
-    if (back.length > 0) await asked(this.#commands.zadd(key, ...back))
+    await Promise.all(expired.map((id) => this.#index.remove(owner, kind, id)))
+    await Promise.all(expired.map((id) => this.#index.put(id, true, owner)))
     return expired.length
-  }
-
-  /** Keeps the index of a user as long as any job in it. */
-  async #keepOwned(owner: string, kind: string): Promise<void> {
-    await asked(this.#commands.pexpire(this.#keys.owned(owner, kind), this.#limits.activeTtlMs + this.#limits.finalTtlMs))
   }
 }
 

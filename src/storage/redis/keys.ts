@@ -25,6 +25,26 @@ export class RedisKeys {
     return `${this.#prefix}:{${id}}:log`
   }
 
+  /** Stream of entries that were trimmed from the log, without those of metrics; the same ids. */
+  kept(id: string): string {
+    return `${this.#prefix}:{${id}}:kept`
+  }
+
+  /** Stream of the job's log lines, ids `<number>-0`. */
+  lines(id: string): string {
+    return `${this.#prefix}:{${id}}:lines`
+  }
+
+  /** Hash: the series of the job's metrics. */
+  series(id: string): string {
+    return `${this.#prefix}:{${id}}:series`
+  }
+
+  /** Every key of a job, the hash first. */
+  all(id: string): [job: string, log: string, kept: string, lines: string, series: string, checkpoint: string] {
+    return [this.job(id), this.log(id), this.kept(id), this.lines(id), this.series(id), this.checkpoint(id)]
+  }
+
   /** Hash: the checkpoint of a job that runs in steps. */
   checkpoint(id: string): string {
     return `${this.#prefix}:{${id}}:checkpoint`
@@ -35,15 +55,47 @@ export class RedisKeys {
     return this.#channel(`{${id}}:live`)
   }
 
+  /** Channel of what a job reports beside entries: log lines and series. */
+  telemetry(id: string): string {
+    return this.#channel(`{${id}}:telemetry`)
+  }
+
   /** Sorted set of a user's jobs of one kind, by submit time. */
   owned(owner: string, kind: string): string {
     return `${this.#prefix}:user:{${owner}}:${kind}`
+  }
+
+  /** Prefix of the index in which a user's jobs are found. A colon is in no name of a kind. */
+  found(owner: string): string {
+    return `${this.#prefix}:user:{${owner}}:by`
   }
 
   /** Memory of a user's jobs: a hash of their sizes, and a sorted set of their expiry times. */
   stored(owner: string): [sizes: string, ends: string] {
     const base = `${this.#prefix}:stored:{${owner}}`
     return [base, `${base}:ends`]
+  }
+
+  /** What a user has stored as artifacts: a hash by job and upload, and a sorted set of the uploads by their expiry. */
+  artifactQuota(owner: string): [sizes: string, uploads: string] {
+    const base = `${this.#prefix}:artifacts:{${owner}}`
+    return [base, `${base}:uploads`]
+  }
+
+  /**
+   * Keys about the artifacts of all jobs, in one slot: the expiry index (a sorted set of `<id>/<generation>`) with the
+   * owners of its jobs (a hash), the identity of the store, the process that removes artifacts, and when the store was
+   * last compared with Redis.
+   */
+  artifacts(): ArtifactKeys {
+    const base = `${this.#prefix}:{artifacts}:`
+    return {
+      due: `${base}due`,
+      owners: `${base}owners`,
+      marker: `${base}store`,
+      sweeper: `${base}sweeper`,
+      reconciled: `${base}reconciled`,
+    }
   }
 
   /**
@@ -88,6 +140,22 @@ export class RedisKeys {
   /** String: the lease of a hub. It exists while the hub is alive. */
   node(nodeId: string): string {
     return `${this.#prefix}:node:${nodeId}`
+  }
+
+  /** Processes that are alive: a sorted set by the end of their leases, and a hash of their entries. */
+  processes(): [ends: string, entries: string] {
+    const base = `${this.#prefix}:{processes}:`
+    return [`${base}ends`, `${base}entries`]
+  }
+
+  /** Channel on which a hub asks all hubs about their sessions. */
+  hubs(): string {
+    return this.#channel('hubs')
+  }
+
+  /** Channel on which a hub gets the answers to its questions. */
+  answers(nodeId: string): string {
+    return this.#channel(`answers:${nodeId}`)
   }
 
   /** Hash of the revocations. */
@@ -150,6 +218,9 @@ export interface SchedulerKeys {
   /** Sorted set of the executions that a user has submitted in the last hour, by time. */
   hour(owner: string): string
 }
+
+/** Keys about the artifacts of all jobs. */
+export type ArtifactKeys = Readonly<Record<'due' | 'owners' | 'marker' | 'sweeper' | 'reconciled', string>>
 
 /** The database number in a URL. */
 export function databaseOf(url: string): number {

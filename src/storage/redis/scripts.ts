@@ -1,23 +1,36 @@
 import { readFileSync } from 'node:fs'
+import type { ArtifactRejection } from '../artifact-records.js'
 import type { SchedulerState } from '../fair-scheduler.js'
+
+type BeginReply = [outcome: 'ok', generation: string, owner: string, count: number, bytes: string] | [reason: ArtifactRejection]
+type CommitReply = [outcome: 'ok', count: number, bytes: string, ...replaced: string[]] | [reason: ArtifactRejection]
 
 /**
  * The Lua scripts of all adapters, one file per operation. Shared files: `append.lua` for publish and create,
- * `history.lua` for publish and read, `checkpoint.lua` for a publication that replaces a checkpoint, `scheduler.lua`
- * for the fair scheduler.
+ * `history.lua` for publish and read, `telemetry.lua` for what a publication carries beside events, `checkpoint.lua`
+ * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler, `artifacts.lua` for artifacts.
  */
 export const redisScripts = {
-  runcastPublish: { numberOfKeys: 3, lua: load('history', 'append', 'publish') },
-  runcastAdvance: { numberOfKeys: 4, lua: load('history', 'append', 'checkpoint', 'publish') },
+  runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'series', 'telemetry', 'publish') },
+  runcastAdvance: { numberOfKeys: 8, lua: load('history', 'append', 'series', 'telemetry', 'checkpoint', 'publish') },
   runcastDrop: { numberOfKeys: 1, lua: load('drop') },
-  runcastCreate: { numberOfKeys: 3, lua: load('append', 'create') },
-  runcastTouch: { numberOfKeys: 3, lua: load('touch') },
+  runcastCreate: { numberOfKeys: 6, lua: load('append', 'create') },
+  runcastSetWords: { numberOfKeys: 2, lua: load('set-words') },
+  runcastTouch: { numberOfKeys: 6, lua: load('touch') },
   runcastHeartbeat: { numberOfKeys: 1, lua: load('heartbeat') },
   runcastRead: { numberOfKeys: 2, lua: load('history', 'read') },
-  runcastWeigh: { numberOfKeys: 3, lua: load('weigh') },
+  runcastReadLines: { numberOfKeys: 2, lua: load('read-lines') },
+  runcastReadSeries: { numberOfKeys: 2, lua: load('series', 'read-series') },
+  runcastWeigh: { numberOfKeys: 6, lua: load('weigh') },
   runcastStored: { numberOfKeys: 2, lua: load('stored') },
-  runcastExpire: { numberOfKeys: 2, lua: load('expire') },
+  runcastExpire: { numberOfKeys: 6, lua: load('expire') },
+  runcastArtifactBegin: { numberOfKeys: 1, lua: load('artifacts', 'artifact-begin') },
+  runcastArtifactCommit: { numberOfKeys: 1, lua: load('artifacts', 'artifact-commit') },
+  runcastArtifactQuota: { numberOfKeys: 2, lua: load('artifact-quota') },
   runcastIndexAdd: { numberOfKeys: 4, lua: load('index-add') },
+  runcastIndexPut: { numberOfKeys: 2, lua: load('index-put') },
+  runcastIndexMissing: { numberOfKeys: 2, lua: load('index-missing') },
+  runcastIndexSearch: { lua: load('index-search') },
   runcastIndexRemove: { numberOfKeys: 2, lua: load('index-remove') },
   runcastIndexRead: { numberOfKeys: 3, lua: load('index-read') },
   runcastAdmit: { numberOfKeys: 1, lua: load('admit') },
@@ -30,21 +43,41 @@ export const redisScripts = {
   runcastSchedulerNext: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-next') },
   runcastSchedulerLeave: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-leave') },
   runcastSchedulerDepths: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-depths') },
+  runcastSchedulerUsers: { numberOfKeys: 1, lua: load('scheduler', 'scheduler-users') },
+  runcastProcessAnnounce: { numberOfKeys: 2, lua: load('process-announce') },
+  runcastProcessList: { numberOfKeys: 2, lua: load('process-list') },
 }
+
+type StoredCurve = [name: Buffer, unit: Buffer, x: Buffer, n: number, k: number, size: number, from: number, buckets: Buffer]
 
 /** The scripts as commands of a connection that was created with them. */
 export interface ScriptCommands {
-  runcastPublish(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
-  runcastAdvance(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastPublish(...args: (string | number | Buffer)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastAdvance(...args: (string | number | Buffer)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastDrop(...args: (string | number)[]): Promise<1>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
+  runcastSetWords(...args: string[]): Promise<0 | 1>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
   runcastHeartbeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>
+  runcastReadLinesBuffer(
+    ...args: (string | number)[]
+  ): Promise<
+    [owner: Buffer, generation: Buffer, round: Buffer, status: Buffer, oldest: number, last: number, first: number, lines: Buffer[]] | null
+  >
+  runcastReadSeriesBuffer(
+    ...args: (string | number)[]
+  ): Promise<[owner: Buffer, generation: Buffer, round: Buffer, attempt: Buffer, seq: number, curves: StoredCurve[]] | null>
   runcastWeigh(...args: (string | number)[]): Promise<[owner: string, bytes: number, ms: number] | null>
   runcastStored(...args: (string | number)[]): Promise<[bytes: number, ms: number]>
   runcastExpire(...args: (string | number)[]): Promise<0 | 1>
+  runcastArtifactBegin(...args: (string | number)[]): Promise<BeginReply>
+  runcastArtifactCommit(...args: (string | number)[]): Promise<CommitReply>
+  runcastArtifactQuota(...args: (string | number)[]): Promise<[allowed: number, bytes?: string, count?: number]>
   runcastIndexAdd(...args: (string | number)[]): Promise<number>
+  runcastIndexPut(...args: (string | number)[]): Promise<1>
+  runcastIndexMissing(...args: (string | number)[]): Promise<[read: number, missing: string[]]>
+  runcastIndexSearch(...args: (string | number)[]): Promise<[cursor: string, ids: string[]]>
   runcastIndexRemove(...args: (string | number)[]): Promise<null>
   runcastIndexRead(...args: (string | number)[]): Promise<[generation: string, seq: number, active: string[], ended: string[]]>
   runcastAdmit(...args: (string | number)[]): Promise<0 | 1>
@@ -59,6 +92,9 @@ export interface ScriptCommands {
   runcastSchedulerDepths(
     ...args: (string | number)[]
   ): Promise<[queue: string, waiting: number, held: number, admitted: number, ms: number][]>
+  runcastSchedulerUsers(...args: (string | number)[]): Promise<[queue: string, owner: string, waiting: number][]>
+  runcastProcessAnnounce(...args: (string | number)[]): Promise<1>
+  runcastProcessList(...args: (string | number)[]): Promise<[total: number, ...entries: string[]]>
 }
 
 function load(...names: string[]): string {

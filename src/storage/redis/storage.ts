@@ -32,8 +32,7 @@ export class RedisStorage {
    * denies the command.
    */
   async weigh(id: string): Promise<void> {
-    const keys = [this.#keys.job(id), this.#keys.log(id), this.#keys.checkpoint(id)]
-    const weight = await asked(this.#commands.runcastWeigh(...keys, BELIEVED_MS)).catch(unlessDenied)
+    const weight = await asked(this.#commands.runcastWeigh(...this.#keys.all(id), BELIEVED_MS)).catch(unlessDenied)
     if (!weight) return
     const [owner, bytes, ms] = weight
     await asked(this.#commands.runcastStored(...this.#keys.stored(owner), Number.MAX_SAFE_INTEGER, id, bytes, ms))

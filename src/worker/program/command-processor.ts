@@ -15,7 +15,14 @@ export function commandProcessor(solver: Solver, worker: Environment): Processor
   return async (input, job) => {
     job.signal.throwIfAborted()
     const { command, args, cwd } = solver
-    const program = new GuardedProgram({ command, args, cwd, env: environmentOf(solver, worker, job.id) })
+    const folder = await job.folder()
+    job.signal.throwIfAborted()
+    const program = new GuardedProgram({
+      command,
+      args,
+      cwd,
+      env: environmentOf(solver, worker, { id: job.id, folder, traceparent: job.traceparent }),
+    })
     const output = new ProgramOutput(program, job)
     const terminate = () => program.terminate()
     const kill = () => {

@@ -1,4 +1,5 @@
 import Type, { type Static, type TObject } from 'typebox'
+import { ArtifactName } from '../../protocol/artifact.js'
 import { Checker } from '../../protocol/checker.js'
 import { valueAt } from '../../protocol/faults.js'
 import { shown } from '../../protocol/json-value.js'
@@ -22,6 +23,14 @@ const EVENTS = {
     value: metric_update.properties.value,
     // The report shortens it.
     unit: Type.String(),
+    step: metric_update.properties.step,
+  }),
+  artifact: Type.Object({
+    type: Type.Literal('artifact'),
+    path: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
+    url: Type.Optional(Type.String({ minLength: 1, maxLength: 2048 })),
+    name: Type.Optional(ArtifactName),
+    media_type: Type.Optional(Type.String()),
   }),
   completed: Type.Pick(completed, ['type', 'metrics_summary']),
 } as const satisfies Record<string, TObject>
@@ -29,12 +38,16 @@ const EVENTS = {
 type EventName = keyof typeof EVENTS
 export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[EventName]
 
-const checkers = { metric_update: new Checker(EVENTS.metric_update), completed: new Checker(EVENTS.completed) }
+const checkers = {
+  metric_update: new Checker(EVENTS.metric_update),
+  artifact: new Checker(EVENTS.artifact),
+  completed: new Checker(EVENTS.completed),
+}
 
 /** A part of a line: an event, or log text. */
 export type LinePart = { readonly event: ProgramEvent } | { readonly log: string }
 
-const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|completed)"/
+const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|artifact|completed)"/
 const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
 
 /**
@@ -55,7 +68,7 @@ export function* readLine(line: string, number: number): Generator<LinePart, voi
   }
 }
 
-/** The error for a line that is too long and begins like a measurement or a result. Null: the line is log text. */
+/** The error for a line that is too long and begins like an event. Null: the line is log text. */
 export function faultOfLongLine(begin: string, number: number, maxBytes: number): JobFailure | null {
   const name = begin.trimStart().startsWith('{') ? EVENT_TYPE.exec(begin.slice(0, 1000))?.[1] : undefined
   return name === undefined || name === 'progress' ? null : failure(name, number, `it is longer than ${maxBytes} bytes`)
@@ -95,7 +108,7 @@ function partOf(content: unknown, text: string, number: number): LinePart {
   const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
   // its fields are not validated
   if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } }
-  if (name !== 'metric_update' && name !== 'completed') return { log: text }
+  if (name !== 'metric_update' && name !== 'artifact' && name !== 'completed') return { log: text }
   const checker = checkers[name]
   if (checker.check(content)) return { event: content }
   const faults = checker.faults(content).map(({ path, expected }) => {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Job, JobFailure, type Results } from '../processor.js'
 import type { GuardedProgram } from './guarded-program.js'
@@ -79,6 +80,14 @@ export class ProgramOutput {
     yield { log: text }
   }
 
+  /** Waits until it is stored, and reads no further: the program must leave the file as it is until then. */
+  async #store({ path, url, name, media_type }: ProgramEvent & { type: 'artifact' }): Promise<void> {
+    const optional = media_type === undefined ? {} : { mediaType: media_type }
+    if (path !== undefined && url === undefined) return this.#job.artifact(name ?? basename(path), { path, ...optional })
+    if (path === undefined && url !== undefined && name !== undefined) return this.#job.artifact(name, { url, ...optional })
+    throw new JobFailure('solver_error', `Line ${this.#lines} of stdout is an artifact that is not valid: expected path, or url and name`)
+  }
+
   async #report(event: ProgramEvent): Promise<void> {
     switch (event.type) {
       case 'progress': {
@@ -87,7 +96,9 @@ export class ProgramOutput {
         return this.#job.progress({ percent: percent as number, phase: phase as string, message: message as string })
       }
       case 'metric_update':
-        return this.#job.metric(event.metric_name, event.value, event.unit)
+        return this.#job.metric(event.metric_name, event.value, event)
+      case 'artifact':
+        return this.#store(event)
       case 'completed':
         this.#result = { metrics_summary: event.metrics_summary }
         return this.#program.end(EXIT_MS)

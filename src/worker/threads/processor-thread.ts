@@ -1,15 +1,19 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import { JobFailure, type StopCause } from '../processor.js'
+import type { Loggable } from '../../core/log-line.js'
+import type { StopCause } from '../processor.js'
 import { asError } from '../thrown.js'
-import type { Fault, FromThread, ThreadData, ToThread } from './messages.js'
+import { errorOf, faultOf } from './fault.js'
+import { type Answer, type CallName, type FromThread, type ThreadData, type ToThread, weightOf } from './messages.js'
 
 /** A job of any kind, as a thread needs it. */
 export interface ThreadJob {
   readonly id: string
+  readonly traceparent: string | undefined
   readonly signal: AbortSignal
   readonly reports: Readonly<Record<string, (...args: readonly unknown[]) => Promise<void>>>
+  readonly calls: Readonly<Record<CallName, (...args: readonly unknown[]) => Promise<unknown>>>
   flush(): Promise<void>
-  log(line: string): void
+  log(line: Loggable): void
   alive(): void
 }
 
@@ -32,7 +36,7 @@ export class ProcessorThread {
     this.#worker = new Worker(module, { workerData, execArgv: [], resourceLimits })
     this.#worker.on('message', async (message: FromThread) => {
       await this.#receive(message)
-      Atomics.add(this.#received, 0, 1)
+      Atomics.add(this.#received, 0, weightOf(message))
       Atomics.notify(this.#received, 0)
     })
     this.#worker.on('messageerror', (error) => this.#fail(error))
@@ -54,7 +58,7 @@ export class ProcessorThread {
       this.#running = { job, resolve, reject }
     })
     job.alive()
-    this.#post({ type: 'start', id: job.id, input, reports: Object.keys(job.reports) })
+    this.#post({ type: 'start', id: job.id, traceparent: job.traceparent, input, reports: Object.keys(job.reports) })
     if (job.signal.aborted) abort()
     else job.signal.addEventListener('abort', abort)
     return result.finally(() => job.signal.removeEventListener('abort', abort))
@@ -75,12 +79,18 @@ export class ProcessorThread {
     switch (message.type) {
       case 'report':
         return this.#report(running, message.name, message.args)
+      case 'metrics': {
+        for (const args of message.points) await this.#report(running, 'metric', args)
+        return
+      }
       case 'invalid':
         return this.#fail(errorOf(message.fault))
       case 'log':
-        return job.log(message.line)
+        return job.log(message.level === undefined ? message.line : { level: message.level, message: message.line })
       case 'flush':
         return void job.flush().then(() => this.#post({ type: 'flushed', flush: message.flush }))
+      case 'call':
+        return void this.#call(job, message).then((answer) => this.#post({ type: 'answered', call: message.call, answer }))
       case 'done':
         this.#running = undefined
         return running.resolve(message.result)
@@ -102,6 +112,14 @@ export class ProcessorThread {
     }
   }
 
+  async #call({ calls }: ThreadJob, { name, args }: FromThread & { type: 'call' }): Promise<Answer> {
+    try {
+      return { value: await calls[name](...args) }
+    } catch (error) {
+      return { fault: faultOf(error) }
+    }
+  }
+
   #fail(error: Error): void {
     this.#die(error)
     void this.end()
@@ -116,13 +134,6 @@ export class ProcessorThread {
     this.#running?.reject(error)
     this.#running = undefined
   }
-}
-
-function errorOf({ name, message, stack, code }: Fault): Error {
-  const error = code === undefined ? Object.assign(new Error(message), { name }) : new JobFailure(code, message)
-  // The stack in the thread where it was thrown.
-  if (stack !== undefined) error.stack = stack
-  return error
 }
 
 /** A job's signal is only aborted with a `Stop`. Any other reason is passed on as a cancel. */

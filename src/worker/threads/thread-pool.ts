@@ -48,7 +48,9 @@ export class ThreadPool<P extends AnyProcessor = AnyProcessor> {
   }
 }
 
-function threadJobOf({ id, signal, killed: _killed, flush, log, alive, ...reports }: AnyJob): ThreadJob {
+function threadJobOf({ id, traceparent, signal, killed: _killed, flush, log, artifact, folder, alive, ...reports }: AnyJob): ThreadJob {
+  // its arguments are those of the thread's processor
+  const calls = { artifact, folder } as unknown as ThreadJob['calls']
   // all other members of a job are reports
-  return { id, signal, flush, log, alive, reports: reports as ThreadJob['reports'] }
+  return { id, traceparent, signal, flush, log, alive, calls, reports: reports as ThreadJob['reports'] }
 }

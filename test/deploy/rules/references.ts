@@ -11,7 +11,7 @@ import {
 } from '../objects.js'
 
 /** Secrets that the user creates, by the documents. */
-const SECRETS = ['runcast-jwt', 'runcast-redis']
+const SECRETS = ['runcast-jwt', 'runcast-redis', 'runcast-s3']
 
 interface IngressSpec {
   readonly rules: readonly {

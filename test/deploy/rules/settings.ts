@@ -8,6 +8,9 @@ import { type Container, containerOf, environmentOf, isOurs, type KubeObject, po
 const HUB_CLOSE_MS = 10_000
 const WORKER_CLOSE_MS = 15_000
 
+/** Where the AWS SDK finds credentials. */
+const OF_SDK = 'AWS_SHARED_CREDENTIALS_FILE'
+
 /** What a file of each secret may hold. */
 const SECRET_FILES: Readonly<Record<string, string>> = { JWT_SECRET_FILE: 'x'.repeat(32), REDIS_URL_FILE: 'rediss://redis.example:6380' }
 
@@ -21,7 +24,7 @@ function ours(objects: readonly KubeObject[]): [Workload, Container][] {
 export function settings(objects: readonly KubeObject[]): string[] {
   const faults = ours(objects).flatMap(([{ metadata, spec }, container]) => {
     const env = environmentOf(objects, container)
-    const unknown = Object.keys(env).filter((name) => !(name in SETTINGS))
+    const unknown = Object.keys(env).filter((name) => !(name in SETTINGS) && name !== OF_SDK)
     const found = unknown.map((name) => `${name} is no setting`)
     const isHub = isHubContainer(container)
     const config = configOf(env, isHub)

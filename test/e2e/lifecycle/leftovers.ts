@@ -12,7 +12,7 @@ export async function leftovers({ commands, keys }: Witness, ids: readonly strin
   const found: string[] = []
   const rounds = await commands.zrange(keys.active(), '0', '-1')
   if (rounds.length > 0) found.push(`the sweeper still looks after ${rounds}`)
-  const own = new Set(ids.flatMap((id) => [keys.job(id), keys.log(id)]))
+  const own = new Set(ids.flatMap((id) => keys.all(id)))
   for (const key of await allKeys(commands)) {
     if (own.has(key)) continue
     if (key.startsWith(keys.queues()) && !OF_THE_QUEUES.test(key)) found.push(`${key} is left in a queue`)

@@ -6,15 +6,16 @@ import { answers, submitAnswers } from '../../../http/contract/answers.js'
 import { bodyExamples } from '../../../http/contract/examples.js'
 import type { KindRoutes } from '../../../http/kind-routes.js'
 import { enqueue, rejectWithBodyPaths } from '../../../http/routes/enqueue.js'
-import { IdempotencyHeaders, keyOf } from '../../../http/routes/idempotency.js'
 import { processes } from '../../../http/routes/processes.js'
+import { fromHeaders, SubmitHeaders } from '../../../http/routes/submit-headers.js'
 import type { JobService } from '../../../jobs/job-service.js'
 import { JobId } from '../../../protocol/job-id.js'
+import { splitWords, WordsFields } from '../../../protocol/words.js'
 import { BenchmarkInput } from '../../benchmark/input.js'
 import { Model } from '../../benchmark/model.js'
 
 const Body = Type.Object(
-  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...BenchmarkInput.properties },
+  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...WordsFields, ...BenchmarkInput.properties },
   { additionalProperties: false, ...bodyExamples(BenchmarkInput, true) },
 )
 const Models = Type.Object({ models: Type.Array(Model) }, { title: 'ModelList' })
@@ -38,9 +39,9 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
     const summary = 'Start a benchmark. With Accept: text/event-stream, stream its messages up to the final one'
     const { accepted, stream } = processes.answers
     const response = submitAnswers(accepted, stream)
-    const schema = { tags, operationId: 'submitBenchmark', summary, headers: IdempotencyHeaders, body: Body, response }
+    const schema = { tags, operationId: 'submitBenchmark', summary, headers: SubmitHeaders, body: Body, response }
     app.post('/api/benchmark', { schema }, async (request, reply) => {
-      const who = { owner: request.identity.sub, ...keyOf(request) }
+      const who = { owner: request.identity.sub, ...fromHeaders(request) }
       return enqueue({ app: server, request, reply }, processes, () => submitBenchmark(jobs, who, request.body))
     })
   }
@@ -49,9 +50,11 @@ export function benchmarkRoutes(models: readonly Model[]): KindRoutes {
 /** Enqueues a benchmark. */
 function submitBenchmark(
   jobs: JobService,
-  who: { readonly owner: string; readonly key?: string },
-  { process_id, job_timeout_s: timeoutS, ...input }: Static<typeof Body>,
+  who: { readonly owner: string; readonly key?: string; readonly traceparent?: string },
+  body: Static<typeof Body>,
 ): Promise<JobState> {
-  const given = { ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
+  const { words, rest } = splitWords(body)
+  const { process_id, job_timeout_s: timeoutS, ...input } = rest
+  const given = { ...words, ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
   return jobs.submit({ ...who, ...given, kind: 'benchmark', input }).catch(rejectWithBodyPaths)
 }

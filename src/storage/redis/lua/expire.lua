@@ -1,6 +1,6 @@
 --[[ Shortens the TTL of a job that has ended.
 
-  KEYS  1 hash  2 log (one slot)
+  KEYS  1 hash, then every other key of the job (one slot)
   ARGV  1 TTL (ms)
   Returns 1, or 0 if the job has not ended or already expires sooner
 
@@ -9,6 +9,5 @@
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'completed' and status ~= 'failed' and status ~= 'cancelled' then return 0 end
 if redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[1]) then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end
 return 1

@@ -1,6 +1,6 @@
 --[[ Measures the memory of a job. Also returns its owner and how long the size is valid.
 
-  KEYS  1 hash  2 log  3 checkpoint (one slot)
+  KEYS  1 hash, then every other key of the job (one slot)
   ARGV  1 how long the size of a job that has not ended is valid (ms)
   Returns {owner, bytes, ms}, or false if there is no such job
 
