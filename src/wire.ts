@@ -28,6 +28,7 @@ export {
   type StoreReason,
 } from './protocol/codes.js'
 export { ErrorBody, ProblemDetails } from './protocol/error-body.js'
+export { type AnyFailureCode, FAILURE_CODE_PATTERN } from './protocol/failure.js'
 export { HUB_MESSAGES, STREAM_EVENTS } from './protocol/hub-messages.js'
 export { isJobId, JOB_ID_PATTERN, JobId } from './protocol/job-id.js'
 export {

@@ -1,9 +1,9 @@
-import type { FailureCode } from '../protocol/codes.js'
+import type { AnyFailureCode } from '../protocol/failure.js'
 
 /** Why a job has no result. */
 export interface JobFailure {
-  /** `cancelled`, or the cause of the failure. */
-  readonly code: FailureCode | 'cancelled'
+  /** `cancelled`, or the cause of the failure: a `FailureCode`, or a code of the kind's own. */
+  readonly code: AnyFailureCode | 'cancelled'
   /** For people: the error of the last attempt. */
   readonly message: string
   /** The last lines of the job's log, separated by line breaks; empty if there are none. */

@@ -9,6 +9,8 @@ import { storeClock } from './store-clock.js'
 export interface Failure {
   readonly error: string
   readonly code: FailureCode
+  /** The code to publish instead, if the kind has its own. Processes of earlier versions publish `code`. */
+  readonly own_code?: string
   /** The last lines of the job's log. */
   readonly log_tail: string
 }

@@ -49,11 +49,11 @@ export function processEvents(processType: string, messages = PROCESS_MESSAGES) 
       message: message('process_completed', id, { result, compute_time_s, ...last }),
     }),
 
-    failed: (id: string, { error, code, log_tail }: Failure, last: ProcessEnd): JobEvent => ({
+    failed: (id: string, { error, code, own_code, log_tail }: Failure, last: ProcessEnd): JobEvent => ({
       key: 'final',
       class: 'final',
       to: 'failed',
-      message: message('process_failed', id, { error, code, ...(log_tail !== '' && { log_tail }), ...last }),
+      message: message('process_failed', id, { error, code: own_code ?? code, ...(log_tail !== '' && { log_tail }), ...last }),
     }),
 
     cancelled: (id: string, last: ProcessEnd, forced?: true): JobEvent => ({

@@ -49,7 +49,12 @@ export function jobEvents(
       key: 'final',
       class: 'final',
       to: 'failed',
-      message: message('error', id, { error: failure.error, solver_log_tail: failure.log_tail, code: failure.code, ...last }),
+      message: message('error', id, {
+        error: failure.error,
+        solver_log_tail: failure.log_tail,
+        code: failure.own_code ?? failure.code,
+        ...last,
+      }),
     }),
 
     cancelled: (id: string, last: RunEnd, forced?: true): JobEvent => ({

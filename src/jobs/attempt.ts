@@ -5,7 +5,7 @@ import { lostWorker } from '../core/lost-worker.js'
 import { attemptsOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isTimedOut, timeoutFailure } from '../core/timeout.js'
-import type { FailureCode } from '../protocol/codes.js'
+import { type AnyFailureCode, type FailureRetry, isFailureCode } from '../protocol/failure.js'
 import type { Settled } from '../queue/queue.js'
 import { textOfTooBig } from '../storage/broker.js'
 
@@ -76,10 +76,10 @@ export function retryDelayMs(attempt: number): number {
   return FIRST_DELAY_MS * 2 ** (attempt - 1)
 }
 
-/** The attempt has failed and is retried. Null if it was the last one. */
-export function again(attempt: Attempt, fault: Error): Transition | null {
-  if (attempt.number >= attempt.of) return null
-  const delayMs = retryDelayMs(attempt.number)
+/** The attempt has failed and is retried. Null if it was the last one, or if no retry is wanted. */
+export function again(attempt: Attempt, fault: Error, wanted: FailureRetry): Transition | null {
+  if (wanted === false || attempt.number >= attempt.of) return null
+  const delayMs = wanted === true ? retryDelayMs(attempt.number) : wanted.delayMs
   const reason = fault.message.slice(0, MAX_REASON_CHARS)
   const retry = { max_attempts: attempt.of, delay_ms: delayMs, error: reason }
   const event = opening('attempt', attempt.kind, attempt.kind.events.status(attempt.id, 'retrying', reason, retry))
@@ -91,8 +91,9 @@ export function returnToQueue({ kind, id }: Attempt): Transition {
   return { event: kind.events.status(id, 'queued', 'the worker stops'), settled: { how: 'returned' } }
 }
 
-export function failed(code: FailureCode, message: string, logTail: string): Settled {
-  return { how: 'ended', outcome: { status: 'failed', code, error: message.slice(0, MAX_ERROR_CHARS), log_tail: logTail } }
+export function failed(code: AnyFailureCode, message: string, logTail: string): Settled {
+  const codes = isFailureCode(code) ? { code } : { code: 'solver_error' as const, own_code: code }
+  return { how: 'ended', outcome: { status: 'failed', ...codes, error: message.slice(0, MAX_ERROR_CHARS), log_tail: logTail } }
 }
 
 export function timedOut(round: Pick<JobState, 'timeoutMs'>, logTail: string): Settled {

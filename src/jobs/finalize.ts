@@ -86,13 +86,13 @@ async function withLogTail({ telemetry }: Finalizer, state: JobState, outcome: O
 }
 
 /** Details of an end besides its status. */
-function detailOf(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs' | 'trace_id'> {
+function detailOf(state: JobState, outcome: Outcome): Omit<Final, 'job' | 'kind' | 'round' | 'status' | 'source'> {
   const { traceparent } = state
   return { ...(traceparent !== undefined && { trace_id: traceIdOf(traceparent) }), ...detailOfOutcome(state, outcome) }
 }
 
-function detailOfOutcome(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'cancelMs'> {
-  if (outcome.status === 'failed') return { code: outcome.code }
+function detailOfOutcome(state: JobState, outcome: Outcome): Pick<Final, 'forced' | 'code' | 'own_code' | 'cancelMs'> {
+  if (outcome.status === 'failed') return { code: outcome.code, ...(outcome.own_code !== undefined && { own_code: outcome.own_code }) }
   if (outcome.status !== 'cancelled') return {}
   const asked = state.status === 'cancelling' ? state.latest.get('status') : undefined
   return {

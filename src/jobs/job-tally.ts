@@ -21,6 +21,8 @@ export interface Final {
   readonly forced?: boolean
   /** Of a failed execution. */
   readonly code?: FailureCode
+  /** Of a failed execution whose kind has codes of its own. */
+  readonly own_code?: string
   /** Of a cancelled execution: time from the request to the end, in ms. */
   readonly cancelMs?: number
 }

@@ -1,4 +1,5 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
+import { FailureFields } from './failure.js'
 import { Nullable } from './json-schema.js'
 import { JobStatus, Timestamp } from './life-fields.js'
 import { LOG_LEVELS } from './log-messages.js'
@@ -22,11 +23,7 @@ const log = event('log', {
 
 /** Events that end an attempt. One of them is the last event of the last post. */
 const ENDS = {
-  failed: event('failed', {
-    error: Type.String({ maxLength: 10_000 }),
-    code: Type.Enum(['solver_error', 'endpoint_error', 'timeout', 'invalid_input'], { default: 'solver_error' }),
-    retry: Type.Boolean({ default: false, description: 'true: start another attempt if one is left' }),
-  }),
+  failed: event('failed', FailureFields),
   released: event('released', {}),
   cancelled: event('cancelled', {}),
 }

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { FAILURE_CODES } from './codes.js'
+import { FAILURE_CODE_PATTERN } from './failure.js'
 import { STATUSES } from './status.js'
 
 export const JobStatus = Type.Enum([...STATUSES], { title: 'JobStatus' })
@@ -7,7 +8,11 @@ export const JobStatus = Type.Enum([...STATUSES], { title: 'JobStatus' })
 export const Timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 
 /** Why a job failed. */
-export const FailedBecause = Type.Enum([...FAILURE_CODES], { title: 'FailureCode' })
+export const FailedBecause = Type.String({
+  title: 'FailureCode',
+  pattern: FAILURE_CODE_PATTERN,
+  description: `${FAILURE_CODES.join(', ')}, or a code of the kind's own`,
+})
 
 /** Fields of both dialects about the failed attempt, in a message about the next one (`RetryNotice`). */
 export const RetryFields = {

@@ -1,7 +1,7 @@
 import type { JobState } from '../core/job-state.js'
 import { queueOf } from '../core/kind.js'
+import type { Failure } from '../core/lifecycle.js'
 import { isOwned } from '../core/solver.js'
-import type { FailureCode } from '../protocol/codes.js'
 import type { QueuedRound, QueueRef } from '../storage/fair-scheduler.js'
 import type { JobRound } from '../storage/job-store.js'
 
@@ -11,7 +11,7 @@ import type { JobRound } from '../storage/job-store.js'
  */
 export type Outcome =
   | { readonly status: 'completed'; readonly result: unknown; readonly compute_time_s: number }
-  | { readonly status: 'failed'; readonly code: FailureCode; readonly error: string; readonly log_tail: string }
+  | ({ readonly status: 'failed' } & Failure)
   | { readonly status: 'cancelled'; readonly forced?: true }
 
 /**

@@ -1,6 +1,7 @@
 import type { KindDialect } from '../core/kind.js'
 import type { Loggable } from '../core/log-line.js'
-import type { FailureCode } from '../protocol/codes.js'
+import { type AnyFailureCode, type FailureRetry, failureCodeFault, MAX_RETRY_DELAY_MS } from '../protocol/failure.js'
+import { shown } from '../protocol/json-value.js'
 import type { ProcessProgress } from '../protocol/process-messages.js'
 
 /**
@@ -105,22 +106,37 @@ export interface AnyJob {
 
 /**
  * Computes one job of its kind. `I`: its input, with the defaults filled in. It throws `JobFailure` for a failure that
- * another attempt would repeat, and any other error for a retry.
+ * another attempt would repeat, or that has a code of its own, and any other error for a retry.
  */
 export type Processor<I, D extends KindDialect> = (input: I, job: Job<D>) => Promise<Results[D]>
 
 /** A processor of any kind: the runner gives it only jobs of its own kind. */
 export type AnyProcessor = (input: never, job: never) => Promise<object>
 
-/** A final failure caused by the job itself: there is no automatic retry. */
+/**
+ * A failure caused by the job itself. `code`: one of `FAILURE_CODES`, or a code of your own, `[a-z][a-z0-9_]{0,63}` and
+ * no other code of this package; the final message has it. It is final, unless `retry` asks for another attempt: `true`
+ * after the usual delay, or after `delayMs`, an integer from 0 to 24 hours. Throws `TypeError` for another code or
+ * delay.
+ */
 export class JobFailure extends Error {
-  readonly code: FailureCode
+  readonly code: AnyFailureCode
+  readonly retry: FailureRetry
 
-  constructor(code: FailureCode, message: string, options?: ErrorOptions) {
+  constructor(code: AnyFailureCode, message: string, { retry = false, ...options }: ErrorOptions & { readonly retry?: FailureRetry } = {}) {
+    const fault = failureCodeFault(String(code))
+    if (fault !== null) throw new TypeError(`code of a JobFailure: expected ${fault}, not ${shown(code)}`)
+    if (typeof retry === 'object' && !isRetryDelay(retry.delayMs))
+      throw new TypeError(`delayMs of a JobFailure: expected an integer from 0 to ${MAX_RETRY_DELAY_MS}, not ${shown(retry.delayMs)}`)
     super(message, options)
     this.name = 'JobFailure'
     this.code = code
+    this.retry = retry
   }
+}
+
+function isRetryDelay(ms: unknown): boolean {
+  return Number.isInteger(ms) && Number(ms) >= 0 && Number(ms) <= MAX_RETRY_DELAY_MS
 }
 
 /**

@@ -11,10 +11,10 @@ import { asError } from './thrown.js'
  */
 export async function settleFailure(attempt: Attempt, context: JobContext, error: unknown): Promise<Settled> {
   if (error instanceof Stop) return settleStop(attempt, context, error)
-  if (error instanceof JobFailure) return failed(error.code, error.message, context.logTail)
   const fault = asError(error)
-  const retry = again(attempt, fault)
-  if (!retry) return failed('solver_error', fault.message, context.logTail)
+  const { code, retry: wanted } = fault instanceof JobFailure ? fault : { code: 'solver_error', retry: true }
+  const retry = again(attempt, fault, wanted)
+  if (!retry) return failed(code, fault.message, context.logTail)
   return settleWrite(attempt, context, await context.write([retry.event]), retry.settled)
 }
 

@@ -110,6 +110,11 @@ t.test('[SOLVER-5] a program that fails is not started again: exit code, signal,
   }
 })
 
+t.test('[SOLVER-3] [FAIL-2] a program reports a failure with its code and a retry', async (t) => {
+  const error = await play(t, 'fails-with-code').result.catch((error: unknown) => error)
+  t.match(error, { name: 'JobFailure', code: 'bad_csv', message: 'line 7', retry: { delayMs: 5 } })
+})
+
 t.test('[SOLVER-3] an event that is not valid fails the run with its field, and the program is ended', async (t) => {
   const run = play(t, 'bad-event')
   const error = await run.result.catch((error: unknown) => error)

@@ -554,6 +554,27 @@ t.test(
   },
 )
 
+t.test('[CLAIM-8] [FAIL-2] a claim fails with a code of its own after a retry of its choice', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  const client = await h.connect(id)
+  await worker.claim()
+  const failed = { type: 'failed', error: 'line 7', code: 'bad_csv' }
+  for (const [fields, path] of [
+    [{ code: 'forbidden' }, '/events/0/code'],
+    [{ code: 'Bad' }, '/events/0/code'],
+    [{ retry_delay_ms: 86_400_001 }, '/events/0/retry_delay_ms'],
+  ] as const)
+    t.match(await worker.post([{ ...failed, ...fields }], { n: 1 }), { status: 422, body: { detail: [{ path }] } })
+  t.match(await worker.post([{ ...failed, retry_delay_ms: 20 }]), { status: 200, body: { status: 'retrying' } })
+  t.match(await untilStatus(client, 'retrying'), { attempt: 2, delay_ms: 20, error: 'line 7' })
+  t.match(await worker.claim({ node: 1 }), { body: { id, attempt: 2 } })
+  t.match(await worker.post([{ ...failed, retry: false, retry_delay_ms: 20 }]), { body: { status: 'failed' } })
+  t.match(await client.next('error'), { code: 'bad_csv', error: 'line 7', attempts: 2 })
+  t.match(await h.call('GET', `/api/jobs/${id}`), { body: { status: 'failed', final: { code: 'bad_csv' } } })
+})
+
 t.test('[CLAIM-8] failed for good: with its code, and no other attempt', async (t) => {
   const h = await start(t)
   const worker = new Claimant(h)

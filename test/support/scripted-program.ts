@@ -106,6 +106,11 @@ const SCRIPTS: Record<string, () => void | Promise<void>> = {
     await reportPids()
     complete({ f: 1 })
   },
+  /** Reports a failure of its own kind, and then ends like one that has succeeded. */
+  'fails-with-code': () => {
+    emit({ type: 'failed', error: 'line 7', code: 'bad_csv', retry_delay_ms: 5 })
+    complete()
+  },
   'fails-after': () => {
     complete()
     process.exit(3)

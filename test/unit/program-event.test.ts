@@ -46,7 +46,7 @@ t.test('[SOLVER-4] a long line costs linear time, whatever it holds', async (t) 
   t.ok(process.cpuUsage().user - user < 10_000_000)
 })
 
-t.test('[SOLVER-3] the three events, with what may be left out', async (t) => {
+t.test('[SOLVER-3] the events, with what may be left out', async (t) => {
   const cases: [line: object, event: ProgramEvent][] = [
     [
       { type: 'progress', percent: 3 },
@@ -59,6 +59,14 @@ t.test('[SOLVER-3] the three events, with what may be left out', async (t) => {
     [
       { type: 'metric_update', metric_name: 'f_1', value: -1e300, unit: '' },
       { type: 'metric_update', metric_name: 'f_1', value: -1e300, unit: '' },
+    ],
+    [
+      { type: 'failed', error: 'x' },
+      { type: 'failed', error: 'x' },
+    ],
+    [
+      { type: 'failed', error: 'x', code: 'bad_csv', retry: false, retry_delay_ms: 5 },
+      { type: 'failed', error: 'x', code: 'bad_csv', retry: false, retry_delay_ms: 5 },
     ],
     [
       { type: 'completed', metrics_summary: { a: 1 } },
@@ -81,6 +89,8 @@ t.test('[SOLVER-3] what is an event by its type and not valid fails the run, wit
   const cases: [line: string, ...paths: string[]][] = [
     ['{"type":"metric_update","metric_name":"a\\nb","value":null}', '/metric_name', '/value: expected of type number, not null', '/unit'],
     ['{"type":"metric_update","metric_name":"a","value":1e999,"unit":""}', '/value: expected of type number, not Infinity'],
+    ['{"type":"failed","error":"x","retry_delay_ms":86400001}', '/retry_delay_ms: expected <= 86400000, not 86400001'],
+    ['{"type":"failed","error":"x","code":"worker_lost"}', '/code: expected a code that a worker can report'],
     ['{"type":"completed"}', '/metrics_summary: expected to be present'],
     ['{"type":"completed","metrics_summary":{"a":"1"}}', '/metrics_summary/a: expected of type number, not "1"'],
     ['{"type":"completed","metrics_summary":{"NaN":1,"b":NaN}}', '/metrics_summary/b: expected of type number, not NaN'],

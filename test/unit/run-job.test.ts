@@ -4,12 +4,14 @@ import { controlWriter, messageOf } from '../../src/core/entry.js'
 import { processEvents } from '../../src/core/process-events.js'
 import { benchmarkKind } from '../../src/kinds/benchmark/kind.js'
 import { RuncastError } from '../../src/protocol/codes.js'
+import type { FailureRetry } from '../../src/protocol/failure.js'
 import type { Settled } from '../../src/queue/queue.js'
 import type { BrokerLimits, Publisher } from '../../src/storage/broker.js'
 import { failedAttempt } from '../../src/worker/failed-attempt.js'
 import type { JobContext } from '../../src/worker/job-context.js'
 import { type AnyProcessor, type Job, JobFailure } from '../../src/worker/processor.js'
 import { type AttemptFailure, type Runner, runJob } from '../../src/worker/run-job.js'
+import { errorOf, faultOf } from '../../src/worker/threads/fault.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 
 const events = processEvents('benchmark')
@@ -53,7 +55,8 @@ async function attempt(processor: (job: Job<'process'>) => Promise<unknown>, { l
   })
   const page = await broker.history('j', 0, 100_000)
   const results = (page?.entries ?? []).map(messageOf).flatMap((message) => ('result' in message ? [message.result] : []))
-  return { settled, results, failures }
+  const retrying = (page?.entries ?? []).map(messageOf).filter((message) => message.type === 'process_retrying')
+  return { settled, results, retrying, failures }
 }
 
 async function reportsOnce(job: Job<'process'>) {
@@ -219,6 +222,35 @@ t.test('[CANCEL-2] a result that stands although the job was cancelled has all i
   )
   t.match(settled, { how: 'done' })
   t.same(results, [{ late: 1 }])
+})
+
+t.test('[FAIL-1] a JobFailure ends the job with a code of its own', async (t) => {
+  const fails = (failure: () => Error) => attempt(() => Promise.reject(failure()))
+  // An older process publishes `code`.
+  t.match((await fails(() => new JobFailure('bad_csv', 'line 7'))).settled, {
+    how: 'ended',
+    outcome: { status: 'failed', code: 'solver_error', own_code: 'bad_csv', error: 'line 7' },
+  })
+  t.notOk('own_code' in Object((await fails(() => new JobFailure('timeout', 'slow'))).settled).outcome)
+  for (const code of ['', 'Bad', '7up', 'no-dash', 'x'.repeat(65), 'forbidden', 'cancelled', 'store_full'])
+    t.throws(() => new JobFailure(code, 'no'), { name: 'TypeError', message: /^code of a JobFailure: expected/ }, code)
+  for (const delayMs of [-1, 0.5, 86_400_001, Number.NaN, '5' as unknown as number])
+    t.throws(() => new JobFailure('bad_csv', 'no', { retry: { delayMs } }), { message: /from 0 to 86400000, not/ })
+  t.match(new JobFailure('constructor', 'no', { cause: 7 }), { code: 'constructor', cause: 7, retry: false })
+})
+
+t.test('[FAIL-2] a JobFailure says when the next attempt begins', async (t) => {
+  const cases: [retry: FailureRetry, delayMs: number][] = [
+    [true, 1000],
+    [{ delayMs: 86_400_000 }, 86_400_000],
+    [{ delayMs: 0 }, 0],
+  ]
+  for (const [retry, delayMs] of cases) {
+    const thrown = errorOf(faultOf(new JobFailure('busy', 'later', { retry })))
+    const { settled, retrying } = await attempt(() => Promise.reject(thrown))
+    t.match(settled, { how: 'retry', delayMs, error: { message: 'later' } }, 'also from a thread')
+    t.match(retrying, [{ delay_ms: delayMs, error: 'later', max_attempts: 2 }])
+  }
 })
 
 t.test('each failed attempt is handed to the log, an orderly end is not', async (t) => {

@@ -5,6 +5,7 @@ import { storeClock } from '../../core/store-clock.js'
 import { isTimedOut } from '../../core/timeout.js'
 import type { ClaimEnd } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
+import { retryOf } from '../../protocol/failure.js'
 import type { Claim, Claims } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
 import { again, attemptNow, cancelled, failed, faultOfResult, returnToQueue, timedOut } from '../attempt.js'
@@ -40,7 +41,7 @@ export function conclusionOf(end: ClaimEnd, { state, logTail, elapsedSeconds }: 
   if (isTimedOut(state, storeClock.now())) return { settled: timedOut(state, logTail) }
   switch (end.type) {
     case 'failed': {
-      const retry = end.retry ? again(attemptNow(state), new Error(end.error)) : null
+      const retry = again(attemptNow(state), new Error(end.error), retryOf(end))
       return retry ?? { settled: failed(end.code, end.error, logTail) }
     }
     case 'released':

@@ -8,6 +8,7 @@ import { pointTelemetry, type SeriesTelemetry } from '../../core/series-telemetr
 import { Checker } from '../../protocol/checker.js'
 import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
+import { reportedCodeFault } from '../../protocol/failure.js'
 import type { LogLine } from '../../protocol/log-messages.js'
 
 /** The content of a post, in its order. */
@@ -67,7 +68,10 @@ function check(kind: Kind, event: Posted, path: string): ClaimEvent {
   if (!checker) throw faultAt(`${path}/type`, `one of ${[...known.keys()].join(', ')}`)
   const filled = checker.fill(event)
   if (!checker.check(filled)) throw new RuncastError('invalid', { issues: checker.faults(filled, path) })
-  return filled as ClaimEvent // the checker of this type has just said so
+  const valid = filled as ClaimEvent // the checker of this type has just said so
+  const fault = valid.type === 'failed' ? reportedCodeFault(valid.code) : null
+  if (fault !== null) throw faultAt(`${path}/code`, fault)
+  return valid
 }
 
 function reportsOf({ kind, ...state }: JobState, events: readonly ClaimEvent[], elapsed_s: number): { event: JobEvent; path: string }[] {

@@ -9,6 +9,7 @@ import { appended, type Telemetry } from '../../core/telemetry.js'
 import { isTimedOut } from '../../core/timeout.js'
 import { type ClaimAnswer, type ClaimEnd, type ClaimPost, MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { type Issue, RuncastError } from '../../protocol/codes.js'
+import { retryOf } from '../../protocol/failure.js'
 import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { Claim, ClaimRecord, Claims, PostCounter } from '../../queue/claims.js'
@@ -167,7 +168,7 @@ async function committed(ports: ClaimPorts, { claim, writer }: Writing, end: Cla
 /** The status in which a job waits after this end, unless it was cancelled or timed out. Null if the end is final. */
 function waitingAfter(end: ClaimEnd): Status | null {
   if (end.type === 'released') return 'queued'
-  return end.type === 'failed' && end.retry ? 'retrying' : null
+  return end.type === 'failed' && retryOf(end) !== false ? 'retrying' : null
 }
 
 /** The answer that another copy of this post received. Rejects with `stale_writer` if there is none. */

@@ -1,6 +1,7 @@
 import Type, { type Static, type TObject } from 'typebox'
 import { ArtifactName } from '../../protocol/artifact.js'
 import { Checker } from '../../protocol/checker.js'
+import { FailureFields, reportedCodeFault } from '../../protocol/failure.js'
 import { valueAt } from '../../protocol/faults.js'
 import { shown } from '../../protocol/json-value.js'
 import { RUN_MESSAGES } from '../../protocol/run-messages.js'
@@ -32,6 +33,7 @@ const EVENTS = {
     name: Type.Optional(ArtifactName),
     media_type: Type.Optional(Type.String()),
   }),
+  failed: Type.Object({ type: Type.Literal('failed'), ...FailureFields, code: Type.Optional(FailureFields.code) }),
   completed: Type.Pick(completed, ['type', 'metrics_summary']),
 } as const satisfies Record<string, TObject>
 
@@ -41,13 +43,14 @@ export type ProgramEvent = { [N in EventName]: Static<(typeof EVENTS)[N]> }[Even
 const checkers = {
   metric_update: new Checker(EVENTS.metric_update),
   artifact: new Checker(EVENTS.artifact),
+  failed: new Checker(EVENTS.failed),
   completed: new Checker(EVENTS.completed),
 }
 
 /** A part of a line: an event, or log text. */
 export type LinePart = { readonly event: ProgramEvent } | { readonly log: string }
 
-const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|artifact|completed)"/
+const EVENT_TYPE = /"type"\s*:\s*"(progress|metric_update|artifact|failed|completed)"/
 const EVENT_TYPES = new RegExp(EVENT_TYPE, 'g')
 
 /**
@@ -108,9 +111,13 @@ function partOf(content: unknown, text: string, number: number): LinePart {
   const name = typeof content === 'object' && content !== null && 'type' in content ? content.type : undefined
   // its fields are not validated
   if (name === 'progress') return { event: content as ProgramEvent & { type: 'progress' } }
-  if (name !== 'metric_update' && name !== 'artifact' && name !== 'completed') return { log: text }
+  if (name !== 'metric_update' && name !== 'artifact' && name !== 'failed' && name !== 'completed') return { log: text }
   const checker = checkers[name]
-  if (checker.check(content)) return { event: content }
+  if (checker.check(content)) {
+    const fault = content.type === 'failed' && content.code !== undefined ? reportedCodeFault(content.code) : null
+    if (fault !== null) throw failure(name, number, `/code: expected ${fault}`)
+    return { event: content }
+  }
   const faults = checker.faults(content).map(({ path, expected }) => {
     const value = valueAt(content, path)
     return `${path}: expected ${expected}${value === undefined ? '' : `, not ${shown(value)}`}`

@@ -1,12 +1,13 @@
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
+import { retryOf } from '../../protocol/failure.js'
 import { type Job, JobFailure, type Results } from '../processor.js'
 import type { GuardedProgram } from './guarded-program.js'
 import type { Line } from './line-splitter.js'
 import { faultOfLongLine, type LinePart, type ProgramEvent, readLine } from './program-event.js'
 import { MAX_LINE_BYTES, readLines } from './read-lines.js'
 
-/** How long a program may take to exit after it has written its result. */
+/** How long a program may take to exit after it has written its result or failure. */
 const EXIT_MS = 5000
 
 /**
@@ -31,7 +32,7 @@ export class ProgramOutput {
     return this.#result
   }
 
-  /** The first invalid event. */
+  /** The failure that the program has reported, or its first invalid event. */
   get fault(): JobFailure | undefined {
     return this.#fault
   }
@@ -71,7 +72,7 @@ export class ProgramOutput {
     }
   }
 
-  /** After its result, or an invalid event, all further output is log text. */
+  /** After its result, its failure or an invalid event, all further output is log text. */
   *#read({ text, isWhole }: Line): Generator<LinePart, void> {
     if (this.#result || this.#fault) return yield { log: text }
     if (isWhole) return yield* readLine(text, this.#lines)
@@ -99,6 +100,9 @@ export class ProgramOutput {
         return this.#job.metric(event.metric_name, event.value, event)
       case 'artifact':
         return this.#store(event)
+      case 'failed':
+        this.#fault = new JobFailure(event.code ?? 'solver_error', event.error, { retry: retryOf(event) })
+        return this.#program.end(EXIT_MS)
       case 'completed':
         this.#result = { metrics_summary: event.metrics_summary }
         return this.#program.end(EXIT_MS)

@@ -1,6 +1,5 @@
-import type { FailureCode } from '../../protocol/codes.js'
 import type { LogLevel } from '../../protocol/log-messages.js'
-import type { StopCause } from '../processor.js'
+import type { JobFailure, StopCause } from '../processor.js'
 
 /** The initial data of a thread. */
 export interface ThreadData {
@@ -28,8 +27,7 @@ export type ToThread =
 
 /**
  * From a thread. `metrics`: the arguments of reports of metrics that were made together. The last message of a job is
- * `done` or `failed`. `code`: the error was a `JobFailure`. `invalid`: a report that is not JSON and so could not be
- * posted.
+ * `done` or `failed`. `invalid`: a report that is not JSON and so could not be posted.
  */
 export type FromThread =
   | { readonly type: 'report'; readonly name: string; readonly args: readonly unknown[] }
@@ -52,5 +50,6 @@ export interface Fault {
   readonly name: string
   readonly message: string
   readonly stack?: string
-  readonly code?: FailureCode
+  /** The error was a `JobFailure`. */
+  readonly failure?: Pick<JobFailure, 'code'> & Partial<Pick<JobFailure, 'retry'>>
 }

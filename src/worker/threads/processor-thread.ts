@@ -97,7 +97,7 @@ export class ProcessorThread {
       case 'failed': {
         this.#running = undefined
         // An unexpected error may have left the thread in any state.
-        if (message.fault.code === undefined && !job.signal.aborted) void this.end()
+        if (message.fault.failure === undefined && !job.signal.aborted) void this.end()
         return running.reject(errorOf(message.fault))
       }
     }
