@@ -7,7 +7,7 @@ import { systemClock } from '../core/clock.js'
 import type { DefinedKind } from '../core/define-kind.js'
 import { processDialect, processFinal, processView, runDialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
-import type { JobState } from '../core/job-state.js'
+import type { JobBrief, JobState } from '../core/job-state.js'
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
 import { JobService } from '../jobs/job-service.js'
@@ -281,7 +281,7 @@ function closed(): RuncastError {
   return new RuncastError('going_away', 'This Jobs instance was closed.')
 }
 
-function statusOf(state: JobState): JobStatus {
+function statusOf(state: JobBrief): JobStatus {
   return { ...processView(state), owner: state.owner, final: processFinal(state) }
 }
 

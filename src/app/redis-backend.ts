@@ -15,7 +15,7 @@ import type { RunningJob } from '../client/final-watch.js'
 import { JobEvents, type SocketAccess } from '../client/job-events.js'
 import type { WireJob } from '../client/job-info.js'
 import type { Config } from '../config/config.js'
-import type { JobState } from '../core/job-state.js'
+import type { JobBrief } from '../core/job-state.js'
 import type { Kinds } from '../core/kind.js'
 import { jobView } from '../core/native-dialect.js'
 import { bucketsOf } from '../core/series.js'
@@ -207,7 +207,7 @@ export class RedisBackend implements Backend {
   }
 }
 
-function wireOf(state: JobState): WireJob {
+function wireOf(state: JobBrief): WireJob {
   return jobView(state) as unknown as WireJob // the schemas of its kind have validated the final message
 }
 

@@ -1,7 +1,7 @@
 import type { ProcessMessage, ProcessProgress, ProcessView } from '../protocol/process-messages.js'
 import type { RunMessages } from '../protocol/run-messages.js'
 import { type Bytes, type Entry, messageOf } from './entry.js'
-import type { JobState } from './job-state.js'
+import type { JobBrief, JobState } from './job-state.js'
 import type { Kind } from './kind.js'
 import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import { storeClock } from './store-clock.js'
@@ -73,7 +73,7 @@ export const processDialect: Dialect = {
 }
 
 /** The state of a job of any kind as a process. */
-export function processView(state: JobState): ProcessView {
+export function processView(state: JobBrief): ProcessView {
   return {
     process_id: state.id,
     process_type: state.kind.processType,
@@ -91,7 +91,7 @@ export function processView(state: JobState): ProcessView {
 }
 
 /** The final message of a job in the process dialect; null for an active job. */
-export function processFinal(state: JobState): Readonly<Record<string, unknown>> | null {
+export function processFinal(state: JobBrief): Readonly<Record<string, unknown>> | null {
   const entry = state.latest.get('final')
   return entry ? processDialect.message(entry, state) : null
 }
@@ -105,7 +105,7 @@ function runMessageOf(entry: Entry): RunMessage {
 }
 
 /** From the final message, which carries the last progress, or else from the progress entry. */
-function progressOf({ kind, latest }: JobState): ProcessProgress | null {
+function progressOf({ kind, latest }: JobBrief): ProcessProgress | null {
   for (const key of ['final', 'progress']) {
     const entry = latest.get(key)
     if (!entry) continue

@@ -2,7 +2,7 @@ import type { Status } from '../protocol/status.js'
 import type { Entry } from './entry.js'
 import type { JobWords } from './words.js'
 
-/** A job without its kind: the record and the latest entry per key, as stored in the Redis hash. */
+/** A job without its kind and input: the record and the latest entry per key, as stored in the Redis hash. */
 export interface JobRecord {
   readonly id: string
   readonly owner: string
@@ -14,8 +14,6 @@ export interface JobRecord {
   words?: JobWords
   /** W3C Trace Context of the submit; absent without one. */
   readonly traceparent?: string
-  /** The normalized input as JSON, from which a lost queue entry is recreated. */
-  readonly input: string
   status: Status
   /** Number of the execution, from 1. A retry starts the next one. */
   round: number

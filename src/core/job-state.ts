@@ -4,9 +4,15 @@ import { type Entry, isCleared, timestampOf } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import { clearedKeysOf, type Kind } from './kind.js'
 
-/** The last-known state of a job with its kind: what a client receives when it connects. */
-export interface JobState extends JobRecord {
+/** A job as lists show it. */
+export interface JobBrief extends JobRecord {
   readonly kind: Kind
+}
+
+/** The last-known state of a job: what a client receives when it connects. */
+export interface JobState extends JobBrief {
+  /** The normalized input as JSON, from which a lost queue entry is recreated. */
+  readonly input: string
 }
 
 /** Applies the next entry to a state. The caller has checked that no entry is missing before it. */

@@ -1,6 +1,6 @@
 import { type Dialect, processDialect, processView, runDialect } from './dialect.js'
 import { messageOf } from './entry.js'
-import type { JobState } from './job-state.js'
+import type { JobBrief } from './job-state.js'
 import { isOwned } from './solver.js'
 
 /** The dialect of the kind of each job. Entries are stored in it, so their bytes are sent unchanged. */
@@ -13,7 +13,7 @@ export const nativeDialect: Dialect = {
 }
 
 /** The state of a job of any kind, with its final message in the dialect of the kind. */
-export function jobView(state: JobState): Readonly<Record<string, unknown>> {
+export function jobView(state: JobBrief): Readonly<Record<string, unknown>> {
   const { process_id: id, process_type: _type, status, attempt, ...rest } = processView(state)
   const final = state.latest.get('final')
   return {

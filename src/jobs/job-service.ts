@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { controlWriter, type Entry } from '../core/entry.js'
-import type { JobState } from '../core/job-state.js'
+import type { JobBrief, JobState } from '../core/job-state.js'
 import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
 import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
@@ -57,7 +57,7 @@ export type Timeouts = Readonly<Record<string, number>>
 
 /** A page of jobs, newest first. */
 export interface JobPage {
-  readonly jobs: readonly JobState[]
+  readonly jobs: readonly JobBrief[]
   readonly cursor?: string
 }
 
@@ -199,7 +199,7 @@ export class JobService {
   async list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase, filter: ListFilter = {}): Promise<JobPage> {
     const isFiltered = Object.keys(filter).length > 0
     const maxLooks = isFiltered ? MAX_FILTERED_LOOKS : MAX_LOOKS
-    const jobs: JobState[] = []
+    const jobs: JobBrief[] = []
     let next = cursor
     for (let looks = 0; looks < maxLooks; looks += 1) {
       const page = await this.#ports.store.list(owner, kind, limit - jobs.length, next, phase, filter)
@@ -326,18 +326,18 @@ export class JobService {
    * The jobs of these ids that exist. Ids that have expired or now belong to another owner are removed from the owner's
    * index.
    */
-  async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobState[]> {
+  async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobBrief[]> {
     const read = await Promise.all(ids.map(async (id) => ({ id, state: await this.#known(id) })))
-    const expired = read.filter(({ state }) => state !== null && state?.owner !== owner)
+    const expired = read.filter(({ state }) => state !== null && state.owner !== owner)
     await Promise.all(expired.map(({ id }) => this.#ports.store.forget(owner, id)))
-    const isWanted = (state: JobState) => phase === undefined || (phase === 'final') === isFinal(state.status)
+    const isWanted = (state: JobBrief) => phase === undefined || (phase === 'final') === isFinal(state.status)
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
   }
 
   /** Undefined for an expired job; null for one of a kind that this process does not know. */
-  async #known(id: string): Promise<JobState | null | undefined> {
+  async #known(id: string): Promise<JobBrief | null> {
     try {
-      return (await this.#ports.broker.read(id))?.state
+      return await this.#ports.broker.readBrief(id)
     } catch (error) {
       if (error instanceof RuncastError && error.code === 'not_found') return null
       throw error
@@ -361,7 +361,7 @@ function ownerOf({ name, claimEvents }: Kind, solver: string | undefined): strin
 }
 
 /** Whether a job passes a filter: an index may be a moment behind. */
-function fits({ status, words, parent, created_at }: JobState, filter: ListFilter): boolean {
+function fits({ status, words, parent, created_at }: JobBrief, filter: ListFilter): boolean {
   const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, tag, title } = filter
   const at = Date.parse(created_at)
   return (

@@ -1,5 +1,5 @@
 import type { Entry, JobEvent, Position, Writer } from '../core/entry.js'
-import type { JobState } from '../core/job-state.js'
+import type { JobBrief, JobState } from '../core/job-state.js'
 import type { Telemetry } from '../core/telemetry.js'
 import type { Status } from '../protocol/status.js'
 
@@ -116,6 +116,8 @@ export interface Broker extends Publisher {
    * reached, and with `not_found` if this process does not know the kind of the job.
    */
   read(id: string, since?: Position): Promise<Reading | null>
+  /** The same for lists: the state without its input, which may be large. */
+  readBrief(id: string): Promise<JobBrief | null>
   /** Whether reads, writes and subscriptions work now. Verified by a real round trip through the channel. */
   ready(): Promise<boolean>
   close(): Promise<void>

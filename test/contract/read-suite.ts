@@ -128,6 +128,16 @@ export function readContract(t: Test, open: OpenBackend): void {
     t.same((await job.history(1000)).entries, [])
   })
 
+  t.test('a brief state is the state without its input', async (t) => {
+    const backend = open(t)
+    const job = await TestJob.in(backend, 'running')
+    await job.write(progress(job.id, 10), metric(job.id, 'größe "/\\', 1))
+    const { input, sinceHeartbeatMs: _now, ...state } = await job.state()
+    t.not(input, '')
+    t.match(await backend.broker.readBrief(job.id), { ...state, latest: new Map(state.latest) })
+    t.equal(await backend.broker.readBrief('nobody'), null)
+  })
+
   t.test('a state that was read does not change any more', async (t) => {
     const job = await TestJob.in(open(t), 'running')
     const before = await job.state()

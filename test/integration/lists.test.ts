@@ -123,3 +123,37 @@ t.test('[LIST-5] the oldest jobs above MAX_LISTED_JOBS leave every list', async 
   await small.forget('sam', 's4')
   t.same(await idsOf('tag=t', 'sam'), ['s5', 's3'])
 })
+
+t.test('[LIST-1] pages of many jobs in two sets are complete, sparse and dense', async (t) => {
+  const count = 520
+  const numbers = Array.from({ length: count }, (_, n) => n)
+  const tagsOf = (n: number) => ['all', ...(n % 2 === 0 ? ['even'] : []), ...(n % 7 === 0 ? ['sparse'] : [])]
+  await Promise.all(
+    numbers.map((n) => {
+      const created_at = new Date(Date.UTC(2026, 2, 1) + Math.floor(n / 3)).toISOString() // three in one millisecond
+      const job = newJob({ id: `m${n}`, owner: 'mia', created_at, words: { title: `T${n}`, tags: JSON.stringify(tagsOf(n)) } })
+      return store.create(job, entering(job.id, 'queued'))
+    }),
+  )
+  const cases: [tag: string, query: string][] = [
+    ['even', 'tag=even&parent=none'],
+    ['sparse', 'tag=sparse&parent=none'],
+    ['even', 'tag=even&kind=run&title=t'],
+  ]
+  for (const [tag, query] of cases) {
+    const ids: string[] = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const { body } = await h.call('GET', `/api/jobs?${query}&limit=100${cursor && `&cursor=${cursor}`}`, { sub: 'mia' })
+      ids.push(...body.jobs.map(({ id }: { id: string }) => id))
+      cursor = body.cursor
+    }
+    t.same(
+      ids.toSorted(),
+      numbers
+        .filter((n) => tagsOf(n).includes(tag))
+        .map((n) => `m${n}`)
+        .toSorted(),
+      query,
+    )
+  }
+})

@@ -1,4 +1,5 @@
 import { controlWriter, type Entry, type JobEvent, type Position } from '../../src/core/entry.js'
+import type { JobBrief } from '../../src/core/job-state.js'
 import type { Kind } from '../../src/core/kind.js'
 import { runEvents } from '../../src/core/run-events.js'
 import { runKind } from '../../src/kinds/run/kind.js'
@@ -124,6 +125,10 @@ export class ManualBroker implements Broker {
   unsubscribe(id: string): Promise<void> {
     this.subscribed.delete(id)
     return this.memory.unsubscribe(id)
+  }
+
+  async readBrief(id: string): Promise<JobBrief | null> {
+    return (await this.read(id))?.state ?? null
   }
 
   /** Reads at the time of the call; the answer may be delayed. */

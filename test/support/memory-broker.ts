@@ -1,5 +1,5 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../src/core/entry.js'
-import { advance, type JobState } from '../../src/core/job-state.js'
+import { advance, type JobBrief, type JobState } from '../../src/core/job-state.js'
 import { metricKey } from '../../src/core/run-events.js'
 import type { SeriesTelemetry } from '../../src/core/series-telemetry.js'
 import type { AppendTelemetry, Telemetry } from '../../src/core/telemetry.js'
@@ -245,6 +245,10 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     if (persisted.length > this.#limits.maxMissedEntries) return { state }
     const transients = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
     return { state, missed: [...persisted, ...transients].sort((a, b) => a.seq - b.seq) }
+  }
+
+  async readBrief(id: string): Promise<JobBrief | null> {
+    return (await this.read(id))?.state ?? null
   }
 
   async list(owner: string, kind: string | null, limit: number, cursor?: string): Promise<ListPage> {

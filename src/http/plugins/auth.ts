@@ -97,17 +97,17 @@ function cookieOf(header: string | undefined, name: string): string | undefined 
 async function claimsOf(token: string, sources: readonly KeySource[]): Promise<unknown> {
   const { alg } = headerOf(token)
   partOf(token, 1) // rejects claims that are not UTF-8
-  let failure = new RuncastError('unauthenticated')
+  let failure: RuncastError | undefined
   for (const source of sources.filter(({ algorithms }) => algorithms.includes(alg))) {
     try {
       return await source.claims(token)
     } catch (error) {
       if (!(error instanceof RuncastError)) throw error
       // An unavailable source takes precedence over a plain rejection.
-      if (failure.code === 'unauthenticated') failure = error
+      if (!failure || failure.code === 'unauthenticated') failure = error
     }
   }
-  throw failure
+  throw failure ?? new RuncastError('unauthenticated')
 }
 
 function claimsBySecret(app: FastifyInstance, token: string): unknown {

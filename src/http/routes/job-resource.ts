@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import type { Dialect } from '../../core/dialect.js'
 import type { Entry } from '../../core/entry.js'
-import type { JobState } from '../../core/job-state.js'
+import type { JobBrief, JobState } from '../../core/job-state.js'
 import type { Policy } from '../../hub/guards/policy.js'
 import { jobScope } from '../../hub/scopes/job-scope.js'
 import type { ArtifactService } from '../../jobs/artifacts/artifact-service.js'
@@ -35,9 +35,9 @@ export interface JobResource {
   readonly listField: string
   readonly dialect: Dialect
   /** The last known state, with the final message. */
-  stateOf(state: JobState): Readonly<Record<string, unknown>>
+  stateOf(state: JobBrief): Readonly<Record<string, unknown>>
   /** The state in a list. */
-  briefOf(state: JobState): Readonly<Record<string, unknown>>
+  briefOf(state: JobBrief): Readonly<Record<string, unknown>>
   /** Identifies a job in the response to a submit: its id, and its kind unless the path implies it. */
   nameOf(state: JobState): Readonly<Record<string, unknown>>
   /** Path of the socket that follows a job. */

@@ -1,9 +1,9 @@
 import { processDialect, processFinal, processView } from '../../core/dialect.js'
-import type { JobState } from '../../core/job-state.js'
+import type { JobBrief } from '../../core/job-state.js'
 import { processAnswers } from '../contract/job-answers.js'
 import type { JobResource } from './job-resource.js'
 
-const stateOf = (state: JobState) => ({ ...processView(state), result: processFinal(state) })
+const stateOf = (state: JobBrief) => ({ ...processView(state), result: processFinal(state) })
 
 /** Jobs of all kinds, in the process dialect: `/api/processes`. */
 export const processes: JobResource = {

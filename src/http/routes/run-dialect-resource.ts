@@ -1,6 +1,6 @@
 import { runDialect } from '../../core/dialect.js'
 import { messageOf } from '../../core/entry.js'
-import type { JobState } from '../../core/job-state.js'
+import type { JobBrief } from '../../core/job-state.js'
 import type { Kind } from '../../core/kind.js'
 import { runAnswers } from '../contract/job-answers.js'
 import type { JobResource } from './job-resource.js'
@@ -10,7 +10,7 @@ export function runDialectResource(kind: Kind): JobResource {
   const { name, idField, path, snapshot, hiddenInLists } = kind
   if (path === null || !snapshot) throw new TypeError(`the kind ${name} has no run dialect`)
   /** The snapshot without the fields that only sockets need. */
-  const stateOf = (state: JobState) => {
+  const stateOf = (state: JobBrief) => {
     const { type: _type, timestamp: _timestamp, ...fields } = snapshot(state)
     return { ...fields, result: finalOf(state) }
   }
@@ -30,7 +30,7 @@ export function runDialectResource(kind: Kind): JobResource {
 }
 
 /** The final message, with the result or the error. */
-function finalOf(state: JobState): Record<string, unknown> | null {
+function finalOf(state: JobBrief): Record<string, unknown> | null {
   const entry = state.latest.get('final')
   return entry ? messageOf(entry) : null
 }

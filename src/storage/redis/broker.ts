@@ -1,5 +1,5 @@
 import { type Entry, FENCED_FROM, type JobEvent, type Position, sourcesOf, type Writer } from '../../core/entry.js'
-import type { JobState } from '../../core/job-state.js'
+import type { JobBrief, JobState } from '../../core/job-state.js'
 import type { Kinds } from '../../core/kind.js'
 import { metricKey } from '../../core/run-events.js'
 import type { Telemetry } from '../../core/telemetry.js'
@@ -153,11 +153,18 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
     )
     if (!reply) return null
     const [fields, epoch, now, envelopes] = reply
-    const state = readState(id, fields, { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs, kinds: this.#kinds })
+    const state = readState(id, pairsOf(fields), { epoch: epoch.toString(), now, staleMs: this.#limits.staleMs, kinds: this.#kinds })
     if (!since || !envelopes) return { state }
     const persisted = envelopes.map((envelope) => readEnvelope(id, envelope))
     const transients = [...state.latest.values()].filter((entry) => entry.class === 'transient' && entry.seq > since.seq)
     return { state, missed: [...persisted, ...transients].sort((a, b) => a.seq - b.seq) }
+  }
+
+  async readBrief(id: string): Promise<JobBrief | null> {
+    const reply = await asked(this.#commands.runcastReadBrief(this.#keys.job(id), STORE))
+    if (!reply) return null
+    const [fields, epoch, now] = reply
+    return readState(id, Object.entries<string>(JSON.parse(fields)), { epoch, now, staleMs: this.#limits.staleMs, kinds: this.#kinds })
   }
 
   listen(listener: BrokerListener): void {
@@ -215,22 +222,27 @@ function parse(id: string, envelope: Buffer): Entry | null {
   }
 }
 
+/** The fields of a flat reply of HGETALL. */
+function* pairsOf(fields: readonly Buffer[]): Generator<readonly [string, Buffer]> {
+  for (let i = 0; i < fields.length; i += 2) yield [String(fields[i]), fields[i + 1] ?? Buffer.alloc(0)]
+}
+
 /**
- * Parses the flat reply of HGETALL on the hash of a job. Throws `not_found` if this process does not know the kind of
+ * Reads the hash of a job. Throws `not_found` if this process does not know the kind of
  * the job, and `TypeError` if runcast did not write the hash.
  */
 function readState(
   id: string,
-  fields: readonly Buffer[],
+  fields: Iterable<readonly [name: string, value: Buffer | string]>,
   { epoch, now, staleMs, kinds }: { epoch: string; now: number; staleMs: number; kinds: Kinds },
 ): JobState {
   const record = new Map<string, string>()
-  const latest: [string, Buffer][] = []
-  for (let i = 0; i < fields.length; i += 2) {
-    const [name = '', value = Buffer.alloc(0)] = [fields[i]?.toString(), fields[i + 1]]
-    if (name.startsWith('last:')) latest.push([name.slice('last:'.length), value])
+  const entries: Entry[] = []
+  for (const [name, value] of fields) {
+    if (name.startsWith('last:')) entries.push(readEnvelope(id, typeof value === 'string' ? Buffer.from(value) : value))
     else record.set(name, value.toString())
   }
+  entries.sort((a, b) => a.seq - b.seq)
   const name = record.get('kind') ?? ''
   const status = record.get('status') ?? ''
   if (name === '' || !isStatus(status)) throw new TypeError(`stored data of job ${id} is not a job`)
@@ -238,7 +250,6 @@ function readState(
   if (!kind) throw new RuncastError('not_found', `Job ${id} has the kind ${name}, which is not registered in this process (KINDS_MODULES).`)
   const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
   const words = readWords({ title: record.get('title'), tags: record.get('tags'), metadata: record.get('metadata') })
-  const entries = latest.map(([, envelope]) => readEnvelope(id, envelope)).sort((a, b) => a.seq - b.seq)
   const traceparent = record.get('traceparent')
   return {
     id,

@@ -19,6 +19,7 @@ export const redisScripts = {
   runcastTouch: { numberOfKeys: 6, lua: load('touch') },
   runcastHeartbeat: { numberOfKeys: 1, lua: load('heartbeat') },
   runcastRead: { numberOfKeys: 2, lua: load('history', 'read') },
+  runcastReadBrief: { numberOfKeys: 1, lua: load('history', 'read-brief') },
   runcastReadLines: { numberOfKeys: 2, lua: load('read-lines') },
   runcastReadSeries: { numberOfKeys: 2, lua: load('series', 'read-series') },
   runcastWeigh: { numberOfKeys: 6, lua: load('weigh') },
@@ -59,6 +60,7 @@ export interface ScriptCommands {
   runcastSetWords(...args: string[]): Promise<0 | 1>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
   runcastHeartbeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
+  runcastReadBrief(key: string, store: string): Promise<[fields: string, epoch: string, now: number] | null>
   runcastReadBuffer(...args: (string | number)[]): Promise<[fields: Buffer[], epoch: Buffer, now: number, missed: Buffer[] | null] | null>
   runcastReadLinesBuffer(
     ...args: (string | number)[]
