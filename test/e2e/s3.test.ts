@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import t from 'tap'
+import { objectOf } from '../../src/storage/artifact-store.js'
 import { S3Store } from '../../src/storage/artifacts/s3-store.js'
 import { artifactStoreContract } from '../contract/artifact-suite.js'
 import { eventually } from '../support/eventually.js'
@@ -15,6 +19,26 @@ t.test('a bucket of a real S3 server', { skip: NO_S3_SERVER }, async (t) => {
     t.teardown(() => store.close())
     return store
   })
+})
+
+t.test('[ART-2] a service that accepts requests and answers none is given up', async (t) => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await once(silent, 'listening')
+  const sockets = new Set<Socket>()
+  silent.on('connection', (socket) => sockets.add(socket.resume()))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  process.env.AWS_ACCESS_KEY_ID ??= 'none'
+  process.env.AWS_SECRET_ACCESS_KEY ??= 'none'
+  const store = new S3Store({ bucket: 'b', endpoint, region, hasLinks: false, prefix: 'p', database: 0, idleMs: 50 })
+  t.teardown(() => store.close())
+  const object = objectOf('id', '0123456789ab', 'name', '0123456789abcdef')
+  await t.rejects(store.marker(), { name: 'TimeoutError' })
+  await t.rejects(store.put(object, Readable.from([Buffer.from('x')])), { name: 'TimeoutError' })
+  await t.rejects(store.open(object), { name: 'TimeoutError' })
 })
 
 t.test('[ART-2] [ART-8] hubs and workers use a bucket; large downloads are links', { skip: NO_S3_SERVER }, async (t) => {

@@ -13,6 +13,8 @@ export interface S3StoreOptions {
   readonly prefix: string
   /** Number of the Redis database. */
   readonly database: number
+  /** A request on which nothing moves for this time is given up, in ms. Default: 60,000. */
+  readonly idleMs?: number
 }
 
 /** Downloads up to this size are sent by hubs, so that pages need no access to the service. */
@@ -21,6 +23,7 @@ const LINK_S = 60
 /** The smallest parts that S3 accepts. An upload holds two of them in memory. */
 const PART_BYTES = 5 * 1024 * 1024
 const MARKER = '.store'
+const CONNECT_MS = 5000
 /** Maximum objects of one removal. */
 const REMOVED_AT_ONCE = 1000
 
@@ -140,7 +143,7 @@ export class S3Store implements ArtifactStore {
   }
 
   async #load(): Promise<{ readonly sdk: Sdk; readonly client: S3Client }> {
-    const { endpoint, region } = this.#options
+    const { endpoint, region, idleMs = 60_000 } = this.#options
     const [client, { Upload }, { getSignedUrl }] = await Promise.all([
       import('@aws-sdk/client-s3'),
       import('@aws-sdk/lib-storage'),
@@ -150,6 +153,8 @@ export class S3Store implements ArtifactStore {
     const config: S3ClientConfig = {
       region,
       ...(endpoint !== '' && { endpoint, forcePathStyle: true }),
+      // By default a service that does not answer is awaited for ever.
+      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: idleMs },
       // Not every compatible service knows the newer checksums.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
