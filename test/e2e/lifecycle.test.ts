@@ -10,6 +10,6 @@ t.test(
   async (t) => {
     const verdict = await runChaos(SEED, SMALL)
     t.comment(report(verdict))
-    t.same([...verdict.faults.keys()], [])
+    t.same(Object.fromEntries([...verdict.faults].map(([name, texts]) => [name, texts.slice(0, 3)])), {})
   },
 )

@@ -1,12 +1,16 @@
 import t from 'tap'
 import type { Entry } from '../../src/core/entry.js'
+import { SeriesFold } from '../../src/core/series.js'
 import { checkStints, type Stories } from '../e2e/lifecycle/check-stints.js'
 import { CHECKS } from '../e2e/lifecycle/checks.js'
-import type { Told } from '../e2e/lifecycle/heard.js'
+import type { Heard, Told } from '../e2e/lifecycle/heard.js'
 import { INPUTS } from '../e2e/lifecycle/inputs.js'
+import { type Call, MARK } from '../e2e/lifecycle/ledger.js'
 import { FAULT_SORTS, planOf } from '../e2e/lifecycle/plan.js'
 import type { JobRecord } from '../e2e/lifecycle/record.js'
 import { longScale } from '../e2e/lifecycle/scales.js'
+import { TelemetryFold } from '../e2e/lifecycle/telemetry-fold.js'
+import type { Curve, Line, Telemetry } from '../e2e/lifecycle/telemetry-record.js'
 
 type Forged = Partial<Entry> & { readonly seq: number; readonly says?: object }
 
@@ -49,6 +53,8 @@ const TOLD: readonly Told[] = [
   ...STORY.slice(9).map(({ seq }) => ({ type: 'status', seq })),
 ]
 
+const NOTHING: Telemetry = { curves: new Map(), lines: { last: 0, kept: new Map() } }
+
 /** What everything looks like where this happened. */
 function recordFrom(entries: readonly Entry[], told: readonly Told[] = TOLD, more: Partial<JobRecord> = {}): JobRecord {
   const log = entries.filter((each) => each.class !== 'transient')
@@ -70,13 +76,21 @@ function recordFrom(entries: readonly Entry[], told: readonly Told[] = TOLD, mor
     published: entries.map((each) => ({ ...each, line: 0 })),
     rest: { run: { state, events: events('run') }, process: { state, events: events('process') } },
     heard: [{ who: 'somebody', dialect: 'run', told, view: VIEW }],
+    ledger: new Map(),
+    telemetry: { stored: NOTHING, rest: NOTHING },
     ...more,
   }
 }
 
+/** A story of metrics without points: one value of each. */
+function storyOf(...lines: string[]) {
+  const names = lines.map((line) => line.split(' ')[0] ?? '')
+  return new Map([[' ', names], ...lines.map((line, i): [string, string[]] => [names[i] ?? '', [line]])])
+}
+
 /** The names of the checks that find something. */
 function found(record: JobRecord, redisRestarts = 0): string[] {
-  const stories: Stories = new Map([['short run', ['m1 1', 'm2 2']]])
+  const stories: Stories = new Map([['short run', storyOf('m1 1', 'm2 2')]])
   return Object.entries(CHECKS)
     .filter(([, check]) => check(record, { stories, redisRestarts }).length > 0)
     .map(([name]) => name)
@@ -169,8 +183,256 @@ t.test('what is right only because Redis was started anew is right only then', a
 t.test('the story of an input is the longest one that was told', async (t) => {
   const stories: Stories = new Map()
   t.same(checkStints(good, stories), [])
-  t.same(stories.get('short run'), ['m1 1', 'm2 2'])
+  t.same(stories.get('short run'), storyOf('m1 1', 'm2 2'))
   t.not(checkStints(recordFrom(without(13, 14)), stories).length, 0)
+})
+
+const point = (seq: number, n: number, value: number) =>
+  entry({ seq, key: `metric:${MARK}`, says: { metric_name: MARK, value, step: n - 1, n } })
+/** An execution that fails, and another one by two workers. Each of the three computations reports three points and lines. */
+const TELLING: readonly Entry[] = [
+  entry({ seq: 1, to: 'queued' }),
+  entry({ seq: 2, to: 'running' }),
+  point(3, 2, 7 * 16_384 + 1),
+  entry({ seq: 4, to: 'failed' }),
+  entry({ seq: 5, to: 'queued', clears: 'round' }),
+  entry({ seq: 6, to: 'running' }),
+  point(7, 1, 8 * 16_384),
+  entry({ seq: 8, to: 'queued' }),
+  entry({ seq: 9, to: 'running' }),
+  point(10, 4, 9 * 16_384 + 2),
+  entry({ seq: 11, to: 'completed' }),
+]
+
+function callOf(call: number, acknowledged: number, hasReturned: boolean): Call {
+  const points = [0, 1, 2].map((i) => [i, call * 16_384 + i] as const)
+  const lines = [0, 1, 2].map((i) => `${call} ${i} text`)
+  return { points: new Map([[MARK, points]]), lines, acknowledged: { points: { [MARK]: acknowledged }, lines: acknowledged }, hasReturned }
+}
+
+const LEDGER = new Map([
+  [7, callOf(7, 2, false)],
+  [8, callOf(8, 1, false)],
+  [9, callOf(9, 0, true)],
+])
+const line = (text: string): Line => ({ text, timestamp: 'now' })
+const KEPT = new Map(['8 0 text', '9 0 text', '9 1 text', '9 2 text'].map((text, i) => [i + 1, line(text)]))
+const bucketOf = (x: number, value: number) => [x, x, value, value, value, value, 1]
+const BUCKETS = [bucketOf(0, 8 * 16_384), ...[0, 1, 2].map((i) => bucketOf(i, 9 * 16_384 + i))]
+const CURVE: Curve = { unit: '', x: 'step', n: 4, k: 1, buckets: BUCKETS }
+const TOLD_BY: Telemetry = { curves: new Map([[MARK, CURVE]]), lines: { last: 4, kept: KEPT } }
+
+/** A job of `TELLING`: what Redis, REST and a client have of its log and curves. */
+function telling(stored: Telemetry, { rest = stored, seen = stored, isComplete = true, entries = TELLING, ledger = LEDGER } = {}) {
+  const heard: Heard = { who: 'somebody', dialect: 'run', told: [], view: null, telemetry: { ...seen, isComplete } }
+  return recordFrom(entries, [], { telemetry: { stored, rest }, ledger, heard: [heard] })
+}
+
+const withCurve = (curve: Partial<Curve>): Telemetry => ({ ...TOLD_BY, curves: new Map([[MARK, { ...CURVE, ...curve }]]) })
+const withLines = (lines: readonly (readonly [number, string])[], last = lines.at(-1)?.[0] ?? 0): Telemetry => {
+  return { ...TOLD_BY, lines: { last, kept: new Map(lines.map(([n, text]) => [n, line(text)])) } }
+}
+
+t.test('each check of log and curves finds what it is there for', async (t) => {
+  const [CURVES, LINES, ENDS] = Object.keys(CHECKS).slice(-3)
+  const of = (record: JobRecord) => found(record).filter((name) => [CURVES, LINES, ENDS].includes(name))
+  t.same(of(telling(TOLD_BY)), [])
+  const folded = {
+    k: 2,
+    buckets: [
+      [0, 0, 131_072, 131_072, 147_456, 147_456, 2],
+      [1, 2, 147_457, 147_457, 147_458, 147_458, 2],
+    ],
+  }
+  t.same(of(telling(withCurve(folded))), [], 'in larger buckets')
+  t.same(
+    of(
+      telling(
+        withLines([
+          [3, '9 1 text'],
+          [4, '9 2 text'],
+        ]),
+      ),
+    ),
+    [],
+    'without what was dropped at the front',
+  )
+  const second = TELLING.toSpliced(9, 1, point(10, 3, 9 * 16_384 + 1))
+  const cases: readonly (readonly [string, string | undefined, JobRecord])[] = [
+    ['a curve without a point', CURVES, telling(withCurve({ n: 3, buckets: BUCKETS.slice(0, 3) }))],
+    ['a curve with a point of an earlier execution', CURVES, telling(withCurve({ n: 5, buckets: [bucketOf(0, 7 * 16_384), ...BUCKETS] }))],
+    ['a curve with another value', CURVES, telling(withCurve({ buckets: [...BUCKETS.slice(0, 3), bucketOf(2, 1)] }))],
+    ['a curve with another x', CURVES, telling(withCurve({ buckets: [...BUCKETS.slice(0, 3), bucketOf(3, 9 * 16_384 + 2)] }))],
+    [
+      'a bucket that lost its greatest value',
+      CURVES,
+      telling(withCurve({ ...folded, buckets: [[0, 0, 131_072, 131_072, 131_072, 147_456, 2]] })),
+    ],
+    ['no curve', CURVES, telling({ ...TOLD_BY, curves: new Map() })],
+    ['a curve that nobody reported', CURVES, telling({ ...TOLD_BY, curves: new Map([...TOLD_BY.curves, ['other', CURVE]]) })],
+    ['an end before all was stored', CURVES, telling(withCurve({ n: 3, buckets: BUCKETS.slice(0, 3) }), { entries: second })],
+    ['an acknowledged point that is gone', CURVES, telling(TOLD_BY, { ledger: new Map([...LEDGER, [7, callOf(7, 3, false)]]) })],
+    ['two computations at once', CURVES, telling(TOLD_BY, { entries: TELLING.toSpliced(7, 2) })],
+    ['a computation that nobody began', CURVES, telling(TOLD_BY, { ledger: new Map([...LEDGER].slice(1)) })],
+    [
+      'a log with a gap',
+      LINES,
+      telling(
+        withLines([
+          [1, '8 0 text'],
+          [3, '9 1 text'],
+          [4, '9 2 text'],
+        ]),
+      ),
+    ],
+    [
+      'a log without its end',
+      LINES,
+      telling(
+        withLines([
+          [1, '8 0 text'],
+          [2, '9 0 text'],
+          [3, '9 1 text'],
+        ]),
+      ),
+    ],
+    [
+      'a log whose last lines are not there',
+      LINES,
+      telling(
+        withLines(
+          [...KEPT].map(([n, { text }]) => [n, text] as const),
+          5,
+        ),
+      ),
+    ],
+    [
+      'a line of an earlier execution',
+      LINES,
+      telling(
+        withLines([
+          [1, '7 0 text'],
+          [2, '9 0 text'],
+          [3, '9 1 text'],
+          [4, '9 2 text'],
+        ]),
+      ),
+    ],
+    [
+      'a line twice',
+      LINES,
+      telling(
+        withLines([
+          [1, '8 0 text'],
+          [2, '9 0 text'],
+          [3, '9 0 text'],
+          [4, '9 1 text'],
+          [5, '9 2 text'],
+        ]),
+      ),
+    ],
+    [
+      'a line that nobody wrote',
+      LINES,
+      telling(
+        withLines([
+          [1, '8 9 text'],
+          [2, '9 0 text'],
+          [3, '9 1 text'],
+          [4, '9 2 text'],
+        ]),
+      ),
+    ],
+    [
+      'a line of a worker that was replaced',
+      LINES,
+      telling(
+        withLines([
+          [1, '8 0 text'],
+          [2, '9 0 text'],
+          [3, '8 1 text'],
+          [4, '9 1 text'],
+          [5, '9 2 text'],
+        ]),
+      ),
+    ],
+    [
+      'an acknowledged line that is gone',
+      LINES,
+      telling(
+        withLines([
+          [1, '9 0 text'],
+          [2, '9 1 text'],
+          [3, '9 2 text'],
+        ]),
+      ),
+    ],
+    [
+      'a number that is too high',
+      LINES,
+      telling(
+        withLines([
+          [8, '9 1 text'],
+          [9, '9 2 text'],
+        ]),
+      ),
+    ],
+    ['REST with another curve', ENDS, telling(TOLD_BY, { rest: withCurve({ n: 3 }) })],
+    ['REST without a line', ENDS, telling(TOLD_BY, { rest: withLines([[4, '9 2 text']]) })],
+    ['a client with another curve', ENDS, telling(TOLD_BY, { seen: withCurve({ buckets: BUCKETS.toReversed() }) })],
+    [
+      'a client with a curve of before',
+      ENDS,
+      telling(TOLD_BY, { seen: { ...TOLD_BY, curves: new Map([...TOLD_BY.curves, ['old', CURVE]]) } }),
+    ],
+    [
+      'a client without a line',
+      ENDS,
+      telling(TOLD_BY, {
+        seen: withLines([
+          [1, '8 0 text'],
+          [2, '9 0 text'],
+          [4, '9 2 text'],
+        ]),
+      }),
+    ],
+    [
+      'a client with lines of before',
+      ENDS,
+      telling(TOLD_BY, { seen: withLines([[0, '7 0 text'], ...[...KEPT].map(([n, { text }]) => [n, text] as const)]) }),
+    ],
+    ['a client that waits for the end of the log', ENDS, telling(TOLD_BY, { isComplete: false })],
+  ]
+  for (const [what, name, record] of cases) t.ok(of(record).includes(name ?? ''), `${what}: ${of(record)}`)
+})
+
+t.test('the client of the chaos test folds log and curves as Redis does', async (t) => {
+  const faults: string[] = []
+  const asked: unknown[] = []
+  const fold = new TelemetryFold({ ask: (name, from) => asked.push([name, from]), onFault: (fault) => faults.push(fault) })
+  const head = { type: 'series', metric_name: 'm', unit: '', x: 'step', epoch: 'g.1.1' }
+  const all = new SeriesFold({ maxBuckets: 4 })
+  for (let from = 0; from < 21; from = all.n) {
+    const points = Array.from({ length: 1 + (from % 3) }, (_, i) => [from + i, ((from + i) * 5) % 7] as const)
+    for (const [x, y] of points) all.add(x, y)
+    t.ok(fold.receive({ ...head, from, n: all.n, k: all.k, points }))
+    const { n, k, buckets } = fold.telemetry.curves.get('m') ?? CURVE
+    t.same({ n, k, buckets }, { n: all.n, k: all.k, buckets: all.buckets() })
+  }
+  fold.receive({ ...head, from: 30, n: 31, k: 8, points: [[30, 1]] })
+  t.same(asked, [['m', all.n]])
+  fold.entered('retrying', 2)
+  t.equal(fold.telemetry.curves.size, 0)
+  const lines = ['a', 'b'].map(line)
+  fold.receive({ type: 'log', epoch: 'g.1', first: 3, lines })
+  fold.receive({ type: 'log', epoch: 'g.1', first: 4, lines, end: true })
+  t.same(
+    [...fold.telemetry.lines.kept].map(([n, { text }]) => `${n}${text}`),
+    ['3a', '4b', '5b'],
+  )
+  t.equal(fold.query, 'log=1&series=1&log_after=5&log_epoch=g.1')
+  t.ok(fold.isComplete)
+  t.same(faults, [])
 })
 
 t.test('what a chaos run does comes from its seed alone', async (t) => {

@@ -77,7 +77,7 @@ class Chaos {
     const until = (at: number) => sleep(Math.max(0, begin + at - Date.now()))
     const onFault = (text: string) => this.#fault('a hub answers as the protocol says', text)
     const stage = { world, witness, tally: this.#tally, onFault, onTaken: audience.watch.bind(audience), over: this.#over.signal }
-    const { jobs, faults, cuts, scale } = this.#plan
+    const { jobs, faults, cuts, slow, scale } = this.#plan
     const submits = async () => {
       const lives: Promise<void>[] = []
       for (const job of jobs) {
@@ -100,10 +100,15 @@ class Chaos {
     const cutting = cuts.map(async ({ at, pick }) => {
       await until(at)
       audience.cut(pick)
-      this.#tally.count('clients cut', 'connections')
+      this.#tally.count('clients disturbed', 'cut')
+    })
+    const slowing = slow.map(async ({ at, pick }) => {
+      await until(at)
+      audience.pause(pick)
+      this.#tally.count('clients disturbed', 'slowed')
     })
     const end = until(scale.ms).then(() => this.#over.abort())
-    await Promise.all([submits(), ...harms, ...cutting, end])
+    await Promise.all([submits(), ...harms, ...cutting, ...slowing, end])
   }
 
   /** All faults have stopped: every job ends, everything is tidied up, every client comes to the same. Then each job is judged. */

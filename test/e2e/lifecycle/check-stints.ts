@@ -2,16 +2,26 @@ import type { Entry } from '../../../src/core/entry.js'
 import { messageOf } from '../../../src/core/entry.js'
 import { isFinal } from '../../../src/protocol/status.js'
 import { INPUTS, type InputName } from './inputs.js'
+import { MARK } from './ledger.js'
 import type { JobRecord, Said } from './record.js'
 
+/**
+ * What is said of one input, by what it is about: the values of a metric by their point, everything else in its order.
+ * Of a metric not every point has an entry: points that come fast share one.
+ */
+type Story = Map<string, string[]>
+
 /** The longest story that was told of each input: every stint tells it from its beginning, since the computation is deterministic. */
-export type Stories = Map<InputName, readonly string[]>
+export type Stories = Map<InputName, Story>
 
 /** What one worker says between a start and the next status of the job. */
 interface Stint {
-  readonly story: string[]
+  readonly story: Story
   elapsed: number
 }
+
+/** About everything that is no metric, and about the order in which metrics begin: the first point of each is sent at once. */
+const [OTHERS, METRICS] = ['', ' ']
 
 const MAY_SPEAK = ['running', 'cancelling']
 
@@ -26,13 +36,16 @@ export function checkStints({ input, log, published }: JobRecord, stories: Stori
   let status = ''
   let reached = 0
   let stint: Stint | undefined
+  /** Points of each metric in this attempt: a job that was returned to the queue goes on in it. */
+  let points = new Map<string, number>()
+  let before = new Map<string, number>()
   const end = (isWhole: boolean) => {
     if (stint) faults.push(...judge(stint.story, input, stories, isWhole))
     stint = undefined
   }
   for (const entry of entries) {
     const message: Said = messageOf(entry)
-    if (entry.clears) reached = 0
+    if (entry.clears) [reached, points] = [0, new Map()]
     if (entry.to === undefined) {
       if (!MAY_SPEAK.includes(status) || !stint) faults.push(`${entry.key} ${entry.seq} while it was ${status}`)
       else if (entry.key === 'progress') {
@@ -42,20 +55,29 @@ export function checkStints({ input, log, published }: JobRecord, stories: Stori
           faults.push(`the clock fell from ${stint.elapsed} to ${message.elapsed_s} at ${entry.seq}`)
         reached = at
         stint.elapsed = message.elapsed_s ?? 0
-      } else if (isOfTheStory(entry.key, input)) stint.story.push(lineOf(message))
+      } else if (isOfTheStory(entry.key, input)) {
+        const { metric_name: name = OTHERS, n } = message
+        const told = stint.story.get(name) ?? []
+        if (name !== OTHERS && told.length === 0) stint.story.set(METRICS, [...(stint.story.get(METRICS) ?? []), name])
+        stint.story.set(name, told)
+        const at = n === undefined ? told.length : n - 1 - (before.get(name) ?? 0)
+        if (at < told.length) faults.push(`${name} has ${n} points again at ${entry.seq}`)
+        told[at] = lineOf(message)
+        if (n !== undefined) points.set(name, n)
+      }
       continue
     }
     if (isFinal(entry.to)) end(entry.to === 'completed')
     else if (entry.to !== 'cancelling') end(false)
-    if (entry.to === 'running') stint = { story: [], elapsed: 0 }
+    if (entry.to === 'running') [stint, before] = [{ story: new Map(), elapsed: 0 }, new Map(points)]
     status = entry.to
   }
   return faults
 }
 
-/** Of an optimization only the count of its points is the same each time: which of them fail, and when the front is told, is not. */
+/** Of an optimization only the count of its points is the same each time: which of them fail, and when the front is told, is not. The mark is of one computation. */
 function isOfTheStory(key: string, input: InputName): boolean {
-  return INPUTS[input].kind !== 'optimization' || key === 'iteration'
+  return key !== `metric:${MARK}` && (INPUTS[input].kind !== 'optimization' || key === 'iteration')
 }
 
 /** What a deterministic computation says the same each time: of a benchmark, which request it was. */
@@ -65,10 +87,23 @@ function lineOf({ metric_name, value, result, iteration }: Said): string {
 }
 
 /** One story is the beginning of the other; one that was told to its end is no shorter than any. */
-function judge(story: readonly string[], input: InputName, stories: Stories, isWhole: boolean): string[] {
-  const known = stories.get(input) ?? []
-  const at = story.findIndex((line, i) => i < known.length && line !== known[i])
-  if (at >= 0) return [`the story of ${input} says ${story[at]}, where others say ${known[at]}`]
-  if (story.length > known.length) stories.set(input, story)
-  return isWhole && story.length < known.length ? [`completed after ${story.length} of ${known.length} entries of ${input}`] : []
+function judge(story: Story, input: InputName, stories: Stories, isWhole: boolean): string[] {
+  const known: Story = stories.get(input) ?? new Map()
+  const faults = [...story].flatMap(([about, told]) => {
+    const others = known.get(about) ?? []
+    const other = told.find((line, i) => others[i] !== undefined && line !== undefined && line !== others[i])
+    if (other !== undefined) return [`the story of ${input} says ${other}, where others say ${others[told.indexOf(other)]}`]
+    for (const [i, line] of told.entries()) if (line !== undefined) others[i] = line
+    known.set(about, others)
+    return []
+  })
+  stories.set(input, known)
+  if (!isWhole) return faults
+  const missing = [...known].flatMap(([about, others]) => {
+    const count = story.get(about)?.length ?? 0
+    return count < others.length
+      ? [`completed after ${count} of ${others.length} entries of ${input} about ${about.trim() || 'the rest'}`]
+      : []
+  })
+  return [...faults, ...missing]
 }

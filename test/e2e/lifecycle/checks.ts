@@ -1,6 +1,7 @@
 import { isFinal, isStatus, mayEnter } from '../../../src/protocol/status.js'
 import { checkHeard } from './check-heard.js'
 import { checkStints, type Stories } from './check-stints.js'
+import { checkCurves, checkLines, checkTelemetryOfClients } from './check-telemetry.js'
 import { type JobRecord, seqsOf } from './record.js'
 
 /** What must hold of every job, by name. Each answers with what is wrong, one text a fault. */
@@ -16,6 +17,9 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'REST says what the log holds': restIsLog,
   'one writer at a time, telling one story': (record, { stories }) => checkStints(record, stories),
   'every client was told everything, once and in order': (record, { redisRestarts }) => checkHeard(record, redisRestarts),
+  'the curves are the fold of what was reported': checkCurves,
+  'the log has what was written': checkLines,
+  'every client ends with the stored log and curves': checkTelemetryOfClients,
 }
 
 function oneFinalPerRound({ log, stored }: JobRecord): string[] {

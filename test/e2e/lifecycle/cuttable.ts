@@ -20,3 +20,9 @@ export function cuttable(hubUrl: () => string, onMessage?: (message: Message, so
   }
   return { sockets, Cuttable }
 }
+
+/** Stops reading from a connection for a while, as a suspended tab does. */
+export function pauseFor(line: { pause(): void; resume(): void } | undefined, ms: number): void {
+  line?.pause()
+  setTimeout(() => line?.resume(), ms).unref()
+}

@@ -1,3 +1,5 @@
+import type { Telemetry } from './telemetry-record.js'
+
 /** What is kept of a message that a client was given about one job. */
 export interface Told {
   readonly type: string
@@ -17,6 +19,8 @@ export interface Heard {
   readonly upTo?: number
   /** Its view in the end, to be compared with the stored state; null where it has none of its own. */
   readonly view: Readonly<Record<string, unknown>> | null
+  /** What it has in the end of that which it asked for. */
+  readonly telemetry?: Partial<Telemetry> & { readonly isComplete?: boolean }
 }
 
 interface Message {

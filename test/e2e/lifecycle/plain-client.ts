@@ -1,5 +1,7 @@
 import { WebSocket } from 'ws'
+import { pauseFor } from './cuttable.js'
 import { messagesOf, type Told } from './heard.js'
+import { TelemetryFold } from './telemetry-fold.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever a hub says
 type Message = any
@@ -16,6 +18,7 @@ export interface PlainOptions {
 /** A client of one run, written from docs/reference/protocol.md alone: it proves each message by itself, and resumes from what it has proved (rules POS-1 to POS-5). */
 export class PlainClient {
   readonly told: Told[] = []
+  readonly telemetry: TelemetryFold
   readonly #options: PlainOptions
   #socket: WebSocket | undefined
   #isOver = false
@@ -30,7 +33,14 @@ export class PlainClient {
 
   constructor(options: PlainOptions) {
     this.#options = options
+    const ask = (metric_name: string, from: number) => this.#socket?.send(JSON.stringify({ type: 'series', metric_name, from }))
+    this.telemetry = new TelemetryFold({ ask, onFault: (fault) => options.onFault(`${this.#url}: ${fault}`) })
     this.#connect()
+  }
+
+  /** Reads nothing for a while. */
+  pause(ms: number): void {
+    pauseFor(this.#socket, ms)
   }
 
   cut(): void {
@@ -45,8 +55,9 @@ export class PlainClient {
   #connect(): void {
     if (this.#isOver) return
     const position = this.#proved === null ? '' : `&after=${this.#proved}&epoch=${encodeURIComponent(this.#epoch)}`
-    const socket = new WebSocket(`${this.#options.url()}${position}`)
+    const socket = new WebSocket(`${this.#options.url()}${position}&${this.telemetry.query}`)
     this.#socket = socket
+    this.telemetry.connected()
     socket.on('error', () => {}) // a close follows
     socket.on('close', (code) => {
       if (code >= 4000 && !this.#isOver) this.#options.onFault(`a plain client was closed with ${code}`)
@@ -56,7 +67,8 @@ export class PlainClient {
   }
 
   #receive(message: Message): void {
-    if (typeof message.seq !== 'number') return
+    if (this.telemetry.receive(message) || typeof message.seq !== 'number') return
+    this.telemetry.entered(FINALS.includes(message.type) ? 'completed' : (message.status ?? ''), message.attempt)
     this.told.push(messagesOf(message))
     if ('recovered' in message) this.#open(message)
     else this.#follow(message)

@@ -54,7 +54,7 @@ export interface FaultPlan {
   readonly ms: number
 }
 
-/** A client whose connection is cut: `pick` is its place among those there are. */
+/** A client whose connection is cut, or that reads nothing for a while: `pick` is its place among those there are. */
 export interface CutPlan {
   readonly at: number
   readonly pick: number
@@ -66,6 +66,7 @@ export interface Plan {
   readonly jobs: readonly JobPlan[]
   readonly faults: readonly FaultPlan[]
   readonly cuts: readonly CutPlan[]
+  readonly slow: readonly CutPlan[]
 }
 
 /** How often each sort comes, against the others. */
@@ -100,7 +101,8 @@ export function planOf(seed: number, scale: Scale): Plan {
     const [least, most] = LENGTHS_MS[sort] ?? ABSENCE_MS
     return { at, sort, unit: below(64), ms: least + below(most - least) }
   })
-  return { seed, scale, jobs, faults, cuts: times(scale.cuts).map((at) => ({ at, pick: next() })) }
+  const picked = (count: number) => times(count).map((at): CutPlan => ({ at, pick: next() }))
+  return { seed, scale, jobs, faults, cuts: picked(scale.cuts), slow: picked(Math.ceil(scale.cuts / 4)) }
 }
 
 function jobOf(next: () => number, at: number, id: string, users: number): JobPlan {

@@ -3,7 +3,9 @@ import { readEnvelope } from '../../../src/storage/envelope.js'
 import { BUILT_IN } from '../../support/kinds.js'
 import type { Heard } from './heard.js'
 import { INPUTS, type InputName } from './inputs.js'
+import { type Ledger, readLedger } from './ledger.js'
 import type { JobPlan } from './plan.js'
+import { restTelemetry, storedTelemetry, type Telemetry } from './telemetry-record.js'
 import type { Published, Witness } from './witness.js'
 import type { Answer, World } from './world.js'
 
@@ -24,6 +26,10 @@ export interface JobRecord {
   /** Its state and its log over REST, in each dialect that its kind has. */
   readonly rest: Readonly<Record<'process' | 'run', { readonly state: Said; readonly events: readonly Said[] } | undefined>>
   readonly heard: readonly Heard[]
+  /** What its computations have reported; only runs have a ledger. */
+  readonly ledger: Ledger
+  /** Its curves and its log, in Redis and over REST. */
+  readonly telemetry: { readonly stored: Telemetry; readonly rest: Telemetry }
 }
 
 export async function recordOf(world: World, witness: Witness, plan: JobPlan, heard: readonly Heard[]): Promise<JobRecord> {
@@ -45,6 +51,8 @@ export async function recordOf(world: World, witness: Witness, plan: JobPlan, he
       run: path === null ? undefined : await read(`/api/v2/${path}/${id}`),
     },
     heard,
+    ledger: readLedger(world.ledger, id),
+    telemetry: { stored: await storedTelemetry(witness, id), rest: await restTelemetry(world, plan) },
   }
 }
 

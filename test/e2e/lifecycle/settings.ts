@@ -8,6 +8,9 @@ export const SETTINGS = {
   QUIET_MS: '1000',
   LINGER_MS: '500',
   DRAIN_MS: '1000',
+  // A longer run has more than this.
+  MAX_LOG_LINES: '200',
+  MAX_SERIES_BYTES: '65536',
   MAX_SOCKETS_PER_USER: '10000',
   MAX_UPGRADES_PER_SECOND: '100000',
   MAX_REQUESTS_PER_SECOND: '100000',

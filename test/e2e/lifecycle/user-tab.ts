@@ -2,7 +2,7 @@ import type { WebSocket } from 'ws'
 import { type ProcessesWatch, watchProcesses } from '../../../src/client/watch-processes.js'
 import { proveProcesses } from '../../support/process-proof.js'
 import type { Message } from '../../support/test-client.js'
-import { cuttable } from './cuttable.js'
+import { cuttable, pauseFor } from './cuttable.js'
 import { type Heard, messagesOf, type Told } from './heard.js'
 
 export interface UserTabOptions {
@@ -13,6 +13,8 @@ export interface UserTabOptions {
   readonly onFault: (fault: string) => void
 }
 
+/** Processes whose curves a tab asks for at each connect. */
+const MAX_FOLLOWED = 50
 const BACKOFF_MS = { first: 20, longest: 300 }
 
 /** All processes of a user through the client library; and what came over each single connection is proved by itself, as another client would. */
@@ -24,6 +26,7 @@ export class UserTab {
   readonly #sockets: readonly WebSocket[]
   /** What came over the connections that are still open. */
   readonly #raw = new Map<WebSocket, Message[]>()
+  readonly #followed = new Set<string>()
   #isClosed = false
 
   constructor(options: UserTabOptions) {
@@ -50,6 +53,19 @@ export class UserTab {
     this.#sockets.at(-1)?.terminate()
   }
 
+  pause(ms: number): void {
+    pauseFor(this.#sockets.at(-1), ms)
+  }
+
+  /** From now on also the curves of this process, if they are not too many. */
+  follow(id: string): void {
+    if (this.#followed.size === MAX_FOLLOWED) return
+    this.#followed.add(id)
+    // One that it has not heard of yet has no position to resume from.
+    const isKnown = this.#watch.until((view) => view.has(id))
+    isKnown.then(() => this.#watch.subscribe(id, { series: true })).catch(() => {})
+  }
+
   close(): void {
     this.#isClosed = true
     for (const socket of this.#raw.keys()) this.#prove(socket)
@@ -58,7 +74,8 @@ export class UserTab {
 
   heard(id: string): Heard {
     const process = this.#watch.view.get(id)
-    return { who: this.#options.name, dialect: 'process', told: this.#told.get(id) ?? [], view: process ? { ...process } : null }
+    const telemetry = this.#followed.has(id) ? { curves: this.#watch.series(id) } : {}
+    return { who: this.#options.name, dialect: 'process', told: this.#told.get(id) ?? [], view: process ? { ...process } : null, telemetry }
   }
 
   #note(message: Message): void {

@@ -19,11 +19,14 @@ export interface Case {
 
 /** For all jobs together. */
 const CONVERGE_MS = 20_000
+/** Jobs that somebody comes to when all is over. */
+const MAX_LATE = 40
 
 /** Judges every job when all is at rest. */
 export async function judge({ world, witness, audience, plans, tally, fault }: Case): Promise<void> {
   const redisRestarts = tally.of('faults', 'Redis restarted')
   const record = (plan: JobPlan) => recordOf(world, witness, plan, audience.heard(plan.id))
+  for (const plan of plans.slice(-MAX_LATE)) audience.watchLate(plan)
   const stories: Stories = new Map()
   const records: JobRecord[] = []
   for (const plan of plans) records.push(await record(plan))
@@ -42,7 +45,10 @@ export async function judge({ world, witness, audience, plans, tally, fault }: C
     await eventually(isRight, { timeoutMs: deadline - Date.now(), everyMs: 200 }).catch(() => {})
     for (const [name = '', text = ''] of faults) fault(name, text)
   }
-  for (const { log } of records) countEnds(tally, log)
+  for (const each of records) {
+    countEnds(tally, each.log)
+    countTelemetry(tally, each)
+  }
   for (const [end, count] of tally.entries('ends claimed')) if (count > 1) fault('one process ends a round', `${end} was ended by ${count}`)
 }
 
@@ -53,4 +59,15 @@ function countEnds(tally: Tally, log: JobRecord['log']): void {
     if (seq === 1) tally.count('rounds', 'by submit')
     if (clears === 'attempt') tally.count('attempts', 'further ones')
   }
+}
+
+function countTelemetry(tally: Tally, { telemetry: { stored }, ledger }: JobRecord): void {
+  tally.count('telemetry', 'computations', ledger.size)
+  tally.count('telemetry', 'curves', stored.curves.size)
+  for (const { n, k } of stored.curves.values()) {
+    tally.count('telemetry', 'points', n)
+    if (k > 1) tally.count('telemetry', 'curves in larger buckets')
+  }
+  tally.count('telemetry', 'lines', stored.lines.last)
+  if (stored.lines.kept.size < stored.lines.last) tally.count('telemetry', 'logs that have lost lines')
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -40,6 +40,8 @@ export class World {
   readonly hubs: readonly Unit[]
   readonly workers: readonly Unit[]
   readonly redisUrl: string
+  /** Where computations write what they report (`ledger.ts`). */
+  readonly ledger: string
   readonly #ports: readonly number[]
   readonly #secret: string
   readonly #dataDir: string
@@ -50,10 +52,12 @@ export class World {
   private constructor(options: WorldOptions, redis: RedisServer, ports: readonly number[]) {
     this.#redis = redis
     this.#dataDir = redis.dataDir
+    this.ledger = ledgerIn(redis.dataDir)
     this.redisUrl = redis.url
     this.#ports = ports
     this.#secret = randomBytes(32).toString('base64url')
-    const env = { PATH: process.env.PATH, ...SETTINGS, REDIS_URL: redis.url, JWT_SECRET: this.#secret }
+    const own = { CHAOS_LEDGER: this.ledger, REDIS_URL: redis.url, JWT_SECRET: this.#secret }
+    const env = { PATH: process.env.PATH, ...SETTINGS, ...own }
     const { tally, onFault } = options
     const common = { onFault, onLine: (line: LogLine) => countLine(tally, line) }
     this.hubs = ports.map((port, i) => {
@@ -68,6 +72,7 @@ export class World {
 
   static async start(options: WorldOptions): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), 'runcast-chaos-'))
+    await mkdir(ledgerIn(dataDir))
     const redis = await startRedisServer({ port: await testPort(), dataDir })
     const ports = await Promise.all(Array.from({ length: options.hubs }, () => testPort()))
     const world = new World(options, redis, ports)
@@ -146,4 +151,8 @@ export class World {
     await this.#redis.stop()
     await rm(this.#dataDir, { recursive: true, force: true })
   }
+}
+
+function ledgerIn(dataDir: string): string {
+  return join(dataDir, 'ledger')
 }
