@@ -21,6 +21,7 @@ export interface Curve {
 /** In which attempt and execution a job is. */
 interface JobPhase {
   readonly attempt: number
+  readonly started_at: string | null
   readonly finished_at: string | null
 }
 
@@ -28,8 +29,6 @@ interface Known {
   epoch: string
   fold: SeriesFold
   curve: Curve
-  /** The execution of these points has ended. */
-  hasEnded: boolean
 }
 
 const TYPES: readonly string[] = ['series', 'process_series', 'process_metric']
@@ -71,7 +70,7 @@ export class Curves {
     if (result === 'gap') this.#ask(name, fold.n)
     else this.#requested.delete(name)
     if (result !== 'applied') return false
-    this.#known.set(name, { epoch, fold, curve: curveOf(message, fold), hasEnded: false })
+    this.#known.set(name, { epoch, fold, curve: curveOf(message, fold) })
     this.#view = undefined
     return true
   }
@@ -81,11 +80,19 @@ export class Curves {
     this.#requested.clear()
   }
 
-  /** The job has changed: the curves of an earlier attempt or execution go. */
+  /**
+   * The job has changed, by a message or a snapshot: the curves of an earlier attempt or execution go. Those of the new
+   * one may have come before.
+   */
   follow(before: JobPhase, after: JobPhase): void {
-    if (before.finished_at === null && after.finished_at !== null) for (const known of this.#known.values()) known.hasEnded = true
-    else if (before.finished_at !== null && after.finished_at === null) this.#drop(({ hasEnded }) => hasEnded)
-    else if (before.attempt !== after.attempt) this.#drop(({ epoch }) => !epoch.endsWith(`.${after.attempt}`))
+    const isRetried = before.finished_at !== null && after.finished_at === null
+    const isNewExecution = isRetried || (before.started_at !== null && before.started_at !== after.started_at)
+    if (isNewExecution) {
+      const rounds = new Set([...this.#known.values()].map(({ epoch }) => placeOf(epoch).round))
+      const newest = rounds.size > 1 ? Math.max(...rounds) : null
+      this.#drop(({ epoch }) => placeOf(epoch).round !== newest)
+    }
+    if (isNewExecution || before.attempt !== after.attempt) this.#drop(({ epoch }) => placeOf(epoch).attempt < after.attempt)
   }
 
   #drop(isOld: (known: Known) => boolean): void {
@@ -98,6 +105,12 @@ export class Curves {
     this.#requested.add(name)
     this.#request(name, from)
   }
+}
+
+/** Execution and attempt that an epoch names. */
+function placeOf(epoch: string): { readonly round: number; readonly attempt: number } {
+  const [round, attempt] = epoch.split('.').slice(-2).map(Number)
+  return { round: round ?? 0, attempt: attempt ?? 0 }
 }
 
 function curveOf({ metric_name, unit, x }: SeriesMessage, fold: SeriesFold): Curve {

@@ -140,7 +140,10 @@ export class JobWatch {
     const hasFinal = this.#proof.open({ epoch, seq, recovered: snapshot.recovered === true, isFinal: isFinal(status) })
     // Another hub may be slightly behind the last one.
     const isOlder = before?.epoch === epoch && seq < before.seq
-    if (!isOlder) this.#view = { ...viewOf(snapshot), final: (hasFinal && before?.final) || null }
+    if (!isOlder) {
+      this.#view = { ...viewOf(snapshot), final: (hasFinal && before?.final) || null }
+      if (before) this.#curves.follow(before, this.#view)
+    }
     this.#notify(snapshot)
   }
 

@@ -164,7 +164,8 @@ export class ProcessesWatch {
     // A response may have been dropped with the backlog. After a reconnect none will arrive.
     if (list.resync) this.#requests.again()
     else this.#requests.clear()
-    for (const id of this.#ledger.list(list, (id) => !this.#unwanted.has(id))) this.#request(id)
+    const requested = this.#following([...this.#curves.keys()], () => this.#ledger.list(list, (id) => !this.#unwanted.has(id)))
+    for (const id of requested) this.#request(id)
     if (!list.resync) {
       const listed = new Set([...list.processes, ...list.recent].map(({ process_id }) => process_id))
       for (const id of listed) if (this.#unwanted.has(id)) this.#requests.add({ type: 'unsubscribe', process_id: id })
@@ -182,19 +183,27 @@ export class ProcessesWatch {
     if (this.#unwanted.has(id)) return
     this.#curves.get(id)?.forgetRequests()
     this.#requests.answered(id)
-    this.#ledger.open(snapshot)
+    this.#following([id], () => this.#ledger.open(snapshot))
     this.#notify(snapshot)
   }
 
   #follow(message: LiveProcessMessage): void {
     const { process_id: id } = message
     if (this.#unwanted.has(id)) return
-    const before = this.view.get(id)
-    const verdict = this.#ledger.follow(message)
-    const after = this.view.get(id)
-    if (before && after) this.#curves.get(id)?.follow(before, after)
+    const verdict = this.#following([id], () => this.#ledger.follow(message))
     if (verdict === 'gap') this.#request(id)
     else if (verdict === 'applied') this.#notify(message)
+  }
+
+  /** Curves of these processes follow what a change makes of them. */
+  #following<T>(ids: readonly string[], change: () => T): T {
+    const before = ids.map((id) => this.view.get(id))
+    const result = change()
+    for (const [i, id] of ids.entries()) {
+      const [was, is] = [before[i], this.view.get(id)]
+      if (was && is && was !== is) this.#curves.get(id)?.follow(was, is)
+    }
+    return result
   }
 
   #rename(message: ProcessWords): void {

@@ -35,22 +35,47 @@ t.test('[SERIES-2] a gap is requested once, and the answer fills it', async (t) 
   ])
 })
 
+/** A job in an attempt of its first execution, which began at a. */
+function phase(over: { attempt?: number; started_at?: string | null; finished_at?: string | null } = {}) {
+  return { attempt: 1, started_at: 'a', finished_at: null, ...over }
+}
+
 t.test('[SERIES-4] the curves of an earlier attempt or execution go', async (t) => {
   const { curves, asked } = setUp()
   curves.receive(part(0, 10))
   curves.receive(part(0, 5, { metric_name: 'other' }))
   curves.receive(part(0, 3, { epoch: 'g.1.2' }))
-  curves.follow({ attempt: 1, finished_at: null }, { attempt: 2, finished_at: null })
+  curves.follow(phase(), phase({ attempt: 2 }))
   t.same(
     [...curves.view].map(([name, { n }]) => [name, n]),
     [['m', 3]],
   )
   curves.receive(part(5, 8, { epoch: 'g.1.3' }))
   t.same(asked, [['m', 0]], 'another epoch is another curve')
-  curves.follow({ attempt: 2, finished_at: null }, { attempt: 2, finished_at: 'now' })
+  const ended = phase({ attempt: 2, finished_at: 'b' })
+  curves.follow(phase({ attempt: 2 }), ended)
+  t.equal(curves.view.size, 1, 'until the next execution')
   curves.receive(part(0, 1, { metric_name: 'new', epoch: 'g.2.1' }))
-  curves.follow({ attempt: 2, finished_at: 'now' }, { attempt: 1, finished_at: null })
-  t.same([...curves.view.keys()], ['new'])
+  curves.follow(ended, phase({ started_at: null }))
+  t.same([...curves.view.keys()], ['new'], 'also one that came before the message')
+})
+
+t.test('[SERIES-4] curves of before a cut go with a snapshot of another execution', async (t) => {
+  const ended = phase({ finished_at: 'b' })
+  for (const [before, after, isKept] of [
+    [ended, phase({ started_at: null }), false],
+    [ended, phase({ started_at: 'c', finished_at: 'd' }), false],
+    [phase(), phase({ started_at: 'c' }), false],
+    [phase(), phase({ attempt: 2, finished_at: 'd' }), false],
+    [phase(), ended, true],
+    [ended, ended, true],
+    [phase({ attempt: 2 }), phase({ attempt: 2 }), true],
+  ] as const) {
+    const { curves } = setUp()
+    curves.receive(part(0, 10, { epoch: `g.1.${before.attempt}` }))
+    curves.follow(before, after)
+    t.equal(curves.view.size, isKept ? 1 : 0, JSON.stringify([before, after]))
+  }
 })
 
 t.test('a message that is no part of a curve is none', async (t) => {

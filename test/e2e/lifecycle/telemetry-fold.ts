@@ -16,8 +16,7 @@ export interface FoldOptions {
 export class TelemetryFold {
   readonly #options: FoldOptions
   readonly #curves = new Map<string, Curve & { readonly epoch: string }>()
-  /** Epochs of curves whose execution has ended. */
-  readonly #ended = new Map<string, string>()
+  #hasEnded = false
   #lines = new Map<number, Line>()
   #last = 0
   #logEpoch: string | undefined
@@ -44,15 +43,22 @@ export class TelemetryFold {
   /** Each connection gets every curve whole. */
   connected(): void {
     this.#curves.clear()
-    this.#ended.clear()
   }
 
-  /** A status of the job: curves of an earlier attempt, or of an execution that has ended, are over with the next one. */
+  /** A status of the job: with another attempt or execution the curves of the one before are over. Those of the new one may have come already. */
   entered(status: string, attempt: number | undefined): void {
-    if (isFinal(status as Status)) for (const [name, { epoch }] of this.#curves) this.#ended.set(name, epoch)
-    else for (const [name, { epoch }] of this.#curves) if (this.#ended.get(name) === epoch) this.#curves.delete(name)
-    if (attempt === undefined) return
-    for (const [name, { epoch }] of this.#curves) if (!epoch.endsWith(`.${attempt}`)) this.#curves.delete(name)
+    const isFirst = this.#hasEnded && !isFinal(status as Status)
+    this.#hasEnded = isFinal(status as Status)
+    const places = [...this.#curves].map(([name, { epoch }]) => ({
+      name,
+      round: Number(split(epoch)[1]),
+      attempt: Number(split(epoch)[2]),
+    }))
+    const newest = Math.max(...places.map(({ round }) => round))
+    const isOnly = places.every(({ round }) => round === newest)
+    for (const { name, round, attempt: own } of places) {
+      if ((isFirst && (isOnly || round < newest)) || own < (attempt ?? own)) this.#curves.delete(name)
+    }
   }
 
   /** Returns whether the message was of this sort. */

@@ -43,7 +43,7 @@ export async function judge({ world, witness, audience, plans, tally, fault }: C
       return faults.length === 0
     }
     await eventually(isRight, { timeoutMs: deadline - Date.now(), everyMs: 200 }).catch(() => {})
-    for (const [name = '', text = ''] of faults) fault(name, text)
+    for (const [name = '', text = ''] of faults) fault(name, `${text}; its life: ${lifeOf(records[i]?.log ?? [])}`)
   }
   for (const each of records) {
     countEnds(tally, each.log)
@@ -70,4 +70,9 @@ function countTelemetry(tally: Tally, { telemetry: { stored }, ledger }: JobReco
   }
   tally.count('telemetry', 'lines', stored.lines.last)
   if (stored.lines.kept.size < stored.lines.last) tally.count('telemetry', 'logs that have lost lines')
+}
+
+/** The statuses of a job by seq, and what they clear. */
+function lifeOf(log: JobRecord['log']): string {
+  return log.flatMap(({ seq, to, clears = '' }) => (to === undefined ? [] : `${seq} ${to} ${clears}`.trim())).join(', ')
 }
