@@ -29,7 +29,7 @@ interface Listener {
   heard(): Heard
 }
 
-/** Everybody who watches, over random hubs: tabs of all users from the start, and clients of each job, with its log and its curves. */
+/** Everybody who watches, over random hubs: tabs of all users from the start, and clients of each job with log and curves. */
 export class Audience {
   readonly tabs: readonly UserTab[]
   readonly #world: World

@@ -11,7 +11,9 @@ import type { JobRecord, Said } from './record.js'
  */
 type Story = Map<string, string[]>
 
-/** The longest story that was told of each input: every stint tells it from its beginning, since the computation is deterministic. */
+/**
+ * The longest story of each input. Every stint tells it from its beginning, because the computation is deterministic.
+ */
 export type Stories = Map<InputName, Story>
 
 /** What one worker says between a start and the next status of the job. */
@@ -20,7 +22,7 @@ interface Stint {
   elapsed: number
 }
 
-/** About everything that is no metric, and about the order in which metrics begin: the first point of each is sent at once. */
+/** Everything that is no metric; the order in which metrics begin, since the first point of each is sent at once. */
 const [OTHERS, METRICS] = ['', ' ']
 
 const MAY_SPEAK = ['running', 'cancelling']
@@ -75,7 +77,10 @@ export function checkStints({ input, log, published }: JobRecord, stories: Stori
   return faults
 }
 
-/** Of an optimization only the count of its points is the same each time: which of them fail, and when the front is told, is not. The mark is of one computation. */
+/**
+ * Of an optimization only the count of its points is the same each time: which of them fail, and when the front is told,
+ * is not. The mark is of one computation.
+ */
 function isOfTheStory(key: string, input: InputName): boolean {
   return key !== `metric:${MARK}` && (INPUTS[input].kind !== 'optimization' || key === 'iteration')
 }

@@ -157,7 +157,7 @@ export function checkLines({ ledger, log, telemetry }: JobRecord): string[] {
     if (known !== undefined && (known !== n - index || reached !== call)) faults.push(`line ${n} is line ${index} of ${call}, out of place`)
     offsets.set(call, n - index)
   }
-  // Each call has written as many lines as lie between it and the next one. Of those before the first one, only bounds are known.
+  // Each call has written the lines between it and the next one. Of calls before the first one only bounds are known.
   const [first] = offsets.keys()
   const at = first === undefined ? order.length : order.indexOf(first)
   const bounds = (call: number) =>

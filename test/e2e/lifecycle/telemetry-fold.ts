@@ -12,7 +12,10 @@ export interface FoldOptions {
   readonly onFault: (fault: string) => void
 }
 
-/** What a client makes of the messages about log and curves, written from docs/reference/protocol.md alone (LOG-3, SERIES-1, SERIES-2, SERIES-8). */
+/**
+ * What a client makes of messages about log and curves, written from docs/reference/protocol.md alone (LOG-3, SERIES-1,
+ * SERIES-2, SERIES-8).
+ */
 export class TelemetryFold {
   readonly #options: FoldOptions
   readonly #curves = new Map<string, Curve & { readonly epoch: string }>()
@@ -45,7 +48,10 @@ export class TelemetryFold {
     this.#curves.clear()
   }
 
-  /** A status of the job: with another attempt or execution the curves of the one before are over. Those of the new one may have come already. */
+  /**
+   * Applies a status of the job. The curves of an earlier attempt or execution go. Those of the new one may have come
+   * before.
+   */
   entered(status: string, attempt: number | undefined): void {
     const isFirst = this.#hasEnded && !isFinal(status as Status)
     this.#hasEnded = isFinal(status as Status)
@@ -106,7 +112,7 @@ export class TelemetryFold {
   }
 }
 
-/** Of two attempts by their epochs, which name execution and attempt last; false where they are of different histories. */
+/** Compares two attempts by their epochs. False if they are of different histories. */
 function isOlder(epoch: string, than: string): boolean {
   const [history, round, attempt] = split(epoch)
   const [other, otherRound, otherAttempt] = split(than)

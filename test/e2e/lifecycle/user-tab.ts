@@ -61,7 +61,7 @@ export class UserTab {
   follow(id: string): void {
     if (this.#followed.size === MAX_FOLLOWED) return
     this.#followed.add(id)
-    // One that it has not heard of yet has no position to resume from.
+    // A process that it does not know yet has no position to resume from.
     const isKnown = this.#watch.until((view) => view.has(id))
     isKnown.then(() => this.#watch.subscribe(id, { series: true })).catch(() => {})
   }
