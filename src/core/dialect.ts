@@ -151,9 +151,14 @@ function lastOf(stored: RunMessage, kind: Kind): ProcessProgress | null {
 
 /** Last progress and statistics of a final message. */
 function endOf(stored: RunMessage & { readonly type: 'completed' | 'error' | 'cancelled' }, kind: Kind): ProcessEnd {
-  const { attempts, duration_s } = stored
+  const { attempts, duration_s, trace_id } = stored
   const progress = lastOf(stored, kind)
-  return { ...(progress && { progress }), ...(attempts !== undefined && { attempts }), ...(duration_s !== undefined && { duration_s }) }
+  return {
+    ...(progress && { progress }),
+    ...(attempts !== undefined && { attempts }),
+    ...(duration_s !== undefined && { duration_s }),
+    ...(trace_id !== undefined && { trace_id }),
+  }
 }
 
 /** Steps if the kind counts them, else percent. */

@@ -4,6 +4,7 @@ import { secondsSinceStart } from './elapsed.js'
 import type { JobEvent } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import { storeClock } from './store-clock.js'
+import { traceIdOf } from './traceparent.js'
 
 /** Why an execution failed. The queue stores it as JSON. */
 export interface Failure {
@@ -15,14 +16,20 @@ export interface Failure {
   readonly log_tail: string
 }
 
-/** Attempts and seconds since the first start of an execution (0 if it never started). */
+/**
+ * Attempts and seconds since the first start of an execution (0 if it never started), and the trace of its job, if it
+ * has one.
+ */
 export interface RoundStats {
   readonly attempts: number
   readonly duration_s: number
+  readonly trace_id?: string
 }
 
 export function statsOf(state: JobRecord): RoundStats {
-  return { attempts: state.attempt, duration_s: secondsSinceStart(state, storeClock.now()) }
+  const { attempt: attempts, traceparent } = state
+  const duration_s = secondsSinceStart(state, storeClock.now())
+  return { attempts, duration_s, ...(traceparent !== undefined && { trace_id: traceIdOf(traceparent) }) }
 }
 
 /** Fields about the failed attempt and the next one. */

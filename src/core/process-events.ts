@@ -6,7 +6,7 @@ import { type Failure, type RetryNotice, statsOf } from './lifecycle.js'
 import { messageBuilder } from './message-builder.js'
 
 /** Last progress and statistics of a final message. */
-export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s'>
+export type ProcessEnd = Pick<ProcessMessages['process_cancelled'], 'progress' | 'attempts' | 'duration_s' | 'trace_id'>
 
 /** Message types of the states that are not final. */
 export const STATUS_MESSAGES = {

@@ -21,5 +21,8 @@ export const RetryFields = {
   error: Type.Optional(Type.String({ maxLength: 1000, description: 'error of the failed attempt' })),
 }
 
+/** In final messages: the trace of the job, if it has one. */
+export const TraceId = Type.Optional(Type.String({ description: 'W3C Trace Context: the trace of the submit' }))
+
 /** Present if the processor ignored the cancel and was ended by force. */
 export const Forced = Type.Optional(Type.Literal(true))

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
+import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
 const Seconds = Type.Number({ minimum: 0 })
@@ -33,6 +33,7 @@ const Last = {
   progress: Type.Optional(ProcessProgress),
   attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'attempts of this round' })),
   duration_s: Type.Optional(Type.Number({ minimum: 0, description: 'seconds from the first start to the end of the round' })),
+  trace_id: TraceId,
 }
 
 function message<const T extends string, P extends Record<string, Parameters<typeof Type.Array>[0]>>(type: T, fields: P) {

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp } from './life-fields.js'
+import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
@@ -13,8 +13,8 @@ export const MAX_TEXT = { message: 1000, unit: 32 } as const
 
 /** The last progress, in final messages, so that a progress bar stops where the job stopped. */
 const LastProgress = { percent: Type.Optional(Percent), phase: Type.Optional(Type.String()), elapsed_s: Type.Optional(Seconds) }
-/** Attempts of the execution, and seconds from its first start to its end (0 if it never started). */
-const StatsFields = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds) }
+/** Attempts of the execution, seconds from its first start to its end (0 if it never started), and its trace. */
+const StatsFields = { attempts: Type.Optional(Type.Integer({ minimum: 1 })), duration_s: Type.Optional(Seconds), trace_id: TraceId }
 
 /**
  * Run dialect, hub to client, of one kind. `idField`: the field that holds the job id. Redis adds `seq`.

@@ -269,7 +269,7 @@ t.test('[STATE-7] a job that ended in the queue while its worker could not tell 
   t.match(await client.next('completed'), { metrics_summary: { answer: 42 } })
 })
 
-t.test('[TRACE-1] the trace of a submit reaches the worker, claims and the log', async (t) => {
+t.test('[TRACE-1] the trace of a submit reaches the worker, claims, the end and the log', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor })
   const trace = (n: number) => `00-${String(n).repeat(32)}-00f067aa0ba902b7-01`
@@ -287,6 +287,8 @@ t.test('[TRACE-1] the trace of a submit reaches the worker, claims and the log',
   complete()
   const ended = await eventually(() => h.logged.find((line) => 'job' in line && line.job === 'traced' && 'trace_id' in line))
   t.match(ended, { text: 'job ended', trace_id: '1'.repeat(32) })
+  t.match((await h.call('GET', '/api/v2/runs/traced')).body.result, { type: 'completed', trace_id: '1'.repeat(32) })
+  t.match((await h.call('GET', '/api/processes/traced')).body.result, { type: 'process_completed', trace_id: '1'.repeat(32) })
   for (const [id, invalid] of [
     ['untraced', undefined],
     ['zeros', trace(0)],
