@@ -29,6 +29,8 @@ const PACKAGES = {
   bullmq: '^src/(queue/bullmq|worker)/',
   ioredis: '^src/(storage/redis|queue/bullmq|worker)/',
   'prom-client': '^src/observability/',
+  '@opentelemetry/api': '^src/core/tracing\\.ts$',
+  '@opentelemetry/sdk-node': '^src/app/start-tracing\\.ts$',
   openai: '^workers/benchmark/',
   '@aws-sdk/[^/]+': '^src/storage/artifacts/',
   'eventsource-parser': '^workers/benchmark/',

@@ -13,7 +13,7 @@ COPY workers workers
 # Installs the optional peers as dependencies, so that removing the development packages keeps them.
 RUN node scripts/bootstrap.mjs --build \
   && npm pkg set "dependencies.openai=*" "dependencies.@aws-sdk/client-s3=*" "dependencies.@aws-sdk/lib-storage=*" \
-    "dependencies.@aws-sdk/s3-request-presigner=*" \
+    "dependencies.@aws-sdk/s3-request-presigner=*" "dependencies.@opentelemetry/sdk-node=*" \
   && npm pkg delete devDependencies peerDependencies \
   && npm prune --ignore-scripts --offline --no-audit --no-fund --loglevel=error
 COPY deploy/image/*.mjs ./

@@ -5,6 +5,7 @@ import { buildHubNode } from './app/hub-node.js'
 import { loadKinds } from './app/load-kinds.js'
 import { checkRedis } from './app/parts.js'
 import { endWithParent, runMain } from './app/process.js'
+import { startTracing } from './app/start-tracing.js'
 import { loadConfig } from './config/config.js'
 import { redact } from './http/plugins/request-logging.js'
 
@@ -20,9 +21,13 @@ async function main(): Promise<void> {
   const { kinds } = await loadKinds(process.env)
   const config = loadConfig(process.env, ['REDIS_URL'], true, kinds)
   const log = pino({ level: config.LOG_LEVEL, redact })
+  const tracing = await startTracing(process.env, 'runcast-hub', log)
   await checkRedis({ url: config.REDIS_URL }, log)
   const node = await buildHubNode(config, log, kinds)
-  const grace = closeWithGrace({ delay: config.DRAIN_MS + 10_000, logger: log }, () => node.close())
+  const grace = closeWithGrace({ delay: config.DRAIN_MS + 10_000, logger: log }, async () => {
+    await node.close()
+    await tracing.close()
+  })
   endWithParent(() => grace.close())
   await node.operations?.listen({ port: config.METRICS_PORT, host: config.HOST })
   await node.server.listen({ port: config.PORT, host: config.HOST })

@@ -48,6 +48,7 @@ const SIDEBAR = [
     'operate/scaling',
     'operate/health',
     'operate/metrics',
+    'operate/tracing',
     'operate/artifacts',
     'operate/alerts',
     'operate/backup',

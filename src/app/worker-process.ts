@@ -7,6 +7,7 @@ import type { Work } from '../worker/implement.js'
 import { loadKinds } from './load-kinds.js'
 import { checkRedis } from './parts.js'
 import { endWithParent } from './process.js'
+import { startTracing } from './start-tracing.js'
 import { buildWorkerNode } from './worker-node.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -25,12 +26,14 @@ export async function startWorkerProcess(env: Environment, builtIn: readonly Wor
   // A worker verifies no tokens, so it must not hold the keys: the programs that it runs could read them.
   const config = loadConfig(env, ['REDIS_URL'], false, kinds)
   const log = pino({ level: config.LOG_LEVEL, redact })
+  const tracing = await startTracing(env, 'runcast-worker', log)
   await checkRedis({ url: config.REDIS_URL }, log)
   const node = await buildWorkerNode(config, [...builtIn, ...work], log, { kinds, env })
   const operations = config.METRICS_PORT === 0 ? null : await buildOperations(node.readiness, node.store, node.scrape)
   const delay = config.WORKER_FINISH_MS + config.CANCEL_GRACE_MS + CLOSE_MS
   const grace = closeWithGrace({ delay, logger: log }, async () => {
     await node.close()
+    await tracing.close()
     // Last, so that probes and metrics work until the end.
     await operations?.close()
   })

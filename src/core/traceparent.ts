@@ -9,3 +9,8 @@ export function isTraceparent(value: unknown): value is string {
 export function traceIdOf(traceparent: string): string {
   return traceparent.slice(3, 35)
 }
+
+/** The parts of a valid `traceparent`. */
+export function parseTraceparent(traceparent: string): { traceId: string; spanId: string; traceFlags: number } {
+  return { traceId: traceIdOf(traceparent), spanId: traceparent.slice(36, 52), traceFlags: Number.parseInt(traceparent.slice(53), 16) }
+}

@@ -33,6 +33,7 @@ import { answerMalformed } from './plugins/raw-answer.js'
 import { requestLogging } from './plugins/request-logging.js'
 import { securityHeaders } from './plugins/security-headers.js'
 import { type Guards, sessions } from './plugins/sessions.js'
+import { tracing } from './plugins/tracing.js'
 import { upgrades } from './plugins/upgrades.js'
 import { validation } from './plugins/validation.js'
 import { visitors } from './plugins/visitors.js'
@@ -151,6 +152,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   })
   await app.register(visitors, { known: (raw) => mount.visitorOf(raw) })
   await app.register(counting)
+  await app.register(tracing)
   await app.register(audit)
   app.server.maxConnections = options.maxConnections
   await app.register(bodies, DEFAULT_BODIES_OPTIONS)

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { controlWriter, type Entry } from '../core/entry.js'
+import { controlWriter, type Entry, type JobEvent } from '../core/entry.js'
 import type { JobBrief, JobState } from '../core/job-state.js'
 import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
 import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
 import { isTraceparent } from '../core/traceparent.js'
+import { inSpan, jobSpan } from '../core/tracing.js'
 import { foldTitle, type JobWords } from '../core/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
@@ -15,7 +16,7 @@ import { isFinal, type Status } from '../protocol/status.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
-import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, ListFilter, Phase } from '../storage/job-store.js'
+import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, ListFilter, NewJob, Phase } from '../storage/job-store.js'
 import type { LinesPage, LinesQuery } from '../storage/telemetry.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
@@ -125,7 +126,7 @@ export class JobService {
    * sweeper finds the job and enqueues it, whichever process dies.
    */
   async submit({ owner, input, key, timeoutS, id: given, title, tags, metadata, ...rest }: Submission): Promise<JobState> {
-    const { broker, store, queue, kinds, timeoutsMs } = this.#ports
+    const { kinds, timeoutsMs } = this.#ports
     const kind = kinds.find(rest.kind)
     if (!kind) throw new RuncastError('invalid', { issues: [{ path: '/kind', expected: 'the name of a registered kind' }] })
     const id = given ?? (key === undefined ? uuidv7() : idOfKey(owner, kind.name, key))
@@ -170,11 +171,21 @@ export class JobService {
       generation,
       created_at,
     }
-    const job = { ...record, words, ...(traceparent !== undefined && { traceparent }) }
-    const isNew = (given === undefined && key === undefined) || (await broker.read(id)) === null
-    if (isNew) await this.#open({ id, owner, parent }, 1)
+    const isNamed = given !== undefined || key !== undefined
+    const enqueue = (trace = traceparent) =>
+      this.#enqueue({ ...record, words, ...(trace !== undefined && { traceparent: trace }) }, first, isNamed)
+    // A child belongs to the trace of its parent, which may have thousands.
+    if (parent !== null) return enqueue()
+    return inSpan({ ...jobSpan('submit', { id, kind, solver }), parent: traceparent }, enqueue)
+  }
+
+  /** `isNamed`: the job may be there already. */
+  async #enqueue(job: NewJob, first: JobEvent, isNamed: boolean): Promise<JobState> {
+    const { broker, store, queue } = this.#ports
+    const { id, owner, parent, digest } = job
+    if (!isNamed || (await broker.read(id)) === null) await this.#open({ id, owner, parent }, 1)
     const answer = await store.create(job, first)
-    if (answer.created) this.#ports.tally?.submitted.add(kind.name)
+    if (answer.created) this.#ports.tally?.submitted.add(job.kind)
     if (!answer.created && answer.existing.owner !== owner) throw new RuncastError('id_taken')
     if (!answer.created && answer.existing.digest !== digest) throw new RuncastError('other_input')
     const state = await this.#require(id, () => true)

@@ -30,7 +30,7 @@ const OF_THE_EVENTS: ReadonlySet<WriteRejection> = new Set(['too_big', 'too_many
 
 export interface JobContextOptions {
   readonly id: string
-  /** W3C Trace Context of the submit. */
+  /** W3C Trace Context of the attempt. */
   readonly traceparent?: string | undefined
   readonly publisher: Publisher & Heartbeats
   readonly writer: Writer

@@ -72,7 +72,7 @@ export type ArtifactContent = ({ readonly path: string } | { readonly data: stri
 /** A job of any dialect as its processor sees it. */
 export interface AnyJob {
   readonly id: string
-  /** W3C Trace Context of the submit, to continue its trace; undefined without one. */
+  /** W3C Trace Context: the parent of its spans, in the trace of the submit; undefined without one. */
   readonly traceparent?: string | undefined
   /** Aborted with a `Stop`. A processor checks it at least every 50 ms and then throws `signal.reason`. */
   readonly signal: AbortSignal

@@ -3,6 +3,7 @@ import { inputOf, type JobState } from '../core/job-state.js'
 import type { Kind, KindDialect } from '../core/kind.js'
 import { storeClock } from '../core/store-clock.js'
 import { deadlineOf } from '../core/timeout.js'
+import { inSpan } from '../core/tracing.js'
 import type { ArtifactService } from '../jobs/artifacts/artifact-service.js'
 import { type Attempt, attemptAtStart, faultOfResult, lastProgress, overBeforeStart, startEvents } from '../jobs/attempt.js'
 import { jsonValueOf, NotJson } from '../protocol/json-value.js'
@@ -10,6 +11,7 @@ import { isFinal } from '../protocol/status.js'
 import type { Settled } from '../queue/queue.js'
 import type { Broker, Heartbeats, WriteRejection } from '../storage/broker.js'
 import type { TelemetryStore } from '../storage/telemetry.js'
+import { attemptSpan, endOfAttempt } from './attempt-span.js'
 import { deferred } from './deferred.js'
 import { type BegunSeries, JobContext } from './job-context.js'
 import { JobFiles } from './job-files.js'
@@ -77,7 +79,23 @@ export async function runJob(task: Task, processor: AnyProcessor, runner: Runner
   const attempt = attemptAtStart(state)
   const over = overBeforeStart(attempt, state)
   if (over) return over
-  const context = contextOf(task, attempt, runner, { begun: await begunSeries(state, runner), traceparent: state.traceparent })
+  return inSpan(
+    attemptSpan(attempt, state),
+    async (traceparent) => {
+      const context = contextOf(task, attempt, runner, { begun: await begunSeries(state, runner), traceparent })
+      return runAttempt(task, processor, runner, { state, attempt, context })
+    },
+    endOfAttempt,
+  )
+}
+
+interface Begun {
+  readonly state: JobState
+  readonly attempt: Attempt
+  readonly context: JobContext
+}
+
+async function runAttempt(task: Task, processor: AnyProcessor, runner: Runner, { state, attempt, context }: Begun): Promise<Settled> {
   runner.onStart(context)
   const refusal = await context.write(startEvents(attempt))
   if (refusal) return settleWrite(attempt, context, refusal, { how: 'refused' })

@@ -84,6 +84,15 @@ t.test('the README makes a project; programs and commands use its stack; Ctrl-C 
     t.match(stdout, '"npm install openai"')
   })
 
+  await t.test('[TRACE-2] a hub that should export spans says how to get their package', async (t) => {
+    const { code, stderr } = await runcast(t, ['hub'], { REDIS_URL, JWT_SECRET: SECRET, OTEL_TRACES_EXPORTER: 'otlp' }).ended
+    t.equal(code, 1)
+    t.equal(
+      stderr,
+      'The package @opentelemetry/sdk-node is not installed (OTEL_TRACES_EXPORTER): run "npm install @opentelemetry/sdk-node"\n',
+    )
+  })
+
   await t.test('a missing Redis is one line that says what helps', async (t) => {
     const main = join(folder, 'node_modules/runcast/build/src/cli/main.js')
     const nothing = join(folder, 'nothing')

@@ -1,5 +1,7 @@
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
+import { startTracing } from '../../src/app/start-tracing.js'
 import { ConfigError, loadConfig, SETTINGS, type SettingName } from '../../src/config/config.js'
 
 const SECRET = 'ein-geheimnis-das-niemand-sehen-soll'
@@ -159,3 +161,23 @@ function faultOf(env: Record<string, string>, required: readonly SettingName[] =
   }
   throw new Error('no fault was found')
 }
+
+t.test('[TRACE-2] nothing of the SDK of OpenTelemetry is loaded unless it is configured', async (t) => {
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }
+  const said = () => t.fail('nothing is logged')
+  for (const env of [
+    {},
+    { OTEL_EXPORTER_OTLP_ENDPOINT: '', OTEL_TRACES_EXPORTER: ' ', OTEL_SERVICE_NAME: 'mine' },
+    { ...endpoint, OTEL_SDK_DISABLED: 'True' },
+    { ...endpoint, OTEL_TRACES_EXPORTER: 'none' },
+  ]) {
+    const tracing = await startTracing(env, 'runcast-hub', { info: said, warn: said, error: said })
+    await tracing.close()
+  }
+  const loaded = Object.keys(createRequire(import.meta.url).cache).filter((file) => file.includes('/@opentelemetry/'))
+  t.ok(loaded.length > 0)
+  t.same(
+    loaded.filter((file) => !file.includes('/@opentelemetry/api/')),
+    [],
+  )
+})

@@ -14,8 +14,12 @@ export const SubmitHeaders = Type.Object({
   traceparent: Type.Optional(Type.String({ description: 'W3C Trace Context: the job belongs to this trace' })),
 })
 
-/** The key and the trace of a request, for `JobService.submit`. The route must validate with `SubmitHeaders`. */
-export function fromHeaders({ headers }: Pick<FastifyRequest, 'headers'>): { key?: string; traceparent?: string } {
-  const { 'idempotency-key': key, traceparent } = headers
+/**
+ * The key and the trace of a request, for `JobService.submit`. The route must validate with `SubmitHeaders`. The span
+ * of the request, if it has one, is part of the caller's trace.
+ */
+export function fromHeaders({ headers, span }: Pick<FastifyRequest, 'headers' | 'span'>): { key?: string; traceparent?: string } {
+  const { 'idempotency-key': key } = headers
+  const traceparent = span?.traceparent ?? headers.traceparent
   return { ...(typeof key === 'string' && { key }), ...(isTraceparent(traceparent) && { traceparent }) }
 }

@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import type { Frame } from '../../hub/frame.js'
 import type { Transport } from '../../hub/transport.js'
 import { type CloseName, CODES } from '../../protocol/codes.js'
+import { endSpan } from '../plugins/tracing.js'
 
 /** A closing stream is destroyed if its peer reads nothing for this time. */
 const CLOSE_TIMEOUT_MS = 5000
@@ -24,6 +25,7 @@ export function openEventStream(reply: FastifyReply, hasIds = true): SseTranspor
   reply.hijack()
   for (const [name, value] of Object.entries(headers)) if (value !== undefined) reply.raw.setHeader(name, value)
   reply.raw.writeHead(200)
+  endSpan(reply.request, reply)
   return new SseTransport(reply.raw, hasIds)
 }
 
