@@ -1,3 +1,4 @@
+import { cutTo, padTo } from './columns.js'
 import { plainLine, plainLines } from './plain-text.js'
 
 const BAR_WIDTH = 20
@@ -31,9 +32,9 @@ export class BarLine {
     const { percent, label, text } = state
     const filled = Math.round((percent / 100) * BAR_WIDTH)
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
-    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${plainLine(label).padEnd(14)} ${plainLine(text)}`
+    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${padTo(14, plainLine(label))} ${plainLine(text)}`
     if (!this.#out.isTTY) return this.line(line)
-    this.#lastLine = line.slice(0, this.#out.columns || 80)
+    this.#lastLine = cutTo(this.#out.columns || 80, line)
     this.#out.write(`\r\u001b[K${this.#lastLine}`)
   }
 

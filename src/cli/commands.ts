@@ -1,8 +1,11 @@
 import type { Command } from './command.js'
+import { cancel, pause, resume, retry } from './commands/actions.js'
 import { admin } from './commands/admin.js'
 import { artifacts } from './commands/artifacts.js'
-import { cancel } from './commands/cancel.js'
+import { completion } from './commands/completion.js'
+import { get } from './commands/get.js'
 import { hub } from './commands/hub.js'
+import { list } from './commands/list.js'
 import { logs } from './commands/logs.js'
 import { series } from './commands/series.js'
 import { start } from './commands/start.js'
@@ -18,10 +21,16 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   worker,
   submit,
   watch,
+  list,
+  get,
   logs,
-  cancel,
   artifacts,
   series,
+  cancel,
+  retry,
+  pause,
+  resume,
   token,
   admin,
+  completion: completion(() => COMMANDS),
 }

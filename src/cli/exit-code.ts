@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
+import { JobFailed } from '../client/job-failed.js'
+import { RuncastError } from '../protocol/codes.js'
 
-/** Exit codes of `runcast`. `watch`, and `submit` with `--watch`, report how the job ended. */
+/** Exit codes of `runcast`. `watch`, and other commands with `--watch` or `--wait`, report how the job ended. */
 export const EXIT = {
   ok: 0,
   /** The job failed. For other commands: the command failed. */
@@ -20,7 +22,7 @@ export function exitOf(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal]
 }
 
-/** An error that ends a command: one line for stderr, and an exit code. */
+/** An error that ends a command: one line for stderr, or none if the message is empty, and an exit code. */
 export class CommandError extends Error {
   readonly exitCode: number
 
@@ -29,4 +31,24 @@ export class CommandError extends Error {
     this.name = 'CommandError'
     this.exitCode = exitCode
   }
+}
+
+/**
+ * An error of a command as `--json` prints it. `code`: that of the hub or of the failed job, else `usage`, `failed`,
+ * `unknown` or `interrupted`. `request_id`: of the request that the hub has answered with the error, or null.
+ */
+export function errorObject(error: unknown): object {
+  const cause = error instanceof CommandError ? error.cause : error
+  if (cause instanceof RuncastError) {
+    const { code, message, issues, requestId = null } = cause
+    return { code, message, request_id: requestId, ...(issues.length > 0 && { issues }) }
+  }
+  if (cause instanceof JobFailed) return { code: cause.code, message: cause.message, request_id: null }
+  return { code: codeOf(error), message: error instanceof Error ? error.message : String(error), request_id: null }
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof CommandError)) return 'failed'
+  if (error.exitCode > 128) return 'interrupted'
+  return Object.entries(EXIT).find(([, exitCode]) => exitCode === error.exitCode)?.[0] ?? 'failed'
 }

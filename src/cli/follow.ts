@@ -6,8 +6,9 @@ import { type JobWatch, watchJob } from '../client/watch-job.js'
 import { watchProcesses } from '../client/watch-processes.js'
 import type { Kind, Kinds } from '../core/kind.js'
 import type { ProcessView } from '../protocol/process-messages.js'
-import { CommandError, EXIT, exitOf } from './exit-code.js'
+import { CommandError, EXIT } from './exit-code.js'
 import { callHub } from './hub-access.js'
+import { interruptible } from './interruptible.js'
 import { jsonLine } from './plain-text.js'
 import { ProcessDisplay } from './process-display.js'
 import { ProgressDisplay } from './progress-display.js'
@@ -22,35 +23,30 @@ interface Following {
 /** A job as REST returns it. `result` is its final message. */
 type Shown = ProcessView & { readonly result: FinalProcessMessage | null }
 
+/** What is left to say when a watch is interrupted. */
+export function continues(id: string): string {
+  return `The job continues; "runcast watch ${id}" shows it again, "runcast cancel ${id}" ends it.`
+}
+
 /**
  * Watches a job of any kind until it ends, on stdout: a live bar in a terminal, else a line per message, or JSON lines
- * with `json`. Resolves to the exit code for the outcome of the job. After Ctrl-C or SIGTERM it is the code of the
- * signal, and `interrupted` if the reader of the output has gone; the job continues. Throws `CommandError` if the
- * outcome is unknown.
+ * with `json`. Resolves to the exit code for the outcome of the job. Throws `CommandError` if it is interrupted, or the
+ * outcome is unknown; the job continues.
  */
 export async function followJob(hub: HubAccess, id: string, json: boolean, kinds: Kinds): Promise<number> {
-  // As every hub returns it.
-  const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown
-  const kind = kinds.all.find(({ processType }) => processType === shown.process_type)
-  const sockets = socketsOf(hub, WebSocket)
-  const following = kind?.dialect === 'run' ? followRun(sockets, kind, id, json) : followProcess(sockets, shown, json, kind)
-  const interrupted = new Promise<number>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        following.close()
-        process.stderr.write(`The job continues; "runcast watch ${id}" shows it again, "runcast cancel ${id}" ends it.\n`)
-        resolve(exitOf(signal))
-      })
+  return interruptible(continues(id), async (stopped) => {
+    // As every hub returns it.
+    const shown = (await callHub(hub, 'GET', `/api/processes/${encodeURIComponent(id)}`)) as Shown
+    const kind = kinds.all.find(({ processType }) => processType === shown.process_type)
+    const sockets = socketsOf(hub, WebSocket)
+    const following = kind?.dialect === 'run' ? followRun(sockets, kind, id, json) : followProcess(sockets, shown, json, kind)
+    stopped.addEventListener('abort', () => following.close())
+    try {
+      return codeOf(await following.ended)
+    } catch (error) {
+      throw new CommandError(`runcast: ${error instanceof Error ? error.message : error}`, EXIT.unknown, error)
     }
-    process.stdout.once('error', () => resolve(EXIT.interrupted))
   })
-  try {
-    return await Promise.race([following.ended.then(codeOf), interrupted])
-  } catch (error) {
-    throw new CommandError(`runcast: ${error instanceof Error ? error.message : error}`, EXIT.unknown)
-  } finally {
-    following.close()
-  }
 }
 
 function codeOf(status: string): number {

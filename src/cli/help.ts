@@ -21,7 +21,8 @@ export function helpOf(name: string, command: Command): string {
       [`${short === undefined ? '' : `-${short}, `}--${option}${value === undefined ? '' : ` ${value}`}`, about] as const,
   )
   const usage = `Usage: runcast ${synopsisOf(name, command)}${options.length > 0 ? ' [options]' : ''}`
-  const blocks = [[usage], [command.about], aligned(options), command.notes].filter((block) => block.length > 0)
+  const values = command.values.length > 0 ? [`<${command.operands[0]}> is one of ${command.values.join(', ')}.`] : []
+  const blocks = [[usage], [command.about], aligned(options), [...values, ...command.notes]].filter((block) => block.length > 0)
   return `${blocks.map((block) => block.join('\n')).join('\n\n')}\n`
 }
 

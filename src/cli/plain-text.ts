@@ -1,11 +1,14 @@
 import { stripVTControlCharacters } from 'node:util'
 
+/** Control characters (C0, DEL, C1), and characters that break a line or reorder the text around them. */
+const HIDDEN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
+
 /**
- * A text of a job as one line without control characters (C0, DEL, C1), so that the author of the text cannot control
- * the terminal of the reader.
+ * A text of a job as one line without characters that control a terminal or the order of the text, so that the author
+ * of the text cannot control what the reader sees.
  */
 export function plainLine(text: string): string {
-  return stripVTControlCharacters(text).replaceAll(/\p{Cc}+/gu, ' ')
+  return stripVTControlCharacters(text).replaceAll(new RegExp(`${HIDDEN.source}+`, 'gu'), ' ')
 }
 
 /** The same for a text of several lines. */
@@ -13,7 +16,17 @@ export function plainLines(text: string): string[] {
   return text.split(/\r?\n/).map(plainLine)
 }
 
-/** A message as a line of JSON without control characters, also without those that JSON allows. */
-export function jsonLine(message: object): string {
-  return JSON.stringify(message).replaceAll(/\p{Cc}/gu, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+/** A value as a line of JSON in which these characters are escaped, also those that JSON allows. */
+export function jsonLine(value: object): string {
+  return escaped(JSON.stringify(value))
+}
+
+/** The same with a line per field. */
+export function jsonText(value: object): string {
+  // All of its line breaks are between fields.
+  return JSON.stringify(value, null, 2).split('\n').map(escaped).join('\n')
+}
+
+function escaped(json: string): string {
+  return json.replaceAll(HIDDEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -24,6 +24,7 @@ interface ErrorBody {
   readonly message?: unknown
   readonly detail?: unknown
   readonly reason?: unknown
+  readonly request_id?: unknown
 }
 
 /** The URL of the hub without a trailing slash. Throws `invalid` if it is no such URL. */
@@ -160,7 +161,7 @@ function jsonOf(text: string): Readonly<Record<string, unknown>> | null {
 
 /** The error for an error response of a hub, or of a proxy in front of it. */
 function errorOfResponse({ status, headers }: Response, answer: ErrorBody | null, request: string): RuncastError {
-  const { error, message, detail, reason } = answer ?? {}
+  const { error, message, detail, reason, request_id: requestId } = answer ?? {}
   const isKnown = typeof error === 'string' && Object.hasOwn(CODES, error)
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   const code = isKnown ? (error as CodeName) : codeOfStatus(status)
@@ -170,6 +171,7 @@ function errorOfResponse({ status, headers }: Response, answer: ErrorBody | null
     issues: Array.isArray(detail) ? (detail as readonly Issue[]) : [], // the format of every hub
     ...(seconds >= 0 && { retryAfterMs: seconds * 1000 }),
     ...(typeof reason === 'string' && { reason: reason as StoreReason }), // a later version may send another value
+    ...(typeof requestId === 'string' && { requestId }),
   })
 }
 

@@ -100,6 +100,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number | undefined
   /** With `overloaded`, if Redis is the cause. */
   readonly reason?: StoreReason | undefined
+  /** Of the request that a hub has answered with it, as in the log of the hub. */
+  readonly requestId?: string | undefined
   readonly cause?: unknown
 }
 
@@ -110,6 +112,8 @@ export class RuncastError extends Error {
   readonly issues: readonly Issue[]
   readonly retryAfterMs: number | undefined
   readonly reason: StoreReason | undefined
+  /** Of the request that a hub has answered with this error, as in the log of the hub; undefined if there is none. */
+  readonly requestId: string | undefined
 
   /** `details`: a message, or fields. */
   constructor(code: CodeName, details: string | ErrorDetails = {}) {
@@ -118,6 +122,7 @@ export class RuncastError extends Error {
       issues = [],
       retryAfterMs,
       reason,
+      requestId,
       ...options
     } = typeof details === 'string' ? { message: details } : details
     super(message, options)
@@ -125,6 +130,7 @@ export class RuncastError extends Error {
     this.issues = issues
     this.retryAfterMs = retryAfterMs
     this.reason = reason
+    this.requestId = requestId
   }
 
   /** The HTTP status of the code. */

@@ -2,40 +2,42 @@ import type { HubAccess } from '../../client/hub-access.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { callHub, HUB_OPTIONS, hubOf } from '../hub-access.js'
+import { jobsOf, pathWith } from '../hub-list.js'
+import { jsonLine } from '../plain-text.js'
 import { type Cell, tableOf } from '../table.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_PAGE = 1000
+const BASE = '/api/admin'
 const VIEWS = ['jobs', 'sessions', 'workers', 'queues', 'disconnect'] as const
 
 // biome-ignore lint/suspicious/noExplicitAny: the hub's schemas describe each answer
 type Row = any
 type Answer = Readonly<Record<string, Row>>
-type Query = Readonly<Record<string, string | number | undefined>>
 
 /** What all users, hubs and workers do; ends sessions. */
 export const admin = defineCommand({
   about: 'Shows the jobs, sessions, workers or queues of all users, or ends sessions (disconnect). Needs a token of the role admin.',
   operands: ['view'],
+  values: VIEWS,
   options: {
-    ...HUB_OPTIONS,
     user: { value: '<sub>', about: 'jobs, sessions, disconnect: only of this user' },
     limit: { value: '<count>', about: `jobs, sessions: how many; default: ${DEFAULT_LIMIT}` },
     session: { value: '<id>', about: 'disconnect: this session' },
     reconnect: { about: 'disconnect: the clients connect again' },
     json: { about: 'the answer as a line of JSON' },
+    ...HUB_OPTIONS,
   },
-  notes: [`<view> is one of ${VIEWS.join(', ')}.`, 'disconnect keeps nobody out: revoke the tokens of the user first.'],
+  notes: ['disconnect keeps nobody out: revoke the tokens of the user first.'],
   run: async ({ view }, given) => {
     const { user, session } = given
     const limit = countOf('admin', 'limit', given.limit, DEFAULT_LIMIT)
-    if (!VIEWS.some((name) => name === view)) throw usageError('admin', `<view>: expected one of ${VIEWS.join(', ')}`)
     if (view === 'disconnect' && (user === undefined) === (session === undefined))
       throw usageError('admin', 'disconnect: expected --session or --user')
     const hub = hubOf('admin', given)
     const reconnect = given.reconnect === true
     const answer = await ask(hub, view, { user, session, limit, reconnect })
-    process.stdout.write(given.json === true ? `${JSON.stringify(answer)}\n` : shown(view, answer))
+    process.stdout.write(given.json === true ? `${jsonLine(answer)}\n` : shown(view, answer))
     return EXIT.ok
   },
 })
@@ -48,29 +50,11 @@ interface Wanted {
 }
 
 async function ask(hub: HubAccess, view: string, { user, session, limit, reconnect }: Wanted): Promise<Answer> {
-  if (view === 'jobs') return allJobs(hub, user, limit)
-  if (view === 'sessions') return callHub(hub, 'GET', pathOf('sessions', { user, limit: Math.min(limit, MAX_PAGE) }))
-  if (view !== 'disconnect') return callHub(hub, 'GET', pathOf(view))
-  const path = session === undefined ? 'sessions' : `sessions/${encodeURIComponent(session)}`
-  return callHub(hub, 'DELETE', pathOf(path, { user, ...(reconnect && { reconnect: 'true' }) }))
-}
-
-/** Follows the pages. A job that is on two of them is listed once. */
-async function allJobs(hub: HubAccess, user: string | undefined, limit: number): Promise<Answer> {
-  const jobs = new Map<string, Row>()
-  let cursor: string | undefined
-  do {
-    const page: Answer = await callHub(hub, 'GET', pathOf('jobs', { user, cursor, limit: Math.min(limit, MAX_PAGE) }))
-    for (const job of page.jobs) jobs.set(job.id, job)
-    cursor = page.cursor ?? undefined
-  } while (cursor !== undefined && jobs.size < limit)
-  return { jobs: [...jobs.values()].slice(0, limit), cursor: cursor ?? null }
-}
-
-function pathOf(view: string, query: Query = {}): string {
-  const parameters = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value))
-  return `/api/admin/${view}${parameters.size > 0 ? `?${parameters}` : ''}`
+  if (view === 'jobs') return jobsOf(hub, `${BASE}/jobs`, { user }, { limit, maxPage: MAX_PAGE })
+  if (view === 'sessions') return callHub(hub, 'GET', pathWith(`${BASE}/sessions`, { user, limit: Math.min(limit, MAX_PAGE) }))
+  if (view !== 'disconnect') return callHub(hub, 'GET', `${BASE}/${view}`)
+  const path = session === undefined ? `${BASE}/sessions` : `${BASE}/sessions/${encodeURIComponent(session)}`
+  return callHub(hub, 'DELETE', pathWith(path, { user, ...(reconnect && { reconnect: 'true' }) }))
 }
 
 function shown(view: string, answer: Answer): string {

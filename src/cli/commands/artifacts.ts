@@ -7,7 +7,8 @@ import { RuncastError } from '../../protocol/codes.js'
 import { defineCommand, usageError } from '../command.js'
 import { CommandError, EXIT } from '../exit-code.js'
 import { callHub, HUB_OPTIONS, hubError, hubOf } from '../hub-access.js'
-import { plainLine } from '../plain-text.js'
+import { jsonLine } from '../plain-text.js'
+import { tableOf } from '../table.js'
 
 interface Listed {
   readonly name: string
@@ -32,22 +33,16 @@ export const artifacts = defineCommand({
     const path = `/api/jobs/${encodeURIComponent(id)}/artifacts`
     if (name !== undefined) return download(() => downloadFrom(hub, `${path}/${encodeURIComponent(name)}`), name, given.output)
     const { artifacts } = (await callHub(hub, 'GET', path)) as { artifacts: readonly Listed[] } // as every hub answers
-    process.stdout.write(given.json ? `${JSON.stringify(artifacts)}\n` : tableOf(artifacts))
+    process.stdout.write(given.json ? `${jsonLine(artifacts)}\n` : listOf(artifacts))
     return EXIT.ok
   },
 })
 
-function tableOf(artifacts: readonly Listed[]): string {
-  const rows = artifacts.map(({ name, bytes, media_type, url }) => [
-    name,
-    bytes === null ? 'link' : String(bytes),
-    bytes === null ? url : media_type,
-  ])
-  const width = (column: number) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0))
-  const [names, sizes] = [width(0), width(1)]
-  return rows
-    .map(([name = '', size = '', type = '']) => `${plainLine(`${name.padEnd(names)}  ${size.padStart(sizes)}  ${type}`)}\n`)
-    .join('')
+export function listOf(artifacts: readonly Listed[]): string {
+  return tableOf(
+    ['name', 'bytes', 'type'],
+    artifacts.map(({ name, bytes, media_type, url }) => [name, bytes ?? 'link', bytes === null ? url : media_type]),
+  )
 }
 
 /** A file appears when it is complete. */

@@ -4,8 +4,9 @@ import type { NumberedLine } from '../../client/log-fold.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { visibleText } from '../../protocol/visible-text.js'
 import { defineCommand } from '../command.js'
-import { EXIT, exitOf } from '../exit-code.js'
+import { EXIT } from '../exit-code.js'
 import { HUB_OPTIONS, hubError, hubOf } from '../hub-access.js'
+import { interruptible } from '../interruptible.js'
 import { jsonLine } from '../plain-text.js'
 
 const PAGE = 1000
@@ -27,22 +28,16 @@ export const logs = defineCommand({
     const hub = hubOf('logs', given)
     const client = createClient({ ...hub, WebSocket })
     const print = (line: NumberedLine) => process.stdout.write(`${given.json ? jsonLine(line) : visibleText(line.text)}\n`)
-    const stop = new AbortController()
-    const interrupted = new Promise<number>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(exitOf(signal)))
-      process.stdout.once('error', () => resolve(EXIT.interrupted))
-    })
-    const read = async () => {
-      if (given.follow) for await (const line of client.job(id).log({ signal: stop.signal })) print(line)
+    const read = async (signal: AbortSignal) => {
+      if (given.follow) for await (const line of client.job(id).log({ signal })) print(line)
       else for (const line of await keptLines(client, id)) print(line)
       return EXIT.ok
     }
     try {
-      return await Promise.race([read(), interrupted])
+      return await interruptible('', read)
     } catch (error) {
       throw error instanceof RuncastError ? hubError(error) : error
     } finally {
-      stop.abort()
       await client.close()
     }
   },

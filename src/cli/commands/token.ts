@@ -3,9 +3,10 @@ import { claimOf } from '../../http/plugins/roles.js'
 import { isUserId } from '../../protocol/user-id.js'
 import { countOf, defineCommand, usageError } from '../command.js'
 import { EXIT } from '../exit-code.js'
+import { jsonLine } from '../plain-text.js'
 import { signToken } from '../token.js'
 
-const ROLES = ['admin', 'worker']
+const ROLES = ['admin', 'worker'] as const
 const HOUR_S = 3600
 
 /** Prints a token and nothing else. Reads only the settings for tokens. */
@@ -13,14 +14,14 @@ export const token = defineCommand({
   about: 'Prints a token (HS256) for a user, signed with JWT_SECRET or the content of JWT_SECRET_FILE.',
   operands: ['sub'],
   options: {
-    role: { value: '<role>', about: `${ROLES.join(' or ')}; default: an ordinary user` },
+    role: { value: '<role>', values: ROLES, about: `${ROLES.join(' or ')}; default: an ordinary user` },
     kinds: { value: '<names>', about: 'with --role worker: the kinds that it may claim, separated by commas; default: all' },
     seconds: { value: '<seconds>', about: `lifetime; default: ${HOUR_S}` },
+    json: { about: 'a line of JSON with the token, sub and expires_in_s' },
   },
   notes: ['Set JWT_ISSUER, JWT_AUDIENCE and the names of the roles as for the hubs: the token contains them.'],
-  run: async ({ sub }, { role, kinds, seconds }) => {
+  run: async ({ sub }, { role, kinds, seconds, json }) => {
     if (!isUserId(sub)) throw usageError('token', 'expected <sub>: 1 to 256 characters')
-    if (role !== undefined && role !== 'admin' && role !== 'worker') throw usageError('token', `--role: expected ${ROLES.join(' or ')}`)
     if (kinds !== undefined && role !== 'worker') throw usageError('token', '--kinds: expected --role worker with it')
     const life = countOf('token', 'seconds', seconds, HOUR_S)
     const names = [
@@ -46,7 +47,8 @@ export const token = defineCommand({
       ...(config.JWT_ISSUER !== '' && { iss: config.JWT_ISSUER }),
       ...(config.JWT_AUDIENCE !== '' && config.JWT_AUDIENCE !== ANY_AUDIENCE && { aud: config.JWT_AUDIENCE }),
     }
-    process.stdout.write(`${signToken(config.JWT_SECRET, sub, life, claims)}\n`)
+    const token = signToken(config.JWT_SECRET, sub, life, claims)
+    process.stdout.write(`${json ? jsonLine({ token, sub, expires_in_s: life }) : token}\n`)
     return EXIT.ok
   },
 })

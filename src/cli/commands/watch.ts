@@ -11,7 +11,7 @@ export const WATCH_EXITS =
 export const watch = defineCommand({
   about: 'Shows a job of any kind live until it ends. The exit code reports the outcome.',
   operands: ['id'],
-  options: { ...HUB_OPTIONS, json: { about: 'each message as a line of JSON' } },
+  options: { json: { about: 'each message as a line of JSON' }, ...HUB_OPTIONS },
   notes: [WATCH_EXITS],
   run: async ({ id }, given) => {
     const hub = hubOf('watch', given)
