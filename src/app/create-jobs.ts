@@ -1,5 +1,9 @@
+import { type ArtifactMessage, type ArtifactsMessage, isArtifactMessage } from '../client/artifact-list.js'
 import { checkQuery, DEFAULT_LIMIT, type Given, LIST_OPTIONS, type ListOptions, nameOf, type WordsUpdate } from '../client/client.js'
+import { isSeriesMessage, type SeriesMessage } from '../client/curves.js'
+import type { Received } from '../client/hub-socket.js'
 import type { JobSnapshot, LiveMessage } from '../client/job-view.js'
+import { isLogMessage, type LogMessage } from '../client/log-fold.js'
 import type { LiveProcessMessage } from '../client/process-view.js'
 import { hasSeq } from '../client/proof.js'
 import { type Config, loadConfig, SETTINGS, settingsOf } from '../config/config.js'
@@ -10,6 +14,7 @@ import type { Position } from '../core/entry.js'
 import type { JobBrief, JobState } from '../core/job-state.js'
 import { invalidOption, rejectUnknownOptions } from '../core/known-options.js'
 import type { Hub } from '../hub/hub.js'
+import type { TelemetryOptions } from '../hub/scopes/subscription-handle.js'
 import { JobService } from '../jobs/job-service.js'
 import { filterOf } from '../jobs/list-query.js'
 import type { WordsChanges } from '../jobs/words.js'
@@ -67,6 +72,9 @@ export type JobMessage<K extends KindName | DefinedKind = KindName> = K extends 
   ? JobSnapshot | LiveMessage
   : ProcessSnapshot | LiveProcessMessage
 
+/** Messages of a watch with `log`, `series` or `artifacts`, in the dialect of the kind. They have no `seq`. */
+export type TelemetryMessage = LogMessage | SeriesMessage | ArtifactMessage | ArtifactsMessage
+
 export interface ListJobsOptions extends ListOptions {
   /** The owner of the jobs. Default: the owner of the `JobsOptions`. */
   readonly owner?: string
@@ -83,6 +91,16 @@ export interface WatchJobOptions {
   readonly after?: Position
   /** Ends the watch, which rejects with the signal's reason. */
   readonly signal?: AbortSignal
+}
+
+/** What a watch also yields: `TelemetryMessage`. */
+export interface WatchTelemetryOptions {
+  /** The lines of the job's log that are kept, then live ones, up to the last one. */
+  readonly log?: boolean
+  /** The curves of its metrics. */
+  readonly series?: boolean
+  /** The artifacts of the current attempt, then each one as it is stored. */
+  readonly artifacts?: boolean
 }
 
 /**
@@ -198,18 +216,29 @@ export class Jobs {
    * `MAX_OUTBOX_BYTES` a snapshot with `resync`. Leaving the loop ends the watch. Rejects with `not_found`, with
    * `overloaded` if Redis cannot be reached (watch again with `after`), and with `going_away` after `close`.
    */
+  watch<K extends KindName | DefinedKind = KindName>(id: string, options?: WatchJobOptions): AsyncGenerator<JobMessage<K>, void>
+  /** The same with what the job reports beside these messages. The watch ends after the last of both. */
+  watch<K extends KindName | DefinedKind = KindName>(
+    id: string,
+    options: WatchJobOptions & WatchTelemetryOptions,
+  ): AsyncGenerator<JobMessage<K> | TelemetryMessage, void>
   async *watch<K extends KindName | DefinedKind = KindName>(
     id: string,
-    options: WatchJobOptions = {},
-  ): AsyncGenerator<JobMessage<K>, void> {
-    rejectUnknownOptions(options, ['after', 'signal'])
-    const { after, signal } = options
+    options: WatchJobOptions & WatchTelemetryOptions = {},
+  ): AsyncGenerator<JobMessage<K> | TelemetryMessage, void> {
+    rejectUnknownOptions(options, ['after', 'signal', 'log', 'series', 'artifacts'])
+    const { after, signal, log, series, artifacts } = options
     signal?.throwIfAborted()
     const { kind } = await this.#state(id)
     signal?.throwIfAborted()
     this.#assertOpen()
     const dialect = kind.dialect === 'run' ? runDialect : processDialect
-    const stream = new JobStream(this.#hub, systemClock, { id, kind: kind.name, dialect, ...(after && { after }) })
+    const telemetry: TelemetryOptions = {
+      ...(log && { log: { after: { n: 0, epoch: null } } }),
+      ...(series && { series }),
+      ...(artifacts && { artifacts }),
+    }
+    const stream = new JobStream(this.#hub, systemClock, { id, kind: kind.name, dialect, telemetry, ...(after && { after }) })
     const abort = () => stream.close(signal?.reason)
     this.#streams.add(stream)
     signal?.addEventListener('abort', abort, { once: true })
@@ -218,7 +247,9 @@ export class Jobs {
       for (;;) {
         const message = await stream.next()
         if (message === null) return
-        if (hasSeq(message)) yield message as JobMessage<K> // in the dialect of this kind
+        if (hasSeq(message))
+          yield message as JobMessage<K> // in the dialect of this kind
+        else if (isTelemetry(message)) yield message
       }
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -275,6 +306,10 @@ export class Jobs {
  */
 export function createJobs(options: JobsOptions): Jobs {
   return new Jobs(options)
+}
+
+function isTelemetry(message: Received): message is TelemetryMessage {
+  return isLogMessage(message) || isSeriesMessage(message) || isArtifactMessage(message)
 }
 
 function closed(): RuncastError {

@@ -1,10 +1,12 @@
+import type { Received } from '../client/hub-socket.js'
 import type { Clock } from '../core/clock.js'
 import type { Dialect } from '../core/dialect.js'
 import type { Position } from '../core/entry.js'
 import type { Frame } from '../hub/frame.js'
 import type { Hub } from '../hub/hub.js'
 import { Outbox } from '../hub/outbox.js'
-import type { SubscriptionHandle } from '../hub/scopes/subscription-handle.js'
+import type { SubscriptionHandle, TelemetryOptions } from '../hub/scopes/subscription-handle.js'
+import { TelemetryPump } from '../hub/telemetry-pump.js'
 import type { Transport } from '../hub/transport.js'
 import { type CloseName, RuncastError } from '../protocol/codes.js'
 import { isFinal } from '../protocol/status.js'
@@ -16,11 +18,13 @@ export interface JobStreamOptions {
   readonly dialect: Dialect
   /** The position to resume from. */
   readonly after?: Position
+  /** What is wanted beside entries. */
+  readonly telemetry?: TelemetryOptions
 }
 
 /**
  * The messages of one job for a reader in this process, as a session sends them to a client: snapshot, replay, live, up
- * to the final one. Unread messages wait in an outbox, so a slow reader costs bounded memory: it gets only the newest
+ * to the final one, and with telemetry up to the last line, curve and artifact. Unread messages wait in an outbox, so a slow reader costs bounded memory: it gets only the newest
  * progress or, past the limit, a snapshot with `resync`.
  */
 export class JobStream {
@@ -28,25 +32,32 @@ export class JobStream {
   readonly #options: JobStreamOptions
   readonly #inbox = new Inbox()
   readonly #outbox: Outbox
+  readonly #pump: TelemetryPump
   #handle: SubscriptionHandle | undefined
 
   constructor(hub: Hub, clock: Clock, options: JobStreamOptions) {
     this.#hub = hub
     this.#options = options
     const owner = {
-      overflowed: () => this.#handle?.subscription.fallBehind(),
+      overflowed: () => {
+        this.#handle?.subscription.fallBehind()
+        this.#pump.fallBehind()
+      },
       drained: () => void this.#resync().catch((error: unknown) => this.close(error)),
       stalled: () => {}, // a slow reader costs no more memory
-      cleared: () => {},
+      cleared: () => this.#pump.resume(),
     }
     this.#outbox = new Outbox(this.#inbox, clock, hub.limits, owner, hub.tally)
+    this.#pump = new TelemetryPump(this.#outbox, clock, (error) => this.close(error))
   }
 
   /** Starts the stream. Rejects with `not_found`, or with `overloaded` if Redis cannot be reached. */
   async open(): Promise<void> {
+    const { telemetry, ...options } = this.#options
     const handle = await this.#hub.subscribe({
-      ...this.#options,
+      ...options,
       outbox: this.#outbox,
+      ...(telemetry && { telemetry: { ...telemetry, pump: this.#pump, publicPath: '' } }),
       mayView: ({ kind }) => kind.name === this.#options.kind,
       lost: () => this.close(new RuncastError('not_found')),
       ended: (seq) => this.#endAt(seq),
@@ -58,16 +69,17 @@ export class JobStream {
   }
 
   /** The next message; null after the final one. Rejects with the reason of an early end. Only one call at a time. */
-  next(): Promise<object | null> {
+  next(): Promise<Received | null> {
     return this.#inbox.next()
   }
 
   /** Ends the stream at once. A waiting reader gets the error, if any. */
   close(error?: unknown): void {
+    this.#inbox.end(error)
     this.#outbox.close()
     this.#handle?.release()
     this.#handle = undefined
-    this.#inbox.end(error)
+    this.#pump.close()
   }
 
   #start(handle: SubscriptionHandle, resync: boolean): void {
@@ -92,7 +104,15 @@ export class JobStream {
    */
   #endAt(seq: number): void {
     const state = this.#handle?.state
-    if (state?.seq === seq && isFinal(state.status)) queueMicrotask(() => this.close())
+    if (state?.seq === seq && isFinal(state.status)) queueMicrotask(() => this.#finish())
+  }
+
+  /** What the job has reported beside entries is still sent. */
+  #finish(): void {
+    const { telemetry = {} } = this.#options
+    if (Object.keys(telemetry).length === 0) return this.close()
+    this.#pump.onEmpty = () => queueMicrotask(() => this.close())
+    this.#handle?.finish()
   }
 }
 
@@ -129,12 +149,12 @@ class Inbox implements Transport {
     this.#wake()
   }
 
-  async next(): Promise<object | null> {
+  async next(): Promise<Received | null> {
     for (;;) {
       const frame = this.#frames.shift()
       if (frame) {
         if (this.#frames.length === 0) this.onDrain()
-        return JSON.parse(frame.payload.toString()) as object
+        return JSON.parse(frame.payload.toString()) as Received // every message has a type
       }
       if (this.#end && 'error' in this.#end) throw this.#end.error
       if (this.#end) return null

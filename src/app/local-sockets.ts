@@ -49,8 +49,8 @@ function scopeAt(url: string, { maxSubscriptions }: LocalHub): BuildScope {
   const [, id] = /^\/api\/jobs\/([^/]+)\/socket$/.exec(pathname) ?? []
   if (id === undefined) return userScope({ maxSubscriptions })
   const query = Object.fromEntries(searchParams)
-  const [after, telemetry] = [positionOf(query), telemetryOf(query)]
-  const asked = { ...(after && { after }), ...(telemetry && { telemetry }) }
+  const after = positionOf(query)
+  const asked = { ...(after && { after }), telemetry: telemetryOf(query) }
   return jobScope({ id: decodeURIComponent(id), kind: null, idField: 'id', dialect: nativeDialect, ...asked })
 }
 

@@ -110,7 +110,7 @@ export class RedisBackend implements Backend {
   }
 
   async artifacts(id: string): Promise<readonly JobArtifact[]> {
-    return (await this.#artifactsOf(id)).map(({ object: _object, url, ...artifact }) => {
+    return (await this.#artifactsOf(id)).map(({ object: _object, n: _n, url, ...artifact }) => {
       return { ...artifact, url: url ?? `/api/jobs/${id}/artifacts/${artifact.name}` }
     })
   }

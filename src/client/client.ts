@@ -104,7 +104,7 @@ export interface JobPage {
   readonly cursor: string | null
 }
 
-export type ClientWatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onEnd' | 'maxFinished' | 'backoffMs'>
+export type ClientWatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onLog' | 'onArtifact' | 'onEnd' | 'maxFinished' | 'backoffMs'>
 
 export interface LogPageOptions {
   /** Only lines with a lower number; default: the newest. */
@@ -270,7 +270,7 @@ export class Client {
    */
   async watch(options: ClientWatchOptions = {}): Promise<ProcessesWatch> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['onMessage', 'onEnd', 'maxFinished', 'backoffMs'])
+    rejectUnknownOptions(options, ['onMessage', 'onLog', 'onArtifact', 'onEnd', 'maxFinished', 'backoffMs'])
     const { url, token, WebSocket } = await this.#backend.sockets()
     this.#assertOpen()
     const { onEnd } = options

@@ -14,7 +14,7 @@ import {
   type WireSubmission,
   type WordsUpdate,
 } from './client.js'
-import { downloadFrom, type JobArtifact } from './download.js'
+import { downloadFrom, type JobArtifact, jobArtifactOf } from './download.js'
 import { FinalWatch, type RunningJob } from './final-watch.js'
 import { assertToken, callHub, type HubAccess, type HubRequest, hubUrl, socketsOf } from './hub-access.js'
 import type { WebSocketClass } from './hub-socket.js'
@@ -91,8 +91,9 @@ class HubBackend implements Backend {
     const path = `${pathOf(id)}/artifacts`
     const isAnswer: HubRequest['isAnswer'] = ({ artifacts }) => Array.isArray(artifacts)
     const { artifacts } = await this.#call<{ readonly artifacts: readonly Artifact[] }>('GET', path, { isAnswer })
-    return artifacts.map(({ name, media_type: mediaType, bytes, sha256, url, created_at: createdAt }) => {
-      return { name, mediaType, bytes, sha256, url: bytes === null ? url : `${this.#hub.url}${path}/${name}`, createdAt }
+    return artifacts.map((artifact) => {
+      const { url, ...known } = jobArtifactOf(artifact)
+      return { ...known, url: known.bytes === null ? url : `${this.#hub.url}${path}/${known.name}` }
     })
   }
 

@@ -1,3 +1,4 @@
+import type { Artifact } from '../protocol/artifact.js'
 import { RuncastError } from '../protocol/codes.js'
 import { type HubAccess, openHub } from './hub-access.js'
 
@@ -9,11 +10,16 @@ export interface JobArtifact {
   readonly bytes: number | null
   readonly sha256: string | null
   /**
-   * Where its content is: on a hub, which needs the token of the user; a client over Redis knows only the path. Of a
-   * link the URL elsewhere, as the job has named it: show it as text, and follow it with `rel="noopener"`.
+   * Where its content is: on a hub, which needs the token of the user; a watch and a client over Redis know only the
+   * path. Of a link the URL elsewhere, as the job has named it: show it as text, and follow it with `rel="noopener"`.
    */
   readonly url: string
   readonly createdAt: string
+}
+
+/** An artifact of the wire. Its `url` stays as it is. */
+export function jobArtifactOf({ name, media_type: mediaType, bytes, sha256, url, created_at: createdAt }: Artifact): JobArtifact {
+  return { name, mediaType, bytes, sha256, url, createdAt }
 }
 
 /** How often a download that breaks off is continued without a byte in between. */

@@ -48,6 +48,11 @@ export class LogPosition {
     return { log: '1', log_after: String(this.#last), ...(this.#epoch !== null && { log_epoch: this.#epoch }) }
   }
 
+  /** Fields of a `subscribe` that continues here. */
+  get request(): { readonly log: true; readonly log_after: number; readonly log_epoch?: string } {
+    return { log: true, log_after: this.#last, ...(this.#epoch !== null && { log_epoch: this.#epoch }) }
+  }
+
   get position(): { readonly epoch: string; readonly n: number } | null {
     return this.#epoch === null ? null : { epoch: this.#epoch, n: this.#last }
   }

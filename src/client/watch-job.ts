@@ -1,6 +1,8 @@
 import { isFinal } from '../protocol/status.js'
+import { ArtifactList, type ArtifactMessage, type ArtifactsMessage, isArtifactMessage } from './artifact-list.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { type Curve, Curves, isSeriesMessage } from './curves.js'
+import type { JobArtifact } from './download.js'
 import type { Received } from './hub-socket.js'
 import {
   apply,
@@ -34,6 +36,13 @@ export interface WatchOptions extends ConnectionOptions {
    * execution follow. Without this option no lines are sent.
    */
   readonly onLog?: (lines: readonly NumberedLine[], is: { readonly isReset: boolean; readonly isComplete: boolean }) => void
+  /** Whether to follow the artifacts that the job stores. Default: whether there is `onArtifact`. */
+  readonly artifacts?: boolean
+  /**
+   * Called for each artifact of the current attempt, each once and in order: those that are stored, then live ones. One
+   * of a known name replaces it. `artifacts` of the watch has the whole list.
+   */
+  readonly onArtifact?: (artifact: JobArtifact) => void
 }
 
 /** Why a watch ends at a socket of the process dialect (RFC 6455, section 7.4.1: data of an unsupported type). */
@@ -50,6 +59,7 @@ export class JobWatch {
     if (this.#connection.isOnline) this.#connection.send({ type: 'series', metric_name, from })
   })
   readonly #log = new LogPosition()
+  readonly #artifacts = new ArtifactList()
   #view: JobView | null = null
 
   constructor(options: WatchOptions) {
@@ -69,6 +79,14 @@ export class JobWatch {
   /** With the option `series`: the curves by the name of their metric, those of the current attempt. */
   get series(): ReadonlyMap<string, Curve> {
     return this.#curves.view
+  }
+
+  /**
+   * With the option `artifacts` or `onArtifact`: the artifacts of the current attempt by name, in the order in which
+   * they were stored; immutable.
+   */
+  get artifacts(): ReadonlyMap<string, JobArtifact> {
+    return this.#artifacts.view
   }
 
   /** The state of the connection. */
@@ -115,6 +133,7 @@ export class JobWatch {
       ...(position && { after: String(position.seq), epoch: position.epoch }),
       ...(this.#options.series === true && { series: '1' }),
       ...(this.#options.onLog && this.#log.query),
+      ...((this.#options.artifacts ?? this.#options.onArtifact !== undefined) && { artifacts: '1' }),
     }
   }
 
@@ -122,6 +141,7 @@ export class JobWatch {
     if (isSnapshot(message)) this.#open(message)
     else if (isWords(message)) this.#rename(message)
     else if (isLogMessage(message)) this.#options.onLog?.(...this.#linesOf(message))
+    else if (isArtifactMessage(message)) this.#store(message)
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
     else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
@@ -130,6 +150,13 @@ export class JobWatch {
   #linesOf(message: LogMessage): Parameters<NonNullable<WatchOptions['onLog']>> {
     const { lines, isReset } = this.#log.add(message)
     return [lines, { isReset, isComplete: message.end === true }]
+  }
+
+  #store(message: ArtifactMessage | ArtifactsMessage): void {
+    const added = this.#artifacts.add(message)
+    if (added === 'gap') return this.#connection.reconnect('an artifact was missing')
+    for (const artifact of added) this.#options.onArtifact?.(artifact)
+    this.#connection.changed()
   }
 
   #open(snapshot: JobSnapshot): void {

@@ -1,9 +1,12 @@
 import { CODES, type CodeName } from '../protocol/codes.js'
 import type { ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
 import { isFinal } from '../protocol/status.js'
+import { ArtifactList, type ArtifactMessage, type ArtifactsMessage, isArtifactMessage } from './artifact-list.js'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { type Curve, Curves, isSeriesMessage, type SeriesMessage } from './curves.js'
+import type { JobArtifact } from './download.js'
 import type { Received } from './hub-socket.js'
+import { isLogMessage, type LogMessage, LogPosition, type NumberedLine } from './log-fold.js'
 import { ProcessLedger } from './process-ledger.js'
 import { isProcessList, isProcessSnapshot, isProcessWords, type LiveProcessMessage, type Process } from './process-view.js'
 import { hasSeq } from './proof.js'
@@ -31,6 +34,20 @@ export interface WatchProcessesOptions extends ConnectionOptions {
    * snapshots and error responses are passed unchanged.
    */
   readonly onMessage?: (message: ProcessesMessage, view: Processes) => void
+  /**
+   * Called with the log lines of a process that was subscribed to with `log`, each once and in order; see `onLog` of
+   * `watchJob`.
+   */
+  readonly onLog?: (
+    processId: string,
+    lines: readonly NumberedLine[],
+    is: { readonly isReset: boolean; readonly isComplete: boolean },
+  ) => void
+  /**
+   * Called for each artifact of a process that was subscribed to with `artifacts`, each once and in order; see
+   * `onArtifact` of `watchJob`.
+   */
+  readonly onArtifact?: (processId: string, artifact: JobArtifact) => void
   /** Maximum ended processes in the view; the oldest are removed first. At least 32. */
   readonly maxFinished?: number
 }
@@ -39,6 +56,10 @@ export interface FollowOptions {
   readonly fromStart?: boolean
   /** Whether to follow the curves of its metrics: `series(id)`. Default false. */
   readonly series?: boolean
+  /** Whether to follow its log: `onLog`. Default false. */
+  readonly log?: boolean
+  /** Whether to follow the artifacts that it stores: `artifacts(id)` and `onArtifact`. Default false. */
+  readonly artifacts?: boolean
 }
 
 interface Subscribe {
@@ -48,6 +69,7 @@ interface Subscribe {
 
 const DEFAULT_MAX_FINISHED = 100
 const NO_CURVES: ReadonlyMap<string, Curve> = new Map()
+const NO_ARTIFACTS: ReadonlyMap<string, JobArtifact> = new Map()
 /** Maximum processes that are remembered as unsubscribed. */
 const MAX_UNWANTED = 256
 
@@ -66,6 +88,10 @@ export class ProcessesWatch {
   readonly #unwanted = new Set<string>()
   /** Curves by process, of those that were subscribed to with `series`. */
   readonly #curves = new Map<string, Curves>()
+  /** Positions in logs, of those that were subscribed to with `log`. */
+  readonly #logs = new Map<string, LogPosition>()
+  /** Artifacts by process, of those that were subscribed to with `artifacts`. */
+  readonly #artifacts = new Map<string, ArtifactList>()
 
   constructor(options: WatchProcessesOptions) {
     this.#options = options
@@ -85,6 +111,11 @@ export class ProcessesWatch {
   /** The curves of a process that was subscribed to with `series`, by the name of their metric. */
   series(processId: string): ReadonlyMap<string, Curve> {
     return this.#curves.get(processId)?.view ?? NO_CURVES
+  }
+
+  /** The artifacts of a process that was subscribed to with `artifacts`, by name, in the order in which they were stored. */
+  artifacts(processId: string): ReadonlyMap<string, JobArtifact> {
+    return this.#artifacts.get(processId)?.view ?? NO_ARTIFACTS
   }
 
   /** The state of the connection. */
@@ -126,7 +157,7 @@ export class ProcessesWatch {
   unsubscribe(processId: string): void {
     this.#wanted.delete(processId)
     this.#unwanted.add(processId)
-    this.#curves.delete(processId)
+    for (const followed of [this.#curves, this.#logs, this.#artifacts]) followed.delete(processId)
     for (const oldest of this.#unwanted) if (this.#unwanted.size > MAX_UNWANTED) this.#unwanted.delete(oldest)
     this.#ledger.forget(processId)
     this.#requests.replace({ type: 'unsubscribe', process_id: processId })
@@ -138,9 +169,10 @@ export class ProcessesWatch {
     this.#connection.close()
   }
 
-  #subscribe(processId: string, { fromStart = false, series = false }: FollowOptions = {}): void {
-    if (!series) this.#curves.delete(processId)
-    else if (!this.#curves.has(processId)) this.#curves.set(processId, this.#newCurves(processId))
+  #subscribe(processId: string, { fromStart = false, series = false, log = false, artifacts = false }: FollowOptions = {}): void {
+    keep(this.#curves, processId, series, () => this.#newCurves(processId))
+    keep(this.#logs, processId, log, () => new LogPosition())
+    keep(this.#artifacts, processId, artifacts, () => new ArtifactList())
     this.#unwanted.delete(processId)
     this.#wanted.add(processId)
     if (fromStart) this.#ledger.rewind(processId)
@@ -149,7 +181,9 @@ export class ProcessesWatch {
   }
 
   #receive(message: Received): void {
-    if (isSeriesMessage(message)) this.#draw(message as Received & SeriesMessage & { readonly process_id: string })
+    if (isSeriesMessage(message)) this.#draw(message as Received & SeriesMessage & OfProcess)
+    else if (isLogMessage(message)) this.#read(message as Received & LogMessage & OfProcess)
+    else if (isArtifactMessage(message)) this.#store(message as (ArtifactMessage | ArtifactsMessage) & OfProcess)
     else if (isProcessList(message)) this.#list(message)
     else if (isProcessSnapshot(message)) this.#open(message)
     else if (isProcessWords(message)) this.#rename(message)
@@ -172,8 +206,8 @@ export class ProcessesWatch {
       // A process that was active and is not in the list ended some time ago, has expired, or belongs to another user.
       const active = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
       for (const id of new Set([...active, ...this.#wanted])) if (!listed.has(id)) this.#request(id)
-      // A list does not say that their curves are wanted.
-      for (const id of this.#curves.keys()) this.#request(id)
+      // A list does not say that their curves, lines and artifacts are wanted.
+      for (const followed of [this.#curves, this.#logs, this.#artifacts]) for (const id of followed.keys()) this.#request(id)
     }
     this.#notify(list)
   }
@@ -228,7 +262,12 @@ export class ProcessesWatch {
   #request(id: string): void {
     const position = this.#ledger.position(id)
     const after = position && { after: position.seq, epoch: position.epoch }
-    const asked = { ...after, ...(this.#curves.has(id) && { series: true }) }
+    const asked = {
+      ...after,
+      ...(this.#curves.has(id) && { series: true }),
+      ...this.#logs.get(id)?.request,
+      ...(this.#artifacts.has(id) && { artifacts: true }),
+    }
     if (this.#connection.isOnline) this.#requests.add({ type: 'subscribe', process_id: id, ...asked })
   }
 
@@ -238,14 +277,39 @@ export class ProcessesWatch {
     })
   }
 
-  #draw(message: SeriesMessage & { readonly process_id: string }): void {
+  #draw(message: SeriesMessage & OfProcess): void {
     if (this.#curves.get(message.process_id)?.receive(message)) this.#connection.changed()
+  }
+
+  #read(message: LogMessage & OfProcess): void {
+    const { process_id: id } = message
+    const added = this.#logs.get(id)?.add(message)
+    if (added) this.#options.onLog?.(id, added.lines, { isReset: added.isReset, isComplete: message.end === true })
+  }
+
+  #store(message: (ArtifactMessage | ArtifactsMessage) & OfProcess): void {
+    const { process_id: id } = message
+    const added = this.#artifacts.get(id)?.add(message)
+    if (added === undefined) return
+    if (added === 'gap') return this.#request(id)
+    for (const artifact of added) this.#options.onArtifact?.(id, artifact)
+    this.#connection.changed()
   }
 
   #notify(message: ProcessesMessage): void {
     this.#options.onMessage?.(message, this.view)
     this.#connection.changed()
   }
+}
+
+interface OfProcess {
+  readonly process_id: string
+}
+
+/** Adds what is followed of a process, or removes it. */
+function keep<T>(followed: Map<string, T>, id: string, isWanted: boolean, create: () => T): void {
+  if (!isWanted) followed.delete(id)
+  else if (!followed.has(id)) followed.set(id, create())
 }
 
 /** Watches all processes of a user over any hub; see `ProcessesWatch`. */

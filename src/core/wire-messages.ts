@@ -1,4 +1,5 @@
 import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
+import { ArtifactFields, ArtifactsFields } from '../protocol/artifact.js'
 import { JobId } from '../protocol/job-id.js'
 import { LogFields } from '../protocol/log-messages.js'
 import { ParentField, PROCESS_MESSAGES, ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
@@ -60,22 +61,24 @@ export function wireTelemetry(kind: Kind): TObject[] {
   return [
     Type.Object({ type: Type.Literal('log'), [kind.idField]: JobId, ...LogFields }, { title: `${prefix}LogMessage` }),
     Type.Object({ type: Type.Literal('series'), [kind.idField]: JobId, ...SeriesPartFields }, { title: `${prefix}SeriesMessage` }),
+    Type.Object({ type: Type.Literal('artifact'), [kind.idField]: JobId, ...ArtifactFields }, { title: `${prefix}ArtifactMessage` }),
+    Type.Object({ type: Type.Literal('artifacts'), [kind.idField]: JobId, ...ArtifactsFields }, { title: `${prefix}ArtifactsMessage` }),
   ]
 }
 
 /** The same in the process dialect. */
-export const PROCESS_WIRE_TELEMETRY = [
-  Type.Object(
-    { type: Type.Literal('process_log'), process_id: JobId, process_type: Type.String(), ...LogFields },
-    { title: 'ProcessLogMessage' },
-  ),
-  ...['process_series', 'process_metric'].map((type) =>
-    Type.Object(
-      { type: Type.Literal(type), process_id: JobId, process_type: Type.String(), ...SeriesPartFields },
-      { title: `${pascalCase(type)}Message` },
-    ),
-  ),
-]
+export const PROCESS_WIRE_TELEMETRY = (
+  [
+    ['process_log', LogFields],
+    ['process_series', SeriesPartFields],
+    ['process_metric', SeriesPartFields],
+    ['process_artifact', ArtifactFields],
+    ['process_artifacts', ArtifactsFields],
+  ] as const
+).map(([type, fields]) => {
+  const head = { type: Type.Literal(type), process_id: JobId, process_type: Type.String() }
+  return Type.Object({ ...head, ...fields }, { title: `${pascalCase(type)}Message` })
+})
 
 /** Every job in the process dialect. */
 export const PROCESS_WIRE_MESSAGES: Readonly<Record<string, TObject>> = Object.fromEntries(

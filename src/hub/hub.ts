@@ -6,6 +6,7 @@ import { isOverloaded, RuncastError } from '../protocol/codes.js'
 import type { Broker } from '../storage/broker.js'
 import type { ActiveIndex, Feeds } from '../storage/feeds.js'
 import type { TelemetryStore } from '../storage/telemetry.js'
+import { ArtifactSubscription } from './artifact-subscription.js'
 import { EntryFrames } from './frame.js'
 import { HubTally } from './hub-tally.js'
 import { LogSubscription } from './log-subscription.js'
@@ -173,11 +174,15 @@ export class Hub {
 
   /** What a subscription sends beside entries. */
   async #telemetryOf({ id, dialect, telemetry }: SubscribeOptions, handle: SubscriptionHandle): Promise<readonly TelemetryPart[]> {
-    if (!telemetry?.log && !telemetry?.series) return []
+    if (!telemetry?.log && !telemetry?.series && !telemetry?.artifacts) return []
     const topic = this.#telemetry.get(id)
-    const { pump, log, series } = telemetry
+    const { pump, log, series, artifacts, publicPath } = telemetry
     const ports = { topic, pump, dialect, view: () => handle.view(), released: () => this.#telemetry.left(id) }
-    const parts: TelemetryPart[] = [...(log ? [new LogSubscription(ports, log)] : []), ...(series ? [new SeriesSubscription(ports)] : [])]
+    const parts: TelemetryPart[] = [
+      ...(log ? [new LogSubscription(ports, log)] : []),
+      ...(series ? [new SeriesSubscription(ports)] : []),
+      ...(artifacts ? [new ArtifactSubscription(ports, publicPath)] : []),
+    ]
     try {
       await topic.open()
     } catch (error) {

@@ -71,6 +71,8 @@ export interface SessionOptions {
   readonly onIdentified?: () => void
   /** Without it, every refusal is reported at once. */
   readonly refusals?: ClientRefusals
+  /** What begins each path of this hub. Default: nothing. */
+  readonly publicPath?: string
   /** Receives errors that no request caused, for the log. */
   readonly onFault: (error: unknown) => void
 }
@@ -98,7 +100,7 @@ export class Session {
   #cancelPing: (() => void) | undefined
 
   constructor(transport: Transport, options: SessionOptions) {
-    const { hub, policy, clock, limits } = options
+    const { hub, policy, clock, limits, publicPath = '' } = options
     this.#transport = transport
     this.#options = options
     this.#violations = new ProtocolViolations(clock, limits)
@@ -119,6 +121,7 @@ export class Session {
       policy,
       outbox: this.#outbox,
       telemetry: this.#telemetry,
+      publicPath,
       identity: () => this.#authenticated(),
       send: (message) => this.#send(message),
       close: (code, detail) => this.close(code, detail),

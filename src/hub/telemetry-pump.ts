@@ -25,6 +25,8 @@ export class TelemetryPump {
   readonly #onFault: (error: unknown) => void
   readonly #sources = new Set<TelemetrySource>()
   readonly #waiting = new Set<TelemetrySource>()
+  /** Called when the last source was released. */
+  onEmpty: () => void = () => {}
   #isRunning = false
   #cancelRetry: (() => void) | undefined
 
@@ -45,8 +47,8 @@ export class TelemetryPump {
   }
 
   remove(source: TelemetrySource): void {
-    this.#sources.delete(source)
     this.#waiting.delete(source)
+    if (this.#sources.delete(source) && this.#sources.size === 0) this.onEmpty()
   }
 
   /** The source has something to read. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js'
 import { isOverloaded } from '../protocol/codes.js'
-import type { LinesPage, LinesQuery, SeriesReading, TelemetryAdded, TelemetryStore } from '../storage/telemetry.js'
+import type { ArtifactsReading, LinesPage, LinesQuery, SeriesReading, TelemetryAdded, TelemetryStore } from '../storage/telemetry.js'
 import type { Kept } from './registry.js'
 
 /** Receives the telemetry of one job. */
@@ -31,6 +31,7 @@ export class TelemetryTopic implements Kept {
   readonly #reads = new Map<string, Promise<LinesPage | null>>()
   readonly #series = new Map<string, Promise<SeriesReading | null>>()
   #allSeries: Promise<SeriesReading | null> | undefined
+  #artifacts: Promise<ArtifactsReading | null> | undefined
   #subscribing: Promise<void> | undefined
   #cancelQuiet: (() => void) | undefined
   #closed = false
@@ -82,6 +83,13 @@ export class TelemetryTopic implements Kept {
       this.#allSeries = undefined
     })
     return this.#allSeries
+  }
+
+  artifacts(): Promise<ArtifactsReading | null> {
+    this.#artifacts ??= this.#ports.telemetry.artifacts(this.id).finally(() => {
+      this.#artifacts = undefined
+    })
+    return this.#artifacts
   }
 
   /** The curve of a metric, after the first `from` points. */

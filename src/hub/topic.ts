@@ -15,9 +15,13 @@ export interface TopicLimits {
   readonly maxRecentBytes: number
 }
 
-/** A subscriber of a topic. `reopened`: the job has a new count. `gone`: the job has expired. */
+/**
+ * A subscriber of a topic. `attemptBegun`: the job has begun another attempt. `reopened`: it has a new count. `gone`: it
+ * has expired.
+ */
 export interface Subscriber {
   readonly subscription: Subscription
+  attemptBegun(): void
   reopened(state: JobState): void
   gone(): void
 }
@@ -197,6 +201,7 @@ export class Topic implements Kept {
     if (this.#state) advance(this.#state, entry)
     if (entry.class !== 'transient') this.#remember(entry)
     for (const subscriber of this.subscribers) subscriber.subscription.accept(entry)
+    if (entry.clears) for (const subscriber of this.subscribers) subscriber.attemptBegun()
   }
 
   #remember(entry: Entry): void {

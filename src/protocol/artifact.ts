@@ -59,6 +59,27 @@ export const Artifact = Type.Object(
 )
 export type Artifact = Static<typeof Artifact>
 
+const Count = Type.Integer({
+  minimum: 1,
+  description: 'how many artifacts the attempt had stored with this one, replaced ones included',
+})
+const Epoch = Type.String({ description: 'names the attempt that they belong to; another epoch is another list' })
+
+/** Fields of the message about a stored artifact, in either dialect. */
+export const ArtifactFields = { epoch: Epoch, ...Artifact.properties, n: Count }
+
+/** Fields of the message with all artifacts of an attempt, in either dialect. */
+export const ArtifactsFields = {
+  epoch: Epoch,
+  n: Type.Integer({ minimum: 0, description: '`n` of the newest artifact; 0 if there is none' }),
+  artifacts: Type.Array(Type.Object({ ...Artifact.properties, n: Count }, { title: 'NumberedArtifact' }), {
+    description: 'in the order in which they were stored',
+  }),
+}
+
+/** An artifact as messages have it. */
+export type NumberedArtifact = Artifact & { readonly n: number }
+
 export function isArtifactName(name: unknown): name is string {
   return typeof name === 'string' && NAME.test(name)
 }

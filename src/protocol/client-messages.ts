@@ -32,6 +32,7 @@ export const CLIENT_MESSAGES = {
       log_after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
       log_epoch: Type.Optional(Type.String({ maxLength: 128 })),
       series: Type.Optional(Type.Boolean({ description: 'also the curves of its metrics' })),
+      artifacts: Type.Optional(Type.Boolean({ description: 'also the files that it stores' })),
     },
     named('Subscribe'),
   ),

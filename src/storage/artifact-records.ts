@@ -1,4 +1,5 @@
 import type { Writer } from '../core/entry.js'
+import type { Artifact } from '../protocol/artifact.js'
 
 /** What Redis knows about an artifact. */
 export interface ArtifactRecord {
@@ -13,6 +14,16 @@ export interface ArtifactRecord {
   readonly url: string | null
   /** ISO 8601. */
   readonly createdAt: string
+  /** How many artifacts the attempt had stored with this one, replaced ones included. */
+  readonly n: number
+}
+
+/** An artifact that is not stored yet. */
+export type NewArtifact = Omit<ArtifactRecord, 'n'>
+
+/** An artifact on the wire. `path`: of the artifacts of its job. */
+export function artifactOf({ name, mediaType, bytes, sha256, url, createdAt }: NewArtifact, path: string): Artifact {
+  return { name, media_type: mediaType, bytes, sha256, url: url ?? `${path}/${name}`, created_at: createdAt }
 }
 
 /** Why a writer may not store an artifact. `not_running`: its attempt has ended. The others are as for a write. */
@@ -85,8 +96,11 @@ export interface UserTotals {
 export interface ArtifactRecords {
   /** Fenced like a write of this writer: by round and token. */
   begin(id: string, writer: Writer, name: string): Promise<Begun | Rejection>
-  /** Adds an artifact to the writer's attempt, or replaces the one of its name. Fenced in the same way. */
-  commit(id: string, writer: Writer, generation: string, artifact: ArtifactRecord): Promise<Committed | Rejection>
+  /**
+   * Adds an artifact to the writer's attempt, or replaces the one of its name, and publishes it
+   * (`TelemetryStore`). Fenced in the same way.
+   */
+  commit(id: string, writer: Writer, generation: string, artifact: NewArtifact): Promise<Committed | Rejection>
   /** Null if there is no such job. */
   read(id: string): Promise<JobArtifacts | null>
   /**

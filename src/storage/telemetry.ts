@@ -1,6 +1,7 @@
 import type { Bytes } from '../core/entry.js'
 import type { SeriesX } from '../core/series-telemetry.js'
 import type { Status } from '../protocol/status.js'
+import type { ArtifactRecord } from './artifact-records.js'
 
 /** An increment of the log of a job, as its channel delivers it. */
 export interface LinesAdded {
@@ -31,7 +32,16 @@ export interface PointsAdded {
   readonly body: Bytes
 }
 
-export type TelemetryAdded = LinesAdded | PointsAdded
+/** An artifact that was stored, as its channel delivers it. */
+export interface ArtifactAdded {
+  readonly reducer: 'artifact'
+  readonly id: string
+  /** Names the attempt that it belongs to. Another epoch is another list. */
+  readonly epoch: string
+  readonly artifact: ArtifactRecord
+}
+
+export type TelemetryAdded = LinesAdded | PointsAdded | ArtifactAdded
 
 export interface TelemetryListener {
   /** Receives an increment of a subscribed job. In order per job as long as nothing is lost. */
@@ -91,8 +101,17 @@ export interface SeriesReading {
   readonly series: readonly StoredSeries[]
 }
 
+/** The artifacts of the current attempt of a job, with what was known of the job at that moment. */
+export interface ArtifactsReading {
+  readonly owner: string
+  /** Names the attempt that they belong to. */
+  readonly epoch: string
+  /** In the order in which they were stored. The last one has the largest `n`. */
+  readonly artifacts: readonly ArtifactRecord[]
+}
+
 /**
- * What jobs report beside entries. It is written by `Publisher.publish`. The log is that of the current execution, over
+ * What jobs report beside entries. It is written by `Publisher.publish`, artifacts by `ArtifactRecords.commit`. The log is that of the current execution, over
  * all its attempts; a job that has the id of an earlier one never shows the log of that one. Numbers of lines rise by 1
  * from 1 and have no gap in what is stored. Delivery on the channel is at most once and in order. A read sees every
  * line that was written before the call. Each method rejects with `overloaded` if Redis cannot be reached.
@@ -111,10 +130,15 @@ export interface TelemetryStore {
    * none. Null if there is no such job.
    */
   series(id: string, name: string, from?: number): Promise<SeriesReading | null>
+  /** Null if there is no such job. */
+  artifacts(id: string): Promise<ArtifactsReading | null>
 }
 
-/** The epoch of the curves of an attempt. `generation`: of the history in which their last points were written. */
-export function seriesEpoch(generation: string, round: number | string, attempt: number | string): string {
+/**
+ * The epoch of the curves and artifacts of an attempt. `generation`: of the history in which the last of them was
+ * written.
+ */
+export function attemptEpoch(generation: string, round: number | string, attempt: number | string): string {
   return `${generation}.${round}.${attempt}`
 }
 

@@ -5,9 +5,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { createClient } from '../../src/index.js'
+import { WebSocket } from 'ws'
+import { watchJob } from '../../src/client/watch-job.js'
+import { watchProcesses } from '../../src/client/watch-processes.js'
+import { createClient, createJobs } from '../../src/index.js'
 import { type ArtifactStore, objectOf } from '../../src/storage/artifact-store.js'
 import { FolderStore } from '../../src/storage/artifacts/folder-store.js'
+import { deferred } from '../../src/worker/deferred.js'
 import { implement } from '../../src/worker/implement.js'
 import type { Job } from '../../src/worker/processor.js'
 import { Claimant, workerToken } from '../support/claimant.js'
@@ -16,6 +20,8 @@ import { type Harness, type HarnessOptions, startHarness } from '../support/harn
 import { keeper } from '../support/keeper.js'
 import { measure, optimize, TWO_OBJECTIVES } from '../support/optimizations.js'
 import { solversFile } from '../support/solvers.js'
+import { SseClient } from '../support/sse-client.js'
+import { type Message, TestClient } from '../support/test-client.js'
 import { tokenOf } from '../support/tokens.js'
 
 type Script = (job: Job<'run'>) => Promise<void>
@@ -132,6 +138,143 @@ t.test('[ART-1] [ART-2] artifacts of a job are listed and downloaded in every re
     t.match(await h.call('GET', `${base}/nobody/artifacts`), { status: 404 })
     t.equal(await (await download(h, `${base}/${id}/artifacts/empty`)).text(), '')
   }
+  t.same(h.faults, [])
+})
+
+/** The artifacts that a client has by its messages, and fails for a message that leaves out one. */
+function listOf(messages: readonly Message[]) {
+  let epoch: string | undefined
+  let n = 0
+  let list = new Map<string, Message>()
+  for (const message of messages) {
+    if (!/^(process_)?artifacts?$/.test(message.type)) continue
+    if ('seq' in message) throw new Error('a message about artifacts has no seq')
+    if ('artifacts' in message) list = new Map(message.artifacts.map((artifact: Message) => [artifact.name, artifact]))
+    else {
+      if (message.epoch !== epoch || message.n !== n + 1) throw new Error(`artifact ${message.n} after ${n}`)
+      const { type: _type, run_id: _run, process_id: _id, process_type: _process, epoch: _epoch, ...artifact } = message
+      list.delete(artifact.name)
+      list.set(artifact.name, artifact)
+    }
+    epoch = message.epoch
+    n = message.n
+  }
+  return { n, list: [...list.values()] }
+}
+
+t.test('[ART-11] live, late, resumed and slow viewers end with the list of artifacts that REST has', async (t) => {
+  const { h, run } = await start(t, { nodes: 2, env: { MAX_ARTIFACTS: '200' } })
+  const [opened, stored] = [deferred(), deferred()]
+  let attempts = 0
+  const id = await run(async (job) => {
+    attempts += 1
+    if (attempts === 1) await job.artifact('gone.txt', { data: 'of the first attempt' })
+    await opened.promise
+    if (attempts === 1) throw new Error('once more')
+    for (let i = 0; i < 20; i += 1) await job.artifact(`${i % 12}.txt`, { data: `${i}` })
+    await job.artifact('board', { url: 'https://example.com/board' })
+    await stored.promise
+    await job.artifact('last.csv', { data: 'x' })
+  })
+  const told: string[] = []
+  const watch = watchJob({
+    url: `${h.nodes[1]?.ws}/api/v2/ws/runs/${id}`,
+    token: async () => h.token(),
+    WebSocket,
+    onArtifact: ({ name }) => told.push(name),
+  })
+  t.teardown(() => watch.close())
+  const live = await h.connect(id, { query: 'artifacts=1' })
+  const slow = await h.connect(id, { query: 'artifacts=1', node: 1 })
+  const cut = await h.connect(id, { query: 'artifacts=1' })
+  const plain = await h.connect(id)
+  await eventually(() => [live, slow, cut].every(({ messages }) => listOf(messages).n === 1) && watch.artifacts.size === 1)
+  const [first] = live.messages.filter(({ type }) => type.startsWith('artifact'))
+  t.match(first, { type: 'artifacts', run_id: id }, 'the list is the first message about them')
+  t.match(listOf(live.messages).list, [{ name: 'gone.txt', media_type: 'text/plain', bytes: 20, sha256: String, n: 1 }])
+  slow.pause()
+  cut.terminate()
+  opened.resolve()
+  await eventually(() => live.messages.some(({ type, artifacts }) => type === 'artifacts' && artifacts.length === 0), { timeoutMs: 20_000 })
+  t.pass('another attempt has an empty list')
+  await eventually(() => listOf(live.messages).n === 21, { timeoutMs: 20_000 })
+  slow.resume()
+  stored.resolve()
+  t.match(await ended(h, id), { status: 'completed', attempt: 2 })
+  const late = await h.connect(id, { query: 'artifacts=1', node: 1 })
+  const { epoch, seq } = cut.messages.find(({ type }) => type === 'status') ?? {}
+  const resumed = await h.connect(id, { query: `artifacts=1&after=${seq}&epoch=${epoch}` })
+  const { body } = await h.call('GET', `/api/jobs/${id}/artifacts`)
+  t.equal(body.artifacts.length, 14)
+  for (const [name, client] of Object.entries({ live, slow, late, resumed })) {
+    await eventually(() => listOf(client.messages).n === 22)
+    const list = listOf(client.messages).list.map(({ n: _n, ...artifact }) => artifact)
+    t.same(
+      list.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+      body.artifacts,
+      name,
+    )
+  }
+  await eventually(() => watch.artifacts.size === 14)
+  t.equal(told.length, 23, 'each once')
+  t.equal(watch.artifacts.get('last.csv')?.bytes, 1)
+  t.notOk(watch.artifacts.has('gone.txt'))
+  t.same(plain.messages.filter(({ type }) => type.includes('artifact')), [], 'nobody else gets any') // biome-ignore format: one line
+  t.same(h.faults, [])
+})
+
+t.test('[ART-11] [PROC-10] both dialects, streams, a claim over HTTP and clients tell of artifacts', async (t) => {
+  const { h } = await start(t, { processor: null })
+  const claimant = new Claimant(h)
+  const id = await h.submit({ id: 'claimed' })
+  const authorization = `Bearer ${h.token()}`
+  const events = new SseClient(`${h.nodes[0]?.http}/api/processes/${id}/events?artifacts=1`, { headers: { authorization } })
+  const all = new SseClient(`${h.nodes[0]?.http}/api/processes/events?artifacts=1`, { headers: { authorization } })
+  const user = new TestClient(`${h.nodes[0]?.ws}/ws?token=${h.token()}`)
+  for (const client of [events, all, user]) h.onTeardown(() => client.terminate())
+  await user.opened
+  user.send({ type: 'subscribe', process_id: id, dialect: 'run', artifacts: true })
+  const heard: unknown[] = []
+  const processes = watchProcesses({
+    url: `${h.nodes[0]?.ws}/ws`,
+    token: async () => h.token(),
+    WebSocket,
+    onArtifact: (...args) => heard.push(args),
+    onLog: (...args) => heard.push(args),
+  })
+  t.teardown(() => processes.close())
+  processes.subscribe(id, { artifacts: true, log: true })
+  const jobs = createJobs({ redisUrl: h.redis.url, redisPrefix: h.redis.prefix })
+  t.teardown(() => jobs.close())
+  const messages: Message[] = []
+  const watching = (async () => {
+    for await (const message of jobs.watch(id, { log: true, artifacts: true })) messages.push(message)
+  })()
+  const lists = () => [events, all, user].map(({ messages }) => messages.find(({ type }) => /artifacts$/.test(type)))
+  await eventually(() => lists().every(Boolean) && heard.length > 0 && messages.some(({ type }) => type === 'artifacts'))
+  await claimant.claim()
+  const { round, token: claim_token } = claimant.job
+  t.equal((await upload(h, id, 'a.csv', 'x', { round, claim_token })).status, 201)
+  t.equal((await upload(h, id, 'b', undefined, { round, claim_token, url: 'https://example.com/b' })).status, 201)
+  await claimant.post([{ type: 'log', line: 'a line' }, { type: 'completed', metrics_summary: {} }]) // biome-ignore format: one line
+  await watching
+  const of = (type: string, found: readonly Message[]) => found.filter((message) => message.type === type)
+  for (const client of [events, all]) {
+    await eventually(() => of('process_artifact', client.messages).length === 2)
+    t.match(of('process_artifact', client.messages), [
+      { process_id: id, process_type: 'solver', n: 1, name: 'a.csv', url: `/api/jobs/${id}/artifacts/a.csv` },
+      { n: 2, name: 'b', bytes: null, url: 'https://example.com/b' },
+    ])
+  }
+  t.match(of('artifact', user.messages), [{ run_id: id, name: 'a.csv' }, { name: 'b' }])
+  t.match(of('artifact', messages), [{ run_id: id, name: 'a.csv' }, { name: 'b' }])
+  t.match(of('log', messages).at(-1), { end: true })
+  t.equal(of('log', messages).flatMap(({ lines }) => lines).length, 1) // biome-ignore format: one line
+  t.equal(of('completed', messages).length, 1)
+  await eventually(() => heard.some((args) => Array.isArray(args) && args[2]?.isComplete === true))
+  t.match([...processes.artifacts(id).keys()], ['a.csv', 'b'])
+  t.match(heard.filter((args) => Array.isArray(args) && !Array.isArray(args[1])), [[id, { name: 'a.csv', bytes: 1 }], [id, { name: 'b' }]]) // biome-ignore format: one line
+  t.match(heard.flatMap((args) => (Array.isArray(args) && Array.isArray(args[1]) ? args[1] : [])), [{ n: 1, text: 'a line' }]) // biome-ignore format: one line
   t.same(h.faults, [])
 })
 

@@ -29,6 +29,8 @@ import type {
   NewJob,
 } from '../../src/storage/job-store.js'
 import {
+  type ArtifactAdded,
+  attemptEpoch,
   type LinesPage,
   type LinesQuery,
   logEpoch,
@@ -49,6 +51,7 @@ interface StoredJob {
   /** Log lines of an execution, as JSON; `first` is the number of the first one. */
   lines: { round: number; first: number; texts: string[] }
   readonly series: MemorySeries
+  artifacts?: ArtifactAdded[]
   persisted: number
   writer: { token: number; n: number; seq: number }
   heartbeatAt: number | null
@@ -67,6 +70,12 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     lines: async (id, query) => this.#linesOf(id, query),
     allSeries: async (id) => this.#seriesOf(id, null, 0),
     series: async (id, name, from = 0) => this.#seriesOf(id, name, from),
+    artifacts: async (id) => {
+      const { state, artifacts } = this.#jobs.get(id) ?? {}
+      if (!state) return null
+      const [epoch, all] = [attemptEpoch(state.generation, state.round, state.attempt), artifacts ?? []]
+      return { owner: state.owner, epoch, artifacts: all.filter((each) => each.epoch === epoch).map(({ artifact }) => artifact) }
+    },
   }
   readonly #telemetrySubscribed = new Set<string>()
   #telemetryListener: TelemetryListener = { added: () => {}, gap: () => {} }
@@ -80,6 +89,20 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
 
   constructor(limits: Partial<BrokerLimits> = {}) {
     this.#limits = { ...DEFAULT_BROKER_LIMITS, ...limits }
+  }
+
+  /** Records a link as an artifact of a job, as `ArtifactRecords.commit`. `isLost`: its message is not delivered. */
+  storeArtifact(id: string, name: string, isLost = false): void {
+    const job = this.#jobs.get(id)
+    if (!job) throw new Error(`no job ${id}`)
+    const { generation, round, attempt } = job.state
+    const epoch = attemptEpoch(generation, round, attempt)
+    const current = (job.artifacts ?? []).filter((each) => each.epoch === epoch)
+    const n = (current.at(-1)?.artifact.n ?? 0) + 1
+    const record = { bytes: null, sha256: null, object: null, url: `https://example.com/${n}`, createdAt: '2026-11-30T00:00:00.000Z' }
+    const added: ArtifactAdded = { reducer: 'artifact', id, epoch, artifact: { name, mediaType: 'text/plain', ...record, n } }
+    job.artifacts = [...current.filter(({ artifact }) => artifact.name !== name), added]
+    if (!isLost && this.#telemetrySubscribed.has(id)) this.#telemetryListener.added(added)
   }
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {

@@ -2,7 +2,7 @@ import type { JobState } from '../../src/core/job-state.js'
 import { bucketsOf, SeriesFold } from '../../src/core/series.js'
 import type { SeriesTelemetry, SeriesX } from '../../src/core/series-telemetry.js'
 import type { BrokerLimits } from '../../src/storage/broker.js'
-import { type PointsAdded, type SeriesReading, type StoredSeries, seriesEpoch } from '../../src/storage/telemetry.js'
+import { attemptEpoch, type PointsAdded, type SeriesReading, type StoredSeries } from '../../src/storage/telemetry.js'
 
 interface Curve {
   readonly name: string
@@ -93,5 +93,5 @@ function attemptOf({ round, attempt }: JobState): string {
 }
 
 function epochOf({ generation, round, attempt }: JobState): string {
-  return seriesEpoch(generation, round, attempt)
+  return attemptEpoch(generation, round, attempt)
 }

@@ -3,6 +3,7 @@ import { runEvents } from '../../src/core/run-events.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import { HubWorld, prove } from '../support/hub-client.js'
 import { BUILT_IN } from '../support/kinds.js'
+import type { Message } from '../support/test-client.js'
 
 t.test('[CONN-5] snapshot, latest entry per key in seq order without the status, then live', async (t) => {
   const world = new HubWorld()
@@ -735,4 +736,50 @@ t.test('[SLOW-3] a slow client that still speaks is not dead', async (t) => {
   t.equal(client.transport.terminated, false)
   world.clock.advance(40_000)
   t.equal(client.transport.terminated, true)
+})
+
+t.test('[ART-11] a client that is slow, or misses a message, gets the list of artifacts again', async (t) => {
+  const world = new HubWorld({ quietMs: 10_000 })
+  const { memory } = world.broker
+  await world.run('j')
+  memory.storeArtifact('j', 'early')
+  const client = world.connect(null)
+  await client.settle()
+  client.ask({ type: 'subscribe', process_id: 'j', dialect: 'run', artifacts: true })
+  await client.settle()
+  const told = () => client.messages.filter(({ type }) => type.startsWith('artifact'))
+  const names = ({ name, artifacts }: Message): string[] => artifacts?.map((each: Message) => each.name) ?? [name]
+  t.match(told(), [{ type: 'artifacts', run_id: 'j', n: 1, artifacts: [{ name: 'early', n: 1 }] }])
+  memory.storeArtifact('j', 'next')
+  await client.settle()
+  t.match(told().at(-1), { type: 'artifact', run_id: 'j', n: 2, name: 'next', url: 'https://example.com/2' })
+
+  memory.storeArtifact('j', 'lost', true)
+  memory.storeArtifact('j', 'after')
+  await client.settle()
+  t.match(told().at(-1), { type: 'artifacts', n: 4 }, 'one was missing before it')
+  t.same(names(told().at(-1)), ['early', 'next', 'lost', 'after'])
+  memory.storeArtifact('j', 'silent', true)
+  world.clock.advance(10_000)
+  await client.settle()
+  t.equal(names(told().at(-1)).at(-1), 'silent', 'and nothing after it')
+
+  const before = told().length
+  client.transport.fill(1000)
+  memory.storeArtifact('j', 'next')
+  memory.storeArtifact('j', 'late')
+  await client.settle()
+  t.equal(told().length, before, 'a slow client has no backlog of them')
+  client.transport.drain()
+  await client.settle()
+  t.equal(told().length, before + 1)
+  t.same(names(told().at(-1)), ['early', 'lost', 'after', 'silent', 'next', 'late'])
+
+  await world.fail('j')
+  await client.settle()
+  t.equal(told().length, before + 1, 'the end changes nothing')
+  await world.retry('j')
+  await client.settle()
+  t.match(told().at(-1), { type: 'artifacts', n: 0, artifacts: [] }, 'the next execution has none')
+  t.same(client.faults, [])
 })

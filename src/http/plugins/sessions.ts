@@ -98,6 +98,7 @@ export const sessions = fp(
           clock: systemClock,
           limits,
           scope,
+          publicPath: app.publicPath,
           ...(proof && { proof }),
           ...(onIdentified && { onIdentified }),
           refusals: {

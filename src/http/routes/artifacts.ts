@@ -6,7 +6,7 @@ import type { ArtifactService, Download } from '../../jobs/artifacts/artifact-se
 import { ANY_MEDIA_TYPE, Artifact } from '../../protocol/artifact.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { JobId } from '../../protocol/job-id.js'
-import type { ArtifactRecord } from '../../storage/artifact-records.js'
+import { artifactOf } from '../../storage/artifact-records.js'
 import type { ByteRange } from '../../storage/artifact-store.js'
 import { answers } from '../contract/answers.js'
 import type { Noun } from '../contract/job-answers.js'
@@ -105,11 +105,6 @@ export const artifactRoutes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = 
     if (!download) throw new RuncastError('not_found', `This artifact is a link to ${record.url}`)
     return send(download, request, reply)
   })
-}
-
-/** An artifact on the wire. `path`: of the artifacts of its job. */
-export function artifactOf({ name, mediaType, bytes, sha256, url, createdAt }: ArtifactRecord, path: string): Artifact {
-  return { name, media_type: mediaType, bytes, sha256, url: url ?? `${path}/${name}`, created_at: createdAt }
 }
 
 async function send(download: Download, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

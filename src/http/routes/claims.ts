@@ -7,10 +7,11 @@ import type { ClaimService } from '../../jobs/claims/claim-service.js'
 import { ANY_MEDIA_TYPE, Artifact } from '../../protocol/artifact.js'
 import { assignment, ClaimAnswer, ClaimPost, claimPostInFull, claimRequest, Round, Token } from '../../protocol/claim-messages.js'
 import { stringifyJson } from '../../protocol/json.js'
+import { artifactOf } from '../../storage/artifact-records.js'
 import { answers } from '../contract/answers.js'
 import { hasBody } from '../has-body.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
-import { ArtifactPath, artifactOf } from './artifacts.js'
+import { ArtifactPath } from './artifacts.js'
 import { JobPath } from './job-resource.js'
 
 export interface ClaimRoutesOptions {

@@ -99,6 +99,7 @@ const EventsPage = Type.Object({
   ),
   log_epoch: Type.Optional(Type.String({ description: 'for a stream: the log that `log_after` counts in' })),
   series: Type.Optional(Type.Literal('1', { description: 'for a stream: also the curves of the metrics, as `series` messages' })),
+  artifacts: Type.Optional(Type.Literal('1', { description: 'for a stream: also the files that it stores, as `artifact` messages' })),
   token: Type.Optional(Type.String()),
 })
 /** The id of a job in a path. */
@@ -191,8 +192,8 @@ export const jobResource: FastifyPluginAsyncTypebox<JobResourceOptions> = async 
     if (wantsEventStream(request)) {
       reserveStreamSlot(app, request, reply)
       const { id } = await jobs.read(kind, request.params.id, viewOf(policy, request))
-      const [after, telemetry] = [resumeFrom(request), telemetryOf(asTexts(request.query))]
-      const asked = { ...(after && { after }), ...(telemetry && { telemetry }) }
+      const after = resumeFrom(request)
+      const asked = { ...(after && { after }), telemetry: telemetryOf(asTexts(request.query)) }
       return serveStream(app, request, reply, jobScope({ id, kind, idField, dialect, ...asked }))
     }
     const { after = 0, limit } = request.query

@@ -16,15 +16,17 @@ export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 
 }
 
 /**
- * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`, and `?series=1`. Invalid
- * parameters count as none.
+ * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`, `?series=1` and
+ * `?artifacts=1`. Invalid parameters count as none.
  */
-export function telemetryOf(query: { readonly [name: string]: unknown }): TelemetryOptions | null {
-  const { log, log_after: after, log_epoch: epoch, series } = query
-  const curves = isOn(series) ? ({ series: true } as const) : {}
-  if (!isOn(log)) return isOn(series) ? curves : null
+export function telemetryOf(query: { readonly [name: string]: unknown }): TelemetryOptions {
+  const { log, log_after: after, log_epoch: epoch, series, artifacts } = query
   const n = typeof after === 'string' && /^[0-9]{1,15}$/.test(after) ? Number(after) : null
-  return { ...curves, log: n === null ? {} : { after: { n, epoch: typeof epoch === 'string' ? epoch : null } } }
+  return {
+    ...(isOn(log) && { log: n === null ? {} : { after: { n, epoch: typeof epoch === 'string' ? epoch : null } } }),
+    ...(isOn(series) && { series: true }),
+    ...(isOn(artifacts) && { artifacts: true }),
+  }
 }
 
 function isOn(value: unknown): boolean {

@@ -38,6 +38,7 @@ const Query = Type.Object({
   dialect: Type.Optional(Type.Enum(['process', 'run'], { description: 'run: jobs of kinds in the run dialect send its messages' })),
   log: Type.Optional(Type.Literal('1', { description: 'also the lines of the logs, as `process_log` or `log` messages' })),
   series: Type.Optional(Type.Literal('1', { description: 'also the curves of the metrics' })),
+  artifacts: Type.Optional(Type.Literal('1', { description: 'also the files that the jobs store' })),
   token: Type.Optional(Type.String()),
 })
 
@@ -67,12 +68,11 @@ export const processStream: FastifyPluginAsyncTypebox<ProcessStreamOptions> = as
     if (!wantsEventStream(request)) return processes.stateOf(await jobs.read(null, NAME, viewOf(policy, request)))
     reserveStreamSlot(app, request, reply)
     const { process_id = '', dialect } = request.query
-    const telemetry = telemetryOf(request.query)
     const ids = process_id
       .split(',')
       .filter((id) => id !== '')
       .slice(0, MAX_IDS)
-    const wish = { ids, ...(dialect === 'run' && { dialect: nativeDialect }), ...(telemetry && { telemetry }) }
+    const wish = { ids, ...(dialect === 'run' && { dialect: nativeDialect }), telemetry: telemetryOf(request.query) }
     return serveStream(app, request, reply, userScope(userLimits, wish), false)
   })
 }

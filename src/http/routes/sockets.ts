@@ -85,8 +85,8 @@ export const sockets = fp(
 function askedOf(request: FastifyRequest): Pick<JobScopeOptions, 'id' | 'after' | 'telemetry'> {
   const { id } = request.params as { id: string } // from the path of the route
   const query = request.query as Readonly<Record<string, unknown>>
-  const [after, telemetry] = [positionOf(query), telemetryOf(query)]
-  return { id, ...(after && { after }), ...(telemetry && { telemetry }) }
+  const after = positionOf(query)
+  return { id, ...(after && { after }), telemetry: telemetryOf(query) }
 }
 
 function serve(app: FastifyInstance, limit: UpgradeLimit, webSocket: WebSocket, request: FastifyRequest, scope: BuildScope): void {

@@ -47,7 +47,7 @@ class JobScope implements Scope {
   }
 
   async open(): Promise<void> {
-    const { hub, policy, outbox, identity, close, telemetry: pump } = this.#context
+    const { hub, policy, outbox, identity, close, telemetry: pump, publicPath } = this.#context
     const { id, kind, dialect, after, endsWithJob, telemetry } = this.#options
     if (!isJobId(id)) throw new RuncastError('not_found')
     const handle = await hub.subscribe({
@@ -55,7 +55,7 @@ class JobScope implements Scope {
       dialect,
       outbox,
       ...(after && { after }),
-      ...(telemetry && { telemetry: { ...telemetry, pump } }),
+      ...(telemetry && { telemetry: { ...telemetry, pump, publicPath } }),
       mayView: (state) => policy.mayView(identity(), state.owner) && (kind === null || state.kind.name === kind),
       lost: () => close('not_found'),
       // In a later turn, since the message is about to leave in this one.

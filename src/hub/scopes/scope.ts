@@ -14,6 +14,8 @@ export interface ScopeContext {
   readonly outbox: Outbox
   /** What is sent beside entries. */
   readonly telemetry: TelemetryPump
+  /** What begins each path of this hub; empty unless it is behind a prefix. */
+  readonly publicPath: string
   /** The user of the session. Throws `unauthenticated` before authentication. */
   identity(): Identity
   /** An answer to the client itself. */

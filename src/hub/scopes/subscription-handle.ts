@@ -30,17 +30,21 @@ export interface TelemetryOptions {
   readonly log?: LogOptions
   /** The curves of its metrics. */
   readonly series?: true
+  /** The files that it stores. */
+  readonly artifacts?: true
 }
 
 export interface TelemetryWish extends TelemetryOptions {
   readonly pump: TelemetryPump
+  /** What begins each path of this hub. */
+  readonly publicPath: string
 }
 
 /** A part of a subscription that sends telemetry. */
 export interface TelemetryPart {
   start(): void
   release(): void
-  /** The job has ended, or its history is another one. */
+  /** The job has ended or begun another attempt, or its history is another one. */
   stale(): void
   /** The client has only the first `from` points of a curve. */
   request?(metric: string, from: number): void
@@ -91,6 +95,10 @@ export class SubscriptionHandle implements Subscriber {
 
   /** The job has ended: what was reported before is complete. */
   jobEnded(): void {
+    for (const part of this.#telemetry) part.stale()
+  }
+
+  attemptBegun(): void {
     for (const part of this.#telemetry) part.stale()
   }
 

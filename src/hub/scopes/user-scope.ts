@@ -250,13 +250,13 @@ class UserScope implements Scope, Follower {
   }
 
   #subscribeOptions(id: string): SubscribeOptions {
-    const { policy, outbox, identity, telemetry: pump } = this.#context
+    const { policy, outbox, identity, telemetry: pump, publicPath } = this.#context
     const telemetry = (this.#wishes.get(id) ?? this.#wish).telemetry
     return {
       id,
       dialect: this.#dialectOf(id),
       outbox,
-      ...(telemetry && { telemetry: { ...telemetry, pump } }),
+      ...(telemetry && { telemetry: { ...telemetry, pump, publicPath } }),
       mayView: (state) => policy.mayView(identity(), state.owner),
       lost: (why) => this.#lost(id, why),
       ended: (seq) => this.#ended(id, seq),
@@ -380,8 +380,12 @@ function isDelivered(state: JobState | null, at: Position | undefined): boolean 
 }
 
 /** What a request asks for. */
-function wishOf({ dialect, log, log_after: n, log_epoch, series }: Extract<ClientMessage, { type: 'subscribe' }>): Wish {
+function wishOf({ dialect, log, log_after: n, log_epoch, series, artifacts }: Extract<ClientMessage, { type: 'subscribe' }>): Wish {
   const after = n === undefined ? {} : { after: { n, epoch: log_epoch ?? null } }
-  const telemetry = { ...(log && { log: after }), ...(series && { series: true as const }) }
-  return { ...(dialect === 'run' && { dialect: runDialect }), ...((log || series) && { telemetry }) }
+  const telemetry = {
+    ...(log && { log: after }),
+    ...(series && { series: true as const }),
+    ...(artifacts && { artifacts: true as const }),
+  }
+  return { ...(dialect === 'run' && { dialect: runDialect }), telemetry }
 }

@@ -4,7 +4,15 @@ import type { Writer } from '../../core/entry.js'
 import { storeClock } from '../../core/store-clock.js'
 import { isArtifactName, isLinkUrl, isMediaType, mediaTypeOf } from '../../protocol/artifact.js'
 import { isOverloaded, RuncastError } from '../../protocol/codes.js'
-import type { ArtifactLimits, ArtifactRecord, ArtifactRecords, JobArtifacts, Rejection, StoredJob } from '../../storage/artifact-records.js'
+import type {
+  ArtifactLimits,
+  ArtifactRecord,
+  ArtifactRecords,
+  JobArtifacts,
+  NewArtifact,
+  Rejection,
+  StoredJob,
+} from '../../storage/artifact-records.js'
 import { type ArtifactStore, type ByteRange, objectOf } from '../../storage/artifact-store.js'
 
 /** How long a successful comparison of the markers is valid. */
@@ -93,7 +101,7 @@ export class ArtifactService {
   }
 
   /** Rejects with `invalid`, `too_big`, `quota`, and `stale_writer` if the writer does not compute the job. */
-  async put(upload: Upload): Promise<ArtifactRecord> {
+  async put(upload: Upload): Promise<NewArtifact> {
     const { name, bytes = 0 } = upload
     assertTarget(upload)
     if (bytes > this.#limits.maxBytes) throw tooBig(name, `${bytes} bytes`, 'MAX_ARTIFACT_BYTES', this.#limits.maxBytes)
@@ -109,7 +117,7 @@ export class ArtifactService {
   }
 
   /** Adds a link to content elsewhere. Rejects as `put`. */
-  async link(target: ArtifactTarget, url: string): Promise<ArtifactRecord> {
+  async link(target: ArtifactTarget, url: string): Promise<NewArtifact> {
     assertTarget(target)
     if (!isLinkUrl(url)) throw invalid('/url', 'an http:// or https:// URL without credentials, of at most 2048 characters')
     const { id, writer, name } = target
@@ -146,7 +154,7 @@ export class ArtifactService {
     return (await this.#ofStore(this.store.marker())) === known
   }
 
-  async #put(upload: Upload): Promise<ArtifactRecord> {
+  async #put(upload: Upload): Promise<NewArtifact> {
     const { id, writer, name, bytes } = upload
     const begun = await this.records.begin(id, writer, name)
     if (!begun.ok) throw this.#refusalOf(begun, name)
@@ -180,7 +188,7 @@ export class ArtifactService {
     }
   }
 
-  async #commit(job: StoredJob, { id, writer, name }: ArtifactTarget, artifact: ArtifactRecord): Promise<ArtifactRecord> {
+  async #commit(job: StoredJob, { id, writer, name }: ArtifactTarget, artifact: NewArtifact): Promise<NewArtifact> {
     const committed = await this.records.commit(id, writer, job.generation, artifact)
     if (!committed.ok) {
       if (artifact.object !== null) await this.store.remove([artifact.object])
@@ -330,7 +338,7 @@ class MeteredContent {
   }
 }
 
-function recordOf({ name, mediaType = mediaTypeOf(name) }: ArtifactTarget): Pick<ArtifactRecord, 'name' | 'mediaType' | 'createdAt'> {
+function recordOf({ name, mediaType = mediaTypeOf(name) }: ArtifactTarget): Pick<NewArtifact, 'name' | 'mediaType' | 'createdAt'> {
   return { name, mediaType, createdAt: storeClock.stamp() }
 }
 

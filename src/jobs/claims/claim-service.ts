@@ -10,7 +10,7 @@ import { RuncastError } from '../../protocol/codes.js'
 import { isFinal } from '../../protocol/status.js'
 import type { ClaimedRound } from '../../queue/claims.js'
 import type { Settled } from '../../queue/queue.js'
-import type { ArtifactRecord } from '../../storage/artifact-records.js'
+import type { NewArtifact } from '../../storage/artifact-records.js'
 import type { ArtifactService } from '../artifacts/artifact-service.js'
 import { type Attempt, attemptAtStart, attemptNow, cancelled, overBeforeStart, startEvents } from '../attempt.js'
 import { conclude } from './claim-end.js'
@@ -138,7 +138,7 @@ export class ClaimService {
   }
 
   /** See `handleUpload`. */
-  upload(id: string, by: Reporter, upload: ClaimUpload): Promise<ArtifactRecord | null> {
+  upload(id: string, by: Reporter, upload: ClaimUpload): Promise<NewArtifact | null> {
     return this.#counted(handleUpload(this.#forClaims, id, by, upload))
   }
 

@@ -2,7 +2,7 @@ import { queueOf } from '../../core/kind.js'
 import { MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import type { Claim } from '../../queue/claims.js'
-import type { ArtifactRecord } from '../../storage/artifact-records.js'
+import type { NewArtifact } from '../../storage/artifact-records.js'
 import type { ArtifactService } from '../artifacts/artifact-service.js'
 import { type ClaimPorts, type Reporter, reportable } from './claim-post.js'
 
@@ -32,7 +32,7 @@ export async function handleUpload(
   id: string,
   by: Reporter,
   { round, token, url, ...upload }: ClaimUpload,
-): Promise<ArtifactRecord | null> {
+): Promise<NewArtifact | null> {
   const { broker, claims, artifacts, lockMs } = ports
   const state = await reportable(ports, id, by)
   const claim: Claim = { queue: queueOf(state), id, round, token }

@@ -8,6 +8,7 @@ import type {
   Begun,
   Committed,
   JobArtifacts,
+  NewArtifact,
   Rejection,
   StoredJob,
   UserTotals,
@@ -15,6 +16,7 @@ import type {
 import { asked } from '../store-fault.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
+import { STORE } from './stamped.js'
 
 /** A reservation that is not renewed ends after this time: its process has died. */
 const RESERVED_MS = 30_000
@@ -47,12 +49,13 @@ export class RedisArtifacts implements ArtifactRecords {
     return { ok: true, generation: reply[1], owner: reply[2], count: reply[3], bytes: Number(reply[4]) }
   }
 
-  async commit(id: string, { round, token }: Writer, generation: string, artifact: ArtifactRecord): Promise<Committed | Rejection> {
+  async commit(id: string, { round, token }: Writer, generation: string, artifact: NewArtifact): Promise<Committed | Rejection> {
     const { name, bytes, object, ...rest } = artifact
     const { maxPerJob, maxBytesPerJob } = this.#options.limits
-    const fence = [round, token, FENCED_FROM, generation]
+    const keys = [this.#keys.job(id), this.#keys.telemetry(id)]
+    const fence = [STORE, round, token, FENCED_FROM, generation]
     const line = [name, bytes ?? 0, object ?? NO_OBJECT, JSON.stringify(rest)]
-    const reply = await asked(this.#commands.runcastArtifactCommit(this.#keys.job(id), ...fence, ...line, maxPerJob, maxBytesPerJob))
+    const reply = await asked(this.#commands.runcastArtifactCommit(...keys, ...fence, ...line, maxPerJob, maxBytesPerJob))
     if (reply[0] !== 'ok') return { ok: false, reason: reply[0] }
     const [, count, total, ...replaced] = reply
     return { ok: true, count, bytes: Number(total), replaced }
@@ -65,8 +68,7 @@ export class RedisArtifacts implements ArtifactRecords {
     )
     const [owner, status, round, attempt, text] = fields
     if (!owner || !status) return null
-    const [generation = null, ...lines] = text?.split('\n') ?? []
-    const all = lines.map(parseLine)
+    const { generation, all } = parseArtifacts(text)
     const objects = all.flatMap(({ artifact: { object } }) => object ?? [])
     const bytes = all.reduce((sum, { artifact }) => sum + (artifact.bytes ?? 0), 0)
     const current = all.filter((line) => line.round === round && line.attempt === attempt)
@@ -150,10 +152,22 @@ function memberOf({ id, generation }: Pick<StoredJob, 'id' | 'generation'>): str
   return `${id}/${generation}`
 }
 
+interface ArtifactLine {
+  readonly round: string
+  readonly attempt: string
+  readonly artifact: ArtifactRecord
+}
+
+/** The field `artifacts` of a job: the generation of its artifacts, and all of them. */
+export function parseArtifacts(text: string | null | undefined): { generation: string | null; all: ArtifactLine[] } {
+  const [generation = null, ...lines] = text?.split('\n') ?? []
+  return { generation, all: lines.map(parseArtifact) }
+}
+
 /** A line of the field, as `commit` has written it. */
-function parseLine(line: string): { round: string; attempt: string; artifact: ArtifactRecord } {
+export function parseArtifact(line: string): ArtifactLine {
   const [round = '', attempt = '', name = '', bytes, object = NO_OBJECT, ...rest] = line.split(' ')
-  const others = JSON.parse(rest.join(' ')) as Omit<ArtifactRecord, 'name' | 'bytes' | 'object'>
+  const { n = 0, ...others } = JSON.parse(rest.join(' ')) as Omit<ArtifactRecord, 'name' | 'bytes' | 'object' | 'n'> & { n?: number }
   const isLink = object === NO_OBJECT
-  return { round, attempt, artifact: { name, bytes: isLink ? null : Number(bytes), object: isLink ? null : object, ...others } }
+  return { round, attempt, artifact: { name, bytes: isLink ? null : Number(bytes), object: isLink ? null : object, ...others, n } }
 }

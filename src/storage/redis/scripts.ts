@@ -7,7 +7,7 @@ type CommitReply = [outcome: 'ok', count: number, bytes: string, ...replaced: st
 
 /**
  * The Lua scripts of all adapters, one file per operation. Shared files: `append.lua` for publish and create,
- * `history.lua` for publish and read, `telemetry.lua` for what a publication carries beside events, `checkpoint.lua`
+ * `history.lua` for publish, read and artifacts, `telemetry.lua` for what a publication carries beside events, `checkpoint.lua`
  * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler, `artifacts.lua` for artifacts.
  */
 export const redisScripts = {
@@ -26,7 +26,7 @@ export const redisScripts = {
   runcastStored: { numberOfKeys: 2, lua: load('stored') },
   runcastExpire: { numberOfKeys: 6, lua: load('expire') },
   runcastArtifactBegin: { numberOfKeys: 1, lua: load('artifacts', 'artifact-begin') },
-  runcastArtifactCommit: { numberOfKeys: 1, lua: load('artifacts', 'artifact-commit') },
+  runcastArtifactCommit: { numberOfKeys: 2, lua: load('history', 'artifacts', 'artifact-commit') },
   runcastArtifactQuota: { numberOfKeys: 2, lua: load('artifact-quota') },
   runcastIndexAdd: { numberOfKeys: 4, lua: load('index-add') },
   runcastIndexPut: { numberOfKeys: 2, lua: load('index-put') },

@@ -2,15 +2,17 @@ import type { SeriesX } from '../../core/series-telemetry.js'
 import { isStatus } from '../../protocol/status.js'
 import { asked } from '../store-fault.js'
 import {
+  type ArtifactsReading,
+  attemptEpoch,
   type LinesPage,
   type LinesQuery,
   logEpoch,
   type SeriesReading,
-  seriesEpoch,
   type TelemetryAdded,
   type TelemetryListener,
   type TelemetryStore,
 } from '../telemetry.js'
+import { parseArtifact, parseArtifacts } from './artifacts.js'
 import type { CommandConnection } from './connection.js'
 import type { RedisKeys } from './keys.js'
 import type { RedisSubscriber } from './subscriber.js'
@@ -69,6 +71,15 @@ export class RedisTelemetry implements TelemetryStore {
     return this.#readSeries(id, name, from)
   }
 
+  async artifacts(id: string): Promise<ArtifactsReading | null> {
+    const { commands, keys } = this.#options
+    const fields = await asked(commands.hmget(keys.job(id), 'owner', 'generation', 'round', 'attempt', 'artifacts'))
+    const [owner, generation, round, attempt, text] = fields
+    if (!owner || !generation || !round || !attempt) return null
+    const current = parseArtifacts(text).all.filter((line) => line.round === round && line.attempt === attempt)
+    return { owner, epoch: attemptEpoch(generation, round, attempt), artifacts: current.map(({ artifact }) => artifact) }
+  }
+
   async #readSeries(id: string, name: string, from: number): Promise<SeriesReading | null> {
     const { commands, keys } = this.#options
     const reply = await asked(commands.runcastReadSeriesBuffer(keys.job(id), keys.series(id), name, from))
@@ -77,7 +88,7 @@ export class RedisTelemetry implements TelemetryStore {
     const series = curves.map(([name, unit, x, n, k, size, from, bytes]) => {
       return { name: name.toString(), unit: unit.toString(), x: seriesX(x), n, k, size, from, bytes }
     })
-    return { owner: owner.toString(), seq, epoch: seriesEpoch(`${generation}`, `${round}`, `${attempt}`), series }
+    return { owner: owner.toString(), seq, epoch: attemptEpoch(`${generation}`, `${round}`, `${attempt}`), series }
   }
 }
 
@@ -90,6 +101,10 @@ function parse(id: string, message: Buffer): TelemetryAdded | null {
   const end = message.indexOf(NEWLINE)
   const head = message.toString('utf8', 0, Math.max(end, 0))
   if (head.startsWith('series ')) return parsePoints(id, head, message.subarray(end + 1))
+  if (head.startsWith('artifact ')) {
+    const { round, attempt, artifact } = parseArtifact(message.toString('utf8', end + 1))
+    return { reducer: 'artifact', id, epoch: attemptEpoch(head.slice('artifact '.length), round, attempt), artifact }
+  }
   const [reducer, generation = '', round = '', first, count] = head.split(' ')
   if (reducer !== 'append' || !Number.isSafeInteger(Number(first)) || !Number.isSafeInteger(Number(count))) return null
   const body = message.subarray(end + 1)
@@ -101,5 +116,5 @@ function parsePoints(id: string, head: string, body: Buffer): TelemetryAdded | n
   const [from = Number.NaN, n = Number.NaN, k = Number.NaN] = numbers.map(Number)
   const name = /^(?:\S* ){7}(.*)$/.exec(head)?.[1]
   if (name === undefined || ![from, n, k].every(Number.isSafeInteger)) return null
-  return { reducer: 'series', id, epoch: seriesEpoch(generation, round, attempt), name, from, n, k, body }
+  return { reducer: 'series', id, epoch: attemptEpoch(generation, round, attempt), name, from, n, k, body }
 }

@@ -6,12 +6,15 @@
 
   The field expires with the job, and a job that later has the same id begins without it. Older versions ignore it.
   An artifact belongs to its attempt: the next attempt does not show it, and its first one removes the line.
+  Its number `n`, in the JSON, says how many artifacts the attempt had stored with it, replaced ones included: it rises
+  by 1 from 1. So the newest artifact has the largest number, and that number names the list.
 ]]
 local function artifacts_of(text)
   local generation, found = string.match(text, '^(%x+)'), {}
   for line in string.gmatch(text, '\n([^\n]+)') do
     local round, attempt, name, bytes, object = string.match(line, '^(%d+) (%d+) (%S+) (%d+) (%S+) ')
-    found[#found + 1] = { round = round, attempt = attempt, name = name, bytes = tonumber(bytes), object = object, line = line }
+    local n = tonumber(string.match(line, ',"n":(%d+)}$') or 0)
+    found[#found + 1] = { round = round, attempt = attempt, name = name, bytes = tonumber(bytes), object = object, n = n, line = line }
   end
   return generation, found
 end
