@@ -24,8 +24,8 @@ export interface JobStreamOptions {
 
 /**
  * The messages of one job for a reader in this process, as a session sends them to a client: snapshot, replay, live, up
- * to the final one, and with telemetry up to the last line, curve and artifact. Unread messages wait in an outbox, so a slow reader costs bounded memory: it gets only the newest
- * progress or, past the limit, a snapshot with `resync`.
+ * to the final one, and with telemetry up to the last line, curve and artifact. Unread messages wait in an outbox, so a
+ * slow reader costs bounded memory: it gets only the newest progress or, past the limit, a snapshot with `resync`.
  */
 export class JobStream {
   readonly #hub: Hub

@@ -113,7 +113,7 @@ export class ProcessesWatch {
     return this.#curves.get(processId)?.view ?? NO_CURVES
   }
 
-  /** The artifacts of a process that was subscribed to with `artifacts`, by name, in the order in which they were stored. */
+  /** The artifacts of a process that was subscribed to with `artifacts`, by name; see `artifacts` of `JobWatch`. */
   artifacts(processId: string): ReadonlyMap<string, JobArtifact> {
     return this.#artifacts.get(processId)?.view ?? NO_ARTIFACTS
   }

@@ -16,7 +16,7 @@ interface Place {
 
 /**
  * The artifacts of one job for one client: first the list of those that there are, then each one as it is stored. A
- * client that has missed one, because it is slow or the channel was lost, gets the list again, and so does one whose job
+ * client that has missed one, because it is slow or the channel was lost, gets the list again. So does one whose job
  * has begun another attempt.
  */
 export class ArtifactSubscription implements TelemetryFollower, TelemetrySource {

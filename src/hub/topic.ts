@@ -16,8 +16,8 @@ export interface TopicLimits {
 }
 
 /**
- * A subscriber of a topic. `attemptBegun`: the job has begun another attempt. `reopened`: it has a new count. `gone`: it
- * has expired.
+ * A subscriber of a topic. `attemptBegun`: the job has begun another attempt. `reopened`: the job has a new count.
+ * `gone`: the job has expired.
  */
 export interface Subscriber {
   readonly subscription: Subscription

@@ -111,10 +111,11 @@ export interface ArtifactsReading {
 }
 
 /**
- * What jobs report beside entries. It is written by `Publisher.publish`, artifacts by `ArtifactRecords.commit`. The log is that of the current execution, over
- * all its attempts; a job that has the id of an earlier one never shows the log of that one. Numbers of lines rise by 1
- * from 1 and have no gap in what is stored. Delivery on the channel is at most once and in order. A read sees every
- * line that was written before the call. Each method rejects with `overloaded` if Redis cannot be reached.
+ * What jobs report beside entries. It is written by `Publisher.publish`, artifacts by `ArtifactRecords.commit`. The
+ * log is that of the current execution, over all its attempts; a job that has the id of an earlier one never shows the
+ * log of that one. Numbers of lines rise by 1 from 1 and have no gap in what is stored. Delivery on the channel is at
+ * most once and in order. A read sees every line that was written before the call. Each method rejects with
+ * `overloaded` if Redis cannot be reached.
  */
 export interface TelemetryStore {
   listen(listener: TelemetryListener): void

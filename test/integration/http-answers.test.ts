@@ -142,7 +142,11 @@ t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422
   for (const [method, path, known] of [
     ['GET', '/api/processes?colour=red', 'cursor, kind, limit, owner, parent, since, status, tag, title, token, until'],
     ['GET', '/api/v2/runs?colour=red&limit=1', 'cursor, limit, owner, parent, since, status, tag, title, token, until'],
-    ['GET', `/api/v2/runs/${id}/events?from=1&colour=red`, 'after, epoch, last_event_id, limit, log, log_after, log_epoch, series, token'],
+    [
+      'GET',
+      `/api/v2/runs/${id}/events?from=1&colour=red`,
+      'after, artifacts, epoch, last_event_id, limit, log, log_after, log_epoch, series, token',
+    ],
     ['POST', '/api/v2/runs/x/cancel?force=1&colour=red', 'token'],
   ] as const) {
     const { status, body } = await h.call(method, path)

@@ -7,8 +7,9 @@ type CommitReply = [outcome: 'ok', count: number, bytes: string, ...replaced: st
 
 /**
  * The Lua scripts of all adapters, one file per operation. Shared files: `append.lua` for publish and create,
- * `history.lua` for publish, read and artifacts, `telemetry.lua` for what a publication carries beside events, `checkpoint.lua`
- * for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler, `artifacts.lua` for artifacts.
+ * `history.lua` for publish, read and artifacts, `telemetry.lua` for what a publication carries beside events,
+ * `checkpoint.lua` for a publication that replaces a checkpoint, `scheduler.lua` for the fair scheduler,
+ * `artifacts.lua` for artifacts.
  */
 export const redisScripts = {
   runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'series', 'telemetry', 'publish') },
