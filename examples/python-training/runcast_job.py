@@ -73,13 +73,14 @@ def claim(kind, wait_s=5, **more):
 
 
 class Job:
-    """A leased job of a kind in the run dialect. Used in a `with` statement, at whose end the job ends.
+    """A leased job of a kind in either dialect. Used in a `with` statement, at whose end the job ends.
 
     A thread sends the reports and renews the lease at least twice a second. `input` is the input with its defaults.
     """
 
     def __init__(self, lease):
         self.id, self.input, self.attempt, self.lease_s = lease["id"], lease["input"], lease["attempt"], lease["lease_s"]
+        self.dialect = lease.get("dialect", "run")
         self.lease = {"round": lease["round"], "token": lease["token"]}
         self.held_until = time.monotonic() + self.lease_s
         self.events, self.n, self.end, self.fault = [], 0, None, None
@@ -87,10 +88,18 @@ class Job:
 
     def metric(self, name, value, unit="", **more):
         """A point of a curve; `step` is its x, by default the seconds since the start."""
-        self.report({"type": "metric_update", "metric_name": name, "value": value, "unit": unit, **more})
+        kind = "metric_update" if self.dialect == "run" else "process_metric"
+        self.report({"type": kind, "metric_name": name, "value": value, "unit": unit, **more})
 
     def progress(self, percent, phase, message=""):
-        self.report({"type": "progress", "percent": percent, "phase": phase, "message": message})
+        if self.dialect == "run":
+            self.report({"type": "progress", "percent": percent, "phase": phase, "message": message})
+        else:
+            self.report({"type": "process_progress", "progress": {"current": percent, "total": 100, "detail": message, "phase": phase}})
+
+    def result(self, **fields):
+        """An intermediate result, of a kind in the process dialect."""
+        self.report({"type": "process_result", "result": fields})
 
     def log(self, line, level="info"):
         self.report({"type": "log", "line": str(line), "level": level})
@@ -103,9 +112,9 @@ class Job:
         path = "/api/v2/jobs/%s/artifacts/%s?%s" % (self.id, urllib.parse.quote(name), query)
         call("PUT", path, data, self.held_until, kind)
 
-    def complete(self, **result):
-        """The result of the job, which ends with the `with` statement."""
-        self.end = {"type": "completed", **result}
+    def complete(self, **fields):
+        """The result of the job, which ends with the `with` statement: `metrics_summary`, in the process dialect `result`."""
+        self.end = {"type": "completed", **fields}
 
     def check(self):
         """Raises Cancelled or Lost if the job must stop; every report does so too."""

@@ -101,6 +101,7 @@ export function assignment(kinds: readonly string[]) {
     {
       id: Type.String(),
       kind: Type.Enum([...kinds]),
+      dialect: Type.Enum(['run', 'process'], { description: 'of the events that the worker posts' }),
       input: Type.Unknown(),
       round: Round,
       token: Token,

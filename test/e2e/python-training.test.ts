@@ -8,8 +8,8 @@ import { assertComplete } from '../support/wire.js'
 
 const EXAMPLE = fileURLToPath(new URL('../../../examples/python-training', import.meta.url))
 
-function start(t: Test): Promise<Harness> {
-  return startHarness(t, { processor: null, nodes: 2, env: { KINDS_FILE: join(EXAMPLE, 'kinds.json') } })
+function start(t: Test, kindsFile = join(EXAMPLE, 'kinds.json')): Promise<Harness> {
+  return startHarness(t, { processor: null, nodes: 2, env: { KINDS_FILE: kindsFile } })
 }
 
 /** The script in an empty folder, beside its helper, and the id of its job. */
@@ -40,6 +40,34 @@ t.test('[CLAIM-11] a training script in Python: curve, log and file, seen on ano
   t.match(JSON.parse(await get('log')).lines, [{ text: /^epoch 10: loss / }])
   t.match(JSON.parse(await get('artifacts/model.json')), { slope: Number, start: Number })
   t.match((await h.call('GET', `/api/jobs/${id}`, { node: 1 })).body, { title: 'a line' })
+  t.same(h.faults, [])
+})
+
+const SUM = `
+from runcast_job import submit
+with submit("sum", {"to": 3}, id="sum") as job:
+    for i in range(1, job.input["to"] + 1):
+        job.metric("part", i, step=i)
+        job.result(part=i)
+        job.progress(100 * i / 3, "adding", "%d of 3" % i)
+    job.log("done")
+    job.complete(result={"sum": 6})
+`
+
+t.test('[CLAIM-11] a script in Python computes a kind in the process dialect', async (t) => {
+  const folder = t.testdir({ 'sum.py': SUM, 'kinds.json': '{"kinds":[{"name":"sum","input":{"properties":{"to":{"type":"integer"}}}}]}' })
+  cpSync(join(EXAMPLE, 'runcast_job.py'), join(folder, 'runcast_job.py'))
+  const h = await start(t, join(folder, 'kinds.json'))
+  const env = { RUNCAST_URL: `${h.nodes[0]?.http}`, RUNCAST_TOKEN: h.token('alice'), PYTHONDONTWRITEBYTECODE: '1' }
+  t.match(await startCommand(t, 'python3', [join(folder, 'sum.py')], { env }).ended, { code: 0, stderr: '' })
+  const read = async (path: string) => (await h.call('GET', `/api/jobs/sum${path}`, { node: 1 })).body
+  const progress = { current: 100, total: 100, detail: '3 of 3', phase: 'adding' }
+  t.match(await read(''), { status: 'completed', progress, final: { type: 'process_completed', result: { sum: 6 } } })
+  const { events } = await read('/events')
+  const results = events.filter(({ type }: { type: string }) => type === 'process_result')
+  t.match(results, [{ result: { part: 1 } }, { result: { part: 2 } }, { result: { part: 3 } }])
+  t.match(await read('/series?metric=part'), { n: 3 })
+  t.match(await read('/log'), { lines: [{ text: 'done' }] })
   t.same(h.faults, [])
 })
 

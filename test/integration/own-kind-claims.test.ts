@@ -41,7 +41,7 @@ t.test('[CLAIM-1] [CLAIM-2] [KIND-9] kinds of a file are claimed over HTTP, in b
   t.equal(asked.status, 202)
   const client = await h.connect('deep', { node: 1, path: 'deep-trainings' })
   t.match(await worker.claim({ kind: 'deep-training' }), {
-    body: { id: 'deep', kind: 'deep-training', input: { rate: 0.1 }, max_attempts: 1 },
+    body: { id: 'deep', kind: 'deep-training', dialect: 'run', input: { rate: 0.1 }, max_attempts: 1 },
   })
   const progress = { type: 'progress', percent: 50, phase: 'training', message: 'epoch 5' }
   const loss = { type: 'metric_update', metric_name: 'loss', value: 0.5, unit: '' }
@@ -56,7 +56,7 @@ t.test('[CLAIM-1] [CLAIM-2] [KIND-9] kinds of a file are claimed over HTTP, in b
   const submit = (input: object) => h.call('POST', '/api/processes', { body: { process_type: 'tally', process_id: 'sum', input } })
   t.match(await submit({ to: 0, label: 'A' }), { status: 422, body: { detail: [{ path: '/input/to' }, { path: '/input/label' }] } })
   t.equal((await submit({})).status, 202)
-  t.match(await worker.claim({ kind: 'tally' }), { body: { id: 'sum', input: { to: 3 }, max_attempts: 2 } })
+  t.match(await worker.claim({ kind: 'tally' }), { body: { id: 'sum', dialect: 'process', input: { to: 3 }, max_attempts: 2 } })
   const step = { type: 'process_progress', progress: { current: 1, total: 3, detail: '1 of 3', phase: 'adding', row: 7 } }
   t.match(await worker.post([step, { type: 'process_result', result: { n: 1 } }, { type: 'log', line: 'one' }]), { status: 200 })
   const bad = { type: 'completed', result: { sum: 'six' } }

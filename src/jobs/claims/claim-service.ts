@@ -261,6 +261,7 @@ function assignmentOf(taken: ClaimedRound, attempt: Attempt, { lockMs, deadlineM
   return {
     id,
     kind: attempt.kind.name,
+    dialect: attempt.kind.dialect,
     input,
     round,
     token,
