@@ -54,6 +54,10 @@ export interface SubmitOptions {
   readonly solver?: string
   /** Time limit from the first start, over all attempts. Default: the limit of the kind. */
   readonly timeoutS?: number
+  /** The job is queued, and starts so many ms after its submit or later; at most a week. */
+  readonly delayMs?: number
+  /** Among the jobs of its owner: 0 (the default) to 9, higher first. */
+  readonly priority?: number
   /** W3C Trace Context, so that the job belongs to the caller's trace. */
   readonly traceparent?: string
   /** One line of at most 200 characters. No part of the input, like tags and metadata. */
@@ -143,7 +147,7 @@ export class Jobs {
   async submit<K extends DefinedKind>(kind: K, input: OwnJobInput<K>, options?: SubmitOptions): Promise<JobStatus>
   async submit(named: string | DefinedKind, input: unknown, options: SubmitOptions = {}): Promise<JobStatus> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS', 'traceparent', 'title', 'tags', 'metadata'])
+    rejectUnknownOptions(options, ['id', 'owner', 'solver', 'timeoutS', 'delayMs', 'priority', 'traceparent', 'title', 'tags', 'metadata'])
     const kind = nameOf(named)
     const { owner: asked, ...given } = options
     const owner = this.#ownerOf(asked)

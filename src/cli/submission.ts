@@ -7,6 +7,8 @@ export interface Submission {
   readonly id?: string
   readonly solver?: string
   readonly timeoutS?: number
+  readonly delayMs?: number
+  readonly priority?: number
   readonly title?: string
   readonly tags?: readonly string[]
   readonly metadata?: object
@@ -17,7 +19,7 @@ export interface Submission {
  * exists.
  */
 export function requestFor(
-  { kind: name, input, id, solver, timeoutS, ...words }: Submission,
+  { kind: name, input, id, solver, timeoutS, delayMs, ...rest }: Submission,
   kinds: Kinds,
 ): { path: string; body: object } {
   const { path = null, idField = 'process_id', submission = null } = kinds.find(name) ?? {}
@@ -25,7 +27,8 @@ export function requestFor(
     ...(id !== undefined && { [idField]: id }),
     ...(timeoutS !== undefined && { job_timeout_s: timeoutS }),
     ...(solver !== undefined && { solver }),
-    ...words,
+    ...(delayMs !== undefined && { delay_ms: delayMs }),
+    ...rest,
   }
   if (submission) return { path: submission.path, body: submission.isFlat ? { ...input, ...named } : { ...named, input } }
   if (path !== null) return { path: `/api/v2/${path}`, body: { ...named, input } }

@@ -6,6 +6,7 @@ import { plainJson } from '../protocol/json.js'
 import type { LogLine } from '../protocol/log-messages.js'
 import type { ProcessSnapshot } from '../protocol/process-messages.js'
 import { isFinal, isStatus, STATUSES, type Status } from '../protocol/status.js'
+import { isDelay, isPriority, MAX_DELAY_MS, MAX_PRIORITY } from '../protocol/turn.js'
 import type { JobArtifact } from './download.js'
 import type { RunningJob } from './final-watch.js'
 import { type EventsOptions, type JobEvent, JobEvents, type SocketAccess } from './job-events.js'
@@ -62,6 +63,10 @@ export interface JobOptions {
   readonly solver?: string
   /** 1 to 255 visible ASCII characters. The same key, kind and input mean the same job. An `id` takes precedence. */
   readonly idempotencyKey?: string
+  /** The job is queued, and starts so many ms after its submit or later; at most a week. */
+  readonly delayMs?: number
+  /** Among the user's jobs: 0 (the default) to 9, higher first. */
+  readonly priority?: number
   /** W3C Trace Context, so that the job belongs to the caller's trace. */
   readonly traceparent?: string
   /** What people call the job: one line of at most 200 characters. No part of the input, like tags and metadata. */
@@ -140,6 +145,11 @@ export interface WireLogPage {
 
 export type JobAction = 'cancel' | 'retry' | 'pause' | 'resume'
 
+const JOB_OPTIONS = [
+  ...['id', 'timeoutMs', 'solver', 'idempotencyKey', 'delayMs', 'priority', 'traceparent'],
+  ...['title', 'tags', 'metadata'],
+] as const
+
 /** A submit with the field names of the wire. */
 export interface WireSubmission {
   readonly kind: string
@@ -147,6 +157,8 @@ export interface WireSubmission {
   readonly id?: string
   readonly solver?: string
   readonly timeoutS?: number
+  readonly delayMs?: number
+  readonly priority?: number
   readonly idempotencyKey?: string
   readonly traceparent?: string
   readonly title?: string
@@ -220,7 +232,7 @@ export class Client {
    */
   async submit<K extends KindRef | string>(kind: K, input: InputFor<K>, options: JobOptions = {}): Promise<JobHandle<K>> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['id', 'timeoutMs', 'solver', 'idempotencyKey', 'traceparent', 'title', 'tags', 'metadata'])
+    rejectUnknownOptions(options, JOB_OPTIONS)
     const { timeoutMs, ...rest } = options
     const given = { ...rest, ...(rest.metadata && { metadata: plainMetadata(rest.metadata) }) }
     checkOption(
@@ -228,6 +240,8 @@ export class Client {
       isIn(timeoutMs ?? MIN_TIMEOUT_MS, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS),
       `ms from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}`,
     )
+    checkOption('delayMs', isDelay(given.delayMs ?? 0), `an integer from 0 to ${MAX_DELAY_MS} ms`)
+    checkOption('priority', isPriority(given.priority ?? 0), `an integer from 0 to ${MAX_PRIORITY}`)
     checkOption('traceparent', given.traceparent === undefined || isTraceparent(given.traceparent), 'a traceparent of W3C Trace Context')
     checkOption('idempotencyKey', /^[!-~]{1,255}$/.test(given.idempotencyKey ?? '-'), '1 to 255 visible ASCII characters')
     // A copy, since the caller may change the input before it is sent.

@@ -58,8 +58,12 @@ class HubBackend implements Backend {
     this.#loadWebSocket = loadWebSocket
   }
 
-  async submit({ idempotencyKey, timeoutS, traceparent, ...given }: WireSubmission): Promise<{ readonly id: string }> {
-    const body = { ...given, ...(timeoutS !== undefined && { job_timeout_s: timeoutS }) }
+  async submit({ idempotencyKey, timeoutS, delayMs, traceparent, ...given }: WireSubmission): Promise<{ readonly id: string }> {
+    const body = {
+      ...given,
+      ...(timeoutS !== undefined && { job_timeout_s: timeoutS }),
+      ...(delayMs !== undefined && { delay_ms: delayMs }),
+    }
     const key = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
     const headers = { ...key, ...(traceparent !== undefined && { traceparent }) }
     return this.#call('POST', '/api/jobs', { body, headers, isAnswer: ({ id }) => typeof id === 'string' })

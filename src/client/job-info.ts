@@ -29,6 +29,8 @@ export interface WireJob {
   readonly title?: string
   readonly tags?: readonly string[]
   readonly metadata?: Readonly<Record<string, unknown>>
+  readonly not_before?: string
+  readonly priority?: number
   readonly parent_id?: string
   /** The final message in the dialect of the kind, or null while there is none. */
   readonly final: FinalRunMessage | FinalOfProcess | null
@@ -44,6 +46,10 @@ export interface JobInfo<R = unknown>
   readonly metadata: Readonly<Record<string, unknown>> | null
   /** The parent of a child job, such as an optimization; null for any other. */
   readonly parentId: string | null
+  /** It does not start before; null without a delay. */
+  readonly notBefore: string | null
+  /** Among the jobs of its owner, higher first. */
+  readonly priority: number
   readonly createdAt: string
   readonly startedAt: string | null
   readonly finishedAt: string | null
@@ -58,7 +64,7 @@ export interface JobInfo<R = unknown>
 /** The only mapping from wire names to the names of this package. */
 export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
   const { id, kind, owner, solver, status, attempt, stale, progress, created_at, started_at, finished_at, epoch, seq, final } = job
-  const { title = null, tags = [], metadata = null, parent_id: parentId = null } = job
+  const { title = null, tags = [], metadata = null, parent_id: parentId = null, not_before: notBefore = null, priority = 0 } = job
   return {
     id,
     kind,
@@ -68,7 +74,7 @@ export function jobInfoOf<R>(job: WireJob): JobInfo<R> {
     attempt,
     stale,
     progress,
-    ...{ title, tags, metadata, parentId },
+    ...{ title, tags, metadata, parentId, notBefore, priority },
     createdAt: created_at,
     startedAt: started_at,
     finishedAt: finished_at,

@@ -124,8 +124,9 @@ function translate(stored: RunMessage, process_id: string, kind: Kind): ProcessM
     case 'progress':
       return { type: 'process_progress', ...head, progress: progressIn(stored, kind), timestamp }
     case 'status': {
-      const { reason, max_attempts, delay_ms, error } = stored
-      const why = Object.fromEntries(Object.entries({ reason, max_attempts, delay_ms, error }).filter(([, value]) => value !== undefined))
+      const { reason, max_attempts, delay_ms, error, not_before } = stored
+      const fields = Object.entries({ reason, max_attempts, delay_ms, error, not_before })
+      const why = Object.fromEntries(fields.filter(([, value]) => value !== undefined))
       const type = STATUS_MESSAGES[stored.status as keyof typeof STATUS_MESSAGES] // final states have final messages
       return { type, ...head, ...why, timestamp }
     }

@@ -1,9 +1,9 @@
 import type { Status } from '../protocol/status.js'
 import type { Entry } from './entry.js'
-import type { JobWords } from './words.js'
+import type { JobWords, Turn } from './words.js'
 
 /** A job without its kind and input: the record and the latest entry per key, as stored in the Redis hash. */
-export interface JobRecord {
+export interface JobRecord extends Turn {
   readonly id: string
   readonly owner: string
   /** The configured solver that computes it; null for a built-in one. */

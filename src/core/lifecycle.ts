@@ -5,6 +5,7 @@ import type { JobEvent } from './entry.js'
 import type { JobRecord } from './job-record.js'
 import { storeClock } from './store-clock.js'
 import { traceIdOf } from './traceparent.js'
+import type { Turn } from './words.js'
 
 /** Why an execution failed. The queue stores it as JSON. */
 export interface Failure {
@@ -42,11 +43,14 @@ export interface RetryNotice {
   readonly error: string
 }
 
+/** Field of a job that is queued and may not start yet. */
+export type StartNotice = Pick<Turn, 'not_before'>
+
 /** Builders of the lifecycle events of a job. Each throws `TypeError` for a message that its schema rejects. */
 export interface Lifecycle {
   /** Last progress and statistics for a final message. */
   last(state: JobRecord): object
-  status(id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent
+  status(id: string, to: Status, reason?: string, notice?: RetryNotice | StartNotice): JobEvent
   /** `result`: the return value of the processor, with `compute_time_s`. */
   completed(id: string, result: object, last: object): JobEvent
   failed(id: string, failure: Failure, last: object): JobEvent

@@ -2,7 +2,7 @@ import { PROCESS_MESSAGES, type ProcessMessages, type ProcessProgress } from '..
 import type { FinalStatus, Status } from '../protocol/status.js'
 import { type JobEvent, messageOf } from './entry.js'
 import type { JobRecord } from './job-record.js'
-import { type Failure, type RetryNotice, statsOf } from './lifecycle.js'
+import { type Failure, type RetryNotice, type StartNotice, statsOf } from './lifecycle.js'
 import { messageBuilder } from './message-builder.js'
 
 /** Last progress and statistics of a final message. */
@@ -36,10 +36,10 @@ export function processEvents(processType: string, messages = PROCESS_MESSAGES) 
       message: message('process_result', id, { result }),
     }),
 
-    status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => {
+    status: (id: string, to: Status, reason?: string, notice?: RetryNotice | StartNotice): JobEvent => {
       if (!(to in STATUS_MESSAGES)) throw new TypeError(`no status message for ${to}: final states have messages of their own`)
       const type = STATUS_MESSAGES[to as keyof typeof STATUS_MESSAGES] // checked above
-      return { key: 'status', class: 'persisted', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...retry }) }
+      return { key: 'status', class: 'persisted', to, message: message(type, id, { ...(reason !== undefined && { reason }), ...notice }) }
     },
 
     completed: (id: string, { compute_time_s, ...result }: { compute_time_s: number }, last: ProcessEnd): JobEvent => ({

@@ -3,7 +3,7 @@ import { RUN_MESSAGES, RUN_PHASES, type RunMessages, type RunSnapshot } from '..
 import type { Status } from '../protocol/status.js'
 import { type JobEvent, messageOf } from './entry.js'
 import type { JobRecord } from './job-record.js'
-import { type Failure, type RetryNotice, type RoundStats, statsOf } from './lifecycle.js'
+import { type Failure, type RetryNotice, type RoundStats, type StartNotice, statsOf } from './lifecycle.js'
 import { messageBuilder } from './message-builder.js'
 import { storeClock } from './store-clock.js'
 import { aboutFields } from './words.js'
@@ -31,11 +31,11 @@ export function jobEvents(
       class: 'persisted',
     }),
 
-    status: (id: string, to: Status, reason?: string, retry?: RetryNotice): JobEvent => ({
+    status: (id: string, to: Status, reason?: string, notice?: RetryNotice | StartNotice): JobEvent => ({
       key: 'status',
       class: 'persisted',
       to,
-      message: message('status', id, { status: to, ...(reason !== undefined && { reason }), ...retry }),
+      message: message('status', id, { status: to, ...(reason !== undefined && { reason }), ...notice }),
     }),
 
     completed: (id: string, result: { compute_time_s: number; metrics_summary: Record<string, number> }, last: RunEnd): JobEvent => ({

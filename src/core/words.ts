@@ -5,8 +5,16 @@ export interface JobWords {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
+/** When a job may start. */
+export interface Turn {
+  /** ISO 8601; absent without a delay. */
+  readonly not_before?: string
+  /** Among the jobs of its owner, higher first; absent: 0. */
+  readonly priority?: number
+}
+
 /** What a record says of a job beside its state. */
-interface About {
+interface About extends Turn {
   readonly words?: JobWords
   readonly parent: string | null
 }
@@ -36,9 +44,14 @@ export function foldTitle(title: string): string {
   return [...title.normalize('NFKC').toUpperCase().toLowerCase()].slice(0, MAX_COMPARED).join('')
 }
 
-/** Fields of every state: the words that the job has, and its parent. None for a job with neither. */
-export function aboutFields({ words, parent }: About): AboutJob {
-  return { ...(words as MutableWords), ...(parent !== null && { parent_id: parent }) }
+/** Fields of every state: the words that the job has, its turn and its parent. None for a job without them. */
+export function aboutFields({ words, parent, ...job }: About): AboutJob {
+  return { ...(words as MutableWords), ...turnOf(job), ...(parent !== null && { parent_id: parent }) }
+}
+
+/** Only what the job has. */
+export function turnOf({ not_before, priority }: Turn): Turn {
+  return { ...(not_before !== undefined && { not_before }), ...(priority !== undefined && { priority }) }
 }
 
 interface MutableWords {
@@ -47,7 +60,7 @@ interface MutableWords {
   metadata?: Record<string, unknown>
 }
 
-export type AboutJob = MutableWords & { parent_id?: string }
+export type AboutJob = MutableWords & Turn & { parent_id?: string }
 
 /** Fields of the message about a change: all words of the job. */
 export function changedWords({ words }: About): {

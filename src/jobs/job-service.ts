@@ -3,16 +3,18 @@ import { v7 as uuidv7 } from 'uuid'
 import { controlWriter, type Entry, type JobEvent } from '../core/entry.js'
 import type { JobBrief, JobState } from '../core/job-state.js'
 import { type Kind, type Kinds, opening, queueOf } from '../core/kind.js'
+import type { StartNotice } from '../core/lifecycle.js'
 import { isOwned, OWNER_SOLVER, solverOf } from '../core/solver.js'
 import { storeClock } from '../core/store-clock.js'
 import { isJobTimeout, MAX_TIMEOUT_S, MIN_TIMEOUT_S } from '../core/timeout.js'
 import { isTraceparent } from '../core/traceparent.js'
 import { inSpan, jobSpan } from '../core/tracing.js'
-import { foldTitle, type JobWords } from '../core/words.js'
+import { foldTitle, type JobWords, type Turn, turnOf } from '../core/words.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isJobId } from '../protocol/job-id.js'
 import { stringifyJson } from '../protocol/json.js'
 import { isFinal, type Status } from '../protocol/status.js'
+import { isDelay, isPriority, MAX_DELAY_MS, MAX_PRIORITY } from '../protocol/turn.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
 import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
@@ -45,6 +47,10 @@ export interface Submission {
   readonly claim?: boolean
   /** Timeout of an execution in seconds. Default: that of its solver or kind. */
   readonly timeoutS?: number
+  /** The job starts so many ms after its submit, or later. */
+  readonly delayMs?: number
+  /** Among the jobs of its owner: 0 (the default) to 9, higher first. */
+  readonly priority?: number
   /** W3C Trace Context of the submit. */
   readonly traceparent?: string
   /** Words about the job: no part of its input, so a repeated submit changes none. */
@@ -144,6 +150,7 @@ export class JobService {
     if (timeoutS !== undefined && !isJobTimeout(timeoutS)) {
       throw new RuncastError('invalid', { issues: [{ path: '/timeoutS', expected: `seconds from ${MIN_TIMEOUT_S} to ${MAX_TIMEOUT_S}` }] })
     }
+    checkTurn(rest)
     // any object, which this checks
     const words = storedWords({ title, tags, metadata: metadata as JobWords['metadata'] })
     const { traceparent } = rest
@@ -156,7 +163,8 @@ export class JobService {
     const digest = digestOf(kind, solver === null ? normalised : { solver, input: normalised })
     const generation = randomBytes(6).toString('hex')
     const timeoutMs = timeoutS === undefined ? defaultTimeoutMs({ kind, solver }, timeoutsMs) : Math.round(timeoutS * 1000)
-    const first = kind.events.status(id, 'queued')
+    const turn = turnFrom(rest)
+    const first = kind.events.status(id, 'queued', undefined, startOf(turn))
     // The timestamp of its first event, so that every subscriber sees the same creation time.
     const created_at = String(first.message.timestamp)
     const record = {
@@ -173,7 +181,7 @@ export class JobService {
     }
     const isNamed = given !== undefined || key !== undefined
     const enqueue = (trace = traceparent) =>
-      this.#enqueue({ ...record, words, ...(trace !== undefined && { traceparent: trace }) }, first, isNamed)
+      this.#enqueue({ ...record, ...turn, words, ...(trace !== undefined && { traceparent: trace }) }, first, isNamed)
     // A child belongs to the trace of its parent, which may have thousands.
     if (parent !== null) return enqueue()
     return inSpan({ ...jobSpan('submit', { id, kind, solver }), parent: traceparent }, enqueue)
@@ -305,7 +313,7 @@ export class JobService {
     if (isOwned(ended)) throw new RuncastError('is_owned')
     const round = ended.round + 1
     await this.#open(ended, round)
-    const event = opening('round', ended.kind, ended.kind.events.status(id, 'queued'))
+    const event = opening('round', ended.kind, ended.kind.events.status(id, 'queued', undefined, startOf(ended)))
     const written = await broker.publish(id, [event], controlWriter(round))
     const state = await this.#require(id, view)
     // `stale_round`: this write arrived twice, or another process was as fast. Repeating the rest changes nothing.
@@ -369,6 +377,24 @@ function ownerOf({ name, claimEvents }: Kind, solver: string | undefined): strin
   if (solver !== undefined)
     throw new RuncastError('invalid', { issues: [{ path: '/solver', expected: 'to be absent: the owner computes the job' }] })
   return OWNER_SOLVER
+}
+
+function checkTurn({ delayMs, priority, claim }: Pick<Submission, 'delayMs' | 'priority' | 'claim'>): void {
+  const fault = (path: string, expected: string) => new RuncastError('invalid', { issues: [{ path, expected }] })
+  if (delayMs !== undefined && !isDelay(delayMs)) throw fault('/delayMs', `an integer from 0 to ${MAX_DELAY_MS} ms`)
+  if (priority !== undefined && !isPriority(priority)) throw fault('/priority', `an integer from 0 to ${MAX_PRIORITY}`)
+  if (claim && delayMs !== undefined) throw fault('/delay_ms', 'to be absent: the owner computes the job at once')
+}
+
+/** The turn of a new job. A delay of 0 and a priority of 0 are none. */
+function turnFrom({ delayMs, priority }: Pick<Submission, 'delayMs' | 'priority'>): Turn {
+  const not_before = delayMs ? new Date(storeClock.now() + delayMs).toISOString() : undefined
+  return turnOf({ ...(not_before !== undefined && { not_before }), ...(priority && { priority }) })
+}
+
+/** Says when a queued job starts, unless it may start now. */
+function startOf({ not_before }: Turn): StartNotice {
+  return not_before !== undefined && Date.parse(not_before) > storeClock.now() ? { not_before } : {}
 }
 
 /** Whether a job passes a filter: an index may be a moment behind. */

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
 import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
+import { NotBefore } from './turn-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
 const Seconds = Type.Number({ minimum: 0 })
@@ -42,7 +43,7 @@ function message<const T extends string, P extends Record<string, Parameters<typ
 
 /** Process dialect, hub to client. Redis adds `seq`. */
 export const PROCESS_MESSAGES = {
-  process_queued: message('process_queued', Why),
+  process_queued: message('process_queued', { ...Why, not_before: NotBefore }),
   process_started: message('process_started', Why),
   process_retrying: message('process_retrying', { ...Why, ...RetryFields }),
   process_paused: message('process_paused', Why),

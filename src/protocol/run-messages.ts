@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
 import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
+import { NotBefore } from './turn-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
 export const Percent = Type.Number({ minimum: 0, maximum: 100 })
@@ -47,6 +48,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       status: JobStatus,
       reason: Type.Optional(Type.String({ maxLength: 1000 })),
       ...RetryFields,
+      not_before: NotBefore,
       timestamp: Timestamp,
     }),
     completed: Type.Object({

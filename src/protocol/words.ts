@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { TurnState } from './turn-fields.js'
 
 /** Well-formed text of one line, without control characters, which terminals would obey. */
 const lineOf = (maxLength: number) => `^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,${maxLength}}$`
@@ -24,12 +25,6 @@ export interface Words {
   readonly metadata?: object
 }
 
-/** The fields of a body that are words about the job, and the others. */
-export function splitWords<T extends object>(body: T & Words): { words: Words; rest: Omit<T, keyof Words> } {
-  const { title, tags, metadata, ...rest } = body
-  return { words: { ...(title !== undefined && { title }), ...(tags && { tags }), ...(metadata && { metadata }) }, rest }
-}
-
 /** Changes of words: a field that is absent stays as it is, null removes it. */
 export const WordsPatch = Type.Object(
   {
@@ -47,9 +42,10 @@ export const WordsPatch = Type.Object(
 )
 export type WordsPatch = Static<typeof WordsPatch>
 
-/** Fields of a state: the words that the job has, and the parent of a child job. */
+/** Fields of a state: the words that the job has, its turn, and the parent of a child job. */
 export const AboutFields = {
   ...WordsFields,
+  ...TurnState,
   parent_id: Type.Optional(Type.String({ description: 'the parent of a child job' })),
 }
 

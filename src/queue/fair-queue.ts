@@ -15,6 +15,9 @@ export interface FairQueuePorts {
   readonly onFault: (error: unknown) => void
 }
 
+/** The shortest wait for a delayed execution: the clock of Redis may be a little behind. */
+const MIN_WAIT_MS = 10
+
 /**
  * The queue: a fair scheduler, in which executions wait, and behind it the workers' backlog, which holds at most one
  * execution per queue that no worker has started. A user's first job is therefore among the next two that start,
@@ -23,6 +26,8 @@ export interface FairQueuePorts {
  */
 export class FairQueue implements Queue {
   readonly #ports: FairQueuePorts
+  /** Hands out delayed executions at `at` (epoch ms). */
+  #alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined
 
   constructor(ports: FairQueuePorts) {
     this.#ports = ports
@@ -33,6 +38,7 @@ export class FairQueue implements Queue {
     // The execution is admitted but added again: the backlog may have lost it, or its dispatcher died before adding it.
     if (state === 'admitted') await this.#handOut(round)
     await this.#handOutAll()
+    if (state === 'waiting' && round.notBefore !== undefined) this.#wakeAt(round.notBefore)
   }
 
   async started(ref: QueueRef): Promise<void> {
@@ -50,7 +56,7 @@ export class FairQueue implements Queue {
 
   async dispatch(): Promise<void> {
     await this.#recoverPrefetched()
-    await this.#handOutAll()
+    await this.#handOutDelayed()
   }
 
   cancelOnOwner(ref: QueueRef): Promise<void> {
@@ -64,6 +70,7 @@ export class FairQueue implements Queue {
   }
 
   close(): Promise<void> {
+    clearTimeout(this.#alarm?.timer)
     return this.#ports.backlog.close()
   }
 
@@ -79,6 +86,31 @@ export class FairQueue implements Queue {
     } catch (error) {
       onFault(error)
     }
+  }
+
+  /** As `#handOutAll`, and again when the next delayed execution may enter. */
+  async #handOutDelayed(): Promise<void> {
+    await this.#handOutAll()
+    try {
+      const due = await this.#ports.scheduler.nextDue()
+      if (due !== null) this.#wakeAt(due)
+    } catch (error) {
+      this.#ports.onFault(error)
+    }
+  }
+
+  /**
+   * One timer, for the earliest time. Without it, also after a restart, delayed executions start with the next sweep.
+   */
+  #wakeAt(at: number): void {
+    const leftMs = at - storeClock.now()
+    if (this.#alarm && this.#alarm.at <= at) return
+    clearTimeout(this.#alarm?.timer)
+    const ring = () => {
+      this.#alarm = undefined
+      void this.#handOutDelayed()
+    }
+    this.#alarm = { at, timer: setTimeout(ring, Math.max(MIN_WAIT_MS, leftMs)).unref() }
   }
 
   /** Adds an admitted execution to the backlog, with the current state of its job. An execution that is over leaves. */

@@ -35,7 +35,12 @@ export type QueueState =
 
 /** The current execution of a job, as the queue knows it. */
 export function queuedRoundOf(state: JobState): QueuedRound {
-  return { id: state.id, round: state.round, queue: queueOf(state), owner: state.owner, isFree: state.parent !== null || isOwned(state) }
+  const { id, round, owner, not_before, priority } = state
+  return {
+    ...{ id, round, owner, queue: queueOf(state), isFree: state.parent !== null || isOwned(state) },
+    ...(priority !== undefined && { priority }),
+    ...(not_before !== undefined && { notBefore: Date.parse(not_before) }),
+  }
 }
 
 /** An execution with what a worker needs. */
@@ -46,8 +51,8 @@ export interface Work extends QueueRef {
 }
 
 /**
- * A queue of work, fair between users. An execution that is added waits for its turn, is then handed to the workers,
- * and is run by one worker at a time. If that worker dies, it is run again.
+ * A queue of work, fair between users. An execution that is added waits for its turn, a delayed one first for its time,
+ * is then handed to the workers, and is run by one worker at a time. If that worker dies, it is run again.
  */
 export interface Queue {
   /**

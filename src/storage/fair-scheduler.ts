@@ -10,11 +10,15 @@ export interface QueuedRound extends QueueRef {
   readonly owner: string
   /** True for a child job: it takes none of its owner's slots, because its parent already has one. */
   readonly isFree: boolean
+  /** Among the executions of its owner, higher first. Default: 0. */
+  readonly priority?: number
+  /** It is not admitted before this time (epoch ms, by the clock of Redis). */
+  readonly notBefore?: number
 }
 
 /**
- * `waiting`: not admitted yet. `admitted`: admitted; the execution occupies its owner's slot, if it needs one, until it
- * leaves.
+ * `waiting`: not admitted yet, or delayed. `admitted`: admitted; the execution occupies its owner's slot, if it needs
+ * one, until it leaves.
  */
 export type SchedulerState = 'waiting' | 'admitted'
 
@@ -42,9 +46,10 @@ export interface SchedulerLimits {
 /**
  * Executions wait here until they are admitted, so that the queues of the workers stay short. Scheduling is round-robin
  * between users. A user is eligible in a queue if they have a waiting execution there and a free slot, if the execution
- * needs one. The eligible user who was served least recently, or never, is next. Executions of one user are admitted in
- * order of entry. At most one admitted execution per queue has not been started (the prefetch limit). Each method is
- * one atomic operation, safe for any number of callers, and rejects with `overloaded` if Redis cannot be reached.
+ * needs one. The eligible user who was served least recently, or never, is next. Executions of one user are admitted by
+ * priority, then in order of entry; a delayed one enters when its time has come. At most one admitted execution per
+ * queue has not been started (the prefetch limit). Each method is one atomic operation, safe for any number of callers,
+ * and rejects with `overloaded` if Redis cannot be reached.
  */
 export interface FairScheduler {
   /**
@@ -72,6 +77,8 @@ export interface FairScheduler {
   leave(round: JobRound): Promise<string | null>
   /** Null if the execution is not here. */
   state(round: JobRound): Promise<SchedulerState | null>
+  /** When the next delayed execution may enter (epoch ms); null if none is delayed. */
+  nextDue(): Promise<number | null>
   /** Executions that were admitted and have not been started. */
   prefetched(): Promise<readonly QueueRef[]>
 }

@@ -1,8 +1,8 @@
 import type { Entry, JobEvent } from '../core/entry.js'
-import type { StoredWords } from '../core/words.js'
+import type { StoredWords, Turn } from '../core/words.js'
 import type { Status } from '../protocol/status.js'
 
-export interface NewJob {
+export interface NewJob extends Turn {
   readonly id: string
   readonly kind: string
   readonly owner: string

@@ -135,6 +135,49 @@ t.test('[QUOTA-4] the memory that jobs take counts until they expire, also that 
   t.equal(await backend.broker.read('a-2'), null)
 })
 
+t.test('[TURN-1] [QUOTA-3] a delayed round waits and counts, and enters when its time has come', async (t) => {
+  const prefix = `test-${randomUUID()}`
+  const gate = open(t, { maxWaitingPerUser: 2, maxActivePerUser: 9 }, prefix)
+  const { base, delayed } = new RedisKeys(prefix).scheduler()
+  const due = Date.now() + 3600_000
+  t.equal(await gate.nextDue(), null)
+  for (const _ of [1, 2]) t.equal(await gate.enter({ ...roundOf('a-1'), notBefore: due }), 'waiting')
+  await gate.enter({ ...roundOf('a-2'), notBefore: due + 1 })
+  t.equal(await gate.state(roundOf('a-1')), 'waiting')
+  t.equal(await gate.nextDue(), due)
+  t.same(await takeAll(gate), [])
+  t.match(await gate.reserve('a', roundOf('a-3')), { ok: false, reason: 'waiting' })
+  t.equal(await gate.leave(roundOf('a-2')), 'run', 'one that is cancelled')
+  t.match(await gate.reserve('a', roundOf('a-3')), { ok: true })
+  await enterAll(gate, ['a-3'])
+  // As if time had passed.
+  await admin.zadd(delayed, 'XX', 1, 'a-1~1')
+  t.same(await takeAll(gate), ['a-3', 'a-1'], 'in the order of their times')
+  t.equal(await gate.enter({ ...roundOf('a-1'), notBefore: due }), 'admitted')
+  // As a process of an earlier version removes one.
+  await gate.enter({ ...roundOf('b-1'), notBefore: due })
+  await admin.hdel(`${base}waiting`, 'b-1~1')
+  await admin.zadd(delayed, 'XX', 1, 'b-1~1')
+  t.same(await takeAll(gate), [])
+  t.same(await admin.keys(`${base}delay*`), [], 'and nothing is left')
+  t.equal(await gate.enter({ ...roundOf('c-1'), notBefore: 1 }), 'waiting')
+  t.same(await takeAll(gate), ['c-1'], 'one whose time has passed does not wait')
+})
+
+t.test('[TURN-3] of one user the higher priority comes first; no user gets ahead of another', async (t) => {
+  const gate = open(t, { maxActivePerUser: 100 })
+  await enterAll(gate, ['a-1', 'b-1', 'a-2'])
+  for (const [id, priority] of [
+    ['a-3', 9],
+    ['a-4', 1],
+    ['a-5', 9],
+  ] as const)
+    await gate.enter({ ...roundOf(id), priority })
+  await gate.enter({ ...roundOf('a-part'), isFree: true, priority: 2 })
+  await enterAll(gate, ['b-2'])
+  t.same(await takeAll(gate), ['a-3', 'b-1', 'a-5', 'b-2', 'a-part', 'a-4', 'a-1', 'a-2'])
+})
+
 t.test('a round enters once, and is what it is', async (t) => {
   const gate = open(t)
   t.equal(await gate.state(roundOf('a-1')), null)

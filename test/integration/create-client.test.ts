@@ -221,10 +221,10 @@ for (const over of OVER) {
     await t.rejects(client.submit('run', INPUT, { solver: 'nope' }), refusal('invalid', '/solver'))
     await t.rejects(client.submit('run', INPUT, { timeoutMs: 10 }), refusal('invalid', '/timeoutMs'))
     await t.rejects(client.submit('run', INPUT, { idempotencyKey: '' }), refusal('invalid', '/idempotencyKey'))
-    const unknown = { delay: 1, priority: 1 } as object
-    await t.rejects(client.submit('run', INPUT, unknown), refusal('invalid', '/delay', '/priority'))
+    const unknown = { delay: 1, urgency: 1 } as object
+    await t.rejects(client.submit('run', INPUT, unknown), refusal('invalid', '/delay', '/urgency'))
     await t.rejects(client.submit('run', INPUT, unknown), {
-      message: 'unknown option delay, priority: expected one of id, timeoutMs, solver, idempotencyKey',
+      message: 'unknown option delay, urgency: expected one of id, timeoutMs, solver, idempotencyKey',
     })
     await t.rejects(client.list({ limit: 0 }), refusal('invalid', '/limit'))
     await t.rejects(client.list({ cursor: 'x' }), refusal('invalid', '/cursor'))

@@ -153,10 +153,10 @@ t.test('an option that there is not is refused: from JavaScript it would have no
   const h = await startHarness(t, { processor: null })
   const jobs = jobsOf(t, h)
   const unknown = (...paths: string[]) => ({ name: 'RuncastError', code: 'invalid', detail: paths.map((path) => ({ path })) })
-  const given = { delay: 60_000, priority: 1 } as object
-  await t.rejects(jobs.submit('run', INPUT, given), unknown('/delay', '/priority'))
+  const given = { delay: 60_000, urgency: 1 } as object
+  await t.rejects(jobs.submit('run', INPUT, given), unknown('/delay', '/urgency'))
   await t.rejects(jobs.submit('run', INPUT, given), {
-    message: 'unknown option delay, priority: expected one of id, owner, solver, timeoutS',
+    message: 'unknown option delay, urgency: expected one of id, owner, solver, timeoutS',
   })
   t.same((await h.call('GET', '/api/processes')).body.processes, [], 'nothing was submitted')
   await t.rejects(all(jobs.watch('any', { from: 0 } as object)), unknown('/from'))

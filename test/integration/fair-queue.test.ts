@@ -156,6 +156,25 @@ t.test('[FAIR-3] a submitter that dies between any two steps: what is written ru
   }
 })
 
+t.test('[TURN-1] a delayed job starts whatever process dies, also if the scheduler has lost it', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100' } })
+  const parts = partsOf(h)
+  const admin = new Redis(h.redis.url)
+  t.teardown(() => admin.disconnect())
+  const queue = new FairQueue({ ...parts, backlog: overriding(parts.backlog, 'close', async () => {}), onFault: () => {} })
+  await new JobService({ ...parts, queue }).submit({ id: 'later', owner: 'alice', kind: 'run', input: HORN, delayMs: 3600_000 })
+  await queue.close()
+  await parts.scheduler.leave(ref('later'))
+  await eventually(async () => (await parts.queue.state(ref('later'))).at === 'held')
+  t.same(stage.plays, [])
+  // As if time had passed.
+  await admin.zadd(new RedisKeys(h.config.REDIS_PREFIX).scheduler().delayed, 'XX', 1, 'later~1')
+  const play = await stage.play('later')
+  play.complete()
+  t.same(h.faults, [])
+})
+
 t.test('[FAIR-3] a worker that dies before it has said that it has taken a job: the next one is handed out all the same', async (t) => {
   const stage = new Stage()
   const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100', WORKER_CONCURRENCY: '3' } })

@@ -188,7 +188,7 @@ t.test('[JOB-4] input that is not valid: 422 with the path of each faulty field 
     ['a wrong solver', { solver: 'horn-3d', input: HORN }, { '/solver': 'one of horn-2d' }],
     ['no input', {}, { '/input': 'to be present' }],
     ['an input that is none', { input: 'horn' }, { '/input': 'of type object' }],
-    ['an unknown field beside it', { input: HORN, priority: 1 }, { '/priority': absent }],
+    ['an unknown field beside it', { input: HORN, urgency: 1 }, { '/urgency': absent }],
     [
       'several faults',
       { input: { ...HORN, width_mm: -1, material: 'cheese', colour: 1 }, x: 1 },

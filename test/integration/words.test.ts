@@ -42,6 +42,58 @@ t.test('[WORDS-1] every door takes words, and every state says them', async (t) 
   for (const field of ['title', 'tags', 'metadata', 'parent_id']) t.notOk(field in state, field)
 })
 
+t.test('[TURN-1] [TURN-2] [TURN-3] every door takes a delay and a priority, and every state says them', async (t) => {
+  const [node] = h.nodes
+  const jobs = createJobs({ redisUrl: h.redis.url, redisPrefix: h.redis.prefix, owner: 'alice' })
+  const client = createClient({ url: node?.http ?? '', token: () => h.token('alice'), WebSocket })
+  t.teardown(() => Promise.all([jobs.close(), client.close()]))
+  const tab = await openTab(h, 1)
+  const turn = { delay_ms: 3600_000, priority: 7 }
+  const options = { delayMs: turn.delay_ms, priority: turn.priority }
+  const doors: Record<string, () => Promise<unknown>> = {
+    'd-runs': () => h.call('POST', '/api/v2/runs', { body: { run_id: 'd-runs', input: HORN, ...turn } }),
+    'd-jobs': () => h.call('POST', '/api/jobs', { body: { kind: 'run', id: 'd-jobs', input: HORN, ...turn } }),
+    'd-createJobs': () => jobs.submit('run', HORN as never, { id: 'd-createJobs', ...options }),
+    'd-createClient': () => client.submit('run', HORN, { id: 'd-createClient', ...options }),
+  }
+  for (const [id, submit] of Object.entries(doors)) {
+    await submit()
+    const { created_at } = (await h.call('GET', `/api/v2/runs/${id}`)).body
+    const not_before = new Date(Date.parse(created_at) + turn.delay_ms).toISOString()
+    for (const path of [`/api/v2/runs/${id}`, `/api/jobs/${id}`, `/api/processes/${id}`])
+      t.match(await h.call('GET', path), { body: { status: 'queued', not_before: /T/, priority: 7 } }, path)
+    const { body } = await h.call('GET', `/api/jobs/${id}`)
+    t.ok(Math.abs(Date.parse(body.not_before) - Date.parse(not_before)) < 100)
+    t.match(await tab.next('process_queued'), { process_id: id, not_before: body.not_before })
+    await submit()
+    t.equal((await h.call('POST', `/api/v2/runs/${id}/cancel`)).body.status, 'cancelled', 'it has not started')
+  }
+  t.match(await client.job('d-jobs').status(), { priority: 7, notBefore: /T/ })
+  t.match(await h.call('POST', '/api/v2/runs/d-runs/retry'), { status: 202 })
+  t.match(await tab.next('process_queued'), { process_id: 'd-runs', not_before: /T/ })
+  t.same(stage.playsOf('d-runs'), [], 'a retry waits for the same time')
+  await h.call('POST', '/api/v2/runs/d-runs/cancel')
+  for (const [path, fields] of [
+    ['/delay_ms', { delay_ms: 604_800_001 }],
+    ['/delay_ms', { delay_ms: 0.5 }],
+    ['/priority', { priority: 10 }],
+    ['/delay_ms', { delay_ms: 1, claim: true }],
+  ] as const)
+    t.match(await h.call('POST', '/api/jobs', { body: { kind: 'run', input: HORN, ...fields } }), {
+      status: 422,
+      body: { detail: [{ path }] },
+    })
+  await t.rejects(client.submit('run', HORN, { priority: -1 }), { code: 'invalid', issues: [{ path: '/priority' }] })
+  await t.rejects(jobs.submit('run', HORN as never, { delayMs: -1 }), { code: 'invalid', issues: [{ path: '/delayMs' }] })
+  const soon = await client.submit('run', HORN, { delayMs: 100 })
+  const { startedAt, notBefore } = await eventually(async () => {
+    const info = await soon.status()
+    return info.startedAt && info
+  })
+  t.ok(Date.parse(startedAt ?? '') >= Date.parse(notBefore ?? ''))
+  t.ok(Date.parse(startedAt ?? '') - Date.parse(notBefore ?? '') < 2000, 'it does not wait for a sweep')
+})
+
 t.test('[WORDS-1] [JOB-2] words are no part of the input: a repeated submit changes none', async (t) => {
   const body = { run_id: 'again', input: HORN }
   await h.call('POST', '/api/v2/runs', { body: { ...body, ...WORDS } })

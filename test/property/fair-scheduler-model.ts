@@ -42,8 +42,9 @@ export class GateModel {
     const { queue } = round
     const candidates = this.#candidates(queue)
     assert(candidates.includes(round), `${id} may not be admitted`)
-    const first = candidates.find(({ owner }) => owner === round.owner)
-    deepEqual(first, round, 'within a user it goes by order of entry')
+    const own = candidates.filter(({ owner }) => owner === round.owner)
+    const [first] = own.toSorted((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
+    deepEqual(first, round, 'within a user it goes by priority, then by order of entry')
     const last = (owner: string) => this.#served.get(`${queue} ${owner}`) ?? 0
     for (const other of candidates) assert(last(round.owner) <= last(other.owner), `${other.owner} waits longer than ${round.owner}`)
     round.place = 'window'

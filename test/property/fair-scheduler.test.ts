@@ -21,6 +21,7 @@ const ROUNDS: readonly QueuedRound[] = Array.from({ length: 24 }, (_, i) => ({
   round: 1,
   queue: QUEUES[i % QUEUES.length] ?? 'run',
   isFree: i % 5 === 0,
+  priority: [0, 0, 9, 1][i % 4] ?? 0,
   owner: OWNERS[(i * 7) % OWNERS.length] ?? 'a',
 }))
 
@@ -54,7 +55,7 @@ async function play(gate: FairScheduler, model: GateModel, [name, pick]: Act): P
 }
 
 t.test(
-  '[FAIR-1] [FAIR-2] [QUOTA-1] random histories: whoever is admitted may be, nobody waits who need not, and nothing is left',
+  '[FAIR-1] [FAIR-2] [QUOTA-1] [TURN-3] random histories: whoever is admitted may be, nobody waits who need not, and nothing is left',
   async (t) => {
     const property = fc.asyncProperty(acts, fc.integer({ min: 1, max: 3 }), async (history, maxActivePerUser) => {
       const prefix = `test-${randomUUID()}`

@@ -42,7 +42,7 @@ export async function lookAtRun(
   try {
     const parameters = Object.entries(parametersOf(input, point))
     const { solver, base } = input
-    const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id, ...traceOf(optimization) } as const
+    const run = { id: run_id, owner: optimization.owner, kind: 'run', parent: optimization.id, ...inheritedBy(optimization) } as const
     return runStateOf(await jobs.submit({ ...run, solver, input: runInputOf(base, parameters) }))
   } catch (error) {
     if (!(error instanceof RuncastError)) throw error
@@ -53,9 +53,9 @@ export async function lookAtRun(
   }
 }
 
-/** A run belongs to the trace of its optimization. */
-function traceOf({ traceparent }: JobState): { traceparent?: string } {
-  return traceparent === undefined ? {} : { traceparent }
+/** A run has the trace and the priority of its optimization. */
+function inheritedBy({ traceparent, priority }: JobState): { traceparent?: string; priority?: number } {
+  return { ...(traceparent !== undefined && { traceparent }), ...(priority !== undefined && { priority }) }
 }
 
 function runStateOf(run: JobState): RunState {

@@ -2,12 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type TSchema } from 'typebox'
 import type { Kinds } from '../../core/kind.js'
 import { jobView, nativeDialect } from '../../core/native-dialect.js'
-import { JobTimeout } from '../../core/timeout.js'
 import type { ClaimService } from '../../jobs/claims/claim-service.js'
 import { ownedJob } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { JobId } from '../../protocol/job-id.js'
-import { type Words, WordsFields } from '../../protocol/words.js'
 import { answers, ownedAnswer, submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { allJobsAnswers } from '../contract/job-answers.js'
@@ -16,6 +14,7 @@ import { disconnectSignal } from './claims.js'
 import { enqueue } from './enqueue.js'
 import { acceptedOf, JobPath, type JobResource, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { wantsEventStream } from './negotiate.js'
+import { fromBody, type SubmitBody, SubmitFields } from './submit-fields.js'
 import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 const BASE = '/api/jobs'
@@ -54,7 +53,7 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<AllJobsOptions> = async (a
   )
   const submitOf = (kind: TSchema, input: TSchema) =>
     Type.Object(
-      { kind, id: Type.Optional(JobId), job_timeout_s: JobTimeout, solver: Type.Optional(Type.String()), claim, ...WordsFields, input },
+      { kind, id: Type.Optional(JobId), solver: Type.Optional(Type.String()), claim, ...SubmitFields, input },
       { additionalProperties: false },
     )
   const schema = {
@@ -74,16 +73,15 @@ export const allJobsRoutes: FastifyPluginAsyncTypebox<AllJobsOptions> = async (a
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post(BASE, { schema, validatorCompiler }, async (request, reply) => {
     // validated by the schema
-    const body = request.body as Words & {
+    const body = request.body as SubmitBody & {
       kind: string
       id?: string
-      job_timeout_s?: number
       solver?: string
       claim?: boolean
       input: unknown
     }
-    const { job_timeout_s: timeoutS, ...given } = body
-    const submission = { ...given, ...(timeoutS !== undefined && { timeoutS }), ...fromHeaders(request), owner: request.identity.sub }
+    const { given, rest } = fromBody(body)
+    const submission = { ...rest, ...given, ...fromHeaders(request), owner: request.identity.sub }
     if (body.claim !== true) return enqueue({ app, request, reply }, resource, () => jobs.submit(submission))
     if (wantsEventStream(request))
       throw new RuncastError('invalid', { issues: [{ path: '/claim', expected: 'false with Accept: text/event-stream' }] })

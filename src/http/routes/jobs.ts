@@ -1,15 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type TSchema } from 'typebox'
 import type { Kind } from '../../core/kind.js'
-import { JobTimeout } from '../../core/timeout.js'
 import { JobId } from '../../protocol/job-id.js'
-import { splitWords, WordsFields } from '../../protocol/words.js'
 import { answers, submitAnswers } from '../contract/answers.js'
 import { bodyExamples } from '../contract/examples.js'
 import { bodyValidator, compileSchema } from '../plugins/validation.js'
 import { enqueue, rejectWithBodyPaths } from './enqueue.js'
 import { JobPath, type JobResourceOptions, jobResource, viewOf } from './job-resource.js'
 import { runDialectResource } from './run-dialect-resource.js'
+import { fromBody, SubmitFields } from './submit-fields.js'
 import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 export interface JobRoutesOptions extends Omit<JobResourceOptions, 'resource'> {
@@ -37,8 +36,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     Type.Object(
       {
         [idField]: Type.Optional(JobId),
-        job_timeout_s: JobTimeout,
-        ...WordsFields,
+        ...SubmitFields,
         ...(takesSolver && { solver: Type.Enum(solvers, { default: solvers[0] }) }),
         ...(isFlat ? kind.input.properties : { input }),
       },
@@ -57,16 +55,15 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const checkBody = takesAny ? bodyValidator(submitOf(AnyObject), 'input') : bodyValidator(submitOf(input))
   const validatorCompiler: typeof compileSchema = (part) => (part.httpPart === 'body' ? checkBody : compileSchema(part))
   app.post('', { schema, validatorCompiler, onRequest: app.identify }, async (request, reply) => {
-    const { words, rest: given } = splitWords(request.body as Readonly<Record<string, unknown>>)
-    const { [idField]: id, job_timeout_s: timeoutS, ...rest } = given
+    const { given, rest: body } = fromBody(request.body as Readonly<Record<string, unknown>>)
+    const { [idField]: id, ...rest } = body
     const solver = takesSolver ? rest.solver : undefined
     const who = {
       owner: request.identity.sub,
       kind: name,
       ...(solver !== undefined && { solver: solver as string }), // validated by the schema
       ...(id !== undefined && { id: id as string }), // JobId
-      ...(timeoutS !== undefined && { timeoutS: timeoutS as number }), // JobTimeout
-      ...words,
+      ...given,
       ...fromHeaders(request),
     }
     return enqueue({ app, request, reply }, resource, () =>

@@ -1,15 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Kind } from '../../core/kind.js'
-import { JobTimeout } from '../../core/timeout.js'
 import type { JobService } from '../../jobs/job-service.js'
 import { JobId } from '../../protocol/job-id.js'
-import { splitWords, WordsFields } from '../../protocol/words.js'
 import { submitAnswers } from '../contract/answers.js'
 import { examplesOf, withExamples } from '../contract/examples.js'
 import { compileSchema } from '../plugins/validation.js'
 import { enqueue } from './enqueue.js'
 import { processes } from './processes.js'
+import { fromBody, SubmitFields } from './submit-fields.js'
 import { fromHeaders, SubmitHeaders } from './submit-headers.js'
 
 export interface SubmitProcessOptions {
@@ -18,7 +17,7 @@ export interface SubmitProcessOptions {
   readonly kinds: readonly Kind[]
 }
 
-const Common = { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...WordsFields }
+const Common = { process_id: Type.Optional(JobId), ...SubmitFields }
 const closed = { additionalProperties: false }
 
 /**
@@ -46,10 +45,10 @@ export const submitProcess: FastifyPluginAsyncTypebox<SubmitProcessOptions> = as
       validatorCompiler: (part) => compileSchema(part.httpPart === 'body' ? { ...part, schema: Body } : part),
     },
     async (request, reply) => {
-      const { words, rest } = splitWords(request.body)
-      const { process_type: kind, process_id: id, job_timeout_s: timeoutS, input } = rest
-      const given = { ...(id !== undefined && { id }), ...(timeoutS !== undefined && { timeoutS }), ...words, ...fromHeaders(request) }
-      return enqueue({ app, request, reply }, processes, () => jobs.submit({ ...given, owner: request.identity.sub, kind, input }))
+      const { given, rest } = fromBody(request.body)
+      const { process_type: kind, process_id: id, input } = rest
+      const who = { ...(id !== undefined && { id }), ...given, ...fromHeaders(request) }
+      return enqueue({ app, request, reply }, processes, () => jobs.submit({ ...who, owner: request.identity.sub, kind, input }))
     },
   )
 }

@@ -251,6 +251,7 @@ function readState(
   const sinceHeartbeatMs = sinceHeartbeat(status, record.get('beat_at'), now)
   const words = readWords({ title: record.get('title'), tags: record.get('tags'), metadata: record.get('metadata') })
   const traceparent = record.get('traceparent')
+  const [not_before, priority] = [record.get('not_before'), record.get('priority')]
   return {
     id,
     kind,
@@ -259,6 +260,8 @@ function readState(
     parent: record.get('parent') ?? null,
     ...(words && { words }),
     ...(traceparent !== undefined && { traceparent }),
+    ...(not_before !== undefined && { not_before }),
+    ...(priority !== undefined && { priority: Number(priority) }),
     input: record.get('input') ?? '',
     status,
     round: Number(record.get('round')),

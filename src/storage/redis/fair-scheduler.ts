@@ -44,8 +44,9 @@ export class RedisFairScheduler implements FairScheduler {
     return { ok: false, reason: answer, retryAfterMs: answer === 'hour' ? ms : WAITING_RETRY_MS }
   }
 
-  enter({ owner, queue, isFree, ...round }: QueuedRound): Promise<SchedulerState> {
-    return asked(this.#commands.runcastSchedulerEnter(...this.#common(), memberOf(round), queue, isFree ? 'f' : 'c', owner))
+  enter({ owner, queue, isFree, priority = 0, notBefore = 0, ...round }: QueuedRound): Promise<SchedulerState> {
+    const place = [queue, isFree ? 'f' : 'c', owner, priority, notBefore]
+    return asked(this.#commands.runcastSchedulerEnter(...this.#common(), memberOf(round), ...place))
   }
 
   async next(): Promise<QueueRef | null> {
@@ -66,6 +67,11 @@ export class RedisFairScheduler implements FairScheduler {
     // In this order: an execution goes from waiting to admitted, never back.
     if ((await asked(this.#commands.hexists(this.#keys.waiting, member))) === 1) return 'waiting'
     return (await asked(this.#commands.hexists(this.#keys.admitted, member))) === 1 ? 'admitted' : null
+  }
+
+  async nextDue(): Promise<number | null> {
+    const [, due] = await asked(this.#commands.zrange(this.#keys.delayed, '0', '0', 'WITHSCORES'))
+    return due === undefined ? null : Number(due)
   }
 
   async prefetched(): Promise<readonly QueueRef[]> {

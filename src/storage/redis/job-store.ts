@@ -55,12 +55,13 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
 
   async create(job: NewJob, first: JobEvent): Promise<Created> {
     const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs, words = {}, traceparent = '' } = job
+    const { priority = '', not_before = '' } = job
     const places = this.#keys
     const keys = [places.job(id), places.log(id), places.live(id), places.kept(id), places.lines(id), places.series(id)]
     const body = JSON.stringify(first.message)
     const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]
-    const about = [solver ?? '', parent ?? '', words.title ?? '', words.tags ?? '', words.metadata ?? '', traceparent]
+    const about = [solver ?? '', parent ?? '', words.title ?? '', words.tags ?? '', words.metadata ?? '', traceparent, priority, not_before]
     const reply = await asked(this.#commands.runcastCreate(...keys, ...record, body, ...limits, ...about))
     // Another job has this id, maybe of another kind: it belongs in no list of this one.
     if (reply[0] === 'exists' && (reply[1] !== owner || reply[2] !== digest))

@@ -127,6 +127,7 @@ export class RedisKeys {
       waiting: `${base}waiting`,
       admitted: `${base}admitted`,
       queues: `${base}queues`,
+      delayed: `${base}delayed`,
       window: (queue) => `${base}window:${queue}`,
       hour: (owner) => `${base}hour:${owner}`,
     }
@@ -214,6 +215,7 @@ export interface SchedulerKeys {
   readonly waiting: string
   readonly admitted: string
   readonly queues: string
+  readonly delayed: string
   window(queue: string): string
   /** Sorted set of the executions that a user has submitted in the last hour, by time. */
   hour(owner: string): string

@@ -1,21 +1,20 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { JobState } from '../../../core/job-state.js'
-import { JobTimeout } from '../../../core/timeout.js'
 import { answers, submitAnswers } from '../../../http/contract/answers.js'
 import { bodyExamples } from '../../../http/contract/examples.js'
 import type { KindRoutes } from '../../../http/kind-routes.js'
 import { enqueue, rejectWithBodyPaths } from '../../../http/routes/enqueue.js'
 import { processes } from '../../../http/routes/processes.js'
+import { fromBody, SubmitFields } from '../../../http/routes/submit-fields.js'
 import { fromHeaders, SubmitHeaders } from '../../../http/routes/submit-headers.js'
 import type { JobService } from '../../../jobs/job-service.js'
 import { JobId } from '../../../protocol/job-id.js'
-import { splitWords, WordsFields } from '../../../protocol/words.js'
 import { BenchmarkInput } from '../../benchmark/input.js'
 import { Model } from '../../benchmark/model.js'
 
 const Body = Type.Object(
-  { process_id: Type.Optional(JobId), job_timeout_s: JobTimeout, ...WordsFields, ...BenchmarkInput.properties },
+  { process_id: Type.Optional(JobId), ...SubmitFields, ...BenchmarkInput.properties },
   { additionalProperties: false, ...bodyExamples(BenchmarkInput, true) },
 )
 const Models = Type.Object({ models: Type.Array(Model) }, { title: 'ModelList' })
@@ -53,8 +52,9 @@ function submitBenchmark(
   who: { readonly owner: string; readonly key?: string; readonly traceparent?: string },
   body: Static<typeof Body>,
 ): Promise<JobState> {
-  const { words, rest } = splitWords(body)
-  const { process_id, job_timeout_s: timeoutS, ...input } = rest
-  const given = { ...words, ...(process_id !== undefined && { id: process_id }), ...(timeoutS !== undefined && { timeoutS }) }
-  return jobs.submit({ ...who, ...given, kind: 'benchmark', input }).catch(rejectWithBodyPaths)
+  const { given, rest } = fromBody(body)
+  const { process_id, ...input } = rest
+  return jobs
+    .submit({ ...who, ...given, ...(process_id !== undefined && { id: process_id }), kind: 'benchmark', input })
+    .catch(rejectWithBodyPaths)
 }

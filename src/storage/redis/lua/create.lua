@@ -4,6 +4,7 @@
   ARGV  1 identity of this store  2 kind  3 owner  4 input  5 digest  6 generation  7 created_at (ISO 8601)
         8 body of the first event  9 timeout of an execution (ms)  10 TTL of an active job (ms)
         11 solver ('' = the kind's own)  12 parent ('' = none)  13 title  14 tags  15 metadata  16 traceparent ('' = none)
+        17 priority ('' = 0)  18 not_before (ISO 8601, '' = none)
   Returns {'created'} or {'exists', owner, digest, round}
 
   Atomic, because two concurrent submits of one id must create one job.
@@ -21,7 +22,7 @@ redis.call('HSET', hash, 'kind', ARGV[2], 'owner', ARGV[3], 'input', ARGV[4], 'd
   'round', 1, 'attempt', 1, 'status', 'queued', 'seq', 0, 'durables', 0)
 if ARGV[11] ~= '' then redis.call('HSET', hash, 'solver', ARGV[11]) end
 if ARGV[12] ~= '' then redis.call('HSET', hash, 'parent', ARGV[12]) end
-for i, field in ipairs({ 'title', 'tags', 'metadata', 'traceparent' }) do
+for i, field in ipairs({ 'title', 'tags', 'metadata', 'traceparent', 'priority', 'not_before' }) do
   if ARGV[12 + i] ~= '' then redis.call('HSET', hash, field, ARGV[12 + i]) end
 end
 local job = { generation = ARGV[6], seq = 0, durables = 0, round = 1, attempt = 1, status = 'queued' }

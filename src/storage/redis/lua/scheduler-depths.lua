@@ -47,8 +47,7 @@ for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues')) do
   depth.waiting = depth.waiting + math.max(0, redis.call('ZCARD', ring) - depth.eligible)
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_ms()
 local rows = {}
 for _, queue in ipairs(order) do
   local depth, oldest = depths[queue], redis.call('ZRANGE', base .. 'window:' .. queue, 0, 0, 'WITHSCORES')[2]

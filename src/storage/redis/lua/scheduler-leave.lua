@@ -14,6 +14,7 @@ redis.call('HDEL', base .. 'waiting', round)
 redis.call('HDEL', base .. 'admitted', round)
 redis.call('ZREM', waiting_of(queue, owner, way), round)
 redis.call('SREM', slots_of(owner), round)
+drop_delayed(round, owner)
 redis.call('ZREM', base .. 'window:' .. queue, round)
 update_rings(owner)
 return queue

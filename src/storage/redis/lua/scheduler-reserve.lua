@@ -9,12 +9,11 @@
   same hour.
 ]]
 local owner, hour = ARGV[2], base .. 'hour:' .. ARGV[2]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', hour, '-inf', now - ARGV[5])
 if redis.call('ZSCORE', hour, ARGV[3]) then return { 'ok', 0 } end
 
-local waiting = 0
+local waiting = redis.call('SCARD', base .. 'delayed:' .. owner)
 for _, queue in ipairs(redis.call('SMEMBERS', base .. 'queues:' .. owner)) do
   waiting = waiting + redis.call('ZCARD', waiting_of(queue, owner, 'c'))
 end
