@@ -6,21 +6,39 @@ import type { Curve } from '../../src/client/curves.js'
 import type { WebSocketClass } from '../../src/client/hub-socket.js'
 import { watchJob } from '../../src/client/watch-job.js'
 import { watchProcesses } from '../../src/client/watch-processes.js'
+import { kindOf } from '../../src/core/define-kind.js'
 import { type Bucket, SeriesFold } from '../../src/core/series.js'
 import { deferred } from '../../src/worker/deferred.js'
+import { implement } from '../../src/worker/implement.js'
 import { Claimant } from '../support/claimant.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, startHarness } from '../support/harness.js'
 import { SseClient } from '../support/sse-client.js'
+import type { Message } from '../support/test-client.js'
 
 /** Points as they leave with default settings. */
 const TOGETHER = { METRIC_INTERVAL_MS: '100' }
 const y = (i: number) => Math.sin(i / 100) * i
 
+/** Reports a result for each 1,000 points. */
+const talking = implement(
+  kindOf({ name: 'talk', dialect: 'process', input: { type: 'object', properties: { points: { type: 'integer', default: 0 } } } }),
+  {
+    run: async ({ points }, job) => {
+      for (let i = 0; i < points; i += 1) {
+        job.metric('loss', y(i), { step: i })
+        if (i % 1000 === 0) await job.result({ i })
+      }
+      return {}
+    },
+  },
+)
+
 t.test('[SERIES-6] a job that has ended shows the curve of 100,000 points in exact buckets', async (t) => {
   const count = 100_000
   const h = await startHarness(t, {
-    env: TOGETHER,
+    env: { ...TOGETHER, WORKER_KINDS: 'run,talk' },
+    work: [talking],
     processor: async (_input, job) => {
       for (let i = 0; i < count; i += 1) {
         job.metric('loss, "σ"', y(i), { unit: 'J', step: i })
@@ -31,7 +49,16 @@ t.test('[SERIES-6] a job that has ended shows the curve of 100,000 points in exa
     },
   })
   const id = await h.submit()
-  await eventually(async () => (await h.call('GET', `/api/v2/runs/${id}`)).body.status === 'completed', { timeoutMs: 60_000 })
+  await h.call('POST', '/api/processes', { body: { process_type: 'talk', process_id: 'talk', input: { points: count } } })
+  for (const job of [id, 'talk'])
+    await eventually(async () => (await h.call('GET', `/api/jobs/${job}`)).body.status === 'completed', { timeoutMs: 60_000 })
+  const { body: talk } = await h.call('GET', '/api/processes/talk/events?limit=1000')
+  t.same(
+    talk.events.flatMap(({ type, result }: Message) => (type === 'process_result' ? result.i : [])),
+    Array.from({ length: count / 1000 }, (_, i) => 1000 * i),
+    'and its log has every result',
+  )
+  t.match((await h.call('GET', '/api/processes/talk/series?metric=loss')).body, { n: count })
   const { body: events } = await h.call('GET', `/api/v2/runs/${id}/events?limit=1000`)
   const updates = events.events.filter(
     ({ type, metric_name }: Record<string, unknown>) => type === 'metric_update' && metric_name !== 'rate',

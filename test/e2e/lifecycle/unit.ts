@@ -27,6 +27,8 @@ export class Unit {
   readonly #options: UnitOptions
   #child: ChildProcess | undefined
   #lines: LogLine[] = []
+  /** Of the process before: one that cannot begin to serve is started again. */
+  #linesBefore: readonly LogLine[] = []
   /** Whether its end is wanted, or it has not begun to serve yet. */
   #mayEnd = true
   /** What is under way with it; a second fault leaves it alone. */
@@ -59,7 +61,8 @@ export class Unit {
       }
       await this.#end('SIGKILL')
     }
-    throw new Error(`${this.name} did not begin to serve:\n${this.#lines.map((line) => JSON.stringify(line)).join('\n')}`)
+    const said = [...this.#linesBefore, ...this.#lines].map((line) => JSON.stringify(line)).join('\n')
+    throw new Error(`${this.name} did not begin to serve:\n${said}`)
   }
 
   /** Kills it and starts it again after a while. */
@@ -122,6 +125,7 @@ export class Unit {
     const child = fork(path, { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     this.#child = child
     this.#mayEnd = true
+    this.#linesBefore = this.#lines
     this.#lines = []
     for (const pipe of [child.stdout, child.stderr]) if (pipe) createInterface({ input: pipe }).on('line', (line) => this.#read(line))
     child.once('exit', (code, signal) => {
