@@ -2,6 +2,7 @@ import type { FinalMessage, JobSnapshot, JobView, LiveMessage } from '../client/
 import { formatNumber } from '../core/format-number.js'
 import type { KindDisplay } from '../core/kind.js'
 import { BarLine } from './bar-line.js'
+import { padTo } from './columns.js'
 
 /**
  * Displays a job in the run dialect: a bar with metrics above it. If the output is not a terminal, one plain line per
@@ -23,7 +24,7 @@ export class ProgressDisplay {
     for (const [name, { value, unit }] of Object.entries(view.metrics)) {
       if (this.#shown.get(name) === value) continue
       this.#shown.set(name, value)
-      this.#line.line(`  ${name.padEnd(28)} ${formatNumber(value).padStart(12)} ${unit === '1' ? '' : unit}`)
+      this.#line.line(`  ${padTo(28, name)} ${formatNumber(value).padStart(12)} ${unit === '1' ? '' : unit}`)
     }
     if (message.type === 'progress') {
       this.#line.bar({ percent: view.percent ?? 0, label: view.phase ?? '', text: view.message ?? '' })
@@ -45,7 +46,7 @@ export class ProgressDisplay {
     if (final?.type === 'completed') {
       this.#line.paragraph(`Completed in ${final.compute_time_s} s of computing.`)
       for (const [name, value] of Object.entries(final.metrics_summary)) {
-        this.#line.line(`  ${name.padEnd(28)} ${formatNumber(value).padStart(12)}`)
+        this.#line.line(`  ${padTo(28, name)} ${formatNumber(value).padStart(12)}`)
       }
     } else if (final?.type === 'error') {
       this.#line.paragraph(`Failed: ${final.error}\n${final.solver_log_tail}`.trimEnd())
