@@ -101,6 +101,8 @@ function textOf(type, indent) {
   const [part] = parts
   if (typeof part === 'string') return part
   if (checker.isArrayType(part)) return `Array<${textOf(checker.getTypeArguments(part)[0], indent)}>`
+  // Any text beside known ones.
+  if (part.isIntersection() && part.types.some(({ flags }) => flags & ts.TypeFlags.String)) return `(${checker.typeToString(part)})`
   if (!(part.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection))) return checker.typeToString(part)
   if (checker.isTupleType(part))
     return `[${checker
