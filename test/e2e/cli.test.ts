@@ -6,9 +6,8 @@ import t, { type Test } from 'tap'
 import { COMMANDS } from '../../src/cli/commands.js'
 import { completionOf } from '../../src/cli/completion.js'
 import { helpOf } from '../../src/cli/help.js'
-import { runCli } from '../../src/cli/run-cli.js'
 import { JobFailure } from '../../src/worker/processor.js'
-import { type CommandOptions, RUNCAST, runcast, startCommand } from '../support/command.js'
+import { type CommandOptions, RUNCAST, runcast, runcastInProcess, startCommand } from '../support/command.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, SECRET, startHarness } from '../support/harness.js'
 import type { RunProcessor } from '../support/kinds.js'
@@ -42,16 +41,9 @@ function cli(t: Test, args: readonly string[], options: CommandOptions = {}) {
   return runcast(t, args, { ...options, env: { ...access, ...options.env } })
 }
 
-/** Runs the command as the user alice in this process, which is faster. No assertion may run meanwhile: it writes to stdout. */
-async function inProcess(t: Test, args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) {
-  for (const [name, value] of Object.entries({ ...access, ...env })) process.env[name] = value ?? ''
-  const [out, err] = [process.stdout, process.stderr].map((stream) => t.capture(stream, 'write', () => true))
-  const code = await runCli(args)
-  const textOf = (written: typeof out) => {
-    written?.restore()
-    return (written?.() ?? []).map((call) => call.args[0]).join('')
-  }
-  return { code, stdout: textOf(out), stderr: textOf(err) }
+/** `runcast` as the user alice, in this process. */
+function inProcess(t: Test, args: readonly string[], env: CommandOptions['env'] = {}) {
+  return runcastInProcess(t, args, { ...access, ...env })
 }
 
 function inputOf(what: keyof typeof WIDTHS): string {

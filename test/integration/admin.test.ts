@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
 import type { ProcessEntry } from '../../src/storage/processes.js'
 import { connectCommands } from '../../src/storage/redis/connection.js'
 import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { RedisProcesses } from '../../src/storage/redis/processes.js'
 import { Claimant, workerToken } from '../support/claimant.js'
+import { runcastInProcess } from '../support/command.js'
 import { eventually } from '../support/eventually.js'
 import { type Harness, HORN, startHarness } from '../support/harness.js'
 import { SseClient } from '../support/sse-client.js'
@@ -237,25 +235,16 @@ t.test('runcast admin prints tables or JSON, and ends sessions', async (t) => {
   const h = await startHarness(t, { processor: null })
   const id = await h.submit({ id: 'job-1' })
   const alice = await follow(h, 'alice')
-  const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-  const env = { ...process.env, RUNCAST_URL: h.nodes[0]?.http, RUNCAST_TOKEN: adminOf(h) }
-  const run = async (...args: string[]) => {
-    const { stdout } = await promisify(execFile)(process.execPath, [main, 'admin', ...args], { env })
-    return stdout
-  }
-  const [jobs, queues, sessions, wrong] = await Promise.all([
-    run('jobs', '--user', 'alice'),
-    run('queues', '--json'),
-    run('sessions'),
-    run('disconnect').catch(({ code, stderr }: { code: number; stderr: string }) => ({ code, stderr })),
-  ])
+  const env = { RUNCAST_URL: h.nodes[0]?.http, RUNCAST_TOKEN: adminOf(h) }
+  const run = async (...args: string[]) => (await runcastInProcess(t, ['admin', ...args], env)).stdout
+  const [jobs, queues, sessions] = [await run('jobs', '--user', 'alice'), await run('queues', '--json'), await run('sessions')]
   t.match(jobs, /^job +kind +user +status .*\njob-1 +run +alice +queued +1 /)
   t.match(
     JSON.parse(queues).queues.find(({ queue }: Row) => queue === 'run'),
     { admitted: 1, workers: 0 },
   )
   t.match(sessions, /alice +websocket +127\.0\.0\.1 .* 1 jobs +0 .*\n1 in all\n$/)
-  t.match(wrong, { code: 2, stderr: /--session or --user/ })
+  t.match(await runcastInProcess(t, ['admin', 'disconnect'], env), { code: 2, stderr: /--session or --user/ })
   t.equal(await run('disconnect', '--user', 'alice'), '1 disconnected\n')
   t.match(await alice.closed, { code: 4003 })
   t.match(await look(h, `jobs?user=alice`), { jobs: [{ id }] })

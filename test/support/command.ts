@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { runCli } from '../../src/cli/run-cli.js'
 import { eventually } from './eventually.js'
 
 /** The compiled command `runcast`. */
@@ -79,4 +80,19 @@ export function startCommand(t: Test, command: string, args: readonly string[], 
 /** Runs the compiled `runcast` to its end. */
 export function runcast(t: Test, args: readonly string[], options?: CommandOptions): Promise<Ended> {
   return startCommand(t, process.execPath, [RUNCAST, ...args], options).ended
+}
+
+/**
+ * The same in this process, which is faster. No assertion may run meanwhile, because the command writes to stdout. `env`
+ * stays set.
+ */
+export async function runcastInProcess(t: Test, args: readonly string[], env: CommandOptions['env'] = {}): Promise<Ended> {
+  for (const [name, value] of Object.entries(env)) process.env[name] = value ?? ''
+  const [out, err] = [process.stdout, process.stderr].map((stream) => t.capture(stream, 'write', () => true))
+  const code = await runCli(args)
+  const textOf = (written: typeof out) => {
+    written?.restore()
+    return (written?.() ?? []).map((call) => call.args[0]).join('')
+  }
+  return { code: code ?? null, stdout: textOf(out), stderr: textOf(err) }
 }
