@@ -113,11 +113,14 @@ t.test('[POS-6] a job that has expired is gone, and its id begins another count'
   t.same(seqsOf((await backend.store.history(job.id, 0, 10))?.entries), [1])
 })
 
-t.test('a log that outlived its job is not taken over by the next one', async (t) => {
+t.test('a log or checkpoint that outlived its job is not taken over by the next one', async (t) => {
   const backend = open(t)
+  const [admin, keys] = [adminOf(t), new RedisKeys(backend.prefix)]
   const job = await TestJob.in(backend, 'completed')
-  await adminOf(t).del(new RedisKeys(backend.prefix).job(job.id))
+  await admin.del(keys.job(job.id))
+  await admin.hset(keys.checkpoint(job.id), { version: 3, round: 1, parts: '', data: '{}' })
   const next = await TestJob.create(backend, { id: job.id })
+  t.equal(await backend.broker.load(job.id), null)
   t.same(seqsOf((await next.history()).entries), [1])
 })
 

@@ -4,8 +4,13 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { Claimant, workerToken } from '../support/claimant.js'
+import type { OpenApi } from '../support/contract.js'
 import { eventually } from '../support/eventually.js'
-import { type Answer, type Harness, startHarness } from '../support/harness.js'
+import { type Answer, type Harness, HORN, startHarness } from '../support/harness.js'
+import { TWO_OBJECTIVES } from '../support/optimizations.js'
+import { SseClient } from '../support/sse-client.js'
+import { TestClient } from '../support/test-client.js'
 import { tokenOf } from '../support/tokens.js'
 
 const SECOND = { timeoutMs: 1000, everyMs: 5 }
@@ -329,4 +334,318 @@ t.test('[CONN-11] over real sockets: the fourth refusal of a token, or of an ori
   t.ok(held.every(({ socket }) => socket.readyState === socket.OPEN))
   await h.nodes[0]?.hub.server.drain()
   for (const { closed, code } of held) t.equal(await closed, code, 'a node that stops tells it at once')
+})
+
+/** What each caller gets: a status, or one of several. */
+type Row = Readonly<Record<Caller, number | readonly number[]>>
+const CALLERS = ['none', 'other', 'worker', 'stranger', 'admin', 'owner'] as const
+type Caller = (typeof CALLERS)[number]
+/** Those who change nothing of the job of another. */
+const STRANGERS = CALLERS.slice(0, 4)
+
+/** A job is there for its owner and admins only. */
+const ofJob = (owner: Row['owner'], admin = owner): Row => ({ owner, other: 404, worker: 403, stranger: 403, admin, none: 401 })
+const ofUsers = (status: Row['owner']): Row => ({ owner: status, other: status, worker: 403, stranger: 403, admin: status, none: 401 })
+const ofAdmins = (status: number): Row => ({ owner: 403, other: 403, worker: 403, stranger: 403, admin: status, none: 401 })
+const ofAll: Row = { owner: 200, other: 200, worker: 200, stranger: 200, admin: 200, none: 200 }
+
+interface Case {
+  /** Method and path, as the document has them. `{jobs}` is each path of jobs. */
+  readonly route: string
+  readonly row: Row
+  readonly query?: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+t.test('[JOB-3] every route and option: owner, other user, workers, admin, no token', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { WORKER_LOCK_MS: '300000' } })
+  const tokens: Record<Caller, string | null> = {
+    owner: h.token('alice'),
+    other: h.token('bob'),
+    worker: workerToken(),
+    stranger: h.token('worker-2', { claims: { role: 'worker', kinds: ['benchmark'] } }),
+    admin,
+    none: null,
+  }
+  const words = { title: 'Secret', tags: ['secret'], metadata: { secret: 1 } }
+  const submitted = await h.call('POST', '/api/jobs', { body: { kind: 'run', id: 'a-run', input: HORN, ...words } })
+  t.equal(submitted.status, 202)
+  const claimant = new Claimant(h)
+  await claimant.claim()
+  const { round, token: claim_token } = claimant.job
+  const secret = { type: 'metric_update', metric_name: 'secret', value: 1, unit: 'm' }
+  t.equal((await claimant.post([{ type: 'log', line: 'secret' }, secret])).status, 200)
+  const upload = (id: string, bearer: string, query: string) =>
+    fetch(`${h.nodes[0]?.http}/api/v2/jobs/${id}/artifacts/secret.txt?${query}`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${bearer}` },
+      body: 'secret',
+    })
+  const lease = `round=${round}&claim_token=${claim_token}`
+  t.equal((await upload('a-run', workerToken(), lease)).status, 201)
+  const own = await h.call('POST', '/api/jobs', { body: { kind: 'run', id: 'a-lease', input: HORN, claim: true } })
+  t.equal(own.status, 201)
+  t.equal((await h.call('POST', '/api/v2/optimizations', { body: { optimization_id: 'an-optimization', ...TWO_OBJECTIVES } })).status, 202)
+  const idOf = (path: string) => (path.includes('optimizations') ? 'an-optimization' : 'a-run')
+  const bodyOf = (base: string) =>
+    base.endsWith('jobs') ? { kind: 'run', input: HORN } : base.endsWith('runs') ? { input: HORN } : TWO_OBJECTIVES
+
+  let n = 10
+  const next = () => {
+    n += 1
+    return n
+  }
+  const post = (of: { round: number; token: number }) => ({ round: of.round, token: of.token, events: [] })
+  const cases: readonly Case[] = [
+    { route: 'GET /livez', row: ofAll },
+    { route: 'GET /readyz', row: ofAll },
+    { route: 'GET /metrics', row: ofAll },
+    { route: 'GET {jobs}', row: ofUsers(200) },
+    { route: 'GET {jobs}', query: 'owner=alice', row: { ...ofUsers(403), owner: 200, admin: 200 } },
+    { route: 'GET {jobs}', query: 'tag=secret&title=secret&parent=none', row: ofUsers(200) },
+    { route: 'POST {jobs}', row: ofUsers(202) },
+    { route: 'GET {jobs}/{id}', row: ofJob(200) },
+    { route: 'PATCH {jobs}/{id}', body: { metadata: { secret: 2 } }, row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/input', row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/events', row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/artifacts', row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/artifacts/{name}', row: ofJob([200, 404]) },
+    { route: 'GET {jobs}/{id}/log', row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/log', headers: { accept: 'text/plain' }, row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/series', row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/series', query: 'metric=secret', row: ofJob([200, 404]) },
+    { route: 'GET {jobs}/{id}/series', query: 'metric=secret&format=csv', row: ofJob([200, 404]) },
+    { route: 'GET {jobs}/{id}/iterations', row: ofJob(200) },
+    { route: 'GET {jobs}/{id}/pareto', row: ofJob(200) },
+    { route: 'POST {jobs}/{id}/retry', row: ofJob(409) },
+    { route: 'POST {jobs}/{id}/pause', row: ofJob([202, 409]) },
+    { route: 'POST {jobs}/{id}/resume', row: ofJob([202, 409]) },
+    { route: 'GET /api/processes/events', row: { ...ofUsers(404) } },
+    { route: 'GET /api/models', row: ofUsers(200) },
+    { route: 'POST /api/benchmark', body: {}, row: ofUsers(422) },
+    { route: 'POST /api/v2/jobs/claim', body: { kind: 'run', wait_s: 0 }, row: { ...ofUsers(403), worker: [200, 204] } },
+    {
+      route: 'POST /api/v2/jobs/{id}/events',
+      body: post(claimant.job),
+      row: { owner: 403, other: 404, worker: 200, stranger: 403, admin: 403, none: 401 },
+    },
+    {
+      route: 'POST /api/v2/jobs/{id}/events',
+      query: 'a-lease',
+      body: post(own.body),
+      row: { owner: 200, other: 404, worker: 409, stranger: 403, admin: 403, none: 401 },
+    },
+    {
+      route: 'PUT /api/v2/jobs/{id}/artifacts/{name}',
+      query: lease,
+      row: { owner: 403, other: 404, worker: 201, stranger: 403, admin: 403, none: 401 },
+    },
+    {
+      route: 'PUT /api/v2/jobs/{id}/artifacts/{name}',
+      query: `round=${own.body.round}&claim_token=${own.body.token}`,
+      body: 'a-lease',
+      row: { owner: 201, other: 404, worker: 409, stranger: 403, admin: 403, none: 401 },
+    },
+    { route: 'POST /api/revocations', body: { jti: 'unused' }, row: ofAdmins(202) },
+    { route: 'GET /api/revocations', row: ofAdmins(200) },
+    { route: 'DELETE /api/revocations/{id}', row: ofAdmins(404) },
+    { route: 'GET /api/admin/jobs', row: ofAdmins(200) },
+    { route: 'GET /api/admin/queues', row: ofAdmins(200) },
+    { route: 'GET /api/admin/workers', row: ofAdmins(200) },
+    { route: 'GET /api/admin/sessions', row: ofAdmins(200) },
+    { route: 'DELETE /api/admin/sessions', query: 'user=nobody', row: ofAdmins(200) },
+    { route: 'DELETE /api/admin/sessions/{id}', row: ofAdmins(404) },
+    { route: 'POST {jobs}/{id}/cancel', row: ofJob([202, 409]) },
+  ]
+
+  const document = (await (await fetch(`${h.nodes[0]?.http}/docs/openapi.json`)).json()) as OpenApi
+  const bases = /^\/api\/(v2\/runs|v2\/optimizations|jobs|processes)(?=\/\{id\}|$)/
+  const known = new Set(cases.map(({ route }) => route))
+  const routes = Object.entries(document.paths).flatMap(
+    ([path, methods]) =>
+    Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path, route: `${method.toUpperCase()} ${path.replace(bases, '{jobs}')}` })), // biome-ignore format: one line
+  )
+  t.same(routes.filter(({ route }) => !known.has(route)).map(({ route }) => route), [], 'each route has a row') // biome-ignore format: one line
+  t.same(
+    [...known].filter((route) => !routes.some((each) => each.route === route)),
+    [],
+    'and each row a route',
+  )
+
+  const ask = async ({ route, query, body, headers }: Case, method: string, path: string, id: string, caller: Caller) => {
+    const isUpload = method === 'PUT'
+    const ofLease = query === 'a-lease' || body === 'a-lease'
+    const at = path
+      .replace('{id}', id === 'nobody' || !ofLease ? id : 'a-lease')
+      .replace('{name}', isUpload ? `${caller}.txt` : 'secret.txt')
+    const asked = query === undefined || query === 'a-lease' ? at : `${at}?${query}`
+    const sent = isUpload ? 'content' : route === 'POST {jobs}' ? bodyOf(path) : body
+    const numbered = route === 'POST /api/v2/jobs/{id}/events' ? { ...(sent as object), n: next() } : sent // an object, by its row
+    const response = await fetch(`${h.nodes[0]?.http}${asked}`, {
+      method,
+      headers: {
+        ...(tokens[caller] && { authorization: `Bearer ${tokens[caller]}` }),
+        ...(sent !== undefined && { 'content-type': isUpload ? 'text/plain' : 'application/json' }),
+        ...headers,
+      },
+      ...(numbered !== undefined && { body: typeof numbered === 'string' ? numbered : JSON.stringify(numbered) }),
+    })
+    return { status: response.status, text: await response.text() }
+  }
+  /** An error without what differs from request to request. */
+  const plain = ({ text }: { text: string }) => text.replace(/"request_id":"[^"]*"/, '')
+
+  for (const each of cases) {
+    for (const { method, path, route } of routes) {
+      if (route !== each.route) continue
+      const isOfJob = /^(?!\/api\/(admin|revocations)).*\{id\}/.test(path)
+      const check = async (caller: Caller) => {
+        const answer = await ask(each, method, path, idOf(path), caller)
+        const expected = [each.row[caller]].flat()
+        const name = `${caller}: ${method} ${path} ${each.query ?? ''} → ${answer.status}, expected ${expected}`
+        if (!expected.includes(answer.status)) t.fail(`${name}: ${answer.text}`)
+        if (caller === 'owner' || caller === 'admin') return
+        const shows = caller !== 'worker' && answer.status !== 403 && path !== '/metrics' && /secret|alice/i.test(answer.text)
+        if (shows) t.fail(`${name} shows something of the owner: ${answer.text}`)
+        const isLikeNobody = !isOfJob || caller !== 'other' || plain(answer) === plain(await ask(each, method, path, 'nobody', caller))
+        if (!isLikeNobody) t.fail(`${name}: unlike an id that does not exist`)
+      }
+      await Promise.all(STRANGERS.map(check))
+      for (const caller of ['admin', 'owner'] as const) await check(caller)
+      t.pass(`${method} ${path} ${each.query ?? ''}`)
+    }
+  }
+  t.match(await h.call('POST', '/api/v2/runs', { sub: 'bob', body: { run_id: 'a-run', input: HORN } }), { status: 409, body: { error: 'id_taken' } }) // biome-ignore format: one line
+
+  const wanted = 'log=1&series=1&artifacts=1'
+  const telemetry = /log|series|artifacts/
+  const live = async (client: TestClient) => {
+    await eventually(() => ['log', 'series', 'artifacts'].every((type) => client.messages.some((message) => message.type === type)))
+    client.terminate()
+  }
+  for (const path of ['/api/v2/ws/runs/{id}', '/api/jobs/{id}/socket']) {
+    for (const caller of CALLERS) {
+      const open = (id: string) => {
+        const client = new TestClient(
+          `${h.nodes[0]?.ws}${path.replace('{id}', id)}?${wanted}${tokens[caller] ? `&token=${tokens[caller]}` : ''}`,
+        )
+        h.onTeardown(() => client.terminate())
+        return client
+      }
+      const client = open('a-run')
+      if (caller === 'owner' || caller === 'admin') await live(client)
+      else if (caller === 'none') {
+        await client.opened
+        client.send({ type: 'cancel' })
+        t.match(await client.next('refused'), { code: 'unauthenticated' })
+      } else {
+        const closed = await client.closed
+        t.equal(closed.code, caller === 'other' ? 4004 : 4003, `${caller}: ${path}`)
+        t.same(closed, await open('nobody').closed)
+        t.same(client.messages, [])
+      }
+    }
+  }
+  for (const caller of ['other', 'admin', 'owner'] as const) {
+    const client = new TestClient(`${h.nodes[0]?.ws}/ws?token=${tokens[caller]}`)
+    h.onTeardown(() => client.terminate())
+    await client.next('process_list')
+    const refusals: object[] = []
+    for (const id of ['a-run', 'nobody']) {
+      client.send({ type: 'subscribe', process_id: id, dialect: 'run', log: true, log_after: 0, series: true, artifacts: true })
+      if (caller !== 'other' && id === 'a-run') {
+        await live(client)
+        break
+      }
+      refusals.push({ ...(await client.next('refused')), process_id: '' })
+      for (const type of ['cancel_process', 'series']) {
+        client.send({ type, process_id: id, metric_name: 'secret', from: 0 })
+        refusals.push({ ...(await client.next('refused')), process_id: '' })
+      }
+    }
+    t.same(refusals.slice(0, 3), refusals.slice(3), 'as an id that does not exist')
+    if (caller === 'other') t.notOk(client.messages.some(({ type }) => telemetry.test(type)))
+  }
+  const streams: [path: string, row: Row][] = [['/api/v2/runs/a-run/events?', ofJob(200)], ['/api/processes/a-run/events?', ofJob(200)], ['/api/jobs/a-run/events?', ofJob(200)], ['/api/processes/events?process_id=a-run&', ofUsers(200)]] // biome-ignore format: a table
+  for (const [path, row] of streams) {
+    for (const caller of CALLERS) {
+      const authorization = `Bearer ${tokens[caller]}`
+      const stream = new SseClient(`${h.nodes[0]?.http}${path}${wanted}`, { headers: tokens[caller] ? { authorization } : {} })
+      h.onTeardown(() => stream.terminate())
+      t.equal((await stream.opened).statusCode, row[caller], `${caller}: ${path}`)
+      if (row[caller] !== 200) continue
+      if (caller === 'other') t.match(await stream.next('refused'), { process_id: 'a-run', code: 'not_found' })
+      else
+        await eventually(() =>
+          [/log$/, /series$/, /artifacts$/].every((type) => stream.messages.some((message) => type.test(message.type))),
+        )
+      if (caller === 'other') t.notOk(stream.messages.some(({ process_id, type }) => process_id === 'a-run' && type !== 'refused'))
+      stream.terminate()
+    }
+  }
+  const end = [{ type: 'completed', metrics_summary: {} }]
+  const ended = (sub: string) => h.call('POST', '/api/v2/jobs/a-lease/events', { sub, body: { ...post(own.body), n: next(), events: end } })
+  t.match(await ended('bob'), { status: 404 })
+  t.match(await ended('alice'), { status: 200 })
+  await eventually(async () => (await h.call('GET', '/api/jobs/a-lease')).body.status === 'completed')
+  t.match(
+    await h.call('POST', '/api/v2/jobs/a-lease/events', { body: { ...post(own.body), n: next() } }),
+    { status: 409 },
+    'not after the end',
+  )
+  t.match(await upload('a-lease', h.token(), `round=${own.body.round}&claim_token=${own.body.token}`), { status: 409 })
+  t.same(h.faults, [])
+})
+
+t.test('[JOB-3] [ART-3] [LOG-2] an id that another user has now shows nothing of its first job', async (t) => {
+  const h = await startHarness(t, {
+    processor: null,
+    nodes: 2,
+    env: { FINAL_TTL_MS: '1000', SWEEP_INTERVAL_MS: '100', LINGER_MS: '60000', WORKER_LOCK_MS: '60000' },
+  })
+  const submit = (sub: string, words: object, input: object = HORN) =>
+    h.call('POST', '/api/jobs', { sub, body: { kind: 'run', id: 'again', input, ...words } })
+  await submit('alice', { title: 'Secret', tags: ['secret'], metadata: { secret: 1 } })
+  const claimant = new Claimant(h)
+  await claimant.claim()
+  const { round, token: claim_token } = claimant.job
+  const secret = { type: 'metric_update', metric_name: 'secret', value: 1, unit: 'm' }
+  await claimant.post([{ type: 'log', line: 'secret' }, secret])
+  await fetch(`${h.nodes[0]?.http}/api/v2/jobs/again/artifacts/secret.txt?round=${round}&claim_token=${claim_token}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${workerToken()}` },
+    body: 'secret',
+  })
+  const wanted = 'log=1&log_after=0&series=1&artifacts=1'
+  const first = await h.connect('again', { query: wanted })
+  await eventually(() => ['log', 'series', 'artifacts'].every((type) => first.messages.some((message) => message.type === type)))
+  await claimant.post([{ type: 'completed', metrics_summary: { secret: 1 } }])
+  await eventually(async () => (await h.call('GET', '/api/jobs/again')).status === 404, { timeoutMs: 10_000 })
+
+  t.equal((await submit('bob', {}, { ...HORN, height_mm: 100 })).status, 202)
+  const count = first.messages.length
+  const late = await h.connect('again', { sub: 'bob', query: wanted })
+  const other = await h.connect('again', { sub: 'bob', query: wanted, node: 1 })
+  const second = new Claimant(h, 'worker-9')
+  await second.claim()
+  t.equal((await second.post([{ type: 'log', line: 'of bob' }])).status, 200)
+  for (const client of [late, other]) {
+    await eventually(() => client.messages.some(({ type, lines }) => type === 'log' && lines.length > 0))
+    t.notMatch(JSON.stringify(client.messages), /secret/i)
+  }
+  for (const path of ['', '/input', '/events', '/log', '/series', '/artifacts']) {
+    const { status, body } = await h.call('GET', `/api/jobs/again${path}`, { sub: 'bob' })
+    t.equal(status, 200)
+    t.notMatch(JSON.stringify(body), /secret|alice/i, path)
+    t.equal((await h.call('GET', `/api/jobs/again${path}`)).status, 404)
+  }
+  for (const sub of ['alice', 'bob'])
+    for (const query of ['tag=secret', 'title=Secret'])
+      t.same((await h.call('GET', `/api/jobs?${query}`, { sub })).body.jobs, [], `${sub}: ${query}`)
+  t.same((await h.call('GET', '/api/jobs')).body.jobs, [])
+  t.equal((await h.call('GET', '/api/jobs/again/artifacts/secret.txt', { sub: 'bob' })).status, 404)
+  await first.closed
+  t.notMatch(JSON.stringify(first.messages.slice(count)), /of bob|"status":"(queued|running)"/)
+  t.same(h.faults, [])
 })

@@ -99,7 +99,7 @@ class World {
     const body = JSON.stringify({ type: 'status' })
     const record = ['run', 'alice', '{}', 'digest', generation, '2026-01-01T00:00:00.000Z', body, 1000, 600_000, '', '', '', '', '', '']
     const identity = draw()
-    await commands.runcastCreate(...this.#keys('a').slice(0, 6), identity, ...record)
+    await commands.runcastCreate(...this.#keys('a').slice(0, 6), `${this.#job('a')}:checkpoint`, identity, ...record)
     if (this.#hasOld) await commands.hdel(this.#job('a'), 'store')
     this.#servers.set('a', { identity, entries: [body], generations: new Set([generation]) })
     for (const machine of ['b', 'c'] as const) await this.take({ do: 'sync', on: machine, from: 'a' })

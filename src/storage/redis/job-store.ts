@@ -56,8 +56,8 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
   async create(job: NewJob, first: JobEvent): Promise<Created> {
     const { id, kind, owner, solver, parent, input, digest, generation, created_at, timeoutMs, words = {}, traceparent = '' } = job
     const { priority = '', not_before = '' } = job
-    const places = this.#keys
-    const keys = [places.job(id), places.log(id), places.live(id), places.kept(id), places.lines(id), places.series(id)]
+    const [hash, log, ...others] = this.#keys.all(id)
+    const keys = [hash, log, this.#keys.live(id), ...others]
     const body = JSON.stringify(first.message)
     const record = [STORE, kind, owner, input, digest, generation, created_at]
     const limits = [timeoutMs, this.#limits.activeTtlMs]

@@ -15,7 +15,7 @@ export const redisScripts = {
   runcastPublish: { numberOfKeys: 7, lua: load('history', 'append', 'series', 'telemetry', 'publish') },
   runcastAdvance: { numberOfKeys: 8, lua: load('history', 'append', 'series', 'telemetry', 'checkpoint', 'publish') },
   runcastDrop: { numberOfKeys: 1, lua: load('drop') },
-  runcastCreate: { numberOfKeys: 6, lua: load('append', 'create') },
+  runcastCreate: { numberOfKeys: 7, lua: load('append', 'create') },
   runcastSetWords: { numberOfKeys: 2, lua: load('set-words') },
   runcastTouch: { numberOfKeys: 6, lua: load('touch') },
   runcastHeartbeat: { numberOfKeys: 1, lua: load('heartbeat') },
