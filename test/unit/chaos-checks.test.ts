@@ -77,7 +77,7 @@ function recordFrom(entries: readonly Entry[], told: readonly Told[] = TOLD, mor
     rest: { run: { state, events: events('run') }, process: { state, events: events('process') } },
     heard: [{ who: 'somebody', dialect: 'run', told, view: VIEW }],
     ledger: new Map(),
-    telemetry: { stored: NOTHING, rest: NOTHING },
+    telemetry: { stored: NOTHING, rest: { ...NOTHING, artifacts: new Map() } },
     ...more,
   }
 }
@@ -222,10 +222,15 @@ const BUCKETS = [bucketOf(0, 8 * 16_384), ...[0, 1, 2].map((i) => bucketOf(i, 9 
 const CURVE: Curve = { unit: '', x: 'step', n: 4, k: 1, buckets: BUCKETS }
 const TOLD_BY: Telemetry = { curves: new Map([[MARK, CURVE]]), lines: { last: 4, kept: KEPT } }
 
+const FILES = new Map([['a.csv', 'digest']])
+
 /** A job of `TELLING`: what Redis, REST and a client have of its log and curves. */
-function telling(stored: Telemetry, { rest = stored, seen = stored, isComplete = true, entries = TELLING, ledger = LEDGER } = {}) {
-  const heard: Heard = { who: 'somebody', dialect: 'run', told: [], view: null, telemetry: { ...seen, isComplete } }
-  return recordFrom(entries, [], { telemetry: { stored, rest }, ledger, heard: [heard] })
+function telling(
+  stored: Telemetry,
+  { rest = stored, seen = stored, files = FILES, isComplete = true, entries = TELLING, ledger = LEDGER } = {},
+) {
+  const heard: Heard = { who: 'somebody', dialect: 'run', told: [], view: null, telemetry: { ...seen, artifacts: files, isComplete } }
+  return recordFrom(entries, [], { telemetry: { stored, rest: { ...rest, artifacts: FILES } }, ledger, heard: [heard] })
 }
 
 const withCurve = (curve: Partial<Curve>): Telemetry => ({ ...TOLD_BY, curves: new Map([[MARK, { ...CURVE, ...curve }]]) })
@@ -401,6 +406,8 @@ t.test('each check of log and curves finds what it is there for', async (t) => {
       ENDS,
       telling(TOLD_BY, { seen: withLines([[0, '7 0 text'], ...[...KEPT].map(([n, { text }]) => [n, text] as const)]) }),
     ],
+    ['a client with another file', ENDS, telling(TOLD_BY, { files: new Map([['a.csv', 'other']]) })],
+    ['a client without a file', ENDS, telling(TOLD_BY, { files: new Map() })],
     ['a client that waits for the end of the log', ENDS, telling(TOLD_BY, { isComplete: false })],
   ]
   for (const [what, name, record] of cases) t.ok(of(record).includes(name ?? ''), `${what}: ${of(record)}`)

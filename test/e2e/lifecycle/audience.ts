@@ -4,10 +4,11 @@ import { random } from '../../support/random.js'
 import { cuttable, pauseFor } from './cuttable.js'
 import { type Heard, messagesOf, type Told } from './heard.js'
 import { INPUTS } from './inputs.js'
+import { KeptLines } from './kept-lines.js'
 import { PlainClient } from './plain-client.js'
 import type { JobPlan } from './plan.js'
 import { StreamClient } from './stream-client.js'
-import type { Line } from './telemetry-record.js'
+import { digestsOf } from './telemetry-record.js'
 import { UserTab } from './user-tab.js'
 import type { World } from './world.js'
 
@@ -29,7 +30,7 @@ interface Listener {
   heard(): Heard
 }
 
-/** Everybody who watches, over random hubs: tabs of all users from the start, and clients of each job with log and curves. */
+/** Everybody who watches, over random hubs: tabs of all users from the start, and clients of each job with log, curves and files. */
 export class Audience {
   readonly tabs: readonly UserTab[]
   readonly #world: World
@@ -106,8 +107,7 @@ export class Audience {
 
   #watcher(path: string, id: string, owner: string): Listener {
     const told: Told[] = []
-    let kept = new Map<number, Line>()
-    let [last, isComplete] = [0, false]
+    const kept = new KeptLines()
     const { sockets, Cuttable } = cuttable(() => this.#hub())
     const watch = watchJob({
       url: `ws://hub/api/v2/ws/${path}/${id}`,
@@ -116,12 +116,8 @@ export class Audience {
       backoffMs: BACKOFF_MS,
       series: true,
       onMessage: (message) => told.push(messagesOf(message)),
-      onLog: (lines, is) => {
-        if (is.isReset) kept = new Map()
-        for (const { n, ...line } of lines) kept.set(n, line)
-        last = lines.at(-1)?.n ?? (is.isReset ? 0 : last)
-        isComplete = is.isComplete
-      },
+      artifacts: true,
+      onLog: (lines, is) => kept.add(lines, is),
       onEnd: ({ code, reason }) => code !== 1000 && this.#onFault(`the watch of ${id} ended with ${code} ${reason}`),
     })
     return {
@@ -130,7 +126,8 @@ export class Audience {
       pause: (ms) => pauseFor(sockets.at(-1), ms),
       close: () => watch.close(),
       heard: () => {
-        const telemetry = { curves: watch.series, lines: { last, kept }, isComplete }
+        const { lines, isComplete } = kept
+        const telemetry = { curves: watch.series, lines, isComplete, artifacts: digestsOf(watch.artifacts.values()) }
         return { who: `watchJob of ${id}`, dialect: 'run', told, view: watch.view && { ...watch.view }, telemetry }
       },
     }

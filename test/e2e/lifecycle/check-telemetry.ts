@@ -3,7 +3,7 @@ import { messageOf } from '../../../src/core/entry.js'
 import type { Heard } from './heard.js'
 import { type Call, callOfLine, callOfMark, type Ledger, MARK, type Reported } from './ledger.js'
 import type { JobRecord, Said } from './record.js'
-import type { Bucket, Curve, Line, Lines } from './telemetry-record.js'
+import type { Bucket, Curve, Digests, Line, Lines, Telemetry } from './telemetry-record.js'
 
 /** What one worker has added to the curves between a start and the next status of the job. */
 interface Stint {
@@ -193,7 +193,7 @@ function checkNumbers({ last, kept }: Lines): string[] {
   return faults
 }
 
-/** [LOG-3] [LOG-4] [SERIES-6] [SERIES-8] REST and every client end with what Redis holds. */
+/** [LOG-3] [LOG-4] [SERIES-6] [SERIES-8] [ART-11] REST and every client end with what Redis holds. */
 export function checkTelemetryOfClients({ telemetry: { stored, rest }, heard, log, ledger }: JobRecord): string[] {
   const { round } = attemptOf(log)
   const calls = new Set(stintsOf(log, () => {}).flatMap((stint) => (stint.round === round ? [...stint.calls] : [])))
@@ -209,16 +209,17 @@ export function checkTelemetryOfClients({ telemetry: { stored, rest }, heard, lo
     ...heard.flatMap((each) => {
       const strange = [...(each.telemetry?.lines?.kept.values() ?? [])].filter(isStrange)
       const wrong = strange.length > 0 ? [`${strange.length} lines of another execution, such as ${strange[0]?.text}`] : []
-      return [...wrong, ...compare(each, stored)].map((text) => `${each.who}: ${text}`)
+      return [...wrong, ...compare(each, stored, rest.artifacts)].map((text) => `${each.who}: ${text}`)
     }),
   ]
 }
 
-function compare({ telemetry = {} }: Heard, stored: JobRecord['telemetry']['stored']): string[] {
-  const { curves, lines, isComplete } = telemetry
+function compare({ telemetry = {} }: Heard, stored: Telemetry, files: Digests): string[] {
+  const { curves, lines, isComplete, artifacts = files } = telemetry
   return [
     ...(curves ? compareCurves(curves, stored.curves) : []),
     ...(lines ? compareLines(lines, stored.lines, false) : []),
+    ...(isDeepStrictEqual(artifacts, files) ? [] : [`the artifacts ${[...artifacts.keys()]}, over REST ${[...files.keys()]}`]),
     ...(isComplete === false ? ['the end of the log has not come'] : []),
   ]
 }

@@ -19,7 +19,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'every client was told everything, once and in order': (record, { redisRestarts }) => checkHeard(record, redisRestarts),
   'the curves are the fold of what was reported': checkCurves,
   'the log has what was written': checkLines,
-  'every client ends with the stored log and curves': checkTelemetryOfClients,
+  'every client ends with the stored log, curves and files': checkTelemetryOfClients,
 }
 
 function oneFinalPerRound({ log, stored }: JobRecord): string[] {

@@ -1,4 +1,4 @@
-import type { Telemetry } from './telemetry-record.js'
+import type { Digests, Telemetry } from './telemetry-record.js'
 
 /** What is kept of a message that a client was given about one job. */
 export interface Told {
@@ -20,7 +20,7 @@ export interface Heard {
   /** Its view in the end, to be compared with the stored state; null where it has none of its own. */
   readonly view: Readonly<Record<string, unknown>> | null
   /** What it has in the end of that which it asked for. */
-  readonly telemetry?: Partial<Telemetry> & { readonly isComplete?: boolean }
+  readonly telemetry?: Partial<Telemetry> & { readonly isComplete?: boolean; readonly artifacts?: Digests }
 }
 
 interface Message {

@@ -5,7 +5,7 @@ import type { Heard } from './heard.js'
 import { INPUTS, type InputName } from './inputs.js'
 import { type Ledger, readLedger } from './ledger.js'
 import type { JobPlan } from './plan.js'
-import { restTelemetry, storedTelemetry, type Telemetry } from './telemetry-record.js'
+import { type RestTelemetry, restTelemetry, storedTelemetry, type Telemetry } from './telemetry-record.js'
 import type { Published, Witness } from './witness.js'
 import type { Answer, World } from './world.js'
 
@@ -28,8 +28,8 @@ export interface JobRecord {
   readonly heard: readonly Heard[]
   /** What its computations have reported; only runs have a ledger. */
   readonly ledger: Ledger
-  /** Its curves and its log, in Redis and over REST. */
-  readonly telemetry: { readonly stored: Telemetry; readonly rest: Telemetry }
+  /** Its curves and its log, in Redis and over REST, which has its artifacts as well. */
+  readonly telemetry: { readonly stored: Telemetry; readonly rest: RestTelemetry }
 }
 
 export async function recordOf(world: World, witness: Witness, plan: JobPlan, heard: readonly Heard[]): Promise<JobRecord> {

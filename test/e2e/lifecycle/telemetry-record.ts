@@ -35,6 +35,16 @@ export interface Telemetry {
   readonly lines: Lines
 }
 
+/** Also what only REST says. */
+export type RestTelemetry = Telemetry & { readonly artifacts: Digests }
+
+/** The SHA-256 of each artifact, by name. */
+export type Digests = ReadonlyMap<string, string | null>
+
+export function digestsOf(artifacts: Iterable<{ readonly name: string; readonly sha256?: string | null | undefined }>): Digests {
+  return new Map([...artifacts].map(({ name, sha256 }) => [name, sha256 ?? null]))
+}
+
 /** The curves of the current attempt and the log of the current execution, read from Redis byte by byte. */
 export async function storedTelemetry({ commands, keys }: Witness, id: string): Promise<Telemetry> {
   const [round, attempt, series, lines] = await commands.hmget(keys.job(id), 'round', 'attempt', 'series', 'lines')
@@ -62,8 +72,8 @@ function curvesOf(hash: Record<string, Buffer>): Map<string, Curve> {
   return curves
 }
 
-/** The same over REST, page by page, at any hub and any path. */
-export async function restTelemetry(world: World, { id, owner: sub, input, hub }: JobPlan): Promise<Telemetry> {
+/** The same over REST, page by page, at any hub and any path; and the artifacts. */
+export async function restTelemetry(world: World, { id, owner: sub, input, hub }: JobPlan): Promise<RestTelemetry> {
   const { path } = BUILT_IN.get(INPUTS[input].kind)
   const bases = ['/api/processes', '/api/jobs', ...(path === null ? [] : [`/api/v2/${path}`])]
   let requests = hub
@@ -88,5 +98,5 @@ export async function restTelemetry(world: World, { id, owner: sub, input, hub }
     last = page.last
     before = page.next_before
   }
-  return { curves, lines: { last, kept } }
+  return { curves, lines: { last, kept }, artifacts: digestsOf((await get('artifacts')).artifacts) }
 }

@@ -4,6 +4,8 @@ import { proveProcesses } from '../../support/process-proof.js'
 import type { Message } from '../../support/test-client.js'
 import { cuttable, pauseFor } from './cuttable.js'
 import { type Heard, messagesOf, type Told } from './heard.js'
+import { KeptLines } from './kept-lines.js'
+import { digestsOf } from './telemetry-record.js'
 
 export interface UserTabOptions {
   readonly name: string
@@ -13,7 +15,7 @@ export interface UserTabOptions {
   readonly onFault: (fault: string) => void
 }
 
-/** Processes whose curves a tab asks for at each connect. */
+/** Processes that a tab asks for at each connect. */
 const MAX_FOLLOWED = 50
 const BACKOFF_MS = { first: 20, longest: 300 }
 
@@ -26,7 +28,8 @@ export class UserTab {
   readonly #sockets: readonly WebSocket[]
   /** What came over the connections that are still open. */
   readonly #raw = new Map<WebSocket, Message[]>()
-  readonly #followed = new Set<string>()
+  /** Log lines by process, of those whose log, curves and artifacts are followed. */
+  readonly #followed = new Map<string, KeptLines>()
   #isClosed = false
 
   constructor(options: UserTabOptions) {
@@ -41,6 +44,7 @@ export class UserTab {
       backoffMs: BACKOFF_MS,
       maxFinished: 1_000_000,
       onMessage: (message) => this.#note(message as Message),
+      onLog: (id, lines, is) => this.#followed.get(id)?.add(lines, is),
       onEnd: ({ code, reason }) => code !== 1000 && options.onFault(`${options.name} ended with ${code} ${reason}`),
     })
   }
@@ -57,13 +61,13 @@ export class UserTab {
     pauseFor(this.#sockets.at(-1), ms)
   }
 
-  /** From now on also the curves of this process, if they are not too many. */
+  /** From now on also log, curves and artifacts of this process, if they are not too many. */
   follow(id: string): void {
     if (this.#followed.size === MAX_FOLLOWED) return
-    this.#followed.add(id)
+    this.#followed.set(id, new KeptLines())
     // A process that it does not know yet has no position to resume from.
     const isKnown = this.#watch.until((view) => view.has(id))
-    isKnown.then(() => this.#watch.subscribe(id, { series: true })).catch(() => {})
+    isKnown.then(() => this.#watch.subscribe(id, { series: true, log: true, artifacts: true })).catch(() => {})
   }
 
   close(): void {
@@ -74,7 +78,15 @@ export class UserTab {
 
   heard(id: string): Heard {
     const process = this.#watch.view.get(id)
-    const telemetry = this.#followed.has(id) ? { curves: this.#watch.series(id) } : {}
+    const kept = this.#followed.get(id)
+    const telemetry = kept
+      ? {
+          curves: this.#watch.series(id),
+          lines: kept.lines,
+          isComplete: kept.isComplete,
+          artifacts: digestsOf(this.#watch.artifacts(id).values()),
+        }
+      : {}
     return { who: this.#options.name, dialect: 'process', told: this.#told.get(id) ?? [], view: process ? { ...process } : null, telemetry }
   }
 

@@ -56,7 +56,12 @@ export class World {
     this.redisUrl = redis.url
     this.#ports = ports
     this.#secret = randomBytes(32).toString('base64url')
-    const own = { CHAOS_LEDGER: this.ledger, REDIS_URL: redis.url, JWT_SECRET: this.#secret }
+    const own = {
+      CHAOS_LEDGER: this.ledger,
+      ARTIFACTS_DIR: join(redis.dataDir, 'artifacts'),
+      REDIS_URL: redis.url,
+      JWT_SECRET: this.#secret,
+    }
     const env = { PATH: process.env.PATH, ...SETTINGS, ...own }
     const { tally, onFault } = options
     const common = { onFault, onLine: (line: LogLine) => countLine(tally, line) }
