@@ -8,6 +8,8 @@ export interface BarState {
   readonly percent: number
   readonly label: string
   readonly text: string
+  /** Estimated rest in seconds, if known. */
+  readonly eta_s?: number | null | undefined
 }
 
 /**
@@ -29,10 +31,11 @@ export class BarLine {
 
   bar(state: BarState): void {
     this.#lastState = state
-    const { percent, label, text } = state
+    const { percent, label, text, eta_s } = state
     const filled = Math.round((percent / 100) * BAR_WIDTH)
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
-    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${padTo(14, plainLine(label))} ${plainLine(text)}`
+    const left = typeof eta_s === 'number' ? `${durationOf(eta_s)} left  ` : ''
+    const line = `${bar} ${percent.toFixed(1).padStart(5)} %  ${padTo(14, plainLine(label))} ${left}${plainLine(text)}`
     if (!this.#out.isTTY) return this.line(line)
     this.#lastLine = cutTo(this.#out.columns || 80, line)
     this.#out.write(`\r\u001b[K${this.#lastLine}`)
@@ -40,7 +43,7 @@ export class BarLine {
 
   /** Completes the bar if one was drawn. */
   complete(): void {
-    if (this.#lastState && this.#lastState.percent < 100) this.bar({ ...this.#lastState, percent: 100 })
+    if (this.#lastState && this.#lastState.percent < 100) this.bar({ ...this.#lastState, percent: 100, eta_s: null })
   }
 
   /** Prints a permanent line above the bar. */
@@ -60,4 +63,12 @@ export class BarLine {
     if (this.#lastLine !== '') this.#out.write('\n')
     this.#lastLine = ''
   }
+}
+
+/** 45 s, 2 min 5 s, 3 h 20 min. */
+function durationOf(seconds: number): string {
+  const s = Math.round(seconds)
+  if (s < 60) return `${s} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }

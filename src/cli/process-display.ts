@@ -20,8 +20,8 @@ export class ProcessDisplay {
 
   show(message: ProcessSnapshot | LiveProcessMessage, process: Process): void {
     if (message.type === 'process_progress') {
-      const { current, total, detail, phase = message.progress.model ?? '' } = message.progress
-      this.#line.bar({ percent: total ? Math.min((100 * current) / total, 100) : 0, label: phase, text: detail })
+      const { current, total, detail, eta_s, phase = message.progress.model ?? '' } = message.progress
+      this.#line.bar({ percent: total ? Math.min((100 * current) / total, 100) : 0, label: phase, text: detail, eta_s })
     } else if (message.type === 'process_result') this.#line.line(`  ${JSON.stringify(message.result)}`)
     else if (process.finished_at === null) this.#showStatus(process.status)
   }

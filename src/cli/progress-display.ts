@@ -27,7 +27,7 @@ export class ProgressDisplay {
       this.#line.line(`  ${padTo(28, name)} ${formatNumber(value).padStart(12)} ${unit === '1' ? '' : unit}`)
     }
     if (message.type === 'progress') {
-      this.#line.bar({ percent: view.percent ?? 0, label: view.phase ?? '', text: view.message ?? '' })
+      this.#line.bar({ percent: view.percent ?? 0, label: view.phase ?? '', text: view.message ?? '', eta_s: message.eta_s })
     } else if (message.type === 'status') this.#showStatus(view.status)
     else {
       const line = this.#hints.line?.(message, this.#line.isTerminal)

@@ -162,9 +162,16 @@ function endOf(stored: RunMessage & { readonly type: 'completed' | 'error' | 'ca
   }
 }
 
+type StoredProgress = {
+  readonly percent: number
+  readonly phase?: string | undefined
+  readonly message: string
+  readonly eta_s?: number | null
+}
+
 /** Steps if the kind counts them, else percent. */
-function progressIn(stored: { percent: number; phase?: string | undefined; message: string }, kind: Kind): ProcessProgress {
-  const { percent, phase, message } = stored
+function progressIn(stored: StoredProgress, kind: Kind): ProcessProgress {
+  const { percent, phase, message, eta_s } = stored
   const { current, total } = kind.steps(stored) ?? { current: percent, total: 100 }
-  return { current, total, detail: message, ...(phase !== undefined && { phase }) }
+  return { current, total, detail: message, ...(phase !== undefined && { phase }), ...(eta_s !== undefined && { eta_s }) }
 }

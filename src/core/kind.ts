@@ -1,5 +1,6 @@
 import type { TObject, TProperties, TSchema } from 'typebox'
 import type { Clears, JobEvent } from './entry.js'
+import type { Eta } from './eta.js'
 import type { JobRecord } from './job-record.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { ProcessReportEvents, RunReportEvents } from './report-events.js'
@@ -64,8 +65,11 @@ export interface Kind {
   readonly messages: Readonly<Record<string, TObject>>
   /** Fields of its snapshot beside `SnapshotFields`; only in the run dialect. */
   readonly snapshotExtras: TProperties
-  /** Builders of its reports; null for a kind in steps. `last`: the progress of the attempt so far. */
-  readonly reports: ((id: string, last: object) => RunReportEvents | ProcessReportEvents) | null
+  /**
+   * Builders of its reports; null for a kind in steps. `last`: the progress of the attempt so far. `eta`: what is known
+   * of its speed.
+   */
+  readonly reports: ((id: string, last: object, eta?: Eta) => RunReportEvents | ProcessReportEvents) | null
   /** Events that a worker over HTTP may post, as schemas by type; null: jobs of the kind cannot be claimed. */
   readonly claimEvents: Readonly<Record<string, TSchema>> | null
   /** The result that the fields of a `completed` event of a worker over HTTP stand for. */

@@ -68,5 +68,7 @@ export function processEvents(processType: string, messages = PROCESS_MESSAGES) 
 /** Stored messages were checked when they were built, so the cast holds. */
 function last(state: JobRecord): ProcessEnd {
   const entry = state.latest.get('progress')
-  return { ...(entry && { progress: (messageOf(entry) as ProcessMessages['process_progress']).progress }), ...statsOf(state) }
+  if (!entry) return statsOf(state)
+  const { eta_s: _over, ...progress } = (messageOf(entry) as ProcessMessages['process_progress']).progress
+  return { progress, ...statsOf(state) }
 }

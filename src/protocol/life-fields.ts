@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { FAILURE_CODES } from './codes.js'
 import { FAILURE_CODE_PATTERN } from './failure.js'
+import { Nullable } from './json-schema.js'
 import { STATUSES } from './status.js'
 
 export const JobStatus = Type.Enum([...STATUSES], { title: 'JobStatus' })
@@ -23,6 +24,11 @@ export const RetryFields = {
 
 /** In final messages: the trace of the job, if it has one. */
 export const TraceId = Type.Optional(Type.String({ description: 'W3C Trace Context: the trace of the submit' }))
+
+/** Estimated rest of the work, in a progress. */
+export const EtaSeconds = Type.Optional(
+  Nullable(Type.Number({ minimum: 0 }), { description: 'estimated seconds until the attempt completes; null: unknown' }),
+)
 
 /** Present if the processor ignored the cancel and was ended by force. */
 export const Forced = Type.Optional(Type.Literal(true))

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
+import { EtaSeconds, FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
 import { NotBefore } from './turn-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
@@ -18,6 +18,7 @@ export const ProcessProgress = Type.Object(
     detail: Type.String({ maxLength: MAX_TEXT.detail }),
     model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the measured language model' })),
     phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the current phase' })),
+    eta_s: EtaSeconds,
   },
   { title: 'ProcessProgress', additionalProperties: true, description: 'A kind can add fields.' },
 )

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
+import { EtaSeconds, FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
 import { NotBefore } from './turn-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
@@ -30,6 +30,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       phase: Type.Enum([...phases]),
       message: Type.String({ maxLength: MAX_TEXT.message }),
       elapsed_s: Seconds,
+      eta_s: EtaSeconds,
       timestamp: Timestamp,
     }),
     metric_update: Type.Object({

@@ -1,3 +1,4 @@
+import type { EtaState } from '../core/eta.js'
 import type { ClaimAnswer } from '../protocol/claim-messages.js'
 import type { QueueRef } from '../storage/fair-scheduler.js'
 import type { Settled } from './queue.js'
@@ -27,6 +28,8 @@ export interface ClaimRecord {
   /** Answer to that post. Absent for a final post that has not been committed. */
   readonly answer?: ClaimAnswer
   readonly logTail: readonly string[]
+  /** What is known of its speed. Absent before its first progress. */
+  readonly eta?: EtaState
 }
 
 /** An execution that a worker over HTTP holds. */

@@ -28,7 +28,7 @@ function anyReportsOf(kind: Kind, context: JobContext, last: object): RunReports
     return reports
   }
   const reports: ProcessReports = {
-    progress: (at) => context.report(() => events.progress(at)),
+    progress: (at) => context.report(() => events.progress(at, context.elapsedSeconds)),
     result: (result) => context.report(() => events.result(result)),
     metric: metricBy(() => null),
   }

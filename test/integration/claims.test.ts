@@ -575,6 +575,21 @@ t.test('[CLAIM-8] [FAIL-2] a claim fails with a code of its own after a retry of
   t.match(await h.call('GET', `/api/jobs/${id}`), { body: { status: 'failed', final: { code: 'bad_csv' } } })
 })
 
+t.test('[REPORT-6] the rest of a claimed run is estimated over its posts, on whatever hub', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  for (const [i, percent] of [10, 20, 30].entries()) {
+    t.equal((await h.call('GET', `/api/processes/${id}`)).body.progress?.eta_s ?? null, null)
+    await worker.post([progress(percent)], { node: i % 2 })
+  }
+  const { body } = await h.call('GET', `/api/processes/${id}`)
+  t.ok(body.progress.eta_s >= 0, String(body.progress.eta_s))
+  await worker.post([{ type: 'failed', error: 'x' }])
+  t.notOk('eta_s' in (await h.call('GET', `/api/processes/${id}`)).body.progress, 'not after the end')
+})
+
 t.test('[CLAIM-8] failed for good: with its code, and no other attempt', async (t) => {
   const h = await start(t)
   const worker = new Claimant(h)

@@ -29,6 +29,20 @@ t.test('in a terminal the bar moves in place, no wider than the terminal, and li
   t.equal(written(), '\n', 'once')
 })
 
+t.test('[REPORT-6] the bar shows how long the rest takes', async (t) => {
+  const { line, written } = lineTo(false)
+  for (const eta_s of [null, 4.4, 125, 12_000]) line.bar({ percent: 50, label: 'a', text: 'b', eta_s })
+  line.complete()
+  const lefts = ['', '4 s left  ', '2 min 5 s left  ', '3 h 20 min left  ', '']
+  t.same(
+    written()
+      .split('\n')
+      .filter(Boolean)
+      .map((text) => text.slice(45)),
+    lefts.map((left) => `${left}b`),
+  )
+})
+
 t.test('elsewhere each is a line, without a control character', async (t) => {
   const { line, written } = lineTo(false)
   line.bar({ percent: 100, label: '', text: 'Run 1' })

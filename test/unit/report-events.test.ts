@@ -1,4 +1,5 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { Eta } from '../../src/core/eta.js'
 import { processEvents } from '../../src/core/process-events.js'
 import { processReportEvents, runReportEvents } from '../../src/core/report-events.js'
 import { runEvents } from '../../src/core/run-events.js'
@@ -11,7 +12,7 @@ function progressOf(dialect: 'run' | 'process', ...reports: unknown[]): unknown[
     return reports.map((at) => events.progress(at as never, 1).message)
   }
   const events = processReportEvents(processEvents('benchmark'), 'b', {})
-  return reports.map((at) => events.progress(at as never).message.progress)
+  return reports.map((at) => events.progress(at as never, 1).message.progress)
 }
 
 t.test('[REPORT-4] a progress of a run is clamped and shortened, and never an error', async (t) => {
@@ -74,9 +75,66 @@ t.test('[REPORT-4] a progress in the process dialect too; a total that is not kn
   ]
   for (const [reports, last] of cases) t.match(progressOf('process', ...reports).at(-1), last)
   t.same(progressOf('process', { current: 1, total: 2, detail: 'd', eta: new Date(0) }), [
-    { eta: '1970-01-01T00:00:00.000Z', current: 1, total: 2, detail: 'd' },
+    { eta: '1970-01-01T00:00:00.000Z', eta_s: null, current: 1, total: 2, detail: 'd' },
   ])
   t.throws(() => progressOf('process', { current: 1, eta: 1n }), { message: 'progress: /eta: 1n is not a JSON value' })
+})
+
+/** The estimates of reports `[share, seconds]` of one attempt, in both dialects. */
+function estimates(t: Test, steps: readonly (readonly [share: number, seconds: number])[], eta?: Eta): unknown[] {
+  const run = runReportEvents(runEvents, 'r', {}, eta && new Eta(eta.state))
+  const process = processReportEvents(processEvents('benchmark'), 'b', {}, eta)
+  const runs = steps.map(([share, s]) => run.progress({ percent: 100 * share, phase: 'solving', message: '' }, s).message.eta_s)
+  const processes = steps.map(([share, s]) => process.progress({ current: 1000 * share, total: 1000, detail: '' }, s).message.progress)
+  t.same(
+    runs,
+    processes.map((progress) => (progress as { eta_s: unknown }).eta_s),
+    'the same in both dialects',
+  )
+  return runs
+}
+
+t.test('[REPORT-6] at constant speed the rest is exact; it is null until it means something', async (t) => {
+  t.same(
+    estimates(
+      t,
+      [0, 0.1, 0.2, 0.3, 0.31, 0.5, 0.9, 0.99].map((share) => [share, 1000 * share]),
+    ),
+    [null, null, null, 700, 690, 500, 100, 10],
+  )
+  t.same(
+    estimates(
+      t,
+      [0.005, 0.01, 0.015, 0.029, 0.03].map((share) => [share, 1000 * share]),
+    ),
+    [null, null, null, null, 970],
+  )
+  const unknown = processReportEvents(processEvents('benchmark'), 'b', {})
+  for (const total of [null, 0, -1]) t.match(unknown.progress({ current: 1, total, detail: '' }, 1).message.progress, { eta_s: null })
+})
+
+t.test('[REPORT-6] the rest grows in a stall and follows a new speed; a new attempt begins anew', async (t) => {
+  const even = [0.1, 0.2, 0.3, 0.4].map((share) => [share, 100 * share] as const)
+  const [, , , before, usual, late, later] = estimates(t, [...even, [0.4, 45], [0.4, 70], [0.4, 100]]) as number[]
+  t.equal(before, 60)
+  t.equal(usual, 60, 'within a usual step')
+  t.ok(Number(late) > 60 && Number(later) > Number(late), `${late} ${later}`)
+  const slower = [0.5, 0.6, 0.7, 0.8, 0.9].map((share, i) => [share, 40 + 100 * (i + 1)] as const)
+  const after = estimates(t, [...even, ...slower]).slice(4) as number[]
+  t.ok(after.at(-1) !== undefined && Math.abs(Number(after.at(-1)) - 100) < 10, 'ten times slower: soon the new speed counts')
+  t.equal(estimates(t, [[0.5, 1]])[0], null)
+  const continued = new Eta(0.3)
+  t.same([0.4, 0.5, 0.6].map((share, i) => continued.after(share, i + 1)).at(-1), 4, 'a continued one counts from where it is')
+})
+
+t.test('[REPORT-6] a pause does not count, and what is known passes as JSON', async (t) => {
+  const eta = new Eta(0)
+  for (const share of [0.1, 0.2, 0.3]) eta.after(share, 100 * share)
+  const known = new Eta(JSON.parse(JSON.stringify(eta.state)))
+  known.skipTo(1000)
+  t.equal(known.after(0.4, 1010), 60)
+  known.skipTo(5)
+  t.equal(known.after(0.5, 1020), 50)
 })
 
 t.test('[REPORT-5] a metric has any name without control characters, and a key without blanks', async (t) => {

@@ -1,6 +1,7 @@
 import { secondsSinceStart } from '../../src/core/elapsed.js'
 import type { JobEvent } from '../../src/core/entry.js'
-import { messageOf } from '../../src/core/entry.js'
+import { messageOf, timestampOf } from '../../src/core/entry.js'
+import { Eta } from '../../src/core/eta.js'
 import type { JobState } from '../../src/core/job-state.js'
 import { metricPoint } from '../../src/core/metric-point.js'
 import { pointTelemetry, type SeriesTelemetry } from '../../src/core/series-telemetry.js'
@@ -64,7 +65,10 @@ export function foldRuns(
     points.push(pointTelemetry(point, step))
   }
   if (events.length === 0) return { ledger, events, points }
-  events.push(progressEvent(state, input, ledger, now))
+  const eta = etaAfter(state, ledger, now)
+  const eta_s = eta.after(ledger.evaluated / totalOf(input), secondsSinceStart(state, now))
+  ledger = { ...ledger, eta: eta.state }
+  events.push(progressEvent(state, input, ledger, now, { eta_s }))
   return { ...publishFront({ state, input, ledger }, events, { now, maxFrontBytes }), points }
 }
 
@@ -132,10 +136,24 @@ export function waitEvent({ state, input, ledger }: Whole, why: string, now: num
   const last = state.latest.get('progress')
   // the dialect of this kind
   if (last && (messageOf(last) as OptimizationMessages['progress']).message === message) return null
-  return progressEvent(state, input, ledger, now, message)
+  return progressEvent(state, input, ledger, now, { message })
 }
 
-function progressEvent(state: JobState, input: OptimizationInput, { evaluated }: Ledger, now: number, wait?: string): JobEvent {
+/** The time before the last start or resume does not count. */
+function etaAfter(state: JobState, { eta: known }: Ledger, now: number): Eta {
+  const eta = new Eta(known ?? 0)
+  const status = state.latest.get('status')
+  if (status) eta.skipTo(Math.min(secondsSinceStart(state, Date.parse(timestampOf(status))), secondsSinceStart(state, now)))
+  return eta
+}
+
+function progressEvent(
+  state: JobState,
+  input: OptimizationInput,
+  { evaluated }: Ledger,
+  now: number,
+  { message, eta_s = null }: { readonly message?: string; readonly eta_s?: number | null },
+): JobEvent {
   const { id } = state
   const total = totalOf(input)
   const generation = Math.min(Math.floor(evaluated / input.population) + 1, input.generations)
@@ -143,8 +161,9 @@ function progressEvent(state: JobState, input: OptimizationInput, { evaluated }:
     // Only the final event has 100.
     percent: Math.min(Math.round((1000 * evaluated) / total) / 10, 99.9),
     phase: 'evaluating',
-    message: wait ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
+    message: message ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
     elapsed_s: secondsSinceStart(state, now),
+    eta_s,
     evaluated,
     total,
   })

@@ -1,3 +1,4 @@
+import type { EtaState } from '../../src/core/eta.js'
 import type { Checkpoint as SearchCheckpoint } from './optimizer.js'
 
 /** The state of an optimization between two steps, as JSON in its checkpoint. */
@@ -18,6 +19,8 @@ export interface Ledger {
   readonly found: Readonly<Record<string, { readonly iteration: number; readonly run_id: string }>>
   /** When the front was last published (epoch ms), and whether it has changed since. */
   readonly front: { readonly toldAt: number; readonly hasChanged: boolean }
+  /** The speed so far. Absent before the first evaluation. */
+  readonly eta?: EtaState
 }
 
 export function firstLedger(search: SearchCheckpoint): Ledger {

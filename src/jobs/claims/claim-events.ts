@@ -1,9 +1,11 @@
 import type { TSchema } from 'typebox'
 import type { JobEvent } from '../../core/entry.js'
+import { Eta, type EtaState } from '../../core/eta.js'
 import type { JobState } from '../../core/job-state.js'
 import type { Kind } from '../../core/kind.js'
 import { logLines } from '../../core/log-line.js'
 import { metricPoint } from '../../core/metric-point.js'
+import { shareReached } from '../../core/report-events.js'
 import { pointTelemetry, type SeriesTelemetry } from '../../core/series-telemetry.js'
 import { Checker } from '../../protocol/checker.js'
 import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
@@ -22,6 +24,8 @@ export interface PostContent {
   /** Points of metrics. */
   readonly points: readonly SeriesTelemetry[]
   readonly end: ClaimEnd | null
+  /** What is known of the speed of the job. */
+  readonly eta: EtaState
 }
 
 type Posted = ClaimPost['events'][number]
@@ -41,15 +45,16 @@ function checkersOf(kind: Kind): ReadonlyMap<string, Checker<TSchema>> {
 }
 
 /**
- * Reads the events of a post about this job. Throws `invalid` with the path of each faulty field. `elapsed_s` is added
- * to progress events.
+ * Reads the events of a post about this job. Throws `invalid` with the path of each faulty field. `elapsed_s` and what
+ * follows from `speed`, of earlier posts, are added to progress events.
  */
-export function readPost(state: JobState, events: readonly Posted[], elapsed_s: number): PostContent {
+export function readPost(state: JobState, events: readonly Posted[], elapsed_s: number, speed?: EtaState): PostContent {
   const valid = events.map((event, i) => check(state.kind, event, `/events/${i}`))
   const ends = valid.filter(isEnd)
   const at = valid.findIndex(isEnd)
   if (ends.length > 1 || (at >= 0 && at < valid.length - 1)) throw faultAt(`/events/${at}`, 'the last event: nothing follows an end')
-  const reported = reportsOf(state, valid, elapsed_s)
+  const eta = new Eta(speed ?? shareReached(state.kind.events.last(state)))
+  const reported = reportsOf(state, valid, elapsed_s, eta)
   const kept = reported.filter(
     ({ event }, i) => event.class !== 'transient' || !reported.slice(i + 1).some(({ event: { key } }) => key === event.key),
   )
@@ -59,6 +64,7 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
     lines: valid.flatMap((event) => (event.type === 'log' ? logLines(event.line, { level: event.level, attempt: state.attempt }) : [])),
     points: valid.flatMap((event) => pointsOf(event, elapsed_s)),
     end: ends[0] ?? null,
+    eta: eta.state,
   }
 }
 
@@ -74,8 +80,13 @@ function check(kind: Kind, event: Posted, path: string): ClaimEvent {
   return valid
 }
 
-function reportsOf({ kind, ...state }: JobState, events: readonly ClaimEvent[], elapsed_s: number): { event: JobEvent; path: string }[] {
-  const reports = kind.reports?.(state.id, kind.events.last(state))
+function reportsOf(
+  { kind, ...state }: JobState,
+  events: readonly ClaimEvent[],
+  elapsed_s: number,
+  eta: Eta,
+): { event: JobEvent; path: string }[] {
+  const reports = kind.reports?.(state.id, kind.events.last(state), eta)
   const reportOf = (event: ClaimEvent): JobEvent | null => {
     if (!reports) return null
     if ('metric' in reports) {
@@ -83,7 +94,7 @@ function reportsOf({ kind, ...state }: JobState, events: readonly ClaimEvent[], 
         return reports.progress({ percent: event.percent, phase: event.phase, message: event.message }, elapsed_s)
       return event.type === 'metric_update' ? reports.metric(event.metric_name, event.value, event) : null
     }
-    if (event.type === 'process_progress') return reports.progress(event.progress)
+    if (event.type === 'process_progress') return reports.progress(event.progress, elapsed_s)
     return event.type === 'process_result' ? reports.result(event.result) : null
   }
   return events.flatMap((said, i) => {

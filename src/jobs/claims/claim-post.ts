@@ -94,10 +94,10 @@ export async function handlePost(ports: ClaimPorts, id: string, by: Reporter, po
   const isRepeated = n === last?.n
   if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
-  const content = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()))
+  const content = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()), known.eta)
   const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines.map(({ text }) => text)])
   const { answer: _last, ...kept } = known
-  const record: ClaimRecord = { ...kept, n, logTail }
+  const record: ClaimRecord = { ...kept, n, logTail, eta: content.eta }
   const writing = { claim, state, record, writer: { round, token, n: START_N + n }, content }
   const answer = isHeld ? await write(ports, writing) : content.end ? await committed(ports, writing, content.end) : null
   if (!answer) return answered(claims, claim, n)

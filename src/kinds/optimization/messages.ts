@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from '../../protocol/job-id.js'
 import { Nullable } from '../../protocol/json-schema.js'
-import { Timestamp } from '../../protocol/life-fields.js'
+import { EtaSeconds, Timestamp } from '../../protocol/life-fields.js'
 import { jobMessages, Percent, Seconds, SnapshotFields } from '../../protocol/run-messages.js'
 
 const Count = Type.Integer({ minimum: 0 })
@@ -49,6 +49,7 @@ export const OPTIMIZATION_MESSAGES = {
     phase: Type.Literal('evaluating'),
     message: Type.String({ maxLength: 1000 }),
     elapsed_s: Seconds,
+    eta_s: EtaSeconds,
     evaluated: Count,
     total: Count,
     timestamp: Timestamp,
