@@ -83,6 +83,9 @@ export interface HistoryQuery {
 const MAX_LOOKS = 20
 /** The same for a list that an index has filtered. */
 const MAX_FILTERED_LOOKS = 2
+/** How many children a cancel of their parent reaches at once, and in all. */
+const CHILDREN_AT_ONCE = 50
+const MAX_CHILDREN = 1000
 /** Maximum entries of a log per read. */
 const MAX_HISTORY = 1000
 
@@ -277,9 +280,16 @@ export class JobService {
     return this.#require(id, view, kind)
   }
 
-  /** Cancels a job: see `cancelJob`. Returns the current status. */
-  cancel(id: string, view: View): Promise<Status> {
-    return cancelJob(this.#ports, () => this.#require(id, view))
+  /**
+   * Cancels a job, and then its children: see `cancelJob`. Returns the current status. If this process dies in between,
+   * the sweeper ends the children once the job has ended.
+   */
+  async cancel(id: string, view: View): Promise<Status> {
+    const status = await cancelJob(this.#ports, () => this.#require(id, view))
+    const state = await this.#require(id, view)
+    // The next step of a job in steps cancels those of its checkpoint.
+    if (!state.kind.inSteps) await this.#cancelChildren(state)
+    return status
   }
 
   /**
@@ -327,6 +337,26 @@ export class JobService {
       await queue.add(queuedRoundOf(state))
     }
     return state
+  }
+
+  /** Cancels the first children of a job that have not ended. The sweeper does so with more of them, and with theirs. */
+  async #cancelChildren({ id, owner }: JobState): Promise<void> {
+    let cursor: string | undefined
+    for (let read = 0; read < MAX_CHILDREN; read += CHILDREN_AT_ONCE) {
+      const page = await this.#ports.store.list(owner, null, CHILDREN_AT_ONCE, cursor, 'active', { parent: id })
+      await Promise.all(page.ids.map((child) => this.#cancelChild(child, id)))
+      cursor = page.cursor
+      if (cursor === undefined) return
+    }
+  }
+
+  /** Nothing happens to a child that has ended, or that is of a kind that this process does not know. */
+  async #cancelChild(id: string, parent: string): Promise<void> {
+    const state = await this.#known(id)
+    if (state?.parent !== parent || isFinal(state.status) || state.status === 'cancelling') return
+    await cancelJob(this.#ports, () => this.#require(id, () => true)).catch((error: unknown) => {
+      if (!(error instanceof RuncastError && ['already_final', 'not_found'].includes(error.code))) throw error
+    })
   }
 
   /**

@@ -1,9 +1,11 @@
 import { Job } from 'bullmq'
 import t from 'tap'
 import type { JobEvent } from '../../src/core/entry.js'
+import { JobService } from '../../src/jobs/job-service.js'
 import type { Publisher } from '../../src/storage/broker.js'
 import { eventually } from '../support/eventually.js'
-import { type Harness, startHarness } from '../support/harness.js'
+import { type Harness, HORN, startHarness } from '../support/harness.js'
+import { overriding } from '../support/overriding.js'
 import { Stage } from '../support/stage.js'
 import type { Message } from '../support/test-client.js'
 import { tokenOf } from '../support/tokens.js'
@@ -38,6 +40,35 @@ async function loggedOf(h: Harness, id: string): Promise<Message[]> {
 
 const typesOf = (messages: readonly Message[]) => messages.map(({ type, status }) => (type === 'status' ? status : type))
 const cancel = (h: Harness, id: string, options = {}) => h.call('POST', `/api/v2/runs/${id}/cancel`, options)
+
+t.test('[CANCEL-3] a cancel of a job cancels its children of every kind, also if its process dies', async (t) => {
+  const stage = new Stage()
+  const h = await startHarness(t, { processor: stage.processor, env: { SWEEP_INTERVAL_MS: '100', WORKER_CONCURRENCY: '4' } })
+  const { parts, jobs } = h.nodes[0]?.hub ?? {}
+  if (!parts || !jobs) throw new Error('no hub')
+  const died = new Error('died here')
+  const dying = new JobService({ ...parts, store: overriding(parts.store, 'list', () => Promise.reject(died)) })
+  const statusOf = async (id: string) => (await parts.broker.read(id))?.state.status
+  for (const [name, service] of [
+    ['whole', jobs],
+    ['dying', dying],
+  ] as const) {
+    const child = { owner: 'alice', parent: `${name}-parent` }
+    await jobs.submit({ id: `${name}-parent`, owner: 'alice', kind: 'run', input: HORN })
+    await jobs.submit({ ...child, id: `${name}-ended`, kind: 'run', input: HORN })
+    ;(await stage.play(`${name}-ended`)).complete()
+    await eventually(async () => (await statusOf(`${name}-ended`)) === 'completed')
+    await jobs.submit({ ...child, id: `${name}-running`, kind: 'run', input: HORN })
+    await jobs.submit({ ...child, id: `${name}-later`, kind: 'run', input: HORN, delayMs: 3600_000 })
+    await jobs.submit({ ...child, id: `${name}-benchmark`, kind: 'benchmark', input: { models: ['local/ngram'] }, delayMs: 3600_000 })
+    await Promise.all([stage.play(`${name}-parent`), stage.play(`${name}-running`)])
+    await service.cancel(`${name}-parent`, () => true).catch((error) => t.equal(error, died))
+    for (const id of ['parent', 'running']) await eventually(async () => (await statusOf(`${name}-${id}`)) === 'cancelled')
+    if (service === jobs) for (const id of ['later', 'benchmark']) t.equal(await statusOf(`${name}-${id}`), 'cancelled', id)
+    t.equal(await statusOf(`${name}-ended`), 'completed')
+  }
+  t.same(h.faults, [])
+})
 
 t.test(
   '[CANCEL-2] against the pick-up, cancel first: the worker that has taken the job finds it ended, and never calls the processor',
