@@ -339,7 +339,7 @@ export class JobService {
     return state
   }
 
-  /** Cancels the first children of a job that have not ended. The sweeper does so with more of them, and with theirs. */
+  /** Cancels the first children of a job that have not ended. The sweeper ends further ones, and theirs. */
   async #cancelChildren({ id, owner }: JobState): Promise<void> {
     let cursor: string | undefined
     for (let read = 0; read < MAX_CHILDREN; read += CHILDREN_AT_ONCE) {
