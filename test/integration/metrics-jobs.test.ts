@@ -1,5 +1,8 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { controlWriter } from '../../src/core/entry.js'
+import { metricPoint } from '../../src/core/metric-point.js'
+import { pointTelemetry } from '../../src/core/series-telemetry.js'
 import { JobCounts } from '../../src/jobs/sweeper/job-counts.js'
 import { LostLockTracker } from '../../src/jobs/sweeper/lost-lock-tracker.js'
 import { reconcile } from '../../src/jobs/sweeper/reconcile.js'
@@ -49,6 +52,29 @@ t.test('a job from its submit to its end, on the hub and on its worker', async (
   await w.counts('runcast_cancel_seconds', 1, { kind: 'run' })
   await w.counts('runcast_running_jobs', 0, { queue: 'run' }, 'worker')
   t.same(w.h.faults, [])
+})
+
+t.test('lines, points and artifacts: what is kept, what is left out, what is refused and what is downloaded', async (t) => {
+  const w = await watch(t, { env: { MAX_LOG_LINES: '100', MAX_SERIES: '1', MAX_ARTIFACT_BYTES: '10' } })
+  const id = await w.h.submit()
+  const { job, complete } = await w.stage.play(id)
+  for (let i = 0; i < 150; i += 1) job.log(`line ${i}`)
+  job.metric('a', 1, { unit: 'm', step: 1 })
+  await job.artifact('a.txt', { data: 'content' })
+  await t.rejects(job.artifact('b.txt', { data: 'more than that' }), { message: /MAX_ARTIFACT_BYTES/ })
+  await w.counts('runcast_log_lines_total', 100, { result: 'written' }, 'worker')
+  await w.counts('runcast_log_lines_total', 50, { result: 'skipped' }, 'worker')
+  await w.counts('runcast_series_points_total', 1, {}, 'worker')
+  await w.counts('runcast_artifacts_total', 1, { result: 'stored' }, 'worker')
+  await w.counts('runcast_artifacts_total', 1, { result: 'too_big' }, 'worker')
+  await w.counts('runcast_artifact_bytes_total', 7, {}, 'worker')
+  const headers = { authorization: `Bearer ${w.h.token()}` }
+  t.equal(await (await fetch(`${w.h.nodes[0]?.http}/api/jobs/${id}/artifacts/a.txt`, { headers })).text(), 'content')
+  await w.counts('runcast_artifact_downloads_total', 1, { by: 'content' })
+  const point = pointTelemetry(metricPoint('b', 1, { unit: 'm', step: 1 }), 0)
+  t.match(await w.h.nodes[0]?.hub.parts.broker.publish(id, [], controlWriter(1), [point]), { reason: 'too_many_series' })
+  await w.counts('runcast_series_refused_total', 1)
+  complete()
 })
 
 t.test('a job that does not obey is counted as ended by force', async (t) => {

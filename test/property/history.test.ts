@@ -97,7 +97,18 @@ class World {
   async begin(): Promise<void> {
     const generation = draw()
     const body = JSON.stringify({ type: 'status' })
-    const record = ['run', 'alice', '{}', 'digest', generation, '2026-01-01T00:00:00.000Z', body, 1000, 600_000, '', '', '', '', '', '']
+    const record = [
+      'run',
+      'alice',
+      '{}',
+      'digest',
+      generation,
+      '2026-01-01T00:00:00.000Z',
+      body,
+      1000,
+      600_000,
+      ...Array<string>(8).fill(''),
+    ]
     const identity = draw()
     await commands.runcastCreate(...this.#keys('a').slice(0, 6), `${this.#job('a')}:checkpoint`, identity, ...record)
     if (this.#hasOld) await commands.hdel(this.#job('a'), 'store')

@@ -14,6 +14,7 @@ import type {
   StoredJob,
 } from '../../storage/artifact-records.js'
 import { type ArtifactStore, type ByteRange, objectOf } from '../../storage/artifact-store.js'
+import { ArtifactTally } from './artifact-tally.js'
 
 /** How long a successful comparison of the markers is valid. */
 const MARKED_MS = 10_000
@@ -74,6 +75,7 @@ export class ArtifactService {
   readonly #limits: ArtifactLimits
   readonly #checkMs: number
   readonly #ofChildren: boolean
+  readonly tally = new ArtifactTally()
   #uploads = 0
   #markedUntil = Number.NEGATIVE_INFINITY
 
@@ -101,7 +103,11 @@ export class ArtifactService {
   }
 
   /** Rejects with `invalid`, `too_big`, `quota`, and `stale_writer` if the writer does not compute the job. */
-  async put(upload: Upload): Promise<NewArtifact> {
+  put(upload: Upload): Promise<NewArtifact> {
+    return this.tally.count(this.#upload(upload))
+  }
+
+  async #upload(upload: Upload): Promise<NewArtifact> {
     const { name, bytes = 0 } = upload
     assertTarget(upload)
     if (bytes > this.#limits.maxBytes) throw tooBig(name, `${bytes} bytes`, 'MAX_ARTIFACT_BYTES', this.#limits.maxBytes)
@@ -117,7 +123,11 @@ export class ArtifactService {
   }
 
   /** Adds a link to content elsewhere. Rejects as `put`. */
-  async link(target: ArtifactTarget, url: string): Promise<NewArtifact> {
+  link(target: ArtifactTarget, url: string): Promise<NewArtifact> {
+    return this.tally.count(this.#link(target, url))
+  }
+
+  async #link(target: ArtifactTarget, url: string): Promise<NewArtifact> {
     assertTarget(target)
     if (!isLinkUrl(url)) throw invalid('/url', 'an http:// or https:// URL without credentials, of at most 2048 characters')
     const { id, writer, name } = target
@@ -139,8 +149,16 @@ export class ArtifactService {
     if (object === null || bytes === null || sha256 === null) return null
     return {
       artifact: { ...artifact, object, bytes, sha256 },
-      open: (range) => this.#ofStore(this.store.open(object, range)),
-      link: () => this.#ofStore(this.store.link(object, { name: artifact.name, bytes })),
+      open: async (range) => {
+        const content = await this.#ofStore(this.store.open(object, range))
+        if (content) this.tally.downloads.add('content')
+        return content
+      },
+      link: async () => {
+        const link = await this.#ofStore(this.store.link(object, { name: artifact.name, bytes }))
+        if (link !== null) this.tally.downloads.add('link')
+        return link
+      },
     }
   }
 

@@ -22,6 +22,7 @@ import {
 import type { Checkpoint, Checkpoints, NextCheckpoint } from '../checkpoints.js'
 import { readEnvelope } from '../envelope.js'
 import { asked } from '../store-fault.js'
+import { TelemetryTally } from '../telemetry-tally.js'
 import { type CommandConnection, connectCommands, connectSubscriptions, type RedisConnectionOptions } from './connection.js'
 import { RedisKeys } from './keys.js'
 import { STORE } from './stamped.js'
@@ -40,6 +41,7 @@ type Argument = string | number | Buffer
  * envelope. The message is serialised here, once: these are the bytes that the browser receives, except for `seq`.
  */
 export class RedisBroker implements Broker, Heartbeats, Checkpoints {
+  readonly tally = new TelemetryTally()
   readonly #commands: CommandConnection
   readonly #keys: RedisKeys
   readonly #limits: BrokerLimits
@@ -116,7 +118,11 @@ export class RedisBroker implements Broker, Heartbeats, Checkpoints {
 
   #answerOf(events: readonly JobEvent[], telemetry: readonly Telemetry[], reply: Parameters<typeof answerOf>): Written | Rejected {
     const answer = answerOf(...reply)
-    if (!answer.ok && answer.reason === 'too_many_series') return tooManySeries(telemetry, answer.status, this.#limits)
+    if (answer.ok) this.tally.written(telemetry)
+    if (!answer.ok && answer.reason === 'too_many_series') {
+      this.tally.rejectedSeries += 1
+      return tooManySeries(telemetry, answer.status, this.#limits)
+    }
     return !answer.ok && answer.reason === 'too_many_keys' ? tooManyKeys(events, answer.status, this.#limits) : answer
   }
 
