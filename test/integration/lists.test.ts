@@ -2,6 +2,7 @@ import t from 'tap'
 import { createClient } from '../../src/index.js'
 import { DEFAULT_BROKER_LIMITS } from '../../src/storage/broker.js'
 import { RedisJobStore } from '../../src/storage/redis/job-store.js'
+import { RedisKeys } from '../../src/storage/redis/keys.js'
 import { entering, newJob } from '../contract/test-job.js'
 import { eventually } from '../support/eventually.js'
 import { HORN, startHarness } from '../support/harness.js'
@@ -122,6 +123,25 @@ t.test('[LIST-5] the oldest jobs above MAX_LISTED_JOBS leave every list', async 
     t.same(await idsOf(query, 'sam'), ['s5', 's4', 's3'], query)
   await small.forget('sam', 's4')
   t.same(await idsOf('tag=t', 'sam'), ['s5', 's3'])
+
+  const { commands } = h.nodes[0]?.hub.parts.broker ?? {}
+  if (!commands) throw new Error('no hub')
+  const tag = (n: number, i: number) => `${n}.${i}.`.padEnd(64, 'x')
+  for (const n of [1, 2, 3, 4, 5, 6, 7]) {
+    const words = { title: `${n}`.padEnd(200, 'ü'), tags: JSON.stringify(Array.from({ length: 16 }, (_, i) => tag(n, i))) }
+    await small.create(newJob({ id: `w${n}`.padEnd(128, 'w'), owner: 'wim', words }), entering('w', 'queued'))
+  }
+  const keys = await commands.keys(`${h.redis.prefix}:user:{wim}:by:*`)
+  t.equal(keys.filter((key) => key.includes(':tag:')).length, 3 * 16, 'nor do their tags take memory')
+  const sizes = await Promise.all(keys.map((key) => commands.memory('USAGE', key, 'SAMPLES', 0)))
+  const listed = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
+  const places = new RedisKeys(h.redis.prefix)
+  const weigh = (id: string) => commands.runcastWeigh(...places.all(id), 1000)
+  const longest = 'w7'.padEnd(128, 'w')
+  const [, weight] = (await weigh(longest)) ?? ['', 0]
+  await commands.hdel(places.job(longest), 'tags', 'title')
+  const [, without] = (await weigh(longest)) ?? ['', 0]
+  t.ok(3 * (weight - without) > listed * 0.8, `${weight - without} bytes of a job count for its words, which take ${listed / 3}`)
 })
 
 t.test('[LIST-1] pages of many jobs in two sets are complete, sparse and dense', async (t) => {
