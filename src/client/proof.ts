@@ -43,6 +43,8 @@ export class Proof {
   #isInDoubt = false
   /** The state is final, but its final message has not arrived. Only a whole state brings it. */
   #isFinalMissing = false
+  /** Known only from lists, which bring no final message: nobody waits for it. */
+  #isOnlyListed = false
 
   /** The position to resume from. Null: the whole state is needed. */
   get position(): { readonly epoch: string; readonly seq: number } | null {
@@ -55,6 +57,7 @@ export class Proof {
     const delivered = this.position && (recovered || this.position.epoch === epoch) ? this.#at : 0
     this.#epoch = epoch
     this.#isInDoubt = false
+    this.#isOnlyListed = false
     // If recovered, each entry of the replay advances the position. Otherwise the snapshot contains everything except
     // the final message.
     this.#at = recovered ? delivered : Math.max(delivered, seq)
@@ -78,6 +81,7 @@ export class Proof {
     proof.#epoch = epoch
     proof.#at = seq
     proof.#isFinalMissing = isFinal
+    proof.#isOnlyListed = true
     return proof
   }
 
@@ -87,7 +91,8 @@ export class Proof {
    */
   isBehind(epoch: string, seq: number): boolean {
     this.#replayUpTo = 0
-    if (this.#epoch === epoch) return seq > this.#at
+    // A whole state may have been cut off before its final message.
+    if (this.#epoch === epoch) return seq > this.#at || (this.#isFinalMissing && !this.#isOnlyListed)
     // The count is new, or the same history has another epoch. The hub can tell, given the position of this client.
     this.#isInDoubt = true
     return true

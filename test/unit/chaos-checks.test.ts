@@ -207,7 +207,13 @@ const TELLING: readonly Entry[] = [
 function callOf(call: number, acknowledged: number, hasReturned: boolean): Call {
   const points = [0, 1, 2].map((i) => [i, call * 16_384 + i] as const)
   const lines = [0, 1, 2].map((i) => `${call} ${i} text`)
-  return { points: new Map([[MARK, points]]), lines, acknowledged: { points: { [MARK]: acknowledged }, lines: acknowledged }, hasReturned }
+  return {
+    points: new Map([[MARK, points]]),
+    lines,
+    acknowledged: { points: { [MARK]: acknowledged }, lines: acknowledged },
+    artifacts: 0,
+    hasReturned,
+  }
 }
 
 const LEDGER = new Map([
@@ -262,6 +268,8 @@ t.test('each check of log and curves finds what it is there for', async (t) => {
     [],
     'without what was dropped at the front',
   )
+  const withOwn = [...[...KEPT].map(([n, { text }]) => [n, text] as const), [5, 'not stored: lost'] as const]
+  t.same(of(telling(withLines(withOwn))), [], 'with a line of the worker itself')
   const second = TELLING.toSpliced(9, 1, point(10, 3, 9 * 16_384 + 1))
   const cases: readonly (readonly [string, string | undefined, JobRecord])[] = [
     ['a curve without a point', CURVES, telling(withCurve({ n: 3, buckets: BUCKETS.slice(0, 3) }))],

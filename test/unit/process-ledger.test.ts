@@ -210,6 +210,13 @@ t.test('[PROC-8] [POS-6] a resync in a new epoch asks for the final messages tha
   t.same(ledger.list({ ...listOf(end), resync: true }), [], 'nothing in the same epoch')
   const other = { ...end, state: { ...end.state, epoch: 'another' } }
   t.same(ledger.list({ ...listOf(other), resync: true }), [ID])
+  ledger.open(snapshotOf(other, false))
+  t.same(ledger.list(listOf(other)), [ID], 'again, if the connection was cut before the final message')
+  t.equal(ledger.position(ID), null)
+  ledger.open(snapshotOf(other, false))
+  t.equal(ledger.follow({ ...end.message, prev: 0 }), 'applied')
+  t.match(ledger.view.get(ID), { epoch: 'another', final: { seq: end.message.seq } })
+  t.same(ledger.list(listOf(other)), [])
 })
 
 t.test('a process of which the beginning is missing is a gap', async (t) => {

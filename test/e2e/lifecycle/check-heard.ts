@@ -69,11 +69,14 @@ const FIELDS = {
   process: ['status', 'attempt', 'progress', 'created_at', 'started_at', 'finished_at', 'seq', 'epoch'],
 } as const
 
-/** A list of processes names only the last that have ended, so nobody is told that the count of an older one goes on under another Redis. */
+/**
+ * A new epoch comes with the next message ([POS-6]), and a list names only the last processes that have ended. So of a
+ * job that ended before a restart of Redis, a client may know the epoch of before.
+ */
 function checkView({ view, dialect }: Heard, { rest }: JobRecord, redisRestarts: number): string[] {
   const state = rest[dialect]?.state
   if (!view || !state) return []
-  const mayBeOfBefore = dialect === 'process' && redisRestarts > 0 && view.finished_at !== null
+  const mayBeOfBefore = redisRestarts > 0 && view.finished_at !== null
   const fields = FIELDS[dialect].filter((field) => !(field === 'epoch' && mayBeOfBefore))
   const different = differences(view, state, fields)
   const final = (view.final ?? null) as Said

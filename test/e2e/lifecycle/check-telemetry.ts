@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../../../src/core/entry.js'
 import type { Heard } from './heard.js'
-import { type Call, callOfLine, callOfMark, type Ledger, MARK, type Reported } from './ledger.js'
+import { type Call, callOfLine, callOfMark, isOfWorker, type Ledger, MARK, type Reported } from './ledger.js'
 import type { JobRecord, Said } from './record.js'
 import type { Bucket, Curve, Digests, Line, Lines, Telemetry } from './telemetry-record.js'
 
@@ -133,8 +133,8 @@ function attemptOf(log: JobRecord['log']): { round: number; attempt: number } {
  * its attempt, one after the other, numbered without a gap: all that were acknowledged, and none that nobody wrote.
  */
 export function checkLines({ ledger, log, telemetry }: JobRecord): string[] {
-  const { last, kept } = telemetry.stored.lines
   const faults = checkNumbers(telemetry.stored.lines)
+  const { last, kept } = withoutWorker(telemetry.stored.lines)
   if (ledger.size === 0) return faults
   const { round } = attemptOf(log)
   const stints = stintsOf(log, () => {}).filter((stint) => stint.round === round && stint.calls.size === 1)
@@ -170,7 +170,10 @@ export function checkLines({ ledger, log, telemetry }: JobRecord): string[] {
     .map(bounds)
     .reduce(([a, b], [c, d]) => [a + c, b + d], [0, 0])
   const before = first === undefined ? last : (offsets.get(first) ?? 0) - 1
-  if (!isWithin(before, sum)) faults.push(`${before} lines before the computations whose lines are kept, not ${sum.join(' to ')}`)
+  // Among them may be lines of workers, which are not kept any more.
+  const artifacts = order.slice(0, at + 1).reduce((count, call) => count + (ledger.get(call)?.artifacts ?? 0), 0)
+  if (!isWithin(before, [sum[0], sum[1] + artifacts]))
+    faults.push(`${before} lines before the computations whose lines are kept, not ${sum.join(' to ')}`)
   order.slice(at).forEach((call, i, calls) => {
     const begin = offsets.get(call)
     const next = calls.slice(i + 1).find((other) => offsets.has(other))
@@ -182,8 +185,19 @@ export function checkLines({ ledger, log, telemetry }: JobRecord): string[] {
 }
 
 function linesOf(call: Call | undefined, isWhole: boolean): [number, number] {
-  const most = call?.lines.length ?? 0
-  return [isWhole ? most : (call?.acknowledged.lines ?? 0), most]
+  const { length = 0 } = call?.lines ?? []
+  return [isWhole ? length : (call?.acknowledged.lines ?? 0), length]
+}
+
+/** The log as if workers had written no lines of their own. */
+function withoutWorker({ last, kept }: Lines): Lines {
+  let own = 0
+  const others = new Map<number, Line>()
+  for (const [n, line] of kept) {
+    if (isOfWorker(line.text)) own += 1
+    else others.set(n - own, line)
+  }
+  return { last: last - own, kept: others }
 }
 
 function checkNumbers({ last, kept }: Lines): string[] {
@@ -199,7 +213,7 @@ export function checkTelemetryOfClients({ telemetry: { stored, rest }, heard, lo
   const calls = new Set(stintsOf(log, () => {}).flatMap((stint) => (stint.round === round ? [...stint.calls] : [])))
   const isStrange = ({ text }: Line) => {
     const from = callOfLine(text)
-    return ledger.size > 0 && !(from && calls.has(from.call))
+    return ledger.size > 0 && !isOfWorker(text) && !(from && calls.has(from.call))
   }
   const faults = [...compareCurves(rest.curves, stored.curves), ...compareLines(rest.lines, stored.lines, true)].map(
     (text) => `REST: ${text}`,

@@ -23,6 +23,8 @@ export interface Call {
   /** With the mark of the call and their index. */
   readonly lines: readonly string[]
   readonly acknowledged: Counts
+  /** Optional artifacts: each that is not stored is a line of the worker itself. */
+  readonly artifacts: number
   /** Whether it returned a result, after all of its reports. */
   hasReturned: boolean
 }
@@ -35,6 +37,7 @@ type Row =
   | { readonly metric: string; readonly points: readonly Reported[] }
   | { readonly line: string }
   | { readonly acknowledged: Counts }
+  | { readonly artifact: string }
   | { readonly returned: true }
 
 /** The metric whose values name the call that has reported them. */
@@ -59,6 +62,11 @@ export function callOfMark(value: number): number {
 export function callOfLine(text: string): { readonly call: number; readonly index: number } | null {
   const [, call, index] = /^(\d+) (\d+) /.exec(text) ?? []
   return call === undefined ? null : { call: Number(call), index: Number(index) }
+}
+
+/** Whether a line says that an artifact was not stored: the worker writes it after the lines so far. */
+export function isOfWorker(text: string): boolean {
+  return text.startsWith('not stored: ')
 }
 
 /** Computes a job in `compute`, which reports more than it would alone; all of it is in the ledger in `folder`. */
@@ -98,11 +106,21 @@ export async function recorded(job: Job<'run'>, folder: string, compute: (job: J
     if (++reports % FLUSH_EVERY === 0) void flush()
     return job.progress(body)
   }
+  const artifact: Job<'run'>['artifact'] = (name, content) => {
+    write({ artifact: name })
+    return job.artifact(name, content)
+  }
   try {
     // Nothing precedes the mark: whatever else is stored is of a known call.
     mark(1)
     await flush()
-    const result = await compute({ ...job, metric, progress, log: (value) => log(typeof value === 'string' ? value : value.message) })
+    const result = await compute({
+      ...job,
+      metric,
+      progress,
+      artifact,
+      log: (value) => log(typeof value === 'string' ? value : value.message),
+    })
     write({ returned: true })
     return result
   } finally {
@@ -125,6 +143,7 @@ function callFrom(rows: readonly Row[]): Call {
   const points = new Map<string, Reported[]>()
   const lines: string[] = []
   let acknowledged: Counts = { points: {}, lines: 0 }
+  let artifacts = 0
   let hasReturned = false
   for (const row of rows) {
     if ('metric' in row) {
@@ -133,7 +152,8 @@ function callFrom(rows: readonly Row[]): Call {
       points.set(row.metric, known)
     } else if ('line' in row) lines.push(row.line)
     else if ('acknowledged' in row) acknowledged = row.acknowledged
+    else if ('artifact' in row) artifacts += 1
     else hasReturned = row.returned
   }
-  return { points, lines, acknowledged, hasReturned }
+  return { points, lines, acknowledged, artifacts, hasReturned }
 }
