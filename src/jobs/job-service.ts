@@ -377,16 +377,16 @@ export class JobService {
    */
   async #owned(owner: string, ids: readonly string[], phase: Phase | undefined): Promise<JobBrief[]> {
     const read = await Promise.all(ids.map(async (id) => ({ id, state: await this.#known(id) })))
-    const expired = read.filter(({ state }) => state !== null && state.owner !== owner)
+    const expired = read.filter(({ state }) => state !== null && state?.owner !== owner)
     await Promise.all(expired.map(({ id }) => this.#ports.store.forget(owner, id)))
     const isWanted = (state: JobBrief) => phase === undefined || (phase === 'final') === isFinal(state.status)
     return read.flatMap(({ state }) => (state?.owner === owner && isWanted(state) ? [state] : []))
   }
 
   /** Undefined for an expired job; null for one of a kind that this process does not know. */
-  async #known(id: string): Promise<JobBrief | null> {
+  async #known(id: string): Promise<JobBrief | null | undefined> {
     try {
-      return await this.#ports.broker.readBrief(id)
+      return (await this.#ports.broker.readBrief(id)) ?? undefined
     } catch (error) {
       if (error instanceof RuncastError && error.code === 'not_found') return null
       throw error

@@ -109,7 +109,12 @@ t.test('[REST-2] [REST-3] a run as a process: state, entries, cancel', async (t)
   const { created_at, started_at, epoch } = state
   t.same(state, {
     ...{ process_id: id, process_type: 'solver', status: 'running', attempt: 1, stale: false },
-    ...{ progress: { current: 40, total: 100, detail: 'Half way', phase: 'solving' }, created_at, started_at, finished_at: null },
+    ...{
+      progress: { current: 40, total: 100, detail: 'Half way', phase: 'solving', eta_s: null },
+      created_at,
+      started_at,
+      finished_at: null,
+    },
     ...{ seq: 4, epoch, result: null },
   })
   t.match(await h.call('POST', `/api/processes/${id}/cancel`), { status: 202, body: { process_id: id, status: 'cancelling' } })
@@ -158,8 +163,8 @@ t.test('[REST-1] active jobs are read from their index, whatever else there is',
   await h.call('POST', '/api/processes/ended-30/cancel')
   await feeds.add('alice', 'ended-30')
   let reads = 0
-  const read = broker.read.bind(broker)
-  broker.read = (id) => {
+  const read = broker.readBrief.bind(broker)
+  broker.readBrief = (id) => {
     reads += 1
     return read(id)
   }
