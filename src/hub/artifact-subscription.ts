@@ -2,7 +2,7 @@ import type { Dialect } from '../core/dialect.js'
 import type { JobState } from '../core/job-state.js'
 import type { NumberedArtifact } from '../protocol/artifact.js'
 import { type ArtifactRecord, artifactOf } from '../storage/artifact-records.js'
-import type { ArtifactAdded, ArtifactsReading, TelemetryAdded } from '../storage/telemetry.js'
+import { type ArtifactAdded, type ArtifactsReading, roundOf, type TelemetryAdded } from '../storage/telemetry.js'
 import { buildFrame, type Frame } from './frame.js'
 import type { LogPorts } from './log-subscription.js'
 import type { TelemetrySource } from './telemetry-pump.js'
@@ -96,7 +96,7 @@ export class ArtifactSubscription implements TelemetryFollower, TelemetrySource 
     const place = { epoch: reading.epoch, n: reading.artifacts.at(-1)?.n ?? 0 }
     if (at?.epoch !== place.epoch || at.n !== place.n) {
       // The artifacts of the next execution are not wanted any more.
-      if (at && at.epoch !== place.epoch && this.#isFinishing) return this.release()
+      if (at && this.#isFinishing && roundOf(place.epoch) > roundOf(at.epoch)) return this.release()
       this.#send(this.#listOf(reading, state, place), place)
     } else if (this.#isFinishing && this.#sent === this.#queued) this.release()
   }

@@ -1,7 +1,7 @@
 import type { Dialect } from '../core/dialect.js'
 import type { JobState } from '../core/job-state.js'
 import { isFinal } from '../protocol/status.js'
-import type { LinesAdded, LinesPage, TelemetryAdded } from '../storage/telemetry.js'
+import { type LinesAdded, type LinesPage, roundOf, type TelemetryAdded } from '../storage/telemetry.js'
 import type { Frame } from './frame.js'
 import type { TelemetryPump, TelemetrySource } from './telemetry-pump.js'
 import type { TelemetryFollower, TelemetryTopic } from './telemetry-topic.js'
@@ -123,7 +123,7 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
     const known = at ? at.epoch : this.#after ? this.#after.epoch : page.epoch
     if (known !== page.epoch) {
       // The lines of the next execution are not wanted any more.
-      if (at && this.#isFinishing) return this.release()
+      if (at && this.#isFinishing && roundOf(page.epoch) > roundOf(at.epoch)) return this.release()
       this.#queued = { epoch: page.epoch, next: 1 }
       return this.stale()
     }

@@ -143,6 +143,11 @@ export function attemptEpoch(generation: string, round: number | string, attempt
   return `${generation}.${round}.${attempt}`
 }
 
+/** The execution of an epoch. After a restart of Redis one execution may have several. */
+export function roundOf(epoch: string): number {
+  return Number(epoch.split('.')[1])
+}
+
 /** The epoch of the log of an execution. `generation`: of the history in which its last line was written. */
 export function logEpoch(generation: string, round: number | string): string {
   return `${generation}.${round}`
