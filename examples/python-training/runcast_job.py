@@ -33,13 +33,13 @@ class Released(Exception):
 
 
 def call(method, path, body, until, media_type="application/json"):
-    """Repeats the same request while no hub answers or it is overloaded, until a time of time.monotonic()."""
+    """Repeats the same request while no hub answers or it is overloaded, until the time that until() returns by then."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Authorization": "Bearer " + os.environ["RUNCAST_TOKEN"], "Content-Type": media_type}
     while True:
         try:
             request = urllib.request.Request(HUB + path, data, headers, method=method)
-            with urllib.request.urlopen(request, timeout=max(1, min(60, until - time.monotonic()))) as response:
+            with urllib.request.urlopen(request, timeout=max(1, min(60, until() - time.monotonic()))) as response:
                 text = response.read()
                 return json.loads(text) if text else None
         except urllib.error.HTTPError as error:
@@ -51,22 +51,27 @@ def call(method, path, body, until, media_type="application/json"):
             pause = float(error.headers.get("Retry-After", 1))
         except (OSError, http.client.HTTPException) as error:
             text, pause = str(error), 1
-        if time.monotonic() + pause >= until:
+        if time.monotonic() + pause >= until():
             raise Lost(text)
         time.sleep(pause)
+
+
+def within(seconds):
+    end = time.monotonic() + seconds
+    return lambda: end
 
 
 def submit(kind, input=None, **more):
     """A new job that this program computes. `more`: fields such as `id`, `title`, `tags` and `job_timeout_s`."""
     # With an id, a repeated submit is the same submit.
     body = {"id": str(uuid.uuid4()), "kind": kind, "input": input or {}, "claim": True, **more}
-    return Job(call("POST", "/api/jobs", body, until=time.monotonic() + 60))
+    return Job(call("POST", "/api/jobs", body, until=within(60)))
 
 
 def claim(kind, wait_s=5, **more):
     """The next job of the kind for this worker; None if there is none in time."""
     try:
-        lease = call("POST", "/api/v2/jobs/claim", {"kind": kind, "wait_s": wait_s, **more}, until=time.monotonic() + wait_s + 2)
+        lease = call("POST", "/api/v2/jobs/claim", {"kind": kind, "wait_s": wait_s, **more}, until=within(wait_s + 2))
     except Lost:
         return None
     return lease and Job(lease)
@@ -110,7 +115,11 @@ class Job:
         query = urllib.parse.urlencode({"round": self.lease["round"], "claim_token": self.lease["token"]})
         kind = media_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
         path = "/api/v2/jobs/%s/artifacts/%s?%s" % (self.id, urllib.parse.quote(name), query)
-        call("PUT", path, data, self.held_until, kind)
+        call("PUT", path, data, self.held, kind)
+
+    def held(self):
+        """When the lease expires, by time.monotonic(). The thread moves it on."""
+        return self.held_until
 
     def complete(self, **fields):
         """The result of the job, which ends with the `with` statement: `metrics_summary`, in the process dialect `result`."""
@@ -136,7 +145,7 @@ class Job:
                 is_last = not self.events
                 self.n += 1
                 body = {**self.lease, "n": self.n, "events": [*batch, *(end if is_last else ())]}
-                answer = call("POST", "/api/v2/jobs/%s/events" % self.id, body, self.held_until)
+                answer = call("POST", "/api/v2/jobs/%s/events" % self.id, body, self.held)
                 self.held_until = time.monotonic() + self.lease_s
                 if answer["cancel_requested"] and not self.fault:
                     self.fault = Cancelled("the job was cancelled or has timed out")
@@ -161,6 +170,9 @@ class Job:
         self.renewer.join()
         if isinstance(self.fault, Lost) or isinstance(error, Lost):
             return False
+        # A result stands, also if the job was cancelled meanwhile.
+        if error is None and not (self.end and isinstance(self.fault, Cancelled)):
+            error = self.fault
         if isinstance(error, (Cancelled, Released)):
             self.send({"type": "cancelled" if isinstance(self.fault, Cancelled) else "released"})
             return True
@@ -168,6 +180,9 @@ class Job:
             self.send(self.end)
             return False
         if error is not None:
-            self.events += [{"type": "log", "line": line, "level": "error"} for line in traceback.format_exc().splitlines()[-20:]]
+            lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).splitlines()
+            self.events += [{"type": "log", "line": line, "level": "error"} for line in lines[-20:]]
         self.send({"type": "failed", "error": repr(error) if error else "The program gave no result: call complete."})
+        if kind is None and error:
+            raise error  # of the thread
         return False

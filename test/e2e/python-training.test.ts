@@ -2,6 +2,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { RuncastError } from '../../src/protocol/codes.js'
 import { RUNCAST, startCommand } from '../support/command.js'
 import { type Harness, startHarness } from '../support/harness.js'
 import { assertComplete } from '../support/wire.js'
@@ -69,6 +70,45 @@ t.test('[CLAIM-11] a script in Python computes a kind in the process dialect', a
   t.match(await read('/series?metric=part'), { n: 3 })
   t.match(await read('/log'), { lines: [{ text: 'done' }] })
   t.same(h.faults, [])
+})
+
+const LOOSE = `
+import time
+from runcast_job import submit
+with submit("sum", {"to": 3}, id="stored") as job:
+    job.artifact("a.txt", "a")
+    job.complete(result={"sum": 6})
+with submit("sum", {"to": 3}, id="lossy") as job:
+    job.metric("part", float("nan"), step=1)
+    while not job.fault:
+        time.sleep(0.01)
+    job.complete(result={"sum": 6})
+`
+
+t.test('[CLAIM-11] a script in Python repeats an upload, and fails with a refused report', async (t) => {
+  const folder = t.testdir({
+    'loose.py': LOOSE,
+    'kinds.json': '{"kinds":[{"name":"sum","input":{"properties":{"to":{"type":"integer"}}}}]}',
+  })
+  cpSync(join(EXAMPLE, 'runcast_job.py'), join(folder, 'runcast_job.py'))
+  const h = await startHarness(t, {
+    processor: null,
+    env: { KINDS_FILE: join(folder, 'kinds.json'), WORKER_LOCK_MS: '2000' },
+  })
+  const service = h.nodes[0]?.hub.parts.artifacts
+  if (!service) throw new Error('no node')
+  const put = service.put.bind(service)
+  let tries = 0
+  service.put = async (upload) => {
+    tries += 1
+    if (tries <= 3) throw new RuncastError('overloaded', { retryAfterMs: 1000 })
+    return put(upload)
+  }
+  const env = { RUNCAST_URL: `${h.nodes[0]?.http}`, RUNCAST_TOKEN: h.token('alice'), PYTHONDONTWRITEBYTECODE: '1' }
+  t.match(await startCommand(t, 'python3', [join(folder, 'loose.py')], { env }).ended, { code: 1, stderr: /ValueError/ })
+  t.equal(tries, 4, 'for longer than one lease')
+  t.match((await h.call('GET', '/api/jobs/stored')).body, { status: 'completed' })
+  t.match((await h.call('GET', '/api/jobs/lossy')).body, { status: 'failed' })
 })
 
 t.test('[CLAIM-11] a training script in Python obeys a cancel from the command line', async (t) => {
