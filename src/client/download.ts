@@ -28,13 +28,15 @@ const PAUSE_MS = 250
 
 /**
  * The content of an artifact at this path of a hub, in pieces. A download that breaks off continues where it was, maybe
- * on another hub. Rejects as `callHub`, and with `internal` if the artifact was replaced meanwhile.
+ * on another hub. Rejects as `callHub`, with `internal` if the artifact was replaced meanwhile, and
+ * with `overloaded` if it broke off and cannot be continued.
  */
 export async function* downloadFrom(hub: HubAccess, path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
   let at = 0
   let tries = 0
   let etag: string | null = null
   for (;;) {
+    let cause: unknown
     try {
       const headers: Record<string, string> = at > 0 && etag !== null ? { range: `bytes=${at}-`, 'if-range': etag } : {}
       const response = await openHub(hub, path, headers, signal)
@@ -52,7 +54,11 @@ export async function* downloadFrom(hub: HubAccess, path: string, signal?: Abort
       signal?.throwIfAborted()
       if (error instanceof RuncastError && !(error.code === 'overloaded' && at > 0)) throw error
       if (tries >= MAX_TRIES) throw new RuncastError('overloaded', { message: 'The download broke off.', cause: error })
+      cause = error
     }
+    // As behind a proxy that removes it.
+    if (at > 0 && etag === null)
+      throw new RuncastError('overloaded', { message: 'The download broke off, and has no ETag by which it could continue.', cause })
     tries += 1
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * tries))
   }

@@ -42,17 +42,20 @@ t.test('[CORS-1] without ALLOWED_ORIGINS any page may read, and none with its co
     t.equal(answer.status, status)
     t.equal(answer.headers['access-control-allow-origin'], '*', `${path} ${status}`)
     t.equal(answer.headers['access-control-allow-credentials'], undefined)
-    t.equal(answer.headers['access-control-expose-headers'], 'Location, Retry-After, X-Request-Id')
+    t.equal(
+      answer.headers['access-control-expose-headers'],
+      'Content-Disposition, Content-Range, ETag, Location, Retry-After, X-Request-Id',
+    )
   }
   const preflight = await ask(h, 'OPTIONS', '/api/v2/runs', {
     ...origin,
     'access-control-request-method': 'POST',
     'access-control-request-headers': 'authorization,content-type,idempotency-key,last-event-id',
   })
-  t.match(preflight, { status: 204, headers: { 'access-control-allow-methods': /POST/, 'access-control-max-age': '600' } })
+  t.match(preflight, { status: 204, headers: { 'access-control-allow-methods': /POST, PUT/, 'access-control-max-age': '600' } })
   t.equal(
     preflight.headers['access-control-allow-headers'],
-    'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Traceparent, X-Request-Id',
+    'Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Range, Traceparent, X-Request-Id',
   )
   const stream = new SseClient(`${h.nodes[0]?.http}/api/v2/runs/${id}/events`, { headers: { ...origin, ...bearer } })
   t.equal((await stream.opened).headers['access-control-allow-origin'], '*', 'a stream too')

@@ -40,9 +40,19 @@ declare module 'fastify' {
 }
 
 const CORS = {
-  methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'Traceparent', 'X-Request-Id'],
-  exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
+  methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+  allowedHeaders: [
+    'Authorization',
+    'Content-Type',
+    'Idempotency-Key',
+    'If-None-Match',
+    'If-Range',
+    'Last-Event-ID',
+    'Range',
+    'Traceparent',
+    'X-Request-Id',
+  ],
+  exposedHeaders: ['Content-Disposition', 'Content-Range', 'ETag', 'Location', 'Retry-After', 'X-Request-Id'],
   /** Seconds for which a browser caches the preflight response. */
   maxAge: 600,
   strictPreflight: false,
