@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { HornInput } from '../../src/kinds/run/input.js'
+import { deferred } from '../../src/worker/deferred.js'
 import { type Job, JobFailure, Stop } from '../../src/worker/processor.js'
 import { ThreadPool } from '../../src/worker/threads/thread-pool.js'
 import { eventually } from '../support/eventually.js'
@@ -8,7 +9,7 @@ import type { RunProcessor } from '../support/kinds.js'
 const pool = new ThreadPool<RunProcessor>(new URL('../support/scripted-thread.js', import.meta.url))
 
 /** A job whose reports are kept, and which a test can stop and kill. */
-function play(id: string, input: unknown = {}) {
+function play(id: string, input: unknown = {}, room: Promise<void> = Promise.resolve()) {
   const stop = new AbortController()
   const kill = new AbortController()
   const told: string[] = []
@@ -21,6 +22,7 @@ function play(id: string, input: unknown = {}) {
     metric: async (name, value) => {
       if (Number.isNaN(value)) throw new TypeError('a metric is a number')
       told.push(`${name} ${value}`)
+      await room
     },
     log: (line) => void told.push(String(line)),
     artifact: async () => {},
@@ -43,6 +45,15 @@ t.test('reports, logs and flushes come in order, and the thread is used again', 
   t.equal(await play('quick-2').threadOf(), thread)
   const [a, b] = await Promise.all([play('quick-3').threadOf(), play('quick-4').threadOf()])
   t.not(a, b, 'two at once have a thread each')
+})
+
+t.test('[SERIES-3] all points of a thread come before its next report, also while there is no room', async (t) => {
+  const room = deferred()
+  const full = play('quick-full', {}, room.promise)
+  await eventually(() => full.told.includes('flush'))
+  t.same(full.told, ['m 1', 'm 2', 'm 3', 'quick', 'flush'])
+  await full.result
+  room.resolve()
 })
 
 t.test('a failure keeps its kind: of the job itself, or to be tried again', async (t) => {

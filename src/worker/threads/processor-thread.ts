@@ -80,8 +80,9 @@ export class ProcessorThread {
       case 'report':
         return this.#report(running, message.name, message.args)
       case 'metrics': {
-        for (const args of message.points) await this.#report(running, 'metric', args)
-        return
+        // All of them in this turn: the messages after this one are handled while it waits for room.
+        const reports = message.points.map((args) => this.#report(running, 'metric', args))
+        return void (await Promise.all(reports))
       }
       case 'invalid':
         return this.#fail(errorOf(message.fault))
