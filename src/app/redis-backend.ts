@@ -116,8 +116,12 @@ export class RedisBackend implements Backend {
   }
 
   async *download(id: string, name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    const record = (await this.#artifactsOf(id)).find((artifact) => artifact.name === name)
-    const content = await (record && this.#connect().adapters.artifacts.download(record)?.open())
+    const open = async () => {
+      const record = (await this.#artifactsOf(id)).find((artifact) => artifact.name === name)
+      return record && this.#connect().adapters.artifacts.download(record)?.open()
+    }
+    // An artifact that is replaced after its record was read is another object.
+    const content = (await open()) ?? (await open())
     if (!content) throw new RuncastError('not_found', 'There is no such artifact.')
     for await (const piece of content) {
       signal?.throwIfAborted()

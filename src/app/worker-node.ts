@@ -122,7 +122,7 @@ export async function buildWorkerNode(
   const queues = workers.map(({ queue }) => queue)
   const start = async () => {
     await parts.begun
-    await removeLeftFolders().catch(onFault)
+    await removeLeftFolders(onFault).catch(onFault)
     await Promise.all(workers.map((worker) => worker.start()))
     processes.announce(processEntry('worker', [...new Set(started.queues.map(({ kind }) => kind.name))], workers))
   }

@@ -5,7 +5,7 @@ import { join, resolve, sep } from 'node:path'
 import type { Writer } from '../core/entry.js'
 import type { ArtifactService, ArtifactTarget } from '../jobs/artifacts/artifact-service.js'
 import { isOverloaded, RuncastError } from '../protocol/codes.js'
-import { rejected } from './deferred.js'
+import { deferred, rejected } from './deferred.js'
 import { type ArtifactContent, JobFailure, Stop } from './processor.js'
 import { asError } from './thrown.js'
 
@@ -23,7 +23,7 @@ export interface JobFilesOptions {
   readonly writer: Writer
   /** Null: artifacts are ignored, as those of evaluations. Undefined: there is no store. */
   readonly artifacts?: ArtifactService | null | undefined
-  /** Ends uploads. */
+  /** Ends uploads at once, also those that do not proceed. */
   readonly stopped: AbortSignal
   log(line: string): void
 }
@@ -57,7 +57,7 @@ export class JobFiles {
       await before
       await this.#store(artifacts, name, content)
     }
-    const upload = store().catch((thrown: unknown) => {
+    const upload = unlessAborted(store(), this.#options.stopped).catch((thrown: unknown) => {
       const error = failureOf(thrown)
       if (content.optional) return log(`not stored: ${error.message}`)
       this.#failure ??= error
@@ -78,7 +78,7 @@ export class JobFiles {
     if (this.#failure) throw this.#failure
   }
 
-  /** Removes the folder, once the uploads under way have ended. */
+  /** Removes the folder, once the uploads under way have ended. Rejects if something in it cannot be removed. */
   async remove(): Promise<void> {
     await Promise.allSettled(this.#uploads.values())
     const folder = await this.#folder?.catch(() => undefined)
@@ -87,13 +87,14 @@ export class JobFiles {
 
   async #store(artifacts: ArtifactService | undefined, name: string, content: ArtifactContent): Promise<void> {
     if (!artifacts) throw new RuncastError('no_store', 'This worker has no store for artifacts.')
-    const begun = performance.now()
+    let failingSince: number | undefined
     for (let tries = 1; ; tries += 1) {
       try {
         return await this.#storeOnce(artifacts, name, content)
       } catch (error) {
+        failingSince ??= performance.now()
         const mayPass = isOverloaded(error)
-          ? performance.now() - begun < UNREACHABLE_MS
+          ? performance.now() - failingSince < UNREACHABLE_MS
           : error instanceof RuncastError && error.code === 'no_store' && error.cause !== undefined && tries < MAX_STORE_TRIES
         if (!mayPass || this.#options.stopped.aborted) throw error
       }
@@ -104,15 +105,16 @@ export class JobFiles {
   async #storeOnce(artifacts: ArtifactService, name: string, content: ArtifactContent): Promise<void> {
     const { id, writer, stopped: signal } = this.#options
     const target: ArtifactTarget = { id, writer, name, mediaType: content.mediaType }
+    const how = { signal, isPatient: true }
     if ('url' in content) return void (await artifacts.link(target, content.url))
     if ('data' in content) {
       const data = typeof content.data === 'string' ? Buffer.from(content.data) : content.data
-      return void (await artifacts.put({ ...target, content: piecesOf(data), bytes: data.byteLength, signal }))
+      return void (await artifacts.put({ ...target, content: piecesOf(data), bytes: data.byteLength, ...how }))
     }
     const { file, bytes } = await openWithin(await this.folder(), content.path)
     try {
       const stream = file.createReadStream({ start: 0, end: Math.max(bytes - 1, 0), autoClose: false })
-      await artifacts.put({ ...target, content: bytes === 0 ? piecesOf(new Uint8Array()) : stream, bytes, signal })
+      await artifacts.put({ ...target, content: bytes === 0 ? piecesOf(new Uint8Array()) : stream, bytes, ...how })
     } finally {
       await file.close()
     }
@@ -124,13 +126,29 @@ function folderPrefix(pid: number): string {
   return `${FOLDERS}${hostname()}-${pid}-`
 }
 
-/** Removes the folders of attempts whose worker process on this machine has died. */
-export async function removeLeftFolders(): Promise<void> {
+/**
+ * Removes the folders of attempts whose worker process on this machine has died. `onFault`: one of them cannot be
+ * removed; the others are.
+ */
+export async function removeLeftFolders(onFault: (error: unknown) => void): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = Number(
       /^-(\d+)-/.exec(name.startsWith(`${FOLDERS}${hostname()}`) ? name.slice(FOLDERS.length + hostname().length) : '')?.[1],
     )
-    if (pid > 0 && !isAlive(pid)) await rm(join(tmpdir(), name), { recursive: true, force: true })
+    if (pid > 0 && !isAlive(pid)) await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(onFault)
+  }
+}
+
+/** Rejects with the reason of the signal as soon as it is aborted, whatever becomes of the work. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = deferred<never>()
+  const abort = () => reject(signal.reason)
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

@@ -42,7 +42,7 @@ export interface Runner {
   readonly broker: Broker & Heartbeats
   /**
    * How long a processor may ignore its signal, in ms, before it is ended by force, or abandoned if that is impossible.
-   * Its writes are fenced from then on.
+   * Its writes are fenced from then on. The uploads of its artifacts end then as well.
    */
   readonly cancelGraceMs: number
   /** Receives the context, through which the job can be stopped. */
@@ -67,6 +67,8 @@ export interface Runner {
   readonly tally?: WorkTally
   /** Stores artifacts. */
   readonly artifacts?: ArtifactService
+  /** A fault of this machine that does not concern the job: its folder cannot be removed. */
+  onFault?(error: unknown): void
 }
 
 /**
@@ -103,10 +105,13 @@ async function runAttempt(task: Task, processor: AnyProcessor, runner: Runner, {
   context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
   const files = filesOf(task, state, context, runner)
+  const grace = graceOf(context, runner.cancelGraceMs)
+  let running: Promise<object> | undefined
   try {
     const input = inputOf(state, task.input) // checked when it was submitted
-    const settings = { last: lastProgress(state), graceMs: runner.cancelGraceMs }
-    const result = plainResult(await compute({ ...task, input }, processor, { context, files }, settings))
+    running = compute(processor, input, jobOf(task.kind, context, lastProgress(state), files))
+    // Later output of a processor that is abandoned is ignored.
+    const result = plainResult(await Promise.race([running, grace.over]))
     await files.finish()
     await context.close()
     if (context.givenUp) throw context.givenUp
@@ -123,7 +128,10 @@ async function runAttempt(task: Task, processor: AnyProcessor, runner: Runner, {
     return settleFailure(attempt, context, cause)
   } finally {
     clearTimeout(timer)
-    await files.remove()
+    await files.remove().catch((error: unknown) => runner.onFault?.(error))
+    // A processor that is still running is ended by force when its time is over.
+    if (running) running.then(grace.end, grace.end)
+    else grace.end()
   }
 }
 
@@ -219,34 +227,37 @@ function plainResult<R extends object>(result: R): R {
   }
 }
 
+interface Grace {
+  /** Rejects when the attempt must not be awaited any more. */
+  readonly over: Promise<never>
+  /** Call it when nothing of the attempt runs any more. */
+  end(): void
+}
+
 /**
- * Runs the processor. Rejects if it has not obeyed its signal in time, and at once if one of its reports is refused;
- * later output is ignored. In both cases it is ended by force when the grace period is over.
+ * The time that an attempt has, once its signal is aborted. After it, what runs is ended by force: the processor, and
+ * uploads of artifacts. If a report was refused, the attempt is over at once.
  */
-async function compute(
-  { kind, input }: Task,
-  processor: AnyProcessor,
-  { context, files }: { context: JobContext; files: JobFiles },
-  { last, graceMs }: { last: object; graceMs: number },
-): Promise<object> {
+function graceOf(context: JobContext, graceMs: number): Grace {
   const { signal } = context
-  const { promise: ignored, reject } = deferred<never>()
-  let grace: NodeJS.Timeout | undefined
+  const { promise: over, reject } = deferred<never>()
+  let timer: NodeJS.Timeout | undefined
   const wait = () => {
     if (signal.reason instanceof Stop && signal.reason.why === 'refused') reject(signal.reason)
-    grace = setTimeout(() => {
+    timer = setTimeout(() => {
       context.kill()
       reject(signal.reason)
     }, graceMs)
   }
-  const leave = () => {
-    signal.removeEventListener('abort', wait)
-    clearTimeout(grace)
-  }
   if (signal.aborted) wait()
   else signal.addEventListener('abort', wait)
-  const job = jobOf(kind, context, last, files)
-  const running = (async () => processor(input as never, job as never))() // of its own kind
-  running.then(leave, leave)
-  return Promise.race([running, ignored])
+  const end = () => {
+    signal.removeEventListener('abort', wait)
+    clearTimeout(timer)
+  }
+  return { over, end }
+}
+
+async function compute(processor: AnyProcessor, input: unknown, job: object): Promise<object> {
+  return processor(input as never, job as never) // of its own kind
 }

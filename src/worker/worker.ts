@@ -211,7 +211,7 @@ export class KindWorker {
   /** Runs a job that BullMQ hands out. */
   async #process(job: BullJob<BullData, BullReturn>, token: string): Promise<BullReturn> {
     const { kind, queue, processor, ports, tally, cancelGraceMs } = this.#options
-    const { maxEventBytes, log, artifacts, metricIntervalMs } = this.#options
+    const { maxEventBytes, log, artifacts, metricIntervalMs, onFault } = this.#options
     const { id, round, input } = job.data
     const name = bullJobId(job.data)
     const task = { kind, id, round, token: job.data.base + job.attemptsStarted, input } // normalised at submit
@@ -237,7 +237,7 @@ export class KindWorker {
     const onFailed = (failure: AttemptFailure) => this.#options.onFailed(id, failure)
     const limits = { cancelGraceMs, maxEventBytes, log, metricIntervalMs }
     const { broker, telemetry } = ports
-    const runner = { broker, telemetry, artifacts, ...limits, onStart, onStarted, onFenced, onFailed, tally }
+    const runner = { broker, telemetry, artifacts, ...limits, onStart, onStarted, onFenced, onFailed, onFault, tally }
     const held: Held = { base: this.#worker.toKey(''), name, lock: token, start: job.attemptsStarted }
     this.#held.set(name, held)
     try {

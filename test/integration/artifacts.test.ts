@@ -315,6 +315,55 @@ t.test('[ART-2] ranges, ETags and HEAD', async (t) => {
   t.same([head.status, head.headers.get('content-length'), head.headers.get('etag')], [200, '10', etag])
 })
 
+t.test('[ART-2] a download of an artifact that is replaced meanwhile is the new one; HEAD gets no link', async (t) => {
+  const { h, run } = await start(t)
+  const [isRead, isReplaced] = [deferred(), deferred()]
+  const id = await run(async (job) => {
+    await job.artifact('a', { data: 'old' })
+    await isRead.promise
+    await job.artifact('a', { data: 'newer' })
+    isReplaced.resolve()
+  })
+  const path = `/api/jobs/${id}/artifacts/a`
+  await eventually(async () => (await download(h, path, { method: 'HEAD' })).status === 200)
+  const store = h.nodes[0]?.hub.parts.artifacts.store
+  if (!store) throw new Error('no node')
+  const open = store.open.bind(store)
+  store.open = async (object, range) => {
+    isRead.resolve()
+    await isReplaced.promise
+    return open(object, range)
+  }
+  const answer = await download(h, path)
+  t.same([answer.status, await answer.text(), answer.headers.get('etag')], [200, 'newer', `"${sha256('newer')}"`])
+  store.link = async () => 'https://example.com/signed'
+  t.match([await download(h, path)].map(({ status, headers }) => [status, headers.get('location')]), [[302, 'https://example.com/signed']]) // biome-ignore format: one line
+  const head = await download(h, path, { method: 'HEAD' })
+  t.same([head.status, head.headers.get('content-length'), head.headers.get('location')], [200, '5', null])
+  t.same(h.faults, [])
+})
+
+t.test('[ART-7] the open downloads of a user on a hub are bounded', async (t) => {
+  const { h, run } = await start(t)
+  const id = await run((job) => job.artifact('a', { data: 'a' }))
+  await ended(h, id)
+  const path = `/api/jobs/${id}/artifacts/a`
+  const downloaders = h.nodes[0]?.hub.parts.artifacts.downloaders
+  if (!downloaders) throw new Error('no node')
+  for (let open = 1; open < downloaders.max; open += 1) downloaders.enter('alice')
+  const leave = await eventually(async () => {
+    t.equal(await (await download(h, path)).text(), 'a', 'the last one is free again after each download')
+    t.equal((await download(h, `${path}.none`)).status, 404)
+    return downloaders.enter('alice')
+  })
+  const refused = await download(h, path)
+  t.match([refused.status, refused.headers.get('retry-after'), await refused.json()], [429, '1', { error: 'rate_limited' }])
+  t.equal((await download(h, path, { token: admin() })).status, 200, 'others are not concerned')
+  leave()
+  t.equal((await download(h, path)).status, 200)
+  t.same(h.faults, [])
+})
+
 t.test('[ART-1] only owner and admin see artifacts; workers and strangers do not', async (t) => {
   const { h, run } = await start(t)
   const id = await run((job) => job.artifact('secret.txt', { data: 'mine' }))

@@ -1,3 +1,6 @@
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { controlWriter, messageOf } from '../../src/core/entry.js'
@@ -9,9 +12,11 @@ import type { Settled } from '../../src/queue/queue.js'
 import type { BrokerLimits, Publisher } from '../../src/storage/broker.js'
 import { failedAttempt } from '../../src/worker/failed-attempt.js'
 import type { JobContext } from '../../src/worker/job-context.js'
+import { removeLeftFolders } from '../../src/worker/job-files.js'
 import { type AnyProcessor, type Job, JobFailure } from '../../src/worker/processor.js'
 import { type AttemptFailure, type Runner, runJob } from '../../src/worker/run-job.js'
 import { errorOf, faultOf } from '../../src/worker/threads/fault.js'
+import { memoryArtifacts } from '../support/memory-artifacts.js'
 import { MemoryBroker } from '../support/memory-broker.js'
 
 const events = processEvents('benchmark')
@@ -272,4 +277,78 @@ t.test('each failed attempt is handed to the log, an orderly end is not', async 
     t.equal(failures.length, why === 'timeout' ? 1 : 0, why)
   }
   t.same((await attempt(async () => ({ done: true }))).failures, [])
+})
+
+t.test('[ART-4] an upload that does not proceed ends with the time of the attempt that is stopped', async (t) => {
+  for (const [why, how] of [
+    ['stopping', 'returned'],
+    ['cancelled', 'ended'],
+    ['timeout', 'ended'],
+  ] as const) {
+    for (const isReturned of [true, false]) {
+      let stop = () => {}
+      const { service } = memoryArtifacts({
+        store: {
+          put: () => {
+            stop()
+            return new Promise(() => {})
+          },
+        },
+      })
+      const begun = performance.now()
+      const { settled } = await attempt(
+        async (job) => {
+          job.artifact('a', { data: 'x' })
+          if (!isReturned) throw new Error('later')
+          return { done: true }
+        },
+        {
+          runner: { artifacts: service },
+          onStart: (context) => {
+            stop = () => context.stop(why)
+          },
+        },
+      )
+      if (isReturned) t.equal(settled.how, how, why)
+      t.ok(performance.now() - begun < 2000, 'after cancelGraceMs')
+    }
+  }
+})
+
+t.test('[ART-4] a folder that cannot be removed costs no result, and no other folder', async (t) => {
+  const before = process.env.TMPDIR
+  t.teardown(() => {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  })
+  const place = t.testdir({ tmp: {} })
+  const tmp = join(place, 'tmp')
+  process.env.TMPDIR = tmp
+  const faults: unknown[] = []
+  const onFault = (error: unknown) => faults.push(error)
+  const { settled } = await attempt(
+    async (job) => {
+      await job.folder()
+      rmSync(tmp, { recursive: true })
+      writeFileSync(tmp, 'no folder')
+      return { done: true }
+    },
+    { runner: { onFault } },
+  )
+  t.match(settled, { how: 'done', result: { done: true } })
+  t.match(faults, [{ code: 'ENOTDIR' }])
+
+  rmSync(tmp)
+  const left = (n: number) => `runcast-run-${hostname()}-2147483646-${n}`
+  for (const n of [1, 2, 3]) mkdirSync(join(tmp, left(n), 'of the program'), { recursive: true })
+  const own = join(tmp, left(1), 'of the program')
+  writeFileSync(join(own, 'file'), '')
+  // Only root can remove what is in such a folder.
+  chmodSync(own, 0o555)
+  faults.length = 0
+  await removeLeftFolders(onFault)
+  const isRoot = process.getuid?.() === 0
+  t.same(readdirSync(tmp), isRoot ? [] : [left(1)])
+  t.equal(faults.length, isRoot ? 0 : 1)
+  if (!isRoot) chmodSync(own, 0o755)
 })

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { finished, Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
@@ -99,39 +99,65 @@ export const artifactRoutes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = 
   }
   app.get('/:id/artifacts/:name', { schema: read }, async (request, reply) => {
     const { id, name } = request.params
-    const record = (await found(request, id)).find((record) => record.name === name)
-    if (!record) throw new RuncastError('not_found', 'There is no such artifact.')
-    const download = artifacts.download(record)
-    if (!download) throw new RuncastError('not_found', `This artifact is a link to ${record.url}`)
-    return send(download, request, reply)
+    assertSlot(artifacts, request, reply)
+    const answer = async () => {
+      const record = (await found(request, id)).find((record) => record.name === name)
+      if (!record) throw new RuncastError('not_found', 'There is no such artifact.')
+      const download = artifacts.download(record)
+      if (!download) throw new RuncastError('not_found', `This artifact is a link to ${record.url}`)
+      return send(download, request, reply)
+    }
+    // An artifact that is replaced after its record was read is another object.
+    if (!(await answer()) && !(await answer())) throw new RuncastError('not_found', 'The content of this artifact is gone.')
+    return reply
   })
 }
 
-async function send(download: Download, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+/** Counts a download of the user until its answer has ended. Throws `rate_limited` if too many are open. */
+function assertSlot({ downloaders }: ArtifactService, { identity }: FastifyRequest, { raw }: FastifyReply): void {
+  const leave = downloaders.enter(identity.sub)
+  if (!leave) {
+    const message = `This user has ${downloaders.max} downloads open here, which is the maximum; try again when one has ended.`
+    throw new RuncastError('rate_limited', { message, retryAfterMs: 1000 })
+  }
+  // Also if the client has disconnected already.
+  finished(raw, leave)
+}
+
+/** Resolves to false, without an answer, if the content is gone. */
+async function send(download: Download, request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
   const { name, bytes, sha256 } = download.artifact
   const { range, 'if-none-match': known, 'if-range': part } = request.headers
   const etag = `"${sha256}"`
   // The name has no character that must be quoted.
   void reply.headers({ ...HEADERS, etag, 'content-disposition': `attachment; filename="${name}"` })
-  if (known !== undefined && (known === '*' || known.includes(etag))) return reply.code(304).send()
+  if (known !== undefined && (known === '*' || known.includes(etag))) {
+    void reply.code(304).send()
+    return true
+  }
   const wanted = range === undefined || (part !== undefined && part !== etag) ? null : rangeIn(range, bytes)
   if (wanted === 'outside') {
     void reply.header('content-range', `bytes */${bytes}`)
     throw new RuncastError('range', `The content has ${bytes} bytes.`)
   }
-  const link = await download.link()
-  if (link !== null) return reply.header('cache-control', 'no-store').redirect(link, 302)
+  // A link is signed for GET.
+  const link = request.method === 'HEAD' ? null : await download.link()
+  if (link !== null) {
+    void reply.header('cache-control', 'no-store').redirect(link, 302)
+    return true
+  }
   const { first, last } = wanted ?? { first: 0, last: bytes - 1 }
   // The content of a HEAD request is read by nobody.
   const content = request.method === 'HEAD' || bytes === 0 ? Readable.from([]) : await download.open(wanted ?? undefined)
-  if (!content) throw new RuncastError('not_found', 'The content of this artifact is gone.')
+  if (!content) return false
   // Without a listener, Node disconnects a client at which nothing arrives for this time.
   reply.raw.setTimeout(STALL_MS)
   if (wanted) void reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`)
-  return reply
+  void reply
     .type(ANY_MEDIA_TYPE)
     .header('content-length', last - first + 1)
     .send(content)
+  return true
 }
 
 /** The one range of a `Range` header; null for anything else, which is ignored (RFC 9110, section 14.2). */

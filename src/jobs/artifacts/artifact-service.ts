@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Writer } from '../../core/entry.js'
 import { storeClock } from '../../core/store-clock.js'
+import { UserSlots } from '../../core/user-slots.js'
 import { isArtifactName, isLinkUrl, isMediaType, mediaTypeOf } from '../../protocol/artifact.js'
 import { isOverloaded, RuncastError } from '../../protocol/codes.js'
 import type {
@@ -15,6 +16,7 @@ import type {
 } from '../../storage/artifact-records.js'
 import { type ArtifactStore, type ByteRange, objectOf } from '../../storage/artifact-store.js'
 import { ArtifactTally } from './artifact-tally.js'
+import { UploadSlots } from './upload-slots.js'
 
 /** How long a successful comparison of the markers is valid. */
 const MARKED_MS = 10_000
@@ -22,6 +24,8 @@ const MARKED_MS = 10_000
 const RESERVE_BYTES = 8 * 1024 * 1024
 /** Interval of renewals of a reservation, and of whatever else `onProgress` renews. */
 const RENEW_MS = 2000
+/** Maximum open downloads of one user in one process. */
+const MAX_DOWNLOADS_PER_USER = 32
 
 export interface ArtifactServiceOptions {
   readonly store: ArtifactStore
@@ -48,6 +52,10 @@ export interface Upload extends ArtifactTarget {
   readonly bytes?: number | undefined
   /** Ends the upload. */
   readonly signal?: AbortSignal
+  /** Whether it waits for others to end, without a limit of its own, where too many are under way. */
+  readonly isPatient?: boolean
+  /** The user who sends it, where several share this process. */
+  readonly sub?: string
   /** Called while content arrives, every `renewMs`. Its rejection ends the upload. */
   readonly onProgress?: () => Promise<void>
   /** Default: 2000 ms. */
@@ -76,11 +84,14 @@ export class ArtifactService {
   readonly #checkMs: number
   readonly #ofChildren: boolean
   readonly tally = new ArtifactTally()
-  #uploads = 0
+  /** Users with open downloads, if this process sends them. */
+  readonly downloaders = new UserSlots(MAX_DOWNLOADS_PER_USER)
+  readonly #slots: UploadSlots
   #markedUntil = Number.NEGATIVE_INFINITY
 
   constructor({ store, records, limits, checkMs, ofChildren }: ArtifactServiceOptions) {
     this.store = store
+    this.#slots = new UploadSlots(store.maxUploads)
     this.records = records
     this.#limits = limits
     this.#checkMs = checkMs
@@ -94,7 +105,7 @@ export class ArtifactService {
 
   /** Uploads under way in this process. */
   get uploads(): number {
-    return this.#uploads
+    return this.#slots.used
   }
 
   /** When a job that may store more is checked again, in epoch ms. */
@@ -102,7 +113,10 @@ export class ArtifactService {
     return storeClock.now() + this.#checkMs
   }
 
-  /** Rejects with `invalid`, `too_big`, `quota`, and `stale_writer` if the writer does not compute the job. */
+  /**
+   * Rejects with `invalid`, `too_big`, `quota`, `stale_writer` if the writer does not compute the job, and unless it is
+   * patient with `overloaded` and `rate_limited` if too many uploads are under way here, or too many of this user.
+   */
   put(upload: Upload): Promise<NewArtifact> {
     return this.tally.count(this.#upload(upload))
   }
@@ -112,13 +126,11 @@ export class ArtifactService {
     assertTarget(upload)
     if (bytes > this.#limits.maxBytes) throw tooBig(name, `${bytes} bytes`, 'MAX_ARTIFACT_BYTES', this.#limits.maxBytes)
     await this.#assertShared()
-    if (this.#uploads >= this.store.maxUploads)
-      throw new RuncastError('overloaded', { message: 'Too many uploads are under way here; try again later.', retryAfterMs: 1000 })
-    this.#uploads += 1
+    const leave = await this.#slots.enter(upload)
     try {
       return await this.#put(upload)
     } finally {
-      this.#uploads -= 1
+      leave()
     }
   }
 
@@ -209,11 +221,12 @@ export class ArtifactService {
   async #commit(job: StoredJob, { id, writer, name }: ArtifactTarget, artifact: NewArtifact): Promise<NewArtifact> {
     const committed = await this.records.commit(id, writer, job.generation, artifact)
     if (!committed.ok) {
-      if (artifact.object !== null) await this.store.remove([artifact.object])
+      // The caller gets the refusal. What cannot be removed now is removed by `reconcile`.
+      if (artifact.object !== null) await this.store.remove([artifact.object]).catch(() => {})
       throw this.#refusalOf(committed, name)
     }
-    if (artifact.object !== null) await this.records.count(job, committed)
-    // What cannot be removed now is removed by `reconcile`, or with the job.
+    // It is stored, whatever fails now: the next check of the job counts again, and `reconcile` removes what is left.
+    if (artifact.object !== null) await this.records.count(job, committed).catch(() => {})
     await this.store.remove(committed.replaced).catch(() => {})
     return artifact
   }

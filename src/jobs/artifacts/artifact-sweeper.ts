@@ -49,8 +49,16 @@ export class ArtifactSweeper {
   }
 
   async #sweep(): Promise<void> {
-    this.#hasLease = (await this.#service.isShared()) === true && (await this.#lease.acquire())
+    // First the lease, so that one process at a time reads the marker of the store.
+    this.#hasLease = await this.#lease.acquire()
     if (!this.#hasLease) return
+    let isShared: boolean | null = null
+    try {
+      isShared = await this.#service.isShared()
+    } finally {
+      if (isShared !== true) await this.#leave()
+    }
+    if (!isShared) return
     const { records } = this.#service
     for (;;) {
       const due = await records.due(storeClock.now(), BATCH)
@@ -63,6 +71,12 @@ export class ArtifactSweeper {
       if (!this.#hasLease) return
     }
     if (await records.isFirstIn(DAY_MS)) await this.reconcile(storeClock.now() - DAY_MS)
+  }
+
+  /** Leaves the lease to a process that shares the store and can use it. */
+  async #leave(): Promise<void> {
+    this.#hasLease = false
+    await this.#lease.release()
   }
 
   /** Removes what an expired job has stored. A job that still exists is checked again later. */

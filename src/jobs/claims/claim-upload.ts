@@ -49,5 +49,5 @@ export async function handleUpload(
   await renew()
   if (!artifacts.stores(state)) return null
   if (url !== undefined) return artifacts.link({ id, writer, ...upload }, url)
-  return artifacts.put({ id, writer, ...upload, onProgress: renew, renewMs: lockMs / RENEWALS_PER_LEASE })
+  return artifacts.put({ id, writer, ...upload, sub: by.sub, onProgress: renew, renewMs: lockMs / RENEWALS_PER_LEASE })
 }
