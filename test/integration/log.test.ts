@@ -200,6 +200,8 @@ t.test('[SSE-9] the stream of a user names jobs, a dialect and the log', async (
     h.onTeardown(() => stream.terminate())
     return stream
   }
+  const many = await h.call('GET', `/api/processes/events?process_id=${'a,'.repeat(65)}`, { headers: { accept: 'text/event-stream' } })
+  t.match(many, { status: 422, body: { detail: [{ path: '/querystring/process_id', expected: /at most 64 ids; there are 65/ }] } })
   const stream = open(`&log=1&process_id=${ended},nobody`)
   t.match(await stream.next('subscribed'), { process_id: ended })
   t.match(await stream.next('refused'), { process_id: 'nobody', code: 'not_found' })

@@ -11,6 +11,7 @@ import {
   wireTelemetry,
 } from '../../core/wire-messages.js'
 import { type UserScopeLimits, userScope } from '../../hub/scopes/user-scope.js'
+import { RuncastError } from '../../protocol/codes.js'
 import { HUB_MESSAGES } from '../../protocol/hub-messages.js'
 import { answers, eventStream, jsonOrStream } from '../contract/answers.js'
 import { type JobResourceOptions, viewOf } from './job-resource.js'
@@ -66,12 +67,13 @@ export const processStream: FastifyPluginAsyncTypebox<ProcessStreamOptions> = as
   app.get(`${processes.base}/${NAME}`, { schema }, async (request, reply) => {
     varyByAccept(reply)
     if (!wantsEventStream(request)) return processes.stateOf(await jobs.read(null, NAME, viewOf(policy, request)))
-    reserveStreamSlot(app, request, reply)
     const { process_id = '', dialect } = request.query
-    const ids = process_id
-      .split(',')
-      .filter((id) => id !== '')
-      .slice(0, MAX_IDS)
+    const ids = process_id.split(',').filter((id) => id !== '')
+    if (ids.length > MAX_IDS)
+      throw new RuncastError('invalid', {
+        issues: [{ path: '/querystring/process_id', expected: `at most ${MAX_IDS} ids; there are ${ids.length}` }],
+      })
+    reserveStreamSlot(app, request, reply)
     const wish = { ids, ...(dialect === 'run' && { dialect: nativeDialect }), telemetry: telemetryOf(request.query) }
     return serveStream(app, request, reply, userScope(userLimits, wish), false)
   })
