@@ -17,13 +17,14 @@ import { isFinal, type Status } from '../protocol/status.js'
 import { isDelay, isPriority, MAX_DELAY_MS, MAX_PRIORITY } from '../protocol/turn.js'
 import { isUserId } from '../protocol/user-id.js'
 import { queuedRoundOf } from '../queue/queue.js'
-import type { FairScheduler, Reserved } from '../storage/fair-scheduler.js'
+import type { FairScheduler } from '../storage/fair-scheduler.js'
 import type { ActiveRounds, ChildJobs, HistoryPage, JobStore, ListFilter, NewJob, Phase } from '../storage/job-store.js'
 import type { LinesPage, LinesQuery } from '../storage/telemetry.js'
 import { cancelJob } from './cancel.js'
 import { type Finalizer, updateActiveIndex } from './finalize.js'
 import { idOfKey } from './idempotency.js'
 import { digestOf, type InputCheck, normaliseInput, objectOf } from './input.js'
+import { quotaError } from './quota.js'
 import { scheduleStep } from './sweeper/schedule-step.js'
 import { storedWords, type WordsChanges } from './words.js'
 
@@ -88,13 +89,6 @@ const CHILDREN_AT_ONCE = 50
 const MAX_CHILDREN = 1000
 /** Maximum entries of a log per read. */
 const MAX_HISTORY = 1000
-
-/** Error codes and messages, by the limit that was reached. */
-const LIMITS = {
-  hour: { code: 'quota', message: 'Quota exceeded: this user has submitted the maximum number of jobs per hour.' },
-  waiting: { code: 'quota', message: 'Quota exceeded: this user has the maximum number of waiting jobs.' },
-  full: { code: 'overloaded', message: 'The maximum number of jobs is waiting; retry later.' },
-} as const
 
 export interface JobServicePorts extends Finalizer {
   readonly kinds: Kinds
@@ -275,8 +269,8 @@ export class JobService {
    */
   async update(kind: string | null, id: string, view: View, changes: WordsChanges): Promise<JobState> {
     const words = storedWords(changes)
-    await this.#require(id, view, kind)
-    if (Object.keys(words).length > 0 && !(await this.#ports.store.setWords(id, words))) throw new RuncastError('not_found')
+    const { owner } = await this.#require(id, view, kind)
+    if (Object.keys(words).length > 0 && !(await this.#ports.store.setWords(id, owner, words))) throw new RuncastError('not_found')
     return this.#require(id, view, kind)
   }
 
@@ -367,7 +361,7 @@ export class JobService {
     const { scheduler, store } = this.#ports
     const round = { id, round: number }
     const reserved = await scheduler.reserve(owner, round, parent !== null)
-    if (!reserved.ok) throw refusalOf(reserved)
+    if (!reserved.ok) throw quotaError(reserved)
     await store.activate(round, storeClock.now())
   }
 
@@ -439,16 +433,6 @@ function fits({ status, words, parent, created_at }: JobBrief, filter: ListFilte
     at >= since &&
     at <= until
   )
-}
-
-function refusalOf(reserved: Extract<Reserved, { ok: false }>): RuncastError {
-  if (reserved.reason !== 'bytes') {
-    const { code, message } = LIMITS[reserved.reason]
-    return new RuncastError(code, { message, retryAfterMs: reserved.retryAfterMs })
-  }
-  const { bytes, limit, retryAfterMs } = reserved
-  const message = `The jobs of this user take ${bytes} bytes, which reaches MAX_BYTES_PER_USER (${limit}); they expire some time after their end.`
-  return new RuncastError('quota', { message, retryAfterMs })
 }
 
 function defaultTimeoutMs(job: { readonly kind: Kind; readonly solver: string | null }, timeoutsMs: Timeouts): number {

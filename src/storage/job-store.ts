@@ -88,10 +88,13 @@ export interface JobStore {
    */
   list(owner: string, kind: string | null, limit: number, cursor?: string, phase?: Phase, filter?: ListFilter): Promise<ListPage>
   /**
-   * Changes words of a job: each given field replaces the stored one, '' removes it. Every subscriber is told to read
-   * the job again. Resolves to whether there is such a job.
+   * Changes words of a job: each given field replaces the stored one, '' removes it. If this changes anything, every
+   * subscriber is told to read the job again. Resolves to whether there is such a job of this owner: the id may have
+   * passed to another one.
    */
-  setWords(id: string, words: Partial<StoredWords>): Promise<boolean>
+  setWords(id: string, owner: string, words: Partial<StoredWords>): Promise<boolean>
+  /** Measures a job, so that its memory counts for its owner. The sweeper does so regularly while it runs. */
+  weigh(id: string): Promise<void>
   /** Persisted entries after a seq, at most `limit`. Null if there is no such job. */
   history(id: string, after: number, limit: number): Promise<HistoryPage | null>
   /** Removes an expired job from its owner's index. */

@@ -151,17 +151,21 @@ export class MemoryBroker implements Broker, Heartbeats, Checkpoints, JobStore, 
     return { created: true }
   }
 
-  async setWords(id: string, changes: Partial<StoredWords>): Promise<boolean> {
+  async setWords(id: string, owner: string, changes: Partial<StoredWords>): Promise<boolean> {
     const state = this.#jobs.get(id)?.state
-    if (!state) return false
+    if (state?.owner !== owner) return false
     const { title = '', tags, metadata } = state.words ?? {}
     const before = { title, tags: tags ? JSON.stringify(tags) : '', metadata: metadata ? JSON.stringify(metadata) : '' }
+    if (Object.entries(changes).every(([name, text]) => before[name as keyof StoredWords] === text)) return true
     const words = readWords({ ...before, ...changes })
     if (words) state.words = words
     else delete state.words
     if (this.#subscribed.has(id)) this.#listener.gap(id)
     return true
   }
+
+  /** Memory is not counted here. */
+  async weigh(): Promise<void> {}
 
   async reactivate({ id, round, created_at }: KnownJob): Promise<void> {
     await this.activate({ id, round }, Date.parse(created_at))

@@ -69,7 +69,7 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     // Also for a job that exists: its first submit may have crashed right here.
     await this.reactivate({ id, kind, owner, created_at, round: reply[0] === 'created' ? 1 : reply[3] })
     if (reply[0] === 'created') await this.#trimOwned(owner, kind)
-    await this.#storage.weigh(id)
+    await this.weigh(id)
     return reply[0] === 'created' ? { created: true } : { created: false, existing: { owner: reply[1], digest: reply[2] } }
   }
 
@@ -78,12 +78,18 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     await this.#index.put(round.id, true)
   }
 
-  async setWords(id: string, words: Partial<StoredWords>): Promise<boolean> {
+  async setWords(id: string, owner: string, words: Partial<StoredWords>): Promise<boolean> {
     const changes = Object.entries(words).flat()
-    const isThere = (await asked(this.#commands.runcastSetWords(this.#keys.job(id), this.#keys.live(id), ...changes))) === 1
-    if (isThere) await this.#index.put(id)
-    if (isThere) await this.#storage.weigh(id)
-    return isThere
+    const answer = await asked(this.#commands.runcastSetWords(this.#keys.job(id), this.#keys.live(id), owner, ...changes))
+    const isChanged = answer === 'active' || answer === 'final'
+    if (isChanged && (words.title !== undefined || words.tags !== undefined)) await this.#index.put(id)
+    // The sweeper measures the others soon.
+    if (answer === 'final') await this.weigh(id)
+    return answer !== 'none'
+  }
+
+  weigh(id: string): Promise<void> {
+    return this.#storage.weigh(id)
   }
 
   /**
@@ -156,19 +162,19 @@ export class RedisJobStore implements JobStore, ChildJobs, ActiveRounds {
     await asked(this.#commands.zadd(this.#keys.active(), 'XX', now, memberOf(round)))
     const alive = await asked(this.#commands.runcastTouch(...this.#keys.all(id), this.#limits.activeTtlMs))
     if (alive) await this.#index.put(id)
-    await this.#storage.weigh(id)
+    await this.weigh(id)
   }
 
   async deactivate(round: JobRound): Promise<void> {
     await this.#index.put(round.id)
     await asked(this.#commands.zrem(this.#keys.active(), memberOf(round)))
-    await this.#storage.weigh(round.id)
+    await this.weigh(round.id)
   }
 
   async expireSoon(id: string): Promise<void> {
     const { childTtlMs } = this.#limits
     const isSooner = await asked(this.#commands.runcastExpire(...this.#keys.all(id), childTtlMs))
-    if (isSooner === 1) await this.#storage.weigh(id)
+    if (isSooner === 1) await this.weigh(id)
   }
 
   async forget(owner: string, id: string): Promise<void> {

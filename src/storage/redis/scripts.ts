@@ -58,7 +58,7 @@ export interface ScriptCommands {
   runcastAdvance(...args: (string | number | Buffer)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastDrop(...args: (string | number)[]): Promise<1>
   runcastCreate(...args: (string | number)[]): Promise<['created'] | ['exists', owner: string, digest: string, round: number]>
-  runcastSetWords(...args: string[]): Promise<0 | 1>
+  runcastSetWords(...args: string[]): Promise<'none' | 'same' | 'active' | 'final'>
   runcastTouch(...args: (string | number)[]): Promise<[owner: string, kind: string] | null>
   runcastHeartbeat(...args: (string | number)[]): Promise<[outcome: string, seq: number, status: string]>
   runcastReadBrief(key: string, store: string): Promise<[fields: string, epoch: string, now: number] | null>
