@@ -17,7 +17,7 @@ export interface AppendTelemetry {
   readonly lines: readonly string[]
 }
 
-/** Lines as one report; none for no lines. */
-export function appended(lines: readonly LogLine[]): readonly Telemetry[] {
-  return lines.length === 0 ? [] : [{ reducer: 'append', skipped: 0, lines: lines.map(lineJson) }]
+/** Lines as one report, after so many that were left out; none for no lines. */
+export function appended(lines: readonly LogLine[], skipped: number): readonly Telemetry[] {
+  return lines.length === 0 ? [] : [{ reducer: 'append', skipped, lines: lines.map(lineJson) }]
 }

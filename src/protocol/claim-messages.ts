@@ -9,6 +9,8 @@ import { RUN_MESSAGES } from './run-messages.js'
 export const MAX_WAIT_S = 30
 /** Maximum events per post. */
 export const MAX_CLAIM_EVENTS = 64
+/** Maximum log lines of a post that are kept: an event may hold thousands of short ones. */
+export const MAX_POST_LINES = 500
 /** Maximum posts per second of one claim, over all hubs: twice what transient events need at 10 per second. */
 export const MAX_POSTS_PER_SECOND = 20
 

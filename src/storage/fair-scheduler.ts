@@ -56,7 +56,7 @@ export interface FairScheduler {
    * Counts an execution against the hourly quota of its owner, or returns the reason for a rejection and when to retry.
    * Call it for new executions, before anything is written for them. The same execution is counted once, however often
    * it is reserved. Waiting executions and memory are counted at the time of the call, so concurrent submits may exceed
-   * these two limits by their number. `isFree`: a child job of a job that is counted; only memory is checked.
+   * these two limits by their number. `isFree`: of a job that is counted, such as its child; only memory is checked.
    */
   reserve(owner: string, round: JobRound, isFree?: boolean): Promise<Reserved>
   /** Adds an execution to the waiting ones. An execution that is already here keeps its state. */

@@ -700,6 +700,22 @@ t.test('[CLAIM-2] a post may be as large as a message, and no larger', async (t)
   t.match(await worker.post([COMPLETED], { n: 2 }), { status: 200, body: { status: 'completed' } })
 })
 
+t.test('[CLAIM-2] [LOG-2] of a post with thousands of lines the newest 500 are kept, all numbered', async (t) => {
+  const h = await start(t)
+  const worker = new Claimant(h)
+  const id = await h.submit()
+  await worker.claim()
+  const page = async (limit: number) => (await h.call('GET', `/api/v2/runs/${id}/log?limit=${limit}`)).body
+  await worker.post([{ type: 'log', line: 'one' }], { n: 1 })
+  const many = { type: 'log', line: `${'\n'.repeat(9998)}x\n` }
+  t.equal((await worker.post([many, many, { type: 'log', line: 'last' }], { n: 2 })).status, 200)
+  const { oldest, lines, first } = await page(1)
+  t.match({ oldest, first, lines }, { oldest: 1 + 2 * 9999 + 1 - 499, first: 1 + 2 * 9999 + 1, lines: [{ text: 'last' }] })
+  t.equal((await page(1000)).lines.length, 500)
+  await worker.post([{ type: 'log', line: 'next' }], { n: 3 })
+  t.equal((await page(1)).first, first + 1)
+})
+
 t.test('[CLAIM-3] a token that is revoked or runs out while its claim waits gets no job', async (t) => {
   const h = await start(t)
   const hub = h.nodes[0]?.hub

@@ -73,6 +73,25 @@ t.test('[QUOTA-4] who has as much in Redis as is allowed submits nothing more un
   t.same(h.faults, [])
 })
 
+t.test('[CLAIM-11] [QUOTA-4] a job that its owner computes stops growing at the limit, and can end', async (t) => {
+  const h = await startHarness(t, { processor: null, env: { MAX_BYTES_PER_USER: '65536' } })
+  const own = () => h.call('POST', '/api/jobs', { body: { kind: 'run', input: HORN, claim: true } })
+  const { id, round, token } = (await own()).body
+  let n = 0
+  const post = (...events: object[]) => h.call('POST', `/api/v2/jobs/${id}/events`, { body: { round, token, n: ++n, events } })
+  const line = { type: 'log', line: 'x'.repeat(9000) }
+  const refused = await eventually(async () => {
+    const answer = await post(line)
+    return answer.status === 429 && answer.body.error === 'quota' && answer
+  })
+  t.match(refused.body, { message: /MAX_BYTES_PER_USER \(65536\)/ })
+  t.ok(n < 200, `${n} posts`)
+  t.equal((await own()).status, 429)
+  t.equal((await post()).status, 200, 'its lease goes on')
+  t.match(await post({ type: 'completed', metrics_summary: {} }), { status: 200, body: { status: 'completed' } })
+  t.same(h.faults, [])
+})
+
 /** Each way in which a job that runs may end. */
 const ENDS: Record<string, (place: Place, id: string, play: Play, sub: string) => unknown> = {
   completed: (_place, _id, play) => play.complete(),

@@ -71,7 +71,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     summary: 'Report on a claimed job, renew its lease, and end it',
     params: JobPath,
     body: claimPostInFull(kinds.flatMap(({ claimEvents }) => Object.values(claimEvents ?? {}))),
-    response: answers({ 200: ClaimAnswer }, 'not_found', 'stale_writer', 'rate_limited'),
+    response: answers({ 200: ClaimAnswer }, 'not_found', 'stale_writer', 'rate_limited', 'quota'),
   }
   // The kind of the job decides which events are valid, so the service validates them.
   const validatorCompiler = ({ httpPart }: { httpPart?: string }) =>

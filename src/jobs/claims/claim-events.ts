@@ -8,7 +8,7 @@ import { metricPoint } from '../../core/metric-point.js'
 import { shareReached } from '../../core/report-events.js'
 import { pointTelemetry, type SeriesTelemetry } from '../../core/series-telemetry.js'
 import { Checker } from '../../protocol/checker.js'
-import type { ClaimEnd, ClaimEvent, ClaimPost } from '../../protocol/claim-messages.js'
+import { type ClaimEnd, type ClaimEvent, type ClaimPost, MAX_POST_LINES } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import { reportedCodeFault } from '../../protocol/failure.js'
 import type { LogLine } from '../../protocol/log-messages.js'
@@ -19,8 +19,10 @@ export interface PostContent {
   readonly reports: readonly JobEvent[]
   /** The path of each report in the post. */
   readonly paths: readonly string[]
-  /** Lines of its log. */
+  /** The newest lines of its log, at most `MAX_POST_LINES`. */
   readonly lines: readonly LogLine[]
+  /** How many lines came before these. */
+  readonly skippedLines: number
   /** Points of metrics. */
   readonly points: readonly SeriesTelemetry[]
   readonly end: ClaimEnd | null
@@ -58,10 +60,12 @@ export function readPost(state: JobState, events: readonly Posted[], elapsed_s: 
   const kept = reported.filter(
     ({ event }, i) => event.class !== 'transient' || !reported.slice(i + 1).some(({ event: { key } }) => key === event.key),
   )
+  const lines = valid.flatMap((event) => (event.type === 'log' ? logLines(event.line, { level: event.level, attempt: state.attempt }) : []))
   return {
     reports: kept.map(({ event }) => event),
     paths: kept.map(({ path }) => path),
-    lines: valid.flatMap((event) => (event.type === 'log' ? logLines(event.line, { level: event.level, attempt: state.attempt }) : [])),
+    lines: lines.slice(-MAX_POST_LINES),
+    skippedLines: Math.max(0, lines.length - MAX_POST_LINES),
     points: valid.flatMap((event) => pointsOf(event, elapsed_s)),
     end: ends[0] ?? null,
     eta: eta.state,

@@ -14,12 +14,17 @@ import { isJobId } from '../../protocol/job-id.js'
 import { isFinal, type Status } from '../../protocol/status.js'
 import type { Claim, ClaimRecord, Claims, PostCounter } from '../../queue/claims.js'
 import type { Heartbeats, Rejected } from '../../storage/broker.js'
+import type { FairScheduler } from '../../storage/fair-scheduler.js'
+import type { JobStore } from '../../storage/job-store.js'
 import { cancelled, logTailOf } from '../attempt.js'
 import type { Finalizer } from '../finalize.js'
+import { quotaError } from '../quota.js'
 import { type ClaimEnder, conclude, conclusionOf, finishRound } from './claim-end.js'
 import { type PostContent, readPost } from './claim-events.js'
 
 export interface ClaimPorts extends ClaimEnder {
+  readonly store: ClaimEnder['store'] & Pick<JobStore, 'weigh'>
+  readonly scheduler: Pick<FairScheduler, 'reserve'>
   readonly broker: Finalizer['broker'] & Heartbeats
   readonly claims: Claims & PostCounter
   /** A lease that is not renewed for this long is lost. */
@@ -73,7 +78,7 @@ export const START_N = 1
  * Handles a post of an external worker. The order is: check that the job is leased to this worker (record), renew the
  * lease (lock), write the events (fenced like any worker's), and for an end commit to the queue and then finalize. If
  * this process dies in between, the same post to any hub completes the rest. Rejects with `stale_writer`, `invalid`,
- * `rate_limited`, `not_found`, `forbidden`.
+ * `rate_limited`, `quota`, `not_found`, `forbidden`.
  */
 export async function handlePost(ports: ClaimPorts, id: string, by: Reporter, post: ClaimPost): Promise<ClaimAnswer> {
   const { claims } = ports
@@ -82,8 +87,7 @@ export async function handlePost(ports: ClaimPorts, id: string, by: Reporter, po
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
   if (!known || known.by !== by.sub) throw new RuncastError('stale_writer')
-  // Every post counts, whatever it contains and however often it is repeated.
-  if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
+  await countPost(ports, claim, state)
   if (n < known.n) throw new RuncastError('stale_writer')
   if (n === known.n && known.answer) return known.answer
   ports.markActive(claim.queue)
@@ -95,6 +99,7 @@ export async function handlePost(ports: ClaimPorts, id: string, by: Reporter, po
   if (isRepeated && last.answer) return last.answer
   if (!isHeld && !isRepeated) throw new RuncastError('stale_writer')
   const content = readPost(state, post.events, secondsBetween(known.startedAt, storeClock.now()), known.eta)
+  if (isOwned(state) && isHeld) await checkQuota(ports, state, content)
   const logTail = isRepeated ? last.logTail : logTailOf([...known.logTail, ...content.lines.map(({ text }) => text)])
   const { answer: _last, ...kept } = known
   const record: ClaimRecord = { ...kept, n, logTail, eta: content.eta }
@@ -103,6 +108,26 @@ export async function handlePost(ports: ClaimPorts, id: string, by: Reporter, po
   if (!answer) return answered(claims, claim, n)
   await claims.write(claim, { ...record, answer })
   return answer
+}
+
+/**
+ * Counts a post, whatever it contains and however often it is repeated. Rejects with `rate_limited`. The first one in a
+ * second also measures a job that its owner computes.
+ */
+export async function countPost({ claims, store }: Pick<ClaimPorts, 'claims' | 'store'>, claim: Claim, state: JobState): Promise<void> {
+  const count = await claims.count(claim)
+  if (count > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
+  if (count === 1 && isOwned(state)) await store.weigh(claim.id)
+}
+
+/**
+ * A job that its owner computes grows by the posts of this user, so they obey the limit of memory that submits obey.
+ * Rejects with `quota` if it is reached. A post without content, and one that ends the job, are always accepted.
+ */
+async function checkQuota({ scheduler }: ClaimPorts, { id, round, owner }: JobState, content: PostContent): Promise<void> {
+  if (content.end || content.reports.length + content.points.length + content.lines.length === 0) return
+  const reserved = await scheduler.reserve(owner, { id, round }, true)
+  if (!reserved.ok) throw quotaError(reserved)
 }
 
 function write(ports: ClaimPorts, writing: Writing): Promise<ClaimAnswer | null> {
@@ -149,8 +174,8 @@ async function publish({ broker }: ClaimPorts, { claim, writer, content }: Writi
   return written.ok ? null : written
 }
 
-function telemetryOf({ points, lines }: PostContent): readonly Telemetry[] {
-  return [...points, ...appended(lines)]
+function telemetryOf({ points, lines, skippedLines }: PostContent): readonly Telemetry[] {
+  return [...points, ...appended(lines, skippedLines)]
 }
 
 /**

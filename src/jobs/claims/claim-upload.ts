@@ -1,10 +1,9 @@
 import { queueOf } from '../../core/kind.js'
-import { MAX_POSTS_PER_SECOND } from '../../protocol/claim-messages.js'
 import { RuncastError } from '../../protocol/codes.js'
 import type { Claim } from '../../queue/claims.js'
 import type { NewArtifact } from '../../storage/artifact-records.js'
 import type { ArtifactService } from '../artifacts/artifact-service.js'
-import { type ClaimPorts, type Reporter, reportable } from './claim-post.js'
+import { type ClaimPorts, countPost, type Reporter, reportable } from './claim-post.js'
 
 /** An artifact that an external worker adds to its job: content, or a link. */
 export interface ClaimUpload {
@@ -38,7 +37,7 @@ export async function handleUpload(
   const claim: Claim = { queue: queueOf(state), id, round, token }
   const known = await claims.read(claim)
   if (!known || known.by !== by.sub) throw new RuncastError('stale_writer')
-  if ((await claims.count(claim)) > MAX_POSTS_PER_SECOND) throw new RuncastError('rate_limited', { retryAfterMs: 1000 })
+  await countPost(ports, claim, state)
   const writer = { round, token, n: 0 }
   const renew = async () => {
     ports.markActive(claim.queue)
