@@ -123,7 +123,8 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
       this.#isStale = true
       throw error
     })
-    if (!reading || reading.owner !== this.#ports.view()?.owner) return
+    // Of another job with this id nothing is sent. The subscription is told when the hub knows of that job.
+    if (!reading || reading.owner !== this.#ports.view()?.owner) return this.#isFinishing ? this.release() : undefined
     for (const { name, n, k } of reading.series) this.#compare(name, reading.epoch, n, k)
     this.#ports.pump.wants(this)
   }

@@ -1,8 +1,15 @@
 import t from 'tap'
+import { runDialect } from '../../src/core/dialect.js'
 import { runEvents } from '../../src/core/run-events.js'
+import { HubTally } from '../../src/hub/hub-tally.js'
+import { Outbox } from '../../src/hub/outbox.js'
+import { SeriesSubscription } from '../../src/hub/series-subscription.js'
+import { TelemetryPump } from '../../src/hub/telemetry-pump.js'
+import { TelemetryTopic } from '../../src/hub/telemetry-topic.js'
 import { RuncastError } from '../../src/protocol/codes.js'
 import { HubWorld, prove } from '../support/hub-client.js'
 import { BUILT_IN } from '../support/kinds.js'
+import { ManualTransport, settle } from '../support/manual.js'
 import type { Message } from '../support/test-client.js'
 
 t.test('[CONN-5] snapshot, latest entry per key in seq order without the status, then live', async (t) => {
@@ -782,4 +789,25 @@ t.test('[ART-11] a client that is slow, or misses a message, gets the list of ar
   await client.settle()
   t.match(told().at(-1), { type: 'artifacts', n: 0, artifacts: [] }, 'the next execution has none')
   t.same(client.faults, [])
+})
+
+t.test('curves of a job that is gone are released as its subscription finishes', async (t) => {
+  const world = new HubWorld()
+  const { clock, broker } = world
+  const ignored = { overflowed: () => {}, drained: () => {}, stalled: () => {}, cleared: () => {} }
+  const outbox = new Outbox(new ManualTransport(), clock, { maxOutboxBytes: 1000, stallMs: 1000 }, ignored, new HubTally())
+  const onFault = (error: unknown) => world.faults.push(error)
+  const pump = new TelemetryPump(outbox, clock, onFault)
+  const topic = new TelemetryTopic('gone', { telemetry: broker.memory.telemetry, clock, onFault }, 1000)
+  let released = 0
+  const ports = { topic, pump, dialect: runDialect, view: () => null, released: () => (released += 1) }
+  const part = new SeriesSubscription(ports)
+  part.start()
+  await settle()
+  t.equal(released, 0, 'while it is wanted, the job may come back')
+  part.finish()
+  await settle()
+  t.equal(released, 1)
+  t.ok(topic.isIdle)
+  t.same(world.faults, [])
 })
