@@ -267,6 +267,63 @@ t.test('[POS-7] what is no entry is taken for a gap, and the node lives on', asy
   t.same(heard.gaps, [job.id])
 })
 
+t.test('[POS-7] telemetry of another program is taken for a gap, and a message that cannot be handled is reported', async (t) => {
+  const faults: Error[] = []
+  const backend = open(t)
+  const broker = new RedisBroker({
+    url: redis.url,
+    prefix: backend.prefix,
+    limits: DEFAULT_BROKER_LIMITS,
+    kinds: BUILT_IN,
+    onFault: (error) => faults.push(error),
+  })
+  t.teardown(() => broker.close())
+  const admin = adminOf(t)
+  const gaps: string[] = []
+  backend.telemetry.listen({ added: () => {}, gap: (id) => gaps.push(id) })
+  await eventually(() => backend.broker.ready())
+  await backend.telemetry.subscribe('j')
+  const channel = new RedisKeys(backend.prefix).telemetry('j')
+  for (const text of ['artifact g\n1 1 name 5 o {', 'artifact g\n1 1 name 5 o null', 'artifact g', 'append', 'series g', ''])
+    await admin.publish(channel, text)
+  await eventually(() => gaps.length === 6)
+  const message = () => {
+    throw new SyntaxError('no JSON')
+  }
+  await broker.channels.subscribe(channel, { message, gap: () => gaps.push('handler') })
+  await admin.publish(channel, '')
+  await eventually(() => gaps.includes('handler'))
+  t.match(faults, [{ message: 'no JSON' }])
+})
+
+t.test('[WORDS-3] nobody is told of words that a job has already', async (t) => {
+  const backend = open(t)
+  const job = await TestJob.create(backend, { words: { title: 'a' } })
+  const told: string[] = []
+  const listener = adminOf(t)
+  listener.on('message', (_channel, text) => told.push(text))
+  await listener.subscribe(new RedisKeys(backend.prefix).live(job.id))
+  t.equal(await backend.store.setWords(job.id, 'alice', { title: 'a', tags: '' }), true)
+  t.equal(await backend.store.setWords(job.id, 'alice', { title: 'b' }), true)
+  await eventually(() => told.length > 0)
+  await job.enter('running')
+  await eventually(() => told.at(-1) !== 'words')
+  t.equal(told.length, 2)
+})
+
+t.test('a job with every field of its record still has MAX_KEYS keys', async (t) => {
+  const backend = open(t, { maxKeys: 20 })
+  const words = { title: 'a', tags: '["b"]', metadata: '{"c":1}' }
+  const more = { solver: 's', parent: 'p', traceparent: 't', priority: 1, not_before: '2026-01-01T00:00:00.000Z' }
+  const job = await TestJob.create(backend, { words, ...more })
+  const { id } = job
+  // What trimming, artifacts and a restart of Redis write.
+  await adminOf(t).hset(new RedisKeys(backend.prefix).job(id), { kept: '1', artifacts: 'g', forks: 'e 1' })
+  await job.enter('running')
+  await job.logs(['line'], { events: [metric(id, 'm1', 1)] })
+  for (let i = 2; i < 20; i += 1) t.match(await job.write(metric(id, `m${i}`, i)), { ok: true }, `metric ${i}`)
+})
+
 t.test('[POS-7] connections that are open but deaf are found and replaced, for subscriptions and for commands', async (t) => {
   const proxy = await startRedisProxy(t, redis.url)
   const { broker, prefix } = openRedis(t, proxy.url)

@@ -28,8 +28,8 @@ import { RedisKeys } from './keys.js'
 import { STORE } from './stamped.js'
 import { RedisSubscriber } from './subscriber.js'
 
-/** Number of fields of a job's hash that are not conflation keys, rounded up. */
-const RECORD_FIELDS = 28
+/** Number of fields of a job's hash that are not conflation keys: 32, rounded up. */
+const RECORD_FIELDS = 40
 /** Memory of a bucket of a curve in Redis, with its share of keys and allocation. */
 const STORED_BUCKET_BYTES = 64
 

@@ -92,7 +92,14 @@ export class RedisSubscriber {
 
   #receive(channel: string, message: Buffer): void {
     if (channel === this.#probeChannel) return this.#probe?.received()
-    this.#wanted.get(channel)?.message(message)
+    const handler = this.#wanted.get(channel)
+    try {
+      handler?.message(message)
+    } catch (error) {
+      // One message that cannot be handled, such as one of another program, must not end the process.
+      this.#onFault(error instanceof Error ? error : new Error('a message could not be handled', { cause: error }))
+      handler?.gap()
+    }
   }
 
   async #restore(): Promise<void> {

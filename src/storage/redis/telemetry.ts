@@ -102,13 +102,21 @@ function parse(id: string, message: Buffer): TelemetryAdded | null {
   const head = message.toString('utf8', 0, Math.max(end, 0))
   if (head.startsWith('series ')) return parsePoints(id, head, message.subarray(end + 1))
   if (head.startsWith('artifact ')) {
-    const { round, attempt, artifact } = parseArtifact(message.toString('utf8', end + 1))
-    return { reducer: 'artifact', id, epoch: attemptEpoch(head.slice('artifact '.length), round, attempt), artifact }
+    return parseAdded(id, head.slice('artifact '.length), message.toString('utf8', end + 1))
   }
   const [reducer, generation = '', round = '', first, count] = head.split(' ')
   if (reducer !== 'append' || !Number.isSafeInteger(Number(first)) || !Number.isSafeInteger(Number(count))) return null
   const body = message.subarray(end + 1)
   return { reducer, id, epoch: logEpoch(generation, round), first: Number(first), count: Number(count), body }
+}
+
+function parseAdded(id: string, generation: string, line: string): TelemetryAdded | null {
+  try {
+    const { round, attempt, artifact } = parseArtifact(line)
+    return { reducer: 'artifact', id, epoch: attemptEpoch(generation, round, attempt), artifact }
+  } catch {
+    return null
+  }
 }
 
 function parsePoints(id: string, head: string, body: Buffer): TelemetryAdded | null {
