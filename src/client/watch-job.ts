@@ -19,6 +19,7 @@ import {
 import { isLogMessage, type LogMessage, LogPosition, type NumberedLine } from './log-fold.js'
 import { isProcessList, isProcessSnapshot } from './process-view.js'
 import { hasSeq, Proof } from './proof.js'
+import type { RefusedMessage } from './watch-processes.js'
 
 export interface WatchOptions extends ConnectionOptions {
   /** A socket of one job in the run dialect, such as `wss://…/api/v2/ws/runs/<run_id>`. */
@@ -143,6 +144,7 @@ export class JobWatch {
     else if (isLogMessage(message)) this.#options.onLog?.(...this.#linesOf(message))
     else if (isArtifactMessage(message)) this.#store(message)
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
+    else if (message.type === 'refused') this.#refused(message as RefusedMessage)
     else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()
     else if (hasSeq(message)) this.#follow(message as LiveMessage) // messages with a seq are entries of the job
   }
@@ -172,6 +174,11 @@ export class JobWatch {
       if (before) this.#curves.follow(before, this.#view)
     }
     this.#notify(snapshot)
+  }
+
+  /** Without an answer, the next message of a curve asks again. */
+  #refused({ request }: RefusedMessage): void {
+    if (request === null || request === 'series') this.#curves.forgetRequests()
   }
 
   #rename(message: WordsMessage): void {

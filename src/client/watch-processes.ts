@@ -246,6 +246,7 @@ export class ProcessesWatch {
 
   #refused(message: RefusedMessage): void {
     const { request, process_id: id, code } = message
+    if (request === null || request === 'series') this.#forgetSeriesRequests(id)
     if (request === null) this.#requests.again()
     else if (request === 'subscribe' && id !== undefined) {
       if (CODES[code as CodeName]?.reconnect) this.#requests.again(id)
@@ -256,6 +257,11 @@ export class ProcessesWatch {
       }
     }
     this.#notify(message)
+  }
+
+  /** Without an answer, the next message of a curve asks again. */
+  #forgetSeriesRequests(id: string | undefined): void {
+    for (const [of, curves] of this.#curves) if (id === undefined || of === id) curves.forgetRequests()
   }
 
   /** Without a connection, the next list determines the requests. */

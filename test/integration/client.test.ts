@@ -85,6 +85,36 @@ t.test('a lost connection is opened again and resumes, again and again', async (
   t.same(ends, [])
 })
 
+t.test('[SERIES-2] points whose request was refused are requested again', async (t) => {
+  const server = await startServer(t)
+  const part = (n: number) => ({
+    type: 'series',
+    metric_name: 'm',
+    unit: '',
+    x: 'step',
+    epoch: 'g.1.1',
+    from: n,
+    n: n + 1,
+    k: 1,
+    points: [[n, 1]],
+  })
+  const refused = { type: 'refused', request: 'series', code: 'overloaded', message: '' }
+  const requestsOf = ({ received }: { received: unknown[] }) =>
+    received.filter((message) => (message as { type: string }).type === 'series')
+  server.watch({ series: true })
+  const ofJob = await server.connection(0)
+  server.say(0, SNAPSHOT, part(3), part(4), refused, part(5))
+  await eventually(() => requestsOf(ofJob).length === 2)
+  const { watch } = server.watchAll()
+  const ofAll = await server.connection(1)
+  server.say(1, { type: 'process_list', processes: [], recent: [], truncated: false })
+  await watch.until(() => true)
+  watch.subscribe('p', { series: true })
+  const ofProcess = { process_id: 'p', process_type: 'run' }
+  server.say(1, { ...part(3), ...ofProcess }, { ...part(4), ...ofProcess }, { ...refused, process_id: 'p' }, { ...part(5), ...ofProcess })
+  await eventually(() => requestsOf(ofAll).length === 2)
+})
+
 t.test('[CODE-1] each code ends a watch after as many tries as the table says', async (t) => {
   const codes = new Map(Object.values<Code>(CODES).flatMap((code) => (code.close === null ? [] : [[code.close, code]])))
   const ends = [...codes.values()].filter(({ reconnect }) => !reconnect).map(({ close, retries = 0 }) => [close, retries])
