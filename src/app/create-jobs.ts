@@ -176,7 +176,7 @@ export class Jobs {
 
   /**
    * Starts a failed or cancelled job again and returns its status. Rejects with `not_found`, `not_final` or `quota`,
-   * and with `is_part` for a child job.
+   * with `is_part` for a child job, and with `is_owned` for a job that its owner computes.
    */
   async retry(id: string): Promise<Status> {
     return (await this.#ask(() => this.#service.retry(id, () => true))).status

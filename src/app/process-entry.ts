@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { MAX_LISTED_JOBS, type ProcessEntry } from '../storage/processes.js'
+import { MAX_JOBS_OF_PROCESS, type ProcessEntry } from '../storage/processes.js'
 import { version } from './version.js'
 
 /** What a worker process runs. */
@@ -26,6 +26,6 @@ export function processEntry(role: ProcessEntry['role'], kinds: readonly string[
   return () => ({
     ...fixed,
     queues: workers.map(({ queue, slots, running }) => ({ queue, slots, running })),
-    jobs: workers.flatMap(({ jobs }) => jobs).slice(0, MAX_LISTED_JOBS),
+    jobs: workers.flatMap(({ jobs }) => jobs).slice(0, MAX_JOBS_OF_PROCESS),
   })
 }

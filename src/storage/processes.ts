@@ -12,7 +12,7 @@ export interface ProcessEntry {
   readonly kinds: readonly string[]
   /** The queues of a worker: how many jobs it runs at once, and how many it runs now. */
   readonly queues: readonly QueueUse[]
-  /** Ids of jobs that a worker runs now, at most `MAX_LISTED_JOBS`. */
+  /** Ids of jobs that a worker runs now, at most `MAX_JOBS_OF_PROCESS`. */
   readonly jobs: readonly string[]
 }
 
@@ -23,7 +23,7 @@ export interface QueueUse {
 }
 
 /** Maximum ids of running jobs in an entry. */
-export const MAX_LISTED_JOBS = 200
+export const MAX_JOBS_OF_PROCESS = 200
 /** Maximum processes in a list. */
 export const MAX_LISTED_PROCESSES = 1000
 
