@@ -32,9 +32,10 @@ export class Requests {
     this.#flush()
   }
 
-  answered(processId: string): void {
+  /** Returns whether a request about this process had not been sent yet. It is not sent any more. */
+  answered(processId: string): boolean {
     this.#unanswered.delete(processId)
-    this.#waiting.delete(processId)
+    return this.#waiting.delete(processId)
   }
 
   /** Replaces a pending request about this process. */

@@ -92,6 +92,8 @@ export class ProcessesWatch {
   readonly #logs = new Map<string, LogPosition>()
   /** Artifacts by process, of those that were subscribed to with `artifacts`. */
   readonly #artifacts = new Map<string, ArtifactList>()
+  /** What is followed of processes beside their messages. */
+  readonly #followed: readonly Map<string, unknown>[] = [this.#curves, this.#logs, this.#artifacts]
 
   constructor(options: WatchProcessesOptions) {
     this.#options = options
@@ -157,7 +159,7 @@ export class ProcessesWatch {
   unsubscribe(processId: string): void {
     this.#wanted.delete(processId)
     this.#unwanted.add(processId)
-    for (const followed of [this.#curves, this.#logs, this.#artifacts]) followed.delete(processId)
+    for (const followed of this.#followed) followed.delete(processId)
     for (const oldest of this.#unwanted) if (this.#unwanted.size > MAX_UNWANTED) this.#unwanted.delete(oldest)
     this.#ledger.forget(processId)
     this.#requests.replace({ type: 'unsubscribe', process_id: processId })
@@ -207,7 +209,7 @@ export class ProcessesWatch {
       const active = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
       for (const id of new Set([...active, ...this.#wanted])) if (!listed.has(id)) this.#request(id)
       // A list does not say that their curves, lines and artifacts are wanted.
-      for (const followed of [this.#curves, this.#logs, this.#artifacts]) for (const id of followed.keys()) this.#request(id)
+      for (const followed of this.#followed) for (const id of followed.keys()) this.#request(id)
     }
     this.#notify(list)
   }
@@ -216,8 +218,10 @@ export class ProcessesWatch {
     const { process_id: id } = snapshot
     if (this.#unwanted.has(id)) return
     this.#curves.get(id)?.forgetRequests()
-    this.#requests.answered(id)
+    const isUnasked = this.#requests.answered(id)
     this.#following([id], () => this.#ledger.open(snapshot))
+    // The hub has sent it by itself, and does not know yet that curves, lines and artifacts are wanted.
+    if (isUnasked && this.#followed.some((followed) => followed.has(id))) this.#request(id)
     this.#notify(snapshot)
   }
 

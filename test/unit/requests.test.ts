@@ -1,6 +1,8 @@
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
+import type { WebSocketLike } from '../../src/client/hub-socket.js'
 import { type ProcessRequest, Requests } from '../../src/client/requests.js'
+import { watchProcesses } from '../../src/client/watch-processes.js'
 
 const subscribe = (process_id: string) => ({ type: 'subscribe', process_id })
 
@@ -57,4 +59,55 @@ t.test('over another connection nothing is left of it', async (t) => {
   t.equal(sent.length, 30)
   requests.add(subscribe('p0'))
   t.equal(sent.length, 31)
+})
+
+/** A connection whose messages a test writes, and what the client has sent over it. */
+class ScriptedSocket implements WebSocketLike {
+  static last: ScriptedSocket | undefined
+  onopen: WebSocketLike['onopen'] = null
+  onmessage: WebSocketLike['onmessage'] = null
+  onclose: WebSocketLike['onclose'] = null
+  onerror: WebSocketLike['onerror'] = null
+  readonly sent: Record<string, unknown>[] = []
+
+  constructor() {
+    ScriptedSocket.last = this
+  }
+
+  open(): void {
+    this.onopen?.({})
+  }
+
+  tell(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) })
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text))
+  }
+
+  close(): void {}
+}
+
+t.test('[PROC-6] a state that a hub sends by itself replaces no request for lines and files', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const watch = watchProcesses({ url: 'ws://hub/ws', token: () => 'token', WebSocket: ScriptedSocket })
+  t.teardown(() => watch.close())
+  await new Promise(setImmediate)
+  const socket = ScriptedSocket.last
+  if (!socket) return t.fail('there is no connection')
+  const process = (process_id: string) => {
+    const times = { created_at: '2026-01-01T00:00:00Z', started_at: null, finished_at: null }
+    return { process_id, process_type: 'run', status: 'queued', attempt: 1, stale: false, progress: null, ...times, seq: 1, epoch: 'e' }
+  }
+  socket.open()
+  socket.tell({ type: 'process_list', processes: Array.from({ length: 31 }, (_, i) => process(`p${i}`)), recent: [], timestamp: '' })
+  for (let i = 0; i < 31; i += 1) watch.subscribe(`p${i}`, { log: true, artifacts: true })
+  const asked = () => socket.sent.filter(({ type }) => type === 'subscribe').map(({ process_id }) => process_id)
+  t.equal(asked().length, 30)
+  socket.tell({ type: 'subscribed', process_id: 'p30', process: process('p30'), seq: 1, epoch: 'e', recovered: false, timestamp: '' })
+  mock.timers.tick(1000)
+  t.equal(asked().at(-1), 'p30')
+  t.match(socket.sent.at(-1), { log: true, artifacts: true, after: 1, epoch: 'e' })
 })
