@@ -104,14 +104,13 @@ async function runAttempt(task: Task, processor: AnyProcessor, runner: Runner, {
   runner.onStarted?.()
   context.startHeartbeat()
   const timer = stopAtDeadline(context, state)
-  const files = filesOf(task, state, context, runner)
   const grace = graceOf(context, runner.cancelGraceMs)
+  const files = filesOf(task, state, context, runner, grace.over)
   let running: Promise<object> | undefined
   try {
     const input = inputOf(state, task.input) // checked when it was submitted
     running = compute(processor, input, jobOf(task.kind, context, lastProgress(state), files))
-    // Later output of a processor that is abandoned is ignored.
-    const result = plainResult(await Promise.race([running, grace.over]))
+    const result = plainResult(await grace.resultOf(running))
     await files.finish()
     await context.close()
     if (context.givenUp) throw context.givenUp
@@ -176,14 +175,20 @@ function contextOf(
   return new JobContext({ id, publisher: broker, writer: { round, token, n: 0 }, ...options })
 }
 
-function filesOf({ id, round, token }: Task, state: JobState, context: JobContext, { artifacts }: Runner): JobFiles {
+function filesOf(
+  { id, round, token }: Task,
+  state: JobState,
+  context: JobContext,
+  { artifacts }: Runner,
+  graceOver: AbortSignal,
+): JobFiles {
   const stopped = new AbortController()
-  const { signal, killed } = context
-  // A processor that should stop may still store what it has, until it is ended by force or cannot write any more.
+  const { signal } = context
+  // A processor that should stop may still store what it has, until its time is over or it cannot write any more.
   signal.addEventListener('abort', () => {
     if (!(signal.reason instanceof Stop) || WITHOUT_WRITES.includes(signal.reason.why)) stopped.abort(signal.reason)
   })
-  killed.addEventListener('abort', () => stopped.abort(signal.reason))
+  graceOver.addEventListener('abort', () => stopped.abort(signal.reason))
   return new JobFiles({
     id,
     writer: { round, token, n: 0 },
@@ -228,8 +233,10 @@ function plainResult<R extends object>(result: R): R {
 }
 
 interface Grace {
-  /** Rejects when the attempt must not be awaited any more. */
-  readonly over: Promise<never>
+  /** Aborted when it is over. */
+  readonly over: AbortSignal
+  /** As the processor settles. Rejects when it must not be awaited any more: its later output is ignored. */
+  resultOf(running: Promise<object>): Promise<object>
   /** Call it when nothing of the attempt runs any more. */
   end(): void
 }
@@ -240,12 +247,15 @@ interface Grace {
  */
 function graceOf(context: JobContext, graceMs: number): Grace {
   const { signal } = context
-  const { promise: over, reject } = deferred<never>()
+  const over = new AbortController()
+  const { promise: abandoned, reject } = deferred<never>()
+  let isComputing = false
   let timer: NodeJS.Timeout | undefined
   const wait = () => {
     if (signal.reason instanceof Stop && signal.reason.why === 'refused') reject(signal.reason)
     timer = setTimeout(() => {
-      context.kill()
+      if (isComputing) context.kill()
+      over.abort()
       reject(signal.reason)
     }, graceMs)
   }
@@ -255,7 +265,15 @@ function graceOf(context: JobContext, graceMs: number): Grace {
     signal.removeEventListener('abort', wait)
     clearTimeout(timer)
   }
-  return { over, end }
+  const resultOf = (running: Promise<object>) => {
+    isComputing = true
+    const ended = () => {
+      isComputing = false
+    }
+    running.then(ended, ended)
+    return Promise.race([running, abandoned])
+  }
+  return { over: over.signal, resultOf, end }
 }
 
 async function compute(processor: AnyProcessor, input: unknown, job: object): Promise<object> {

@@ -310,6 +310,7 @@ t.test('[ART-4] an upload that does not proceed ends with the time of the attemp
         },
       )
       if (isReturned) t.equal(settled.how, how, why)
+      if (isReturned && why === 'cancelled') t.same(settled, { how, outcome: { status: 'cancelled' } }, 'the processor has obeyed')
       t.ok(performance.now() - begun < 2000, 'after cancelGraceMs')
     }
   }
