@@ -59,6 +59,14 @@ export class ProcessLedger {
     return behind.map(({ process_id }) => process_id)
   }
 
+  /**
+   * Whether a snapshot continues from messages that have not arrived. A hub counts a process of a list as delivered, and
+   * may send such a snapshot before it has the request for the process.
+   */
+  isBefore({ process_id: id, recovered, after = 0 }: ProcessSnapshot): boolean {
+    return recovered && after > 0 && !this.#proofs.get(id)?.hasReached(after)
+  }
+
   /** Applies a snapshot. Its replay follows. */
   open({ process, process_id: id, epoch, seq, recovered }: ProcessSnapshot): void {
     let proof = this.#proofs.get(id)

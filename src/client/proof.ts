@@ -70,6 +70,11 @@ export class Proof {
     return hasFinal
   }
 
+  /** Whether everything up to this seq has arrived. */
+  hasReached(seq: number): boolean {
+    return seq <= this.#at
+  }
+
   /** A job whose entries are to be delivered from the first one. */
   static fromStart(epoch: string): Proof {
     return Proof.at(epoch, 0, false)

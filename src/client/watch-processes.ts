@@ -217,6 +217,7 @@ export class ProcessesWatch {
   #open(snapshot: ProcessSnapshot): void {
     const { process_id: id } = snapshot
     if (this.#unwanted.has(id)) return
+    if (this.#ledger.isBefore(snapshot)) return this.#request(id)
     this.#curves.get(id)?.forgetRequests()
     const isUnasked = this.#requests.answered(id)
     this.#following([id], () => this.#ledger.open(snapshot))

@@ -7,9 +7,13 @@ import { type ProcessEnd, STATUS_MESSAGES } from './process-events.js'
 import { storeClock } from './store-clock.js'
 import { aboutFields, changedWords } from './words.js'
 
-/** `recovered`: the missed messages follow. `resync`: the client was too slow, so its backlog was dropped. */
+/**
+ * `recovered`: the messages missed since the position `after` follow. `resync`: the client was too slow, so its backlog
+ * was dropped.
+ */
 export interface SnapshotFlags {
   readonly recovered: boolean
+  readonly after?: number
   readonly resync?: true
 }
 
@@ -31,7 +35,8 @@ export type JobOfEntry = Pick<JobState, 'kind' | 'parent'>
 
 /** Run dialect. Its entries are stored in this form, so their bytes are sent unchanged. */
 export const runDialect: Dialect = {
-  snapshot: (state, flags) => {
+  // A socket of one job knows its position.
+  snapshot: (state, { after: _after, ...flags }) => {
     if (!state.kind.snapshot) throw new TypeError(`the kind ${state.kind.name} has no run dialect`)
     return { ...state.kind.snapshot(state), ...flags }
   },

@@ -46,7 +46,7 @@ export class EntryFrames {
 
   /** Clients that subscribe between two entries share one frame. A new state gets a new frame. */
   snapshot(state: JobState, flags: SnapshotFlags): Frame {
-    const key = `${state.epoch} ${state.seq} ${flags.recovered} ${flags.resync}`
+    const key = `${state.epoch} ${state.seq} ${flags.recovered} ${flags.after} ${flags.resync}`
     let known = this.#snapshots.get(state)
     if (known?.key !== key || known.words !== state.words) {
       known = { key, words: state.words, frame: buildFrame(this.#dialect.snapshot(state, flags), { seq: state.seq, epoch: state.epoch }) }

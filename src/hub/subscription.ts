@@ -32,6 +32,8 @@ export class Subscription {
   /** Seq of the last final event whose departure was reported. */
   #sentEnd = 0
   #position: Position | undefined
+  /** Seq of the newest message or whole state that was really sent. Entries up to the position may have no message. */
+  #reached: number | undefined
   /** Goes out with the next message, since no snapshot has stated it. */
   #unsentEpoch: string | null = null
   /** The state of a history that continues in an epoch that no snapshot has stated. */
@@ -46,7 +48,9 @@ export class Subscription {
 
   /** The position that the client reports. It is ignored once something was sent. */
   startAt(position: Position): void {
-    if (this.#phase === 'catching up') this.#position = position
+    if (this.#phase !== 'catching up') return
+    this.#position = position
+    this.#reached = position.seq
   }
 
   get isLagging(): boolean {
@@ -84,7 +88,7 @@ export class Subscription {
     }
     if (mode !== 'listed') this.#sendState(state, missed, { recovered: missed !== null, ...(resync && { resync }) })
     // The client has the state only when all of it has left.
-    const arrival = { epoch: state.epoch, seq: state.seq, isEnd: isFinal(state.status) }
+    const arrival = { epoch: state.epoch, seq: state.seq, isEnd: isFinal(state.status), isWhole: missed === null }
     this.#enqueue(0, () => this.#arrive(arrival))
   }
 
@@ -147,7 +151,8 @@ export class Subscription {
   }
 
   #sendState(state: JobState, missed: readonly Entry[] | null, flags: SnapshotFlags): void {
-    const snapshot = this.#frames.snapshot(state, flags)
+    const after = flags.recovered ? this.#reached : undefined
+    const snapshot = this.#frames.snapshot(state, { ...flags, ...(after !== undefined && { after }) })
     // All clients share the state, so it does not count towards this client's backlog: a message that must be sent may
     // not cause an overflow.
     this.#enqueue(0, () => snapshot)
@@ -159,15 +164,19 @@ export class Subscription {
     const frame = this.#inStep(entry)
     const seal = () => {
       this.#frames.tally.delivered += 1
-      if (position) this.#position = position
+      if (position) {
+        this.#position = position
+        this.#reached = position.seq
+      }
       if (entry.class === 'final') this.#sendEnd(entry.seq)
       return frame
     }
     if (frame) this.#enqueue(bytes, seal)
   }
 
-  #arrive({ epoch, seq, isEnd }: Position & { readonly isEnd: boolean }): null {
+  #arrive({ epoch, seq, isEnd, isWhole }: Position & { readonly isEnd: boolean; readonly isWhole: boolean }): null {
     this.#position = { epoch, seq }
+    if (isWhole) this.#reached = seq
     // Also if the final event was not among the missed entries.
     if (isEnd) this.#sendEnd(seq)
     return null
@@ -181,6 +190,7 @@ export class Subscription {
     if (frame) {
       this.#frames.tally.delivered += 1
       this.#position = { epoch, seq: entry.seq }
+      this.#reached = entry.seq
       this.#unsentEpoch = null
     }
     if (entry.class === 'final') this.#sendEnd(entry.seq)

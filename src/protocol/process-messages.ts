@@ -104,7 +104,10 @@ export const ProcessList = Type.Object({
 })
 export type ProcessList = Static<typeof ProcessList>
 
-/** The answer to `subscribe`: state and position. `recovered`: exactly the missed messages follow. */
+/**
+ * The answer to `subscribe`: state and position. `recovered`: exactly the messages missed since the seq `after` follow.
+ * Earlier versions have no `after`.
+ */
 export const ProcessSnapshot = Type.Object({
   type: Type.Literal('subscribed'),
   process_id: JobId,
@@ -112,6 +115,7 @@ export const ProcessSnapshot = Type.Object({
   seq: Type.Integer({ minimum: 0 }),
   epoch: Type.String(),
   recovered: Type.Boolean(),
+  after: Type.Optional(Type.Integer({ minimum: 0 })),
   resync: Type.Optional(Type.Literal(true)),
   timestamp: Timestamp,
 })

@@ -350,6 +350,24 @@ t.test('[SLOW-2] [POS-6] a slow client of an earlier epoch gets what it has miss
   prove(client.messages)
 })
 
+t.test('[POS-9] a state from which a tab continues names the seq that the tab was listed with', async (t) => {
+  const world = new HubWorld()
+  await world.run('j')
+  const client = world.connect(null)
+  await client.settle()
+  const listed = client.messages[0]?.processes[0].seq
+  t.ok(listed > 0)
+  world.broker.restart()
+  world.broker.gap('j')
+  await client.settle()
+  await world.end('j')
+  await client.settle()
+  t.match(
+    client.messages.find(({ type }) => type === 'subscribed'),
+    { recovered: true, after: listed },
+  )
+})
+
 t.test('[JOB-3] a job of another user does not exist, and in a new epoch that is asked again', async (t) => {
   const world = new HubWorld()
   await world.broker.run('j')

@@ -89,25 +89,53 @@ class ScriptedSocket implements WebSocketLike {
   close(): void {}
 }
 
-t.test('[PROC-6] a state that a hub sends by itself replaces no request for lines and files', async (t) => {
+/** A process as a list has it. */
+function listed(process_id: string, seq: number) {
+  const times = { created_at: '2026-01-01T00:00:00Z', started_at: null, finished_at: null }
+  return { process_id, process_type: 'run', status: 'running', attempt: 1, stale: false, progress: null, ...times, seq, epoch: 'e' }
+}
+
+/** A watch of processes, its connection, and the processes that it has asked for. */
+async function connected(t: Test, processes: readonly object[]) {
   mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => mock.timers.reset())
-  const watch = watchProcesses({ url: 'ws://hub/ws', token: () => 'token', WebSocket: ScriptedSocket })
-  t.teardown(() => watch.close())
+  const told: number[] = []
+  const onMessage = (message: object) => told.push(...('seq' in message && !('process' in message) ? [Number(message.seq)] : []))
+  const watch = watchProcesses({ url: 'ws://hub/ws', token: () => 'token', WebSocket: ScriptedSocket, onMessage })
+  t.teardown(() => {
+    watch.close()
+    mock.timers.reset()
+  })
   await new Promise(setImmediate)
   const socket = ScriptedSocket.last
-  if (!socket) return t.fail('there is no connection')
-  const process = (process_id: string) => {
-    const times = { created_at: '2026-01-01T00:00:00Z', started_at: null, finished_at: null }
-    return { process_id, process_type: 'run', status: 'queued', attempt: 1, stale: false, progress: null, ...times, seq: 1, epoch: 'e' }
-  }
+  if (!socket) throw new Error('there is no connection')
   socket.open()
-  socket.tell({ type: 'process_list', processes: Array.from({ length: 31 }, (_, i) => process(`p${i}`)), recent: [], timestamp: '' })
+  socket.tell({ type: 'process_list', processes, recent: [], timestamp: '' })
+  return { watch, socket, told, asked: () => socket.sent.filter(({ type }) => type === 'subscribe') }
+}
+
+t.test('[PROC-6] a state that a hub sends by itself replaces no request for lines and files', async (t) => {
+  const { watch, socket, asked } = await connected(
+    t,
+    Array.from({ length: 31 }, (_, i) => listed(`p${i}`, 1)),
+  )
   for (let i = 0; i < 31; i += 1) watch.subscribe(`p${i}`, { log: true, artifacts: true })
-  const asked = () => socket.sent.filter(({ type }) => type === 'subscribe').map(({ process_id }) => process_id)
   t.equal(asked().length, 30)
-  socket.tell({ type: 'subscribed', process_id: 'p30', process: process('p30'), seq: 1, epoch: 'e', recovered: false, timestamp: '' })
+  socket.tell({ type: 'subscribed', process_id: 'p30', process: listed('p30', 1), seq: 1, epoch: 'e', recovered: false, timestamp: '' })
   mock.timers.tick(1000)
-  t.equal(asked().at(-1), 'p30')
-  t.match(socket.sent.at(-1), { log: true, artifacts: true, after: 1, epoch: 'e' })
+  t.match(asked().at(-1), { process_id: 'p30', log: true, artifacts: true, after: 1, epoch: 'e' })
+})
+
+t.test('[POS-9] a state that continues from more than has arrived is not used', async (t) => {
+  const { socket, told, asked } = await connected(t, [])
+  socket.tell({ type: 'process_list', processes: [listed('p', 3)], recent: [], resync: true, timestamp: '' })
+  const state = { type: 'subscribed', process_id: 'p', process: listed('p', 4), seq: 4, epoch: 'e', recovered: true, timestamp: '' }
+  const result = (seq: number) => ({ type: 'process_result', process_id: 'p', process_type: 'run', result: {}, timestamp: '', seq })
+  socket.tell({ ...state, after: 3, resync: true })
+  socket.tell(result(4))
+  t.same(told, [])
+  mock.timers.tick(1000)
+  t.match(asked(), [{ process_id: 'p', after: 0, epoch: 'e' }])
+  socket.tell({ ...state, after: 0 })
+  for (const seq of [1, 2, 3, 4]) socket.tell(result(seq))
+  t.same(told, [1, 2, 3, 4])
 })
