@@ -109,7 +109,10 @@ export interface JobPage {
   readonly cursor: string | null
 }
 
-export type ClientWatchOptions = Pick<WatchProcessesOptions, 'onMessage' | 'onLog' | 'onArtifact' | 'onEnd' | 'maxFinished' | 'backoffMs'>
+export type ClientWatchOptions = Pick<
+  WatchProcessesOptions,
+  'onMessage' | 'onLog' | 'onArtifact' | 'onHealth' | 'onEnd' | 'maxFinished' | 'backoffMs'
+>
 
 export interface LogPageOptions {
   /** Only lines with a lower number; default: the newest. */
@@ -284,7 +287,7 @@ export class Client {
    */
   async watch(options: ClientWatchOptions = {}): Promise<ProcessesWatch> {
     this.#assertOpen()
-    rejectUnknownOptions(options, ['onMessage', 'onLog', 'onArtifact', 'onEnd', 'maxFinished', 'backoffMs'])
+    rejectUnknownOptions(options, ['onMessage', 'onLog', 'onArtifact', 'onHealth', 'onEnd', 'maxFinished', 'backoffMs'])
     const { url, token, WebSocket } = await this.#backend.sockets()
     this.#assertOpen()
     const { onEnd } = options

@@ -20,6 +20,7 @@ export type { ConnectionOptions, ConnectionState, EndReason } from './connection
 export { createClient, type HubClientOptions } from './create-client.js'
 export type { Curve, SeriesMessage } from './curves.js'
 export type { JobArtifact } from './download.js'
+export type { JobHealth } from './health.js'
 export type { WebSocketClass, WebSocketLike } from './hub-socket.js'
 export type { EventsOptions, JobEvent } from './job-events.js'
 export { JobFailed, type JobFailure } from './job-failed.js'

@@ -3,6 +3,7 @@ import { ArtifactList, type ArtifactMessage, type ArtifactsMessage, isArtifactMe
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { type Curve, Curves, isSeriesMessage } from './curves.js'
 import type { JobArtifact } from './download.js'
+import { healthOf, isHealthMessage, type JobHealth } from './health.js'
 import type { Received } from './hub-socket.js'
 import {
   apply,
@@ -44,6 +45,11 @@ export interface WatchOptions extends ConnectionOptions {
    * of a known name replaces it. `artifacts` of the watch has the whole list.
    */
   readonly onArtifact?: (artifact: JobArtifact) => void
+  /**
+   * Called with the health of the job while it is active: at each connect, and after each change. Without this option
+   * it is not sent. It says nothing about a job that has ended.
+   */
+  readonly onHealth?: (health: JobHealth) => void
 }
 
 /** Why a watch ends at a socket of the process dialect (RFC 6455, section 7.4.1: data of an unsupported type). */
@@ -135,6 +141,7 @@ export class JobWatch {
       ...(this.#options.series === true && { series: '1' }),
       ...(this.#options.onLog && this.#log.query),
       ...((this.#options.artifacts ?? this.#options.onArtifact !== undefined) && { artifacts: '1' }),
+      ...(this.#options.onHealth && { health: '1' }),
     }
   }
 
@@ -143,6 +150,7 @@ export class JobWatch {
     else if (isWords(message)) this.#rename(message)
     else if (isLogMessage(message)) this.#options.onLog?.(...this.#linesOf(message))
     else if (isArtifactMessage(message)) this.#store(message)
+    else if (isHealthMessage(message)) this.#options.onHealth?.(healthOf(message))
     else if (!this.#view && (isProcessList(message) || isProcessSnapshot(message))) this.#connection.close(WRONG_DIALECT)
     else if (message.type === 'refused') this.#refused(message as RefusedMessage)
     else if (isSeriesMessage(message)) this.#curves.receive(message) && this.#connection.changed()

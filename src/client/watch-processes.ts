@@ -5,6 +5,7 @@ import { ArtifactList, type ArtifactMessage, type ArtifactsMessage, isArtifactMe
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { type Curve, Curves, isSeriesMessage, type SeriesMessage } from './curves.js'
 import type { JobArtifact } from './download.js'
+import { type HealthMessage, healthOf, isHealthMessage, type JobHealth } from './health.js'
 import type { Received } from './hub-socket.js'
 import { isLogMessage, type LogMessage, LogPosition, type NumberedLine } from './log-fold.js'
 import { ProcessLedger } from './process-ledger.js'
@@ -48,6 +49,8 @@ export interface WatchProcessesOptions extends ConnectionOptions {
    * `onArtifact` of `watchJob`.
    */
   readonly onArtifact?: (processId: string, artifact: JobArtifact) => void
+  /** Called with the health of a process that was subscribed to with `health`; see `onHealth` of `watchJob`. */
+  readonly onHealth?: (processId: string, health: JobHealth) => void
   /** Maximum ended processes in the view; the oldest are removed first. At least 32. */
   readonly maxFinished?: number
 }
@@ -60,6 +63,8 @@ export interface FollowOptions {
   readonly log?: boolean
   /** Whether to follow the artifacts that it stores: `artifacts(id)` and `onArtifact`. Default false. */
   readonly artifacts?: boolean
+  /** Whether to follow whether it is stalled or stale: `onHealth`. Default false. */
+  readonly health?: boolean
 }
 
 interface Subscribe {
@@ -92,8 +97,10 @@ export class ProcessesWatch {
   readonly #logs = new Map<string, LogPosition>()
   /** Artifacts by process, of those that were subscribed to with `artifacts`. */
   readonly #artifacts = new Map<string, ArtifactList>()
+  /** Processes that were subscribed to with `health`. */
+  readonly #health = new Map<string, true>()
   /** What is followed of processes beside their messages. */
-  readonly #followed: readonly Map<string, unknown>[] = [this.#curves, this.#logs, this.#artifacts]
+  readonly #followed: readonly Map<string, unknown>[] = [this.#curves, this.#logs, this.#artifacts, this.#health]
 
   constructor(options: WatchProcessesOptions) {
     this.#options = options
@@ -171,10 +178,12 @@ export class ProcessesWatch {
     this.#connection.close()
   }
 
-  #subscribe(processId: string, { fromStart = false, series = false, log = false, artifacts = false }: FollowOptions = {}): void {
+  #subscribe(processId: string, options: FollowOptions = {}): void {
+    const { fromStart = false, series = false, log = false, artifacts = false, health = false } = options
     keep(this.#curves, processId, series, () => this.#newCurves(processId))
     keep(this.#logs, processId, log, () => new LogPosition())
     keep(this.#artifacts, processId, artifacts, () => new ArtifactList())
+    keep(this.#health, processId, health, () => true)
     this.#unwanted.delete(processId)
     this.#wanted.add(processId)
     if (fromStart) this.#ledger.rewind(processId)
@@ -186,6 +195,7 @@ export class ProcessesWatch {
     if (isSeriesMessage(message)) this.#draw(message as Received & SeriesMessage & OfProcess)
     else if (isLogMessage(message)) this.#read(message as Received & LogMessage & OfProcess)
     else if (isArtifactMessage(message)) this.#store(message as (ArtifactMessage | ArtifactsMessage) & OfProcess)
+    else if (isHealthMessage(message)) this.#judge(message as Received & HealthMessage & OfProcess)
     else if (isProcessList(message)) this.#list(message)
     else if (isProcessSnapshot(message)) this.#open(message)
     else if (isProcessWords(message)) this.#rename(message)
@@ -208,7 +218,7 @@ export class ProcessesWatch {
       // A process that was active and is not in the list ended some time ago, has expired, or belongs to another user.
       const active = [...this.view.values()].filter(({ status }) => !isFinal(status)).map(({ process_id }) => process_id)
       for (const id of new Set([...active, ...this.#wanted])) if (!listed.has(id)) this.#request(id)
-      // A list does not say that their curves, lines and artifacts are wanted.
+      // A list does not say what is followed of them.
       for (const followed of this.#followed) for (const id of followed.keys()) this.#request(id)
     }
     this.#notify(list)
@@ -221,7 +231,7 @@ export class ProcessesWatch {
     this.#curves.get(id)?.forgetRequests()
     const isUnasked = this.#requests.answered(id)
     this.#following([id], () => this.#ledger.open(snapshot))
-    // The hub has sent it by itself, and does not know yet that curves, lines and artifacts are wanted.
+    // The hub has sent it by itself, and does not know yet what is followed of it.
     if (isUnasked && this.#followed.some((followed) => followed.has(id))) this.#request(id)
     this.#notify(snapshot)
   }
@@ -278,6 +288,7 @@ export class ProcessesWatch {
       ...(this.#curves.has(id) && { series: true }),
       ...this.#logs.get(id)?.request,
       ...(this.#artifacts.has(id) && { artifacts: true }),
+      ...(this.#health.has(id) && { health: true }),
     }
     if (this.#connection.isOnline) this.#requests.add({ type: 'subscribe', process_id: id, ...asked })
   }
@@ -305,6 +316,11 @@ export class ProcessesWatch {
     if (added === 'gap') return this.#request(id)
     for (const artifact of added) this.#options.onArtifact?.(id, artifact)
     this.#connection.changed()
+  }
+
+  #judge(message: HealthMessage & OfProcess): void {
+    const { process_id: id } = message
+    if (this.#health.has(id)) this.#options.onHealth?.(id, healthOf(message))
   }
 
   #notify(message: ProcessesMessage): void {

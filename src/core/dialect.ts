@@ -109,8 +109,8 @@ function runMessageOf(entry: Entry): RunMessage {
   return messageOf(entry) as RunMessage
 }
 
-/** From the final message, which carries the last progress, or else from the progress entry. */
-function progressOf({ kind, latest }: JobBrief): ProcessProgress | null {
+/** The last progress: from the final message, which carries it, or else from the progress entry. Null without one. */
+export function progressOf({ kind, latest }: JobBrief): ProcessProgress | null {
   for (const key of ['final', 'progress']) {
     const entry = latest.get(key)
     if (!entry) continue
@@ -172,11 +172,19 @@ type StoredProgress = {
   readonly phase?: string | undefined
   readonly message: string
   readonly eta_s?: number | null
+  readonly step_s?: number | null
 }
 
 /** Steps if the kind counts them, else percent. */
 function progressIn(stored: StoredProgress, kind: Kind): ProcessProgress {
-  const { percent, phase, message, eta_s } = stored
+  const { percent, phase, message, eta_s, step_s } = stored
   const { current, total } = kind.steps(stored) ?? { current: percent, total: 100 }
-  return { current, total, detail: message, ...(phase !== undefined && { phase }), ...(eta_s !== undefined && { eta_s }) }
+  return {
+    current,
+    total,
+    detail: message,
+    ...(phase !== undefined && { phase }),
+    ...(eta_s !== undefined && { eta_s }),
+    ...(step_s !== undefined && { step_s }),
+  }
 }

@@ -34,6 +34,12 @@ export class Eta {
     return this.#state
   }
 
+  /** Usual seconds between two advances. Null if unknown. */
+  get stepSeconds(): number | null {
+    const { advances, time, steps } = this.#state
+    return advances < MIN_ADVANCES ? null : Math.round((1000 * time) / steps) / 1000
+  }
+
   /** The time until `at` (seconds) does not count, because the job was paused. */
   skipTo(at: number): void {
     if (at > this.#state.at) this.#state = { ...this.#state, at }

@@ -69,6 +69,6 @@ export function processEvents(processType: string, messages = PROCESS_MESSAGES) 
 function last(state: JobRecord): ProcessEnd {
   const entry = state.latest.get('progress')
   if (!entry) return statsOf(state)
-  const { eta_s: _over, ...progress } = (messageOf(entry) as ProcessMessages['process_progress']).progress
+  const { eta_s: _eta, step_s: _step, ...progress } = (messageOf(entry) as ProcessMessages['process_progress']).progress
   return { progress, ...statsOf(state) }
 }

@@ -50,7 +50,7 @@ export function runReportEvents<P extends string>(
       phase = events.phases.find((known) => known === named) ?? phase
       const text = shortened(textOf(message), MAX_RUN_TEXT.message)
       const eta_s = eta.after(reached / 100, elapsed_s)
-      return events.progress(id, { ...fieldsOf(more), percent: reached, phase, message: text, elapsed_s, eta_s })
+      return events.progress(id, { ...fieldsOf(more), percent: reached, phase, message: text, elapsed_s, eta_s, step_s: eta.stepSeconds })
     },
     metric: (name, value, options) => {
       const { unit, step } = metricPoint(name, value, options)
@@ -85,6 +85,7 @@ export function processReportEvents(
       return events.progress(id, {
         ...fieldsOf(more),
         eta_s: share === null ? null : eta.after(share, elapsed_s),
+        step_s: share === null ? null : eta.stepSeconds,
         current: reached,
         total,
         detail: shortened(textOf(detail), MAX_PROCESS_TEXT.detail),

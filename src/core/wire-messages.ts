@@ -1,5 +1,6 @@
 import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
 import { ArtifactFields, ArtifactsFields } from '../protocol/artifact.js'
+import { HealthFields } from '../protocol/health.js'
 import { JobId } from '../protocol/job-id.js'
 import { LogFields } from '../protocol/log-messages.js'
 import { ParentField, PROCESS_MESSAGES, ProcessList, ProcessSnapshot, ProcessWords } from '../protocol/process-messages.js'
@@ -63,6 +64,7 @@ export function wireTelemetry(kind: Kind): TObject[] {
     Type.Object({ type: Type.Literal('series'), [kind.idField]: JobId, ...SeriesPartFields }, { title: `${prefix}SeriesMessage` }),
     Type.Object({ type: Type.Literal('artifact'), [kind.idField]: JobId, ...ArtifactFields }, { title: `${prefix}ArtifactMessage` }),
     Type.Object({ type: Type.Literal('artifacts'), [kind.idField]: JobId, ...ArtifactsFields }, { title: `${prefix}ArtifactsMessage` }),
+    Type.Object({ type: Type.Literal('health'), [kind.idField]: JobId, ...HealthFields }, { title: `${prefix}HealthMessage` }),
   ]
 }
 
@@ -74,6 +76,7 @@ export const PROCESS_WIRE_TELEMETRY = (
     ['process_metric', SeriesPartFields],
     ['process_artifact', ArtifactFields],
     ['process_artifacts', ArtifactsFields],
+    ['process_health', HealthFields],
   ] as const
 ).map(([type, fields]) => {
   const head = { type: Type.Literal(type), process_id: JobId, process_type: Type.String() }

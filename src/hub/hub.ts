@@ -8,6 +8,7 @@ import type { ActiveIndex, Feeds } from '../storage/feeds.js'
 import type { TelemetryStore } from '../storage/telemetry.js'
 import { ArtifactSubscription } from './artifact-subscription.js'
 import { EntryFrames } from './frame.js'
+import { HealthSubscription } from './health-subscription.js'
 import { HubTally } from './hub-tally.js'
 import { LogSubscription } from './log-subscription.js'
 import type { OutboxLimits } from './outbox.js'
@@ -139,7 +140,7 @@ export class Hub {
       await topic.load()
       await handle.prepare()
       if (handle.view()) {
-        handle.attach(await this.#telemetryOf(options, handle))
+        handle.attach(await this.#telemetryOf(topic, options, handle))
         if (handle.view()) return handle
       }
     } catch (error) {
@@ -173,12 +174,20 @@ export class Hub {
   }
 
   /** What a subscription sends beside entries. */
-  async #telemetryOf({ id, dialect, telemetry }: SubscribeOptions, handle: SubscriptionHandle): Promise<readonly TelemetryPart[]> {
-    if (!telemetry?.log && !telemetry?.series && !telemetry?.artifacts) return []
+  async #telemetryOf(
+    jobTopic: Topic,
+    { id, dialect, telemetry }: SubscribeOptions,
+    handle: SubscriptionHandle,
+  ): Promise<readonly TelemetryPart[]> {
+    if (!telemetry) return []
+    const { pump, log, series, artifacts, health, publicPath } = telemetry
+    const view = () => handle.view()
+    const ofHealth = health ? [new HealthSubscription({ topic: jobTopic, pump, dialect, view })] : []
+    if (!log && !series && !artifacts) return ofHealth
     const topic = this.#telemetry.get(id)
-    const { pump, log, series, artifacts, publicPath } = telemetry
-    const ports = { topic, pump, dialect, view: () => handle.view(), released: () => this.#telemetry.left(id) }
+    const ports = { topic, pump, dialect, view, released: () => this.#telemetry.left(id) }
     const parts: TelemetryPart[] = [
+      ...ofHealth,
       ...(log ? [new LogSubscription(ports, log)] : []),
       ...(series ? [new SeriesSubscription(ports)] : []),
       ...(artifacts ? [new ArtifactSubscription(ports, publicPath)] : []),

@@ -3,6 +3,7 @@ import type { Entry } from '../core/entry.js'
 import { advance, type JobState } from '../core/job-state.js'
 import type { Broker, Reading } from '../storage/broker.js'
 import { GapRecovery } from './gap-recovery.js'
+import { HealthTracker } from './health-tracker.js'
 import type { HubTally } from './hub-tally.js'
 import type { Kept } from './registry.js'
 import type { Subscription } from './subscription.js'
@@ -44,6 +45,7 @@ export interface TopicPorts {
 export class Topic implements Kept {
   readonly id: string
   readonly subscribers = new Set<Subscriber>()
+  readonly health: HealthTracker
   readonly #broker: Broker
   readonly #limits: TopicLimits
   readonly #recoveries: HubTally['recoveries']
@@ -61,11 +63,15 @@ export class Topic implements Kept {
     this.#broker = broker
     this.#recoveries = tally.recoveries
     this.#limits = limits
+    this.health = new HealthTracker(clock)
     this.#recovery = new GapRecovery({
       clock,
       quietMs: limits.quietMs,
       position: () => this.#state,
-      deliver: (entry) => this.#deliver(entry),
+      deliver: (entry) => {
+        this.#deliver(entry)
+        this.look()
+      },
       read: () => this.#readOn(),
       // The state is kept as it is, and readiness reports the outage.
       onUnreachable: () => {
@@ -99,6 +105,11 @@ export class Topic implements Kept {
   /** The next entry of the channel. In sequence: deliver to all. After a gap: read what is missing. */
   receive(entry: Entry): void {
     this.#recovery.receive(entry)
+  }
+
+  /** Judges the health of the job again, if anybody follows it. */
+  look(): void {
+    this.health.look(this.#state)
   }
 
   /** Reads what may have been missed, and retries until Redis answers. Concurrent calls share one read. */
@@ -152,6 +163,7 @@ export class Topic implements Kept {
     const reading = await this.#broker.read(this.id, state ? { epoch: state.epoch, seq: state.seq } : undefined)
     if (state) this.#absorb(state, reading)
     else if (reading) this.#replace(reading.state)
+    this.look()
   }
 
   #absorb(state: JobState, reading: Reading | null): void {

@@ -33,6 +33,7 @@ export const CLIENT_MESSAGES = {
       log_epoch: Type.Optional(Type.String({ maxLength: 128 })),
       series: Type.Optional(Type.Boolean({ description: 'also the curves of its metrics' })),
       artifacts: Type.Optional(Type.Boolean({ description: 'also the files that it stores' })),
+      health: Type.Optional(Type.Boolean({ description: 'also whether it is stalled or stale' })),
     },
     named('Subscribe'),
   ),

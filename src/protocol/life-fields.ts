@@ -30,5 +30,10 @@ export const EtaSeconds = Type.Optional(
   Nullable(Type.Number({ minimum: 0 }), { description: 'estimated seconds until the attempt completes; null: unknown' }),
 )
 
+/** Usual time between two advances of the work, in a progress. */
+export const StepSeconds = Type.Optional(
+  Nullable(Type.Number({ minimum: 0 }), { description: 'usual seconds between two advances of the work; null: unknown' }),
+)
+
 /** Present if the processor ignored the cancel and was ended by force. */
 export const Forced = Type.Optional(Type.Literal(true))

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { EtaSeconds, FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
+import { EtaSeconds, FailedBecause, Forced, JobStatus, RetryFields, StepSeconds, Timestamp, TraceId } from './life-fields.js'
 import { NotBefore } from './turn-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
@@ -19,6 +19,7 @@ export const ProcessProgress = Type.Object(
     model: Type.Optional(Type.String({ maxLength: MAX_TEXT.model, description: 'the measured language model' })),
     phase: Type.Optional(Type.String({ maxLength: MAX_TEXT.phase, description: 'of a run: the current phase' })),
     eta_s: EtaSeconds,
+    step_s: StepSeconds,
   },
   { title: 'ProcessProgress', additionalProperties: true, description: 'A kind can add fields.' },
 )

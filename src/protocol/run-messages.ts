@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from './job-id.js'
 import { Nullable } from './json-schema.js'
-import { EtaSeconds, FailedBecause, Forced, JobStatus, RetryFields, Timestamp, TraceId } from './life-fields.js'
+import { EtaSeconds, FailedBecause, Forced, JobStatus, RetryFields, StepSeconds, Timestamp, TraceId } from './life-fields.js'
 import { NotBefore } from './turn-fields.js'
 import { AboutFields, ChangedWords } from './words.js'
 
@@ -31,6 +31,7 @@ export function jobMessages<const F extends string, const P extends string>(idFi
       message: Type.String({ maxLength: MAX_TEXT.message }),
       elapsed_s: Seconds,
       eta_s: EtaSeconds,
+      step_s: StepSeconds,
       timestamp: Timestamp,
     }),
     metric_update: Type.Object({

@@ -518,10 +518,12 @@ t.test('[JOB-3] every route and option: owner, other user, workers, admin, no to
   }
   t.match(await h.call('POST', '/api/v2/runs', { sub: 'bob', body: { run_id: 'a-run', input: HORN } }), { status: 409, body: { error: 'id_taken' } }) // biome-ignore format: one line
 
-  const wanted = 'log=1&series=1&artifacts=1'
-  const telemetry = /log|series|artifacts/
+  const wanted = 'log=1&series=1&artifacts=1&health=1'
+  const telemetry = /log|series|artifacts|health/
   const live = async (client: TestClient) => {
-    await eventually(() => ['log', 'series', 'artifacts'].every((type) => client.messages.some((message) => message.type === type)))
+    await eventually(() =>
+      ['log', 'series', 'artifacts', 'health'].every((type) => client.messages.some((message) => message.type === type)),
+    )
     client.terminate()
   }
   for (const path of ['/api/v2/ws/runs/{id}', '/api/jobs/{id}/socket']) {
@@ -553,7 +555,16 @@ t.test('[JOB-3] every route and option: owner, other user, workers, admin, no to
     await client.next('process_list')
     const refusals: object[] = []
     for (const id of ['a-run', 'nobody']) {
-      client.send({ type: 'subscribe', process_id: id, dialect: 'run', log: true, log_after: 0, series: true, artifacts: true })
+      client.send({
+        type: 'subscribe',
+        process_id: id,
+        dialect: 'run',
+        log: true,
+        log_after: 0,
+        series: true,
+        artifacts: true,
+        health: true,
+      })
       if (caller !== 'other' && id === 'a-run') {
         await live(client)
         break
@@ -578,7 +589,7 @@ t.test('[JOB-3] every route and option: owner, other user, workers, admin, no to
       if (caller === 'other') t.match(await stream.next('refused'), { process_id: 'a-run', code: 'not_found' })
       else
         await eventually(() =>
-          [/log$/, /series$/, /artifacts$/].every((type) => stream.messages.some((message) => type.test(message.type))),
+          [/log$/, /series$/, /artifacts$/, /health$/].every((type) => stream.messages.some((message) => type.test(message.type))),
         )
       if (caller === 'other') t.notOk(stream.messages.some(({ process_id, type }) => process_id === 'a-run' && type !== 'refused'))
       stream.terminate()

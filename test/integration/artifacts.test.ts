@@ -235,15 +235,17 @@ t.test('[ART-11] [PROC-10] both dialects, streams, a claim over HTTP and clients
   await user.opened
   user.send({ type: 'subscribe', process_id: id, dialect: 'run', artifacts: true })
   const heard: unknown[] = []
+  const healths: unknown[] = []
   const processes = watchProcesses({
     url: `${h.nodes[0]?.ws}/ws`,
     token: async () => h.token(),
     WebSocket,
     onArtifact: (...args) => heard.push(args),
     onLog: (...args) => heard.push(args),
+    onHealth: (...args) => healths.push(args),
   })
   t.teardown(() => processes.close())
-  processes.subscribe(id, { artifacts: true, log: true })
+  processes.subscribe(id, { artifacts: true, log: true, health: true })
   const jobs = createJobs({ redisUrl: h.redis.url, redisPrefix: h.redis.prefix })
   t.teardown(() => jobs.close())
   const messages: Message[] = []
@@ -258,6 +260,7 @@ t.test('[ART-11] [PROC-10] both dialects, streams, a claim over HTTP and clients
   t.equal((await upload(h, id, 'b', undefined, { round, claim_token, url: 'https://example.com/b' })).status, 201)
   await claimant.post([{ type: 'log', line: 'a line' }, { type: 'completed', metrics_summary: {} }]) // biome-ignore format: one line
   await watching
+  t.same(healths, [[id, { health: 'ok', since: null }]])
   const of = (type: string, found: readonly Message[]) => found.filter((message) => message.type === type)
   for (const client of [events, all]) {
     await eventually(() => of('process_artifact', client.messages).length === 2)

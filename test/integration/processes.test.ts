@@ -110,7 +110,7 @@ t.test('[REST-2] [REST-3] a run as a process: state, entries, cancel', async (t)
   t.same(state, {
     ...{ process_id: id, process_type: 'solver', status: 'running', attempt: 1, stale: false },
     ...{
-      progress: { current: 40, total: 100, detail: 'Half way', phase: 'solving', eta_s: null },
+      progress: { current: 40, total: 100, detail: 'Half way', phase: 'solving', eta_s: null, step_s: null },
       created_at,
       started_at,
       finished_at: null,

@@ -20,6 +20,8 @@ export class ManualBroker implements Broker {
   failsReads: boolean | Error = false
   /** Overrides the result of every read. */
   kind: Kind = runKind
+  /** The worker of every job has given no sign of life. */
+  stale = false
   /** Added to each epoch, to imitate a server with another history. */
   server = ''
   /** Previous values of `server` with the same history. */
@@ -140,7 +142,12 @@ export class ManualBroker implements Broker {
     const reading = await this.memory.read(id, own)
     const held = this.#heldReads
     if (held) await new Promise<void>((resolve) => held.push(resolve))
-    return reading && { ...reading, state: { ...reading.state, kind: this.kind, epoch: reading.state.epoch + this.server } }
+    return (
+      reading && {
+        ...reading,
+        state: { ...reading.state, kind: this.kind, ...(this.stale && { stale: true }), epoch: reading.state.epoch + this.server },
+      }
+    )
   }
 
   async ready(): Promise<boolean> {

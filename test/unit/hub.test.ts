@@ -7,7 +7,7 @@ import { SeriesSubscription } from '../../src/hub/series-subscription.js'
 import { TelemetryPump } from '../../src/hub/telemetry-pump.js'
 import { TelemetryTopic } from '../../src/hub/telemetry-topic.js'
 import { RuncastError } from '../../src/protocol/codes.js'
-import { HubWorld, prove } from '../support/hub-client.js'
+import { type HubClient, HubWorld, prove } from '../support/hub-client.js'
 import { BUILT_IN } from '../support/kinds.js'
 import { ManualTransport, settle } from '../support/manual.js'
 import type { Message } from '../support/test-client.js'
@@ -761,6 +761,137 @@ t.test('[SLOW-3] a slow client that still speaks is not dead', async (t) => {
   t.equal(client.transport.terminated, false)
   world.clock.advance(40_000)
   t.equal(client.transport.terminated, true)
+})
+
+/** A progress whose usual step is 5 s. */
+function step(percent: number) {
+  return runEvents.progress('j', { percent, phase: 'solving', message: '', elapsed_s: 1, step_s: 5 })
+}
+
+/** The job `j` runs, and clients ask for its health. */
+async function healthWorld() {
+  const world = new HubWorld({ quietMs: 10_000 })
+  await world.run('j')
+  const watch = async (options: object = {}) => {
+    const client = world.connect(null)
+    await client.settle()
+    client.ask({ type: 'subscribe', process_id: 'j', health: true, ...options })
+    await client.settle()
+    return client
+  }
+  const pass = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 1000) {
+      world.clock.advance(1000)
+      await world.settle()
+    }
+  }
+  return { world, watch, pass }
+}
+
+function healthOf(client: HubClient): string[] {
+  return client.messages.filter(({ type }) => /health$/.test(type)).map(({ health }) => health)
+}
+
+t.test('[HEALTH-1] [HEALTH-2] a job without an advance is stalled, until its next one or its end', async (t) => {
+  const { world, watch, pass } = await healthWorld()
+  const unasked = await watch({ health: false })
+  const client = await watch({ dialect: 'run' })
+  t.same(client.messages.at(-1), { type: 'health', run_id: 'j', health: 'ok' })
+  await world.broker.report('j', step(10))
+  await pass(14_000)
+  t.same(healthOf(client), ['ok'], 'less than 3 usual steps')
+  await world.broker.report('j', step(10))
+  await pass(14_000)
+  t.same(healthOf(client), ['ok', 'stalled'], 'the same progress again is no advance')
+  t.match(client.messages.at(-1), { run_id: 'j', since: /Z$/ })
+  const late = await watch()
+  t.match(late.messages.at(-1), { type: 'process_health', process_id: 'j', process_type: 'solver', health: 'stalled' })
+  await world.broker.report('j', step(20))
+  await world.settle()
+  for (let i = 0; i < 16; i += 1) {
+    await pass(1000)
+    await world.broker.metric('j', 'm', i)
+  }
+  await world.settle()
+  t.same(healthOf(client), ['ok', 'stalled', 'ok', 'stalled'], 'metrics are no advance')
+  await world.end('j')
+  await pass(60_000)
+  t.same(healthOf(client), ['ok', 'stalled', 'ok', 'stalled'], 'an ended job has none')
+  t.same(healthOf(late), ['stalled', 'ok', 'stalled'])
+  t.same(healthOf(unasked), [])
+})
+
+t.test('[HEALTH-1] a hub that was not there knows that a job is stalled by its last progress', async (t) => {
+  const { world, watch } = await healthWorld()
+  const { message, ...event } = step(10)
+  const timestamp = new Date(Date.now() - 60_000).toISOString()
+  await world.broker.report('j', { ...event, message: { ...message, timestamp } })
+  t.same(healthOf(await watch()), ['ok'], 'it has begun to run just now')
+  const { message: started, ...status } = runEvents.status('k', 'running')
+  await world.submit('k')
+  await world.broker.report('k', { ...status, message: { ...started, timestamp } })
+  await world.broker.report('k', { ...event, message: { ...message, run_id: 'k', timestamp } })
+  const client = await watch({ process_id: 'k' })
+  t.same(healthOf(client), ['stalled'])
+  t.equal(client.messages.at(-1)?.since.slice(0, 16), timestamp.slice(0, 16))
+})
+
+t.test('[HEALTH-1] a cancelling or paused job is not stalled, nor one whose step is unknown', async (t) => {
+  for (const status of ['cancelling', 'paused'] as const) {
+    const { world, watch, pass } = await healthWorld()
+    const client = await watch()
+    await world.broker.report('j', step(10))
+    await pass(20_000)
+    await world.broker.status('j', status)
+    await pass(60_000)
+    t.same(healthOf(client), ['ok', 'stalled', 'ok'], status)
+  }
+  const { world, watch, pass } = await healthWorld()
+  await world.broker.progress('j', 10)
+  const client = await watch()
+  await pass(600_000)
+  t.same(healthOf(client), ['ok'])
+})
+
+t.test('[HEALTH-1] a job without a sign of life is stale, also if it is stalled', async (t) => {
+  const { world, watch, pass } = await healthWorld()
+  await world.broker.report('j', step(10))
+  const client = await watch()
+  const reads = world.broker.reads
+  world.broker.stale = true
+  await pass(20_000)
+  t.same(healthOf(client), ['ok', 'stale'])
+  t.match(client.messages.at(-1), { since: /Z$/ })
+  world.broker.stale = false
+  await pass(10_000)
+  t.same(healthOf(client), ['ok', 'stale', 'stalled'])
+  await world.broker.report('j', step(20))
+  await world.settle()
+  t.same(healthOf(client), ['ok', 'stale', 'stalled', 'ok'])
+  t.equal(world.broker.reads, reads + 3, 'it is read no more often than a silent job is anyway')
+  await world.fail('j')
+  await world.settle()
+  await world.retry('j')
+  await world.settle()
+  t.same(healthOf(client), ['ok', 'stale', 'stalled', 'ok', 'ok'], 'the next execution begins anew')
+})
+
+t.test('[HEALTH-2] a slow client gets only the newest health', async (t) => {
+  const { world, watch, pass } = await healthWorld()
+  const client = await watch()
+  await world.broker.report('j', step(10))
+  await world.settle()
+  client.transport.fill(1000)
+  await pass(20_000)
+  await world.broker.report('j', step(20))
+  await pass(20_000)
+  t.same(healthOf(client), ['ok'])
+  client.transport.drain()
+  await client.settle()
+  t.same(healthOf(client), ['ok', 'stalled'])
+  prove(client.messages)
+  client.session.ended()
+  t.same(await world.leaks(), [])
 })
 
 t.test('[ART-11] a client that is slow, or misses a message, gets the list of artifacts again', async (t) => {

@@ -75,7 +75,7 @@ t.test('[REPORT-4] a progress in the process dialect too; a total that is not kn
   ]
   for (const [reports, last] of cases) t.match(progressOf('process', ...reports).at(-1), last)
   t.same(progressOf('process', { current: 1, total: 2, detail: 'd', eta: new Date(0) }), [
-    { eta: '1970-01-01T00:00:00.000Z', eta_s: null, current: 1, total: 2, detail: 'd' },
+    { eta: '1970-01-01T00:00:00.000Z', eta_s: null, step_s: null, current: 1, total: 2, detail: 'd' },
   ])
   t.throws(() => progressOf('process', { current: 1, eta: 1n }), { message: 'progress: /eta: 1n is not a JSON value' })
 })
@@ -129,7 +129,9 @@ t.test('[REPORT-6] the rest grows in a stall and follows a new speed; a new atte
 
 t.test('[REPORT-6] a pause does not count, and what is known passes as JSON', async (t) => {
   const eta = new Eta(0)
+  t.equal(eta.stepSeconds, null)
   for (const share of [0.1, 0.2, 0.3]) eta.after(share, 100 * share)
+  t.equal(eta.stepSeconds, 10, 'the usual step')
   const known = new Eta(JSON.parse(JSON.stringify(eta.state)))
   known.skipTo(1000)
   t.equal(known.after(0.4, 1010), 60)

@@ -68,7 +68,7 @@ export function foldRuns(
   const eta = etaAfter(state, ledger, now)
   const eta_s = eta.after(ledger.evaluated / totalOf(input), secondsSinceStart(state, now))
   ledger = { ...ledger, eta: eta.state }
-  events.push(progressEvent(state, input, ledger, now, { eta_s }))
+  events.push(progressEvent(state, input, ledger, now, { eta_s, step_s: eta.stepSeconds }))
   return { ...publishFront({ state, input, ledger }, events, { now, maxFrontBytes }), points }
 }
 
@@ -152,7 +152,7 @@ function progressEvent(
   input: OptimizationInput,
   { evaluated }: Ledger,
   now: number,
-  { message, eta_s = null }: { readonly message?: string; readonly eta_s?: number | null },
+  { message, eta_s = null, step_s = null }: { readonly message?: string; readonly eta_s?: number | null; readonly step_s?: number | null },
 ): JobEvent {
   const { id } = state
   const total = totalOf(input)
@@ -164,6 +164,7 @@ function progressEvent(
     message: message ?? `${evaluated} of ${total} points, generation ${generation} of ${input.generations}`,
     elapsed_s: secondsSinceStart(state, now),
     eta_s,
+    step_s,
     evaluated,
     total,
   })

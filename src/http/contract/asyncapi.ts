@@ -41,6 +41,7 @@ const TELEMETRY = {
   log_epoch: { type: 'string', description: 'the log that `log_after` counts in' },
   series: { type: 'string', enum: ['1'], description: 'also the curves of the metrics, as `series` messages' },
   artifacts: { type: 'string', enum: ['1'], description: 'also the files that it stores, as `artifact` messages' },
+  health: { type: 'string', enum: ['1'], description: 'also whether it is stalled or stale, as `health` messages' },
 }
 const RESUME = {
   after: { type: 'integer', minimum: 0, description: 'position of the last message that the client has; with `epoch`' },

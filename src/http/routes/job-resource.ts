@@ -100,6 +100,7 @@ const EventsPage = Type.Object({
   log_epoch: Type.Optional(Type.String({ description: 'for a stream: the log that `log_after` counts in' })),
   series: Type.Optional(Type.Literal('1', { description: 'for a stream: also the curves of the metrics, as `series` messages' })),
   artifacts: Type.Optional(Type.Literal('1', { description: 'for a stream: also the files that it stores, as `artifact` messages' })),
+  health: Type.Optional(Type.Literal('1', { description: 'for a stream: also whether it is stalled or stale, as `health` messages' })),
   token: Type.Optional(Type.String()),
 })
 /** The id of a job in a path. */

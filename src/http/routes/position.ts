@@ -16,16 +16,17 @@ export function resumeFrom({ headers, query }: Pick<FastifyRequest, 'headers' | 
 }
 
 /**
- * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`, `?series=1` and
- * `?artifacts=1`. Invalid parameters count as none.
+ * What a client wants beside entries: `?log=1`, from `?log_after=<number>&log_epoch=<epoch>`, `?series=1`,
+ * `?artifacts=1` and `?health=1`. Invalid parameters count as none.
  */
 export function telemetryOf(query: { readonly [name: string]: unknown }): TelemetryOptions {
-  const { log, log_after: after, log_epoch: epoch, series, artifacts } = query
+  const { log, log_after: after, log_epoch: epoch, series, artifacts, health } = query
   const n = typeof after === 'string' && /^[0-9]{1,15}$/.test(after) ? Number(after) : null
   return {
     ...(isOn(log) && { log: n === null ? {} : { after: { n, epoch: typeof epoch === 'string' ? epoch : null } } }),
     ...(isOn(series) && { series: true }),
     ...(isOn(artifacts) && { artifacts: true }),
+    ...(isOn(health) && { health: true }),
   }
 }
 

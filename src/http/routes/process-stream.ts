@@ -40,6 +40,7 @@ const Query = Type.Object({
   log: Type.Optional(Type.Literal('1', { description: 'also the lines of the logs, as `process_log` or `log` messages' })),
   series: Type.Optional(Type.Literal('1', { description: 'also the curves of the metrics' })),
   artifacts: Type.Optional(Type.Literal('1', { description: 'also the files that the jobs store' })),
+  health: Type.Optional(Type.Literal('1', { description: 'also whether a job is stalled or stale' })),
   token: Type.Optional(Type.String()),
 })
 

@@ -32,6 +32,8 @@ export interface TelemetryOptions {
   readonly series?: true
   /** The files that it stores. */
   readonly artifacts?: true
+  /** Whether it is stalled or stale. */
+  readonly health?: true
 }
 
 export interface TelemetryWish extends TelemetryOptions {

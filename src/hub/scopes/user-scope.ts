@@ -380,12 +380,13 @@ function isDelivered(state: JobState | null, at: Position | undefined): boolean 
 }
 
 /** What a request asks for. */
-function wishOf({ dialect, log, log_after: n, log_epoch, series, artifacts }: Extract<ClientMessage, { type: 'subscribe' }>): Wish {
+function wishOf({ dialect, log, log_after: n, log_epoch, series, artifacts, health }: Extract<ClientMessage, { type: 'subscribe' }>): Wish {
   const after = n === undefined ? {} : { after: { n, epoch: log_epoch ?? null } }
   const telemetry = {
     ...(log && { log: after }),
     ...(series && { series: true as const }),
     ...(artifacts && { artifacts: true as const }),
+    ...(health && { health: true as const }),
   }
   return { ...(dialect === 'run' && { dialect: runDialect }), telemetry }
 }

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { JobId } from '../../protocol/job-id.js'
 import { Nullable } from '../../protocol/json-schema.js'
-import { EtaSeconds, Timestamp } from '../../protocol/life-fields.js'
+import { EtaSeconds, StepSeconds, Timestamp } from '../../protocol/life-fields.js'
 import { jobMessages, Percent, Seconds, SnapshotFields } from '../../protocol/run-messages.js'
 
 const Count = Type.Integer({ minimum: 0 })
@@ -50,6 +50,7 @@ export const OPTIMIZATION_MESSAGES = {
     message: Type.String({ maxLength: 1000 }),
     elapsed_s: Seconds,
     eta_s: EtaSeconds,
+    step_s: StepSeconds,
     evaluated: Count,
     total: Count,
     timestamp: Timestamp,
