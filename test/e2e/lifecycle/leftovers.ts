@@ -10,8 +10,11 @@ const OF_THE_GATE = /^runcast:\{gate\}:(hour:.*|served:[a-z.-]+|turn|queues)$/
 /** What is left of jobs that have ended, beside their state, their log and their place among their owner's: nothing, once all has been tidied up. */
 export async function leftovers({ commands, keys }: Witness, ids: readonly string[]): Promise<string[]> {
   const found: string[] = []
-  const rounds = await commands.zrange(keys.active(), '0', '-1')
-  if (rounds.length > 0) found.push(`the sweeper still looks after ${rounds}`)
+  const rounds = await commands.zrange(keys.active(), '0', '-1', 'WITHSCORES')
+  for (let i = 0; i < rounds.length; i += 2) {
+    const status = await commands.hget(keys.job(rounds[i]?.split('~')[0] ?? ''), 'status')
+    found.push(`the sweeper still checks ${rounds[i]}, which is ${status}, at ${new Date(Number(rounds[i + 1])).toISOString()}`)
+  }
   const own = new Set(ids.flatMap((id) => keys.all(id)))
   for (const key of await allKeys(commands)) {
     if (own.has(key)) continue
