@@ -60,8 +60,8 @@ export class ProcessLedger {
   }
 
   /**
-   * Whether a snapshot continues from messages that have not arrived. A hub counts a process of a list as delivered, and
-   * may send such a snapshot before it has the request for the process.
+   * Whether a snapshot continues from messages that have not arrived. A hub counts a process of a list as delivered,
+   * and may send such a snapshot before it has the request for the process.
    */
   isBefore({ process_id: id, recovered, after = 0 }: ProcessSnapshot): boolean {
     return recovered && after > 0 && !this.#proofs.get(id)?.hasReached(after)
