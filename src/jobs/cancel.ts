@@ -1,5 +1,6 @@
 import { controlWriter } from '../core/entry.js'
 import type { JobState } from '../core/job-state.js'
+import { storeClock } from '../core/store-clock.js'
 import { RuncastError } from '../protocol/codes.js'
 import { isComputed, isFinal, type Status } from '../protocol/status.js'
 import { queuedRoundOf } from '../queue/queue.js'
@@ -24,6 +25,8 @@ export async function cancelJob(ports: Finalizer, read: () => Promise<JobState>)
     const event = isComputed(state.status)
       ? events.status(id, 'cancelling')
       : { ...events.cancelled(id, events.last(state)), from: WAITING }
+    // A job that waits for its turn is checked rarely. If this process dies now, the next sweep completes the cancel.
+    if (!isComputed(state.status)) await ports.store.touch(state, storeClock.now())
     const written = await ports.broker.publish(id, [event], controlWriter(round))
     if (written.ok) ports.tally?.cancels.add(kind.name)
     // Refused because it has been written already: this write arrived twice, or another process was as fast.

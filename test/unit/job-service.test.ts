@@ -119,12 +119,19 @@ t.test('[CANCEL-2] a cancel is one write, and a second one where the job has mov
     answers.push(answer.ok)
     return answer
   }
+  const due: string[] = []
+  const touch = store.touch.bind(store)
+  store.touch = async (round, at) => {
+    due.push(`${round.id} ${(await store.read(round.id))?.state.status}`)
+    return touch(round, at)
+  }
   const submit = async (id: string) => jobs.submit({ id, owner: 'alice', kind: 'run', input: HORN })
   const start = (id: string) => publish(id, [runEvents.status(id, 'running')], { round: 1, token: 1, n: 1 })
   const cancel = async (id: string) => [await jobs.cancel(id, () => true), ...answers.splice(0)]
 
   await submit('waits')
   t.same(await cancel('waits'), ['cancelled', true])
+  t.same(due, ['waits queued'], 'the next sweep checks it, should this process die before the end')
   await submit('runs')
   await start('runs')
   t.same(await cancel('runs'), ['cancelling', true])
