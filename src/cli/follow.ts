@@ -23,7 +23,7 @@ interface Following {
 /** A job as REST returns it. `result` is its final message. */
 type Shown = ProcessView & { readonly result: FinalProcessMessage | null }
 
-/** What is left to say when a watch is interrupted. */
+/** The note that an interrupted watch prints. */
 export function continues(id: string): string {
   return `The job continues; "runcast watch ${id}" shows it again, "runcast cancel ${id}" ends it.`
 }

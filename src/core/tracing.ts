@@ -22,7 +22,7 @@ export interface SpanStart {
   readonly name: string
   /** A server span inside a span of the program is an internal one: the program's framework has the server span. */
   readonly kind: keyof typeof KINDS
-  /** No user, no input, no token: whoever may read traces may read them. */
+  /** They contain no user, no input and no token: readers of traces may have fewer rights. */
   readonly attributes: Attributes
   /** The `traceparent` of the parent; null for none. Default: the active span. */
   readonly parent?: string | null | undefined

@@ -4,9 +4,7 @@ import type { NumberedArtifact } from '../protocol/artifact.js'
 import { type ArtifactRecord, artifactOf } from '../storage/artifact-records.js'
 import { type ArtifactAdded, type ArtifactsReading, roundOf, type TelemetryAdded } from '../storage/telemetry.js'
 import { buildFrame, type Frame } from './frame.js'
-import type { LogPorts } from './log-subscription.js'
-import type { TelemetrySource } from './telemetry-pump.js'
-import type { TelemetryFollower } from './telemetry-topic.js'
+import { sharedFrame, type TelemetryPorts, TelemetrySubscription } from './telemetry-subscription.js'
 
 /** What a client has of the artifacts of an attempt: all of the first `n`. */
 interface Place {
@@ -19,62 +17,28 @@ interface Place {
  * client that has missed one, because it is slow or the channel was lost, gets the list again. So does one whose job
  * has begun another attempt.
  */
-export class ArtifactSubscription implements TelemetryFollower, TelemetrySource {
-  readonly #ports: LogPorts
+export class ArtifactSubscription extends TelemetrySubscription {
   readonly #publicPath: string
   /** By what was handed to the transport. */
   #sent: Place | null = null
   /** By what was put into the outbox. */
   #queued: Place | null = null
-  /** Artifacts may be missing after `#queued`. */
-  #isStale = true
-  #isFinishing = false
-  #isReleased = false
 
-  constructor(ports: LogPorts, publicPath: string) {
-    this.#ports = ports
+  constructor(ports: TelemetryPorts, publicPath: string) {
+    super(ports)
     this.#publicPath = publicPath
-  }
-
-  start(): void {
-    this.#ports.pump.add(this)
-    this.#ports.topic.followers.add(this)
-    this.stale()
-  }
-
-  release(): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
-    this.#ports.topic.followers.delete(this)
-    this.#ports.pump.remove(this)
-    this.#ports.released()
-  }
-
-  /** Releases it once the artifacts of this execution were sent. */
-  finish(): void {
-    this.#isFinishing = true
-    this.stale()
   }
 
   added(increment: TelemetryAdded): void {
     if (increment.reducer !== 'artifact') return
-    const { pump, dialect } = this.#ports
+    const { pump, dialect } = this.ports
     const at = this.#queued
     const { epoch, artifact } = increment
-    if (!this.#isStale && at?.epoch === epoch && artifact.n <= at.n) return // read already
-    const isNext = !this.#isStale && at?.epoch === epoch && artifact.n === at.n + 1 && !pump.isBlocked
-    const state = isNext ? this.#ports.view() : null
+    if (!this.isStale && at?.epoch === epoch && artifact.n <= at.n) return // read already
+    const isNext = !this.isStale && at?.epoch === epoch && artifact.n === at.n + 1 && !pump.isBlocked
+    const state = isNext ? this.ports.view() : null
     if (!state) return this.stale()
     this.#send(frameOf(increment, state, dialect, this.#publicPath), { epoch, n: artifact.n })
-  }
-
-  stale(): void {
-    this.#isStale = true
-    this.#ports.pump.wants(this)
-  }
-
-  compare(): void {
-    this.stale()
   }
 
   fallBehind(): void {
@@ -84,33 +48,33 @@ export class ArtifactSubscription implements TelemetryFollower, TelemetrySource 
   }
 
   async pull(): Promise<void> {
-    const { topic, pump } = this.#ports
-    this.#isStale = false
+    const { topic, pump } = this.ports
+    this.isStale = false
     const at = this.#queued
     const reading = await topic.artifacts()
     // The client may have become slow, or lost its backlog, meanwhile.
     if (pump.isBlocked || this.#queued !== at) return this.stale()
-    const state = this.#ports.view()
+    const state = this.ports.view()
     // Of another job with this id nothing is shown. The subscription is told when the hub knows of that job.
-    if (!reading || !state || state.owner !== reading.owner) return this.#isFinishing ? this.release() : undefined
+    if (!reading || !state || state.owner !== reading.owner) return this.isFinishing ? this.release() : undefined
     const place = { epoch: reading.epoch, n: reading.artifacts.at(-1)?.n ?? 0 }
     if (at?.epoch !== place.epoch || at.n !== place.n) {
       // The artifacts of the next execution are not wanted any more.
-      if (at && this.#isFinishing && roundOf(place.epoch) > roundOf(at.epoch)) return this.release()
+      if (at && this.isFinishing && roundOf(place.epoch) > roundOf(at.epoch)) return this.release()
       this.#send(this.#listOf(reading, state, place), place)
-    } else if (this.#isFinishing && this.#sent === this.#queued) this.release()
+    } else if (this.isFinishing && this.#sent === this.#queued) this.release()
   }
 
   #listOf({ artifacts }: ArtifactsReading, state: JobState, place: Place): Frame {
-    const head = this.#ports.dialect.telemetryHead(state.id, state.kind, 'artifacts')
+    const head = this.ports.dialect.telemetryHead(state.id, state.kind, 'artifacts')
     return buildFrame({ ...head, ...place, artifacts: artifacts.map((artifact) => numbered(artifact, state.id, this.#publicPath)) })
   }
 
   #send(frame: Frame, place: Place): void {
     this.#queued = place
-    this.#ports.pump.send(frame, () => {
+    this.ports.pump.send(frame, () => {
       this.#sent = place
-      if (this.#isStale || this.#isFinishing) this.#ports.pump.wants(this)
+      if (this.isStale || this.isFinishing) this.ports.pump.wants(this)
     })
   }
 }
@@ -119,17 +83,9 @@ function numbered(artifact: ArtifactRecord, id: string, publicPath: string): Num
   return { ...artifactOf(artifact, `${publicPath}/api/jobs/${id}/artifacts`), n: artifact.n }
 }
 
-/** Frames of an increment by dialect, shared by all clients. */
-const frames = new WeakMap<ArtifactAdded, Map<Dialect, Frame>>()
-
 function frameOf(increment: ArtifactAdded, { id, kind }: JobState, dialect: Dialect, publicPath: string): Frame {
-  const known = frames.get(increment) ?? new Map<Dialect, Frame>()
-  frames.set(increment, known)
-  let frame = known.get(dialect)
-  if (!frame) {
-    const { epoch, artifact } = increment
-    frame = buildFrame({ ...dialect.telemetryHead(id, kind, 'artifact'), epoch, ...numbered(artifact, id, publicPath) })
-    known.set(dialect, frame)
-  }
-  return frame
+  const { epoch, artifact } = increment
+  return sharedFrame(increment, dialect, () =>
+    buildFrame({ ...dialect.telemetryHead(id, kind, 'artifact'), epoch, ...numbered(artifact, id, publicPath) }),
+  )
 }

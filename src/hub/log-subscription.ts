@@ -3,8 +3,7 @@ import type { JobState } from '../core/job-state.js'
 import { isFinal } from '../protocol/status.js'
 import { type LinesAdded, type LinesPage, roundOf, type TelemetryAdded } from '../storage/telemetry.js'
 import type { Frame } from './frame.js'
-import type { TelemetryPump, TelemetrySource } from './telemetry-pump.js'
-import type { TelemetryFollower, TelemetryTopic } from './telemetry-topic.js'
+import { sharedFrame, type TelemetryPorts, TelemetrySubscription } from './telemetry-subscription.js'
 
 /** Where the log begins for a client. */
 export interface LogOptions {
@@ -25,78 +24,38 @@ interface Place {
   readonly next: number
 }
 
-export interface LogPorts {
-  readonly topic: TelemetryTopic
-  readonly pump: TelemetryPump
-  readonly dialect: Dialect
-  /** The state of the job, if the client may view it. */
-  view(): JobState | null
-  /** Called when it has been released. */
-  released(): void
-}
-
 /**
  * The log of one job for one client. While the client is in step it gets the increments of the channel. If it has
  * missed one, because it is slow or the channel was lost, the lines after its last one are read. So it gets each line
  * that is still kept, once and in order.
  */
-export class LogSubscription implements TelemetryFollower, TelemetrySource {
-  readonly #ports: LogPorts
+export class LogSubscription extends TelemetrySubscription {
   readonly #after: LogOptions['after']
   /** By what was handed to the transport. */
   #sent: Place | null = null
   /** By what was put into the outbox. */
   #queued: Place | null = null
-  /** Lines may be missing after `#queued`. */
-  #isStale = true
   /** The log whose end the client knows. */
   #ended: string | null = null
   #isFirst = true
-  #isFinishing = false
-  #isReleased = false
 
-  constructor(ports: LogPorts, { after }: LogOptions) {
-    this.#ports = ports
+  constructor(ports: TelemetryPorts, { after }: LogOptions) {
+    super(ports)
     this.#after = after
-  }
-
-  start(): void {
-    this.#ports.pump.add(this)
-    this.#ports.topic.followers.add(this)
-    this.stale()
-  }
-
-  release(): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
-    this.#ports.topic.followers.delete(this)
-    this.#ports.pump.remove(this)
-    this.#ports.released()
-  }
-
-  /** Releases it once the last line of this execution was sent. */
-  finish(): void {
-    this.#isFinishing = true
-    this.stale()
   }
 
   added(increment: TelemetryAdded): void {
     if (increment.reducer !== 'append') return
-    const { pump } = this.#ports
+    const { pump } = this.ports
     const at = this.#queued
     const { epoch, first, count } = increment
-    if (!this.#isStale && at?.epoch === epoch && first + count <= at.next) return // read already
-    const state = this.#isStale || at?.epoch !== epoch || first !== at.next || pump.isBlocked ? null : this.#ports.view()
+    if (!this.isStale && at?.epoch === epoch && first + count <= at.next) return // read already
+    const state = this.isStale || at?.epoch !== epoch || first !== at.next || pump.isBlocked ? null : this.ports.view()
     if (!state) return this.stale()
-    this.#send(frameOf(increment, state, this.#ports.dialect), { epoch, next: first + count })
+    this.#send(frameOf(increment, state, this.ports.dialect), { epoch, next: first + count })
   }
 
-  stale(): void {
-    this.#isStale = true
-    this.#ports.pump.wants(this)
-  }
-
-  compare({ epoch, last, status }: LinesPage): void {
+  override compare({ epoch, last, status }: LinesPage): void {
     const at = this.#queued
     if (at?.epoch !== epoch || at.next <= last || (isFinal(status) && this.#ended !== epoch)) this.stale()
   }
@@ -110,20 +69,20 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
   }
 
   async pull(): Promise<void> {
-    const { topic, pump } = this.#ports
-    this.#isStale = false
+    const { topic, pump } = this.ports
+    this.isStale = false
     const at = this.#queued
     const after = at ? at.next - 1 : this.#after?.n
     const page = await topic.lines({ after, limit: LINES, maxBytes: MAX_BYTES })
     // The client may have become slow, or lost its backlog, meanwhile.
     if (pump.isBlocked || this.#queued !== at) return this.stale()
-    const state = this.#ports.view()
+    const state = this.ports.view()
     // Of another job with this id nothing is shown. The subscription is told when the hub knows of that job.
-    if (!page || !state || state.owner !== page.owner) return this.#isFinishing ? this.release() : undefined
+    if (!page || !state || state.owner !== page.owner) return this.isFinishing ? this.release() : undefined
     const known = at ? at.epoch : this.#after ? this.#after.epoch : page.epoch
     if (known !== page.epoch) {
       // The lines of the next execution are not wanted any more.
-      if (at && this.#isFinishing && roundOf(page.epoch) > roundOf(at.epoch)) return this.release()
+      if (at && this.isFinishing && roundOf(page.epoch) > roundOf(at.epoch)) return this.release()
       this.#queued = { epoch: page.epoch, next: 1 }
       return this.stale()
     }
@@ -135,42 +94,32 @@ export class LogSubscription implements TelemetryFollower, TelemetrySource {
     const next = first + lines.length
     const isEnd = next > last && isFinal(status)
     const isNews = lines.length > 0 || this.#isFirst || (isEnd && this.#ended !== epoch)
-    if (next <= last) this.#isStale = true
+    if (next <= last) this.isStale = true
     if (!isNews) {
       this.#queued ??= { epoch, next }
-      if (isEnd && this.#isFinishing && this.#sent === this.#queued) this.release()
+      if (isEnd && this.isFinishing && this.#sent === this.#queued) this.release()
       return
     }
     this.#isFirst = false
     if (isEnd) this.#ended = epoch
-    const head = this.#ports.dialect.telemetryHead(state.id, state.kind, 'log')
+    const head = this.ports.dialect.telemetryHead(state.id, state.kind, 'log')
     const payload = messageOf({ ...head, epoch, oldest, first }, Buffer.from(`[${lines.map(String)}]`), isEnd ? { end: true } : {})
     this.#send({ payload }, { epoch, next })
   }
 
   #send(frame: Frame, place: Place): void {
     this.#queued = place
-    this.#ports.pump.send(frame, () => {
+    this.ports.pump.send(frame, () => {
       this.#sent = place
-      if (this.#isFinishing && this.#ended === place.epoch) this.release()
-      else if (this.#isStale) this.#ports.pump.wants(this)
+      if (this.isFinishing && this.#ended === place.epoch) this.release()
+      else if (this.isStale) this.ports.pump.wants(this)
     })
   }
 }
 
-/** Frames of an increment by dialect, shared by all clients. */
-const frames = new WeakMap<LinesAdded, Map<Dialect, Frame>>()
-
-function frameOf(increment: LinesAdded, state: JobState, dialect: Dialect): Frame {
-  const known = frames.get(increment) ?? new Map<Dialect, Frame>()
-  frames.set(increment, known)
-  let frame = known.get(dialect)
-  if (!frame) {
-    const { epoch, first, body } = increment
-    frame = { payload: messageOf({ ...dialect.telemetryHead(state.id, state.kind, 'log'), epoch, first }, body) }
-    known.set(dialect, frame)
-  }
-  return frame
+function frameOf(increment: LinesAdded, { id, kind }: JobState, dialect: Dialect): Frame {
+  const { epoch, first, body } = increment
+  return sharedFrame(increment, dialect, () => ({ payload: messageOf({ ...dialect.telemetryHead(id, kind, 'log'), epoch, first }, body) }))
 }
 
 /** The message with its lines, which are JSON already. */

@@ -3,18 +3,7 @@ import type { JobState } from '../core/job-state.js'
 import { bucketsOf } from '../core/series.js'
 import type { PointsAdded, SeriesReading, StoredSeries, TelemetryAdded } from '../storage/telemetry.js'
 import { buildFrame, type Frame } from './frame.js'
-import type { TelemetryPump, TelemetrySource } from './telemetry-pump.js'
-import type { TelemetryFollower, TelemetryTopic } from './telemetry-topic.js'
-
-export interface SeriesPorts {
-  readonly topic: TelemetryTopic
-  readonly pump: TelemetryPump
-  readonly dialect: Dialect
-  /** The state of the job, if the client may view it. */
-  view(): JobState | null
-  /** Called when it has been released. */
-  released(): void
-}
+import { sharedFrame, TelemetrySubscription } from './telemetry-subscription.js'
 
 /** What one client has of a curve. */
 interface Place {
@@ -34,37 +23,8 @@ interface Place {
  * The curves of one job for one client: first what there is, one curve at a time, then increments as they come. What a
  * slow client misses is read from the store once it reads again. So it ends with the same buckets as everyone else.
  */
-export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
-  readonly #ports: SeriesPorts
+export class SeriesSubscription extends TelemetrySubscription {
   readonly #places = new Map<string, Place>()
-  /** Curves may have changed that are not known to be behind. */
-  #isStale = true
-  #isFinishing = false
-  #isReleased = false
-
-  constructor(ports: SeriesPorts) {
-    this.#ports = ports
-  }
-
-  start(): void {
-    this.#ports.pump.add(this)
-    this.#ports.topic.followers.add(this)
-    this.stale()
-  }
-
-  release(): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
-    this.#ports.topic.followers.delete(this)
-    this.#ports.pump.remove(this)
-    this.#ports.released()
-  }
-
-  /** Releases it once the curves of this execution were sent. */
-  finish(): void {
-    this.#isFinishing = true
-    this.stale()
-  }
 
   added(increment: TelemetryAdded): void {
     if (increment.reducer !== 'series') return
@@ -74,22 +34,13 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
     this.#places.set(name, place)
     place.newest = Math.max(place.newest, n)
     if (place.isBehind || (n <= place.queued && k <= place.k)) return
-    const isNext = from === place.queued && !this.#isStale && !this.#ports.pump.isBlocked
-    const state = isNext ? this.#ports.view() : null
-    if (state) this.#send(place, increment, frameOf(increment, state, this.#ports.dialect))
+    const isNext = from === place.queued && !this.isStale && !this.ports.pump.isBlocked
+    const state = isNext ? this.ports.view() : null
+    if (state) this.#send(place, increment, frameOf(increment, state, this.ports.dialect))
     else {
       place.isBehind = true
-      this.#ports.pump.wants(this)
+      this.ports.pump.wants(this)
     }
-  }
-
-  stale(): void {
-    this.#isStale = true
-    this.#ports.pump.wants(this)
-  }
-
-  compare(): void {
-    this.stale()
   }
 
   /** The client has only the first `from` points of a curve. */
@@ -99,7 +50,7 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
     place.sent = Math.min(place.sent, from)
     place.queued = place.sent
     place.isBehind = true
-    this.#ports.pump.wants(this)
+    this.ports.pump.wants(this)
   }
 
   fallBehind(): void {
@@ -108,25 +59,25 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
       place.queued = place.sent
       place.isBehind = true
     }
-    this.#ports.pump.wants(this)
+    this.ports.pump.wants(this)
   }
 
   async pull(): Promise<void> {
-    if (this.#isStale) await this.#compareAll()
+    if (this.isStale) await this.#compareAll()
     else await this.#catchUp()
   }
 
   /** Finds the curves of which the client lacks points. */
   async #compareAll(): Promise<void> {
-    this.#isStale = false
-    const reading = await this.#ports.topic.allSeries().catch((error: unknown) => {
-      this.#isStale = true
+    this.isStale = false
+    const reading = await this.ports.topic.allSeries().catch((error: unknown) => {
+      this.isStale = true
       throw error
     })
     // Of another job with this id nothing is sent. The subscription is told when the hub knows of that job.
-    if (!reading || reading.owner !== this.#ports.view()?.owner) return this.#isFinishing ? this.release() : undefined
+    if (!reading || reading.owner !== this.ports.view()?.owner) return this.isFinishing ? this.release() : undefined
     for (const { name, n, k } of reading.series) this.#compare(name, reading.epoch, n, k)
-    this.#ports.pump.wants(this)
+    this.ports.pump.wants(this)
   }
 
   #compare(name: string, epoch: string, n: number, k: number): void {
@@ -139,15 +90,15 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
 
   /** Sends what the client lacks of one curve. */
   async #catchUp(): Promise<void> {
-    const { topic, pump } = this.#ports
+    const { topic, pump } = this.ports
     const [name, place] = [...this.#places].find(([, { isBehind }]) => isBehind) ?? []
     if (name === undefined || !place) {
-      const isDone = this.#isFinishing && [...this.#places.values()].every(({ queued, sent }) => queued === sent)
+      const isDone = this.isFinishing && [...this.#places.values()].every(({ queued, sent }) => queued === sent)
       return isDone ? this.release() : undefined
     }
     const from = place.queued
     const reading = await topic.series(name, from)
-    const state = this.#ports.view()
+    const state = this.ports.view()
     const [series] = reading?.series ?? []
     // The client may have become slow, or asked for more, or another attempt has begun.
     if (pump.isBlocked || this.#places.get(name) !== place || place.queued !== from) return pump.wants(this)
@@ -162,16 +113,16 @@ export class SeriesSubscription implements TelemetryFollower, TelemetrySource {
   }
 
   #foldOf({ id, kind }: JobState, { epoch, seq }: SeriesReading, { name, unit, x, n, k, from, bytes }: StoredSeries): Frame {
-    const head = this.#ports.dialect.telemetryHead(id, kind, 'series')
+    const head = this.ports.dialect.telemetryHead(id, kind, 'series')
     return buildFrame({ ...head, metric_name: name, unit, x, epoch, from, n, k, buckets: bucketsOf(bytes), as_of_seq: seq })
   }
 
   #send(place: Place, { n, k }: { readonly n: number; readonly k: number }, frame: Frame): void {
     place.queued = n
     place.k = k
-    this.#ports.pump.send(frame, () => {
+    this.ports.pump.send(frame, () => {
       place.sent = Math.max(place.sent, n)
-      this.#ports.pump.wants(this)
+      this.ports.pump.wants(this)
     })
   }
 }
@@ -180,21 +131,12 @@ function placeIn(epoch: string): Place {
   return { epoch, sent: 0, queued: 0, k: 1, newest: 0, isBehind: false }
 }
 
-/** Frames of an increment by dialect, shared by all clients. */
-const frames = new WeakMap<PointsAdded, Map<Dialect, Frame>>()
-
 function frameOf(increment: PointsAdded, { id, kind }: JobState, dialect: Dialect): Frame {
-  const known = frames.get(increment) ?? new Map<Dialect, Frame>()
-  frames.set(increment, known)
-  let frame = known.get(dialect)
-  if (!frame) {
+  return sharedFrame(increment, dialect, () => {
     const { epoch, body } = increment
     const { type, ...head } = dialect.telemetryHead(id, kind, 'series')
     const live = { type: type === 'process_series' ? 'process_metric' : type, ...head, epoch }
     // The increment is the JSON of an object with at least one field.
-    const payload = Buffer.concat([Buffer.from(`${JSON.stringify(live).slice(0, -1)},`), body.subarray(1)])
-    frame = { payload }
-    known.set(dialect, frame)
-  }
-  return frame
+    return { payload: Buffer.concat([Buffer.from(`${JSON.stringify(live).slice(0, -1)},`), body.subarray(1)]) }
+  })
 }

@@ -114,7 +114,7 @@ export class Subscription {
     } else this.#take(entry, true, entry.class === 'transient' ? `${entry.id} ${entry.key}` : undefined)
   }
 
-  /** The words of the job have changed. Whoever is not live gets them with its state. */
+  /** The words of the job have changed. A client that is not live gets them with its state. */
   renamed(state: JobState): void {
     if (this.#phase === 'live') this.#tell(state)
   }

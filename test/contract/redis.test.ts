@@ -296,7 +296,7 @@ t.test('[POS-7] telemetry of another program is taken for a gap, and a message t
   t.match(faults, [{ message: 'no JSON' }])
 })
 
-t.test('[WORDS-3] nobody is told of words that a job has already', async (t) => {
+t.test('[WORDS-3] words that a job already has are not published again', async (t) => {
   const backend = open(t)
   const job = await TestJob.create(backend, { words: { title: 'a' } })
   const told: string[] = []

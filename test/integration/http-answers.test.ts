@@ -148,7 +148,7 @@ t.test('[HTTP-4] a parameter that a list, a page or a write does not know is 422
     [
       'GET',
       `/api/v2/runs/${id}/events?from=1&colour=red`,
-      'after, artifacts, epoch, last_event_id, limit, log, log_after, log_epoch, series, token',
+      'after, artifacts, epoch, health, last_event_id, limit, log, log_after, log_epoch, series, token',
     ],
     ['POST', '/api/v2/runs/x/cancel?force=1&colour=red', 'token'],
   ] as const) {

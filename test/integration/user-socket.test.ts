@@ -171,7 +171,8 @@ t.test('[PROC-7] cancel_process, on another node than the worker’s and than th
   tab.send({ type: 'cancel_process', process_id: id })
   t.match(await tab.next('cancel_accepted'), { process_id: id, status: 'cancelling' })
   await eventually(() => hasEnded(tab, id))
-  t.equal(messagesOf(tab, id).at(-1).type, 'process_cancelled')
+  // The answer may come after the end.
+  t.equal(messagesOf(tab, id).findLast(({ type }) => type !== 'cancel_accepted')?.type, 'process_cancelled')
   tab.send({ type: 'cancel_process', process_id: id })
   t.match(await tab.next('refused'), { request: 'cancel_process', process_id: id, code: 'already_final' })
   proveProcesses(tab.messages)

@@ -96,7 +96,7 @@ export class JobIndex {
   async #catchUp(owner: string): Promise<void> {
     const { commands, keys, kinds } = this.#options
     const base = keys.found(owner)
-    const isDue = (this.#checked.get(owner) ?? 0) < Date.now() - CHECK.everyMs
+    const isDue = (this.#checked.get(owner) ?? Number.NEGATIVE_INFINITY) < performance.now() - CHECK.everyMs
     for (const kind of kinds) {
       for (let rank = 0, count: number = isDue ? CHECK.step : CHECK.newest; ; rank += count) {
         const [read, missing] = await asked(commands.runcastIndexMissing(`${base}:of`, keys.owned(owner, kind), rank, count))
@@ -114,7 +114,7 @@ export class JobIndex {
       await Promise.all(ids.filter((_, i) => scores[i] === null).map((id) => this.put(id, false, owner)))
     }
     this.#checked.delete(owner)
-    this.#checked.set(owner, Date.now())
+    this.#checked.set(owner, performance.now())
     const [oldest] = this.#checked.keys()
     if (this.#checked.size > CHECK.maxOwners && oldest !== undefined) this.#checked.delete(oldest)
   }

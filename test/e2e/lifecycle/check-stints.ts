@@ -6,7 +6,7 @@ import { MARK } from './ledger.js'
 import type { JobRecord, Said } from './record.js'
 
 /**
- * What is said of one input, by what it is about: the values of a metric by their point, everything else in its order.
+ * The reports of one input by their subject: values of a metric by their point, everything else in its order.
  * Of a metric not every point has an entry: points that come fast share one.
  */
 type Story = Map<string, string[]>
