@@ -96,8 +96,9 @@ async function many(hub: Hub, admin: Redis): Promise<void> {
   say(`${MANY.metrics} metrics of ${MANY.points} points in ${seconds(final)} s`)
   const stored = await storedCurves(hub, id)
   verify('each metric has a curve', stored.size === MANY.metrics)
-  const k = Math.max(...[...stored.values()].map((buckets) => buckets[0]?.[6] ?? 0))
-  verify('exact buckets', isDeepStrictEqual([...stored.values()][0], expectedBuckets(MANY.points, k)))
+  // Curves may differ in points per bucket: one that is small already is not merged for the sake of others.
+  const isExact = (buckets: Bucket[]) => isDeepStrictEqual(buckets, expectedBuckets(MANY.points, buckets[0]?.[6] ?? 0))
+  verify('exact buckets of each metric', [...stored.values()].every(isExact))
   for (const [name, viewer] of Object.entries(viewers)) {
     await until(viewer, () => [...stored].every(([metric, buckets]) => isDeepStrictEqual(bucketsOf(viewer, metric), buckets)))
     verify(`${name}: the buckets of Redis`, true)
