@@ -55,7 +55,7 @@ export class ArtifactSubscription extends TelemetrySubscription {
     // The client may have become slow, or lost its backlog, meanwhile.
     if (pump.isBlocked || this.#queued !== at) return this.stale()
     const state = this.ports.view()
-    // Of another job with this id nothing is shown. The subscription is told when the hub knows of that job.
+    // Nothing of another job with this id is sent. The hub calls `stale` once it knows that job.
     if (!reading || !state || state.owner !== reading.owner) return this.isFinishing ? this.release() : undefined
     const place = { epoch: reading.epoch, n: reading.artifacts.at(-1)?.n ?? 0 }
     if (at?.epoch !== place.epoch || at.n !== place.n) {

@@ -77,7 +77,7 @@ export class LogSubscription extends TelemetrySubscription {
     // The client may have become slow, or lost its backlog, meanwhile.
     if (pump.isBlocked || this.#queued !== at) return this.stale()
     const state = this.ports.view()
-    // Of another job with this id nothing is shown. The subscription is told when the hub knows of that job.
+    // Nothing of another job with this id is sent. The hub calls `stale` once it knows that job.
     if (!page || !state || state.owner !== page.owner) return this.isFinishing ? this.release() : undefined
     const known = at ? at.epoch : this.#after ? this.#after.epoch : page.epoch
     if (known !== page.epoch) {

@@ -74,7 +74,7 @@ export class SeriesSubscription extends TelemetrySubscription {
       this.isStale = true
       throw error
     })
-    // Of another job with this id nothing is sent. The subscription is told when the hub knows of that job.
+    // Nothing of another job with this id is sent. The hub calls `stale` once it knows that job.
     if (!reading || reading.owner !== this.ports.view()?.owner) return this.isFinishing ? this.release() : undefined
     for (const { name, n, k } of reading.series) this.#compare(name, reading.epoch, n, k)
     this.ports.pump.wants(this)

@@ -13,8 +13,8 @@ export function isFailureCode(code: string): code is FailureCode {
 }
 
 /**
- * What is expected instead of this code of a failure; null if nothing is wrong with it. A code of this package that
- * says something else is none.
+ * What is expected instead of this code of a failure; null for a valid code. Codes of this package with another meaning
+ * are not valid.
  */
 export function failureCodeFault(code: string): string | null {
   if (!form.test(code)) return 'a code of 1 to 64 characters: a-z, 0-9 and _, beginning with a letter'

@@ -12,7 +12,7 @@ import type { JobRecord, Said } from './record.js'
 type Story = Map<string, string[]>
 
 /**
- * The longest story of each input. Every stint tells it from its beginning, because the computation is deterministic.
+ * The longest report of each input. Every stint repeats it from its beginning: the computation is deterministic.
  */
 export type Stories = Map<InputName, Story>
 
@@ -78,8 +78,8 @@ export function checkStints({ input, log, published }: JobRecord, stories: Stori
 }
 
 /**
- * Of an optimization only the count of its points is the same each time: which of them fail, and when the front is told,
- * is not. The mark is of one computation.
+ * Of an optimization only the number of its points is the same each time. Which of them fail, and when the front is
+ * reported, differs. The mark belongs to one computation.
  */
 function isOfTheStory(key: string, input: InputName): boolean {
   return key !== `metric:${MARK}` && (INPUTS[input].kind !== 'optimization' || key === 'iteration')

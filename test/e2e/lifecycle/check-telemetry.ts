@@ -17,7 +17,7 @@ interface Stint {
 
 /**
  * [SERIES-1] [SERIES-3] [SERIES-4] The curves that Redis holds are the fold of the points that were reported in the
- * last attempt: all that were acknowledged, and none that nobody reported.
+ * last attempt: all acknowledged ones, and only reported ones.
  */
 export function checkCurves(record: JobRecord): string[] {
   const { ledger, telemetry, log } = record
@@ -130,7 +130,7 @@ function attemptOf(log: JobRecord['log']): { round: number; attempt: number } {
 
 /**
  * [LOG-1] [LOG-2] The log that Redis holds has the newest lines that computations of the last execution wrote, each in
- * its attempt, one after the other, numbered without a gap: all that were acknowledged, and none that nobody wrote.
+ * its attempt, one after the other, numbered without a gap: all acknowledged ones, and only written ones.
  */
 export function checkLines({ ledger, log, telemetry }: JobRecord): string[] {
   const faults = checkNumbers(telemetry.stored.lines)

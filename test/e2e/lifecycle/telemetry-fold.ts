@@ -85,7 +85,7 @@ export class TelemetryFold {
     this.#isComplete = end === true
     for (const [i, line] of lines.entries()) {
       if (first + i <= this.#last) continue
-      // What is missing before is not kept any more.
+      // The lines before it were dropped.
       if (first + i > this.#last + 1) this.#lines = new Map()
       this.#last = first + i
       this.#lines.set(this.#last, line)
