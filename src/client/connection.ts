@@ -1,5 +1,6 @@
 import { CODES, type Code } from '../protocol/codes.js'
 import { ABNORMAL_CLOSURE, HubSocket, type Received, type WebSocketClass } from './hub-socket.js'
+import { isOffline, onWake } from './page.js'
 
 export interface ConnectionOptions {
   /** `wss://…` or `ws://…`, with a query if needed. In a page it may be relative to the page. */
@@ -24,8 +25,13 @@ export interface EndReason {
 
 /** Immutable: each change creates a new object. */
 export interface ConnectionState {
-  /** `connecting`: the first connect. `online`: the state is present and up to date. `ended`: for good. */
-  readonly status: 'connecting' | 'online' | 'reconnecting' | 'ended'
+  /**
+   * `connecting`: the first connect. `online`: the state is present and up to date. `offline`: reconnecting, and the
+   * browser says that there is no network. `ended`: for good.
+   */
+  readonly status: 'connecting' | 'online' | 'reconnecting' | 'offline' | 'ended'
+  /** When this status began, in ms since the epoch. */
+  readonly since: number
   /** Why the last connection was lost, or why the watch ended. */
   readonly reason: EndReason | null
   /** When the next attempt starts, in ms since the epoch; null if none is planned or one is in progress. */
@@ -41,6 +47,8 @@ export interface ConnectionHandler {
   receive(message: Received): void
 }
 
+/** Minimum time between two probes or immediate attempts, since a page may be shown and hidden many times. */
+const WAKE_PAUSE_MS = 1000
 const DEFAULT_BACKOFF_MS = { first: 250, longest: 15_000 }
 
 /** Retries after each of these close codes before the watch ends. */
@@ -62,7 +70,7 @@ export class Connection {
   readonly #url: URL
   readonly #WebSocket: WebSocketClass
   readonly #listeners = new Set<() => void>()
-  #state: ConnectionState = { status: 'connecting', reason: null, nextAttemptAt: null }
+  #state: ConnectionState = { status: 'connecting', since: Date.now(), reason: null, nextAttemptAt: null }
   /** The socket whose messages are used. */
   #socket: HubSocket | undefined
   #isOnline = false
@@ -72,6 +80,8 @@ export class Connection {
   /** Consecutive failures: all attempts, and those that a hub rejected. */
   #tries = 0
   #rejections = 0
+  #stopWaking = () => {}
+  #wokeAt = Number.NEGATIVE_INFINITY
 
   /** Throws a TypeError if the URL is invalid or there is no WebSocket class. */
   constructor(options: ConnectionOptions, handler: ConnectionHandler) {
@@ -82,7 +92,10 @@ export class Connection {
   }
 
   start(): void {
-    if (!this.#socket && this.#state.status !== 'ended') this.#connect()
+    if (this.#socket || this.#state.status === 'ended') return
+    this.#stopWaking()
+    this.#stopWaking = onWake(() => this.#wake())
+    this.#connect()
   }
 
   get state(): ConnectionState {
@@ -114,18 +127,19 @@ export class Connection {
   reconnect(reason: string): void {
     this.#socket?.close()
     this.#connect()
-    this.#setState('reconnecting', { code: ABNORMAL_CLOSURE, reason })
+    this.#reconnecting({ code: ABNORMAL_CLOSURE, reason })
   }
 
   close(reason: EndReason = { code: 1000, reason: 'closed by this side' }): void {
     if (this.#state.status === 'ended') return
     clearTimeout(this.#timer)
+    this.#stopWaking()
     this.#socket?.close()
     this.#successor?.close()
     this.#socket = undefined
     this.#successor = undefined
     this.#isOnline = false
-    this.#state = { status: 'ended', reason, nextAttemptAt: null }
+    this.#become('ended', reason)
     this.#options.onEnd?.(reason)
     this.changed()
   }
@@ -160,9 +174,22 @@ export class Connection {
     for (const call of [...this.#listeners]) call()
   }
 
-  #setState(status: ConnectionState['status'], reason: EndReason | null = null, nextAttemptAt: number | null = null): void {
-    this.#state = { status, reason, nextAttemptAt }
+  #become(status: ConnectionState['status'], reason: EndReason | null = null, nextAttemptAt: number | null = null): void {
+    const since = status === this.#state.status ? this.#state.since : Date.now()
+    this.#state = { status, since, reason, nextAttemptAt }
+  }
+
+  #reconnecting(reason: EndReason | null, nextAttemptAt: number | null = null): void {
+    this.#become(isOffline() ? 'offline' : 'reconnecting', reason, nextAttemptAt)
     this.changed()
+  }
+
+  /** The network or the page is back: does not wait for the next attempt, nor for a socket that may be dead. */
+  #wake(): void {
+    if (this.#wokeAt > performance.now() - WAKE_PAUSE_MS) return
+    this.#wokeAt = performance.now()
+    if (this.#state.nextAttemptAt === null) this.#socket?.probe()
+    else this.#connect()
   }
 
   #connect(): void {
@@ -171,7 +198,7 @@ export class Connection {
     this.#successor = undefined
     this.#isOnline = false
     this.#socket = this.#open()
-    if (this.#state.nextAttemptAt !== null) this.#setState('reconnecting', this.#state.reason)
+    if (this.#state.nextAttemptAt !== null) this.#reconnecting(this.#state.reason)
   }
 
   #open(): HubSocket {
@@ -199,7 +226,7 @@ export class Connection {
       this.#tries = 0
       this.#rejections = 0
       this.#isOnline = true
-      if (this.#state.status !== 'online') this.#state = { status: 'online', reason: null, nextAttemptAt: null }
+      if (this.#state.status !== 'online') this.#become('online')
     }
     this.#handler.receive(message)
   }
@@ -231,10 +258,10 @@ export class Connection {
     if (tries === 0 || (tries !== undefined && this.#rejections > tries)) return this.close({ code, reason })
     this.#socket = this.#successor
     this.#successor = undefined
-    if (this.#socket) return this.#setState('reconnecting', { code, reason })
+    if (this.#socket) return this.#reconnecting({ code, reason })
     const delayMs = this.#nextDelayMs()
     this.#timer = setTimeout(() => this.#connect(), delayMs)
-    this.#setState('reconnecting', { code, reason }, Date.now() + delayMs)
+    this.#reconnecting({ code, reason }, Date.now() + delayMs)
   }
 
   #nextDelayMs(): number {

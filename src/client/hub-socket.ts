@@ -42,6 +42,8 @@ const RENEWAL_PAUSE_MS = 1000
  */
 const PING_AFTER_MS = 25_000
 const ANSWER_MS = 10_000
+/** The same after the page or the network was away: a dead socket is likely then. */
+const PROBE_MS = 2000
 /** The close code for a cut connection (RFC 6455, section 7.4.1). */
 export const ABNORMAL_CLOSURE = 1006
 /** A socket that does not open within this time is given up. */
@@ -84,6 +86,11 @@ export class HubSocket {
     else if (this.#socket) this.#lifeTimer = setTimeout(() => this.#socket?.close(), OPENING_MS)
   }
 
+  /** Pings an open socket, which is considered dead if no message follows soon. */
+  probe(): void {
+    if (this.#isOpen && !this.#isClosed) this.#ping(PROBE_MS)
+  }
+
   #open(token: string | undefined): void {
     const socket = new this.#options.WebSocket(this.#options.url)
     this.#socket = socket
@@ -118,10 +125,13 @@ export class HubSocket {
 
   #watchLife(): void {
     clearTimeout(this.#lifeTimer)
-    this.#lifeTimer = setTimeout(() => {
-      this.send({ type: 'ping' })
-      this.#lifeTimer = setTimeout(() => this.#giveUp('no answer'), ANSWER_MS)
-    }, PING_AFTER_MS)
+    this.#lifeTimer = setTimeout(() => this.#ping(ANSWER_MS), PING_AFTER_MS)
+  }
+
+  #ping(answerMs: number): void {
+    clearTimeout(this.#lifeTimer)
+    this.send({ type: 'ping' })
+    this.#lifeTimer = setTimeout(() => this.#giveUp('no answer'), answerMs)
   }
 
   /** Nothing useful arrives any more. The WebSocket itself may report that only after minutes, or never. */
